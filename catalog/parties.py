@@ -1,0 +1,32 @@
+"""Who orders, who pays and who acts."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from catalog.base import Name, Value
+from catalog.resources import Resources
+
+
+class CostCentre(Value):
+    """Who pays (the group that FOCUS calls the billing account)."""
+
+    name: Name
+    title: str
+
+
+class Tenant(Value):
+    """Who owns machines (what FOCUS calls the sub account)."""
+
+    name: Name
+    title: str
+    cost_centre: Name
+    quota: Resources | None = Field(
+        default=None, description="The most the tenant's machines may have together; null: no limit."
+    )
+
+
+class Principal(Value):
+    """A person or program that acts."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]

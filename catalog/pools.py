@@ -1,0 +1,127 @@
+"""Pools: what machines are placed on. A pool is a resource provider in OpenStack Placement's sense."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from catalog.base import Name, Trait, Value
+from catalog.capabilities import CapabilityReport
+from catalog.resources import Inventory, ResourceClass, Resources
+
+CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+"""An ISO 3166-1 alpha-2 country code."""
+
+
+class Hypervisor(StrEnum):
+    """The kinds of hypervisor that a pool can run."""
+
+    VSPHERE = "vsphere"
+    HYPERV = "hyperv"
+    XEN = "xen"
+    LIBVIRT = "libvirt"
+
+    @property
+    def label(self) -> str:
+        """The vendor's own name, for people."""
+        return {"vsphere": "vSphere", "hyperv": "Hyper-V", "xen": "Xen", "libvirt": "libvirt"}[self]
+
+
+class Site(Value):
+    """A place where pools stand; residency rules read its country."""
+
+    name: Name
+    title: str
+    country: CountryCode
+
+
+class TlsPolicy(Value):
+    """How an endpoint's certificate is checked. The default verifies against the system's roots."""
+
+    ca_file: str | None = Field(default=None, description="PEM file of the authority that signed it.")
+    unverified_because: Annotated[str, Field(min_length=10)] | None = Field(
+        default=None,
+        description="A person's written reason for not verifying this one endpoint; never a default.",
+    )
+
+
+class Endpoint(Value):
+    """One management address of one hypervisor."""
+
+    name: Name
+    driver: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    address: str = Field(
+        description="Host, host:port or vendor URL, as the driver's documentation says; no password."
+    )
+    username: str | None = None
+    secret: str | None = Field(
+        default=None, description="Where the password is: env:NAME or file:PATH. Never the password."
+    )
+    tls: TlsPolicy = TlsPolicy()
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    options: Mapping[str, str | int | bool] = Field(
+        default_factory=dict, description="Settings of this driver only; its documentation lists them."
+    )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.driver, self.address))
+
+
+class PoolEntry(Value):
+    """What an administrator writes about a pool; its capacity comes from the hypervisor's probe."""
+
+    name: Name
+    title: str = ""
+    tier: Name
+    site: Name
+    endpoint: Name
+    provider: str = Field(
+        description="The cluster's or host group's own name at the endpoint, as its probe reports it."
+    )
+    traits: frozenset[Trait] = frozenset()
+    allocation_ratio: Mapping[ResourceClass, Annotated[Decimal, Field(gt=0, le=1000)]] = Field(
+        default_factory=dict, description="Overcommit per resource class; 1 where not given."
+    )
+    reserved: Resources = Resources()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class Host(Value):
+    """One machine of iron in a pool, as its hypervisor reports it."""
+
+    name: str
+    resources: Resources
+    usable: bool = Field(default=True, description="False when in maintenance or disconnected.")
+
+
+class Pool(Value):
+    """A resource provider: one cluster or host group of one hypervisor at one site.
+
+    Joined from a `PoolEntry`, its `Site` and the endpoint's probe. `generation` is the probe's; a
+    plan made for one generation is checked again before it is carried out on another.
+    """
+
+    name: Name
+    tier: Name
+    hypervisor: Hypervisor
+    endpoint: Name
+    provider: str
+    site: Name
+    country: CountryCode
+    inventories: Mapping[ResourceClass, Inventory]
+    hosts: tuple[Host, ...] = ()
+    traits: frozenset[Trait] = frozenset()
+    capabilities: CapabilityReport = CapabilityReport()
+    generation: int = 0
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.generation))
+
+    def capacity(self, resource_class: ResourceClass) -> int:
+        """What may be allocated in all, overcommit included; zero for a class it does not have."""
+        inventory = self.inventories.get(resource_class)
+        return 0 if inventory is None else inventory.capacity

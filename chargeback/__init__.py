@@ -1,0 +1,1 @@
+"""Usage -> charges -> statements. No float in money, no clock: both are arguments."""

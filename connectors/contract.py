@@ -1,0 +1,207 @@
+"""The contract that every driver keeps. `tierwise.testing.conformance` is its executable form.
+
+Idempotence is by identity: the order's UUID is the machine's identity at the hypervisor (vSphere
+``instanceUuid``, libvirt ``<uuid>``), so repeating a call after a lost reply changes nothing.
+A connector is used by one thread at a time; each worker opens its own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, SecretStr
+
+from catalog.base import Value
+from catalog.capabilities import Capability, CapabilityReport, Gap
+from catalog.pools import Endpoint, Host, Hypervisor
+from catalog.resources import Resources
+from connectors.errors import Unsupported
+
+
+class PowerState(StrEnum):
+    """Whether a machine runs. `SUSPENDED` keeps its memory and is not running."""
+
+    ON = "on"
+    OFF = "off"
+    SUSPENDED = "suspended"
+    UNKNOWN = "unknown"
+
+
+class PowerAction(StrEnum):
+    """What can be asked of a machine's power; each names the capability that it needs."""
+
+    ON = "power_on"
+    OFF = "power_off"
+    SHUTDOWN = "shutdown"
+    SUSPEND = "suspend"
+
+    @property
+    def capability(self) -> Capability:
+        """The capability that a pool must have for this action."""
+        return Capability(self.value)
+
+
+class VmSpec(Value):
+    """A machine to create. `provider` is a cluster or host group's own name at the endpoint."""
+
+    name: str = Field(min_length=1, max_length=80)
+    provider: str
+    resources: Resources
+    annotations: Mapping[str, str] = Field(default_factory=dict)
+
+
+class VmView(Value):
+    """A machine as its hypervisor reports it. `identity` is None for machines tierwise did not make."""
+
+    identity: UUID | None
+    native_id: str
+    name: str
+    provider: str
+    host: str | None
+    power: PowerState
+    resources: Resources
+    annotations: Mapping[str, str] = Field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.native_id, self.identity))
+
+
+class PoolSnapshot(Value):
+    """One cluster or host group at the time of a probe.
+
+    `total` is physical and leaves out hosts that are not usable; `used` is what its machines are
+    configured with (all of them for disk, the running ones for vcpu and memory_mib).
+    """
+
+    provider: str
+    hypervisor: Hypervisor
+    total: Resources
+    used: Resources
+    hosts: tuple[Host, ...]
+    traits: frozenset[str] = frozenset()
+    capabilities: CapabilityReport = CapabilityReport()
+
+    def __hash__(self) -> int:
+        return hash(self.provider)
+
+
+class EndpointSnapshot(Value):
+    """All that one probe saw. `product` is the vendor's product name and version."""
+
+    endpoint: str
+    product: str
+    secure: bool = Field(description="Whether the connection is encrypted and the peer verified.")
+    note: str = Field(default="", description="What a reader should know, e.g. that it is a simulator.")
+    pools: tuple[PoolSnapshot, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.endpoint)
+
+
+class UsageReading(Value):
+    """One measured value of one machine. `metric` is e.g. ``cpu_ms``; cumulative where `counter`."""
+
+    identity: UUID
+    metric: str
+    value: int
+    at: AwareDatetime
+    counter: bool
+
+
+class Connector(ABC):
+    """A driver for one endpoint of one hypervisor.
+
+    A driver declares its gaps; every capability it does not declare missing must pass the
+    conformance suite. `probe` narrows the declared gaps further per pool, by what the live endpoint
+    says. Every call keeps the endpoint's `timeout_s` as a client-side deadline and raises only
+    `ConnectorError`s.
+    """
+
+    driver: ClassVar[str]
+    """The file's name in `connectors/drivers`."""
+    gaps: ClassVar[Mapping[Capability, Gap]] = MappingProxyType({})
+
+    def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
+        self.endpoint = endpoint
+        self._password = password
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect and log in. Raises Unreachable, Refused or DeadlineExceeded."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Log out and release everything; never raises, and may be called twice."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def probe(self) -> EndpointSnapshot:
+        """Capacity, hosts, traits and capabilities of every pool of the endpoint."""
+
+    @abstractmethod
+    def list_vms(self) -> list[VmView]:
+        """Every machine of the endpoint, templates left out, in order of name and native id."""
+
+    @abstractmethod
+    def get_vm(self, identity: UUID) -> VmView:
+        """One machine by identity. Raises NotFound."""
+
+    @abstractmethod
+    def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
+        """The machine of this identity, made powered off if it was not there.
+
+        A machine that is there already is adopted: returned as it is, whatever its state. Raises
+        NotFound for an unknown provider, Conflict for a name another machine has where the
+        hypervisor's names are unique, Refused when there is no room. A failure leaves nothing behind.
+        """
+
+    @abstractmethod
+    def delete_vm(self, identity: UUID) -> None:
+        """Remove the machine and its disks, running or not; nothing if it is not there."""
+
+    @abstractmethod
+    def power(self, identity: UUID, action: PowerAction) -> VmView:
+        """Bring the machine to the state the action names; nothing if it is in it already."""
+
+    @abstractmethod
+    def resize(self, identity: UUID, resources: Resources) -> VmView:
+        """Set vcpu and memory_mib, and grow the disk.
+
+        Needs RESIZE_COLD while the machine is off and RESIZE_HOT while it runs. Raises Conflict when
+        the disk would shrink or the machine's state does not allow it.
+        """
+
+    def snapshot(self, identity: UUID, name: str) -> None:
+        """Keep the machine's present state under `name`; nothing if that name exists."""
+        raise self.unsupported(Capability.SNAPSHOT)
+
+    def list_snapshots(self, identity: UUID) -> list[str]:
+        """The names of the machine's snapshots, oldest first."""
+        raise self.unsupported(Capability.SNAPSHOT)
+
+    def revert(self, identity: UUID, name: str) -> None:
+        """Bring the machine back to the snapshot `name`. Raises NotFound."""
+        raise self.unsupported(Capability.REVERT)
+
+    def usage(self, since: datetime) -> Iterable[UsageReading]:
+        """Measured values since a time; counters are cumulative from an arbitrary start."""
+        raise self.unsupported(Capability.METRICS_CPU)
+
+    @classmethod
+    def declared(cls) -> CapabilityReport:
+        """What the driver itself says it lacks, before any endpoint is asked."""
+        return CapabilityReport(gaps=cls.gaps)
+
+    def unsupported(self, capability: Capability) -> Unsupported:
+        """The error for a capability that this driver declares missing."""
+        return Unsupported(self.endpoint.name, capability, self.gaps[capability])

@@ -1,0 +1,1 @@
+"""One file a hypervisor; the folder is the list of drivers."""

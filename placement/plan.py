@@ -1,0 +1,83 @@
+"""What a solver answers: assignments, how good they are, and why each alternative lost."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from catalog.base import Value
+from policies.decisions import Rejection
+
+
+class PlanStatus(StrEnum):
+    """How far the solver got. `FEASIBLE`: stopped by a limit with a positive gap."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+
+
+class Limits(Value):
+    """What a solve may spend. The deterministic budget decides; wall time is only a safety net.
+
+    The same problem, seed and `deterministic_time` give the same plan on any machine, as long as
+    `time_limit_s` is not what stopped it.
+    """
+
+    deterministic_time: Annotated[float, Field(gt=0)] = 20.0
+    time_limit_s: Annotated[float, Field(gt=0)] = 60.0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class Candidate(Value):
+    """One pool for one request: what it would cost there, and what speaks against it.
+
+    `rejections` is empty for the chosen pool and for pools that merely cost more.
+    """
+
+    pool: str
+    tier: str
+    cost_micros: int
+    rejections: tuple[Rejection, ...] = ()
+
+    @property
+    def possible(self) -> bool:
+        """Whether the request could be placed here as things stand after this plan."""
+        return not self.rejections
+
+
+class Assignment(Value):
+    """Where one request goes; `pool` is None when no pool can take it.
+
+    `candidates` holds every pool, cheapest possible first, then the refused ones by tier.
+    """
+
+    request_id: str
+    pool: str | None
+    candidates: tuple[Candidate, ...]
+
+
+class Plan(Value):
+    """Assignments in the problem's order of requests, their cost, and a proven bound.
+
+    `placed` requests come first in the objective, then cost: no cheaper plan places as many.
+    `cost_micros` counts placed requests only. `bound_micros <= cost_micros` is proven for plans that
+    place as many; `gap` is their relative difference.
+    """
+
+    status: PlanStatus
+    assignments: tuple[Assignment, ...]
+    cost_micros: int
+    bound_micros: int
+    solver: str
+    currency: str
+    horizon_hours: int
+
+    @property
+    def unplaced(self) -> tuple[Assignment, ...]:
+        """The requests that no pool took."""
+        return tuple(a for a in self.assignments if a.pool is None)
+
+    @property
+    def gap(self) -> float:
+        """(cost - bound) / cost; 0.0 is proven optimal."""
+        return (self.cost_micros - self.bound_micros) / self.cost_micros if self.cost_micros else 0.0

@@ -1,0 +1,1 @@
+"""Rule documents, written by administrators, turned into decisions with reasons. Pure."""
