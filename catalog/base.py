@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Value(BaseModel):
@@ -11,11 +11,38 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", max_length=63),
-]
+_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_TRAIT = r"^[A-Z][A-Z0-9_]{0,254}$"
+_COUNTRY = r"^[A-Z]{2}$"
+_IDENTIFIER = r"^[a-z][a-z0-9_]{0,62}$"
+_SECRET = r"^(env|file):.+$"  # noqa: S105 - the form of a reference to a secret
+
+PATTERNS_IN_WORDS = {
+    _NAME: "a name of lower-case letters, digits and inner hyphens, at most 63 characters",
+    _TRAIT: "a trait in capitals, digits and underscores, such as STORAGE_SSD",
+    _COUNTRY: "a country code of two capitals (ISO 3166-1), such as DE",
+    _IDENTIFIER: "lower-case letters, digits and underscores, starting with a letter",
+    _SECRET: "env:NAME or file:PATH, which says where the secret is; never the secret itself",
+}
+"""What each pattern means, for messages."""
+
+Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=63)]
 """A lower-case name of letters, digits and inner hyphens, 1 to 63 characters (a DNS label)."""
 
-Trait = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,254}$")]
+Trait = Annotated[str, StringConstraints(pattern=_TRAIT)]
 """A qualitative property of a pool, in the style of OpenStack Placement: ``STORAGE_SSD``."""
+
+CountryCode = Annotated[str, StringConstraints(pattern=_COUNTRY)]
+"""An ISO 3166-1 alpha-2 country code."""
+
+Identifier = Annotated[str, StringConstraints(pattern=_IDENTIFIER)]
+"""A name that predicates can use too: lower-case letters, digits and underscores."""
+
+SecretReference = Annotated[str, StringConstraints(pattern=_SECRET)]
+"""Where a secret is: ``env:NAME`` or ``file:PATH``."""
+
+SAFE_INTEGER = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+
+SafeInteger = Annotated[int, Field(strict=True, ge=-SAFE_INTEGER, le=SAFE_INTEGER)]
+"""A whole number, not text and not true or false, that JSON carries exactly."""

@@ -6,12 +6,12 @@ so an operation is disabled everywhere for the same stated reason.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field, field_serializer, field_validator
 
 from catalog.base import Value
+from catalog.frozen import FrozenDict
 
 
 class Capability(StrEnum):
@@ -84,7 +84,7 @@ class CapabilityReport(Value):
     @field_validator("gaps", mode="after")
     @classmethod
     def _freeze(cls, gaps: Mapping[Capability, Gap]) -> Mapping[Capability, Gap]:
-        return MappingProxyType({c: gaps[c] for c in Capability if c in gaps})
+        return FrozenDict({c: gaps[c] for c in Capability if c in gaps})
 
     @field_serializer("gaps")
     def _plain(self, gaps: Mapping[Capability, Gap]) -> dict[str, dict[str, str]]:

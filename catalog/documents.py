@@ -6,144 +6,88 @@ sections, and a section is a mapping from name to entry::
     tiers:
       tier-1: {rank: 1, title: Production, purpose: ...}
 
-Values keep their YAML types, except that numbers with a fraction arrive as `str`, so that no price
-ever passes through a binary float; a key that stands twice is a problem, never a silent overwrite.
+Values keep their YAML types, except that numbers with a fraction and dates arrive as `str`, so that
+no price ever passes through a binary float; a key that stands twice is a problem, never a silent
+overwrite. What YAML readers disagree about (``NO``, ``010``, ``22:30``, ``<<``) is a problem too.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import isclass
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from catalog.base import Value
+from catalog.problems import DocumentError, Path, Problem, dotted
+from catalog.refusals import REFUSED
+from catalog.wording import expectation, known_names, shown
+from catalog.yaml_nodes import read_values
 
-Path = tuple[str | int, ...]
+__all__ = [
+    "DocumentError",
+    "Located",
+    "Path",
+    "Problem",
+    "checked",
+    "entries",
+    "parse",
+    "read",
+    "unknown_sections",
+]
+
 V = TypeVar("V", bound=Value)
 
-_MAX_DEPTH = 40
 _ANY = object()
-
-
-@dataclass(frozen=True, order=True)
-class Problem:
-    """One mistake in a document, in a form that an editor can jump to. Line and column start at 1."""
-
-    file: str
-    line: int
-    column: int
-    path: str
-    value: str
-    message: str
-
-    def __str__(self) -> str:
-        got = f" (found {self.value})" if self.value else ""
-        at = f"{self.path}: " if self.path else ""
-        return f"{self.file}:{self.line}:{self.column}: {at}{self.message}{got}"
-
-
-class DocumentError(ValueError):
-    """A document, or a set of documents, has problems; all of them are in `problems`."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(str(p) for p in self.problems))
 
 
 @dataclass(frozen=True)
 class Located:
-    """A plain value tree of one document, and where each of its paths stands in the file."""
+    """A plain value tree of one document, and where each of its paths stands in the file.
+
+    A scalar stands where it starts; a mapping or list stands at its key.
+    """
 
     file: str
     tree: Any
     positions: Mapping[Path, tuple[int, int]]
 
     def problem(self, path: Path, message: str, value: object = _ANY) -> Problem:
-        """A problem at `path`, or at the nearest place above it that is written in the file."""
+        """A problem at `path`, or at the nearest place above it that is written in the file.
+
+        The value is shown in short; not at all where its path says that it may be a secret.
+        """
         known = path
         while known and known not in self.positions:
             known = known[:-1]
         line, column = self.positions.get(known, (1, 1))
-        shown = "" if value is _ANY else _shown(value)
-        return Problem(self.file, line, column, _dotted(path), shown, message)
+        found = "" if value is _ANY else shown(value, path)
+        return Problem(self.file, line, column, dotted(path), found, message)
 
 
-@dataclass
-class _Builder:
-    file: str
-    positions: dict[Path, tuple[int, int]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+def parse(text: str, file: str) -> tuple[Located | None, list[Problem]]:
+    """One YAML text as far as it can be read, and what is wrong with it as YAML.
 
-    def build(self, node: yaml.Node, path: Path) -> Any:
-        self.positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-        if len(path) > _MAX_DEPTH:
-            self._add(node, path, f"nested deeper than {_MAX_DEPTH} levels")
-            return None
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*path, i)) for i, child in enumerate(node.value)]
-        return self._scalar(node, path)
-
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
-        result: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            key = self._scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
-            if not isinstance(key, str | int) or not isinstance(key, Hashable):
-                self._add(key_node, path, "a key must be plain text")
-                continue
-            if key in result:
-                self._add(key_node, (*path, key), "this key stands twice; remove one of the two")
-                continue
-            result[key] = self.build(value_node, (*path, key))
-        return result
-
-    def _scalar(self, node: yaml.Node, path: Path) -> Any:
-        if node.tag == "tag:yaml.org,2002:float":
-            return str(node.value)
-        if node.tag == "tag:yaml.org,2002:timestamp":
-            return str(node.value)
-        try:
-            return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            what = getattr(error, "problem", None) or error
-            self._add(node, path, f"this value cannot be read: {what}")
-            return None
-
-    def _add(self, node: yaml.Node, path: Path, message: str) -> None:
-        mark = node.start_mark
-        self.problems.append(Problem(self.file, mark.line + 1, mark.column + 1, _dotted(path), "", message))
+    None where it is not YAML or not a mapping. Where there are problems and a document, a value that
+    has one stands in the tree as its text: check the rest, and drop what is found at the same path.
+    """
+    reading = read_values(text, file)
+    tree = reading.tree
+    if tree is not None and not isinstance(tree, dict):
+        reading.add((1, 1), (), "must be a mapping of sections", shown(tree))
+    if not isinstance(tree, dict):
+        # A text of only "null" or "~" is like an empty one, not a mistake of its own.
+        empty = tree is None and not reading.problems
+        return (Located(file, {}, {(): (1, 1)}) if empty else None), reading.problems
+    return Located(file, tree, reading.positions), reading.problems
 
 
 def read(text: str, file: str) -> Located:
     """Parse one YAML text. Raises DocumentError where it is not YAML or not a mapping."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        what = error.problem or error.context or "it is not YAML"
-        raise DocumentError(
-            [Problem(file, line, column, "", "", f"not readable as YAML: {what}")]
-        ) from None
-    except yaml.YAMLError as error:
-        first_line = str(error).splitlines()[0]
-        raise DocumentError([Problem(file, 1, 1, "", "", f"not readable as YAML: {first_line}")]) from None
-    except RecursionError:
-        raise DocumentError([Problem(file, 1, 1, "", "", "nested too deeply to read")]) from None
-    if node is None:
-        return Located(file, {}, {(): (1, 1)})
-    builder = _Builder(file)
-    try:
-        tree = builder.build(node, ())
-    except RecursionError:
-        raise DocumentError([Problem(file, 1, 1, "", "", "an anchor contains itself")]) from None
-    if not isinstance(tree, dict):
-        builder.problems.append(Problem(file, 1, 1, "", _shown(tree), "must be a mapping of sections"))
-    if builder.problems:
-        raise DocumentError(builder.problems)
-    return Located(file, tree, builder.positions)
+    document, problems = parse(text, file)
+    if problems or document is None:
+        raise DocumentError(problems)
+    return document
 
 
 def entries(
@@ -165,7 +109,10 @@ def entries(
         if not isinstance(body, dict):
             problems.append(document.problem(path, "must be a mapping", body))
             continue
-        entry = checked(document, path, model, {"name": name, **body}, problems)
+        if "name" in body:
+            message = f"the name of an entry is its key, here '{name}'; remove this field"
+            problems.append(document.problem((*path, "name"), message, body["name"]))
+        entry = checked(document, path, model, {**body, "name": name}, problems)
         if entry is not None:
             found[str(name)] = (entry, path)
     return found
@@ -178,9 +125,7 @@ def checked(
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            at = (*path, *(part for part in detail["loc"] if part != "[key]"))
-            problems.append(document.problem(at, _message(detail), _value(detail)))
+        problems.extend(_problems(document, path, model, body, error))
         return None
 
 
@@ -188,31 +133,83 @@ def unknown_sections(document: Located, known: Iterable[str]) -> list[Problem]:
     """A problem for each section of the document that nobody reads."""
     names = sorted(known)
     return [
-        document.problem((key,), f"unknown section; known are {', '.join(names)}", key)
+        document.problem((key,), f"unknown section; {known_names(key, names)}", str(key))
         for key in document.tree
         if key not in names
     ]
 
 
-def _message(detail: Any) -> str:
-    kind, message = detail["type"], str(detail["msg"])
-    if kind == "missing":
-        return "is required and missing"
-    if kind == "extra_forbidden":
-        return "unknown field; check its spelling"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
+def _problems(
+    document: Located, path: Path, model: type[BaseModel], body: object, error: ValidationError
+) -> Iterator[Problem]:
+    """One problem a place: what each branch of a union expected is joined with "or"."""
+    by_place: dict[Path, list[tuple[str, object]]] = {}
+    for detail in error.errors(include_url=False):
+        at = _written(detail, body)
+        said = expectation(detail, _fields_at(model, at[:-1]))
+        by_place.setdefault(at, []).append((said, _value(detail)))
+    for at, found in by_place.items():
+        messages = list(dict.fromkeys(said for said, _ in found))
+        # The key stands in the file where the entry's name is checked.
+        place = path if at == ("name",) else (*path, *at)
+        yield document.problem(place, _joined(messages), found[0][1])
+
+
+def _joined(messages: Sequence[str]) -> str:
+    start = "must be "
+    if len(messages) > 1 and all(m.startswith(start) for m in messages):
+        return start + " or ".join(m.removeprefix(start) for m in messages)
+    return "; ".join(messages)
+
+
+def _written(detail: Any, body: object) -> Path:
+    """Where a mistake stands in `body`: its location without the names of union branches."""
+    found: list[str | int] = []
+    last = len(detail["loc"]) - 1
+    for i, part in enumerate(detail["loc"]):
+        is_here, inner = _child(body, part)
+        is_absent_field = i == last and (detail["type"] == "missing" or isinstance(body, Mapping))
+        if is_here or is_absent_field:
+            found.append(part)
+        body = inner if is_here else body
+    return tuple(part for part in found if part != "[key]")
+
+
+def _child(body: object, part: str | int) -> tuple[bool, object]:
+    if isinstance(body, Mapping):
+        return part in body, body.get(part)
+    is_item = isinstance(body, list | tuple) and isinstance(part, int) and 0 <= part < len(body)
+    return is_item, body[part] if is_item else None  # type: ignore[index] # mypy does not follow is_item
+
+
+def _fields_at(model: type[BaseModel], at: Path) -> list[str]:
+    """The fields that can stand at a path inside `model`; none where it is not a model's."""
+    kind: Any = model
+    for part in at:
+        if isclass(kind) and issubclass(kind, BaseModel):
+            by_name = {f.alias or name: f.annotation for name, f in kind.model_fields.items()}
+            kind = _inner(by_name.get(str(part)))
+        else:
+            kind = _inner(get_args(kind)[-1] if get_args(kind) else None)
+    if not (isclass(kind) and issubclass(kind, BaseModel)):
+        return []
+    return [f.alias or name for name, f in kind.model_fields.items() if name != "name"]
+
+
+def _inner(kind: Any) -> Any:
+    """A type without its annotations and without ``| None``."""
+    if get_origin(kind) is Annotated:
+        return _inner(get_args(kind)[0])
+    if type(None) in get_args(kind):
+        return _inner(next(arg for arg in get_args(kind) if arg is not type(None)))
+    if get_origin(kind) is tuple:
+        return list[get_args(kind)[0]]  # type: ignore[misc] # a type made from a value
+    return kind
 
 
 def _value(detail: Any) -> object:
-    return _ANY if detail["type"] in {"missing", "value_error"} else detail["input"]
-
-
-def _dotted(path: Path) -> str:
-    return ".".join(str(part) for part in path)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    """What was found; nothing where there is nothing, or where the message says it already."""
+    if detail["type"] in {"missing", "value_error"}:
+        return _ANY
+    is_absent = detail["type"] == REFUSED and detail["input"] is None
+    return _ANY if is_absent else detail["input"]

@@ -1,12 +1,12 @@
 """Orders: what a requester asked for, and the request it resolves to."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
 from catalog.base import Name, Value
+from catalog.frozen import FrozenMapping
 from catalog.resources import Resources
 from catalog.workload_classes import DataClassification
 
@@ -20,7 +20,7 @@ class Order(Value):
     offering: Name
     tenant: Name
     machine_name: Name
-    parameters: Mapping[str, ParameterValue] = Field(default_factory=dict)
+    parameters: FrozenMapping[str, ParameterValue] = Field(default_factory=dict)
     tier: Name | None = Field(default=None, description="A tier the requester insists on.")
     ordered_by: str
     ordered_at: AwareDatetime
@@ -40,7 +40,7 @@ class Request(Value):
     resources: Resources
     data_classification: DataClassification
     tier: Name | None = None
-    parameters: Mapping[str, ParameterValue] = Field(default_factory=dict)
+    parameters: FrozenMapping[str, ParameterValue] = Field(default_factory=dict)
     expires_at: datetime | None = None
 
     def __hash__(self) -> int:

@@ -1,18 +1,27 @@
 """Pools: what machines are placed on. A pool is a resource provider in OpenStack Placement's sense."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
-from catalog.base import Name, Trait, Value
+from catalog.base import CountryCode, Name, SecretReference, Trait, Value
 from catalog.capabilities import CapabilityReport
+from catalog.frozen import FrozenMapping
 from catalog.resources import Inventory, ResourceClass, Resources
 
-CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-"""An ISO 3166-1 alpha-2 country code."""
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        msg = "must be a number"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic reports ValueErrors only
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False), BeforeValidator(_number)]
+"""A span of time; pydantic alone would take true for 1.0."""
 
 
 class Hypervisor(StrEnum):
@@ -50,23 +59,40 @@ class TlsPolicy(Value):
 class Endpoint(Value):
     """One management address of one hypervisor."""
 
+    # What was typed in place of a secret's reference may be the secret.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     name: Name
     driver: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     address: str = Field(
-        description="Host, host:port or vendor URL, as the driver's documentation says; no password."
+        min_length=1,
+        description="Host, host:port or vendor URL, as the driver's documentation says; no password.",
     )
     username: str | None = None
-    secret: str | None = Field(
+    secret: SecretReference | None = Field(
         default=None, description="Where the password is: env:NAME or file:PATH. Never the password."
     )
     tls: TlsPolicy = TlsPolicy()
-    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    options: Mapping[str, str | int | bool] = Field(
+    timeout_s: Seconds = Field(default=30.0, description="The deadline of one call, in seconds.")
+    options: FrozenMapping[str, str | int | bool] = Field(
         default_factory=dict, description="Settings of this driver only; its documentation lists them."
     )
 
     def __hash__(self) -> int:
         return hash((self.name, self.driver, self.address))
+
+    @field_validator("address", mode="after")
+    @classmethod
+    def _no_password(cls, address: str) -> str:
+        try:
+            password = urlsplit(address).password if "://" in address else None
+        except ValueError as error:
+            msg = f"cannot be read as a URL: {error}"
+            raise ValueError(msg) from None
+        if password is not None:
+            msg = "must not hold a password; use 'username' and 'secret'"
+            raise ValueError(msg)
+        return address
 
 
 class PoolEntry(Value):
@@ -81,7 +107,7 @@ class PoolEntry(Value):
         description="The cluster's or host group's own name at the endpoint, as its probe reports it."
     )
     traits: frozenset[Trait] = frozenset()
-    allocation_ratio: Mapping[ResourceClass, Annotated[Decimal, Field(gt=0, le=1000)]] = Field(
+    allocation_ratio: FrozenMapping[ResourceClass, Annotated[Decimal, Field(gt=0, le=1000)]] = Field(
         default_factory=dict, description="Overcommit per resource class; 1 where not given."
     )
     reserved: Resources = Resources()
@@ -112,7 +138,7 @@ class Pool(Value):
     provider: str
     site: Name
     country: CountryCode
-    inventories: Mapping[ResourceClass, Inventory]
+    inventories: FrozenMapping[ResourceClass, Inventory]
     hosts: tuple[Host, ...] = ()
     traits: frozenset[Trait] = frozenset()
     capabilities: CapabilityReport = CapabilityReport()

@@ -11,6 +11,6 @@ class Tier(Value):
     """A class of service. Rank 1 is the highest; a lower number is a better tier."""
 
     name: Name
-    rank: Annotated[int, Field(ge=1, le=99)]
+    rank: Annotated[int, Field(strict=True, ge=1, le=99)]
     title: str
     purpose: str

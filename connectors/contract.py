@@ -21,6 +21,17 @@ from catalog.pools import Endpoint, Host, Hypervisor
 from catalog.resources import Resources
 from connectors.errors import Unsupported
 
+PLATFORM_CAPABILITIES = frozenset(
+    {
+        Capability.LIVE_MIGRATE,
+        Capability.STORAGE_MIGRATE,
+        Capability.HA_RESTART,
+        Capability.DRS,
+        Capability.RESOURCE_POOLS,
+    }
+)
+"""What the hypervisor does by itself or by its own tools. Policies ask for these; no call does them."""
+
 
 class PowerState(StrEnum):
     """Whether a machine runs. `SUSPENDED` keeps its memory and is not running."""
@@ -103,7 +114,11 @@ class EndpointSnapshot(Value):
 
 
 class UsageReading(Value):
-    """One measured value of one machine. `metric` is e.g. ``cpu_ms``; cumulative where `counter`."""
+    """One measured value of one machine; cumulative where `counter`.
+
+    `metric` begins with the capability it belongs to and ends with its unit: ``cpu_ms``,
+    ``memory_mib``, ``disk_read_bytes``, ``net_received_bytes``.
+    """
 
     identity: UUID
     metric: str
@@ -118,7 +133,7 @@ class Connector(ABC):
     A driver declares its gaps; every capability it does not declare missing must pass the
     conformance suite. `probe` narrows the declared gaps further per pool, by what the live endpoint
     says. Every call keeps the endpoint's `timeout_s` as a client-side deadline and raises only
-    `ConnectorError`s.
+    `ConnectorError`s; a call on a connector that is not open raises Unreachable.
     """
 
     driver: ClassVar[str]
@@ -131,7 +146,7 @@ class Connector(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Connect and log in. Raises Unreachable, Refused or DeadlineExceeded."""
+        """Connect and log in; nothing if it is open. Raises Unreachable, Refused or DeadlineExceeded."""
 
     @abstractmethod
     def close(self) -> None:
@@ -171,7 +186,12 @@ class Connector(ABC):
 
     @abstractmethod
     def power(self, identity: UUID, action: PowerAction) -> VmView:
-        """Bring the machine to the state the action names; nothing if it is in it already."""
+        """Bring the machine to the state the action names; nothing if it is in it already.
+
+        SHUTDOWN asks the guest and returns once the machine is off; where the guest does not obey
+        within `timeout_s` it raises DeadlineExceeded and the machine still runs. Raises Conflict when
+        a machine that is off is to be suspended, or one that is suspended is to be shut down.
+        """
 
     @abstractmethod
     def resize(self, identity: UUID, resources: Resources) -> VmView:

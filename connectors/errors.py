@@ -37,6 +37,10 @@ class Unsupported(ConnectorError):
         self.capability = capability
         self.gap = gap
 
+    def __reduce__(self) -> tuple[type["Unsupported"], tuple[str, Capability, Gap]]:
+        """Copying and pickling go by this class's own arguments, not by `Exception.args`."""
+        return type(self), (self.endpoint, self.capability, self.gap)
+
 
 class NotFound(ConnectorError):
     """There is no machine, provider or snapshot of that identity or name."""

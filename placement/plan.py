@@ -10,7 +10,7 @@ from policies.decisions import Rejection
 
 
 class PlanStatus(StrEnum):
-    """How far the solver got. `FEASIBLE`: stopped by a limit with a positive gap."""
+    """How far the solver got. `FEASIBLE`: stopped by a limit before the plan was proven best."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"
@@ -23,7 +23,7 @@ class Limits(Value):
     `time_limit_s` is not what stopped it.
     """
 
-    deterministic_time: Annotated[float, Field(gt=0)] = 20.0
+    deterministic_time: Annotated[float, Field(gt=0)] = 5.0
     time_limit_s: Annotated[float, Field(gt=0)] = 60.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -59,9 +59,10 @@ class Assignment(Value):
 class Plan(Value):
     """Assignments in the problem's order of requests, their cost, and a proven bound.
 
-    `placed` requests come first in the objective, then cost: no cheaper plan places as many.
-    `cost_micros` counts placed requests only. `bound_micros <= cost_micros` is proven for plans that
-    place as many; `gap` is their relative difference.
+    Placing requests comes first in the objective, then cost. `cost_micros` counts placed requests only.
+    Two things are proven: every plan leaves at least `unplaced_bound` requests out, and every plan
+    that leaves out no more than this one costs at least `bound_micros`; `gap` is the relative
+    difference of cost and bound. The status is optimal when both bounds are met.
     """
 
     status: PlanStatus
@@ -71,6 +72,7 @@ class Plan(Value):
     solver: str
     currency: str
     horizon_hours: int
+    unplaced_bound: Annotated[int, Field(ge=0)] = 0
 
     @property
     def unplaced(self) -> tuple[Assignment, ...]:

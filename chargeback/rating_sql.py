@@ -1,0 +1,161 @@
+"""`chargeback.rating_expressions` in DuckDB's SQL; written by that module, never by hand.
+
+Kept as text because compiling it takes 0.9 s of every start (tests/bench/bench_rating.py).
+"""
+
+SEEN = """
+SELECT DISTINCT
+  "t0"."tier",
+  "t0"."metric"
+FROM "usage_interval" AS "t0"
+"""
+
+SUMS_BY_TENANT = """
+SELECT
+  "t5"."segment",
+  "t5"."tenant",
+  "t5"."cost_centre",
+  SUM(CAST("t5"."quantity" AS DECIMAL(38, 0)) * CAST("t5"."seconds" AS DECIMAL(38, 0))) AS "quantity_seconds",
+  SUM(CASE WHEN "t5"."quantity" < 0 THEN -(
+    "t5"."seconds"
+  ) ELSE "t5"."seconds" END) AS "seconds"
+FROM (
+  SELECT
+    "t4"."machine",
+    "t4"."tenant",
+    "t4"."cost_centre",
+    "t4"."tier",
+    "t4"."pool",
+    "t4"."metric",
+    "t4"."quantity",
+    "t4"."power",
+    "t4"."t_from",
+    "t4"."t_to",
+    "t4"."recorded_at",
+    "t4"."source",
+    "t4"."sequence",
+    "t4"."segment",
+    "t4"."segment_tier",
+    "t4"."segment_metric",
+    "t4"."when_off",
+    "t4"."segment_t_from",
+    "t4"."segment_t_to",
+    "t4"."known_at",
+    LEAST("t4"."t_to", "t4"."segment_t_to") - GREATEST("t4"."t_from", "t4"."segment_t_from") AS "seconds"
+  FROM (
+    SELECT
+      "t2"."machine",
+      "t2"."tenant",
+      "t2"."cost_centre",
+      "t2"."tier",
+      "t2"."pool",
+      "t2"."metric",
+      "t2"."quantity",
+      "t2"."power",
+      "t2"."t_from",
+      "t2"."t_to",
+      "t2"."recorded_at",
+      "t2"."source",
+      "t2"."sequence",
+      "t3"."segment",
+      "t3"."tier" AS "segment_tier",
+      "t3"."metric" AS "segment_metric",
+      "t3"."when_off",
+      "t3"."t_from" AS "segment_t_from",
+      "t3"."t_to" AS "segment_t_to",
+      "t3"."known_at"
+    FROM "usage_interval" AS "t2"
+    INNER JOIN "rate_segment" AS "t3"
+      ON "t2"."tier" = "t3"."tier"
+      AND "t2"."metric" = "t3"."metric"
+      AND "t2"."recorded_at" <= "t3"."known_at"
+      AND "t2"."t_from" < "t3"."t_to"
+      AND "t2"."t_to" > "t3"."t_from"
+      AND (
+        "t3"."when_off" OR (
+          "t2"."power" = 'on'
+        )
+      )
+  ) AS "t4"
+) AS "t5"
+GROUP BY
+  1,
+  2,
+  3
+"""
+
+SUMS_BY_MACHINE = """
+SELECT
+  "t5"."segment",
+  "t5"."tenant",
+  "t5"."cost_centre",
+  "t5"."machine",
+  SUM(CAST("t5"."quantity" AS DECIMAL(38, 0)) * CAST("t5"."seconds" AS DECIMAL(38, 0))) AS "quantity_seconds",
+  SUM(CASE WHEN "t5"."quantity" < 0 THEN -(
+    "t5"."seconds"
+  ) ELSE "t5"."seconds" END) AS "seconds"
+FROM (
+  SELECT
+    "t4"."machine",
+    "t4"."tenant",
+    "t4"."cost_centre",
+    "t4"."tier",
+    "t4"."pool",
+    "t4"."metric",
+    "t4"."quantity",
+    "t4"."power",
+    "t4"."t_from",
+    "t4"."t_to",
+    "t4"."recorded_at",
+    "t4"."source",
+    "t4"."sequence",
+    "t4"."segment",
+    "t4"."segment_tier",
+    "t4"."segment_metric",
+    "t4"."when_off",
+    "t4"."segment_t_from",
+    "t4"."segment_t_to",
+    "t4"."known_at",
+    LEAST("t4"."t_to", "t4"."segment_t_to") - GREATEST("t4"."t_from", "t4"."segment_t_from") AS "seconds"
+  FROM (
+    SELECT
+      "t2"."machine",
+      "t2"."tenant",
+      "t2"."cost_centre",
+      "t2"."tier",
+      "t2"."pool",
+      "t2"."metric",
+      "t2"."quantity",
+      "t2"."power",
+      "t2"."t_from",
+      "t2"."t_to",
+      "t2"."recorded_at",
+      "t2"."source",
+      "t2"."sequence",
+      "t3"."segment",
+      "t3"."tier" AS "segment_tier",
+      "t3"."metric" AS "segment_metric",
+      "t3"."when_off",
+      "t3"."t_from" AS "segment_t_from",
+      "t3"."t_to" AS "segment_t_to",
+      "t3"."known_at"
+    FROM "usage_interval" AS "t2"
+    INNER JOIN "rate_segment" AS "t3"
+      ON "t2"."tier" = "t3"."tier"
+      AND "t2"."metric" = "t3"."metric"
+      AND "t2"."recorded_at" <= "t3"."known_at"
+      AND "t2"."t_from" < "t3"."t_to"
+      AND "t2"."t_to" > "t3"."t_from"
+      AND (
+        "t3"."when_off" OR (
+          "t2"."power" = 'on'
+        )
+      )
+  ) AS "t4"
+) AS "t5"
+GROUP BY
+  1,
+  2,
+  3,
+  4
+"""

@@ -1,0 +1,199 @@
+# ruff: noqa: D102 -- what each method promises stands in the contract
+"""The contract, kept by a libvirt daemon: one endpoint is one host and one pool."""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from catalog.capabilities import Capability
+from catalog.pools import Endpoint, Hypervisor
+from catalog.resources import Resources
+from connectors.contract import (
+    Connector,
+    EndpointSnapshot,
+    PoolSnapshot,
+    PowerAction,
+    PowerState,
+    UsageReading,
+    VmSpec,
+    VmView,
+)
+from connectors.drivers.libvirt import creating, gaps, host, metering, snapshots, views
+from connectors.drivers.libvirt.power import Power
+from connectors.drivers.libvirt.resizing import Resize
+from connectors.drivers.libvirt.session import Session
+from connectors.drivers.libvirt.settings import Options, Transport, options_of, transport_of
+from connectors.errors import NotFound, Unsupported
+
+T = TypeVar("T")
+
+_METRICS = (
+    Capability.METRICS_CPU,
+    Capability.METRICS_MEMORY,
+    Capability.METRICS_DISK,
+    Capability.METRICS_NET,
+)
+_WAITING_SHARE = 0.95
+"""Part of the timeout in which a guest must obey, so that its own error is told, not the deadline's."""
+
+
+class LibvirtConnector(Connector):
+    """Machines of one libvirt daemon, by QEMU with KVM or emulation, or of its test driver."""
+
+    driver: ClassVar[str] = "libvirt"
+    gaps = gaps.DECLARED
+
+    def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
+        super().__init__(endpoint, password)
+        self._session = Session(endpoint, password)
+        self._options = Options()
+        self._host: host.HostFacts | None = None
+
+    def open(self) -> None:
+        self._options = options_of(self.endpoint)
+        self._session.open(self._options)
+        self._learn("open")
+
+    def close(self) -> None:
+        self._session.close()
+
+    def probe(self) -> EndpointSnapshot:
+        found = self._learn("probe")
+        machines = self.list_vms()
+        pool = PoolSnapshot(
+            provider=found.provider,
+            hypervisor=Hypervisor.LIBVIRT,
+            total=found.total,
+            used=_used(machines),
+            hosts=(host.as_host(found),),
+            traits=found.traits,
+            capabilities=self.declared().narrowed(found.gaps),
+        )
+        return EndpointSnapshot(
+            endpoint=self.endpoint.name,
+            product=found.product,
+            secure=self._secure(),
+            note=found.note,
+            pools=(pool,),
+        )
+
+    def list_vms(self) -> list[VmView]:
+        vendor = self._session.vendor
+        return self._run("list_vms", lambda connection, found: views.every(vendor, connection, found))
+
+    def get_vm(self, identity: UUID) -> VmView:
+        return self._on_machine("get_vm", identity, lambda _connection, _domain, _found: None)
+
+    def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
+        def create(connection: Any, found: host.HostFacts) -> VmView:
+            maker = creating.Creation(
+                self._session.vendor, connection, found, self._options, self.endpoint.name
+            )
+            return maker.of(spec, identity)
+
+        return self._run("create_vm", create)
+
+    def delete_vm(self, identity: UUID) -> None:
+        def delete(connection: Any, _found: host.HostFacts) -> None:
+            vendor = self._session.vendor
+            creating.delete(vendor, connection, self._options.storage_pool, identity)
+
+        self._run("delete_vm", delete)
+
+    def power(self, identity: UUID, action: PowerAction) -> VmView:
+        end_s = time.monotonic() + self.endpoint.timeout_s * _WAITING_SHARE
+
+        def act(_connection: Any, domain: Any, _found: host.HostFacts) -> None:
+            Power(self._session.vendor, domain, self.endpoint.name, end_s).to(action)
+
+        return self._on_machine(action.value, identity, act)
+
+    def resize(self, identity: UUID, resources: Resources) -> VmView:
+        def act(connection: Any, domain: Any, found: host.HostFacts) -> None:
+            vendor = self._session.vendor
+            view = views.one(vendor, connection, domain, found)
+            resizing = Resize(
+                vendor, connection, domain, view=view, host=found, endpoint=self.endpoint.name
+            )
+            resizing.to(resources)
+
+        return self._on_machine("resize", identity, act)
+
+    def snapshot(self, identity: UUID, name: str) -> None:
+        self._on_machine(
+            "snapshot", identity, lambda _c, domain, _f: snapshots.take(domain, name, self.endpoint.name)
+        )
+
+    def list_snapshots(self, identity: UUID) -> list[str]:
+        def names(connection: Any, _found: host.HostFacts) -> list[str]:
+            return [
+                name for name, _ in snapshots.listed(self._find(connection, identity, "list_snapshots"))
+            ]
+
+        return self._run("list_snapshots", names)
+
+    def revert(self, identity: UUID, name: str) -> None:
+        self._on_machine(
+            "revert", identity, lambda _c, domain, _f: snapshots.revert(domain, name, self.endpoint.name)
+        )
+
+    def usage(self, since: datetime) -> Iterable[UsageReading]:
+        def measure(connection: Any, found: host.HostFacts) -> list[UsageReading]:
+            missing = [found.gaps.get(capability) for capability in _METRICS]
+            if None not in missing:
+                raise Unsupported(
+                    self.endpoint.name, Capability.METRICS_CPU, found.gaps[Capability.METRICS_CPU]
+                )
+            return metering.readings(self._session.vendor, connection, datetime.now(UTC))
+
+        return [reading for reading in self._run("usage", measure) if reading.at >= since]
+
+    def _learn(self, operation: str) -> host.HostFacts:
+        """Ask the host anew for what it is and can do."""
+        vendor = self._session.vendor
+        self._host = self._session.run(operation, lambda c: host.facts(vendor, c, self._options))
+        return self._host
+
+    def _run(self, operation: str, call: Callable[[Any, host.HostFacts], T]) -> T:
+        found = self._host
+        if found is None:
+            found = self._learn(operation)
+        return self._session.run(operation, lambda connection: call(connection, found))
+
+    def _on_machine(
+        self, operation: str, identity: UUID, call: Callable[[Any, Any, host.HostFacts], None]
+    ) -> VmView:
+        """Do something with a machine of ours, and how it is afterwards. Raises NotFound."""
+
+        def act(connection: Any, found: host.HostFacts) -> VmView:
+            domain = self._find(connection, identity, operation)
+            call(connection, domain, found)
+            return views.one(self._session.vendor, connection, domain, found)
+
+        return self._run(operation, act)
+
+    def _find(self, connection: Any, identity: UUID, operation: str) -> Any:
+        domain = views.find(self._session.vendor, connection, identity)
+        if domain is None or not views.is_ours(domain):
+            raise NotFound(
+                self.endpoint.name, operation, f"there is no machine {identity}", hint="list the machines"
+            )
+        return domain
+
+    def _secure(self) -> bool:
+        transport = transport_of(self.endpoint)
+        verified = transport is Transport.TLS and self.endpoint.tls.unverified_because is None
+        return verified or transport is Transport.LOCAL
+
+
+def _used(machines: Iterable[VmView]) -> Resources:
+    used = Resources()
+    for view in machines:
+        own = view.resources
+        # A paused machine keeps its memory on the host, so it counts like one that runs.
+        used += own if view.power is not PowerState.OFF else Resources(disk_gib=own.disk_gib)
+    return used

@@ -1,0 +1,132 @@
+"""Making a machine once and removing it whole, by identity."""
+
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from catalog.capabilities import Capability
+from connectors.contract import VmSpec, VmView
+from connectors.drivers.libvirt import documents, faults, gaps, names, storage, views
+from connectors.drivers.libvirt.host import HostFacts
+from connectors.drivers.libvirt.resizing import no_room
+from connectors.drivers.libvirt.settings import Options
+from connectors.errors import Conflict, NotFound, Refused, Unsupported
+
+_OPERATION = "create_vm"
+
+
+class Creation:
+    """Creates machines on one host."""
+
+    def __init__(
+        self, vendor: Any, connection: Any, host: HostFacts, options: Options, endpoint: str
+    ) -> None:
+        self.vendor = vendor
+        self.connection = connection
+        self.host = host
+        self.options = options
+        self.endpoint = endpoint
+
+    def of(self, spec: VmSpec, identity: UUID) -> VmView:
+        """The machine of this identity, made powered off if it was not there."""
+        there = self._there(identity)
+        if there is not None:
+            return self._adopted(there, identity)
+        self._check(spec)
+        pool = self.connection.storagePoolLookupByName(self.options.storage_pool)
+        volume, made = storage.ensure(
+            self.vendor,
+            pool,
+            identity,
+            spec.resources.disk_gib,
+            thin=self.host.domain_type != "test",  # its pool counts what is allocated, and nothing else
+            absent=lambda: self._there(identity) is None,
+        )
+        if (there := self._there(identity)) is not None:  # another worker was first
+            return self._adopted(there, identity)
+        try:
+            domain = self.connection.defineXML(self._definition(spec, identity, volume.path()))
+        except self.vendor.libvirtError:
+            if made:
+                self._take_back(identity, volume)
+            raise
+        return views.one(self.vendor, self.connection, domain, self.host)
+
+    def _there(self, identity: UUID) -> Any:
+        return views.find(self.vendor, self.connection, identity)
+
+    def _adopted(self, domain: Any, identity: UUID) -> VmView:
+        if not views.is_ours(domain):
+            why = f"machine '{domain.name()}', which tierwise did not make, has the UUID {identity}"
+            raise Conflict(self.endpoint, _OPERATION, why, hint="give that machine another UUID")
+        return views.one(self.vendor, self.connection, domain, self.host)
+
+    def _check(self, spec: VmSpec) -> None:
+        if spec.provider != self.host.provider:
+            why = f"there is no provider '{spec.provider}'"
+            raise NotFound(self.endpoint, _OPERATION, why, hint=f"this host's is '{self.host.provider}'")
+        size, problem = storage.capacity_gib(self.vendor, self.connection, self.options.storage_pool)
+        if problem is not None:
+            raise Unsupported(self.endpoint, Capability.CREATE, gaps.no_storage(problem)[Capability.CREATE])
+        wanted = spec.resources
+        if not (wanted.vcpu and wanted.memory_mib and wanted.disk_gib):
+            raise Refused(
+                self.endpoint, _OPERATION, "a machine needs vcpu, memory_mib and disk_gib above zero"
+            )
+        no_room(self.endpoint, _OPERATION, wanted, self.host.total.model_copy(update={"disk_gib": size}))
+        self._check_name(spec.name)
+
+    def _check_name(self, name: str) -> None:
+        try:
+            other = self.connection.lookupByName(names.stored(name))
+        except self.vendor.libvirtError as error:
+            if error.get_error_code() != faults.NO_DOMAIN:
+                raise
+            return
+        why = f"the name '{name}' is taken by machine {other.UUIDString()}; libvirt's names are unique on a host"
+        raise Conflict(self.endpoint, _OPERATION, why, hint="choose another name")
+
+    def _definition(self, spec: VmSpec, identity: UUID, path: str) -> str:
+        shape = documents.Shape.within(spec.resources, self.host.total, hotplug=self.host.hotplug)
+        host = self.host
+        return documents.domain(
+            spec, identity, path, shape, domain_type=host.domain_type, arch=host.arch, options=self.options
+        )
+
+    def _take_back(self, identity: UUID, volume: Any) -> None:
+        """Delete the volume of a machine that could not be defined, unless another worker did."""
+        with suppress(self.vendor.libvirtError):  # what failed first is what is told
+            if self._there(identity) is None:
+                volume.delete()
+
+
+def delete(vendor: Any, connection: Any, pool_name: str, identity: UUID) -> None:
+    """Remove the machine and the disk tierwise made, also where only the disk is there.
+
+    The disk goes first: a removal that is cut off leaves a machine that can be removed again.
+    """
+    domain = views.find(vendor, connection, identity)
+    if domain is None:
+        storage.remove(vendor, connection, pool_name, identity, None)
+    elif views.is_ours(domain):
+        try:
+            _remove(vendor, connection, pool_name, identity, domain)
+        except vendor.libvirtError as error:  # another worker was first
+            if error.get_error_code() != faults.NO_DOMAIN:
+                raise
+
+
+def _remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, domain: Any) -> None:
+    disk = documents.own_disk(documents.parse(domain.XMLDesc(0)), identity)
+    if domain.isActive():
+        try:
+            domain.destroy()
+        except vendor.libvirtError:
+            if domain.isActive():
+                raise
+    if disk is not None:
+        storage.remove(vendor, connection, pool_name, identity, disk[1])
+    flags = vendor.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | vendor.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if connection.getType() != "TEST":  # the test driver refuses flags for what it does not have
+        flags |= vendor.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | vendor.VIR_DOMAIN_UNDEFINE_NVRAM
+    domain.undefineFlags(flags)

@@ -1,0 +1,201 @@
+"""libvirt's XML documents, written and changed as trees, never as text."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from uuid import UUID
+
+from catalog.resources import Resources
+from connectors.contract import VmSpec
+from connectors.drivers.libvirt import names
+from connectors.drivers.libvirt.settings import Options
+
+ET.register_namespace(names.PREFIX, names.NAMESPACE)
+
+KIB = 1024
+HEADROOM = 4
+"""How often its first size a machine can grow while it runs, where the host has that much."""
+MEMORY_SLOTS = 16
+MEMORY_STEP_MIB = 2
+"""QEMU adds memory in huge pages of 2 MiB; Linux guests take whole blocks of 128 MiB only."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A machine's size, and up to where it can grow while it runs."""
+
+    resources: Resources
+    most_vcpu: int
+    most_memory_mib: int
+
+    @classmethod
+    def within(cls, resources: Resources, host: Resources, *, hotplug: bool) -> "Shape":
+        """The shape of a machine on this host; without `hotplug` it cannot grow while it runs."""
+        if not hotplug:
+            return cls(resources, resources.vcpu, resources.memory_mib)
+        return cls(
+            resources,
+            max(resources.vcpu, min(HEADROOM * resources.vcpu, host.vcpu)),
+            max(resources.memory_mib, min(HEADROOM * resources.memory_mib, host.memory_mib)),
+        )
+
+
+def parse(text: str) -> ET.Element:
+    """A document as the daemon wrote it."""
+    return ET.fromstring(text)  # noqa: S314 -- written by the daemon that we log in to
+
+
+def text_of(root: ET.Element) -> str:
+    """A document as text."""
+    return ET.tostring(root, encoding="unicode")
+
+
+def domain(
+    spec: VmSpec, identity: UUID, disk: str, shape: Shape, *, domain_type: str, arch: str, options: Options
+) -> str:
+    """A machine's definition, with its identity, its real name and annotations in it."""
+    root = ET.Element("domain", type=domain_type)
+    _child(root, "name", names.stored(spec.name))
+    _child(root, "uuid", str(identity))
+    mark = ET.SubElement(_child(root, "metadata"), names.ELEMENT)
+    mark.text = names.mark_text(spec.name, spec.annotations)
+    _system(root, arch, options)
+    if domain_type != "test":
+        _child(root, "features").extend(
+            [ET.Element("acpi"), *([ET.Element("apic")] if "86" in arch else [])]
+        )
+        root.append(_processor(domain_type, arch))
+        _child(root, "on_crash", "destroy")
+    reshape(root, shape)
+    _devices(root, identity, disk, domain_type, options)
+    return text_of(root)
+
+
+def reshape(root: ET.Element, shape: Shape) -> None:
+    """Give a definition another size; memory that was added while it ran becomes part of it."""
+    for gone in ("memory", "currentMemory", "maxMemory", "vcpu", "vcpus"):
+        for element in root.findall(gone):
+            root.remove(element)
+    for devices in root.findall("devices"):
+        for module in devices.findall("memory"):
+            devices.remove(module)
+    memory_kib = str(shape.resources.memory_mib * KIB)
+    _child(root, "memory", memory_kib, unit="KiB")
+    _child(root, "currentMemory", memory_kib, unit="KiB")
+    _child(root, "vcpu", str(shape.most_vcpu), current=str(shape.resources.vcpu))
+    for numa in root.findall("cpu/numa"):
+        root.find("cpu").remove(numa)  # type: ignore[union-attr] # the element that findall went through
+    cpu = root.find("cpu")
+    if cpu is not None and shape.most_memory_mib > shape.resources.memory_mib:
+        _child(root, "maxMemory", str(shape.most_memory_mib * KIB), unit="KiB", slots=str(MEMORY_SLOTS))
+        _child(
+            _child(cpu, "numa"), "cell", id="0", cpus=_cpus(shape.most_vcpu), memory=memory_kib, unit="KiB"
+        )
+
+
+def memory_module(memory_mib: int) -> str:
+    """A module of memory to add to a machine that runs."""
+    root = ET.Element("memory", model="dimm")
+    target = _child(root, "target")
+    _child(target, "size", str(memory_mib * KIB), unit="KiB")
+    _child(target, "node", "0")
+    return text_of(root)
+
+
+def volume(name: str, disk_gib: int, *, thin: bool) -> str:
+    """An empty qcow2 volume; a `thin` one takes space only as it is written."""
+    root = ET.Element("volume")
+    _child(root, "name", name)
+    _child(root, "capacity", str(disk_gib), unit="GiB")
+    if thin:
+        _child(root, "allocation", "0")
+    target = _child(root, "target")
+    _child(target, "format", type="qcow2")
+    _child(target, "compat", "1.1")
+    return text_of(root)
+
+
+def snapshot(name: str, number: int) -> str:
+    """A snapshot's definition; its real name and its place in the order are in the description."""
+    root = ET.Element("domainsnapshot")
+    _child(root, "name", names.stored(name))
+    _child(root, "description", names.snapshot_text(name, number))
+    return text_of(root)
+
+
+def disks(root: ET.Element) -> list[tuple[str, str]]:
+    """Target device and path of each disk of a definition, without CD-ROM and floppy drives."""
+    found = []
+    for disk in root.findall("devices/disk"):
+        source, target = disk.find("source"), disk.find("target")
+        if disk.get("device", "disk") == "disk" and source is not None and target is not None:
+            path = source.get("file") or source.get("dev") or source.get("name") or ""
+            found.append((target.get("dev", ""), path))
+    return found
+
+
+def own_disk(root: ET.Element, identity: UUID) -> tuple[str, str] | None:
+    """Target device and path of the disk that tierwise made for this machine."""
+    name = volume_name(identity)
+    return next((disk for disk in disks(root) if PurePosixPath(disk[1]).name == name), None)
+
+
+def volume_name(identity: UUID) -> str:
+    """The name of a machine's volume."""
+    return f"{identity}.qcow2"
+
+
+def _system(root: ET.Element, arch: str, options: Options) -> None:
+    system = _child(root, "os")
+    kind = _child(system, "type", "hvm", arch=arch)
+    machine = options.machine or ("q35" if arch == "x86_64" else None)
+    if machine:
+        kind.set("machine", machine)
+    for tag in ("kernel", "initrd", "cmdline"):
+        if value := getattr(options, tag):
+            _child(system, tag, value)
+
+
+def _processor(domain_type: str, arch: str) -> ET.Element:
+    if domain_type == "kvm":
+        return ET.Element("cpu", mode="host-model")
+    if arch != "x86_64":
+        return ET.Element("cpu", mode="maximum")
+    # A fixed model: emulated machines keep their processor over an upgrade of QEMU.
+    cpu = ET.Element("cpu", mode="custom", match="exact")
+    _child(cpu, "model", "qemu64", fallback="allow")
+    return cpu
+
+
+def _devices(root: ET.Element, identity: UUID, path: str, domain_type: str, options: Options) -> None:
+    devices = _child(root, "devices")
+    if options.emulator:
+        _child(devices, "emulator", options.emulator)
+    disk = _child(devices, "disk", type="file", device="disk")
+    _child(disk, "driver", name="qemu", type="qcow2", discard="unmap")
+    _child(disk, "source", file=path)
+    _child(disk, "target", dev="vda", bus="virtio")
+    for kind, source in (("network", options.network), ("bridge", options.bridge)):
+        if source:
+            card = _child(devices, "interface", type=kind)
+            ET.SubElement(card, "source", {kind: source})
+            _child(card, "model", type="virtio")
+    if domain_type != "test":
+        _serial(devices, identity, options)
+        _child(_child(devices, "memballoon", model="virtio"), "stats", period="10")
+
+
+def _serial(devices: ET.Element, identity: UUID, options: Options) -> None:
+    serial = _child(devices, "serial", type="pty")
+    if options.serial_log_dir:
+        _child(serial, "log", file=f"{options.serial_log_dir}/{identity}.log", append="on")
+
+
+def _cpus(count: int) -> str:
+    return f"0-{count - 1}" if count > 1 else "0"
+
+
+def _child(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
+    element = ET.SubElement(parent, tag, attributes)
+    element.text = text
+    return element

@@ -1,0 +1,103 @@
+"""libvirt's errors as ours, by libvirt's own numbers (``virerror.h``)."""
+
+from typing import Any
+
+from connectors.errors import (
+    Conflict,
+    ConnectorError,
+    DeadlineExceeded,
+    NotFound,
+    Refused,
+    Unreachable,
+)
+
+INTERNAL_ERROR = 1
+NO_SUPPORT = 3
+OPERATION_FAILED = 9
+DOM_EXIST = 28
+OPERATION_DENIED = 29
+SYSTEM_ERROR = 38
+RPC = 39
+NO_DOMAIN = 42
+AUTH_FAILED = 45
+NO_STORAGE_POOL = 49
+NO_STORAGE_VOL = 50
+OPERATION_INVALID = 55
+OPERATION_TIMEOUT = 68
+NO_DOMAIN_SNAPSHOT = 72
+AUTH_CANCELLED = 79
+ACCESS_DENIED = 88
+STORAGE_VOL_EXIST = 90
+AUTH_UNAVAILABLE = 94
+
+_FROM_RPC = 7
+RESOURCE_BUSY = 87
+_MISSING = frozenset({NO_DOMAIN, NO_STORAGE_POOL, NO_STORAGE_VOL, NO_DOMAIN_SNAPSHOT})
+_LOGIN = frozenset({AUTH_FAILED, AUTH_CANCELLED, AUTH_UNAVAILABLE, OPERATION_DENIED, ACCESS_DENIED})
+
+_HINTS = {
+    OPERATION_DENIED: "the connection may be read-only; check the daemon's access rules",
+    AUTH_FAILED: "check the endpoint's username and secret",
+    AUTH_CANCELLED: "the daemon asks for a login; set the endpoint's username and secret",
+    ACCESS_DENIED: "the daemon's access rules forbid it; ask its administrator",
+}
+
+
+def lost(error: Any) -> bool:
+    """Whether the connection itself broke, as opposed to a daemon that answered no."""
+    return error.get_error_domain() == _FROM_RPC and error.get_error_code() in {
+        INTERNAL_ERROR,
+        SYSTEM_ERROR,
+        RPC,
+    }
+
+
+def translate(error: Any, endpoint: str, operation: str, vendor: Any) -> ConnectorError:
+    """The error of ours for a libvirtError, with libvirt's number and name."""
+    code = error.get_error_code()
+    why = _one_line(error.get_error_message() or str(error))
+    name = f"{code} {code_name(vendor, code)}".strip()
+    hint = _HINTS.get(code, "")
+    if "free space" in why or "No space left" in why:
+        hint = "free some space in the storage pool, or choose another in option 'storage_pool'"
+    return _kind(error, code)(endpoint, operation, why, vendor_code=name, hint=hint)
+
+
+def exists(error: Any) -> bool:
+    """Whether the daemon refused to make what is there already, or is being made."""
+    code = error.get_error_code()
+    said = code == OPERATION_FAILED and "already exists" in error.get_error_message()
+    return said or code in {DOM_EXIST, STORAGE_VOL_EXIST, OPERATION_INVALID}
+
+
+def _kind(error: Any, code: int) -> type[ConnectorError]:
+    if lost(error):
+        return Unreachable
+    if code in _MISSING:
+        return NotFound
+    if code == RESOURCE_BUSY or exists(error):
+        return Conflict
+    return DeadlineExceeded if code == OPERATION_TIMEOUT else Refused
+
+
+def opening(error: Any, endpoint: str, vendor: Any) -> ConnectorError:
+    """The error for a connection that could not be opened: Refused for a login, else Unreachable."""
+    found = translate(error, endpoint, "open", vendor)
+    certificate = "certificate" in found.why  # libvirt has the same number for it as for a wrong password
+    if error.get_error_code() in _LOGIN and not certificate:
+        return found
+    hint = "check the address, that libvirtd listens there, and its certificate"
+    return Unreachable(endpoint, "open", found.why, vendor_code=found.vendor_code, hint=hint)
+
+
+def code_name(vendor: Any, code: int) -> str:
+    """The name of an error number: 42 is ``VIR_ERR_NO_DOMAIN``."""
+    levels = {"VIR_ERR_NONE", "VIR_ERR_WARNING", "VIR_ERR_ERROR"}  # severities that share the numbers
+    for name in dir(vendor):
+        if name.startswith("VIR_ERR_") and name not in levels and getattr(vendor, name) == code:
+            return name
+    return ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]

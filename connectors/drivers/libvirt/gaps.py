@@ -1,0 +1,87 @@
+"""What the libvirt driver lacks, and what an endpoint takes away."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from catalog.capabilities import Capability, Gap, GapReason
+
+
+def _gap(reason: GapReason, detail: str) -> Gap:
+    return Gap(reason=reason, detail=detail[:300])
+
+
+def _not_yet(detail: str) -> Gap:
+    return _gap(GapReason.NOT_YET, detail)
+
+
+_IMPORT = "libvirt uploads disks into a storage pool; this driver does not call it yet"
+_EXPORT = "libvirt downloads disks from a storage pool; this driver does not call it yet"
+_ALONE = "one libvirt daemon manages one host; nothing restarts or balances machines over hosts"
+
+DECLARED: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.CLONE: _not_yet("this driver creates machines with an empty disk only"),
+        Capability.TEMPLATE: _not_yet("this driver creates machines with an empty disk only"),
+        Capability.LIVE_MIGRATE: _not_yet(
+            "QEMU migrates live; this driver does not call it yet; use virsh migrate"
+        ),
+        Capability.STORAGE_MIGRATE: _not_yet(
+            "QEMU copies disks live; this driver does not call it yet; use virsh"
+        ),
+        Capability.HA_RESTART: _gap(GapReason.NEVER, _ALONE),
+        Capability.DRS: _gap(GapReason.NEVER, _ALONE),
+        Capability.RESOURCE_POOLS: _gap(GapReason.NEVER, "libvirt has no resource pools"),
+        Capability.CONSOLE: _not_yet("the driver hands out no console yet; use virsh console"),
+        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
+        Capability.TAGS: _not_yet("libvirt has no tags; annotations are kept in the machine's metadata"),
+        Capability.WATCH: _not_yet(
+            "changes are seen by the next inventory; the driver sends no events yet"
+        ),
+        Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_QCOW2: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_RAW: _not_yet(_IMPORT),
+        Capability.EXPORT_DISK_VMDK: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_VHD: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_VHDX: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_QCOW2: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_RAW: _not_yet(_EXPORT),
+    }
+)
+
+_UNMEASURED = _gap(GapReason.NEVER, "libvirt's test driver runs nothing, so it measures nothing")
+
+TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.RESIZE_COLD: _gap(GapReason.NEVER, "libvirt's test driver cannot resize a volume"),
+        Capability.RESIZE_HOT: _gap(GapReason.NEVER, "libvirt's test driver cannot attach memory"),
+        Capability.METRICS_CPU: _UNMEASURED,
+        Capability.METRICS_MEMORY: _UNMEASURED,
+        Capability.METRICS_DISK: _UNMEASURED,
+        Capability.METRICS_NET: _UNMEASURED,
+    }
+)
+"""What libvirt's in-memory test driver cannot do; seen in libvirt 9.0 (virStorageVolResize: code 3)."""
+
+NO_NETWORK: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.METRICS_NET: _gap(
+            GapReason.NOT_CONFIGURED,
+            "machines get no network card; set the endpoint's option 'network' or 'bridge'",
+        )
+    }
+)
+
+NO_HOTPLUG: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.RESIZE_HOT: _gap(
+            GapReason.NOT_YET, "memory and vCPUs are added to running machines on x86_64 hosts only"
+        )
+    }
+)
+
+
+def no_storage(problem: str) -> dict[Capability, Gap]:
+    """The gap of an endpoint whose storage pool cannot be used, and what to do about it."""
+    return {Capability.CREATE: _gap(GapReason.NOT_CONFIGURED, problem)}

@@ -1,0 +1,122 @@
+"""What an endpoint's host is and can do, asked once a connection and again at each probe."""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.capabilities import Capability, Gap
+from catalog.pools import Host
+from catalog.resources import Resources
+from connectors.drivers.libvirt import gaps, storage
+from connectors.drivers.libvirt.settings import Options
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """One host. `domain_type` is ``kvm``, ``qemu`` (emulation, TCG) or ``test``."""
+
+    name: str
+    provider: str
+    arch: str
+    domain_type: str
+    total: Resources
+    product: str
+    gaps: Mapping[Capability, Gap]
+
+    @property
+    def hotplug(self) -> bool:
+        """Whether machines are made so that memory and vCPUs can be added while they run."""
+        return Capability.RESIZE_HOT not in self.gaps
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """The architecture, and whether machines run on the processor or are emulated."""
+        words = {"kvm": {"ACCEL_KVM"}, "qemu": {"ACCEL_TCG"}}.get(self.domain_type, set())
+        return frozenset({f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}", *words})
+
+    @property
+    def note(self) -> str:
+        """What a reader of the probe should know."""
+        if self.domain_type == "test":
+            return "libvirt's test driver: machines are kept in memory and never run"
+        if self.domain_type == "qemu":
+            return "machines are emulated by QEMU (TCG), many times slower than KVM"
+        return ""
+
+
+def as_host(found: HostFacts) -> Host:
+    """The pool's only host."""
+    return Host(name=found.name, resources=found.total)
+
+
+def facts(vendor: Any, connection: Any, options: Options) -> HostFacts:
+    """Ask the daemon. Raises libvirtError."""
+    arch, memory_mib, vcpu, *_ = connection.getInfo()
+    driver = connection.getType().lower()
+    name = connection.getHostname()
+    pool_gib, problem = storage.capacity_gib(vendor, connection, options.storage_pool)
+    return HostFacts(
+        name=name,
+        provider=options.provider or name,
+        arch=arch,
+        domain_type="test" if driver == "test" else _domain_type(vendor, connection, options),
+        total=Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=pool_gib),
+        product=_product(connection, driver),
+        gaps=_gaps(driver, arch, options, problem),
+    )
+
+
+def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> Mapping[Capability, Gap]:
+    found: dict[Capability, Gap] = {}
+    if driver == "test":
+        found |= gaps.TEST_DRIVER
+    elif arch != "x86_64":
+        found |= gaps.NO_HOTPLUG
+    if driver != "test" and not (options.network or options.bridge):
+        found |= gaps.NO_NETWORK
+    if problem is not None:
+        found |= gaps.no_storage(problem)
+    return found
+
+
+def _domain_type(vendor: Any, connection: Any, options: Options) -> str:
+    if options.domain_type != "auto":
+        return options.domain_type
+    try:
+        connection.getDomainCapabilities(options.emulator, None, None, "kvm")
+    except vendor.libvirtError:
+        return "qemu"
+    return "kvm" if _has_virtualization(vendor, connection) else "qemu"
+
+
+def _has_virtualization(vendor: Any, connection: Any) -> bool:
+    """Whether the host's processor virtualizes; on x86 `/dev/kvm` and the daemon may say so wrongly.
+
+    Some hosts, virtual ones above all, offer KVM without the processor's vmx or svm; machines then
+    hang in their firmware. The daemon expands the host's CPU model into its whole list of features.
+    """
+    capabilities = ET.fromstring(connection.getCapabilities())  # noqa: S314 -- written by the daemon
+    cpu = capabilities.find("host/cpu")
+    if cpu is None or cpu.findtext("arch") not in {"x86_64", "i686"}:
+        return True
+    try:
+        expanded = connection.baselineCPU(
+            [ET.tostring(cpu, encoding="unicode")], vendor.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
+        )
+    except vendor.libvirtError:
+        expanded = ET.tostring(cpu, encoding="unicode")
+    features = {found.get("name") for found in ET.fromstring(expanded).iter("feature")}  # noqa: S314 -- as above
+    return bool(features & {"vmx", "svm"})
+
+
+def _product(connection: Any, driver: str) -> str:
+    library = _version(connection.getLibVersion())
+    if driver == "test":
+        return f"libvirt {library}, test driver"
+    return f"libvirt {library}, QEMU {_version(connection.getVersion())}"
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"

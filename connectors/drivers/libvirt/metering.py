@@ -1,0 +1,72 @@
+"""Measured values of running machines, from libvirt's statistics."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from connectors.contract import UsageReading
+from connectors.drivers.libvirt import faults, views
+
+NANOSECONDS_PER_MS = 1_000_000
+KIB_PER_MIB = 1024
+
+_DEVICES = {
+    "disk_read_bytes": ("block", "rd.bytes"),
+    "disk_written_bytes": ("block", "wr.bytes"),
+    "net_received_bytes": ("net", "rx.bytes"),
+    "net_sent_bytes": ("net", "tx.bytes"),
+}
+
+
+def readings(vendor: Any, connection: Any, at: datetime) -> list[UsageReading]:
+    """The present values of every running machine that tierwise made. Raises libvirtError."""
+    flags = (
+        vendor.VIR_DOMAIN_STATS_CPU_TOTAL
+        | vendor.VIR_DOMAIN_STATS_BALLOON
+        | vendor.VIR_DOMAIN_STATS_BLOCK
+        | vendor.VIR_DOMAIN_STATS_INTERFACE
+    )
+    active = vendor.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+    found = []
+    for domain, stats in connection.getAllDomainStats(flags, active):
+        try:
+            if views.is_ours(domain):
+                found += of_machine(UUID(domain.UUIDString()), stats, at)
+        except vendor.libvirtError as error:
+            if error.get_error_code() != faults.NO_DOMAIN:  # gone since it was listed
+                raise
+    return found
+
+
+def of_machine(identity: UUID, stats: Mapping[str, Any], at: datetime) -> list[UsageReading]:
+    """One machine's values; its counters begin anew each time it is powered on."""
+    return [
+        *(
+            UsageReading(identity=identity, metric=m, value=v, at=at, counter=True)
+            for m, v in _counters(stats)
+        ),
+        *(
+            UsageReading(identity=identity, metric=m, value=v, at=at, counter=False)
+            for m, v in _gauges(stats)
+        ),
+    ]
+
+
+def _counters(stats: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    if "cpu.time" in stats:
+        yield "cpu_ms", stats["cpu.time"] // NANOSECONDS_PER_MS
+    for metric, (kind, field) in _DEVICES.items():
+        keys = [f"{kind}.{i}.{field}" for i in range(stats.get(f"{kind}.count", 0))]
+        values = [stats[key] for key in keys if key in stats]
+        if values:
+            yield metric, sum(values)
+
+
+def _gauges(stats: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    if "balloon.rss" in stats:
+        yield "memory_resident_mib", stats["balloon.rss"] // KIB_PER_MIB
+    if (
+        "balloon.available" in stats and "balloon.unused" in stats
+    ):  # only a guest with the balloon driver tells
+        yield "memory_used_mib", (stats["balloon.available"] - stats["balloon.unused"]) // KIB_PER_MIB

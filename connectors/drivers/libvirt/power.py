@@ -1,0 +1,103 @@
+"""Bringing a machine to a power state, whatever state it is in."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from connectors.contract import PowerAction, PowerState
+from connectors.drivers.libvirt import faults, views
+from connectors.errors import Conflict, DeadlineExceeded
+
+ASK_AGAIN_S = 2.0
+"""A guest that is still booting does not hear the first shutdown request."""
+_POLL_S = 0.1
+_PATIENCE = 5
+
+_WOKEN_BY_ITSELF = 7
+
+
+class Power:
+    """The power of one machine. `end_s` is when, on the monotonic clock, waiting is over."""
+
+    def __init__(self, vendor: Any, domain: Any, endpoint: str, end_s: float) -> None:
+        self.vendor = vendor
+        self.domain = domain
+        self.endpoint = endpoint
+        self.end_s = end_s
+
+    def to(self, action: PowerAction) -> None:
+        """Carry the action out; nothing where its state is there. Raises Conflict, DeadlineExceeded."""
+        state = views.power_of(self.domain)
+        {
+            PowerAction.ON: self._on,
+            PowerAction.OFF: self._off,
+            PowerAction.SHUTDOWN: self._shutdown,
+            PowerAction.SUSPEND: self._suspend,
+        }[action](state)
+
+    def _on(self, state: PowerState) -> None:
+        if state is PowerState.ON:
+            return
+        if state is PowerState.UNKNOWN:
+            self._off(state)
+        if not self.domain.isActive():
+            self._unless_there(self.domain.create, PowerState.ON)
+        elif self.domain.state()[0] == _WOKEN_BY_ITSELF:
+            self._unless_there(self.domain.pMWakeup, PowerState.ON)
+        else:
+            self._unless_there(self.domain.resume, PowerState.ON)
+
+    def _off(self, state: PowerState) -> None:
+        if state is PowerState.OFF:
+            return
+        if self.domain.isActive():
+            self._unless_there(self.domain.destroy, PowerState.OFF)
+        if self.domain.hasManagedSaveImage():
+            self.domain.managedSaveRemove()
+
+    def _suspend(self, state: PowerState) -> None:
+        if state is PowerState.SUSPENDED:
+            return
+        if state is not PowerState.ON:
+            raise self._conflict(PowerAction.SUSPEND, state, "power it on first")
+        self._unless_there(self.domain.suspend, PowerState.SUSPENDED)
+
+    def _shutdown(self, state: PowerState) -> None:
+        if state is PowerState.OFF:
+            return
+        if state is not PowerState.ON:
+            raise self._conflict(PowerAction.SHUTDOWN, state, "power it on first, or power it off")
+        ask_s = time.monotonic()
+        while views.power_of(self.domain) is not PowerState.OFF:
+            now_s = time.monotonic()
+            if now_s >= self.end_s:
+                raise self._not_obeyed()
+            if now_s >= ask_s:
+                self._unless_there(self.domain.shutdown, PowerState.OFF)
+                ask_s = now_s + ASK_AGAIN_S
+            time.sleep(_POLL_S)
+
+    def _unless_there(self, call: Callable[[], object], state: PowerState) -> None:
+        """Call; where that fails, another worker may have brought the machine to the state already."""
+        try:
+            call()
+        except self.vendor.libvirtError as error:
+            if faults.lost(error) or not self._reaches(state):
+                raise
+
+    def _reaches(self, state: PowerState) -> bool:
+        """Whether the state is there, or comes soon: a machine that is being started is paused first."""
+        for _ in range(_PATIENCE):
+            if views.power_of(self.domain) is state:
+                return True
+            time.sleep(_POLL_S)
+        return False
+
+    def _conflict(self, action: PowerAction, state: PowerState, hint: str) -> Conflict:
+        why = f"machine '{self.domain.name()}' is {state.value}"
+        return Conflict(self.endpoint, action.value, why, hint=hint)
+
+    def _not_obeyed(self) -> DeadlineExceeded:
+        why = f"the guest of machine '{self.domain.name()}' does not react to the shutdown request"
+        hint = "shut it down from inside, or power it off"
+        return DeadlineExceeded(self.endpoint, PowerAction.SHUTDOWN.value, why, hint=hint)

@@ -1,0 +1,225 @@
+"""One connection to a libvirt daemon on which no call outlasts the endpoint's timeout.
+
+libvirt has no time limit for a call. Each call therefore runs in a thread of its own: when the
+deadline passes, its caller goes on and the connection is given up. The keepalive, which needs
+libvirt's event loop running in this process, later ends the thread that still waits.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from catalog.pools import Endpoint
+from connectors.drivers.libvirt import faults, tls
+from connectors.drivers.libvirt.settings import Options, transport_of
+from connectors.errors import ConnectorError, DeadlineExceeded, Unreachable
+from connectors.registry import vendor_module
+
+T = TypeVar("T")
+
+MOST_STUCK_OPENS = 8
+"""Threads that may wait for one address's answer to a login; libvirt cannot call them back."""
+
+_OPEN = "open"
+_lock = threading.Lock()
+_event_loop: threading.Thread | None = None
+_stuck_opens: Counter[str] = Counter()
+
+
+class Session:
+    """A connection that is opened again, once, when it was lost under an idempotent call."""
+
+    def __init__(self, endpoint: Endpoint, password: SecretStr | None) -> None:
+        self.endpoint = endpoint
+        self._password = password
+        self._connection: Any = None
+        self._wanted = False
+        self.vendor: Any = None
+
+    def open(self, options: Options) -> None:
+        """Connect and log in; nothing where that was done. Raises Refused, Unreachable, DeadlineExceeded."""
+        self.vendor = vendor_module("libvirt", self.endpoint, extra="libvirt")
+        self._options = options
+        transport_of(self.endpoint)
+        _start_event_loop(self.vendor)
+        self._wanted = True
+        try:
+            self._ensure(self._end())
+        except ConnectorError:
+            self._wanted = False
+            raise
+
+    def close(self) -> None:
+        """Give the connection up; waits no longer than the endpoint's timeout."""
+        self._wanted = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(TimeoutError, self.vendor.libvirtError):
+                _bounded(connection.close, self.endpoint.timeout_s, late=lambda _: None)
+
+    def run(self, operation: str, call: Callable[[Any], T]) -> T:
+        """The result of `call(connection)`, which must be idempotent, within the endpoint's timeout.
+
+        A libvirtError becomes an error of ours. A lost connection is opened once more.
+        """
+        if not self._wanted:
+            raise Unreachable(
+                self.endpoint.name, operation, "the connection is not open", hint="open it first"
+            )
+        end_s = self._end()
+        try:
+            return self._attempt(operation, call, end_s)
+        except Unreachable:
+            if self._connection is None:  # not lost, but not to be had
+                raise
+            self._give_up()
+            return self._attempt(operation, call, end_s)
+
+    def _attempt(self, operation: str, call: Callable[[Any], T], end_s: float) -> T:
+        connection = self._ensure(end_s)
+        try:
+            return _bounded(
+                lambda: call(connection), end_s - time.monotonic(), late=lambda _: connection.close()
+            )
+        except TimeoutError:
+            self._connection = None
+            raise self._late(operation) from None
+        except self.vendor.libvirtError as error:
+            raise faults.translate(error, self.endpoint.name, operation, self.vendor) from error
+
+    def _ensure(self, end_s: float) -> Any:
+        if self._connection is None:
+            self._connection = self._connect(end_s)
+        return self._connection
+
+    def _connect(self, end_s: float) -> Any:
+        address = self.endpoint.address
+        if _stuck_opens[address] >= MOST_STUCK_OPENS:
+            why = f"{MOST_STUCK_OPENS} earlier logins are still without an answer"
+            raise Unreachable(self.endpoint.name, "open", why, hint="check that libvirtd is not frozen")
+        try:
+            return _bounded(self._dial, end_s - time.monotonic(), late=_closed_at_last, stuck=address)
+        except TimeoutError:
+            raise self._late(_OPEN) from None
+        except self.vendor.libvirtError as error:
+            raise faults.opening(error, self.endpoint.name, self.vendor) from error
+
+    def _dial(self) -> Any:
+        with tls.uri(self.endpoint, self._options) as uri:
+            connection = self.vendor.openAuth(uri, self._login(), 0)
+        interval_s, count = keepalive(self.endpoint.timeout_s)
+        with suppress(self.vendor.libvirtError):  # drivers inside this process have no peer to ask
+            connection.setKeepAlive(interval_s, count)
+        return connection
+
+    def _login(self) -> list[Any]:
+        vendor = self.vendor
+        names = {vendor.VIR_CRED_AUTHNAME, vendor.VIR_CRED_USERNAME}
+        secrets = {vendor.VIR_CRED_PASSPHRASE, vendor.VIR_CRED_NOECHOPROMPT}
+
+        def answer(credentials: list[list[Any]], _: object) -> int:
+            if self.endpoint.username is None or self._password is None:
+                return -1
+            for credential in credentials:
+                if credential[0] in names:
+                    credential[4] = self.endpoint.username
+                elif credential[0] in secrets:
+                    credential[4] = self._password.get_secret_value()
+            return 0
+
+        return [[*names, *secrets], answer, None]
+
+    def _give_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            threading.Thread(target=_quietly, args=(connection.close,), daemon=True).start()
+
+    def _end(self) -> float:
+        return time.monotonic() + self.endpoint.timeout_s
+
+    def _late(self, operation: str) -> DeadlineExceeded:
+        why = f"no answer within {self.endpoint.timeout_s:g} s"
+        return DeadlineExceeded(
+            self.endpoint.name, operation, why, hint="check that libvirtd is not frozen"
+        )
+
+
+def keepalive(timeout_s: float) -> tuple[int, int]:
+    """Seconds between libvirt's keepalive questions, and how many may stay unanswered.
+
+    A silent daemon is given up after interval x (count + 1) seconds: near `timeout_s`, 2 at least.
+    """
+    interval_s = max(1, int(timeout_s / 4))
+    return interval_s, min(3, max(1, int(timeout_s / interval_s) - 1))
+
+
+def _bounded(
+    call: Callable[[], T], limit_s: float, *, late: Callable[[T], object], stuck: str | None = None
+) -> T:
+    """The result of `call`, or TimeoutError after `limit_s`; a result that comes later goes to `late`."""
+    done: Future[T] = Future()
+    threading.Thread(target=_work, args=(call, done), daemon=True, name="libvirt-call").start()
+    finished = threading.Event()
+    done.add_done_callback(lambda _: finished.set())
+    if finished.wait(max(0.0, limit_s)):
+        return done.result()
+    if stuck is not None:
+        _count_stuck(stuck, 1)
+    done.add_done_callback(lambda future: _after_all(future, late, stuck))
+    raise TimeoutError
+
+
+def _work(call: Callable[[], T], done: "Future[T]") -> None:
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 -- raised again in the thread that waits for it
+        done.set_exception(error)
+    else:
+        done.set_result(result)
+
+
+def _after_all(future: "Future[T]", late: Callable[[T], object], stuck: str | None) -> None:
+    if stuck is not None:
+        _count_stuck(stuck, -1)
+    result: Any = None if future.exception() is not None else future.result()
+    _quietly(lambda: late(result))
+
+
+def _closed_at_last(connection: Any) -> None:
+    if connection is not None:
+        connection.close()
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    with suppress(Exception):  # nobody waits for this any more
+        call()
+
+
+def _count_stuck(address: str, change: int) -> None:
+    with _lock:
+        _stuck_opens[address] += change
+
+
+def _start_event_loop(vendor: Any) -> None:
+    """Run libvirt's event loop in this process; must precede the first connection."""
+    global _event_loop  # noqa: PLW0603 -- libvirt has one event loop a process
+    with _lock:
+        if _event_loop is not None and _event_loop.is_alive():
+            return
+        vendor.registerErrorHandler(lambda _context, _error: None, None)
+        vendor.virEventRegisterDefaultImpl()
+        _event_loop = threading.Thread(
+            target=_run_events, args=(vendor,), daemon=True, name="libvirt-events"
+        )
+        _event_loop.start()
+
+
+def _run_events(vendor: Any) -> None:
+    while True:
+        vendor.virEventRunDefaultImpl()

@@ -1,0 +1,91 @@
+"""The endpoint's options and its address, checked before anything is dialled."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError
+
+from catalog.base import Value
+from catalog.pools import Endpoint
+from connectors.errors import Refused
+
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Transport(StrEnum):
+    """How a libvirt daemon is reached."""
+
+    LOCAL = "unix"
+    TLS = "tls"
+    TCP = "tcp"
+
+
+class Options(Value):
+    """The options of an endpoint with ``driver: libvirt``."""
+
+    storage_pool: Text = Field(default="default", description="Where the disks of new machines go.")
+    provider: Text | None = Field(default=None, description="The pool's name; the host's name unless set.")
+    network: Text | None = Field(default=None, description="A libvirt network for new machines.")
+    bridge: Text | None = Field(default=None, description="A bridge of the host for new machines.")
+    emulator: Text | None = Field(default=None, description="Path of QEMU on the host.")
+    machine: Text | None = Field(default=None, description="QEMU's machine type; q35 on x86_64 unless set.")
+    domain_type: Literal["auto", "kvm", "qemu"] = "auto"
+    kernel: Text | None = Field(
+        default=None, description="Path on the host of a kernel that machines boot."
+    )
+    initrd: Text | None = None
+    cmdline: Text | None = None
+    serial_log_dir: Text | None = Field(
+        default=None, description="Folder on the host for serial logs, <identity>.log."
+    )
+    client_cert: Text | None = Field(default=None, description="PEM file shown to the daemon over TLS.")
+    client_key: Text | None = None
+
+
+def options_of(endpoint: Endpoint) -> Options:
+    """The endpoint's options. Raises Refused with every mistake in them."""
+    try:
+        return Options.model_validate(dict(endpoint.options))
+    except ValidationError as error:
+        found = "; ".join(
+            f"option '{'.'.join(str(part) for part in detail['loc'])}': {detail['msg'].lower()}"
+            for detail in error.errors(include_url=False, include_input=False)
+        )
+        hint = f"known options are {', '.join(Options.model_fields)}"
+        raise Refused(endpoint.name, "open", found, hint=hint) from None
+
+
+def transport_of(endpoint: Endpoint) -> Transport:
+    """How the address is reached. Raises Refused for one that tierwise does not dial, with what to write."""
+    try:
+        url = urlsplit(endpoint.address)
+        secret = url.password is not None
+    except ValueError:
+        url, secret = None, False
+    if url is None or url.fragment:
+        raise _refused(
+            endpoint, "the address is not a libvirt URI", "write one like qemu+tls://host/system"
+        )
+    if secret:
+        raise _refused(endpoint, "the address holds a password", "move it to the endpoint's 'secret'")
+    if url.query:
+        hint = "use the endpoint's tls settings and options instead"
+        raise _refused(endpoint, "the address has parameters, which could weaken its protection", hint)
+    return _allowed(endpoint, url.scheme, remote=bool(url.hostname))
+
+
+def _allowed(endpoint: Endpoint, scheme: str, *, remote: bool) -> Transport:
+    driver, _, named = scheme.partition("+")
+    transport = named or ("tls" if remote else "unix")  # libvirt's own default for a URI with a host
+    if driver not in {"qemu", "test"} or transport not in list(Transport):
+        why = f"the address's scheme '{scheme}' is not one of qemu, qemu+tls, qemu+tcp and test"
+        raise _refused(endpoint, why, "write one like qemu+tls://host/system or qemu:///system")
+    if transport == Transport.TCP and endpoint.tls.unverified_because is None:
+        why = "plain TCP is neither encrypted nor verified"
+        raise _refused(endpoint, why, "use qemu+tls://, or write the reason into tls.unverified_because")
+    return Transport(transport)
+
+
+def _refused(endpoint: Endpoint, why: str, hint: str) -> Refused:
+    return Refused(endpoint.name, "open", why, hint=hint)

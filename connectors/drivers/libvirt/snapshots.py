@@ -1,0 +1,52 @@
+"""Snapshots inside the machine's own qcow2 disk, with the memory of one that runs."""
+
+from typing import Any
+
+from connectors.drivers.libvirt import documents, names
+from connectors.errors import Conflict, NotFound
+
+LIVE_VCPU = "vcpus/vcpu[@enabled='yes'][@hotpluggable='yes']"
+"""A vCPU that was added while the machine ran."""
+
+
+def listed(domain: Any) -> list[tuple[str, Any]]:
+    """Name and libvirt's object of each snapshot, oldest first. Raises libvirtError."""
+    found = []
+    for snapshot in domain.listAllSnapshots(0):
+        root = documents.parse(snapshot.getXMLDesc(0))
+        ours = names.snapshot_of(root.findtext("description"))
+        taken_s = int(root.findtext("creationTime") or "0")
+        name, number = ours or (snapshot.getName(), 0)
+        found.append((taken_s, number, name, snapshot))
+    return [(name, snapshot) for _, _, name, snapshot in sorted(found, key=lambda entry: entry[:3])]
+
+
+def take(domain: Any, name: str, endpoint: str) -> None:
+    """Keep the present state; nothing where the name exists. Raises Conflict, libvirtError."""
+    there = listed(domain)
+    if name in (known for known, _ in there):
+        return
+    if domain.isActive() and documents.parse(domain.XMLDesc(0)).find(LIVE_VCPU) is not None:
+        # QEMU starts with the vCPUs it was started with then, and refuses the memory of more.
+        why = f"machine '{domain.name()}' runs with vCPUs that were added while it ran"
+        hint = "power it off and on once, then take the snapshot; QEMU could not revert to this one"
+        raise Conflict(endpoint, "snapshot", why, hint=hint)
+    domain.snapshotCreateXML(documents.snapshot(name, _next_number(domain)), 0)
+
+
+def revert(domain: Any, name: str, endpoint: str) -> None:
+    """Bring the state back. Raises NotFound, libvirtError."""
+    found = next((snapshot for known, snapshot in listed(domain) if known == name), None)
+    if found is None:
+        why = f"machine '{domain.name()}' has no snapshot '{name}'"
+        raise NotFound(endpoint, "revert", why, hint="list its snapshots")
+    if domain.isActive():
+        # A running QEMU keeps hot-plugged hardware, and dies of a memory image without it.
+        domain.destroy()
+    domain.revertToSnapshot(found, 0)
+
+
+def _next_number(domain: Any) -> int:
+    """More than any snapshot has, so that snapshots of one second keep their order."""
+    texts = (documents.parse(s.getXMLDesc(0)).findtext("description") for s in domain.listAllSnapshots(0))
+    return 1 + max((ours[1] for ours in map(names.snapshot_of, texts) if ours), default=0)

@@ -1,0 +1,134 @@
+"""Volumes: one qcow2 file a machine, named by its identity, in the endpoint's storage pool."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from connectors.drivers.libvirt import documents, faults
+
+GIB = 1024**3
+
+MAKING_LIMIT_S = 2.0
+"""How long another worker may take to make an empty volume; measured: 0.05 s."""
+_POLL_S = 0.05
+
+_FILE_POOLS = frozenset({"dir", "fs", "netfs"})
+
+
+def capacity_gib(vendor: Any, connection: Any, name: str) -> tuple[int, str | None]:
+    """The storage pool's size, and what keeps it from being used, in words, or None."""
+    try:
+        pool = connection.storagePoolLookupByName(name)
+    except vendor.libvirtError as error:
+        if error.get_error_code() != faults.NO_STORAGE_POOL:
+            raise
+        how = "virsh pool-define-as and pool-start"
+        return (
+            0,
+            f"there is no storage pool '{name}'; make one ({how}) or set the endpoint's option 'storage_pool'",
+        )
+    if not pool.isActive():
+        return 0, f"the storage pool '{name}' is not active; start it with virsh pool-start"
+    kind = documents.parse(pool.XMLDesc(0)).get("type")
+    if kind not in _FILE_POOLS:
+        return 0, f"the storage pool '{name}' is of type {kind}; disks need one of dir, fs or netfs"
+    return pool.info()[1] // GIB, None
+
+
+def ensure(
+    vendor: Any, pool: Any, identity: UUID, disk_gib: int, *, thin: bool, absent: Callable[[], bool]
+) -> tuple[Any, bool]:
+    """The machine's volume, and whether this call made it. Raises libvirtError.
+
+    A volume without a machine stems from a create that was cut off, or from one that is under way in
+    another worker: of the right size it is used as it is; of another it is made anew, unless by then
+    the machine is no longer `absent`.
+    """
+    size = disk_gib * GIB
+    found = lookup(vendor, pool, identity)
+    if found is not None:
+        if _gets_size(vendor, found, size, MAKING_LIMIT_S) or not absent():
+            return found, False
+        _delete(vendor, found)
+    try:
+        return pool.createXML(documents.volume(documents.volume_name(identity), disk_gib, thin=thin)), True
+    except vendor.libvirtError as error:
+        if not faults.exists(error):
+            raise
+        found = lookup(vendor, pool, identity)
+        if found is None:
+            pool.refresh()  # the daemon learns of a file that it did not live to see finished
+            found = lookup(vendor, pool, identity)
+        if found is None or not _gets_size(vendor, found, size, MAKING_LIMIT_S):
+            raise
+        return found, False
+
+
+def remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, path: str | None) -> None:
+    """Delete the machine's volume: at `path` where that is known, else in the storage pool.
+
+    Nothing where there is none. Raises libvirtError.
+    """
+    if path is not None:
+        try:
+            connection.storageVolLookupByPath(path).delete()
+        except vendor.libvirtError as error:
+            _unless_missing(error)
+        else:
+            return
+    try:
+        pool = connection.storagePoolLookupByName(pool_name)
+    except vendor.libvirtError as error:
+        if path is None and error.get_error_code() == faults.NO_STORAGE_POOL:
+            return
+        raise
+    found = lookup(vendor, pool, identity) if pool.isActive() or path is not None else None
+    if found is not None:
+        _delete(vendor, found)
+
+
+def capacities_gib(vendor: Any, connection: Any, paths: Iterable[str]) -> int:
+    """The size of the volumes at these paths in GiB, rounded up; unknown paths count nothing."""
+    total = 0
+    for path in paths:
+        with suppress(vendor.libvirtError):
+            total += connection.storageVolLookupByPath(path).info()[1]
+    return -(-total // GIB)
+
+
+def lookup(vendor: Any, pool: Any, identity: UUID) -> Any:
+    """The machine's volume, or None. Raises libvirtError."""
+    try:
+        return pool.storageVolLookupByName(documents.volume_name(identity))
+    except vendor.libvirtError as error:
+        _unless_missing(error)
+        return None
+
+
+def _gets_size(vendor: Any, volume: Any, size: int, limit_s: float) -> bool:
+    """Whether the volume has the size, at once or when the worker that is making it has."""
+    end_s = time.monotonic() + limit_s
+    while True:
+        try:
+            if volume.info()[1] == size:
+                return True
+        except vendor.libvirtError as error:  # its file is not there yet
+            if error.get_error_code() not in {faults.NO_STORAGE_VOL, faults.OPERATION_INVALID}:
+                raise
+        if time.monotonic() >= end_s:
+            return False
+        time.sleep(_POLL_S)
+
+
+def _delete(vendor: Any, volume: Any) -> None:
+    try:
+        volume.delete()
+    except vendor.libvirtError as error:  # another worker was first
+        _unless_missing(error)
+
+
+def _unless_missing(error: Any) -> None:
+    if error.get_error_code() != faults.NO_STORAGE_VOL:
+        raise error

@@ -1,0 +1,43 @@
+"""The URI that libvirt gets, with the certificates to verify the daemon by."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from catalog.pools import Endpoint
+from connectors.drivers.libvirt.settings import Options, Transport, transport_of
+from connectors.errors import Refused
+
+
+@contextmanager
+def uri(endpoint: Endpoint, options: Options) -> Iterator[str]:
+    """The address as libvirt wants it; the folder of certificates it names lasts as long as the context.
+
+    libvirt verifies the daemon's certificate and host name unless ``no_verify=1`` stands in the URI,
+    which is written here only where the endpoint's tls settings give a reason. With neither a
+    ca_file nor a client certificate libvirt uses its own folders (``/etc/pki/CA``).
+    """
+    if transport_of(endpoint) is not Transport.TLS:
+        yield endpoint.address
+        return
+    parameters = ["no_verify=1"] if endpoint.tls.unverified_because else []
+    wanted = {
+        "cacert.pem": endpoint.tls.ca_file,
+        "clientcert.pem": options.client_cert,
+        "clientkey.pem": options.client_key,
+    }
+    files = {name: Path(path) for name, path in wanted.items() if path}
+    with tempfile.TemporaryDirectory(prefix="tierwise-pki-") as folder:
+        for name, path in files.items():
+            _link(endpoint, Path(folder) / name, path)
+        if files:
+            parameters.append(f"pkipath={quote(folder)}")
+        yield endpoint.address + ("?" + "&".join(parameters) if parameters else "")
+
+
+def _link(endpoint: Endpoint, link: Path, target: Path) -> None:
+    if not target.is_file():
+        raise Refused(endpoint.name, "open", f"there is no file '{target}'", hint="check the tls settings")
+    link.symlink_to(target.absolute())

@@ -1,0 +1,107 @@
+"""Machines as libvirt reports them, turned into ours."""
+
+import xml.etree.ElementTree as ET
+from typing import Any
+from uuid import UUID
+
+from catalog.resources import Resources
+from connectors.contract import PowerState, VmView
+from connectors.drivers.libvirt import documents, faults, names, storage
+from connectors.drivers.libvirt.host import HostFacts
+
+_STATES = {
+    1: PowerState.ON,  # running
+    2: PowerState.ON,  # blocked on a resource
+    3: PowerState.SUSPENDED,  # paused
+    4: PowerState.ON,  # shutting down, and running until it has
+    7: PowerState.SUSPENDED,  # suspended by its own guest
+}
+"""libvirt's virDomainState; one that crashed, or has no state, is unknown."""
+SHUT_OFF = 5
+
+
+def every(vendor: Any, connection: Any, host: HostFacts) -> list[VmView]:
+    """All machines of the endpoint, in order of name and native id. Raises libvirtError."""
+    flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
+    found = []
+    for domain, stats in connection.getAllDomainStats(flags):
+        try:
+            found.append(_view(vendor, connection, domain, stats, host))
+        except vendor.libvirtError as error:
+            if error.get_error_code() != faults.NO_DOMAIN:  # gone since it was listed
+                raise
+    return sorted(found, key=lambda view: (view.name, view.native_id))
+
+
+def one(vendor: Any, connection: Any, domain: Any, host: HostFacts) -> VmView:
+    """One machine. Raises libvirtError."""
+    flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
+    ((_, stats),) = connection.domainListGetStats([domain], flags)
+    return _view(vendor, connection, domain, stats, host)
+
+
+def power_of(domain: Any) -> PowerState:
+    """Whether a machine runs; one whose memory libvirt saved to disk is suspended. Raises libvirtError."""
+    return _power(domain, domain.state()[0])
+
+
+def find(vendor: Any, connection: Any, identity: UUID) -> Any:
+    """The domain of this UUID, ours or not; None where there is none. Raises libvirtError."""
+    try:
+        return connection.lookupByUUIDString(str(identity))
+    except vendor.libvirtError as error:
+        if error.get_error_code() == faults.NO_DOMAIN:
+            return None
+        raise
+
+
+def is_ours(domain: Any) -> bool:
+    """Whether tierwise made the machine. Raises libvirtError."""
+    return _mark(documents.parse(domain.XMLDesc(0))) is not None
+
+
+def resources(root: ET.Element, disk_gib: int) -> Resources:
+    """What a definition gives its machine."""
+    vcpu = root.find("vcpu")
+    count = "0" if vcpu is None else vcpu.get("current") or vcpu.text or "0"
+    memory_kib = int(root.findtext("memory") or "0")  # the daemon always writes KiB
+    return Resources(vcpu=int(count), memory_mib=memory_kib // documents.KIB, disk_gib=disk_gib)
+
+
+def _view(vendor: Any, connection: Any, domain: Any, stats: dict[str, Any], host: HostFacts) -> VmView:
+    root = documents.parse(domain.XMLDesc(0))
+    found = _mark(root)
+    name = domain.name()
+    uuid = domain.UUIDString()
+    return VmView(
+        identity=None if found is None else UUID(uuid),
+        native_id=uuid,
+        name=found.name if found is not None and names.stored(found.name) == name else name,
+        provider=host.provider,
+        host=host.name,
+        power=_power(domain, stats["state.state"]),
+        resources=resources(root, _disk_gib(vendor, connection, root, stats)),
+        annotations={} if found is None else found.annotations,
+    )
+
+
+def _power(domain: Any, state: int) -> PowerState:
+    if state == SHUT_OFF:
+        return PowerState.SUSPENDED if domain.hasManagedSaveImage() else PowerState.OFF
+    return _STATES.get(state, PowerState.UNKNOWN)
+
+
+def _mark(root: ET.Element) -> names.Mark | None:
+    return names.mark_of(root.findtext(f"metadata/{names.ELEMENT}"))
+
+
+def _disk_gib(vendor: Any, connection: Any, root: ET.Element, stats: dict[str, Any]) -> int:
+    targets = dict(documents.disks(root))
+    known = {
+        stats[f"block.{i}.name"]: stats.get(f"block.{i}.capacity", 0)
+        for i in range(stats.get("block.count", 0))
+    }
+    if targets.keys() <= known.keys():
+        total: int = sum(known[target] for target in targets)
+        return -(-total // storage.GIB)
+    return storage.capacities_gib(vendor, connection, targets.values())

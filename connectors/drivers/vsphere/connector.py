@@ -1,0 +1,173 @@
+"""The driver: the contract's operations, each within one deadline and one login."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import ClassVar, TypeVar
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from catalog.capabilities import Capability, Gap
+from catalog.pools import Endpoint
+from catalog.resources import Resources
+from connectors import registry
+from connectors.contract import Connector, EndpointSnapshot, PowerAction, VmSpec, VmView
+from connectors.drivers.vsphere import creating, estate, gaps, inventory, operating
+from connectors.drivers.vsphere.faults import is_fault, of_fault, of_transport
+from connectors.drivers.vsphere.session import Op, Session
+from connectors.errors import Unreachable
+
+Result = TypeVar("Result")
+
+_TRANSPORT = "connectors.drivers.vsphere.transport"
+CLOSING_LIMIT_S = 5.0
+SIMULATOR_NOTE = "this is VMware's API simulator, not a vCenter: its capacity is invented"
+
+
+class VsphereConnector(Connector):
+    """One vCenter. Its providers are the clusters, and hosts that stand outside of clusters."""
+
+    driver: ClassVar[str] = "vsphere"
+    gaps: ClassVar[Mapping[Capability, Gap]] = gaps.DECLARED
+
+    def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
+        super().__init__(endpoint, password)
+        self._session: Session | None = None
+        self._disk_sizes: estate.DiskSizes = {}
+
+    def open(self) -> None:
+        """Connect, agree on an API version, and log in; nothing if that is done."""
+        if self._session is not None:
+            return
+        transport = registry.vendor_module(_TRANSPORT, self.endpoint, extra="vsphere")
+        session = Session(self.endpoint, self._password, transport)
+        self._translated(session, "open", session.login)
+        self._session = session
+
+    def close(self) -> None:
+        """Log out, within a few seconds."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        session.deadline.limit_s = min(session.deadline.limit_s, CLOSING_LIMIT_S)
+        session.deadline.begin()
+        session.logout()
+
+    def probe(self) -> EndpointSnapshot:
+        """Clusters, their hosts and shared datastores; HA and DRS as vCenter says they are."""
+        return self.inventory()[0]
+
+    def list_vms(self) -> list[VmView]:
+        """All machines but templates. Disks of machines that are not ours are what storage they may take."""
+        return self.inventory()[1]
+
+    def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
+        """What `probe` and `list_vms` give, from one property collection."""
+        return self._run("inventory", self._inventory)
+
+    def get_vm(self, identity: UUID) -> VmView:
+        """One machine, found by vCenter's own index of UUIDs."""
+        return self._run("get_vm", lambda op: estate.view_of(op, estate.need_machine(op, identity)))
+
+    def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
+        """Adopt, or create with all marks in one task, and look again for a second one."""
+        return self._run("create_vm", lambda op: estate.view_of(op, creating.create(op, spec, identity)))
+
+    def delete_vm(self, identity: UUID) -> None:
+        """Power off if need be, and destroy with all disks and snapshots."""
+        self._run("delete_vm", partial(_delete, identity=identity))
+
+    def power(self, identity: UUID, action: PowerAction) -> VmView:
+        """Change the power state; a shutdown waits for the guest until the deadline."""
+        return self._run(
+            action.value,
+            partial(_changed, identity=identity, change=partial(operating.power, action=action)),
+        )
+
+    def resize(self, identity: UUID, resources: Resources) -> VmView:
+        """Reconfigure in one task; more disk goes to the first disk."""
+        return self._run(
+            "resize",
+            partial(_changed, identity=identity, change=partial(operating.resize, wanted=resources)),
+        )
+
+    def snapshot(self, identity: UUID, name: str) -> None:
+        """Take a snapshot, with the memory of a machine that runs."""
+        self._run("snapshot", lambda op: operating.snapshot(op, estate.need_machine(op, identity), name))
+
+    def list_snapshots(self, identity: UUID) -> list[str]:
+        """The names in the order in which vCenter numbered them."""
+        return self._run(
+            "list_snapshots",
+            lambda op: [n.name for n in operating.snapshot_tree(estate.need_machine(op, identity))],
+        )
+
+    def revert(self, identity: UUID, name: str) -> None:
+        """Revert; without the memory of a running machine it ends powered off."""
+        self._run("revert", lambda op: operating.revert(op, estate.need_machine(op, identity), name))
+
+    def _inventory(self, op: Op) -> tuple[EndpointSnapshot, list[VmView]]:
+        found = estate.read_all(op)
+        views = estate.machine_views(op, found, self._disk_sizes)
+        pools = inventory.pools(
+            found.providers.values(), found.hosts, found.datastores, views, self.declared()
+        )
+        product = op.session.content.about.fullName
+        snapshot = EndpointSnapshot(
+            endpoint=self.endpoint.name,
+            product=product,
+            secure=op.session.settings.encrypted and self.endpoint.tls.unverified_because is None,
+            note=SIMULATOR_NOTE if "simulator" in product else "",
+            pools=pools,
+        )
+        return snapshot, views
+
+    def _run(self, operation: str, work: Callable[[Op], Result]) -> Result:
+        session = self._session
+        if session is None:
+            raise Unreachable(
+                self.endpoint.name, operation, "the connector is not open", hint="open it first"
+            )
+        op = Op(session, self.endpoint.name, operation)
+        return self._translated(session, operation, partial(_twice, op, work))
+
+    def _translated(self, session: Session, operation: str, work: Callable[[], Result]) -> Result:
+        """Run within one deadline; the vendor's and the network's failures become the contract's."""
+        session.deadline.begin()
+        try:
+            return work()
+        except session.fault as fault:
+            raise of_fault(self.endpoint.name, operation, fault) from fault
+        except session.failures as error:
+            raise of_transport(self.endpoint.name, operation, error) from error
+
+
+def _twice(op: Op, work: Callable[[Op], Result]) -> Result:
+    """Do the work; once more where the session had ended, or where an object went while it was looked at.
+
+    Every operation finds its machine by identity and changes nothing that is as wanted already, so
+    repeating it is safe.
+    """
+    try:
+        if op.session.content is None:
+            op.session.login()
+        return work(op)
+    except op.session.fault as fault:
+        if is_fault(fault, "NotAuthenticated"):
+            op.session.login()
+        elif not is_fault(fault, "ManagedObjectNotFound"):
+            raise
+    return work(op)
+
+
+def _changed(op: Op, identity: UUID, change: Callable[[Op, estate.Machine], None]) -> VmView:
+    """Change the machine, and read it again."""
+    machine = estate.need_machine(op, identity)
+    change(op, machine)
+    return estate.view_of(op, estate.need_machine(op, identity))
+
+
+def _delete(op: Op, identity: UUID) -> None:
+    machine = estate.find_machine(op, identity)
+    if machine is not None:
+        operating.delete(op, machine)

@@ -1,0 +1,68 @@
+"""What the vSphere driver lacks, and what a cluster's settings take away."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from catalog.capabilities import Capability, Gap, GapReason
+
+
+def _not_yet(detail: str) -> Gap:
+    return Gap(reason=GapReason.NOT_YET, detail=detail)
+
+
+_METRICS = "vCenter's performance counters are not read yet: the simulator's are canned, so the sums could not be checked"
+_IMPORT = "vSphere takes VMDK by OVF import; this driver does not upload disks yet"
+_EXPORT = "vSphere gives VMDK by OVF export; this driver does not download disks yet"
+
+DECLARED: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.CLONE: _not_yet("vSphere clones machines; this driver creates them empty only"),
+        Capability.TEMPLATE: _not_yet(
+            "vSphere deploys from templates; this driver creates empty machines only"
+        ),
+        Capability.LIVE_MIGRATE: _not_yet("vMotion is not called by this driver yet; use vCenter or DRS"),
+        Capability.STORAGE_MIGRATE: _not_yet(
+            "Storage vMotion is not called by this driver yet; use vCenter"
+        ),
+        Capability.CONSOLE: _not_yet("the driver hands out no console tickets yet; use the vSphere Client"),
+        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
+        Capability.RESOURCE_POOLS: _not_yet(
+            "machines go to the resource pool of the endpoint's option 'resource_pool'; pools are not managed yet"
+        ),
+        Capability.TAGS: _not_yet("vSphere tags need its REST API, which this driver does not speak yet"),
+        Capability.WATCH: _not_yet(
+            "changes are seen by the next inventory; the driver sends no events yet"
+        ),
+        Capability.METRICS_CPU: _not_yet(_METRICS),
+        Capability.METRICS_MEMORY: _not_yet(_METRICS),
+        Capability.METRICS_DISK: _not_yet(_METRICS),
+        Capability.METRICS_NET: _not_yet(_METRICS),
+        Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_QCOW2: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_RAW: _not_yet(_IMPORT),
+        Capability.EXPORT_DISK_VMDK: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_VHD: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_VHDX: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_QCOW2: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_RAW: _not_yet(_EXPORT),
+    }
+)
+
+
+def of_cluster(provider: str, *, is_cluster: bool, ha: bool, drs: bool) -> dict[Capability, Gap]:
+    """The gaps that a cluster's own settings make; `provider` is its name in the messages."""
+    found = {}
+    if not ha:
+        found[Capability.HA_RESTART] = _off("vSphere HA", provider, is_cluster=is_cluster)
+    if not drs:
+        found[Capability.DRS] = _off("vSphere DRS", provider, is_cluster=is_cluster)
+    return found
+
+
+def _off(feature: str, provider: str, *, is_cluster: bool) -> Gap:
+    detail = f"{feature} is off; enable {feature} on cluster '{provider}'"
+    if not is_cluster:
+        detail = f"host '{provider}' stands alone; {feature} needs it in a cluster"
+    return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])

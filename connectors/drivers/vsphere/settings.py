@@ -1,0 +1,100 @@
+"""What an endpoint's address and options mean to the vSphere driver."""
+
+import ssl
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError
+
+from catalog.base import Value
+from catalog.pools import Endpoint
+from connectors.errors import Refused
+
+HTTPS_PORT = 443
+
+
+class Options(Value):
+    """The endpoint's `options`; each one left out is chosen by the driver."""
+
+    datacenter: str | None = Field(default=None, description="Only this datacenter is seen.")
+    folder: str | None = Field(
+        default=None, description="Folder of new machines, below the datacenter's machine folder: 'a/b'."
+    )
+    datastore: str | None = Field(
+        default=None, description="Datastore of new machines; else the shared one with most space free."
+    )
+    resource_pool: str | None = Field(
+        default=None, description="Resource pool of new machines, directly below the cluster's root pool."
+    )
+    network: str | None = Field(
+        default=None, description="Network or port group of new machines; else they have no network card."
+    )
+    guest_id: str = Field(default="otherGuest64", description="vSphere's guest id of new machines.")
+    managed_by: bool = Field(
+        default=True, description="Whether new machines show in vCenter as managed by tierwise."
+    )
+
+
+class Settings(Value):
+    """Where the endpoint is, and how it is spoken to."""
+
+    host: str
+    port: int
+    encrypted: bool
+    options: Options
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> Self:
+        """Read the address ``host``, ``host:port`` or a URL. Raises Refused with what to change."""
+        text = endpoint.address if "://" in endpoint.address else f"https://{endpoint.address}"
+        try:
+            url = urlsplit(text)
+            host, port = url.hostname, url.port
+        except ValueError as error:
+            raise _refused(endpoint, f"the address cannot be read: {error}") from error
+        if url.username is not None or url.password is not None:
+            raise _refused(
+                endpoint, "the address holds a user name or password; use 'username' and 'secret'"
+            )
+        if not host or url.scheme not in {"https", "http"}:
+            raise _refused(endpoint, "the address must be a host, host:port or https:// URL")
+        if url.scheme == "http" and endpoint.tls.unverified_because is None:
+            raise _refused(endpoint, "plain http needs a written reason in tls.unverified_because")
+        encrypted = url.scheme == "https"
+        return cls(
+            host=host,
+            port=port or (HTTPS_PORT if encrypted else 80),
+            encrypted=encrypted,
+            options=_options(endpoint),
+        )
+
+
+def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
+    """How the endpoint's certificate is checked. Raises Refused where the CA file cannot be read.
+
+    pyvmomi by itself does not verify 127.0.0.1 and localhost; with a context it does.
+    """
+    try:
+        context = ssl.create_default_context(cafile=endpoint.tls.ca_file)
+    except OSError as error:
+        why = f"tls.ca_file '{endpoint.tls.ca_file}' cannot be used: {error}"
+        raise Refused(
+            endpoint.name, "open", why, hint="give a PEM file of the signing authority"
+        ) from error
+    if endpoint.tls.unverified_because is not None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _options(endpoint: Endpoint) -> Options:
+    try:
+        return Options.model_validate(dict(endpoint.options))
+    except ValidationError as error:
+        problems = "; ".join(f"option '{e['loc'][0]}': {e['msg'].lower()}" for e in error.errors())
+        hint = f"the options are: {', '.join(Options.model_fields)}"
+        raise _refused(endpoint, problems, hint) from error
+
+
+def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:
+    return Refused(endpoint.name, "open", why, hint=hint)

@@ -1,0 +1,156 @@
+"""Guests for QEMU machines of tests and the demo: one of 184 bytes, and a Linux that boots.
+
+Both say on the serial console that they are up, so that nobody has to believe a power state.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+UP = "tierwise-guest-up"
+"""What a guest writes to its serial console when it runs."""
+WRITTEN = "tierwise-guest-wrote"
+"""What the Linux guest writes when its disk has taken `WRITTEN_MIB`."""
+WRITTEN_MIB = 8
+
+LINUX_MEMORY_MIB = 256
+"""What the Linux guest needs: with room for memory to be added, its kernel takes 64 MiB for itself."""
+
+DOWNLOAD_LIMIT_S = 300.0
+
+_TINY = bytes.fromhex(
+    "02b0ad1b00000100fe4f51e40000100000001000000000000000000020001000"
+    "bea4001000baf8030000ac84c07403eeebf8ba02060000b80001000066efb897"
+    "00100066a3400011008c0d4200110066c70544001100008ec1e81066a3460011"
+    "000f011d9e001000bc00801100b0fee621b0ffe6a1fbf4faba0006000066edf6"
+    "c40174f1ba0406000066ed6625ffc3660d002066efebde50b020e62058cfff07"
+    "000011007469657277697365"  # the last word on: the message
+    "2d67756573742d75700d0a00"
+)
+"""The code of ``libvirt_guest.s``."""
+
+_MODULES = (
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_pci",
+    "virtio_blk",
+)
+"""What a Debian kernel needs to see its disk, in the order of loading."""
+
+_INIT = f"""#!/bin/busybox sh
+/bin/busybox mkdir -p /dev
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+for module in {" ".join(_MODULES)}; do
+  [ ! -e /modules/$module.ko ] || /bin/busybox insmod /modules/$module.ko
+done
+echo {UP}
+[ ! -b /dev/vda ] || /bin/busybox dd if=/dev/zero of=/dev/vda bs=1M count={WRITTEN_MIB} conv=fsync && echo {WRITTEN}
+while :; do /bin/busybox sleep 1; done
+"""
+
+
+@dataclass(frozen=True)
+class LinuxGuest:
+    """Files to boot: the driver's options of the same names, with `cmdline` as in `CMDLINE`."""
+
+    kernel: Path
+    initrd: Path
+
+
+CMDLINE = "console=ttyS0 quiet panic=-1"
+
+
+def tiny_kernel(folder: Path) -> Path:
+    """A kernel that is up in a second, says so, sleeps, and obeys the ACPI power button."""
+    path = folder / "tiny-guest"
+    path.write_bytes(_TINY.ljust(8192, b"\0"))  # QEMU reads a whole header of 8 KiB
+    return path
+
+
+def missing() -> str | None:
+    """Why no Linux guest can be made here and what to install; None where it can."""
+    wanted = [("busybox", "busybox-static"), ("cpio", "cpio"), ("dpkg-deb", "dpkg")]
+    packages = [package for tool, package in wanted if shutil.which(tool) is None]
+    if packages:
+        return f"not installed; as root: apt-get install {' '.join(packages)}"
+    return None
+
+
+def linux_guest(cache_dir: Path) -> LinuxGuest:
+    """A Debian kernel with its virtio modules, and an initrd of busybox; made once in `cache_dir`.
+
+    The kernel is this machine's own from ``/boot`` where there is one, else Debian's cloud kernel by
+    ``apt-get download`` (27 MB, needs the network). Raises RuntimeError saying what is missing.
+    """
+    if problem := missing():
+        raise RuntimeError(problem)
+    guest = LinuxGuest(cache_dir / "vmlinuz", cache_dir / "initrd")
+    if guest.kernel.exists() and guest.initrd.exists():
+        return guest
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir) as work:
+        root = Path(work)
+        kernel, modules = _own_kernel() or _debian_kernel(root)
+        made = _initrd(root, modules)
+        made.replace(guest.initrd)
+        staged = root / "vmlinuz"
+        shutil.copyfile(kernel, staged)
+        staged.replace(guest.kernel)
+    return guest
+
+
+def _own_kernel() -> tuple[Path, Path] | None:
+    for kernel in sorted(Path("/boot").glob("vmlinuz-*"), reverse=True):
+        modules = Path("/lib/modules") / kernel.name.removeprefix("vmlinuz-")
+        if modules.is_dir():
+            return kernel, modules
+    return None
+
+
+def _debian_kernel(folder: Path) -> tuple[Path, Path]:
+    depends = _run(["apt-cache", "depends", "--important", "linux-image-cloud-amd64"], folder)
+    packages = [word for word in depends.split() if word.startswith("linux-image-") and word[12].isdigit()]
+    if not packages:
+        msg = "no kernel in /boot, and apt-get knows no linux-image-cloud-amd64; apt-get update may help"
+        raise RuntimeError(msg)
+    _run(["apt-get", "download", packages[0]], folder)
+    (archive,) = folder.glob("linux-image-*.deb")
+    _run(["dpkg-deb", "-x", str(archive), "unpacked"], folder)
+    (kernel,) = (folder / "unpacked" / "boot").glob("vmlinuz-*")
+    (modules,) = (folder / "unpacked" / "lib" / "modules").iterdir()
+    return kernel, modules
+
+
+def _initrd(folder: Path, modules: Path) -> Path:
+    root = folder / "root"
+    for name in ("bin", "modules"):
+        (root / name).mkdir(parents=True)
+    shutil.copyfile(shutil.which("busybox") or "", root / "bin" / "busybox")
+    (root / "bin" / "busybox").chmod(0o755)
+    for module in _MODULES:
+        for found in modules.rglob(f"{module}.ko"):
+            shutil.copyfile(found, root / "modules" / found.name)
+    (root / "init").write_text(_INIT, encoding="utf-8")
+    (root / "init").chmod(0o755)
+    files = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    command = ["cpio", "--create", "--format=newc", "--quiet", "--owner=0:0"]
+    made = subprocess.run(command, cwd=root, input=files.encode(), capture_output=True, check=True)
+    archive = folder / "initrd"
+    archive.write_bytes(made.stdout)
+    return archive
+
+
+def _run(command: list[str], folder: Path) -> str:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=True, timeout=DOWNLOAD_LIMIT_S
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        words = (getattr(error, "stderr", None) or str(error)).strip()
+        msg = f"no kernel in /boot, and '{' '.join(command)}' failed: {words[-300:]}"
+        raise RuntimeError(msg) from error
+    return done.stdout

@@ -1,0 +1,325 @@
+"""A libvirt daemon of one's own to talk to: real QEMU machines, and libvirt's test driver.
+
+It runs in namespaces of its own (mounts, processes, host name), so it neither sees nor disturbs a
+libvirt daemon of this machine, and everything in it, guests included, ends when its owner does. It
+is a product: the demo and the tests use it. `missing` says what to install where it cannot run.
+"""
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Self
+from uuid import uuid4
+
+from catalog.pools import Endpoint, TlsPolicy
+from connectors.simulators import libvirt_guest, libvirt_pki
+
+ADDRESS = "127.0.0.1"
+HOST = "tierwise-kvm"
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 20.0
+_POLL_S = 0.03
+
+NO_TLS = TlsPolicy(
+    unverified_because="a private libvirtd on this machine's loopback address, for tests and demos"
+)
+
+_TOOLS = {
+    "libvirtd": "libvirt-daemon-system",
+    "virsh": "libvirt-clients",
+    "unshare": "util-linux",
+    "hostname": "hostname",
+    "bash": "bash",
+}
+_QEMU = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}
+
+# The first process of the namespaces: it reads verbs until its owner is gone, and the kernel then
+# ends all that runs in them. Being bash, it also buries guests; libvirt waits for a dead one to vanish.
+_FIRST = r"""
+set -eu
+d=$1; hostname "$2"
+mount --bind "$d/hosts" /etc/hosts
+mount -t tmpfs tmpfs /run; mkdir /run/libvirt
+for pair in lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt etc:/etc/libvirt; do
+  mount --bind "$d/${pair%%:*}" "${pair#*:}"
+done
+echo ready
+while read -r verb; do
+  case $verb in
+    start) libvirtd --listen --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid \
+             </dev/null >>"$d/daemon.log" 2>&1 & pid=$! ;;
+    KILL) kill -KILL "$pid"; wait "$pid" || true ;;
+    *) kill "-$verb" "$pid" ;;
+  esac
+  echo ok
+done
+"""
+
+_QEMU_CONF = """user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+stdio_handler = "file"
+"""
+
+
+def missing(*, qemu: bool = True) -> str | None:
+    """Why the daemon cannot run here and what to do about it; None where it can.
+
+    Without `qemu` only what the test driver needs is asked for.
+    """
+    wanted = _TOOLS | _QEMU if qemu else _TOOLS
+    packages = sorted({package for tool, package in wanted.items() if shutil.which(tool) is None})
+    if packages:
+        return f"not installed; as root: apt-get install {' '.join(packages)}"
+    if importlib.util.find_spec("libvirt") is None:
+        return "libvirt-python is not installed; apt-get install libvirt-dev, then pip install 'tierwise[libvirt]'"
+    if os.geteuid() != 0:
+        return "a private libvirtd needs root, for its namespaces"
+    if subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True
+    ).returncode:
+        return "a private libvirtd needs namespaces, which this container forbids (CAP_SYS_ADMIN)"
+    return None
+
+
+class PrivateLibvirtd:
+    """A daemon on a free port of the loopback address, with a storage pool ``default`` of its own.
+
+    Use it as a context. The test driver's machines live as long as `test_endpoint`'s anchor does.
+    """
+
+    def __init__(self, *, tls: bool = False) -> None:
+        self._with_tls = tls
+        self._first: subprocess.Popen[str] | None = None
+        self._anchor: subprocess.Popen[str] | None = None
+        self.folder = Path()
+        self.port = 0
+        self.tls_port = 0
+
+    def __enter__(self) -> Self:
+        if problem := missing(qemu=False):
+            raise RuntimeError(problem)
+        self.folder = Path(tempfile.mkdtemp(prefix="tierwise-libvirtd-"))
+        try:
+            self.port, self.tls_port = _free_ports()
+            self._write_files()
+            self._first = self._spawn()
+            self._expect("ready")
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._let_go()
+        if self._first is not None:
+            _end(self._first)
+            self._first = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def images(self) -> Path:
+        """The folder of the storage pool ``default``."""
+        return self.folder / "images"
+
+    @property
+    def qemu_address(self) -> str:
+        """The libvirt URI of the QEMU driver."""
+        return f"qemu+tcp://{ADDRESS}:{self.port}/system"
+
+    @property
+    def test_address(self) -> str:
+        """The libvirt URI of the test driver."""
+        return f"test+tcp://{ADDRESS}:{self.port}/default"
+
+    def qemu_endpoint(
+        self, name: str = "libvirt-qemu", timeout_s: float = 30.0, **options: str
+    ) -> Endpoint:
+        """The QEMU driver, whose machines boot the tiny guest and log to `serial_log`.
+
+        Options of the driver given here come before that.
+        """
+        defaults = {
+            "kernel": str(self.folder / "tiny-guest"),
+            "serial_log_dir": str(self.folder / "serial"),
+        }
+        return self._endpoint(name, self.qemu_address, timeout_s, defaults | options)
+
+    def test_endpoint(self, name: str = "libvirt-test", timeout_s: float = 30.0) -> Endpoint:
+        """The test driver; keeps one connection open, without which it forgets its machines."""
+        if self._anchor is None:
+            self._anchor = subprocess.Popen(
+                ["virsh", "--quiet", "--connect", self.test_address],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            _say(self._anchor, "hostname")
+            _line(self._anchor)
+        return self._endpoint(name, self.test_address, timeout_s, {"storage_pool": "default-pool"})
+
+    def tls_endpoint(self, name: str = "libvirt-tls", timeout_s: float = 30.0) -> Endpoint:
+        """The QEMU driver over TLS, verified by this daemon's own authority; needs ``tls=True``."""
+        endpoint = self.qemu_endpoint(name, timeout_s, **libvirt_pki.client_options(self.folder / "pki"))
+        address = f"qemu+tls://{ADDRESS}:{self.tls_port}/system"
+        tls = TlsPolicy(ca_file=str(self.folder / "pki" / "ca.pem"))
+        return endpoint.model_copy(update={"address": address, "tls": tls})
+
+    def serial_log(self, identity: object) -> Path:
+        """What a machine's guest has written to its serial console."""
+        return self.folder / "serial" / f"{identity}.log"
+
+    def virsh(self, *words: str, address: str | None = None) -> str:
+        """The answer of libvirt's own command line client. Raises RuntimeError with its words."""
+        command = ["virsh", "--quiet", "--connect", address or self.qemu_address, *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=START_LIMIT_S)
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
+        return done.stdout
+
+    def start(self) -> None:
+        """Start the daemon and wait until it listens; machines that run are found again."""
+        self._tell("start")
+        end_s = time.monotonic() + START_LIMIT_S
+        while not self._answers():
+            if time.monotonic() > end_s:
+                log = (self.folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
+                msg = f"libvirtd did not listen within {START_LIMIT_S:g} s: {log[-500:]}"
+                raise RuntimeError(msg)
+            time.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """End the daemon as a crash would (SIGKILL); QEMU machines go on running."""
+        self._let_go()
+        self._tell("KILL")
+
+    def restart(self) -> None:
+        """Kill the daemon and start it again."""
+        self.kill()
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop the daemon in its tracks: connections stay open and nothing answers (SIGSTOP)."""
+        self._tell("STOP")
+
+    def thaw(self) -> None:
+        """Let a frozen daemon go on (SIGCONT)."""
+        self._tell("CONT")
+
+    def _spawn(self) -> "subprocess.Popen[str]":
+        with (self.folder / "first.log").open("w", encoding="utf-8") as log:
+            return subprocess.Popen(
+                [*_NAMESPACES, "bash", "-c", _FIRST, "first", str(self.folder), HOST],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+
+    def _endpoint(self, name: str, address: str, timeout_s: float, options: Mapping[str, str]) -> Endpoint:
+        return Endpoint(
+            name=name, driver="libvirt", address=address, timeout_s=timeout_s, tls=NO_TLS, options=options
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self.virsh("hostname", address=self.test_address)
+        except RuntimeError:
+            return False
+        return True
+
+    def _write_files(self) -> None:
+        for name in ("lib", "log", "cache", "etc/qemu", "etc/storage/autostart", "images", "serial"):
+            (self.folder / name).mkdir(parents=True)
+        libvirt_guest.tiny_kernel(self.folder)
+        settings: dict[str, object] = {
+            "listen_tcp": 1,
+            "tcp_port": str(self.port),
+            "listen_addr": ADDRESS,
+            "auth_tcp": "none",
+            "auth_unix_rw": "none",
+            "host_uuid": str(uuid4()),
+            "listen_tls": int(self._with_tls),
+        }
+        if self._with_tls:
+            settings |= libvirt_pki.daemon_settings(self.folder / "pki", ADDRESS, self.tls_port)
+        lines = [
+            f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+            for key, value in settings.items()
+        ]
+        # libvirt resolves its host's name; without this it would ask the network's name servers.
+        (self.folder / "hosts").write_text(f"{ADDRESS} localhost {HOST}\n", encoding="utf-8")
+        etc = self.folder / "etc"
+        (etc / "libvirtd.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (etc / "qemu.conf").write_text(_QEMU_CONF, encoding="utf-8")
+        pool = f"<pool type='dir'><name>default</name><target><path>{self.images}</path></target></pool>"
+        (etc / "storage" / "default.xml").write_text(pool, encoding="utf-8")
+        (etc / "storage" / "autostart" / "default.xml").symlink_to("../default.xml")
+
+    def _tell(self, verb: str) -> None:
+        if self._first is None:
+            msg = "the private libvirtd is not running; use it as a context"
+            raise RuntimeError(msg)
+        _say(self._first, verb)
+        self._expect("ok")
+
+    def _expect(self, word: str) -> None:
+        if self._first is None or _line(self._first) != word:
+            said = (self.folder / "first.log").read_text(encoding="utf-8", errors="replace")
+            msg = f"the namespaces of the private libvirtd could not be made: {said[-500:]}"
+            raise RuntimeError(msg)
+
+    def _let_go(self) -> None:
+        if self._anchor is not None:
+            _end(self._anchor)
+            self._anchor = None
+
+
+_NAMESPACES = ("unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server((ADDRESS, 0)) as one, socket.create_server((ADDRESS, 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None, "the process was started with pipes"  # noqa: S101 -- an impossible state
+    return stream
+
+
+def _say(process: "subprocess.Popen[str]", verb: str) -> None:
+    with suppress(BrokenPipeError):  # what it said last is told by the missing answer
+        _pipe(process.stdin).write(f"{verb}\n")
+        _pipe(process.stdin).flush()
+
+
+def _line(process: "subprocess.Popen[str]") -> str:
+    return _pipe(process.stdout).readline().strip()
+
+
+def _end(process: "subprocess.Popen[Any]") -> None:
+    """Let the process end by the end of its input; kill it where it does not."""
+    with suppress(BrokenPipeError, subprocess.TimeoutExpired):
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait(STOP_LIMIT_S)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"sync"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// effects are what the vendor documents for a call and the simulator leaves out.
+//
+// The simulator's revert changes only the current snapshot. Here it also restores the processors, the memory size
+// and the power state; a snapshot without the machine's memory reverts to powered off (CreateSnapshot_Task, memory).
+type effects struct {
+	mutex      sync.Mutex
+	withMemory map[types.ManagedObjectReference]bool
+}
+
+var memoryWanted = regexp.MustCompile(`<memory[^>]*>(true|1)</memory>`)
+
+func (e *effects) of(c *call, played *answer) *answer {
+	ref, ok := played.task()
+	if !ok {
+		return played
+	}
+	task := simulator.Map.Get(ref).(*simulator.Task)
+	if task.Info.State != types.TaskInfoStateSuccess {
+		return played
+	}
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	switch c.method {
+	case "CreateSnapshot_Task":
+		e.withMemory[task.Info.Result.(types.ManagedObjectReference)] = memoryWanted.Match(c.body)
+	case "RevertToSnapshot_Task":
+		e.revert(c.this)
+	}
+	return played
+}
+
+func (e *effects) revert(ref types.ManagedObjectReference) {
+	snapshot, ok := simulator.Map.Get(ref).(*simulator.VirtualMachineSnapshot)
+	if !ok {
+		return
+	}
+	machine := simulator.Map.Get(snapshot.Vm).(*simulator.VirtualMachine)
+	state := types.VirtualMachinePowerStatePoweredOff
+	if e.withMemory[ref] {
+		state = powerAt(machine.Snapshot.RootSnapshotList, ref)
+	}
+	hardware := snapshot.Config.Hardware
+	simulator.Map.WithLock(machine, func() {
+		simulator.Map.Update(machine, []types.PropertyChange{
+			{Name: "config.hardware.numCPU", Val: hardware.NumCPU},
+			{Name: "config.hardware.memoryMB", Val: hardware.MemoryMB},
+			{Name: "summary.config.numCpu", Val: hardware.NumCPU},
+			{Name: "summary.config.memorySizeMB", Val: hardware.MemoryMB},
+			{Name: "runtime.powerState", Val: state},
+			{Name: "summary.runtime.powerState", Val: state},
+		})
+	})
+}
+
+func powerAt(tree []types.VirtualMachineSnapshotTree, ref types.ManagedObjectReference) types.VirtualMachinePowerState {
+	for _, node := range tree {
+		if node.Snapshot == ref {
+			return node.State
+		}
+		if state := powerAt(node.ChildSnapshotList, ref); state != "" {
+			return state
+		}
+	}
+	return ""
+}
+
+// change sets what a client cannot: a question that a machine waits with, and whether a host answers.
+type change struct {
+	Type            string `json:"type"`
+	Value           string `json:"value"`
+	Question        string `json:"question"`
+	ConnectionState string `json:"connection_state"`
+}
+
+func setState(w http.ResponseWriter, r *http.Request) {
+	var asked change
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	object := simulator.Map.Get(types.ManagedObjectReference{Type: asked.Type, Value: asked.Value})
+	if object == nil {
+		http.NotFound(w, r)
+		return
+	}
+	var changes []types.PropertyChange
+	if asked.Question != "" {
+		question := &types.VirtualMachineQuestionInfo{Id: "1", Text: asked.Question}
+		changes = append(changes, types.PropertyChange{Name: "runtime.question", Val: question})
+	}
+	if asked.ConnectionState != "" {
+		state := types.HostSystemConnectionState(asked.ConnectionState)
+		changes = append(changes, types.PropertyChange{Name: "runtime.connectionState", Val: state})
+	}
+	simulator.Map.WithLock(object, func() { simulator.Map.Update(object, changes) })
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,124 @@
+// Command vcsim serves VMware's own vSphere simulator (govmomi/simulator) for tierwise's tests, demo and notebooks.
+//
+// It adds what the library lacks: sizes and facts settable from flags, faults on demand (rules.go), tasks that
+// really run after the call returned (tasks.go), and reverts that restore what the vendor documents (effects.go).
+// When ready it prints one line of JSON on stdout. It ends on SIGTERM, and when its stdin is closed, so it never
+// outlives the process that started it.
+package main
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/vmware/govmomi/simulator"
+)
+
+// passwordVariable names the environment variable with the password: flags are visible to everybody.
+const passwordVariable = "VCSIM_PASSWORD"
+
+type options struct {
+	listen      string
+	user        string
+	tlsCert     string
+	tlsKey      string
+	sessionIdle time.Duration
+	taskDelay   time.Duration
+	pageSize    int
+	uniqueNames bool
+	verbose     bool
+	estate      estate
+}
+
+func parseOptions() options {
+	var o options
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:0", "address and port; port 0 takes a free one")
+	flag.StringVar(&o.user, "user", "operator", "the one user that can log in, with the password in "+passwordVariable)
+	flag.StringVar(&o.tlsCert, "tls-cert", "", "PEM certificate; plain HTTP where empty")
+	flag.StringVar(&o.tlsKey, "tls-key", "", "PEM key of the certificate")
+	flag.DurationVar(&o.sessionIdle, "session-idle", 0, "sessions end after this much idleness; 0 is never")
+	flag.DurationVar(&o.taskDelay, "task-delay", 0, "tasks run this long after the call returned; 0 is within the call")
+	flag.IntVar(&o.pageSize, "page-size", 0, "objects a page of RetrievePropertiesEx; 0 is all")
+	flag.BoolVar(&o.uniqueNames, "unique-names", true, "a folder refuses a second machine of one name, as vCenter does")
+	flag.BoolVar(&o.verbose, "verbose", false, "the simulator's log on stderr")
+	o.estate.flags()
+	flag.Parse()
+	return o
+}
+
+func main() {
+	o := parseOptions()
+	if !o.verbose {
+		log.SetOutput(io.Discard)
+	}
+	model, err := o.estate.build()
+	if err != nil {
+		fatal("cannot build the estate", err)
+	}
+	server, err := serve(o, model)
+	if err != nil {
+		model.Remove()
+		fatal("cannot serve", err)
+	}
+	front := newFront(server.Config.Handler, server.URL.User, o)
+	server.Config.Handler = front
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		model.Remove()
+		fatal("cannot open the control door", err)
+	}
+	go func() { _ = http.Serve(door, http.HandlerFunc(front.control)) }()
+	announce(server, door.Addr().String(), model)
+	waitForEnd()
+	_ = server.Config.Close()
+	model.Remove()
+}
+
+func serve(o options, model *simulator.Model) (*simulator.Server, error) {
+	simulator.SessionIdleTimeout = o.sessionIdle
+	model.Service.Listen = &url.URL{Host: o.listen, User: url.UserPassword(o.user, os.Getenv(passwordVariable))}
+	if o.tlsCert != "" {
+		pair, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+		if err != nil {
+			return nil, err
+		}
+		model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	return model.Service.NewServer(), nil
+}
+
+func announce(server *simulator.Server, control string, model *simulator.Model) {
+	count := model.Count()
+	_ = json.NewEncoder(os.Stdout).Encode(map[string]interface{}{
+		"scheme":  server.URL.Scheme,
+		"address": server.URL.Host,
+		"control": control,
+		"hosts":   count.Host,
+		"vms":     count.Machine,
+	})
+}
+
+func waitForEnd() {
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		end <- syscall.SIGTERM
+	}()
+	<-end
+}
+
+func fatal(what string, err error) {
+	fmt.Fprintf(os.Stderr, "vcsim: %s: %s\n", what, err)
+	os.Exit(1)
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// front stands before the simulator's own handler.
+type front struct {
+	next      http.Handler
+	user      *url.Userinfo
+	taskDelay time.Duration
+	// uniqueNames makes the folder refuse a second machine of one name.
+	uniqueNames bool
+	book        book
+	effects     effects
+	pager       pager
+	// whole keeps readers away while a call makes or removes objects: the simulator shows machines to searches
+	// before they have a configuration, and panics on them.
+	whole sync.RWMutex
+}
+
+func newFront(next http.Handler, user *url.Userinfo, o options) *front {
+	f := &front{user: user, taskDelay: o.taskDelay, uniqueNames: o.uniqueNames}
+	f.next = f.guarded(next)
+	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}}
+	f.book.calls = map[string]int{}
+	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
+	return f
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") {
+		f.next.ServeHTTP(w, r)
+		return
+	}
+	c, err := readCall(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if applies := f.book.take(c.method); applies != nil {
+		f.apply(applies, c, w)
+		return
+	}
+	f.answer(c).sendTo(w)
+}
+
+// findAll answers FindAllByUuid for machines; the simulator knows only FindByUuid, which gives any one of them.
+func (f *front) findAll(c *call) *answer {
+	probe := c.ask(f.next, currentTime)
+	if probe.status != http.StatusOK {
+		return probe
+	}
+	uuid, instance := uuidAsked.FindSubmatch(c.body), instanceAsked.Match(c.body)
+	var found strings.Builder
+	f.whole.RLock()
+	defer f.whole.RUnlock()
+	for _, entity := range simulator.Map.All("VirtualMachine") {
+		config := entity.(*simulator.VirtualMachine).Config
+		has := config.Uuid
+		if instance {
+			has = config.InstanceUuid
+		}
+		if uuid != nil && has == string(uuid[1]) {
+			fmt.Fprintf(&found, `<returnval type="VirtualMachine">%s</returnval>`, entity.Reference().Value)
+		}
+	}
+	return soapAnswer(http.StatusOK, fmt.Sprintf(`<%sResponse xmlns="urn:vim25">%s</%sResponse>`,
+		c.method, found.String(), c.method))
+}
+
+var (
+	uuidAsked     = regexp.MustCompile(`<uuid[^>]*>([^<]*)</uuid>`)
+	instanceAsked = regexp.MustCompile(`<instanceUuid[^>]*>(true|1)</instanceUuid>`)
+)
+
+type callKey struct{}
+
+var knownVersion = regexp.MustCompile(`<version[^>]*>[^<]+</version>`)
+
+// guarded is the simulator's handler behind the lock. A long poll must not hold up the others; its first call, which
+// answers at once, is guarded: a change between its look and its subscription would never be told.
+func (f *front) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, known := r.Context().Value(callKey{}).(*call)
+		switch {
+		case known && strings.HasPrefix(c.method, "WaitForUpdates") && knownVersion.Match(c.body):
+		case known && c.isTask():
+			f.whole.Lock()
+			defer f.whole.Unlock()
+			if f.uniqueNames && nameTaken(c) {
+				faultAnswer("DuplicateName", "The name already exists.").sendTo(w)
+				return
+			}
+		default:
+			f.whole.RLock()
+			defer f.whole.RUnlock()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var machineName = regexp.MustCompile(`<config[^>]*>.*?<name[^>]*>([^<]*)</name>`)
+
+// nameTaken says whether the call makes a machine of a name that the folder has; vCenter refuses that, the simulator
+// does not.
+func nameTaken(c *call) bool {
+	folder, ok := simulator.Map.Get(c.this).(*simulator.Folder)
+	match := machineName.FindSubmatch(bytes.ReplaceAll(c.body, []byte("\n"), []byte(" ")))
+	if !ok || c.method != "CreateVM_Task" || match == nil {
+		return false
+	}
+	return simulator.Map.FindByName(html.UnescapeString(string(match[1])), folder.ChildEntity) != nil
+}
+
+// answer lets the simulator answer: at once, or for a task with the reference of one that is still to run.
+func (f *front) answer(c *call) *answer {
+	switch c.method {
+	case "ContinueRetrievePropertiesEx":
+		return f.pager.next(c)
+	case "FindAllByUuid":
+		return f.findAll(c)
+	}
+	if !c.isTask() || f.taskDelay == 0 || simulator.Map.Get(c.this) == nil {
+		played := c.play(f.next, c.body, c.request.Header.Get("Cookie"))
+		return f.pager.of(c, f.effects.of(c, played))
+	}
+	// A task must not be given to somebody whose session has ended: any call tells.
+	probe := c.ask(f.next, currentTime)
+	if probe.status != http.StatusOK {
+		return probe
+	}
+	task := newTask(c)
+	go f.runLater(task, c)
+	return taskAnswer(c.method, task.Self)
+}
+
+// runLater plays the call after the delay and copies the outcome of the simulator's own, finished task. It does so
+// in a session of its own: a task goes on when the client that asked for it has logged out.
+func (f *front) runLater(task *simulator.Task, c *call) {
+	update(task, "info.state", types.TaskInfoStateRunning)
+	time.Sleep(f.taskDelay)
+	played := f.effects.of(c, f.playAsSystem(c))
+	f.whole.Lock()
+	defer f.whole.Unlock()
+	inner, ok := played.task()
+	if !ok {
+		finish(task, nil, newFault(played.fault(), c.this))
+		return
+	}
+	done := simulator.Map.Get(inner).(*simulator.Task)
+	if done.Info.Error != nil {
+		finish(task, nil, done.Info.Error.Fault)
+		return
+	}
+	finish(task, done.Info.Result, nil)
+}
+
+func (f *front) playAsSystem(c *call) *answer {
+	password, _ := f.user.Password()
+	body := soapAnswer(http.StatusOK, fmt.Sprintf(login, escaped(f.user.Username()), escaped(password)))
+	session := c.play(f.next, body.body.Bytes(), "").header.Get("Set-Cookie")
+	played := c.play(f.next, c.body, session)
+	c.play(f.next, soapAnswer(http.StatusOK, logout).body.Bytes(), session)
+	return played
+}
+
+func newTask(c *call) *simulator.Task {
+	object := simulator.Map.Get(c.this)
+	return simulator.CreateTask(object, strings.Replace(c.method, "_Task", "Task", 1), nil)
+}
+
+func failedTask(c *call, r *rule) types.ManagedObjectReference {
+	task := newTask(c)
+	finish(task, nil, newFault(r.Fault, c.this))
+	return task.Self
+}
+
+func finish(task *simulator.Task, result types.AnyType, fault types.BaseMethodFault) {
+	state := types.TaskInfoStateSuccess
+	changes := []types.PropertyChange{{Name: "info.completeTime", Val: time.Now()}}
+	if fault != nil {
+		state = types.TaskInfoStateError
+		failure := types.LocalizedMethodFault{Fault: fault, LocalizedMessage: typeName(fault)}
+		changes = append(changes, types.PropertyChange{Name: "info.error", Val: failure})
+	}
+	if result != nil {
+		changes = append(changes, types.PropertyChange{Name: "info.result", Val: result})
+	}
+	// The state comes last: whoever sees it finished must also see how.
+	changes = append(changes, types.PropertyChange{Name: "info.state", Val: state})
+	simulator.Map.WithLock(task, func() { simulator.Map.Update(task, changes) })
+}
+
+func update(task *simulator.Task, name string, value types.AnyType) {
+	simulator.Map.WithLock(task, func() {
+		simulator.Map.Update(task, []types.PropertyChange{{Name: name, Val: value}})
+	})
+}
+
+// newFault is a fault of a type named as the vendor's reference names it, about an object; nil where there is no such
+// type. A fault's references and states must not be empty: clients cannot read those.
+func newFault(name string, about types.ManagedObjectReference) types.BaseMethodFault {
+	kind, ok := types.TypeFunc()(name)
+	if !ok {
+		return nil
+	}
+	value := reflect.New(kind)
+	fault, ok := value.Interface().(types.BaseMethodFault)
+	if !ok {
+		return nil
+	}
+	fillReferences(value.Elem(), about)
+	return fault
+}
+
+func fillReferences(value reflect.Value, about types.ManagedObjectReference) {
+	for i := 0; i < value.NumField(); i++ {
+		field, name := value.Field(i), value.Type().Field(i)
+		switch {
+		case name.Name == "Task":
+			field.Set(reflect.ValueOf(types.ManagedObjectReference{Type: "Task", Value: "task-0"}))
+		case field.Type() == reflect.TypeOf(about):
+			field.Set(reflect.ValueOf(about))
+		case field.Type() == reflect.TypeOf(types.VirtualMachinePowerStatePoweredOff):
+			field.Set(reflect.ValueOf(types.VirtualMachinePowerStatePoweredOff))
+		case field.Kind() == reflect.Struct && name.Anonymous:
+			fillReferences(field, about)
+		}
+	}
+}
+
+func typeName(fault types.BaseMethodFault) string {
+	return reflect.TypeOf(fault).Elem().Name()
+}

@@ -1,0 +1,74 @@
+"""A running estate, a changed world, and what would then be best."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from catalog.base import Value
+from placement import constraints
+from placement.bounds import least_cost_micros
+from placement.diff import PlanDiff, diff
+from placement.explain import assignments
+from placement.packing import Packing
+from placement.placed import placed
+from placement.plan import Limits, Plan, PlanStatus
+from placement.problem import Int64, PlacementProblem
+from placement.scenario import Change, apply
+from placement.solve import DEFAULT_LIMITS, solve
+from placement.verify import broken_constraints
+
+
+class WhatIf(Value):
+    """An estate as it runs, the best plan after the changes, and what moving alone would save.
+
+    `base` is where everything runs today, unimproved. `rearranged` is the best plan without the
+    changes, so that the difference of `changed` and `rearranged` is the changes' own. What the
+    running estate breaks today is told in `already_broken`; `base` alone is not a verified plan.
+    """
+
+    base: Plan
+    rearranged: Plan
+    changed: Plan
+    diff: PlanDiff
+    already_broken: tuple[str, ...]
+
+
+def what_if(
+    problem: PlacementProblem,
+    before: Int64,
+    changes: Sequence[Change],
+    limits: Limits = DEFAULT_LIMITS,
+) -> WhatIf:
+    """What changes would mean for an estate that runs as `before` says.
+
+    `before` [R] is the pool of each request, -1 for none, and `problem.free` must not count as
+    allocated what these requests take. After the changes everything may move; of plans that cost the
+    same, one with few moves is found. Raises ScenarioInvalid and InvalidProblem.
+    """
+    running = replace(problem, current=before)
+    base = as_it_runs(running, before)
+    changed = solve(apply(running, changes), limits)
+    return WhatIf(
+        base=base,
+        rearranged=solve(running, limits),
+        changed=changed,
+        diff=diff(base, changed),
+        already_broken=broken_constraints(running, base),
+    )
+
+
+def as_it_runs(problem: PlacementProblem, before: Int64) -> Plan:
+    """Today's estate as a plan: its cost, and the least that counting says as many could cost."""
+    seated = np.flatnonzero(before >= 0)
+    cost = int(problem.cost_micros[seated, before[seated]].sum())
+    bound = min(cost, least_cost_micros(Packing(constraints.posted(problem)), len(seated)))
+    return Plan(
+        status=PlanStatus.FEASIBLE,
+        assignments=assignments(placed(problem, before)),
+        cost_micros=cost,
+        bound_micros=bound,
+        solver="as it runs",
+        currency=problem.currency,
+        horizon_hours=problem.horizon_hours,
+    )

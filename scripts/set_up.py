@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""Prepare a checkout: the counterparts' Debian packages, then `.venv` with the locked packages.
+
+`make` calls this before every target that needs it. When nothing has changed it returns at once. It
+uses the standard library only, because it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "set-up.stamp"
+BUILD = ROOT / ".build"
+LOG = BUILD / "set-up.log"
+REQUIREMENTS = ROOT / "requirements"
+COUNTERPARTS = ROOT / "tests" / "counterparts.toml"
+
+OLDEST_PYTHON = (3, 11)
+FREE_GIB_NEEDED = 3
+
+# What a failing tool printed -> what to do about it; the first that matches is shown.
+HINTS = (
+    ("no space left", "the disk is full: free some space and run the same command again"),
+    (
+        "hash mismatch",
+        "a downloaded file is not the one that was locked: it was damaged or replaced on its way",
+    ),
+    (
+        "certificate",
+        "the registry's certificate is not trusted: set SSL_CERT_FILE and PIP_CERT to your CA bundle",
+    ),
+    ("resolve", "the package registry cannot be reached: check the network, or set https_proxy"),
+    ("connect", "the package registry cannot be reached: check the network, or set https_proxy"),
+    ("timed out", "the package registry is slow or cannot be reached: run the same command again"),
+)
+
+
+class Problem(Exception):
+    """Set-up cannot go on; the text says what, where, and what to do."""
+
+
+def main() -> int:
+    """Set up what is asked for; 0 when it is there."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--counterparts", action="store_true", help="the Debian packages of the counterparts too"
+    )
+    arguments = parser.parse_args()
+    if sys.version_info < OLDEST_PYTHON:
+        return start_again_with_newer_python()
+    BUILD.mkdir(exist_ok=True)
+    try:
+        with one_at_a_time():
+            LOG.write_text("")
+            if arguments.counterparts:
+                set_up_counterparts()
+            set_up_environment()
+    except Problem as problem:
+        print(f"set-up stopped: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def start_again_with_newer_python() -> int:
+    """Hand over to a newer Python on PATH, or say that there is none."""
+    for minor in range(20, OLDEST_PYTHON[1] - 1, -1):
+        newer = shutil.which(f"python3.{minor}")
+        if newer:
+            os.execv(newer, [newer, *sys.argv])  # noqa: S606  there is no shell to go through
+    found = ".".join(map(str, sys.version_info[:3]))
+    print(
+        f"set-up stopped: tierwise needs Python 3.11 or newer, and {sys.executable} is {found}\n"
+        "  install one (Debian 12: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12",
+        file=sys.stderr,
+    )
+    return 1
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let a second `make` wait for the first instead of writing over it."""
+    with (BUILD / "set-up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# --- .venv ---------------------------------------------------------------------------------------
+
+
+def set_up_environment() -> None:
+    """Make `.venv` hold exactly the locked packages and this checkout."""
+    libvirt = can_build_libvirt_binding()
+    wanted = fingerprint(libvirt=libvirt)
+    if STAMP.is_file() and STAMP.read_text() == wanted and VENV_PYTHON.exists():
+        return
+    started = time.monotonic()
+    say("setting up .venv with the locked packages (about 350 MB to fetch; one to three minutes)")
+    STAMP.unlink(missing_ok=True)
+    check_disk()
+    create_venv()
+    pip = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
+    run("pip could not install uv", [*pip, "--require-hashes", "-r", str(REQUIREMENTS / "bootstrap.txt")])
+    uv = [str(VENV / "bin" / "uv"), "pip"]
+    locks = [str(REQUIREMENTS / "dev.txt")]
+    if libvirt:
+        # Built from its source with the locked setuptools: an isolated build would fetch one unchecked.
+        locks += [str(REQUIREMENTS / "libvirt.txt"), "--no-build-isolation"]
+    target = ["--python", str(VENV_PYTHON)]
+    run("the locked packages could not be installed", [*uv, "sync", *target, "--require-hashes", *locks])
+    checkout = ["--no-deps", "--no-build-isolation", "--offline", "--editable", str(ROOT)]
+    run("this checkout could not be installed into .venv", [*uv, "install", *target, *checkout])
+    STAMP.write_text(wanted)
+    without = "" if libvirt else " (no libvirt-python: it needs libvirt-dev, pkg-config, gcc, python3-dev)"
+    say(f".venv is ready after {time.monotonic() - started:.0f} s{without}")
+
+
+def fingerprint(*, libvirt: bool) -> str:
+    """Everything that, when it changes, means installing again."""
+    digest = hashlib.sha256(repr((sys.version, str(ROOT), libvirt)).encode())
+    for path in [*sorted(REQUIREMENTS.glob("*.txt")), ROOT / "pyproject.toml"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def can_build_libvirt_binding() -> bool:
+    """Whether libvirt-python, which exists as source only, can be compiled here."""
+    tools = all(shutil.which(tool) for tool in ("cc", "pkg-config"))
+    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    return (
+        tools
+        and headers
+        and subprocess.run(["pkg-config", "--exists", "libvirt"], check=False).returncode == 0
+    )
+
+
+def check_disk() -> None:
+    """Refuse early what would fail late."""
+    free_gib = shutil.disk_usage(ROOT).free / 2**30
+    if free_gib < FREE_GIB_NEEDED:
+        message = (
+            f"only {free_gib:.1f} GiB are free at {ROOT}, and the packages need {FREE_GIB_NEEDED} GiB\n"
+            "  free some space, then run the same command again"
+        )
+        raise Problem(message)
+
+
+def create_venv() -> None:
+    """Create `.venv`, anew if it was made by another Python or in another folder."""
+    activate = VENV / "bin" / "activate"
+    here = activate.is_file() and str(VENV) in activate.read_text()
+    same = [str(VENV_PYTHON), "-c", f"import sys, pip; sys.exit(sys.version != {sys.version!r})"]
+    if here and subprocess.run(same, check=False, capture_output=True).returncode == 0:
+        return
+    if importlib.util.find_spec("ensurepip") is None:
+        package = f"python3.{sys.version_info[1]}-venv"
+        if not can_apt():
+            message = (
+                f"{sys.executable} has no venv module\n  install it, then run the same command again: "
+                f"apt-get install {package} (as root), or your system's package of that kind"
+            )
+            raise Problem(message)
+        apt_install([package])
+    run("python3 -m venv failed", [sys.executable, "-m", "venv", "--clear", str(VENV)])
+
+
+# --- counterparts --------------------------------------------------------------------------------
+
+
+def set_up_counterparts() -> None:
+    """Install the Debian packages of the counterparts if that is allowed here, else say what is missing."""
+    wanted = counterpart_packages(COUNTERPARTS.read_text())
+    if not shutil.which("dpkg-query"):
+        say(
+            "this is no Debian system: counterparts that are not installed here are skipped; see docs/dependencies.md"
+        )
+        return
+    missing = missing_packages(wanted)
+    if not missing:
+        return
+    if not can_apt():
+        say(
+            "some counterparts are missing, so what needs them is skipped; to have them, as root:\n"
+            f"  apt-get install --no-install-recommends {' '.join(missing)}"
+        )
+        return
+    say(f"installing the counterparts' Debian packages (about a minute): {' '.join(missing)}")
+    started = time.monotonic()
+    try:
+        apt_install(missing)
+    except Problem as problem:
+        say(f"going on without them: {problem}")
+    else:
+        say(
+            f"the counterparts are installed after {time.monotonic() - started:.0f} s; no service was started"
+        )
+
+
+def counterpart_packages(table: str) -> list[str]:
+    """All Debian packages that the table of counterparts names, each once."""
+    import tomllib  # noqa: PLC0415  older Pythons must get as far as the message about their age
+
+    entries = tomllib.loads(table)
+    return sorted({package for entry in entries.values() for package in entry["packages"]})
+
+
+def missing_packages(wanted: list[str]) -> list[str]:
+    """Those of the packages that dpkg does not call installed."""
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *wanted]
+    answer = subprocess.run(query, check=False, capture_output=True, text=True).stdout
+    installed = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
+    return [package for package in wanted if package not in installed]
+
+
+def can_apt() -> bool:
+    """Whether packages may be installed here without asking anybody."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None and "TIERWISE_NO_APT" not in os.environ
+
+
+def apt_install(packages: list[str]) -> None:
+    """Install Debian packages without starting their services; fetch the package lists where they are old."""
+    install = ["apt-get", "install", "--yes", "--no-install-recommends"]
+    install += ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3", *packages]
+    update = ["apt-get", "update", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
+    with no_service_starts():
+        if any(Path("/var/lib/apt/lists").glob("*_Packages*")):
+            try:
+                run("apt-get install failed", install)
+            except Problem:  # most often lists that name versions no longer served
+                pass
+            else:
+                return
+        run("apt-get update failed", update)
+        run("apt-get install failed", install)
+
+
+@contextlib.contextmanager
+def no_service_starts() -> Iterator[None]:
+    """Keep Debian from starting daemons that it installs: the tests start their own.
+
+    A file of that name is Debian's own way to say so (invoke-rc.d, deb-systemd-invoke); one that is
+    there already stays as it is.
+    """
+    policy = Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            policy.unlink()
+
+
+# --- running and telling -------------------------------------------------------------------------
+
+
+def run(failure: str, command: list[str]) -> None:
+    """Run a tool with its output in the log, and tell what it said if it fails."""
+    with LOG.open("a") as log:
+        log.write(f"$ {' '.join(command)}\n")
+        log.flush()
+        begin = log.tell()
+        code = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment(),
+            cwd=ROOT,
+        ).returncode
+    if code != 0:
+        raise Problem(explain(failure, code, LOG.read_bytes()[begin:].decode(errors="replace")))
+
+
+def explain(failure: str, code: int, output: str) -> str:
+    """What failed, the last words of the tool that failed, and what to do."""
+    said = [
+        line.rstrip()[:160] for line in output.splitlines() if line.strip() and "Retrying (" not in line
+    ][-8:]
+    hint = next(
+        (hint for sign, hint in HINTS if sign in output.lower()), "see the log for the whole output"
+    )
+    lines = [
+        f"{failure} (exit code {code})",
+        *(f"  | {line}" for line in said),
+        f"  {hint}",
+        f"  log: {LOG}",
+    ]
+    return "\n".join(lines)
+
+
+def environment() -> dict[str, str]:
+    """The environment of the tools: quiet, patient, and with the registry that pip is configured for."""
+    variables = dict(os.environ)
+    variables.pop("VIRTUAL_ENV", None)
+    variables.setdefault("DEBIAN_FRONTEND", "noninteractive")
+    variables.setdefault("UV_SYSTEM_CERTS", "true")
+    variables.setdefault("UV_HTTP_TIMEOUT", "180")
+    variables.setdefault("UV_PYTHON_DOWNLOADS", "never")
+    variables.setdefault("UV_NO_PROGRESS", "true")
+    index = variables.get("PIP_INDEX_URL")
+    if index:
+        variables.setdefault("UV_DEFAULT_INDEX", index)
+    return variables
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal, at once even when output is piped."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""What set-up decides and says; that it works from nothing is shown by continuous integration itself."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def set_up(repository: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("set_up", repository / "scripts/set_up.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_packages_of_all_counterparts_are_wanted_once(set_up: ModuleType) -> None:
+    table = '[a]\npackages = ["gcc", "cpio"]\n[b]\npackages = ["gcc"]\n'
+    assert set_up.counterpart_packages(table) == ["cpio", "gcc"]
+
+
+def test_a_failure_shows_the_tools_last_words_and_what_to_do(set_up: ModuleType) -> None:
+    output = "".join(f"line {n}\n" for n in range(20)) + "OSError: [Errno 28] No space left on device\n"
+    text = set_up.explain("pip could not install uv", 2, output)
+    assert text.startswith("pip could not install uv (exit code 2)\n  | line 13\n")
+    assert "  | OSError: [Errno 28] No space left on device\n  the disk is full" in text
+    assert "line 12" not in text
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (
+            "error: failed to lookup address: Temporary failure in name resolution: could not resolve host",
+            "network",
+        ),
+        ("Connection refused", "network"),
+        ("invalid peer certificate: UnknownIssuer", "CA bundle"),
+        ("Hash mismatch for `six==1.17.0`", "not the one that was locked"),
+        ("something else", "see the log"),
+    ],
+)
+def test_the_hint_fits_the_failure(set_up: ModuleType, output: str, said: str) -> None:
+    assert said in set_up.explain("x failed", 1, output)
+
+
+def test_a_change_of_any_lock_means_setting_up_again(
+    set_up: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "pyproject.toml").write_text("x")
+    lock = tmp_path / "requirements/dev.txt"
+    monkeypatch.setattr(set_up, "ROOT", tmp_path)
+    monkeypatch.setattr(set_up, "REQUIREMENTS", tmp_path / "requirements")
+    seen = set()
+    for text in ("a", "b"):
+        lock.write_text(text)
+        seen |= {set_up.fingerprint(libvirt=libvirt) for libvirt in (True, False)}
+    assert len(seen) == 4
+
+
+def test_an_older_python_is_refused_in_words(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", ["set_up.py"])
+    assert set_up.main() == 1
+    assert "needs Python 3.11 or newer" in capsys.readouterr().err
+
+
+def test_the_registry_that_pip_is_told_to_use_is_used_by_uv_too(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "mirror")
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    assert set_up.environment()["UV_DEFAULT_INDEX"] == "mirror"
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "another")
+    assert set_up.environment()["UV_DEFAULT_INDEX"] == "another"
+
+
+@pytest.mark.parametrize(
+    ("missing", "may_install", "said"),
+    [
+        ([], False, ""),
+        (["cpio"], False, "as root:\n  apt-get install --no-install-recommends cpio"),
+        (["cpio"], True, "no service was started"),
+    ],
+    ids=["nothing missing", "not root", "root"],
+)
+def test_missing_counterparts_are_installed_or_named(
+    set_up: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    missing: list[str],
+    may_install: bool,
+    said: str,
+) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(set_up.shutil, "which", lambda _: "there")
+    monkeypatch.setattr(set_up, "missing_packages", lambda _: missing)
+    monkeypatch.setattr(set_up, "can_apt", lambda: may_install)
+    monkeypatch.setattr(set_up, "apt_install", installed.extend)
+    set_up.set_up_counterparts()
+    printed = capsys.readouterr().out
+    assert said in printed
+    assert bool(printed) == bool(missing)
+    assert installed == (missing if may_install else [])
+
+
+def test_counterparts_that_cannot_be_installed_do_not_stop_set_up(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: list[str]) -> None:
+        problem = "apt-get update failed (exit code 100)"
+        raise set_up.Problem(problem)
+
+    monkeypatch.setattr(set_up.shutil, "which", lambda _: "there")
+    monkeypatch.setattr(set_up, "missing_packages", lambda wanted: wanted)
+    monkeypatch.setattr(set_up, "can_apt", lambda: True)
+    monkeypatch.setattr(set_up, "apt_install", refuse)
+    set_up.set_up_counterparts()
+    assert "going on without them: apt-get update failed (exit code 100)" in capsys.readouterr().out

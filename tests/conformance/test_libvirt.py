@@ -1,0 +1,69 @@
+"""The connector contract against two libvirt drivers behind a real daemon: QEMU, and libvirt's test driver."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from catalog.pools import Endpoint
+from connectors.simulators import libvirtd
+from tierwise.testing.conformance import ConnectorConformance
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
+    problem = libvirtd.missing()
+    if problem is not None:
+        pytest.skip(problem)
+    with libvirtd.PrivateLibvirtd(tls=True) as running:
+        yield running
+
+
+class LibvirtConformance(ConnectorConformance):
+    """What both drivers share."""
+
+    def at(self, endpoint: Endpoint, host: str, port: int) -> Endpoint:
+        scheme, _, rest = endpoint.address.partition("://")
+        path = rest.partition("/")[2]
+        return endpoint.model_copy(update={"address": f"{scheme}://{host}:{port}/{path}"})
+
+
+@pytest.mark.counterpart("libvirt-test")
+class TestLibvirtTestDriver(LibvirtConformance):
+    @pytest.fixture
+    def endpoint(self, daemon: libvirtd.PrivateLibvirtd) -> Endpoint:
+        return daemon.test_endpoint()
+
+    @pytest.fixture
+    def plant_foreign(self, daemon: libvirtd.PrivateLibvirtd) -> Iterator[Callable[[str], None]]:
+        yield lambda name: plant(daemon, daemon.test_address, "test", name)
+        daemon.virsh("undefine", "somebody-elses", address=daemon.test_address)
+
+
+@pytest.mark.counterpart("libvirt-qemu")
+class TestLibvirtQemu(LibvirtConformance):
+    @pytest.fixture
+    def endpoint(self, daemon: libvirtd.PrivateLibvirtd) -> Endpoint:
+        return daemon.tls_endpoint(timeout_s=30)
+
+    @pytest.fixture
+    def untrusted_endpoint(self, endpoint: Endpoint) -> Endpoint:
+        strangers = endpoint.tls.model_copy(update={"ca_file": endpoint.options["client_cert"]})
+        return endpoint.model_copy(update={"tls": strangers})
+
+    @pytest.fixture
+    def restart_endpoint(self, daemon: libvirtd.PrivateLibvirtd) -> Callable[[], None]:
+        return daemon.restart
+
+    @pytest.fixture
+    def plant_foreign(self, daemon: libvirtd.PrivateLibvirtd) -> Iterator[Callable[[str], None]]:
+        yield lambda name: plant(daemon, daemon.qemu_address, "qemu", name)
+        daemon.virsh("undefine", "somebody-elses")
+
+
+def plant(daemon: libvirtd.PrivateLibvirtd, address: str, kind: str, name: str) -> None:
+    """Define a machine with libvirt's own client."""
+    definition = daemon.folder / "foreign.xml"
+    definition.write_text(
+        f"<domain type='{kind}'><name>{name}</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>"
+    )
+    daemon.virsh("define", str(definition), address=address)

@@ -1,0 +1,108 @@
+"""A vSphere simulator of its own for each test, and a second client that is not the driver."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from catalog.resources import Resources
+from connectors.contract import VmSpec
+from connectors.simulators import certificates, vsphere
+from connectors.simulators.certificates import Certificate, make_certificate
+from connectors.simulators.vsphere import USER, Estate, VsphereSimulator
+
+Start = Callable[..., VsphereSimulator]
+
+
+@pytest.fixture(scope="session")
+def binary(request: pytest.FixtureRequest) -> Path:
+    if reason := vsphere.missing():
+        pytest.skip(reason)
+    return vsphere.build(request.config.rootpath / ".build" / "vcsim")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    if reason := certificates.missing():
+        pytest.skip(reason)
+    return make_certificate(tmp_path_factory.mktemp("tls"), "127.0.0.2")
+
+
+@pytest.fixture
+def start(binary: Path) -> Iterator[Start]:
+    """Starts simulators, which end with the test."""
+    with ExitStack() as running:
+
+        def one(estate: Estate | None = None, **settings: Any) -> VsphereSimulator:
+            return running.enter_context(VsphereSimulator(binary, estate, **settings))
+
+        yield one
+
+
+@pytest.fixture
+def simulator(start: Start) -> VsphereSimulator:
+    return start(Estate(vms=1))
+
+
+class Raw:
+    """What bare pyvmomi sees, read object by object over a login of its own."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+    def machines(self) -> list[Any]:
+        found: list[Any] = []
+        for datacenter in self.content.rootFolder.childEntity:
+            found += datacenter.vmFolder.childEntity
+        return found
+
+    def of(self, identity: UUID) -> list[Any]:
+        return [vm for vm in self.machines() if vm.config.instanceUuid == str(identity)]
+
+    def clusters(self) -> list[Any]:
+        found: list[Any] = []
+        for datacenter in self.content.rootFolder.childEntity:
+            found += datacenter.hostFolder.childEntity
+        return found
+
+    def sessions(self) -> int:
+        """Logins there are, this one left out."""
+        return len(self.content.sessionManager.sessionList) - 1
+
+    def end_other_sessions(self) -> None:
+        manager = self.content.sessionManager
+        own = manager.currentSession.key
+        manager.TerminateSession([s.key for s in manager.sessionList if s.key != own])
+
+
+@contextmanager
+def raw_client(simulator: VsphereSimulator) -> Iterator[Raw]:
+    from pyVim.connect import Disconnect, SmartConnect
+
+    host, _, port = simulator.address.partition(":")
+    instance = SmartConnect(
+        protocol=simulator.scheme,
+        host=host,
+        port=int(port),
+        user=USER,
+        pwd=simulator.password.get_secret_value(),
+        disableSslCertValidation=True,
+    )
+    try:
+        yield Raw(instance.content)
+    finally:
+        Disconnect(instance)
+
+
+@pytest.fixture
+def look() -> Callable[[VsphereSimulator], Any]:
+    """Opens the second client: ``with look(simulator) as raw``."""
+    return raw_client
+
+
+@pytest.fixture
+def spec() -> VmSpec:
+    return VmSpec(name="web", provider="DC0_C0", resources=Resources(vcpu=2, memory_mib=512, disk_gib=3))

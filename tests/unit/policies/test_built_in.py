@@ -1,0 +1,103 @@
+"""What the catalog decides by itself, with no rule loaded."""
+
+from collections.abc import Callable
+
+from catalog.catalog import Catalog
+from catalog.orders import Request
+from catalog.pools import Pool
+from policies.decide import decide
+from policies.decisions import Rejection
+
+FIT = {"tier": "tier-1", "traits": ["STORAGE_SSD"]}
+DB = {"workload_class": "db", "offering": "db-small"}
+
+
+def reasons(catalog: Catalog, request: Request, pool: Pool) -> tuple[Rejection, ...]:
+    return decide(catalog, (), [request], [pool]).get((0, 0), ())
+
+
+def test_a_pool_that_has_all_a_class_needs_is_allowed(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    assert decide(catalog, (), [request_of(**DB)], [pool_of(**FIT)]) == {}
+
+
+def test_a_missing_capability_gives_the_connectors_own_reason(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    gaps = {"ha_restart": ("not_configured", "no failover cluster is configured")}
+    (why,) = reasons(catalog, request_of(**DB), pool_of(name="fra-test-1", gaps=gaps, **FIT))
+    assert why.rule_id == "class:db required-capabilities"
+    assert why.why == (
+        "class db needs ha_restart; fra-test-1 has none: no failover cluster is configured (not_configured)"
+    )
+    assert why.remedy == "have ha_restart set up on fra-test-1, or choose a pool that has ha_restart"
+    assert (why.dimension, why.limit) == ("ha_restart", "missing (not_configured)")
+
+
+def test_a_pool_that_cannot_create_machines_takes_none(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    gaps = {"create": ("never", "this endpoint is read-only")}
+    (why,) = reasons(catalog, request_of(), pool_of(gaps=gaps))
+    assert (why,) == reasons(catalog, request_of(**DB), pool_of(gaps=gaps, **FIT))
+    assert why.why == "every machine needs create; fra-prod-1 has none: this endpoint is read-only (never)"
+
+
+def test_a_tier_the_class_does_not_allow_is_refused(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    (why,) = reasons(catalog, request_of(**DB), pool_of(**FIT | {"tier": "tier-3"}))
+    assert why.rule_id == "class:db allowed-tiers"
+    assert why.why == "class db runs on tier-1 or tier-2; fra-prod-1 is tier-3"
+
+
+def test_the_tier_an_order_insists_on_refuses_all_others(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    request = request_of(tier="tier-2")
+    (why,) = reasons(catalog, request, pool_of(tier="tier-1"))
+    assert why.why == "the order insists on tier-2; fra-prod-1 is tier-1"
+    assert why.remedy == "order it for tier-1, or leave the tier open"
+    assert reasons(catalog, request, pool_of(tier="tier-2")) == ()
+
+
+def test_required_and_forbidden_traits_of_the_class_are_kept(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    found = reasons(catalog, request_of(**DB), pool_of(tier="tier-1", traits=["SHARED_GPU"]))
+    assert [(r.rule_id, r.dimension) for r in found] == [
+        ("class:db required-traits", "STORAGE_SSD"),
+        ("class:db forbidden-traits", "SHARED_GPU"),
+    ]
+    assert found[0].why == "class db needs STORAGE_SSD; fra-prod-1 has SHARED_GPU"
+
+
+def test_all_reasons_are_given_and_not_only_the_first(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    gaps = {"ha_restart": ("never", "this hypervisor has no restart")}
+    pool = pool_of(tier="tier-3", traits=["SHARED_GPU"], gaps=gaps)
+    found = reasons(catalog, request_of(tier="tier-1", **DB), pool)
+    assert [r.dimension for r in found] == ["tier", "tier", "ha_restart", "STORAGE_SSD", "SHARED_GPU"]
+
+
+def test_an_order_older_than_the_catalog_is_refused_and_not_a_crash(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    gone = request_of(tenant="gone", workload_class="gone-too")
+    found = reasons(catalog, gone, pool_of(tier="tier-9"))
+    assert [(r.rule_id, r.dimension, r.need) for r in found] == [
+        ("catalog", "tenant", "gone"),
+        ("catalog", "class", "gone-too"),
+        ("catalog", "tier", "tier-9"),
+    ]
+
+
+def test_equal_requests_share_a_decision_and_keep_their_own_pairs(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    pools = [pool_of(**FIT), pool_of(name="x", **FIT | {"tier": "tier-3"})]
+    found = decide(catalog, (), [request_of(**DB), request_of(), request_of(**DB)], pools)
+    assert list(found) == [(0, 1), (2, 1)]
+    assert found[0, 1] == found[2, 1]

@@ -1,0 +1,73 @@
+"""``tierwise catalog``: check and show what can be ordered."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tierwise.cli.context import Context
+from tierwise.cli.output import Format, Output, document, emit, stderr
+
+app = typer.Typer(help="Check and show the service catalog.", no_args_is_help=True)
+
+
+@app.command()
+def validate(
+    path: Annotated[Path, typer.Argument(help="A YAML file, or a folder of them.")],
+) -> None:
+    """Check catalog, rules and rate cards; report every mistake with file, line and column."""
+    from tierwise.documents import load  # noqa: PLC0415 - keeps --help quick
+
+    documents = load(path)
+    catalog = documents.catalog
+    stderr().print(
+        f"{path}: valid; {len(catalog.tiers)} tiers, {len(catalog.classes)} workload classes, "
+        f"{len(catalog.offerings)} offerings, {len(catalog.pools)} pools, {len(catalog.tenants)} tenants, "
+        f"{len(documents.rules)} rules, {len(documents.rate_cards)} rate cards"
+    )
+
+
+@app.command(name="list")
+def list_(ctx: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the offerings."""
+    context: Context = ctx.obj
+    with context.app() as app_:
+        catalog = app_.documents.catalog
+        rows = []
+        for offering in catalog.offerings.values():
+            workload_class = catalog.classes[offering.workload_class]
+            size = workload_class.sizes[offering.size]
+            rows.append(
+                {
+                    "offering": offering.name,
+                    "title": offering.title,
+                    "class": workload_class.name,
+                    "vcpu": size.vcpu,
+                    "memory_mib": size.memory_mib,
+                    "disk_gib": size.disk_gib,
+                    "tiers": ", ".join(workload_class.allowed_tiers),
+                    "data": workload_class.data_classification.value,
+                    "parameters": ", ".join(offering.parameters),
+                }
+            )
+    emit(rows, output)
+
+
+@app.command()
+def schema(
+    ctx: typer.Context,
+    offering: Annotated[str, typer.Argument(help="The offering's name.")],
+    output: Output = Format.JSON,
+) -> None:
+    """Print the JSON Schema of an offering's parameters."""
+    from catalog.json_schema import offering_schema  # noqa: PLC0415 - keeps --help quick
+    from tierwise.errors import InvalidInput  # noqa: PLC0415 - as above
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        entry = app_.documents.catalog.offerings.get(offering)
+        if entry is None:
+            known = ", ".join(app_.documents.catalog.offerings)
+            msg = f"there is no offering '{offering}'; known are {known}"
+            raise InvalidInput(msg)
+        document(offering_schema(app_.documents.catalog, entry), output)

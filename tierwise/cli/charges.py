@@ -1,0 +1,77 @@
+"""``tierwise charge``: what machines cost, per tenant and tier, month by month."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierwise.cli.context import Context
+from tierwise.cli.output import Format, Output, emit, stderr, stdout
+
+if TYPE_CHECKING:
+    from tierwise.usecases.billing import Bill
+
+app = typer.Typer(help="Charges and statements.", no_args_is_help=True)
+
+_LINES = ("tier", "machine_name", "metric", "quantity", "unit", "rate", "amount", "note")
+_CORRECTED = ("charge_class", "period")
+_SUMMARY = ("tier", "metric", "machines", "quantity", "unit", "rate", "amount", "rounding")
+
+
+@app.command()
+def statement(
+    ctx: typer.Context,
+    month: Annotated[str, typer.Argument(help="YYYY-MM in the rate card's time zone.")],
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    lines: Annotated[
+        bool,
+        typer.Option("--lines", help="Every line; without it a table adds them up per tier and metric."),
+    ] = False,
+    known_at: Annotated[
+        datetime | None,
+        typer.Option(
+            help="As it was known at this moment (UTC).", formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+        ),
+    ] = None,
+    issue: Annotated[
+        bool, typer.Option("--issue", help="Make them final: later facts become corrections.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show each tenant's statement: quantity, hours, rate and amount of every line."""
+    from datetime import UTC  # noqa: PLC0415 - keeps --help quick
+
+    from tierwise.usecases.billing import bill  # noqa: PLC0415 - as above
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        moment = known_at.replace(tzinfo=UTC) if known_at else None
+        found = bill(app_, month, known_at=moment, issue=issue)
+    if output is Format.TABLE:
+        print_bill(found, tenant, lines=lines)
+    else:
+        emit([row for row in found.rows if tenant in {None, row["tenant"]}], output)
+
+
+def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
+    """The statements as tables for people."""
+    from tierwise.cli.words import money  # noqa: PLC0415 - keeps --help quick
+    from tierwise.usecases.billing import summary  # noqa: PLC0415 - as above
+
+    console = stdout()
+    console.print(
+        f"{found.period.name}, {found.card.time_zone}, {found.period.hours} h   rate card {found.card.label}",
+        markup=False,
+    )
+    shown = [s for s in found.statements if tenant in {None, s.tenant}]
+    for each in shown:
+        console.print()
+        emit(
+            found.rows_of(each) if lines else summary(each),
+            Format.TABLE,
+            columns=(*(_LINES if lines else _SUMMARY), *(_CORRECTED if each.corrections else ())),
+            title=f"{each.tenant}: {money(each.total_minor, found.card)}",
+        )
+    console.print()
+    console.print(f"total: {money(sum(s.total_minor for s in shown), found.card)}", markup=False)
+    stderr().print(found.note, markup=False)

@@ -1,0 +1,93 @@
+"""The folder of documents that administrators write: catalog, rules and rate cards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.catalog import Catalog, load_catalog
+from catalog.documents import DocumentError, Problem
+from chargeback.rate_cards import RateCard, load_rate_cards
+from policies.documents import load_rules
+from policies.rule import Rule
+from tierwise.errors import InvalidInput
+
+MAX_FILE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Everything that administrators wrote, checked together."""
+
+    catalog: Catalog
+    rules: tuple[Rule, ...]
+    rate_cards: tuple[RateCard, ...]
+
+    @property
+    def rate_card(self) -> RateCard:
+        """The card that prices the tiers. Raises InvalidInput where there is none, or several."""
+        if len(self.rate_cards) == 1:
+            return self.rate_cards[0]
+        names = ", ".join(card.name for card in self.rate_cards) or "none"
+        msg = f"the catalog folder must hold exactly one rate card under 'rate_cards:'; it holds {names}"
+        raise InvalidInput(msg)
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """File name -> text of one YAML file, or of every ``*.yaml``/``*.yml`` in a folder.
+
+    Raises InvalidInput when there is none, or one cannot be read as UTF-8 text.
+    """
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix in {".yaml", ".yml"})
+        if not files:
+            msg = f"the folder {path} holds no .yaml file; `tierwise init --example acme` writes a worked example"
+            raise InvalidInput(msg)
+    else:
+        files = [path]
+    return {str(file): _read_text(file) for file in files}
+
+
+def _read_text(file: Path) -> str:
+    try:
+        size = file.stat().st_size
+        if size > MAX_FILE_BYTES:
+            msg = f"{file}: {size} bytes are more than a catalog file may have ({MAX_FILE_BYTES})"
+            raise InvalidInput(msg)
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise InvalidInput(msg) from None
+    except OSError as error:
+        msg = f"{file}: cannot be read: {error.strerror}"
+        raise InvalidInput(msg) from None
+
+
+def load(path: Path) -> Documents:
+    """All documents of a file or folder. Raises InvalidInput with *every* problem in `details`."""
+    texts = read_texts(path)
+    problems: list[Problem] = []
+    rules: tuple[Rule, ...] = ()
+    cards: tuple[RateCard, ...] = ()
+    try:
+        catalog = load_catalog(texts)
+    except DocumentError as error:
+        # Rules and rates name what the catalog holds: on a broken one they would seem wrong too.
+        raise _invalid(path, error.problems) from None
+    try:
+        rules = load_rules(texts, catalog)
+    except DocumentError as error:
+        problems.extend(error.problems)
+    try:
+        cards = load_rate_cards(texts, tuple(catalog.tiers))
+    except DocumentError as error:
+        problems.extend(error.problems)
+    if problems:
+        raise _invalid(path, problems)
+    return Documents(catalog, rules, cards)
+
+
+def _invalid(path: Path, problems: tuple[Problem, ...] | list[Problem]) -> InvalidInput:
+    count = len(set(problems))
+    noun = "problem" if count == 1 else "problems"
+    return InvalidInput(
+        f"{path}: {count} {noun}; nothing was loaded", details=[str(p) for p in sorted(set(problems))]
+    )

@@ -1,0 +1,1 @@
+"""Durable work: what was accepted is finished, whatever is killed and when."""

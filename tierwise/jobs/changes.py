@@ -1,0 +1,216 @@
+"""What durable work writes: functions of a session, each one transaction with its checkpoint."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from catalog.orders import Order, Request
+from catalog.resources import ResourceClass, Resources
+from connectors.contract import PowerState, VmView
+from placement.plan import Plan
+from policies.decisions import Rejection
+from tierwise.app import App
+from tierwise.errors import InvalidInput
+from tierwise.store import events
+from tierwise.store import orders as order_store
+from tierwise.store.tables import BatchRow, MachineRow, MachineState, OrderRow, OrderStatus
+
+
+def accept(session: Session, app: App, batch_id: str, accepted: list[dict[str, Any]]) -> list[str]:
+    """Write the orders; gives back what forbids it, in which case nothing was written."""
+    pairs = [
+        (Order.model_validate(item["order"]), Request.model_validate(item["request"])) for item in accepted
+    ]
+    try:
+        order_store.accept(session, batch_id, pairs, app.clock.now())
+    except InvalidInput as error:
+        return list(error.details)
+    return []
+
+
+def reserve(session: Session, app: App, batch_id: str, planned: dict[str, Any]) -> list[str] | None:
+    """Carry out a plan in the books; None when allocations changed since it was made."""
+    if order_store.version(session) != planned["version"]:
+        return None
+    plan = Plan.model_validate(planned["plan"])
+    rows = {row.id: row for row in order_store.batch(session, batch_id)}
+    placed: list[str] = []
+    for assignment in plan.assignments:
+        row = rows[assignment.request_id]
+        if assignment.pool is None:
+            why = [r for candidate in assignment.candidates for r in candidate.rejections]
+            order_store.end(session, row, OrderStatus.REFUSED, why, app.clock.now())
+            continue
+        pool = app.documents.catalog.pools[assignment.pool]
+        order_store.place(
+            session,
+            row,
+            pool=pool.name,
+            tier=pool.tier,
+            price_minor=planned["price_minor"][row.id],
+            resources=order_store.request_of(row).resources,
+        )
+        placed.append(row.id)
+    for order_id, why in planned["over_quota"].items():
+        rejections = [Rejection.model_validate(item) for item in why]
+        order_store.end(session, rows[order_id], OrderStatus.REFUSED, rejections, app.clock.now())
+    batch_row = session.get_one(BatchRow, batch_id)
+    batch_row.plan = plan.model_dump_json()
+    session.add(batch_row)
+    order_store.touch(session)
+    return placed
+
+
+def record_created(session: Session, app: App, order_id: str, vm: dict[str, Any]) -> None:
+    """The machine is there, powered off. Its row's key is the order: a second one cannot be."""
+    view = VmView.model_validate(vm)
+    row = session.get_one(OrderRow, order_id)
+    assert row.pool is not None, row
+    assert row.tier is not None, row
+    pool = app.documents.catalog.pools[row.pool]
+    resources = order_store.request_of(row).resources
+    session.add(
+        MachineRow(
+            id=order_id,
+            name=row.machine_name,
+            tenant=row.tenant,
+            pool=row.pool,
+            tier=row.tier,
+            endpoint=pool.endpoint,
+            native_id=view.native_id,
+            power=PowerState.OFF,
+            vcpu=resources.vcpu,
+            memory_mib=resources.memory_mib,
+            disk_gib=resources.disk_gib,
+        )
+    )
+    _event(
+        session,
+        app,
+        key=f"{order_id}:created",
+        machine=order_id,
+        kind="created",
+        details={
+            "tenant": row.tenant,
+            "cost_centre": app.documents.catalog.tenants[row.tenant].cost_centre,
+            "tier": row.tier,
+            "pool": row.pool,
+            "resources": _amounts(resources),
+        },
+    )
+
+
+def record_delivered(session: Session, app: App, order_id: str) -> None:
+    """The machine runs: the order is delivered."""
+    _set_power(session, order_id, PowerState.ON)
+    _event(session, app, key=f"{order_id}:delivered", machine=order_id, kind="powered_on", details={})
+    row = session.get_one(OrderRow, order_id)
+    row.status, row.finished_at = OrderStatus.DELIVERED, app.clock.now()
+    session.add(row)
+
+
+def record_failed(session: Session, app: App, order_id: str, error: dict[str, Any], left: str) -> None:
+    """The order has no machine; its room is free again. `left` says what may have been left behind."""
+    row = session.get_one(OrderRow, order_id)
+    machine = session.get(MachineRow, order_id)
+    if machine is not None:
+        machine.state = MachineState.DELETED
+        session.add(machine)
+        _event(session, app, key=f"{order_id}:undone", machine=order_id, kind="deleted", details={})
+    remedy = left or f"`tierwise order retry {row.machine_name}` tries again"
+    why = Rejection(
+        rule_id="delivery",
+        pool=row.pool or "",
+        dimension=str(error["kind"]),
+        limit="",
+        need="",
+        why=str(error["message"]),
+        remedy=remedy,
+    )
+    order_store.end(session, row, OrderStatus.FAILED, [why], app.clock.now())
+
+
+def record_power(session: Session, app: App, change_id: str, machine_id: str, state: str) -> None:
+    """The machine was brought to a power state."""
+    kind = "powered_on" if state == PowerState.ON else "powered_off"
+    _set_power(session, machine_id, PowerState(state))
+    _event(session, app, key=change_id, machine=machine_id, kind=kind, details={})
+
+
+def hold(session: Session, app: App, machine_id: str, resources: dict[str, int]) -> dict[str, Any]:
+    """Hold the larger of what the machine has and what it shall have, if its pool has the room."""
+    from tierwise.usecases.place import estate  # noqa: PLC0415 - numpy and ortools only where they are used
+
+    machine = session.get_one(MachineRow, machine_id)
+    now = {rc.value: int(getattr(machine, rc.value)) for rc in ResourceClass}
+    larger = {name: max(now[name], resources[name]) for name in now}
+    seen = estate(app)
+    pool = next((p for p in seen.pools if p.name == machine.pool), None)
+    short = []
+    for rc in ResourceClass:
+        capacity = pool.capacity(rc) if pool else 0
+        used = seen.allocated.get(machine.pool, Resources()).amount(rc)
+        if larger[rc.value] > now[rc.value] and used - now[rc.value] + larger[rc.value] > capacity:
+            short.append(
+                f"{rc.value}: {larger[rc.value] - now[rc.value]} more wanted, {capacity - used} free"
+            )
+    if short:
+        return {"short": short}
+    order_store.set_allocation(session, machine_id, Resources(**larger))
+    return {"before": now}
+
+
+def record_resized(
+    session: Session, app: App, change_id: str, machine_id: str, resources: dict[str, int]
+) -> None:
+    """The machine has other resources, and holds just these."""
+    machine = session.get_one(MachineRow, machine_id)
+    for name, amount in resources.items():
+        setattr(machine, name, amount)
+    session.add(machine)
+    order_store.set_allocation(session, machine_id, Resources(**resources))
+    _event(
+        session, app, key=change_id, machine=machine_id, kind="resized", details={"resources": resources}
+    )
+
+
+def release(session: Session, machine_id: str, resources: dict[str, int]) -> None:
+    """Hold again what the machine really has, after a change that did not happen."""
+    order_store.set_allocation(session, machine_id, Resources(**resources))
+
+
+def record_deleted(session: Session, app: App, change_id: str, machine_id: str) -> None:
+    """The machine is gone, and its room free."""
+    machine = session.get_one(MachineRow, machine_id)
+    machine.state, machine.power = MachineState.DELETED, PowerState.OFF
+    session.add(machine)
+    _event(session, app, key=change_id, machine=machine_id, kind="deleted", details={})
+    order_store.end(
+        session, session.get_one(OrderRow, machine_id), OrderStatus.REMOVED, [], app.clock.now()
+    )
+
+
+def _set_power(session: Session, machine_id: str, state: PowerState) -> None:
+    machine = session.get_one(MachineRow, machine_id)
+    machine.power = state
+    session.add(machine)
+
+
+def _event(
+    session: Session, app: App, *, key: str, machine: str, kind: str, details: dict[str, Any]
+) -> None:
+    now = app.clock.now()
+    events.append(
+        session,
+        key=key,
+        machine=machine,
+        kind=kind,
+        at=now,
+        recorded_at=now,
+        source="order",
+        details=details,
+    )
+
+
+def _amounts(resources: Resources) -> dict[str, int]:
+    return {rc.value: resources.amount(rc) for rc in ResourceClass}

@@ -1,0 +1,99 @@
+"""The durable workflow engine (DBOS Transact) inside this process, on the application's database."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SQLAlchemyDatasource
+from filelock import FileLock, Timeout
+from sqlmodel import Session
+
+from tierwise.app import App
+from tierwise.errors import StoreBusy
+
+WORKFLOW_ABI = "1"
+"""Raised when the steps of a workflow change, so that old work is never replayed over new steps."""
+
+QUEUE = "machines"
+
+
+class Runtime:
+    """The running engine. One process at a time works on a data directory, guarded by a lock file."""
+
+    def __init__(self, app: App, datasource: SQLAlchemyDatasource) -> None:
+        self.app = app
+        self.datasource = datasource
+
+    def transaction(self, name: str, change: Callable[..., Any], *arguments: Any) -> Any:
+        """Run ``change(session, *arguments)`` as a step whose result commits with its rows."""
+
+        def body() -> Any:
+            session = self.datasource.sql_session()
+            assert isinstance(session, Session)
+            return change(session, *arguments)
+
+        return self.datasource.run_tx_step({"name": name}, body)
+
+
+_current: list[Runtime] = []
+
+
+def current() -> Runtime:
+    """The runtime of this process; workflows have no other way to reach it after a restart."""
+    assert _current, "durable work runs only inside `running`"
+    return _current[-1]
+
+
+@contextmanager
+def running(app: App) -> Iterator[Runtime]:
+    """Start the engine, finish what an earlier process left undone, and stop at the end.
+
+    Raises StoreBusy when another process works on the same data directory.
+    """
+    from tierwise.jobs import workflows  # noqa: PLC0415 - registers them; it imports this module
+
+    lock = FileLock(str(app.settings.data_dir / "tierwise.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        msg = (
+            f"another tierwise process works on {app.settings.data_dir}; "
+            "wait until it ends, or use another --data-dir"
+        )
+        raise StoreBusy(msg) from None
+    try:
+        runtime = _prepare(app)
+        # Set before the launch: recovery starts workflows at once, and they ask for it.
+        _current.append(runtime)
+        try:
+            DBOS.launch()
+            workflows.register_queue(app.settings.workers)
+            yield runtime
+        finally:
+            DBOS.destroy()
+            _current.remove(runtime)
+    finally:
+        lock.release()
+
+
+def _prepare(app: App) -> Runtime:
+    logging.getLogger("dbos").setLevel(logging.CRITICAL)
+    url = f"sqlite:///{app.settings.database}"
+    config: DBOSConfig = {
+        "name": "tierwise",
+        "system_database_url": url,
+        "system_database_engine": app.engine,
+        "application_version": WORKFLOW_ABI,
+        "executor_id": "local",
+        # Pickle, the default, would run code from a database that somebody tampered with.
+        "serializer": DBOSPortableJSONSerializer(),
+        "log_level": "CRITICAL",
+        "notification_listener_polling_interval_sec": 0.05,
+        "max_executor_threads": app.settings.workers * 2 + 4,
+    }
+    DBOS(config=config)
+    datasource = SQLAlchemyDatasource.create(
+        url, engine=app.engine, sessionmaker=app.sessions, serializer=DBOSPortableJSONSerializer()
+    )
+    return Runtime(app, datasource)

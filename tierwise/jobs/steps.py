@@ -1,0 +1,106 @@
+"""The steps of durable work: each touches one thing, and may be run again after a crash.
+
+Steps that call a hypervisor return plain data: ``{"vm": ...}`` or ``{"error": ...}``. They repeat
+calls that were not answered, and rely on the contract's idempotence by identity.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from catalog.resources import Resources
+from connectors.contract import Connector, PowerAction, VmSpec, VmView
+from connectors.errors import ConnectorError, NotFound
+from tierwise.app import App
+from tierwise.errors import InvalidInput
+from tierwise.store import orders as order_store
+from tierwise.store.tables import MachineRow, OrderRow
+
+Outcome = dict[str, Any]
+
+
+def call(app: App, endpoint: str, act: Callable[[Connector], VmView | None]) -> Outcome:
+    """Do something at an endpoint, again and again while it does not answer, up to the setting."""
+    wait_s = app.settings.retry_after_s
+    for attempt in range(1, app.settings.retries + 1):
+        try:
+            with app.endpoints.lease(endpoint) as connector:
+                vm = act(connector)
+        except ConnectorError as error:
+            if not error.retriable or attempt == app.settings.retries:
+                return {"error": _described(error, attempt)}
+        except InvalidInput as error:
+            return {"error": {"kind": "InvalidInput", "message": str(error), "retriable": False}}
+        else:
+            return {"vm": vm.model_dump(mode="json") if vm is not None else None}
+        time.sleep(wait_s)
+        wait_s *= 2
+    raise AssertionError(attempt)
+
+
+def _described(error: ConnectorError, attempts: int) -> dict[str, Any]:
+    tried = f" (tried {attempts} times)" if attempts > 1 else ""
+    return {
+        "kind": type(error).__name__,
+        "message": f"{error}{tried}",
+        "retriable": error.retriable,
+    }
+
+
+def create(app: App, order_id: str) -> Outcome:
+    """The order's machine at its pool's endpoint, made or adopted."""
+    with app.session() as session:
+        row = session.get_one(OrderRow, order_id)
+        request = order_store.request_of(row)
+    assert row.pool is not None, row
+    pool = app.documents.catalog.pools[row.pool]
+    spec = VmSpec(
+        name=row.machine_name,
+        provider=pool.provider,
+        resources=request.resources,
+        annotations={
+            "tierwise.order": order_id,
+            "tierwise.tenant": row.tenant,
+            "tierwise.offering": row.offering,
+        },
+    )
+    return call(app, pool.endpoint, lambda connector: connector.create_vm(spec, UUID(order_id)))
+
+
+def power(app: App, machine_id: str, action: str) -> Outcome:
+    """Bring the machine to a power state."""
+    endpoint = _endpoint_of(app, machine_id)
+    wanted = PowerAction(action)
+    return call(app, endpoint, lambda connector: connector.power(UUID(machine_id), wanted))
+
+
+def resize(app: App, machine_id: str, resources: dict[str, int]) -> Outcome:
+    """Give the machine other resources."""
+    endpoint = _endpoint_of(app, machine_id)
+    wanted = Resources(**resources)
+    return call(app, endpoint, lambda connector: connector.resize(UUID(machine_id), wanted))
+
+
+def delete(app: App, machine_id: str) -> Outcome:
+    """Remove the machine; one that is not there is gone already."""
+    endpoint = _endpoint_of(app, machine_id)
+
+    def act(connector: Connector) -> None:
+        try:
+            connector.delete_vm(UUID(machine_id))
+        except NotFound:
+            return
+
+    return call(app, endpoint, act)
+
+
+def _endpoint_of(app: App, machine_id: str) -> str:
+    """The endpoint of a machine, or of an order whose machine is not recorded yet."""
+    with app.session() as session:
+        machine = session.get(MachineRow, machine_id)
+        if machine is not None:
+            return machine.endpoint
+        order = session.get_one(OrderRow, machine_id)
+    assert order.pool is not None, order
+    return app.documents.catalog.pools[order.pool].endpoint

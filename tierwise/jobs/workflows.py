@@ -1,0 +1,122 @@
+"""The durable workflows: fulfil a batch of orders, provision one order, change one machine.
+
+Workflows only sequence steps; what a step did is written down before the next begins, so a process
+killed anywhere continues where it was. Inputs and outputs are plain JSON and hold no secret.
+"""
+
+from typing import Any
+
+from dbos import DBOS, SetWorkflowID
+
+from connectors.contract import PowerAction, PowerState
+from tierwise.errors import TierwiseError
+from tierwise.jobs import changes, steps
+from tierwise.jobs.runtime import QUEUE, current
+
+MOST_PLANS = 5
+"""How often a batch is planned again when allocations change under it, before it gives up."""
+
+_RESULT_OF = {
+    PowerAction.ON: PowerState.ON,
+    PowerAction.OFF: PowerState.OFF,
+    PowerAction.SHUTDOWN: PowerState.OFF,
+    PowerAction.SUSPEND: PowerState.SUSPENDED,
+}
+
+
+def register_queue(workers: int) -> None:
+    """The queue whose workers provision and change machines."""
+    DBOS.register_queue(QUEUE, worker_concurrency=workers, polling_interval_sec=0.05)
+
+
+@DBOS.workflow(name="fulfil")
+def fulfil(batch_id: str, accepted: list[dict[str, Any]]) -> dict[str, Any]:
+    """Accept, plan and place a batch, and start a provisioning for each placed order."""
+    runtime = current()
+    clashes = runtime.transaction("accept", changes.accept, runtime.app, batch_id, accepted)
+    if clashes:
+        return {"clashes": clashes, "placed": []}
+    DBOS.run_step({"name": "observe"}, _observe)
+    for _ in range(MOST_PLANS):
+        planned = DBOS.run_step({"name": "plan"}, _plan, batch_id)
+        placed = runtime.transaction("reserve", changes.reserve, runtime.app, batch_id, planned)
+        if placed is not None:
+            break
+    else:
+        msg = f"batch {batch_id}: allocations changed during each of {MOST_PLANS} plans"
+        raise TierwiseError(msg)
+    for order_id in placed:
+        with SetWorkflowID(f"provision:{order_id}"):
+            DBOS.enqueue_workflow(QUEUE, provision, order_id)
+    return {"clashes": [], "placed": placed}
+
+
+def _observe() -> None:
+    from tierwise.usecases.observe import observe  # noqa: PLC0415 - as `_plan`
+
+    observe(current().app)
+
+
+def _plan(batch_id: str) -> dict[str, Any]:
+    from tierwise.usecases.order import plan_batch  # noqa: PLC0415 - it needs ortools: import when used
+
+    return plan_batch(current().app, batch_id)
+
+
+@DBOS.workflow(name="provision")
+def provision(order_id: str) -> None:
+    """Create the order's machine powered off, write it down, and only then switch it on."""
+    runtime = current()
+    app = runtime.app
+    made = DBOS.run_step({"name": "create"}, lambda: steps.create(app, order_id))
+    if "error" not in made:
+        runtime.transaction("record", changes.record_created, app, order_id, made["vm"])
+        made = DBOS.run_step({"name": "power_on"}, lambda: steps.power(app, order_id, PowerAction.ON))
+    if "error" not in made:
+        runtime.transaction("deliver", changes.record_delivered, app, order_id)
+        return
+    # Whether a call that was not answered took effect is unknown: remove whatever there is.
+    undone = DBOS.run_step({"name": "undo"}, lambda: steps.delete(app, order_id))
+    left = ""
+    if "error" in undone:
+        left = (
+            f"a machine may be left at its endpoint: {undone['error']['message']}; `tierwise doctor` looks"
+        )
+    runtime.transaction("fail", changes.record_failed, app, order_id, made["error"], left)
+
+
+@DBOS.workflow(name="change_power")
+def change_power(change_id: str, machine_id: str, action: str) -> dict[str, Any]:
+    """Bring a machine to a power state and write it down."""
+    runtime = current()
+    done = DBOS.run_step({"name": action}, lambda: steps.power(runtime.app, machine_id, action))
+    if "error" not in done:
+        state = _RESULT_OF[PowerAction(action)]
+        runtime.transaction("record", changes.record_power, runtime.app, change_id, machine_id, state)
+    return done
+
+
+@DBOS.workflow(name="change_size")
+def change_size(change_id: str, machine_id: str, resources: dict[str, int]) -> dict[str, Any]:
+    """Hold the room, resize the machine, and write it down; or let go of the room again."""
+    runtime = current()
+    app = runtime.app
+    held = runtime.transaction("hold", changes.hold, app, machine_id, resources)
+    if "short" in held:
+        return {"error": {"kind": "NoPlace", "message": "; ".join(held["short"]), "retriable": False}}
+    done = DBOS.run_step({"name": "resize"}, lambda: steps.resize(app, machine_id, resources))
+    if "error" in done:
+        runtime.transaction("release", changes.release, machine_id, held["before"])
+    else:
+        runtime.transaction("record", changes.record_resized, app, change_id, machine_id, resources)
+    return done
+
+
+@DBOS.workflow(name="remove")
+def remove(change_id: str, machine_id: str) -> dict[str, Any]:
+    """Delete a machine, and free its room once it is gone."""
+    runtime = current()
+    done = DBOS.run_step({"name": "delete"}, lambda: steps.delete(runtime.app, machine_id))
+    if "error" not in done:
+        runtime.transaction("record", changes.record_deleted, runtime.app, change_id, machine_id)
+    return done

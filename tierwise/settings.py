@@ -1,0 +1,49 @@
+"""Settings of the application, from the environment (``TIERWISE_*``) or the command line."""
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _default_data_dir() -> Path:
+    return platformdirs.user_data_path("tierwise")
+
+
+class Settings(BaseSettings):
+    """Where tierwise keeps its data, and how hard it works."""
+
+    model_config = SettingsConfigDict(env_prefix="TIERWISE_", frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        description="Folder of the database, the catalog and the usage files.",
+    )
+    workers: int = Field(
+        default=4, ge=1, le=64, description="How many machines are created or changed at the same time."
+    )
+    retries: int = Field(
+        default=4, ge=1, le=20, description="How often a call to an endpoint that does not answer is tried."
+    )
+    retry_after_s: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=300,
+        description="Seconds before the first retry; each further one doubles it.",
+    )
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of orders, machines and durable work."""
+        return self.data_dir / "tierwise.sqlite"
+
+    @property
+    def catalog_dir(self) -> Path:
+        """The folder whose YAML files are the catalog, the rules and the rate cards."""
+        return self.data_dir / "catalog"
+
+    @property
+    def usage_dir(self) -> Path:
+        """The folder of the Parquet files with usage intervals and samples."""
+        return self.data_dir / "usage"

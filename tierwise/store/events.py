@@ -1,0 +1,53 @@
+"""Machine events: append-only, effective at one time and known from another."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from tierwise.store.tables import MachineEventRow
+
+
+def append(
+    session: Session,
+    *,
+    key: str,
+    machine: str,
+    kind: str,
+    at: datetime,
+    recorded_at: datetime,
+    source: str,
+    details: Mapping[str, Any],
+) -> bool:
+    """Write an event unless its key is there already; tells whether it was written."""
+    if session.exec(select(MachineEventRow.sequence).where(MachineEventRow.key == key)).first() is not None:
+        return False
+    session.add(
+        MachineEventRow(
+            key=key,
+            machine=machine,
+            kind=kind,
+            at=at,
+            recorded_at=recorded_at,
+            source=source,
+            details=json.dumps(details, sort_keys=True),
+        )
+    )
+    session.flush()
+    return True
+
+
+def known_at(session: Session, moment: datetime, machine: str | None = None) -> list[MachineEventRow]:
+    """The events recorded up to and including `moment`, by machine, time and sequence."""
+    query = select(MachineEventRow).where(col(MachineEventRow.recorded_at) <= moment)
+    if machine is not None:
+        query = query.where(MachineEventRow.machine == machine)
+    return list(
+        session.exec(
+            query.order_by(
+                col(MachineEventRow.machine), col(MachineEventRow.at), col(MachineEventRow.sequence)
+            )
+        )
+    )

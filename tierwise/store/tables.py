@@ -1,0 +1,171 @@
+"""The tables. Rows are written only by the functions of this package's siblings."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from tierwise.store.types import UtcDateTime
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands. A delivered order holds its machine until it is removed."""
+
+    ACCEPTED = "accepted"
+    PLACED = "placed"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+class MachineState(StrEnum):
+    """Whether a machine is there."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+def _moment(**options: Any) -> Any:
+    return Field(sa_type=UtcDateTime, **options)
+
+
+def _big(**options: Any) -> Any:
+    return Field(sa_type=sa.BigInteger, **options)
+
+
+def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
+    allowed = ", ".join(f"'{v.value}'" for v in values)
+    return sa.CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
+
+
+_LIVE = "status IN ('accepted', 'placed', 'delivered')"
+
+
+class BatchRow(SQLModel, table=True):
+    """Orders that are placed together, and the plan that placed them."""
+
+    __tablename__ = "batch"
+
+    id: str = Field(primary_key=True)
+    submitted_at: datetime = _moment()
+    plan: str | None = Field(default=None, description="The plan as JSON, once it is made.")
+
+
+class OrderRow(SQLModel, table=True):
+    """One order through its life."""
+
+    __tablename__ = "order_"
+    __table_args__ = (
+        _one_of("status", OrderStatus),
+        sa.Index(
+            "one_live_machine_per_name",
+            "machine_name",
+            unique=True,
+            sqlite_where=sa.text(_LIVE),
+            postgresql_where=sa.text(_LIVE),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    batch_id: str = Field(foreign_key="batch.id", index=True)
+    position: int = Field(ge=0)
+    tenant: str = Field(index=True)
+    machine_name: str
+    offering: str
+    document: str = Field(description="The order as given, JSON.")
+    request: str = Field(description="The resolved request, JSON.")
+    status: str = Field(default=OrderStatus.ACCEPTED)
+    pool: str | None = None
+    tier: str | None = None
+    price_minor: int | None = Field(
+        default=None, description="The quoted price of a 30-day month, minor units."
+    )
+    why: str = Field(default="[]", description="Rejections or the failure, JSON.")
+    ordered_at: datetime = _moment()
+    finished_at: datetime | None = _moment(default=None, nullable=True)
+
+
+class AllocationRow(SQLModel, table=True):
+    """What one order holds of its pool, from the plan until the machine is gone."""
+
+    __tablename__ = "allocation"
+    __table_args__ = (
+        sa.CheckConstraint("vcpu >= 0 AND memory_mib >= 0 AND disk_gib >= 0", name="amounts_not_negative"),
+    )
+
+    consumer: str = Field(primary_key=True, foreign_key="order_.id")
+    pool: str = Field(index=True)
+    vcpu: int = _big()
+    memory_mib: int = _big()
+    disk_gib: int = _big()
+
+
+class MachineRow(SQLModel, table=True):
+    """A delivered machine. Its identity is its order's id."""
+
+    __tablename__ = "machine"
+    __table_args__ = (_one_of("state", MachineState),)
+
+    id: str = Field(primary_key=True, foreign_key="order_.id")
+    name: str
+    tenant: str
+    pool: str = Field(index=True)
+    tier: str
+    endpoint: str
+    native_id: str
+    state: str = Field(default=MachineState.ACTIVE)
+    power: str
+    vcpu: int = _big()
+    memory_mib: int = _big()
+    disk_gib: int = _big()
+
+
+class MachineEventRow(SQLModel, table=True):
+    """What happened to a machine: effective at one time, known from another. Never edited."""
+
+    __tablename__ = "machine_event"
+    __table_args__ = (sa.Index("machine_event_by_machine", "machine", "at", "sequence"),)
+
+    sequence: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True, description="Idempotency key: one cause makes one event.")
+    machine: str = Field(index=True)
+    kind: str
+    at: datetime = _moment()
+    recorded_at: datetime = _moment(index=True)
+    source: str
+    details: str = Field(default="{}", description="Kind-specific fields, JSON.")
+
+
+class EndpointViewRow(SQLModel, table=True):
+    """The last probe of an endpoint, and the error of the last try where it failed."""
+
+    __tablename__ = "endpoint_view"
+
+    endpoint: str = Field(primary_key=True)
+    tried_at: datetime = _moment()
+    error: str | None = None
+    seen_at: datetime | None = _moment(default=None, nullable=True)
+    snapshot: str | None = Field(default=None, description="EndpointSnapshot, JSON.")
+    generation: int = 0
+
+
+class IssuedPeriodRow(SQLModel, table=True):
+    """A billing period whose statements were issued: what was known then is what they say."""
+
+    __tablename__ = "issued_period"
+
+    period: str = Field(primary_key=True, description="YYYY-MM in the rate card's time zone.")
+    rate_card: str
+    known_at: datetime = _moment()
+
+
+class EstateRow(SQLModel, table=True):
+    """One row whose version grows with every change of allocations: the guard of a plan."""
+
+    __tablename__ = "estate"
+
+    id: int = Field(default=1, primary_key=True)
+    version: int = 0

@@ -1,0 +1,97 @@
+"""Usage in Parquet: files that are written whole, never changed, and read together.
+
+A file is written beside its place, flushed to the disk and renamed, so a full disk or a kill leaves
+either the whole file or none. One writer at a time, guarded by a lock file.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from tierwise.errors import StoreBusy, TierwiseError
+
+_SUFFIX = ".parquet"
+
+
+class UsageStore:
+    """The files of one kind of usage, e.g. intervals or samples."""
+
+    def __init__(self, folder: Path, schema: Any) -> None:
+        self.folder = folder
+        self.schema = schema
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer. Raises StoreBusy after ten seconds."""
+        self._make_folder()
+        lock = FileLock(str(self.folder / "writer.lock"))
+        try:
+            lock.acquire(timeout=10)
+        except Timeout:
+            msg = f"another tierwise process writes usage in {self.folder}; try again when it has ended"
+            raise StoreBusy(msg) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def read(self) -> Any:
+        """All rows as one `pyarrow.Table` in the order they were appended.
+
+        Raises TierwiseError naming the file that cannot be read.
+        """
+        tables = []
+        for file in self.files():
+            try:
+                tables.append(pq.read_table(file, schema=self.schema))
+            except (OSError, pa.ArrowException) as error:
+                msg = (
+                    f"the usage file {file} cannot be read: {error}; restore it from a backup, "
+                    "nothing was charged from the others"
+                )
+                raise TierwiseError(msg) from None
+        return pa.concat_tables(tables) if tables else self.schema.empty_table()
+
+    def files(self) -> list[Path]:
+        """The files in the order they were appended."""
+        return sorted(self.folder.glob(f"*{_SUFFIX}"))
+
+    def append(self, table: Any) -> Path | None:
+        """Write the rows as a new file, inside `writing`; nothing for an empty table."""
+        if not table.num_rows:
+            return None
+        files = self.files()
+        number = int(files[-1].stem) + 1 if files else 1
+        target = self.folder / f"{number:08d}{_SUFFIX}"
+        part = target.with_suffix(".part")
+        try:
+            pq.write_table(table.cast(self.schema), part, compression="zstd")
+            _flush(part)
+            part.rename(target)
+            _flush(self.folder)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            msg = f"usage could not be written to {self.folder}: {error}; nothing was added, free some space and repeat"
+            raise TierwiseError(msg) from None
+        return target
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"the folder {self.folder} cannot be made: {error}"
+            raise TierwiseError(msg) from None
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""The promises of the connector contract, grouped by what they are about."""

@@ -1,0 +1,73 @@
+"""Changing a machine that is there: power, size, removal. Durable, and refused before it is tried."""
+
+from typing import Any
+from uuid import UUID
+
+from dbos import DBOS, SetWorkflowID
+
+from catalog.capabilities import Capability
+from catalog.resources import ResourceClass, Resources
+from connectors.contract import PowerAction, PowerState
+from tierwise.app import App
+from tierwise.errors import EndpointDown, InvalidInput, NoPlace, NotSupported, TierwiseError
+from tierwise.jobs import workflows
+from tierwise.store import orders as order_store
+from tierwise.store.tables import MachineRow
+from tierwise.usecases.inventory import gap_of
+
+
+def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
+    """Bring a machine to a power state."""
+    machine = _find(app, wanted)
+    _require(app, machine, action.capability)
+    with SetWorkflowID(f"change:{change_id}"):
+        handle = DBOS.start_workflow(workflows.change_power, str(change_id), machine.id, action.value)
+    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+
+
+def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None:
+    """Give a machine other resources; zero in `resources` means: as it is."""
+    machine = _find(app, wanted)
+    hot = machine.power != PowerState.OFF
+    _require(app, machine, Capability.RESIZE_HOT if hot else Capability.RESIZE_COLD)
+    amounts = {rc.value: resources.amount(rc) or int(getattr(machine, rc.value)) for rc in ResourceClass}
+    if amounts["disk_gib"] < machine.disk_gib:
+        msg = f"the disk of {machine.name} has {machine.disk_gib} GiB and cannot shrink to {amounts['disk_gib']} GiB"
+        raise InvalidInput(msg)
+    with SetWorkflowID(f"change:{change_id}"):
+        handle = DBOS.start_workflow(workflows.change_size, str(change_id), machine.id, amounts)
+    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+
+
+def delete(app: App, change_id: UUID, wanted: str) -> None:
+    """Remove a machine and its disks."""
+    machine = _find(app, wanted)
+    _require(app, machine, Capability.DELETE)
+    with SetWorkflowID(f"change:{change_id}"):
+        handle = DBOS.start_workflow(workflows.remove, str(change_id), machine.id)
+    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+
+
+def _find(app: App, wanted: str) -> MachineRow:
+    with app.session() as session:
+        return order_store.find_machine(session, wanted)
+
+
+def _require(app: App, machine: MachineRow, capability: Capability) -> None:
+    gap = gap_of(app, machine, capability)
+    if gap is not None:
+        msg = f"{capability.value} is not available for {machine.name}"
+        raise NotSupported(msg, details=[f"pool {machine.pool}: {gap}"])
+
+
+def _finish(result: dict[str, Any], machine: MachineRow) -> None:
+    error = result.get("error")
+    if error is None:
+        return
+    kinds: dict[str, type[TierwiseError]] = {
+        "Unsupported": NotSupported,
+        "Unreachable": EndpointDown,
+        "DeadlineExceeded": EndpointDown,
+        "NoPlace": NoPlace,
+    }
+    raise kinds.get(error["kind"], TierwiseError)(f"{machine.name}: {error['message']}")

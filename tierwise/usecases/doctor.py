@@ -1,0 +1,128 @@
+"""Is everything as it should be, and if not, what to do."""
+
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from connectors.registry import driver_names
+from tierwise.app import App, wire
+from tierwise.errors import TierwiseError
+from tierwise.settings import Settings
+from tierwise.store.engine import revision
+
+OUR_PACKAGES = ("catalog", "policies", "placement", "connectors", "chargeback", "tierwise")
+
+
+class Verdict(StrEnum):
+    """How serious a finding is."""
+
+    OK = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: what was found and, where it is not right, what to do."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at the installation, the data directory, the documents and every endpoint."""
+    yield _python()
+    yield from _shadowed()
+    yield Finding("drivers", Verdict.OK, f"installed: {', '.join(driver_names())}")
+    try:
+        app = wire(settings)
+    except TierwiseError as error:
+        yield Finding("data directory", Verdict.BAD, "; ".join([str(error), *error.details]))
+        return
+    try:
+        for look in (_documents, _database, _endpoints, _left_over):
+            yield from look(app)
+    finally:
+        app.close()
+
+
+def _python() -> Finding:
+    version = sys.version.split()[0]
+    verdict = Verdict.OK if sys.version_info >= (3, 11) else Verdict.BAD
+    return Finding("python", verdict, version)
+
+
+def _shadowed() -> Iterator[Finding]:
+    """Our packages have short names: another distribution may bring one of the same name."""
+    owners = importlib.metadata.packages_distributions()
+    home = Path(__file__).resolve().parents[2]
+    for package in OUR_PACKAGES:
+        others = sorted(set(owners.get(package, ())) - {"tierwise"})
+        spec = importlib.util.find_spec(package)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if others or origin is None or home not in origin.parents:
+            text = f"package '{package}' comes from {', '.join(others) or origin}; install tierwise in an environment of its own"
+            yield Finding("packages", Verdict.BAD, text)
+
+
+def _documents(app: App) -> Iterator[Finding]:
+    catalog = app.documents.catalog
+    card = app.documents.rate_card
+    yield Finding(
+        "catalog",
+        Verdict.OK,
+        f"{len(catalog.offerings)} offerings, {len(catalog.pools)} pools, {len(app.documents.rules)} rules, "
+        f"rate card {card.name} {card.version} in {card.currency}",
+    )
+
+
+def _database(app: App) -> Iterator[Finding]:
+    present, newest = revision(app.engine)
+    with app.engine.connect() as connection:
+        verdict = connection.execute(sa.text("PRAGMA quick_check")).scalar()
+    state = Verdict.OK if verdict == "ok" and present == newest else Verdict.BAD
+    yield Finding("database", state, f"{app.settings.database}: {verdict}, schema {present} of {newest}")
+    pending = sa.text("SELECT count(*) FROM workflow_status WHERE status IN ('PENDING', 'ENQUEUED')")
+    if sa.inspect(app.engine).has_table("workflow_status"):
+        with app.engine.connect() as connection:
+            count = int(connection.execute(pending).scalar_one())
+        if count:
+            text = f"{count} pieces of work are unfinished; `tierwise order resume` finishes them"
+            yield Finding("work", Verdict.NOTE, text)
+
+
+def _endpoints(app: App) -> Iterator[Finding]:
+    from tierwise.usecases.observe import join, observe  # noqa: PLC0415 - shares the drivers' imports
+
+    seen = observe(app)
+    for name in app.endpoints.names:
+        view = seen[name]
+        if view.error is not None:
+            yield Finding(f"endpoint {name}", Verdict.BAD, view.error)
+            continue
+        assert view.snapshot is not None
+        snapshot = view.snapshot
+        parts = [snapshot.product, f"{len(snapshot.pools)} providers, {len(view.vms)} machines"]
+        parts.append("encrypted and verified" if snapshot.secure else "NOT encrypted and verified")
+        if snapshot.note:
+            parts.append(snapshot.note)
+        verdict = Verdict.OK if snapshot.secure else Verdict.NOTE
+        yield Finding(f"endpoint {name}", verdict, "; ".join(parts))
+    for pool, why in join(app.documents.catalog, seen, app.clock.now()).unusable.items():
+        yield Finding(f"pool {pool}", Verdict.BAD, why)
+
+
+def _left_over(app: App) -> Iterator[Finding]:
+    from tierwise.usecases.inventory import Drift, inventory  # noqa: PLC0415 - as above
+
+    for machine in inventory(app).machines:
+        if machine.drift in {Drift.LEFT_OVER, Drift.GONE, Drift.CHANGED}:
+            text = f"{machine.drift.value} (endpoint {machine.endpoint}, {machine.identity})"
+            yield Finding(f"machine {machine.name}", Verdict.NOTE, text)

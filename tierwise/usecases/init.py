@@ -1,0 +1,70 @@
+"""Making a data directory: the catalog's folder and an empty database."""
+
+import importlib.resources
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from catalog.documents import read
+from catalog.pools import Endpoint
+from tierwise.documents import load
+from tierwise.errors import InvalidInput
+from tierwise.settings import Settings
+from tierwise.store.engine import migrate, open_engine
+
+
+def example_dir(name: str) -> Path:
+    """The folder of a worked example, from the installed package or from the source tree."""
+    packaged = Path(str(importlib.resources.files("tierwise"))) / "examples"
+    for root in (packaged, packaged.parents[1] / "examples"):
+        if (root / name).is_dir():
+            return root / name
+    known = sorted({p.name for p in packaged.parents[1].glob("examples/*") if p.is_dir()})
+    msg = f"there is no example '{name}'; known are {', '.join(known) or 'none'}"
+    raise InvalidInput(msg)
+
+
+def init(settings: Settings, example: str) -> Path:
+    """Write an example's documents into a new data directory, and make the database.
+
+    Raises InvalidInput when the directory already has a catalog: nothing is overwritten.
+    """
+    target = settings.catalog_dir
+    if target.exists():
+        msg = f"{settings.data_dir} has a catalog already; nothing was changed. Edit {target}, or use another --data-dir"
+        raise InvalidInput(msg)
+    source = example_dir(example)
+    load(source)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # Copied beside and renamed: a full disk or a kill leaves no half catalog.
+    part = settings.data_dir / "catalog.part"
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        shutil.copytree(source, part)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        msg = f"{settings.data_dir} cannot be written: {error}; check its rights and free space"
+        raise InvalidInput(msg) from None
+    part.rename(target)
+    engine = open_engine(settings.database)
+    migrate(engine)
+    engine.dispose()
+    return target
+
+
+def replace_endpoints(settings: Settings, endpoints: Mapping[str, Endpoint]) -> None:
+    """Write other endpoints into the data directory's ``endpoints.yaml``, which must hold nothing else."""
+    file = settings.catalog_dir / "endpoints.yaml"
+    sections = set(read(file.read_text(encoding="utf-8"), str(file)).tree)
+    if sections != {"endpoints"}:
+        msg = f"{file} must hold the section 'endpoints' alone to be replaced; it holds {', '.join(sections)}"
+        raise InvalidInput(msg)
+    document = {
+        "endpoints": {
+            name: endpoint.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+            for name, endpoint in endpoints.items()
+        }
+    }
+    file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,150 @@
+"""One inventory over all hypervisors, honest about what is old, gone, changed or unknown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import select
+
+from catalog.capabilities import Capability, Gap
+from catalog.resources import ResourceClass, Resources
+from connectors.contract import PowerState, VmView
+from tierwise.app import App
+from tierwise.store import orders as order_store
+from tierwise.store.tables import MachineRow, MachineState
+from tierwise.store.views import EndpointView
+from tierwise.usecases.observe import views
+
+
+class Drift(StrEnum):
+    """How what an endpoint shows differs from what tierwise knows."""
+
+    NONE = ""
+    UNKNOWN = "not made by tierwise"
+    GONE = "gone from its endpoint"
+    CHANGED = "changed outside tierwise"
+    LEFT_OVER = "left over: no order holds it"
+    UNSEEN = "not seen since its endpoint was last reached"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine of the inventory. `tenant` is empty for machines that tierwise did not make."""
+
+    identity: str
+    name: str
+    tenant: str
+    tier: str
+    pool: str
+    endpoint: str
+    host: str
+    power: PowerState
+    resources: Resources
+    drift: Drift
+    seen_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Every machine, and the endpoints whose part is old (name -> age and error)."""
+
+    machines: tuple[Machine, ...]
+    endpoints: int
+    stale: Mapping[str, str]
+
+
+def inventory(app: App) -> Inventory:
+    """Machines of all endpoints as last seen, joined with what tierwise has delivered."""
+    seen = views(app)
+    with app.session() as session:
+        active = select(MachineRow).where(MachineRow.state == MachineState.ACTIVE)
+        ours = {row.id: row for row in session.exec(active)}
+        live = order_store.identities(session)
+    pool_of = {(p.endpoint, p.provider): p for p in app.documents.catalog.pools.values()}
+    machines: list[Machine] = []
+    found: set[str] = set()
+    for view in seen.values():
+        for vm in view.vms:
+            row = ours.get(str(vm.identity))
+            if row is not None:
+                found.add(row.id)
+            entry = pool_of.get((view.endpoint, vm.provider))
+            machines.append(
+                Machine(
+                    identity=str(vm.identity) if vm.identity else vm.native_id,
+                    name=row.name if row else vm.name,
+                    tenant=row.tenant if row else "",
+                    tier=row.tier if row else (entry.tier if entry else ""),
+                    pool=row.pool if row else (entry.name if entry else vm.provider),
+                    endpoint=view.endpoint,
+                    host=vm.host or "",
+                    power=vm.power,
+                    resources=vm.resources,
+                    drift=_drift(vm, row, live),
+                    seen_at=view.seen_at,
+                )
+            )
+    machines += [_unseen(row, seen.get(row.endpoint)) for row in ours.values() if row.id not in found]
+    machines.sort(key=lambda m: (m.tier or "~", m.pool, m.name, m.identity))
+    return Inventory(tuple(machines), len(app.endpoints.names), _stale(app, seen))
+
+
+def _drift(vm: VmView, row: MachineRow | None, live: frozenset[str]) -> Drift:
+    if vm.identity is None:
+        return Drift.UNKNOWN
+    if row is None:
+        return Drift.NONE if str(vm.identity) in live else Drift.LEFT_OVER
+    if vm.power != row.power or vm.resources != _resources(row):
+        return Drift.CHANGED
+    return Drift.NONE
+
+
+def _unseen(row: MachineRow, view: EndpointView | None) -> Machine:
+    reached = view is not None and view.error is None
+    return Machine(
+        identity=row.id,
+        name=row.name,
+        tenant=row.tenant,
+        tier=row.tier,
+        pool=row.pool,
+        endpoint=row.endpoint,
+        host="",
+        power=PowerState.UNKNOWN,
+        resources=_resources(row),
+        drift=Drift.GONE if reached else Drift.UNSEEN,
+        seen_at=view.seen_at if view else None,
+    )
+
+
+def _resources(row: MachineRow) -> Resources:
+    return Resources(**{rc.value: getattr(row, rc.value) for rc in ResourceClass})
+
+
+def _stale(app: App, seen: Mapping[str, EndpointView]) -> dict[str, str]:
+    now = app.clock.now()
+    stale: dict[str, str] = {}
+    for name in app.endpoints.names:
+        view = seen.get(name)
+        if view is None:
+            stale[name] = "never asked"
+        elif view.error is not None:
+            age = (
+                f"last seen {int((now - view.seen_at).total_seconds() // 60)} min ago"
+                if view.seen_at
+                else "never seen"
+            )
+            stale[name] = f"{age}, {view.error}"
+    return stale
+
+
+def gap_of(app: App, machine: MachineRow, capability: Capability) -> Gap | None:
+    """Why the machine's pool lacks a capability, by the last probe; None where it has it."""
+    view = views(app).get(machine.endpoint)
+    entry = app.documents.catalog.pools.get(machine.pool)
+    if view is None or view.snapshot is None or entry is None:
+        return None
+    for pool in view.snapshot.pools:
+        if pool.provider == entry.provider:
+            return pool.capabilities.gap(capability)
+    return None

@@ -1,0 +1,165 @@
+"""From what happened to machines to the usage that is charged, and measured use from files."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from catalog.resources import Resources
+from chargeback.events import EventKind, MachineEvent
+from chargeback.metering import intervals, reconcile
+from chargeback.samples import SCHEMA as SAMPLE_SCHEMA
+from chargeback.samples import import_csv
+from chargeback.usage import SCHEMA, UsageInterval, from_table, to_table
+from tierwise.app import App
+from tierwise.documents import read_texts
+from tierwise.errors import InvalidInput
+from tierwise.store import events as event_store
+from tierwise.store.tables import MachineEventRow
+from tierwise.store.usage import UsageStore
+
+METERED_BY = "orders"
+
+
+def interval_store(app: App) -> UsageStore:
+    """The bitemporal usage intervals of this data directory."""
+    return UsageStore(app.settings.usage_dir / "interval", SCHEMA)
+
+
+def meter(app: App) -> int:
+    """Bring the stored usage up to now; gives the number of rows that were appended.
+
+    Doing it again appends nothing but the time that has passed. A late fact is recorded at the moment
+    it became known, so "as known at T" never depends on when metering ran.
+    """
+    now = epoch(app.clock.now())
+    store = interval_store(app)
+    with store.writing():
+        stored = _by_machine(from_table(store.read()))
+        facts = _facts_by_machine(app)
+        rows = [row for machine in sorted(facts) for row in _advance(stored[machine], facts[machine], now)]
+        store.append(to_table(rows))
+    return len(rows)
+
+
+def _advance(
+    stored: Sequence[UsageInterval], facts: Sequence[MachineEvent], now: int
+) -> list[UsageInterval]:
+    """What to append for one machine: each moment of new knowledge in turn, then up to now."""
+    metered_at = max((row.recorded_at for row in stored), default=-1)
+    moments = sorted({fact.recorded_at for fact in facts if metered_at <= fact.recorded_at <= now} | {now})
+    appended: list[UsageInterval] = []
+    for moment in moments:
+        known = [fact for fact in facts if fact.recorded_at <= moment]
+        appended += reconcile(
+            [*stored, *appended], intervals(known, moment), recorded_at=moment, source=METERED_BY
+        )
+    return appended
+
+
+def _by_machine(rows: Iterable[UsageInterval]) -> defaultdict[str, list[UsageInterval]]:
+    found: defaultdict[str, list[UsageInterval]] = defaultdict(list)
+    for row in rows:
+        found[row.machine].append(row)
+    return found
+
+
+def _facts_by_machine(app: App) -> dict[str, list[MachineEvent]]:
+    found: dict[str, list[MachineEvent]] = defaultdict(list)
+    with app.session() as session:
+        for row in event_store.known_at(session, app.clock.now()):
+            found[row.machine].append(fact(row))
+    return found
+
+
+def fact(row: MachineEventRow) -> MachineEvent:
+    """An event of the database as chargeback's fact."""
+    details: dict[str, Any] = json.loads(row.details)
+    resources = details.pop("resources", None)
+    assert row.sequence is not None, row
+    return MachineEvent(
+        machine=row.machine,
+        sequence=row.sequence,
+        kind=EventKind(row.kind),
+        at=epoch(row.at),
+        recorded_at=epoch(row.recorded_at),
+        source=row.source,
+        resources=None if resources is None else Resources(**resources),
+        **details,
+    )
+
+
+def epoch(moment: datetime) -> int:
+    """Whole seconds since 1970; a fraction of a second is not charged."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+
+
+def history(app: App, machine: str) -> list[dict[str, Any]]:
+    """What happened to one machine, oldest first."""
+    with app.session() as session:
+        rows = event_store.known_at(session, app.clock.now(), machine)
+    return [
+        {
+            "at": row.at.isoformat(),
+            "kind": row.kind,
+            "recorded_at": row.recorded_at.isoformat(),
+            "source": row.source,
+            **json.loads(row.details),
+        }
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import of samples did. `notes` are for the person who imported."""
+
+    added: int
+    known: int
+    notes: tuple[str, ...]
+
+
+def sample_store(app: App) -> UsageStore:
+    """The measured samples of this data directory."""
+    return UsageStore(app.settings.usage_dir / "sample", SAMPLE_SCHEMA)
+
+
+def import_samples(app: App, file: Path) -> ImportReport:
+    """Add a CSV file's samples to the store: all of them or none; known ones are left out.
+
+    Raises InvalidInput with every problem: unreadable rows, and values that contradict stored ones.
+    """
+    [(name, text)] = read_texts(file).items()
+    found = import_csv(text, name)
+    if found.problems:
+        msg = f"{file}: {len(found.problems)} problems; nothing was imported"
+        raise InvalidInput(msg, details=[str(problem) for problem in found.problems])
+    store = sample_store(app)
+    with store.writing():
+        stored = {_sample_key(row): row["quantity"] for row in store.read().to_pylist()}
+        rows = found.table.to_pylist()
+        clashes = [
+            f"{row['machine']}, {row['metric']} at {_utc(row['at'])}: {row['quantity']} here, "
+            f"{stored[_sample_key(row)]} imported before"
+            for row in rows
+            if stored.get(_sample_key(row), row["quantity"]) != row["quantity"]
+        ]
+        if clashes:
+            msg = f"{file}: {len(clashes)} samples contradict samples imported before; nothing was imported"
+            raise InvalidInput(msg, details=clashes)
+        fresh = [row for row in rows if _sample_key(row) not in stored]
+        store.append(pa.Table.from_pylist(fresh, schema=SAMPLE_SCHEMA))
+    return ImportReport(len(fresh), len(rows) - len(fresh), found.notes)
+
+
+def _sample_key(row: dict[str, Any]) -> tuple[str, str, int]:
+    return row["machine"], row["metric"], row["at"]
+
+
+def _utc(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()

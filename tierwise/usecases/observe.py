@@ -1,0 +1,127 @@
+"""Looking at every endpoint, and joining what is seen with what administrators wrote."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog.catalog import Catalog
+from catalog.pools import Pool, PoolEntry
+from catalog.resources import Inventory, ResourceClass
+from connectors.contract import EndpointSnapshot, PoolSnapshot, VmView
+from connectors.errors import ConnectorError
+from tierwise.app import App
+from tierwise.errors import InvalidInput
+from tierwise.store import orders as order_store
+from tierwise.store import views as view_store
+from tierwise.store.views import EndpointView
+
+
+@dataclass(frozen=True)
+class SeenPools:
+    """The pools that a plan may count on, and why the others are left out."""
+
+    pools: tuple[Pool, ...]
+    unusable: Mapping[str, str]
+    """Pool name -> why it cannot take machines now (endpoint down, never seen, provider gone)."""
+
+
+def observe(app: App, only: str | None = None) -> dict[str, EndpointView]:
+    """Probe the endpoints side by side and remember what was seen; failures keep the last view."""
+    names = app.endpoints.names if only is None else (app.endpoints.get(only).name,)
+    if names:
+        with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="probe") as pool:
+            seen = list(pool.map(lambda name: _look(app, name), names))
+        with app.session() as session:
+            for name, result in zip(names, seen, strict=True):
+                if isinstance(result, str):
+                    view_store.save_failed(session, name, app.clock.now(), result)
+                else:
+                    view_store.save_seen(session, name, app.clock.now(), *result)
+            session.commit()
+    return views(app)
+
+
+def views(app: App) -> dict[str, EndpointView]:
+    """The last view of every endpoint of the catalog, without asking any of them."""
+    with app.session() as session:
+        ours = order_store.identities(session)
+        known = view_store.load_views(session, ours)
+    return {name: known[name] for name in app.endpoints.names if name in known}
+
+
+def _look(app: App, name: str) -> tuple[EndpointSnapshot, tuple[VmView, ...]] | str:
+    try:
+        with app.endpoints.lease(name) as connector:
+            return connector.probe(), tuple(connector.list_vms())
+    except (ConnectorError, InvalidInput) as error:
+        return str(error)
+
+
+def join(catalog: Catalog, seen: Mapping[str, EndpointView], now: datetime) -> SeenPools:
+    """The catalog's pools with the capacity and capabilities that their endpoints reported."""
+    pools: list[Pool] = []
+    unusable: dict[str, str] = {}
+    for entry in catalog.pools.values():
+        view = seen.get(entry.endpoint)
+        snapshot = _snapshot_of(entry, view)
+        if snapshot is None:
+            unusable[entry.name] = _why_absent(entry, view)
+        else:
+            assert view is not None
+            pools.append(_pool(catalog, entry, snapshot, view.generation))
+            if view.error is not None:
+                unusable[entry.name] = f"endpoint '{entry.endpoint}' {_age(view, now)}: {view.error}"
+    return SeenPools(tuple(pools), unusable)
+
+
+def _snapshot_of(entry: PoolEntry, view: EndpointView | None) -> PoolSnapshot | None:
+    if view is None or view.snapshot is None:
+        return None
+    return next((p for p in view.snapshot.pools if p.provider == entry.provider), None)
+
+
+def _why_absent(entry: PoolEntry, view: EndpointView | None) -> str:
+    if view is None:
+        return f"endpoint '{entry.endpoint}' was never asked; `tierwise pool list --refresh` asks it"
+    if view.snapshot is None:
+        return f"endpoint '{entry.endpoint}' was never reached: {view.error}"
+    reported = ", ".join(p.provider for p in view.snapshot.pools) or "none"
+    return (
+        f"endpoint '{entry.endpoint}' has no provider '{entry.provider}'; it reports {reported}; "
+        "correct 'provider' in the pool's entry"
+    )
+
+
+def _age(view: EndpointView, now: datetime) -> str:
+    assert view.seen_at is not None
+    minutes = int((now - view.seen_at).total_seconds() // 60)
+    return f"last seen {minutes} min ago" if minutes else "last seen less than a minute ago"
+
+
+def _pool(catalog: Catalog, entry: PoolEntry, snapshot: PoolSnapshot, generation: int) -> Pool:
+    site = catalog.sites[entry.site]
+    return Pool(
+        name=entry.name,
+        tier=entry.tier,
+        hypervisor=snapshot.hypervisor,
+        endpoint=entry.endpoint,
+        provider=entry.provider,
+        site=site.name,
+        country=site.country,
+        inventories={rc: _inventory(entry, snapshot, rc) for rc in ResourceClass},
+        hosts=snapshot.hosts,
+        traits=entry.traits | snapshot.traits,
+        capabilities=snapshot.capabilities,
+        generation=generation,
+    )
+
+
+def _inventory(entry: PoolEntry, snapshot: PoolSnapshot, resource_class: ResourceClass) -> Inventory:
+    total = snapshot.total.amount(resource_class)
+    ratio = entry.allocation_ratio.get(resource_class)
+    # A pool that shrank below its reserve has nothing to give, which is no mistake in a document.
+    reserved = min(entry.reserved.amount(resource_class), total)
+    if ratio is None:
+        return Inventory(total=total, reserved=reserved)
+    return Inventory(total=total, reserved=reserved, allocation_ratio=ratio)

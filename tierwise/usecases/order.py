@@ -1,0 +1,258 @@
+"""Ordering machines: quote, accept, place, and follow until they are delivered."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from dbos import DBOS, SetWorkflowID
+from pydantic import ValidationError
+from sqlmodel import col, select
+
+from catalog.orders import Order, ParameterValue, Request
+from catalog.resolve import OrderInvalid, resolve
+from chargeback.quotes import Quote, price
+from placement.plan import Assignment, Limits, Plan
+from placement.solve import solve
+from policies.decisions import Rejection
+from tierwise.app import App
+from tierwise.errors import InvalidInput, TierwiseError
+from tierwise.jobs import workflows
+from tierwise.store import orders as order_store
+from tierwise.store.tables import BatchRow, OrderRow, OrderStatus
+from tierwise.usecases.place import HORIZON_HOURS, Estate, estate, plan_requests, problem_for
+
+FINAL = (OrderStatus.DELIVERED, OrderStatus.REFUSED, OrderStatus.FAILED, OrderStatus.REMOVED)
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """What a request would cost on each tier, and why not where not."""
+
+    request: Request
+    assignment: Assignment
+    over_quota: tuple[Rejection, ...]
+    prices: Mapping[str, Quote]
+    """Tier name -> the priced lines of a 30-day month."""
+
+
+def resolved(app: App, order: Order) -> Request:
+    """The order with its offering's defaults. Raises InvalidInput with every problem in `details`."""
+    try:
+        return resolve(app.documents.catalog, order)
+    except OrderInvalid as error:
+        msg = f"order for '{order.machine_name}' is not valid"
+        raise InvalidInput(msg, details=[str(p) for p in error.problems]) from None
+
+
+def quote(app: App, on: Estate, order: Order) -> Quoted:
+    """Price and reason per pool, before anything is ordered; changes nothing."""
+    request = resolved(app, order)
+    planned = plan_requests(app, on, [request])
+    over_quota = planned.over_quota.get(0, ())
+    if over_quota:
+        # The prices are of interest all the same: plan as if the quota were not there.
+        assignment = solve(problem_for(app, on, [request]), Limits()).assignments[0]
+    else:
+        assignment = planned.plan.assignments[0]
+    return Quoted(request, assignment, over_quota, _prices(app, on, request))
+
+
+def _prices(app: App, on: Estate, request: Request) -> dict[str, Quote]:
+    card = app.documents.rate_card
+    tiers = dict.fromkeys(pool.tier for pool in on.pools)
+    return {tier: price(request.resources, tier, card, at=on.moment, hours=HORIZON_HOURS) for tier in tiers}
+
+
+def submit(
+    app: App, batch_id: UUID, orders: Sequence[Order], progress: Callable[[int, int], None] | None = None
+) -> list[OrderRow]:
+    """Order machines and wait until each is delivered, refused or failed.
+
+    Doing it again with the same `batch_id` gives the same result and makes nothing twice. Needs a
+    running `tierwise.jobs.runtime`. `progress` is told (finished, all). Raises InvalidInput when an
+    order is wrong, in which case nothing of the batch was accepted.
+    """
+    requests = _resolve_all(app, orders)
+    accepted = [
+        {"order": o.model_dump(mode="json"), "request": r.model_dump(mode="json")}
+        for o, r in zip(orders, requests, strict=True)
+    ]
+    with SetWorkflowID(f"fulfil:{batch_id}"):
+        handle = DBOS.start_workflow(workflows.fulfil, str(batch_id), accepted)
+    result = handle.get_result(polling_interval_sec=0.05)
+    if result["clashes"]:
+        msg = f"{len(result['clashes'])} clashes; nothing was ordered"
+        raise InvalidInput(msg, details=result["clashes"])
+    return follow(app, str(batch_id), progress)
+
+
+def _resolve_all(app: App, orders: Sequence[Order]) -> list[Request]:
+    requests: list[Request] = []
+    problems: list[str] = []
+    for order in orders:
+        try:
+            requests.append(resolved(app, order))
+        except InvalidInput as error:
+            problems += [f"{order.machine_name}: {detail}" for detail in error.details]
+    if problems:
+        msg = f"{len(problems)} problems in {len(orders)} orders; nothing was ordered"
+        raise InvalidInput(msg, details=problems)
+    return requests
+
+
+def follow(
+    app: App, batch_id: str, progress: Callable[[int, int], None] | None = None, poll_s: float = 0.05
+) -> list[OrderRow]:
+    """Wait until every order of the batch is final."""
+    while True:
+        with app.session() as session:
+            rows = order_store.batch(session, batch_id)
+        done = sum(row.status in FINAL for row in rows)
+        if progress is not None:
+            progress(done, len(rows))
+        if done == len(rows):
+            return rows
+        _raise_if_stuck(batch_id)
+        time.sleep(poll_s)
+
+
+def _raise_if_stuck(batch_id: str) -> None:
+    failed = DBOS.list_workflows(workflow_id_prefix=f"fulfil:{batch_id}", status="ERROR", load_input=False)
+    if failed:
+        msg = f"batch {batch_id} could not be placed: {failed[0].error}"
+        raise TierwiseError(msg)
+
+
+def plan_batch(app: App, batch_id: str) -> dict[str, Any]:
+    """The plan of an accepted batch, with the price of each placed order, as plain data."""
+    on = estate(app)
+    with app.session() as session:
+        rows = order_store.batch(session, batch_id)
+    requests = [order_store.request_of(row) for row in rows]
+    planned = plan_requests(app, on, requests)
+    by_id = {str(request.order_id): request for request in requests}
+    card = app.documents.rate_card
+    tier_of = {pool.name: pool.tier for pool in on.pools}
+    price_minor = {
+        a.request_id: price(
+            by_id[a.request_id].resources, tier_of[a.pool], card, at=on.moment, hours=HORIZON_HOURS
+        ).total_minor
+        for a in planned.plan.assignments
+        if a.pool is not None
+    }
+    return {
+        "version": on.version,
+        "plan": planned.plan.model_dump(mode="json"),
+        "price_minor": price_minor,
+        "over_quota": {rows[i].id: [r.model_dump() for r in why] for i, why in planned.over_quota.items()},
+    }
+
+
+def list_orders(app: App, status: str | None = None, tenant: str | None = None) -> list[OrderRow]:
+    """Orders, newest first, filtered."""
+    query = select(OrderRow).order_by(col(OrderRow.ordered_at).desc(), col(OrderRow.position))
+    if status is not None:
+        query = query.where(OrderRow.status == status)
+    if tenant is not None:
+        query = query.where(OrderRow.tenant == tenant)
+    with app.session() as session:
+        return list(session.exec(query))
+
+
+def new_order(
+    app: App,
+    *,
+    order_id: UUID,
+    offering: str,
+    tenant: str,
+    machine_name: str,
+    parameters: Mapping[str, ParameterValue],
+    tier: str | None,
+    ordered_by: str,
+) -> Order:
+    """An order made now. Raises InvalidInput naming what is wrong with its fields."""
+    try:
+        return Order(
+            id=order_id,
+            offering=offering,
+            tenant=tenant,
+            machine_name=machine_name,
+            parameters=parameters,
+            tier=tier,
+            ordered_by=ordered_by,
+            ordered_at=app.clock.now(),
+        )
+    except ValidationError as error:
+        details = [
+            f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (found {e['input']!r})"
+            for e in error.errors()
+        ]
+        msg = "the order is not valid"
+        raise InvalidInput(msg, details=details) from None
+
+
+def explained(app: App, wanted: str) -> dict[str, Any]:
+    """One order with its plan: where it went, what every pool would have cost, and why not there."""
+    with app.session() as session:
+        row = order_store.find(session, wanted)
+        batch_row = session.get_one(BatchRow, row.batch_id)
+    plan = Plan.model_validate_json(batch_row.plan) if batch_row.plan else None
+    mine = [a for a in plan.assignments if a.request_id == row.id] if plan else []
+    return {
+        "order": json.loads(row.document),
+        "request": json.loads(row.request),
+        "status": row.status,
+        "tier": row.tier,
+        "pool": row.pool,
+        "price_minor": row.price_minor,
+        "finished_at": row.finished_at.isoformat() if row.finished_at else None,
+        "why": json.loads(row.why),
+        "candidates": [c.model_dump(mode="json") for a in mine for c in a.candidates],
+        "plan": None
+        if plan is None
+        else {
+            "solver": plan.solver,
+            "status": plan.status.value,
+            "cost_micros": plan.cost_micros,
+            "bound_micros": plan.bound_micros,
+            "gap": plan.gap,
+        },
+    }
+
+
+def again(app: App, wanted: str, order_id: UUID) -> Order:
+    """A new order with the wishes of one that failed or was refused. Raises InvalidInput."""
+    with app.session() as session:
+        row = order_store.find(session, wanted)
+    if row.status not in {OrderStatus.FAILED, OrderStatus.REFUSED}:
+        msg = f"order {row.id[:8]} of {row.machine_name} is {row.status}; only failed or refused ones are tried again"
+        raise InvalidInput(msg)
+    old = Order.model_validate_json(row.document)
+    return old.model_copy(update={"id": order_id, "ordered_at": app.clock.now()})
+
+
+def drain(
+    app: App, progress: Callable[[int, int], None] | None = None, poll_s: float = 0.1
+) -> list[OrderRow]:
+    """Wait until no durable work is left; gives back the orders that were open. Needs a running runtime."""
+    with app.session() as session:
+        open_ids = [
+            row.id
+            for row in session.exec(
+                select(OrderRow).where(col(OrderRow.status).in_([OrderStatus.ACCEPTED, OrderStatus.PLACED]))
+            )
+        ]
+    most = 0
+    while True:
+        left = len(DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False))
+        most = max(most, left)
+        if progress is not None:
+            progress(most - left, most)
+        if not left:
+            break
+        time.sleep(poll_s)
+    with app.session() as session:
+        return list(session.exec(select(OrderRow).where(col(OrderRow.id).in_(open_ids))))
