@@ -158,10 +158,13 @@ def _pieces(life: Sequence[MachineEvent], until: int) -> Iterator[_Piece]:
 
 
 def _joined(pieces: Sequence[_Piece], metric: Metric) -> Iterator[_Piece]:
-    """Neighbouring pieces in one where nothing about this metric changed; pieces of none left out."""
+    """Pieces in one where nothing about this metric changed; pieces of none left out.
+
+    The pieces of a life follow one another without a gap.
+    """
     held: _Piece | None = None
     for piece in pieces:
-        if held and held[1] == piece[0] and _same(held[2], piece[2], metric):
+        if held and _same(held[2], piece[2], metric):
             held = (held[0], piece[1], held[2], held[3])
             continue
         if held and held[2].quantity(metric):

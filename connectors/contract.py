@@ -21,16 +21,8 @@ from catalog.pools import Endpoint, Host, Hypervisor
 from catalog.resources import Resources
 from connectors.errors import Unsupported
 
-PLATFORM_CAPABILITIES = frozenset(
-    {
-        Capability.LIVE_MIGRATE,
-        Capability.STORAGE_MIGRATE,
-        Capability.HA_RESTART,
-        Capability.DRS,
-        Capability.RESOURCE_POOLS,
-    }
-)
-"""What the hypervisor does by itself or by its own tools. Policies ask for these; no call does them."""
+PLATFORM_CAPABILITIES = frozenset({Capability.HA_RESTART, Capability.DRS})
+"""What the hypervisor does by itself, so that no call of the contract asks for it: a probe reports it."""
 
 
 class PowerState(StrEnum):

@@ -109,7 +109,12 @@ def set_up_environment() -> None:
     if STAMP.is_file() and STAMP.read_text() == wanted and VENV_PYTHON.exists():
         return
     started = time.monotonic()
-    say("setting up .venv with the locked packages (about 350 MB to fetch; one to three minutes)")
+    if VENV_PYTHON.exists():
+        say("bringing .venv up to date with the locked packages")
+    else:
+        say(
+            "setting up .venv with the locked packages (800 MB on disk; one to three minutes, by your network)"
+        )
     STAMP.unlink(missing_ok=True)
     check_disk()
     create_venv()

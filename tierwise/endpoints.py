@@ -8,7 +8,7 @@ from pathlib import Path
 from catalog.pools import Endpoint
 from connectors.contract import Connector
 from connectors.errors import DeadlineExceeded, Unreachable
-from connectors.registry import connect
+from connectors.registry import BadDriver, UnknownDriver, connect
 from tierwise import secrets
 from tierwise.errors import InvalidInput
 
@@ -81,7 +81,11 @@ class Endpoints:
             if idle:
                 return idle.pop()
         password = secrets.resolve(endpoint.secret, wanted_by=f"endpoint '{name}'")
-        connector = connect(endpoint, password)
+        try:
+            connector = connect(endpoint, password)
+        except (UnknownDriver, BadDriver) as error:
+            msg = f"endpoint '{name}': {error}"
+            raise InvalidInput(msg) from None
         try:
             connector.open()
         except BaseException:

@@ -60,6 +60,8 @@ while read -r verb; do
   esac
   echo ok
 done
+kill -KILL -1 || true  # all of these namespaces, and nothing outside
+rm -rf "$d"
 """
 
 _QEMU_CONF = """user = "root"

@@ -47,11 +47,17 @@ MODULES |= {
 
 
 def breaches(path: Path, source: str) -> Iterator[str]:
-    """Calls and imports that reach the world, each with its line."""
-    for node in ast.walk(ast.parse(source)):
+    """Calls and imports that reach the world, each with its line; running a module as a program is no engine."""
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not _is_program(node)]
+    for node in ast.walk(tree):
         why = _of_import(node) or (_of_call(node) if isinstance(node, ast.Call) else "")
         if why:
             yield f"{path}:{node.lineno}: {why}"  # type: ignore[attr-defined]  # imports and calls have lines
+
+
+def _is_program(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def _of_import(node: ast.AST) -> str:
@@ -115,6 +121,7 @@ def test_what_is_pure_is_left_alone() -> None:
         "uuid.uuid5(a, b)",
         "from . import time",
         "import io",
+        "if __name__ == '__main__':\n    import sys",
         "from urllib.parse import urlsplit",
     ]
     assert [breach for line in pure for breach in breaches(Path("x.py"), line)] == []

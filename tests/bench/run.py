@@ -78,7 +78,11 @@ def run(path: Path) -> bool:
         return False
     result = json.loads(done.stdout.splitlines()[-1])
     figures: Figures = result["figures"]
-    PAGE.write_text(with_section(PAGE.read_text(), path.stem, section(path.stem, result["what"], figures)))
+    page = PAGE.read_text()
+    if (
+        set(figures) != {"note"} or f"<!-- bench:{path.stem} -->" not in page
+    ):  # a note says why nothing was measured
+        PAGE.write_text(with_section(page, path.stem, section(path.stem, result["what"], figures)))
     for name, value in figures.items():
         print(f"  {name:40} {shown(value)}")
     print(f"  ({time.monotonic() - started:.0f} s)", flush=True)

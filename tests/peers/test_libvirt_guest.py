@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from catalog.capabilities import Capability
 from catalog.resources import Resources
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
 from connectors.errors import Conflict, DeadlineExceeded
@@ -165,3 +166,26 @@ def test_a_running_machine_does_not_shrink(tiny: Connector, identity: UUID) -> N
     with pytest.raises(Conflict, match="only be added"):
         tiny.resize(identity, SMALL.model_copy(update={"memory_mib": 64}))
     assert tiny.get_vm(identity) == before
+
+
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    """A switch that leads nowhere."""
+    name = f"tw{uuid4().hex[:8]}"
+    made = subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=False, capture_output=True)
+    if made.returncode:
+        pytest.skip(f"no bridge can be made here: {made.stderr.decode().strip()}")
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+def test_a_machine_with_a_network_card_has_its_traffic_counted(
+    daemon: libvirtd.PrivateLibvirtd, bridge: str, identity: UUID
+) -> None:
+    with connect(daemon.qemu_endpoint(bridge=bridge)) as connector:
+        assert connector.probe().pools[0].capabilities.has(Capability.METRICS_NET)
+        make(connector, identity)
+        seen = {r.metric for r in connector.usage(datetime.now(UTC) - timedelta(minutes=1))}
+        assert {"net_received_bytes", "net_sent_bytes"} <= seen
+        assert bridge in daemon.virsh("domiflist", str(identity))
+        connector.delete_vm(identity)

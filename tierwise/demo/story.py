@@ -25,7 +25,7 @@ from tierwise.demo.arrivals import Action, Batch, LifeEvent, Wish, lives, stream
 from tierwise.demo.chart import cost_by_tenant
 from tierwise.demo.counterparts import Counterpart, started
 from tierwise.documents import load
-from tierwise.errors import InvalidInput, NoPlace, NotSupported
+from tierwise.errors import InvalidInput, NotSupported, TierwiseError
 from tierwise.jobs.runtime import running
 from tierwise.settings import Settings
 from tierwise.store import orders as order_store
@@ -47,7 +47,7 @@ _MONTH, _NEXT_MONTH = "2026-10", "2026-11"
 
 _TASTES = {
     "web-shop": (("web-small", 5), ("web-medium", 3), ("db-medium", 1)),
-    "dev-platform": (("build-agent", 4), ("app-medium", 2), ("vdi-dev", 2)),
+    "dev-platform": (("sandbox-small", 5), ("build-agent", 3), ("app-medium", 1), ("vdi-dev", 2)),
     "research": (("batch-worker", 5), ("vdi-dev", 1)),
     "payroll": (("db-small", 2), ("app-medium", 2), ("web-small", 1)),
     "finance-apps": (("db-medium", 1), ("app-medium", 2), ("web-small", 1)),
@@ -191,8 +191,8 @@ def _happen(teller: Teller, app: App, event: LifeEvent, counts: Counter[str], to
                 change.power(app, change_id, name, PowerAction.ON)
             case Action.DELETE:
                 change.delete(app, change_id, name)
-    except NoPlace as error:
-        teller.say(f"{event.at:%d %b %H:%M}  {event.action} of {name} refused: {error}")
+    except TierwiseError as error:
+        teller.say(f"{event.at:%d %b %H:%M}  {event.action} refused: {error}")
     else:
         counts[event.action] += 1
 
@@ -232,17 +232,19 @@ def _show_plan(teller: Teller, app: App) -> None:
     teller.step(
         "The plan, and how good it is",
         "Each plan carries its cost, a proven bound and the gap between them; a checker that shares no code",
-        "with the solver has accepted it. The first batch:",
+        "with the solver has accepted it. The batch that was hardest to place:",
     )
     with app.session() as session:
         rows = list(session.exec(order_store.all_orders()))
-    first = min(rows, key=lambda row: (row.ordered_at, row.position))
-    plan = explained(app, first.id)["plan"]
+    sizes = Counter(row.batch_id for row in rows)
+    plans = {row.batch_id: explained(app, row.id)["plan"] for row in rows}
+    hardest = max(plans, key=lambda batch: (plans[batch]["solver"] != "greedy", sizes[batch]))
+    plan = plans[hardest]
     teller.say(
         f"{plan['solver']}: {plan['status']}, cost {plan['cost_micros'] / 1e6:,.2f}, "
         f"bound {plan['bound_micros'] / 1e6:,.2f}, gap {plan['gap']:.4%}"
     )
-    batch = [row for row in rows if row.batch_id == first.batch_id]
+    batch = [row for row in rows if row.batch_id == hardest]
     emit([_placed(row) for row in sorted(batch, key=lambda row: row.position)[:12]], Format.TABLE)
 
 

@@ -34,12 +34,13 @@ def reserve(session: Session, app: App, batch_id: str, planned: dict[str, Any]) 
         return None
     plan = Plan.model_validate(planned["plan"])
     rows = {row.id: row for row in order_store.batch(session, batch_id)}
+    unseen = [Rejection.model_validate(item) for item in planned["unseen"]]
     placed: list[str] = []
     for assignment in plan.assignments:
         row = rows[assignment.request_id]
         if assignment.pool is None:
             why = [r for candidate in assignment.candidates for r in candidate.rejections]
-            order_store.end(session, row, OrderStatus.REFUSED, why, app.clock.now())
+            order_store.end(session, row, OrderStatus.REFUSED, [*why, *unseen], app.clock.now())
             continue
         pool = app.documents.catalog.pools[assignment.pool]
         order_store.place(
@@ -59,6 +60,23 @@ def reserve(session: Session, app: App, batch_id: str, planned: dict[str, Any]) 
     session.add(batch_row)
     order_store.touch(session)
     return placed
+
+
+def give_up(session: Session, app: App, batch_id: str, error: dict[str, Any]) -> None:
+    """The batch could not be planned: close its orders, saying why."""
+    for row in order_store.batch(session, batch_id):
+        if row.status != OrderStatus.ACCEPTED:
+            continue
+        why = Rejection(
+            rule_id="planning",
+            pool="",
+            dimension=str(error["kind"]),
+            limit="",
+            need="",
+            why=f"the batch could not be planned: {error['message']}",
+            remedy=f"put that right, then `tierwise order retry {row.machine_name}` tries again",
+        )
+        order_store.end(session, row, OrderStatus.FAILED, [why], app.clock.now())
 
 
 def record_created(session: Session, app: App, order_id: str, vm: dict[str, Any]) -> None:
@@ -132,38 +150,62 @@ def record_failed(session: Session, app: App, order_id: str, error: dict[str, An
 
 def record_power(session: Session, app: App, change_id: str, machine_id: str, state: str) -> None:
     """The machine was brought to a power state."""
+    if _is_gone(session, machine_id):
+        return
     kind = "powered_on" if state == PowerState.ON else "powered_off"
     _set_power(session, machine_id, PowerState(state))
     _event(session, app, key=change_id, machine=machine_id, kind=kind, details={})
 
 
 def hold(session: Session, app: App, machine_id: str, resources: dict[str, int]) -> dict[str, Any]:
-    """Hold the larger of what the machine has and what it shall have, if its pool has the room."""
-    from tierwise.usecases.place import estate  # noqa: PLC0415 - numpy and ortools only where they are used
+    """Hold the larger of what the machine has and what it shall have.
 
+    Only if rules and quotas allow the growth (otherwise ``refused``) and its pool has the room
+    (otherwise ``short``).
+    """
+    from tierwise.usecases.place import estate, forbidden  # noqa: PLC0415 - numpy and ortools only where they are used
+
+    if _is_gone(session, machine_id):
+        return {"short": ["the machine was removed meanwhile"]}
     machine = session.get_one(MachineRow, machine_id)
     now = {rc.value: int(getattr(machine, rc.value)) for rc in ResourceClass}
-    larger = {name: max(now[name], resources[name]) for name in now}
-    seen = estate(app)
-    pool = next((p for p in seen.pools if p.name == machine.pool), None)
-    short = []
-    for rc in ResourceClass:
-        capacity = pool.capacity(rc) if pool else 0
-        used = seen.allocated.get(machine.pool, Resources()).amount(rc)
-        if larger[rc.value] > now[rc.value] and used - now[rc.value] + larger[rc.value] > capacity:
-            short.append(
-                f"{rc.value}: {larger[rc.value] - now[rc.value]} more wanted, {capacity - used} free"
-            )
+    growth = {name: max(0, resources[name] - now[name]) for name in now}
+    on = estate(app)
+    pool = next((p for p in on.pools if p.name == machine.pool), None)
+    free = {
+        rc.value: (pool.capacity(rc) if pool else 0)
+        - on.allocated.get(machine.pool, Resources()).amount(rc)
+        for rc in ResourceClass
+    }
+    short = [
+        f"{name}: {more} more wanted, {max(0, free[name])} free"
+        for name, more in growth.items()
+        if more and more > free[name]
+    ]
     if short:
         return {"short": short}
-    order_store.set_allocation(session, machine_id, Resources(**larger))
+    request = _as_request(session, machine)
+    refused = forbidden(app.documents, on, machine.pool, request, Resources(**resources))
+    if refused:
+        return {"refused": [str(rejection) for rejection in refused]}
+    held = Resources(**{name: now[name] + more for name, more in growth.items()})
+    order_store.set_allocation(session, machine_id, held)
     return {"before": now}
+
+
+def _as_request(session: Session, machine: MachineRow) -> Request:
+    """The machine as it is, in the shape that rules decide on."""
+    request = order_store.request_of(session.get_one(OrderRow, machine.id))
+    resources = Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass})
+    return request.model_copy(update={"tenant": machine.tenant, "resources": resources})
 
 
 def record_resized(
     session: Session, app: App, change_id: str, machine_id: str, resources: dict[str, int]
 ) -> None:
     """The machine has other resources, and holds just these."""
+    if _is_gone(session, machine_id):
+        return
     machine = session.get_one(MachineRow, machine_id)
     for name, amount in resources.items():
         setattr(machine, name, amount)
@@ -176,11 +218,15 @@ def record_resized(
 
 def release(session: Session, machine_id: str, resources: dict[str, int]) -> None:
     """Hold again what the machine really has, after a change that did not happen."""
+    if _is_gone(session, machine_id):
+        return
     order_store.set_allocation(session, machine_id, Resources(**resources))
 
 
 def record_deleted(session: Session, app: App, change_id: str, machine_id: str) -> None:
     """The machine is gone, and its room free."""
+    if _is_gone(session, machine_id):
+        return
     machine = session.get_one(MachineRow, machine_id)
     machine.state, machine.power = MachineState.DELETED, PowerState.OFF
     session.add(machine)
@@ -188,6 +234,11 @@ def record_deleted(session: Session, app: App, change_id: str, machine_id: str) 
     order_store.end(
         session, session.get_one(OrderRow, machine_id), OrderStatus.REMOVED, [], app.clock.now()
     )
+
+
+def _is_gone(session: Session, machine_id: str) -> bool:
+    """Whether a removal overtook this change: nothing happens to a machine after its end."""
+    return session.get_one(MachineRow, machine_id).state == MachineState.DELETED
 
 
 def _set_power(session: Session, machine_id: str, state: PowerState) -> None:
@@ -199,7 +250,8 @@ def _set_power(session: Session, machine_id: str, state: PowerState) -> None:
 def _event(
     session: Session, app: App, *, key: str, machine: str, kind: str, details: dict[str, Any]
 ) -> None:
-    now = app.clock.now()
+    # A clock that was set back must not put a machine's end before its beginning.
+    now = max(app.clock.now(), events.latest(session, machine))
     events.append(
         session,
         key=key,

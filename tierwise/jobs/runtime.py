@@ -10,7 +10,8 @@ from filelock import FileLock, Timeout
 from sqlmodel import Session
 
 from tierwise.app import App
-from tierwise.errors import StoreBusy
+from tierwise.errors import StoreBusy, TierwiseError
+from tierwise.store import orders as order_store
 
 WORKFLOW_ABI = "1"
 """Raised when the steps of a workflow change, so that old work is never replayed over new steps."""
@@ -31,6 +32,7 @@ class Runtime:
         def body() -> Any:
             session = self.datasource.sql_session()
             assert isinstance(session, Session)
+            order_store.lock(session)
             return change(session, *arguments)
 
         return self.datasource.run_tx_step({"name": name}, body)
@@ -62,6 +64,9 @@ def running(app: App) -> Iterator[Runtime]:
             "wait until it ends, or use another --data-dir"
         )
         raise StoreBusy(msg) from None
+    except OSError as error:
+        msg = f"{app.settings.data_dir} cannot be written: {error}; check its rights and free space"
+        raise TierwiseError(msg) from None
     try:
         runtime = _prepare(app)
         # Set before the launch: recovery starts workflows at once, and they ask for it.

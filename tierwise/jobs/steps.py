@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from catalog.pools import PoolEntry
 from catalog.resources import Resources
 from connectors.contract import Connector, PowerAction, VmSpec, VmView
 from connectors.errors import ConnectorError, NotFound
@@ -53,8 +54,7 @@ def create(app: App, order_id: str) -> Outcome:
     with app.session() as session:
         row = session.get_one(OrderRow, order_id)
         request = order_store.request_of(row)
-    assert row.pool is not None, row
-    pool = app.documents.catalog.pools[row.pool]
+    pool = _pool_of(app, row)
     spec = VmSpec(
         name=row.machine_name,
         provider=pool.provider,
@@ -102,5 +102,16 @@ def _endpoint_of(app: App, machine_id: str) -> str:
         if machine is not None:
             return machine.endpoint
         order = session.get_one(OrderRow, machine_id)
+    return _pool_of(app, order).endpoint
+
+
+def _pool_of(app: App, order: OrderRow) -> PoolEntry:
+    """The pool that the order was placed in. Raises InvalidInput when the catalog lost it since."""
     assert order.pool is not None, order
-    return app.documents.catalog.pools[order.pool].endpoint
+    pool = app.documents.catalog.pools.get(order.pool)
+    if pool is None:
+        msg = (
+            f"{order.machine_name} was placed in pool '{order.pool}', which is not in the catalog any more"
+        )
+        raise InvalidInput(msg)
+    return pool

@@ -4,14 +4,16 @@ Workflows only sequence steps; what a step did is written down before the next b
 killed anywhere continues where it was. Inputs and outputs are plain JSON and hold no secret.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
+from dbos import error as dbos_error
 
 from connectors.contract import PowerAction, PowerState
 from tierwise.errors import TierwiseError
 from tierwise.jobs import changes, steps
-from tierwise.jobs.runtime import QUEUE, current
+from tierwise.jobs.runtime import QUEUE, Runtime, current
 
 MOST_PLANS = 5
 """How often a batch is planned again when allocations change under it, before it gives up."""
@@ -36,19 +38,36 @@ def fulfil(batch_id: str, accepted: list[dict[str, Any]]) -> dict[str, Any]:
     clashes = runtime.transaction("accept", changes.accept, runtime.app, batch_id, accepted)
     if clashes:
         return {"clashes": clashes, "placed": []}
+    done = _outcome(lambda: {"placed": _placed(runtime, batch_id)})
+    if "error" in done:
+        # Orders that nobody will place must not keep their machines' names.
+        runtime.transaction("give up", changes.give_up, runtime.app, batch_id, done["error"])
+        return {"clashes": [], "placed": []}
+    for order_id in done["placed"]:
+        with SetWorkflowID(f"provision:{order_id}"):
+            DBOS.enqueue_workflow(QUEUE, provision, order_id)
+    return {"clashes": [], "placed": done["placed"]}
+
+
+def _placed(runtime: Runtime, batch_id: str) -> list[str]:
     DBOS.run_step({"name": "observe"}, _observe)
     for _ in range(MOST_PLANS):
         planned = DBOS.run_step({"name": "plan"}, _plan, batch_id)
         placed = runtime.transaction("reserve", changes.reserve, runtime.app, batch_id, planned)
         if placed is not None:
-            break
-    else:
-        msg = f"batch {batch_id}: allocations changed during each of {MOST_PLANS} plans"
-        raise TierwiseError(msg)
-    for order_id in placed:
-        with SetWorkflowID(f"provision:{order_id}"):
-            DBOS.enqueue_workflow(QUEUE, provision, order_id)
-    return {"clashes": [], "placed": placed}
+            return list(placed)
+    msg = f"allocations changed during each of {MOST_PLANS} plans of the batch"
+    raise TierwiseError(msg)
+
+
+def _outcome(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the work gives, or the error that it ended with: every order must come to an end."""
+    try:
+        return work()
+    except dbos_error.DBOSException:
+        raise  # The engine's own business, such as steps that differ from those written down.
+    except Exception as error:  # noqa: BLE001 - whatever it is, the orders must not stay open for ever
+        return {"error": {"kind": type(error).__name__, "message": str(error), "retriable": False}}
 
 
 def _observe() -> None:
@@ -68,21 +87,28 @@ def provision(order_id: str) -> None:
     """Create the order's machine powered off, write it down, and only then switch it on."""
     runtime = current()
     app = runtime.app
-    made = DBOS.run_step({"name": "create"}, lambda: steps.create(app, order_id))
+    made = _outcome(lambda: _delivered(runtime, order_id))
     if "error" not in made:
-        runtime.transaction("record", changes.record_created, app, order_id, made["vm"])
-        made = DBOS.run_step({"name": "power_on"}, lambda: steps.power(app, order_id, PowerAction.ON))
-    if "error" not in made:
-        runtime.transaction("deliver", changes.record_delivered, app, order_id)
         return
     # Whether a call that was not answered took effect is unknown: remove whatever there is.
-    undone = DBOS.run_step({"name": "undo"}, lambda: steps.delete(app, order_id))
+    undone = _outcome(lambda: DBOS.run_step({"name": "undo"}, lambda: steps.delete(app, order_id)))
     left = ""
     if "error" in undone:
         left = (
             f"a machine may be left at its endpoint: {undone['error']['message']}; `tierwise doctor` looks"
         )
     runtime.transaction("fail", changes.record_failed, app, order_id, made["error"], left)
+
+
+def _delivered(runtime: Runtime, order_id: str) -> dict[str, Any]:
+    app = runtime.app
+    made = DBOS.run_step({"name": "create"}, lambda: steps.create(app, order_id))
+    if "error" not in made:
+        runtime.transaction("record", changes.record_created, app, order_id, made["vm"])
+        made = DBOS.run_step({"name": "power_on"}, lambda: steps.power(app, order_id, PowerAction.ON))
+    if "error" not in made:
+        runtime.transaction("deliver", changes.record_delivered, app, order_id)
+    return made
 
 
 @DBOS.workflow(name="change_power")
@@ -104,6 +130,9 @@ def change_size(change_id: str, machine_id: str, resources: dict[str, int]) -> d
     held = runtime.transaction("hold", changes.hold, app, machine_id, resources)
     if "short" in held:
         return {"error": {"kind": "NoPlace", "message": "; ".join(held["short"]), "retriable": False}}
+    if "refused" in held:
+        message = "; ".join(held["refused"])
+        return {"error": {"kind": "RefusedByPolicy", "message": message, "retriable": False}}
     done = DBOS.run_step({"name": "resize"}, lambda: steps.resize(app, machine_id, resources))
     if "error" in done:
         runtime.transaction("release", changes.release, machine_id, held["before"])

@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
@@ -22,8 +23,8 @@ _BUSY_TIMEOUT_MS = 30_000
 def open_engine(path: Path) -> sa.Engine:
     """An engine on the SQLite file, made and put into WAL mode where it is new.
 
-    Transactions begin IMMEDIATE, so two writers queue up instead of failing half-way. Raises
-    TierwiseError when the file is not a database or cannot be written.
+    Two writers queue up for half a minute. Raises TierwiseError when the file is not a database or
+    cannot be written; so do all later statements when the disk fails them.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +36,27 @@ def open_engine(path: Path) -> sa.Engine:
         raise TierwiseError(msg) from None
     engine = sa.create_engine(f"sqlite:///{path}")
     sa.event.listen(engine, "connect", _on_connect)
+    sa.event.listen(engine, "handle_error", _on_error)
     return engine
+
+
+_NOT_OURS = {
+    sqlite3.SQLITE_FULL: "free some space",
+    sqlite3.SQLITE_IOERR: "look at the disk",
+    sqlite3.SQLITE_READONLY: "make it writable",
+    sqlite3.SQLITE_CANTOPEN: "check its folder, rights and free space",
+    sqlite3.SQLITE_CORRUPT: "restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "restore it from a backup",
+}
+
+
+def _on_error(context: sa.engine.ExceptionContext) -> None:
+    """What the disk did, in words; all other errors stay SQLAlchemy's."""
+    error = context.original_exception
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _NOT_OURS and context.engine is not None:
+        msg = f"the database {context.engine.url.database}: {error}; {_NOT_OURS[code]} and repeat"
+        raise TierwiseError(msg) from None
 
 
 def _on_connect(connection: Any, _record: object) -> None:
@@ -60,8 +81,15 @@ def alembic_config(engine: sa.Engine) -> Config:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the schema to the newest revision."""
-    command.upgrade(alembic_config(engine), "head")
+    """Bring the schema to the newest revision. Raises TierwiseError where that cannot be done."""
+    try:
+        command.upgrade(alembic_config(engine), "head")
+    except CommandError as error:
+        msg = (
+            f"the database {engine.url.database} has a schema that this version of tierwise does not know "
+            f"({error}); it was made by a newer version: use that one"
+        )
+        raise TierwiseError(msg) from None
 
 
 def revision(engine: sa.Engine) -> tuple[str | None, str | None]:

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tierwise.store.tables import MachineEventRow
@@ -37,6 +38,12 @@ def append(
     )
     session.flush()
     return True
+
+
+def latest(session: Session, machine: str) -> datetime:
+    """When the newest event of a machine was recorded; 1970 where there is none."""
+    query = select(sa.func.max(MachineEventRow.recorded_at)).where(MachineEventRow.machine == machine)
+    return session.exec(query).one() or datetime.fromtimestamp(0, UTC)
 
 
 def known_at(session: Session, moment: datetime, machine: str | None = None) -> list[MachineEventRow]:

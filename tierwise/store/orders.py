@@ -63,10 +63,14 @@ def accept(
 def _clashes(session: Session, orders: Sequence[Order]) -> list[str]:
     found: list[str] = []
     names: set[str] = set()
+    ids: set[str] = set()
     for order in orders:
         if order.machine_name in names:
             found.append(f"machine name '{order.machine_name}' stands twice in this batch")
+        if str(order.id) in ids:
+            found.append(f"order id {order.id} stands twice in this batch")
         names.add(order.machine_name)
+        ids.add(str(order.id))
     taken = select(OrderRow.machine_name, OrderRow.tenant).where(
         col(OrderRow.machine_name).in_(names), col(OrderRow.status).in_(LIVE)
     )
@@ -74,8 +78,8 @@ def _clashes(session: Session, orders: Sequence[Order]) -> list[str]:
         f"machine name '{name}' is in use by tenant '{tenant}'; choose another"
         for name, tenant in sorted(session.exec(taken))
     ]
-    ids = select(OrderRow.id).where(col(OrderRow.id).in_([str(order.id) for order in orders]))
-    found += [f"order {order_id} was placed before" for order_id in sorted(session.exec(ids))]
+    known = select(OrderRow.id).where(col(OrderRow.id).in_(ids))
+    found += [f"order {order_id} was placed before" for order_id in sorted(session.exec(known))]
     return found
 
 
@@ -124,6 +128,13 @@ def _sums(session: Session, query: sa.Select[*tuple[Any, ...]]) -> dict[str, Res
         name: Resources(**{rc.value: int(n) for rc, n in zip(ResourceClass, amounts, strict=True)})
         for name, *amounts in session.execute(query)
     }
+
+
+def lock(session: Session) -> None:
+    """Be the only writer from here on, so that what is read now still holds when it is acted upon."""
+    # SQLite takes the lock with the first statement that writes, even one that changes no row; reading
+    # alone begins no transaction. Postgres locks the row.
+    session.execute(sa.update(EstateRow).values(version=EstateRow.version))
 
 
 def version(session: Session) -> int:
@@ -175,7 +186,11 @@ def _amounts(resources: Resources) -> Mapping[str, int]:
 
 
 def find(session: Session, wanted: str) -> OrderRow:
-    """One order by id, by the start of its id, or by the name of its machine. Raises InvalidInput."""
+    """One order by id, by the start of its id, or by the name of its machine. Raises InvalidInput.
+
+    Of several orders for one machine name it is the one that is open or holds the machine, otherwise
+    the newest: the one that a person means who tries again.
+    """
     rows = list(
         session.exec(
             select(OrderRow)
@@ -188,7 +203,8 @@ def find(session: Session, wanted: str) -> OrderRow:
             .order_by(col(OrderRow.ordered_at).desc(), col(OrderRow.id))
         )
     )
-    live = [row for row in rows if row.status in LIVE] or rows
+    named = [row for row in rows if row.machine_name == wanted]
+    live = [row for row in named or rows if row.status in LIVE] or named[:1] or rows
     if len(live) == 1:
         return live[0]
     if not live:

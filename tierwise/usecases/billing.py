@@ -113,6 +113,10 @@ def _issue(app: App, period: BillingPeriod, card: RateCard, issued: dict[str, in
     if later > period.name:
         msg = f"{later} was issued already; {period.name} cannot be issued after it"
         raise InvalidInput(msg)
+    due = _period(later, card).next.name if later else period.name
+    if period.name != due:
+        msg = f"{due} was not issued; issue it first, or what it cost would never be charged"
+        raise InvalidInput(msg)
     # Rated before it is written down: a month that cannot be priced is not issued.
     _statements(app, card, period, issued, now)
     with app.session() as session:
@@ -180,7 +184,8 @@ def _added_up(group: Sequence[Line], statement: Statement) -> Row:
         "amount": format_minor(amount_minor, card.minor_digits),
         "amount_minor": amount_minor,
         "rounding": format_minor(
-            round_to_minor((amount_minor - exact_minor) / 10**card.minor_digits * 10**9, 6, card.rounding), 6
+            round_to_minor((amount_minor - exact_minor) / 10**card.minor_digits * 10**9, 6, card.rounding),
+            6,
         ),
         "charge_class": "",
         "period": statement.period.name,

@@ -9,11 +9,19 @@ from catalog.capabilities import Capability
 from catalog.resources import ResourceClass, Resources
 from connectors.contract import PowerAction, PowerState
 from tierwise.app import App
-from tierwise.errors import EndpointDown, InvalidInput, NoPlace, NotSupported, TierwiseError
+from tierwise.errors import (
+    EndpointDown,
+    InvalidInput,
+    NoPlace,
+    NotSupported,
+    RefusedByPolicy,
+    TierwiseError,
+)
 from tierwise.jobs import workflows
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow
 from tierwise.usecases.inventory import gap_of
+from tierwise.usecases.observe import observe
 
 
 def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
@@ -28,6 +36,8 @@ def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
 def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None:
     """Give a machine other resources; zero in `resources` means: as it is."""
     machine = _find(app, wanted)
+    # What was removed since the last look must not count as room in use.
+    observe(app, machine.endpoint)
     hot = machine.power != PowerState.OFF
     _require(app, machine, Capability.RESIZE_HOT if hot else Capability.RESIZE_COLD)
     amounts = {rc.value: resources.amount(rc) or int(getattr(machine, rc.value)) for rc in ResourceClass}
@@ -69,5 +79,6 @@ def _finish(result: dict[str, Any], machine: MachineRow) -> None:
         "Unreachable": EndpointDown,
         "DeadlineExceeded": EndpointDown,
         "NoPlace": NoPlace,
+        "RefusedByPolicy": RefusedByPolicy,
     }
     raise kinds.get(error["kind"], TierwiseError)(f"{machine.name}: {error['message']}")

@@ -10,7 +10,7 @@ import yaml
 from catalog.documents import read
 from catalog.pools import Endpoint
 from tierwise.documents import load
-from tierwise.errors import InvalidInput
+from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.settings import Settings
 from tierwise.store.engine import migrate, open_engine
 
@@ -37,20 +37,24 @@ def init(settings: Settings, example: str) -> Path:
         raise InvalidInput(msg)
     source = example_dir(example)
     load(source)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     # Copied beside and renamed: a full disk or a kill leaves no half catalog.
     part = settings.data_dir / "catalog.part"
     shutil.rmtree(part, ignore_errors=True)
     try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, part)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         msg = f"{settings.data_dir} cannot be written: {error}; check its rights and free space"
         raise InvalidInput(msg) from None
+    try:
+        engine = open_engine(settings.database)
+        migrate(engine)
+        engine.dispose()
+    except TierwiseError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     part.rename(target)
-    engine = open_engine(settings.database)
-    migrate(engine)
-    engine.dispose()
     return target
 
 
@@ -59,7 +63,9 @@ def replace_endpoints(settings: Settings, endpoints: Mapping[str, Endpoint]) -> 
     file = settings.catalog_dir / "endpoints.yaml"
     sections = set(read(file.read_text(encoding="utf-8"), str(file)).tree)
     if sections != {"endpoints"}:
-        msg = f"{file} must hold the section 'endpoints' alone to be replaced; it holds {', '.join(sections)}"
+        msg = (
+            f"{file} must hold the section 'endpoints' alone to be replaced; it holds {', '.join(sections)}"
+        )
         raise InvalidInput(msg)
     document = {
         "endpoints": {

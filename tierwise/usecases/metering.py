@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from catalog.resources import Resources
 from chargeback.events import EventKind, MachineEvent
-from chargeback.metering import intervals, reconcile
+from chargeback.metering import InvalidLives, intervals, reconcile
 from chargeback.samples import SCHEMA as SAMPLE_SCHEMA
 from chargeback.samples import import_csv
 from chargeback.usage import SCHEMA, UsageInterval, from_table, to_table
 from tierwise.app import App
 from tierwise.documents import read_texts
-from tierwise.errors import InvalidInput
+from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.store import events as event_store
 from tierwise.store.tables import MachineEventRow
 from tierwise.store.usage import UsageStore
@@ -42,9 +42,26 @@ def meter(app: App) -> int:
     with store.writing():
         stored = _by_machine(from_table(store.read()))
         facts = _facts_by_machine(app)
-        rows = [row for machine in sorted(facts) for row in _advance(stored[machine], facts[machine], now)]
+        _check_clock(stored, now)
+        try:
+            rows = [
+                row for machine in sorted(facts) for row in _advance(stored[machine], facts[machine], now)
+            ]
+        except InvalidLives as error:
+            msg = "the events of a machine contradict each other; nothing was metered"
+            raise TierwiseError(msg, details=[str(problem) for problem in error.problems]) from None
         store.append(to_table(rows))
     return len(rows)
+
+
+def _check_clock(stored: Mapping[str, Sequence[UsageInterval]], now: int) -> None:
+    newest = max((row.recorded_at for rows in stored.values() for row in rows), default=now)
+    if newest > now:
+        msg = (
+            f"usage was recorded until {_utc(newest)}, but the clock says {_utc(now)}; "
+            "set the clock right, nothing was metered"
+        )
+        raise TierwiseError(msg)
 
 
 def _advance(

@@ -33,6 +33,7 @@ def observe(app: App, only: str | None = None) -> dict[str, EndpointView]:
         with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="probe") as pool:
             seen = list(pool.map(lambda name: _look(app, name), names))
         with app.session() as session:
+            order_store.lock(session)  # Others may look at the same moment.
             for name, result in zip(names, seen, strict=True):
                 if isinstance(result, str):
                     view_store.save_failed(session, name, app.clock.now(), result)

@@ -22,7 +22,7 @@ from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
 from tierwise.store import orders as order_store
 from tierwise.store.tables import BatchRow, OrderRow, OrderStatus
-from tierwise.usecases.place import HORIZON_HOURS, Estate, estate, plan_requests, problem_for
+from tierwise.usecases.place import HORIZON_HOURS, Estate, estate, plan_requests, problem_for, unseen
 
 FINAL = (OrderStatus.DELIVERED, OrderStatus.REFUSED, OrderStatus.FAILED, OrderStatus.REMOVED)
 
@@ -115,15 +115,25 @@ def follow(
             progress(done, len(rows))
         if done == len(rows):
             return rows
-        _raise_if_stuck(batch_id)
+        _raise_if_stuck(batch_id, rows)
         time.sleep(poll_s)
 
 
-def _raise_if_stuck(batch_id: str) -> None:
-    failed = DBOS.list_workflows(workflow_id_prefix=f"fulfil:{batch_id}", status="ERROR", load_input=False)
-    if failed:
-        msg = f"batch {batch_id} could not be placed: {failed[0].error}"
+def _raise_if_stuck(batch_id: str, rows: Sequence[OrderRow]) -> None:
+    """Nobody works any more on a workflow that ended with an error: waiting for it would never end."""
+    names = {f"provision:{row.id}": row.machine_name for row in rows if row.status not in FINAL}
+    failed = {
+        work.workflow_id: work.error
+        for prefix in (f"fulfil:{batch_id}", "provision:")
+        for work in DBOS.list_workflows(workflow_id_prefix=prefix, status="ERROR", load_input=False)
+    }
+    if f"fulfil:{batch_id}" in failed:
+        msg = f"batch {batch_id} could not be placed: {failed[f'fulfil:{batch_id}']}"
         raise TierwiseError(msg)
+    stuck = [f"{name}: {failed[work]}" for work, name in names.items() if work in failed]
+    if stuck:
+        msg = f"{len(stuck)} orders stopped half-way; `tierwise doctor` looks for what they may have left"
+        raise TierwiseError(msg, details=stuck)
 
 
 def plan_batch(app: App, batch_id: str) -> dict[str, Any]:
@@ -147,6 +157,7 @@ def plan_batch(app: App, batch_id: str) -> dict[str, Any]:
         "version": on.version,
         "plan": planned.plan.model_dump(mode="json"),
         "price_minor": price_minor,
+        "unseen": [r.model_dump() for r in unseen(app, on)],
         "over_quota": {rows[i].id: [r.model_dump() for r in why] for i, why in planned.over_quota.items()},
     }
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from catalog.orders import Request
-from catalog.pools import Pool
+from catalog.pools import Pool, PoolEntry
 from catalog.resources import ResourceClass, Resources
 from chargeback.quotes import cost_micros
 from chargeback.rate_cards import RateCard
@@ -18,6 +18,7 @@ from placement.solve import solve
 from policies.decide import check_quotas, decide
 from policies.decisions import Rejection
 from tierwise.app import App
+from tierwise.documents import Documents
 from tierwise.store import orders as order_store
 from tierwise.usecases.observe import SeenPools, join, views
 
@@ -56,9 +57,10 @@ def estate(app: App) -> Estate:
     seen_views = views(app)
     seen = join(app.documents.catalog, seen_views, moment)
     with app.session() as session:
+        # Before the sums: what changes between the two makes the plan stale, not silently wrong.
+        version = order_store.version(session)
         allocated = order_store.allocated(session)
         used = order_store.used_by_tenant(session)
-        version = order_store.version(session)
     for pool in seen.pools:
         foreign = seen_views[pool.endpoint].foreign.get(pool.provider)
         if foreign is not None:
@@ -105,6 +107,24 @@ def problem_for(app: App, on: Estate, requests: Sequence[Request]) -> PlacementP
     )
 
 
+def forbidden(
+    documents: Documents, on: Estate, pool: str, machine: Request, wanted: Resources
+) -> list[Rejection]:
+    """What quotas and rules say against giving a machine in `pool` the `wanted` size.
+
+    Only what the change itself breaks: a rule that the machine broke before does not forbid it.
+    """
+    catalog, rules = documents.catalog, documents.rules
+    growth = {rc.value: max(0, wanted.amount(rc) - machine.resources.amount(rc)) for rc in ResourceClass}
+    more = machine.model_copy(update={"resources": Resources(**growth)})
+    changed = machine.model_copy(update={"resources": wanted})
+    reasons = decide(catalog, rules, [machine, changed], [p for p in on.pools if p.name == pool])
+    return [
+        *check_quotas(catalog, rules, [more], on.used_by_tenant).get(0, ()),
+        *(r for r in reasons.get((1, 0), ()) if r not in reasons.get((0, 0), ())),
+    ]
+
+
 def prices(card: RateCard, pools: Sequence[Pool], resources: Sequence[Resources], at: datetime) -> Int64:
     """[R, P] the price of a 30-day month of each request in each pool, in micro-units."""
     tiers = tuple(dict.fromkeys(pool.tier for pool in pools))
@@ -115,7 +135,14 @@ def prices(card: RateCard, pools: Sequence[Pool], resources: Sequence[Resources]
     return np.ascontiguousarray(per_tier[:, [tiers.index(pool.tier) for pool in pools]])
 
 
-def _unreachable(pool: Pool, why: str) -> Rejection:
+def unseen(app: App, on: Estate) -> list[Rejection]:
+    """Why the catalog's pools of which nothing was ever seen take no machine; plans do not know them."""
+    known = {pool.name for pool in on.pools}
+    entries = app.documents.catalog.pools
+    return [_unreachable(entries[name], why) for name, why in on.unusable.items() if name not in known]
+
+
+def _unreachable(pool: Pool | PoolEntry, why: str) -> Rejection:
     return Rejection(
         rule_id="endpoint",
         pool=pool.name,

@@ -27,7 +27,7 @@ from connectors.drivers.libvirt.power import Power
 from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
 from connectors.drivers.libvirt.settings import Options, Transport, options_of, transport_of
-from connectors.errors import NotFound, Unsupported
+from connectors.errors import ConnectorError, NotFound, Unreachable, Unsupported
 
 T = TypeVar("T")
 
@@ -55,15 +55,23 @@ class LibvirtConnector(Connector):
 
     def open(self) -> None:
         self._options = options_of(self.endpoint)
-        self._session.open(self._options)
-        self._learn("open")
+        self._session.prepare(self._options)
+        try:
+            self._host = self._session.run("open", self._facts)
+        except ConnectorError:
+            self._session.close()
+            raise
 
     def close(self) -> None:
         self._session.close()
 
     def probe(self) -> EndpointSnapshot:
-        found = self._learn("probe")
-        machines = self.list_vms()
+        def look(connection: Any) -> tuple[host.HostFacts, list[VmView]]:
+            found = self._facts(connection)
+            return found, views.every(self._session.vendor, connection, found)
+
+        found, machines = self._session.run("probe", look)
+        self._host = found
         pool = PoolSnapshot(
             provider=found.provider,
             hypervisor=Hypervisor.LIBVIRT,
@@ -152,16 +160,16 @@ class LibvirtConnector(Connector):
 
         return [reading for reading in self._run("usage", measure) if reading.at >= since]
 
-    def _learn(self, operation: str) -> host.HostFacts:
-        """Ask the host anew for what it is and can do."""
-        vendor = self._session.vendor
-        self._host = self._session.run(operation, lambda c: host.facts(vendor, c, self._options))
-        return self._host
+    def _facts(self, connection: Any) -> host.HostFacts:
+        known = None if self._host is None else self._host.name
+        return host.facts(self._session.vendor, connection, self._options, known)
 
     def _run(self, operation: str, call: Callable[[Any, host.HostFacts], T]) -> T:
         found = self._host
         if found is None:
-            found = self._learn(operation)
+            raise Unreachable(
+                self.endpoint.name, operation, "the connection is not open", hint="open it first"
+            )
         return self._session.run(operation, lambda connection: call(connection, found))
 
     def _on_machine(

@@ -51,11 +51,15 @@ def as_host(found: HostFacts) -> Host:
     return Host(name=found.name, resources=found.total)
 
 
-def facts(vendor: Any, connection: Any, options: Options) -> HostFacts:
-    """Ask the daemon. Raises libvirtError."""
+def facts(vendor: Any, connection: Any, options: Options, name: str | None) -> HostFacts:
+    """Ask the daemon. Raises libvirtError.
+
+    A `name` that is known is not asked for again: the daemon resolves it, and slow name servers make
+    it wait (5 s measured).
+    """
     arch, memory_mib, vcpu, *_ = connection.getInfo()
     driver = connection.getType().lower()
-    name = connection.getHostname()
+    name = name or connection.getHostname()
     pool_gib, problem = storage.capacity_gib(vendor, connection, options.storage_pool)
     return HostFacts(
         name=name,

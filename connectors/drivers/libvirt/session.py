@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from catalog.pools import Endpoint
 from connectors.drivers.libvirt import faults, tls
 from connectors.drivers.libvirt.settings import Options, transport_of
-from connectors.errors import ConnectorError, DeadlineExceeded, Unreachable
+from connectors.errors import DeadlineExceeded, Unreachable
 from connectors.registry import vendor_module
 
 T = TypeVar("T")
@@ -40,20 +40,16 @@ class Session:
         self._password = password
         self._connection: Any = None
         self._wanted = False
+        self._options = Options()
         self.vendor: Any = None
 
-    def open(self, options: Options) -> None:
-        """Connect and log in; nothing where that was done. Raises Refused, Unreachable, DeadlineExceeded."""
+    def prepare(self, options: Options) -> None:
+        """Make ready to connect, which the first `run` does. Raises Refused for what cannot be dialled."""
         self.vendor = vendor_module("libvirt", self.endpoint, extra="libvirt")
         self._options = options
         transport_of(self.endpoint)
         _start_event_loop(self.vendor)
         self._wanted = True
-        try:
-            self._ensure(self._end())
-        except ConnectorError:
-            self._wanted = False
-            raise
 
     def close(self) -> None:
         """Give the connection up; waits no longer than the endpoint's timeout."""
@@ -66,13 +62,14 @@ class Session:
     def run(self, operation: str, call: Callable[[Any], T]) -> T:
         """The result of `call(connection)`, which must be idempotent, within the endpoint's timeout.
 
-        A libvirtError becomes an error of ours. A lost connection is opened once more.
+        A libvirtError becomes an error of ours. A lost connection is opened once more. Connecting is
+        part of the time.
         """
         if not self._wanted:
             raise Unreachable(
                 self.endpoint.name, operation, "the connection is not open", hint="open it first"
             )
-        end_s = self._end()
+        end_s = time.monotonic() + self.endpoint.timeout_s
         try:
             return self._attempt(operation, call, end_s)
         except Unreachable:
@@ -139,9 +136,6 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is not None:
             threading.Thread(target=_quietly, args=(connection.close,), daemon=True).start()
-
-    def _end(self) -> float:
-        return time.monotonic() + self.endpoint.timeout_s
 
     def _late(self, operation: str) -> DeadlineExceeded:
         why = f"no answer within {self.endpoint.timeout_s:g} s"

@@ -68,6 +68,9 @@ class Simulated(Connector):
         Capability.DISK_HOTPLUG: _NO_CALL,
         Capability.TAGS: _NO_CALL,
         Capability.WATCH: _NO_CALL,
+        Capability.LIVE_MIGRATE: _NO_CALL,
+        Capability.STORAGE_MIGRATE: _NO_CALL,
+        Capability.RESOURCE_POOLS: _NO_CALL,
     }
 
     def __init__(

@@ -16,16 +16,11 @@ PLAYED_GAPS: Mapping[Hypervisor, Mapping[Capability, tuple[GapReason, str]]] = {
     Hypervisor.VSPHERE: {},
     Hypervisor.HYPERV: {
         Capability.HA_RESTART: (GapReason.NOT_CONFIGURED, "{endpoint} has no failover cluster"),
-        Capability.LIVE_MIGRATE: (
-            GapReason.NOT_CONFIGURED,
-            "live migration is switched off on the hosts of {endpoint}",
-        ),
         Capability.RESIZE_HOT: (
             GapReason.NEVER,
             "Hyper-V cannot add virtual processors to a machine that runs; stop it first",
         ),
         Capability.DRS: (GapReason.NEVER, "Hyper-V itself does not balance machines over its hosts"),
-        Capability.RESOURCE_POOLS: (GapReason.NEVER, "Hyper-V cannot divide a host's vcpu and memory"),
     },
     Hypervisor.XEN: {
         Capability.HA_RESTART: (
@@ -33,7 +28,6 @@ PLAYED_GAPS: Mapping[Hypervisor, Mapping[Capability, tuple[GapReason, str]]] = {
             "{endpoint} has no shared storage for the pool's heartbeat",
         ),
         Capability.DRS: (GapReason.NOT_LICENSED, "workload balancing is not licensed on {endpoint}"),
-        Capability.RESOURCE_POOLS: (GapReason.NEVER, "a Xen pool cannot be divided further"),
     },
     Hypervisor.LIBVIRT: {
         Capability.HA_RESTART: (
@@ -41,7 +35,6 @@ PLAYED_GAPS: Mapping[Hypervisor, Mapping[Capability, tuple[GapReason, str]]] = {
             "libvirt does not restart a lost host's machines on another host",
         ),
         Capability.DRS: (GapReason.NEVER, "libvirt does not balance machines over hosts"),
-        Capability.RESOURCE_POOLS: (GapReason.NEVER, "libvirt has no pools of vcpu and memory"),
     },
 }
 """What the played hypervisor lacks unless its options say otherwise; ``{endpoint}`` is filled in."""

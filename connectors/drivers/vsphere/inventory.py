@@ -11,7 +11,15 @@ from catalog.pools import Host, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import PoolSnapshot, PowerState, VmView
 from connectors.drivers.vsphere import gaps
-from connectors.drivers.vsphere.marks import EXTENSION_KEY, Marks, age, identify, read_notes, uuid_or_none
+from connectors.drivers.vsphere.marks import (
+    EXTENSION_KEY,
+    MARK,
+    Marks,
+    age,
+    identify,
+    read_notes,
+    uuid_or_none,
+)
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -149,7 +157,12 @@ def marks_of(ref: str, row: Row) -> Marks:
 
 def identities(machines: Rows) -> dict[str, UUID]:
     """Which machines are ours, by managed object id."""
-    return identify({ref: marks_of(ref, row) for ref, row in machines.items()})
+    return identify({ref: marks_of(ref, row) for ref, row in machines.items() if _marked(row)})
+
+
+def _marked(row: Row) -> bool:
+    """Whether a machine may be ours; most of an estate is not, and is not looked at closely."""
+    return row.get("config.managedBy") is not None or MARK in row.get("config.annotation", "")
 
 
 def machine_view(

@@ -18,20 +18,21 @@ IDENTITY_KEY = "tierwise.identity"
 ATTEMPT_KEY = "tierwise.attempt"
 
 _SENTENCE = "Made by tierwise, which reads the next line; write below it."
-_PREFIX = "tierwise: "
+MARK = "tierwise: "
+"""What the line of JSON in the notes begins with."""
 
 
 def notes(identity: UUID, annotations: Mapping[str, str]) -> str:
     """The notes of a new machine."""
     document = {"identity": str(identity), "annotations": dict(annotations)}
-    return f"{_SENTENCE}\n{_PREFIX}{json.dumps(document, ensure_ascii=False, sort_keys=True)}\n"
+    return f"{_SENTENCE}\n{MARK}{json.dumps(document, ensure_ascii=False, sort_keys=True)}\n"
 
 
 def read_notes(text: str) -> tuple[UUID | None, dict[str, str]]:
     """The identity and annotations in a machine's notes; (None, {}) where there are none of ours."""
     for line in text.splitlines():
-        if line.startswith(_PREFIX):
-            return _read(line.removeprefix(_PREFIX))
+        if line.startswith(MARK):
+            return _read(line.removeprefix(MARK))
     return None, {}
 
 

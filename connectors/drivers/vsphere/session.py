@@ -141,11 +141,15 @@ def _retrieve(
         [types.FilterSpec(propSet=specs, objectSet=starts)], types.RetrieveOptions()
     )
     while page is not None:
-        for found in page.objects:
+        token, objects = page.token, list(reversed(page.objects))
+        del page
+        while objects:
+            # Taken out one by one: a large page kept whole makes every garbage collection slow.
+            found = objects.pop()
             if found.missingSet:
                 _raise_missing(session, found.missingSet)
             yield found.obj, {item.name: _plain(item.name, item.val) for item in found.propSet}
-        page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
+        page = collector.ContinueRetrievePropertiesEx(token) if token else None
 
 
 def _raise_missing(session: Session, missing: Iterable[Any]) -> None:

@@ -52,13 +52,15 @@ def failure(address: str, **changes: object) -> ConnectorError:
     endpoint = Endpoint(
         name="odd",
         driver="vsphere",
-        address=address,
+        address="vc.example",
         username="kim",
         timeout_s=0.5,
         tls=TlsPolicy(unverified_because="a test server on loopback"),
     )
     with pytest.raises(ConnectorError) as caught:
-        registry.connect(endpoint.model_copy(update=changes), SecretStr("pw")).open()
+        registry.connect(
+            endpoint.model_copy(update={"address": address, **changes}), SecretStr("pw")
+        ).open()
     return caught.value
 
 

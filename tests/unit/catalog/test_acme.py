@@ -26,7 +26,7 @@ def test_all_four_hypervisors_are_there(acme: Catalog) -> None:
 def test_there_are_the_offerings_that_people_order(acme: Catalog) -> None:
     assert set(acme.offerings) == {
         *("db-small", "db-medium", "db-large", "web-small", "web-medium", "app-medium", "sap-app"),
-        *("domain-controller", "build-agent", "vdi-dev", "batch-worker"),
+        *("domain-controller", "build-agent", "vdi-dev", "batch-worker", "sandbox-small"),
     }
     assert {offering.workload_class for offering in acme.offerings.values()} == set(acme.classes)
 

@@ -45,6 +45,22 @@ def test_a_price_change_that_is_known_is_in_the_quote_and_one_not_yet_known_is_n
     assert [(x.rate, x.hours) for x in early.lines if x.unit == "vcpu"] == [("0.0168", "2")]
 
 
+def test_a_rate_that_another_interrupts_is_one_line_as_on_the_statement(
+    card_of: Callable[..., RateCard],
+) -> None:
+    rate = "id: {}, tier: tier-1, metric: vcpu, unit: vcpu-hour, price: {}, valid_from: {}"
+    card = card_of(
+        rate.format("v", "0.01", "2026-01-01"),
+        rate.format("w", "0.05", "2026-10-05")
+        + ", valid_to: 2026-10-06, recorded_at: 2026-09-01T00:00:00Z, replaces: [v]",
+    )
+    quote = price(DB, "tier-1", card, period=BillingPeriod.parse("2026-10", "UTC"))
+    assert [(x.priced_by.id, x.hours, x.amount_minor) for x in quote.lines] == [
+        ("v", "720", 5760),
+        ("w", "24", 960),
+    ]
+
+
 def test_a_quote_needs_a_rate_for_all_of_its_time(acme: RateCard, at: Callable[[str], int]) -> None:
     with pytest.raises(
         MissingRate, match="vcpu of tier-1 from 2025-12-31T22:00:00Z to 2025-12-31T23:00:00Z"

@@ -81,6 +81,23 @@ def test_a_replacement_for_a_while_gives_the_time_after_it_back(
     ]
 
 
+def test_what_replaces_a_replacement_also_stands_for_what_that_replaced(
+    card_of: Callable[..., RateCard], at: Callable[[str], int]
+) -> None:
+    card = card_of(
+        vcpu(),
+        vcpu("valid_to: 2026-02-10, recorded_at: 2026-01-15T00:00:00Z, replaces: [a]", "b", "0.02", "2026-02-01"),
+        vcpu("valid_to: 2026-03-01, recorded_at: 2026-01-20T00:00:00Z, replaces: [b]", "c", "0.03", "2026-02-05"),
+    )  # fmt: skip
+    segments = card.segments(at("2026-01-01"), at("2026-04-01"))
+    assert [(s.rate.id, s.seconds // 86400) for s in segments] == [
+        ("a", 31),
+        ("b", 4),
+        ("c", 24),
+        ("a", 31),
+    ]
+
+
 def test_prices_never_pass_through_a_binary_float(card_of: Callable[..., RateCard]) -> None:
     card = card_of(vcpu(price="0.1"), vcpu("valid_to: 2026-01-01", "b", "0.000000003", "2025-01-01"))
     assert [rate.rate_nanos for rate in card.rates] == [100_000_000, 3]

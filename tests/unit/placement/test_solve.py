@@ -46,7 +46,7 @@ def test_equal_costs_go_to_the_pool_that_stands_first(problem_of: Callable[..., 
 
 
 def test_of_identical_requests_the_first_get_the_cheapest_places_and_the_last_go_without(
-    problem_of,
+    problem_of: Callable[..., PlacementProblem],
 ) -> None:
     plan = solve(problem_of([[2]] * 4, [[2], [4]], [[9, 5]] * 4))
     assert pools_of(plan) == ["b", "b", "a", None]
