@@ -184,7 +184,7 @@ def _span(at: int | datetime | None, length_h: int, period: BillingPeriod | None
         raise ValueError(msg)
     if period is not None:
         return period.t_from, period.t_to
-    assert at is not None, "one of both is given"  # noqa: S101 - for the type checker
+    assert at is not None, "one of both is given"
     if length_h <= 0:
         msg = f"hours must be above zero, not {length_h}"
         raise ValueError(msg)

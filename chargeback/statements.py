@@ -101,7 +101,7 @@ class Correction:
     @property
     def _line(self) -> Line:
         line = self.after or self.before
-        assert line is not None, "a correction of nothing"  # noqa: S101 - `corrections` never makes one
+        assert line is not None, "a correction of nothing"
         return line
 
     def row(self, statement: str) -> Row:

@@ -300,7 +300,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:
-    assert stream is not None, "the process was started with pipes"  # noqa: S101 -- an impossible state
+    assert stream is not None, "the process was started with pipes"
     return stream
 
 

@@ -15,7 +15,7 @@ def start(model: CountModel) -> Packing:
         polish(packing, order)
         if best is None or packing.rank() < best.rank():
             best = packing
-    assert best is not None, "there is always an order"  # noqa: S101 - an impossible state
+    assert best is not None, "there is always an order"
     return best
 
 

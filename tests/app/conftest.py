@@ -15,6 +15,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
+import yaml
 from sqlalchemy.orm import close_all_sessions
 
 from catalog.orders import Order
@@ -146,6 +147,8 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[P
         if key not in made:
             folder = tmp_path_factory.mktemp("original")
             settings = simulated_acme(folder, **options)
+            if options:
+                _reserve_nothing(settings)
             documents = load(settings.catalog_dir)
             app = wire(settings, SteppedClock(START), documents)
             with running(app):
@@ -155,6 +158,15 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[P
         return made[key]
 
     return original
+
+
+def _reserve_nothing(settings: Settings) -> None:
+    """What acme keeps back of its pools would leave nothing of the small ones that tests make."""
+    file = settings.catalog_dir / "pools.yaml"
+    document = yaml.safe_load(file.read_text())
+    for pool in document["pools"].values():
+        pool.pop("reserved", None)
+    file.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from pyVim.connect import Disconnect, SmartConnect
-from pyVim.task import WaitForTask
 
 from catalog.pools import Endpoint, TlsPolicy
 from connectors.simulators import certificates, vsphere
@@ -70,6 +68,9 @@ class VsphereConformance(ConnectorConformance):
 
     @pytest.fixture
     def plant_foreign(self, simulator: VsphereSimulator) -> Callable[[str], None]:
+        from pyVim.connect import Disconnect, SmartConnect
+        from pyVim.task import WaitForTask
+
         def rename_one(name: str) -> None:
             host, _, port = simulator.address.partition(":")
             raw = SmartConnect(

@@ -45,7 +45,7 @@ def quote(
     """Show the price and the reason for each tier, before anything is ordered."""
     from uuid import UUID  # noqa: PLC0415 - keeps --help quick
 
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - as above
+    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
     from tierwise.usecases.observe import observe  # noqa: PLC0415 - as above
     from tierwise.usecases.place import estate  # noqa: PLC0415 - as above
 
@@ -196,7 +196,7 @@ def create(
     from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
 
     from tierwise.cli.words import requester  # noqa: PLC0415 - as above
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - as above
+    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
 
     context: Context = ctx.obj
     with context.working() as app_:
@@ -228,7 +228,7 @@ def batch(
 
     from tierwise.cli.batches import read_batch  # noqa: PLC0415 - as above
     from tierwise.cli.words import requester  # noqa: PLC0415 - as above
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - as above
+    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
 
     context: Context = ctx.obj
     with context.working() as app_:
@@ -338,7 +338,7 @@ def retry(
     """Order again what failed or was refused; a new order with the same wishes."""
     from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
 
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - as above
+    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
 
     context: Context = ctx.obj
     with context.working() as app_:

@@ -204,7 +204,8 @@ def find(session: Session, wanted: str) -> OrderRow:
         )
     )
     named = [row for row in rows if row.machine_name == wanted]
-    live = [row for row in named or rows if row.status in LIVE] or named[:1] or rows
+    fitting = rows if wanted else []
+    live = [row for row in named or fitting if row.status in LIVE] or named[:1] or fitting
     if len(live) == 1:
         return live[0]
     if not live:
@@ -227,7 +228,8 @@ def find_machine(session: Session, wanted: str) -> MachineRow:
             )
         )
     )
-    exact = [row for row in rows if row.name == wanted] or rows
+    # An empty text begins every id: it names no machine, least of all one that is to be removed.
+    exact = [row for row in rows if row.name == wanted] or (rows if wanted else [])
     if len(exact) == 1:
         return exact[0]
     if not exact:

@@ -26,7 +26,7 @@ from tierwise.jobs.runtime import running
 from tierwise.settings import Settings
 from tierwise.store.tables import AllocationRow, MachineEventRow, MachineRow, OrderRow, OrderStatus
 from tierwise.testing.crash import Points, run_until, watched
-from tierwise.testing.estate import simulated_acme, quick_settings
+from tierwise.testing.estate import quick_settings, simulated_acme
 from tierwise.usecases.metering import interval_store, meter
 from tierwise.usecases.order import new_order, submit
 

@@ -81,4 +81,5 @@ def _finish(result: dict[str, Any], machine: MachineRow) -> None:
         "NoPlace": NoPlace,
         "RefusedByPolicy": RefusedByPolicy,
     }
-    raise kinds.get(error["kind"], TierwiseError)(f"{machine.name}: {error['message']}")
+    msg = f"{machine.name}: {error['message']}"
+    raise kinds.get(error["kind"], TierwiseError)(msg)

@@ -290,7 +290,7 @@ class Simulated(Connector):
             why = f"machine '{machine.name}' has the identity {machine.identity} already"
             raise Conflict(self.endpoint.name, "create_vm", why)
         finished = self._finished(db, machine)
-        assert finished is not None, machine  # noqa: S101 -- it was there, in this same transaction
+        assert finished is not None, machine
         return finished
 
     def _powered(self, db: sqlite3.Connection, machine: Machine, action: PowerAction) -> Machine:

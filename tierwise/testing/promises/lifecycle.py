@@ -1,4 +1,4 @@
-# ruff: noqa: S101, D102 -- a test suite is made of asserts, and a test's name is its sentence
+# ruff: noqa: D102 -- a test suite is made of asserts, and a test's name is its sentence
 """Creating, adopting and deleting: once, whole, and by identity."""
 
 from collections.abc import Callable

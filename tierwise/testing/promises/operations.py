@@ -1,4 +1,4 @@
-# ruff: noqa: S101, D102 -- a test suite is made of asserts, and a test's name is its sentence
+# ruff: noqa: D102 -- a test suite is made of asserts, and a test's name is its sentence
 """Power, resizing and snapshots, and the refusal of what is declared missing."""
 
 from collections.abc import Callable, Mapping

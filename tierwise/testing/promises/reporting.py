@@ -1,4 +1,4 @@
-# ruff: noqa: S101, D102 -- a test suite is made of asserts, and a test's name is its sentence
+# ruff: noqa: D102 -- a test suite is made of asserts, and a test's name is its sentence
 """What a probe, the inventory and the meters report."""
 
 from collections.abc import Callable, Iterable
