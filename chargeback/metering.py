@@ -148,7 +148,7 @@ _Piece = tuple[int, int, _State, str]
 def _pieces(life: Sequence[MachineEvent], until: int) -> Iterator[_Piece]:
     """The stretches between events, cut at `until`; the last event is in force until then."""
     first = life[0]
-    assert first.tenant and first.cost_centre and first.tier and first.pool and first.resources, first  # noqa: S101, PT018 - MachineEvent refuses a creation without them
+    assert first.tenant and first.cost_centre and first.tier and first.pool and first.resources, first  # noqa: PT018 - MachineEvent refuses a creation without them
     state = _State(first.tenant, first.cost_centre, first.tier, first.pool, Power.OFF, first.resources)
     ends = [*(event.at for event in life[1:]), until]
     for event, end in zip(life, ends, strict=True):

@@ -159,6 +159,10 @@ class Connector(ABC):
     def list_vms(self) -> list[VmView]:
         """Every machine of the endpoint, templates left out, in order of name and native id."""
 
+    def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
+        """What `probe` and `list_vms` say, seen at one moment where the endpoint can do that."""
+        return self.probe(), self.list_vms()
+
     @abstractmethod
     def get_vm(self, identity: UUID) -> VmView:
         """One machine by identity. Raises NotFound."""

@@ -14,7 +14,7 @@ _SHARED = frozenset({ResourceClass.DISK_GIB})
 """What a machine can take from anywhere in its pool, since storage is shared between the hosts."""
 
 
-def build(  # noqa: PLR0917 - the parts of one problem, in the order they are made
+def build(
     requests: Sequence[Request],
     pools: Sequence[Pool],
     allocated: Mapping[str, Resources],

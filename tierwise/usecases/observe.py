@@ -54,7 +54,8 @@ def views(app: App) -> dict[str, EndpointView]:
 def _look(app: App, name: str) -> tuple[EndpointSnapshot, tuple[VmView, ...]] | str:
     try:
         with app.endpoints.lease(name) as connector:
-            return connector.probe(), tuple(connector.list_vms())
+            snapshot, vms = connector.inventory()
+            return snapshot, tuple(vms)
     except (ConnectorError, InvalidInput) as error:
         return str(error)
 

@@ -1,0 +1,91 @@
+"""What the hypervisors show that is not in the books, and what the books hold that is not there."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from catalog.resources import Resources
+from connectors.contract import PowerAction, PowerState, VmSpec
+from connectors.drivers.simulated import control
+from connectors.drivers.simulated.faults import FaultKind
+from connectors.registry import connect
+from tierwise.usecases.doctor import examine
+from tierwise.usecases.inventory import Drift, inventory
+from tierwise.usecases.observe import observe
+from tierwise.usecases.place import estate as as_planned
+
+XEN = "hosted-xen"
+
+
+def drift(acme: Any) -> dict[str, Drift]:
+    observe(acme.app)
+    return {machine.name: machine.drift for machine in inventory(acme.app).machines}
+
+
+def test_machines_as_they_were_delivered_show_no_drift(acme: Any) -> None:
+    acme.submit(acme.order("shop-01"), acme.order("sap-01", "sap-app", tenant="finance-apps"))
+    assert drift(acme) == {"shop-01": Drift.NONE, "sap-01": Drift.NONE}
+
+
+def test_a_machine_changed_behind_our_back_is_shown_as_changed(acme: Any) -> None:
+    row = acme.deliver("shop-01")
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.power(UUID(row.id), PowerAction.OFF)
+    assert drift(acme) == {"shop-01": Drift.CHANGED}
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.power(UUID(row.id), PowerAction.ON)
+        assert drift(acme) == {"shop-01": Drift.NONE}
+        connector.resize(UUID(row.id), Resources(vcpu=4, memory_mib=4096, disk_gib=40))
+    assert drift(acme) == {"shop-01": Drift.CHANGED}
+    (shown,) = inventory(acme.app).machines
+    assert shown.resources.vcpu == 4, "the inventory shows what there is, not what was ordered"
+
+
+def test_a_machine_removed_behind_our_back_is_gone_and_one_not_seen_for_long_is_not(acme: Any) -> None:
+    row = acme.deliver("shop-01")
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.delete_vm(UUID(row.id))
+    acme.fault(XEN, "probe", FaultKind.UNREACHABLE)
+    # The last look at the endpoint was before the machine was made: it is not known to be gone.
+    assert drift(acme) == {"shop-01": Drift.UNSEEN}
+    assert drift(acme) == {"shop-01": Drift.GONE}
+    (found,) = [f.text for f in examine(acme.settings) if f.subject == "machine shop-01"]
+    assert "gone from its endpoint" in found
+
+
+def test_a_machine_that_came_back_after_its_removal_is_left_over(acme: Any) -> None:
+    from tierwise.usecases import change
+
+    row = acme.deliver("shop-01")
+    change.delete(acme.app, UUID(int=1), "shop-01")
+    with connect(acme.endpoint(XEN)) as connector:
+        size = Resources(vcpu=2, memory_mib=4096, disk_gib=40)
+        connector.create_vm(VmSpec(name="shop-01", provider="hosted-nl", resources=size), UUID(row.id))
+    assert drift(acme) == {"shop-01": Drift.LEFT_OVER}
+
+
+def test_machines_of_others_are_unknown_and_the_room_they_take_is_not_given_away(estate: Any) -> None:
+    with estate(hosts=1, host_vcpu=16, host_memory_mib=65536, disk_gib=100).running() as acme:
+        foreign = Resources(vcpu=2, memory_mib=60000, disk_gib=30)
+        spec = VmSpec(name="theirs", provider="hosted-nl", resources=foreign)
+        control.plant(acme.address(XEN), spec, power=PowerState.ON)
+        rows = acme.submit(*(acme.order(f"shop-{n}", tier="tier-3") for n in range(2)))
+        # 65536 - 60000 MiB hold one machine of 4096 MiB, 100 - 30 GiB one disk of 40 GiB.
+        assert sorted(row.status for row in rows) == ["delivered", "refused"]
+        assert as_planned(acme.app).allocated["hosted-nl"] == foreign + Resources(
+            vcpu=2, memory_mib=4096, disk_gib=40
+        )
+        assert drift(acme)["theirs"] is Drift.UNKNOWN
+        (theirs,) = [m for m in inventory(acme.app).machines if m.name == "theirs"]
+        assert (theirs.tenant, theirs.pool, theirs.tier) == ("", "hosted-nl", "tier-3")
+
+
+def test_an_endpoint_that_is_down_keeps_its_last_view_and_says_how_old_it_is(acme: Any) -> None:
+    acme.deliver("shop-01")
+    observe(acme.app)
+    acme.clock.advance(timedelta(minutes=90))
+    acme.fault(XEN, "probe", FaultKind.UNREACHABLE)
+    assert drift(acme) == {"shop-01": Drift.NONE}
+    assert inventory(acme.app).stale[XEN].startswith("last seen 90 min ago, probe at endpoint 'hosted-xen'")
