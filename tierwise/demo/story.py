@@ -18,8 +18,9 @@ from chargeback.statements import COLUMNS
 from connectors.contract import PowerAction
 from tierwise.app import App, wire
 from tierwise.cli.charges import print_bill
-from tierwise.cli.orders import print_quote, print_why
+from tierwise.cli.orders import print_why
 from tierwise.cli.output import Format, emit, stdout
+from tierwise.cli.quotes import print_quote
 from tierwise.clock import SteppedClock
 from tierwise.demo.arrivals import Action, Batch, LifeEvent, Wish, lives, stream
 from tierwise.demo.chart import cost_by_tenant
