@@ -71,13 +71,31 @@ def test_3_a_name_that_is_not_there(ends: Any) -> None:
 
 
 def test_5_refused_by_a_rule(ends: Any) -> None:
-    command = ("order", "create", "db-medium", "--tenant", "payroll", "--name", "pay-01", "--tier", "tier-3")
+    command = (
+        "order",
+        "create",
+        "db-medium",
+        "--tenant",
+        "payroll",
+        "--name",
+        "pay-01",
+        "--tier",
+        "tier-3",
+    )
     ended = ends(ExitCode.REFUSED, "confidential and restricted data must stay in DE", *command)
     assert re.search(r"pay-01 +payroll +db-medium +refused", ended.out)
 
 
 def test_6_not_supported_by_the_hypervisor(ends: Any) -> None:
-    ended = ends(ExitCode.UNSUPPORTED, "resize_hot is not available for web-01", "vm", "resize", "web-01", "--vcpu", "4")
+    ended = ends(
+        ExitCode.UNSUPPORTED,
+        "resize_hot is not available for web-01",
+        "vm",
+        "resize",
+        "web-01",
+        "--vcpu",
+        "4",
+    )
     assert "(not_configured)" in ended.err
 
 
@@ -91,7 +109,9 @@ def test_7_no_place_for_a_machine_that_rules_allow(ends: Any) -> None:
 def test_8_an_endpoint_that_does_not_answer(ends: Any, tierwise: Any) -> None:
     down = Fault(operation="power", kind="unreachable", times=2)
     control.script_faults(tierwise.address("fra-vcenter"), [down])
-    ended = ends(ExitCode.UNREACHABLE, "web-01: power at endpoint 'fra-vcenter'", "vm", "power", "web-01", "off")
+    ended = ends(
+        ExitCode.UNREACHABLE, "web-01: power at endpoint 'fra-vcenter'", "vm", "power", "web-01", "off"
+    )
     assert "tried 2 times" in ended.err
 
 
@@ -104,7 +124,7 @@ def test_every_exit_code_was_produced_and_the_reference_lists_exactly_these(repo
     table = repository_page.partition("## Exit codes")[2].partition("\n## ")[0]
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
     assert listed == {int(code) for code in ExitCode}
-    assert PROVEN == listed, "run the whole file: each test above proves one code"
+    assert listed == PROVEN, "run the whole file: each test above proves one code"
 
 
 @pytest.fixture
@@ -180,7 +200,11 @@ def test_a_bug_says_where_its_traceback_is_and_shows_it_only_when_asked(
     assert "Traceback (most recent call last)" in log.read_text()
     environment = broken.environment(TIERWISE_DEBUG="1")
     loud = subprocess.run(
-        [broken.command, "order", "show", "web-02"], env=environment, capture_output=True, text=True, check=False
+        [broken.command, "order", "show", "web-02"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "Traceback (most recent call last)" in loud.stderr
     assert loud.returncode == 1

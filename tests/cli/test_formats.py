@@ -24,7 +24,9 @@ DOCUMENTS = {
 @pytest.fixture(scope="module", autouse=True)
 def machines(tierwise: Any) -> None:
     tierwise("order", "create", "web-small", "--tenant", "web-shop", "--name", "web-01")
-    ended = tierwise("order", "create", "db-medium", "--tenant", "payroll", "--name", "pay-01", "-o", "json")
+    ended = tierwise(
+        "order", "create", "db-medium", "--tenant", "payroll", "--name", "pay-01", "-o", "json"
+    )
     (row,) = json.loads(ended.out)
     assert row.keys() == LISTS["order list"].meanings.keys()
     assert (row["machine"], row["status"], row["pool"]) == ("pay-01", "delivered", "fra-prod-1")
@@ -37,7 +39,9 @@ def test_a_list_says_the_same_in_json_yaml_csv_and_as_a_table(tierwise: Any, com
 
     rows = json.loads(run("json"))
     assert rows
-    assert all(list(row) == list(LISTS[command].meanings) for row in rows), "the documented fields, in their order"
+    assert all(list(row) == list(LISTS[command].meanings) for row in rows), (
+        "the documented fields, in their order"
+    )
     assert yaml.safe_load(run("yaml")) == rows
     as_text = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
     assert list(csv.DictReader(io.StringIO(run("csv")))) == as_text
@@ -82,19 +86,32 @@ def test_whatif_says_the_same_in_json_yaml_csv_and_as_a_table(tierwise: Any) -> 
 
 def test_an_empty_list_is_empty_in_every_format_and_keeps_its_csv_header(tierwise: Any) -> None:
     command = ("order", "list", "--tenant", "marketing", "-o")
-    assert json.loads(tierwise(*command, "json").out) == yaml.safe_load(tierwise(*command, "yaml").out) == []
+    assert (
+        json.loads(tierwise(*command, "json").out) == yaml.safe_load(tierwise(*command, "yaml").out) == []
+    )
     assert tierwise(*command, "csv").out == ",".join(LISTS["order list"].meanings) + "\n"
     ended = tierwise(*command, "table")
     assert (ended.out, ended.err) == ("", "nothing to show\n0 orders\n")
 
 
 def test_columns_and_sort_choose_and_order_what_every_format_shows(tierwise: Any) -> None:
-    command = ("vm", "list", "--no-refresh", "--columns", "machine,memory_mib", "--sort", "-memory_mib", "-o")
+    command = (
+        "vm",
+        "list",
+        "--no-refresh",
+        "--columns",
+        "machine,memory_mib",
+        "--sort",
+        "-memory_mib",
+        "-o",
+    )
     assert tierwise(*command, "csv").out == "machine,memory_mib\npay-01,65536\nweb-01,4096\n"
     assert json.loads(tierwise(*command, "json").out)[1] == {"machine": "web-01", "memory_mib": 4096}
     table = tierwise(*command, "table").out.splitlines()
     assert table == ["machine  memory MiB", "pay-01        65536", "web-01         4096"]
-    by_price = tierwise("order", "list", "--sort", "price_per_month", "--columns", "machine", "-o", "csv").out
+    by_price = tierwise(
+        "order", "list", "--sort", "price_per_month", "--columns", "machine", "-o", "csv"
+    ).out
     assert by_price == "machine\nweb-01\npay-01\n"
     ended = tierwise("vm", "list", "--no-refresh", "--columns", "ram", "--sort", "size", code=3)
     assert ended.out == ""
@@ -102,9 +119,9 @@ def test_columns_and_sort_choose_and_order_what_every_format_shows(tierwise: Any
 
 
 def test_tables_fit_a_terminal_of_100_columns(tierwise: Any) -> None:
-    for command in LISTED:
+    for command, arguments in LISTED.items():
         if command not in {"doctor", "pool capabilities"}:  # sentences, which a terminal folds at words
-            ended = tierwise(*command.split(), *LISTED[command])
+            ended = tierwise(*command.split(), *arguments)
             assert max(map(len, (ended.out + ended.err).splitlines())) <= 100, command
     matrix = tierwise("pool", "capabilities", "--no-refresh").out
     assert max(map(len, matrix.splitlines())) <= 100

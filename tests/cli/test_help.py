@@ -37,7 +37,9 @@ def test_every_command_that_prints_rows_offers_the_four_formats(commands: dict[s
         assert {"--columns", "--sort"} <= options, words
 
 
-def test_help_of_every_command_fits_100_columns_and_ends_with_0(tierwise: Any, commands: dict[str, Any]) -> None:
+def test_help_of_every_command_fits_100_columns_and_ends_with_0(
+    tierwise: Any, commands: dict[str, Any]
+) -> None:
     for words in list(commands)[::4]:
         ended = tierwise(*words.split()[1:], "--help")
         assert max(map(len, ended.out.splitlines())) <= 100

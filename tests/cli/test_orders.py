@@ -27,7 +27,9 @@ def machines(settings: Settings, name: str) -> list[VmView]:
 
 
 def test_the_quoted_formula_gives_the_quoted_price_by_hand(tierwise: Any) -> None:
-    text = tierwise("quote", "db-medium", "--tenant", "payroll", "--set", "vcpu=6", "--set", "disk_gib=730").out
+    text = tierwise(
+        "quote", "db-medium", "--tenant", "payroll", "--set", "vcpu=6", "--set", "disk_gib=730"
+    ).out
     assert text.startswith("db-medium: 6 vCPU, 64 GiB memory, 730 GiB disk, data: confidential")
     (price,) = re.findall(r"tier-1 +fra-prod-1 +EUR ([\d.,]+) +recommended", text)
     (formula, hours) = re.search(r"^  \((.*)\) x (\d+) h$", text, re.MULTILINE).groups()  # type: ignore[union-attr] # fails loudly
@@ -38,7 +40,10 @@ def test_the_quoted_formula_gives_the_quoted_price_by_hand(tierwise: Any) -> Non
     ]
     assert len(products) == 4
     assert sum(products) == Decimal(price)
-    assert "tierwise order create db-medium --tenant payroll --name NAME --set vcpu=6 --set disk_gib=730" in text
+    assert (
+        "tierwise order create db-medium --tenant payroll --name NAME --set vcpu=6 --set disk_gib=730"
+        in text
+    )
 
 
 def test_the_command_that_a_quote_proposes_delivers_at_the_quoted_price(tierwise: Any) -> None:
@@ -83,7 +88,10 @@ def test_a_batch_is_ordered_once_however_often_its_file_is_given(
         "  - {offering: sandbox-small, tenant: dev-platform, name: try-01}\n"
     )
     rows = json.loads(tierwise("order", "batch", file, "-o", "json").out)
-    assert [(row["machine"], row["status"]) for row in rows] == [("shop-01", "delivered"), ("try-01", "delivered")]
+    assert [(row["machine"], row["status"]) for row in rows] == [
+        ("shop-01", "delivered"),
+        ("try-01", "delivered"),
+    ]
     tierwise("order", "batch", file, code=3)
     assert len(machines(settings, "shop-01")) == 1
 
@@ -140,7 +148,9 @@ def test_a_refused_order_names_rules_and_remedies_and_can_be_retried(tierwise: A
     command = ("order", "create", "domain-controller", "--tenant", "directory-services", "--name", "dc-01")
     refused = tierwise(*command, "--tier", "tier-2", code=5)
     assert "dc-01: refused" in refused.err
-    assert "restricted data runs on tier-1 only (rule restricted-at-tier-1)" in " ".join(refused.err.split())
+    assert "restricted data runs on tier-1 only (rule restricted-at-tier-1)" in " ".join(
+        refused.err.split()
+    )
     assert max(map(len, refused.err.splitlines())) <= 100
     tierwise("order", "retry", "dc-01", code=5)
     assert tierwise("order", "list", "--status", "refused").out.count("dc-01") == 2

@@ -30,7 +30,10 @@ def lives(settings: Settings) -> None:
     clock = SteppedClock((MONTH_BEGIN - timedelta(days=2)).astimezone(UTC))
     app = wire(settings, clock)
     with running(app):
-        for name, offering, tenant in (("pay-01", "db-medium", "payroll"), ("web-01", "web-small", "web-shop")):
+        for name, offering, tenant in (
+            ("pay-01", "db-medium", "payroll"),
+            ("web-01", "web-small", "web-shop"),
+        ):
             if name == "web-01":
                 clock.set((MONTH_BEGIN + timedelta(days=10)).astimezone(UTC))
             order = new_order(
@@ -65,7 +68,9 @@ def test_every_line_of_the_csv_is_quantity_times_rate_rounded_once(tierwise: Any
 
 
 def test_hours_and_quantities_are_those_of_the_machines_lives(tierwise: Any) -> None:
-    month_h = Fraction(int((THIS_MONTH.astimezone(UTC) - MONTH_BEGIN.astimezone(UTC)).total_seconds()), 3600)
+    month_h = Fraction(
+        int((THIS_MONTH.astimezone(UTC) - MONTH_BEGIN.astimezone(UTC)).total_seconds()), 3600
+    )
     began = (MONTH_BEGIN + timedelta(days=10)).astimezone(UTC)
     web_h = Fraction(int((THIS_MONTH.astimezone(UTC) - began).total_seconds()), 3600)
     expected = {
@@ -92,16 +97,28 @@ def test_the_table_adds_up_to_the_csv_per_tenant_and_in_all(tierwise: Any) -> No
 
 
 def test_one_tenant_alone_is_a_part_of_all(tierwise: Any) -> None:
-    assert lines(tierwise, "--tenant", "payroll") == [row for row in lines(tierwise) if row["tenant"] == "payroll"]
+    assert lines(tierwise, "--tenant", "payroll") == [
+        row for row in lines(tierwise) if row["tenant"] == "payroll"
+    ]
 
 
 def test_an_issued_statement_keeps_its_lines_and_says_so(tierwise: Any) -> None:
     before = lines(tierwise)
     ended = tierwise("charge", "statement", MONTH, "--issue", "-o", "csv")
     assert re.match(r"issued, as known at \d{4}-", ended.err)
-    tierwise("vm", "owner", "web-01", "--tenant", "marketing", "--since", (THIS_MONTH - timedelta(days=3)).strftime("%Y-%m-%d"))
+    tierwise(
+        "vm",
+        "owner",
+        "web-01",
+        "--tenant",
+        "marketing",
+        "--since",
+        (THIS_MONTH - timedelta(days=3)).strftime("%Y-%m-%d"),
+    )
     assert lines(tierwise) == before
-    this_month = tierwise("charge", "statement", THIS_MONTH.strftime("%Y-%m"), "--lines", "--tenant", "web-shop").out
+    this_month = tierwise(
+        "charge", "statement", THIS_MONTH.strftime("%Y-%m"), "--lines", "--tenant", "web-shop"
+    ).out
     assert "Correction" in this_month
 
 

@@ -13,7 +13,9 @@ import pytest
 
 PAGES = ("docs/tutorial.md", "docs/reference/cli.md")
 BLOCK = re.compile(r"^```bash\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-CHANGING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8}\b|\d{4}-\d\d-\d\d[T ][\d:.+]+|\d{4}-\d\d\b")
+CHANGING = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8}\b|\d{4}-\d\d-\d\d[T ][\d:.+]+|\d{4}-\d\d\b"
+)
 
 
 def blocks(root: Path) -> list[tuple[str, str]]:
@@ -38,7 +40,9 @@ def missing(expected: str, output: str) -> list[str]:
     lost, at = [], 0
     for line in expected.splitlines():
         wanted = re.compile(".*".join(re.escape(part.strip()) for part in plain(line).split("...")))
-        hit = next((n for n, got in enumerate(lines[at:], at) if wanted.fullmatch(got.replace("\u2026", ""))), None)
+        hit = next(
+            (n for n, got in enumerate(lines[at:], at) if wanted.fullmatch(got.replace("\u2026", ""))), None
+        )
         if line.strip() in {"", "..."}:
             continue
         if hit is None:
@@ -57,14 +61,19 @@ def test_every_command_of_the_tutorial_and_reference_prints_what_they_show(
     environment = {**tierwise.environment(), "HOME": str(home)}
     del environment["TIERWISE_DATA_DIR"]
     subprocess.run(
-        ["bash", "-c", script([command for command, _ in shown], tmp_path)], env=environment, cwd=home, check=False
+        ["bash", "-c", script([command for command, _ in shown], tmp_path)],
+        env=environment,
+        cwd=home,
+        check=False,
     )
     lies = {
         command: (lost, output)
         for n, (command, expected) in enumerate(shown)
         if (lost := missing(expected, output := (tmp_path / str(n)).read_text())) or "Traceback" in output
     }
-    assert not lies, "\n".join(f"$ {command}missing: {lost}\n{output}" for command, (lost, output) in lies.items())
+    assert not lies, "\n".join(
+        f"$ {command}missing: {lost}\n{output}" for command, (lost, output) in lies.items()
+    )
 
 
 def test_a_line_that_is_not_printed_is_found() -> None:

@@ -59,8 +59,8 @@ def serve(client: socket.socket) -> None:
 def become(request: dict[str, object], files: list[int]) -> None:
     for target, file in enumerate(files):
         os.dup2(file, target)
-    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, closefd=False)
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(str(request["folder"]))
