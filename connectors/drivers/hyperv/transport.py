@@ -197,4 +197,9 @@ def _pool(kind: Any, connection: type[_Bounded], deadline: Deadline) -> Any:
     class Pool(kind):  # type: ignore[misc] # the class is chosen by the caller
         ConnectionCls = functools.partial(connection, deadline=deadline)
 
+        def _validate_conn(self, conn: Any) -> None:
+            """Connect, as urllib3 does, and do not warn: who does not verify has written down why."""
+            if conn.is_closed:
+                conn.connect()
+
     return Pool

@@ -166,6 +166,10 @@ class HypervSimulator:
         """Restart WinRM: shells and connections end, machines stay."""
         self._control("restart")
 
+    def reset(self) -> None:
+        """Be as if just started: no machines, files, shells or rules."""
+        self._control("reset")
+
     def _control(self, name: str, argument: Any = None) -> Any:
         answer = self._ask([name, argument])
         if "error" in answer:

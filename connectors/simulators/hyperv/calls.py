@@ -31,6 +31,12 @@ class Call:
         words = f"the operation cannot be performed while the virtual machine is in its current state ({vm.state})"
         return self.error("InvalidState", "InvalidOperation", words)
 
+    def only(self, *names: str) -> None:
+        """Raise NotImplementedHere for an argument that Windows has, and this simulator would overlook."""
+        for name in self.arguments.keys() - set(names):
+            what = f"effect of -{name} in {self.cmdlet.name}"
+            raise NotImplementedHere(what)
+
     def vms(self) -> Iterator[Vm]:
         """The machines of the argument VM. Raises CmdletError where one is gone."""
         given = self.arguments.get("VM")

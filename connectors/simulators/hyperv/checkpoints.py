@@ -10,6 +10,7 @@ KEPT = ("ProcessorCount", "MemoryStartupBytes", "Notes", "NewVMName", "StaticMem
 
 
 def checkpoint_vm(call: Call) -> Found:
+    call.only("VM", "SnapshotName")
     world = call.world
     for vm in call.vms():
         if vm.config["CheckpointType"] == "Disabled":
@@ -38,6 +39,7 @@ def _differencing(world: World, parent: str) -> str:
 
 
 def get_snapshots(call: Call) -> Found:
+    call.only("VM", "Id")
     wanted = call.arguments.get("Id")
     if wanted is None:
         return [_object(vm, one) for vm in call.vms() for one in vm.snapshots]
@@ -64,6 +66,7 @@ def _unknown(call: Call, wanted: str) -> CmdletError:
 
 
 def restore_snapshot(call: Call) -> Found:
+    call.only("VMSnapshot")
     world = call.world
     vm, one = _find(call, str(call.arguments["VMSnapshot"].read("Id")))
     for path in vm.disks:

@@ -252,6 +252,8 @@ _ALL = (
         _VM_NAME,
         "Id guid Id!",
         "Name string VMName Parent Child VMObject",
+        "ParentOf VirtualMachineBase Parent!",
+        "ChildOf VMSnapshot Child!",
     ),
     _cmdlet(
         "Hyper-V\\Restore-VMSnapshot",
@@ -259,6 +261,7 @@ _ALL = (
         "SnapshotName",
         "VMSnapshot VMSnapshot SnapshotObject!",
         "Name string SnapshotName! VM!",
+        "VM VirtualMachine VM!",
         "VMName string SnapshotName!",
     ),
     _cmdlet(

@@ -76,7 +76,10 @@ class World:
         self.disks: dict[str, Disk] = {}
         self.folders: set[str] = set()
         self._ticks = count()
-        self._begin = datetime.now(UTC)
+
+    def clear(self) -> None:
+        """Forget all machines and files."""
+        self.vms, self.disks, self.folders = {}, {}, set()
 
     def now(self) -> str:
         """A time that no two calls share, as PowerShell's round-trip format writes it."""

@@ -4,7 +4,7 @@
 import re
 
 from connectors.simulators.hyperv.calls import Call, Found
-from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject
+from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import Disk
 
 
@@ -18,6 +18,7 @@ class PartlyFailed(CmdletError):
 
 def get_vhd(call: Call) -> Found:
     """The disks of machines (VMId) or of these paths; those that are missing are an error each."""
+    call.only("Path", "VMId")
     world, found, missing = call.world, [], []
     for path in _paths(call):
         disk = world.disk_of(path)
@@ -48,6 +49,7 @@ def _vhd(disk: Disk) -> NetObject:
 
 
 def resize_vhd(call: Call) -> Found:
+    call.only("Path", "SizeBytes")
     path, size = call.arguments["Path"], call.arguments["SizeBytes"]
     disk = call.world.disk_of(path)
     if disk is None:
@@ -65,6 +67,10 @@ def resize_vhd(call: Call) -> Found:
 
 def remove_item(call: Call) -> Found:
     """Remove folders and all in them, as with -Recurse; a disk or configuration in use is an error."""
+    call.only("Path", "Recurse", "Force")
+    if not call.arguments.get("Recurse"):
+        what = "Remove-Item without -Recurse"
+        raise NotImplementedHere(what)
     pattern = str(call.arguments["Path"])
     matching = re.compile(_as_expression(pattern), re.IGNORECASE)
     found = [folder for folder in call.world.folders if matching.fullmatch(folder)]

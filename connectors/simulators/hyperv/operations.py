@@ -37,6 +37,7 @@ def machine(vm: Vm) -> NetObject:
 
 
 def get_vm(call: Call) -> Found:
+    call.only("Id")
     wanted = call.arguments.get("Id")
     if wanted is None:
         return [machine(vm) for vm in call.world.vms.values()]
@@ -48,6 +49,7 @@ def get_vm(call: Call) -> Found:
 
 
 def get_host(call: Call) -> Found:
+    call.only()
     estate = call.world.estate
     properties = {
         "Name": estate.host,
@@ -59,6 +61,9 @@ def get_host(call: Call) -> Found:
 
 
 def new_vm(call: Call) -> Found:
+    call.only(
+        "Name", "Path", "Generation", "MemoryStartupBytes", "NewVHDPath", "NewVHDSizeBytes", "SwitchName"
+    )
     world, given = call.world, call.arguments
     if "NewVHDPath" not in given or "Path" not in given or "Name" not in given:
         what = "New-VM without -Name, -Path and -NewVHDPath"
@@ -123,6 +128,7 @@ def set_vm(call: Call) -> Found:
 
 
 def remove_vm(call: Call) -> Found:
+    call.only("VM", "Force")
     for vm in list(call.vms()):
         if vm.state not in {"Off", "Saved"}:
             raise call.invalid_state(vm)
@@ -131,12 +137,14 @@ def remove_vm(call: Call) -> Found:
 
 
 def remove_adapter(call: Call) -> Found:
+    call.only("VM")
     for vm in call.vms():
         vm.adapters = 0
     return []
 
 
 def start_vm(call: Call) -> Found:
+    call.only("VM")
     estate = call.world.estate
     for vm in call.vms():
         if vm.state == "Running":
@@ -155,14 +163,17 @@ def start_vm(call: Call) -> Found:
 
 
 def resume_vm(call: Call) -> Found:
+    call.only("VM")
     return _moved(call, {"Paused": "Running"}, already="Running")
 
 
 def save_vm(call: Call) -> Found:
+    call.only("VM")
     return _moved(call, {"Running": "Saved", "Paused": "Saved"}, already="Saved")
 
 
 def remove_saved_state(call: Call) -> Found:
+    call.only("VM")
     return _moved(call, {"Saved": "Off"}, already="")
 
 
@@ -177,6 +188,7 @@ def _moved(call: Call, ways: Mapping[str, str], already: str) -> Found:
 
 
 def stop_vm(call: Call) -> Found:
+    call.only("VM", "TurnOff", "Force")
     if call.arguments.get("TurnOff"):
         return _moved(call, {"Running": "Off", "Paused": "Off"}, already="Off")
     for vm in list(call.vms()):
@@ -206,6 +218,7 @@ def _shut_down(call: Call, vm: Vm) -> None:
 
 
 def get_volume(call: Call) -> Found:
+    call.only("FilePath")
     drive = re.match(r"^[A-Za-z]:\\", str(call.arguments.get("FilePath", "")))
     if drive is None:
         raise call.error("CmdletizationQuery_NotFound_FilePath", "ObjectNotFound", "no such volume")
@@ -213,6 +226,7 @@ def get_volume(call: Call) -> Found:
 
 
 def get_system(call: Call) -> Found:
+    call.only("ClassName")
     if call.arguments["ClassName"] != "Win32_OperatingSystem":
         what = f"CIM class {call.arguments['ClassName']}"
         raise NotImplementedHere(what)
@@ -222,6 +236,7 @@ def get_system(call: Call) -> Found:
 
 
 def get_cluster(call: Call) -> Found:
+    call.only()
     if not call.world.estate.cluster:
         words = "the cluster service is not running on this computer"
         raise call.error("Get-Cluster", "NotSpecified", words)

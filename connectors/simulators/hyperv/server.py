@@ -46,6 +46,7 @@ class Host:
             "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),
             "plant": lambda: self.plant(argument),
             "restart": self.restart,
+            "reset": self.reset,
         }
         return commands[name]()
 
@@ -68,6 +69,13 @@ class Host:
                 self.world.put_disk(disk)
                 vm.disks.append(disk.path)
         return vm.id
+
+    def reset(self) -> None:
+        """Be as if just started: no machines, files, shells or rules."""
+        self.rules.replace([])
+        self.restart()
+        with self.world.lock:
+            self.world.clear()
 
     def restart(self) -> None:
         """Restart WinRM: shells and connections end, machines stay."""

@@ -181,7 +181,7 @@ class Shells:
     def _signal(self, message: Message) -> str:
         signal = _need(message.body, "rsp:Signal")
         code = (_need(signal, "rsp:Code").text or "").strip()
-        if code != TERMINATE:
+        if code.lower() != TERMINATE:  # pywinrm and pypsrp differ in the case
             raise Fault("w:InvalidParameter", f"NOT_IMPLEMENTED: the simulator has no signal {code}")
         command = self._running(message, signal)
         command.cancelled.set()
