@@ -4,6 +4,8 @@ vCenter is VMware's simulator, which outlives the killed processes; machines are
 pyvmomi. Of the statements, and of the calls that only ask, every tenth is killed at.
 """
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ from connectors.simulators import vsphere
 from tierwise.testing.crash_order import Report, explored
 
 pytestmark = pytest.mark.counterpart("vcsim")
+
+SHARES = 2
+"""Explored one after the other, so that no single test is long even on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +27,35 @@ def program(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sample(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return explored(tmp_path_factory.mktemp("crash"), "--vsphere", str(program), "--every", "10")
+def explore(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Report]:
+    """Explores one share of the sample, once."""
+
+    def share_of(share: int) -> Report:
+        folder = tmp_path_factory.mktemp("crash")
+        return explored(folder, "--vsphere", str(program), "--every", "10", share=share, shares=SHARES)
+
+    return cache(share_of)
 
 
-def test_the_order_was_killed_around_every_call_that_changes_vcenter(sample: Report) -> None:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_nothing_is_lost_made_twice_or_charged_twice_on_vcenter(
+    explore: Callable[[int], Report], share: int
+) -> None:
+    assert explore(share).violations == ()
+
+
+def test_the_order_was_killed_around_every_call_that_changes_vcenter(
+    explore: Callable[[int], Report],
+) -> None:
+    first, *others = (explore(share) for share in range(SHARES))
+    sample = sum(others, start=first)
     assert sample.points >= 40
-    # The engine's own threads write at times of their choosing, so a run may be some points shorter.
+    # The engine's own threads write at times of their choosing, so one run has some points more than another.
     assert sample.killed + len(sample.unreached) == sample.points
-    assert len(sample.unreached) <= 3, sample.unreached
+    assert len(sample.unreached) <= 4, sample.unreached
     calls = ("create_vm", "CreateVM_Task", "power", "PowerOnVM_Task")
     assert {f"{when} {call}" for when in ("before", "after") for call in calls} <= set(sample.kinds)
     assert "commit" in sample.kinds
-
-
-def test_nothing_is_lost_made_twice_or_charged_twice_on_vcenter(sample: Report) -> None:
-    assert sample.violations == ()
 
 
 @pytest.mark.parametrize("point", ["after CreateVM_Task", "after create_vm"])
