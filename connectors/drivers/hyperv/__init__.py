@@ -1,0 +1,8 @@
+"""Microsoft Hyper-V: one host, by its own PowerShell cmdlets over WinRM and the library pywinrm.
+
+Importing this package imports no vendor library, so its table of gaps can be read anywhere.
+"""
+
+from connectors.drivers.hyperv.connector import HypervConnector
+
+__all__ = ["HypervConnector"]

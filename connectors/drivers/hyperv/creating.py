@@ -1,0 +1,184 @@
+"""Making a machine once: adopt, create powered off, elect, finish, and undo what failed half way.
+
+Hyper-V enforces nothing that is ours, so several workers may create one identity at the same moment. A
+new machine is *unfinished* until its notes are written, and these rules leave exactly one:
+
+1. whoever sees a finished machine of the identity takes it, and removes what it made itself;
+2. among unfinished ones the lowest VM id wins; the others are removed by those who made them;
+3. the winner finishes its own, and looks again: where one with a lower id is finished too, rule 2 holds;
+   where one with a lower id is unfinished, its maker may or may not have seen ours finished, so we wait
+   until it is finished or gone.
+
+One that nobody finishes, because its worker died, is finished by the next worker after some patience.
+"""
+
+import time
+from contextlib import suppress
+from uuid import UUID, uuid4
+
+from connectors.contract import VmSpec
+from connectors.drivers.hyperv import marks
+from connectors.drivers.hyperv.dispatcher import Command, Scalar
+from connectors.drivers.hyperv.host import HostFacts
+from connectors.drivers.hyperv.machines import (
+    ALL,
+    DISKS,
+    GIB,
+    MIB,
+    Machine,
+    claimants,
+    every,
+    of_rows,
+)
+from connectors.drivers.hyperv.removing import remove, remove_folders
+from connectors.drivers.hyperv.session import Op
+from connectors.errors import NotFound, Refused, Unreachable
+
+MEMORY_STEP_MIB = 2
+MEMORY_LEAST_MIB = 32
+POLL_S = 0.2
+PATIENCE_SHARE = 0.3
+"""Part of the deadline after which a machine that nobody finishes is taken over."""
+
+
+def create(op: Op, host: HostFacts, spec: VmSpec, identity: UUID) -> Machine:
+    """The machine of this identity, made if it was not there."""
+    there = claimants(every(op), identity)
+    if there:
+        return _settled(op, spec, identity, there)
+    check_size(op, host, spec)
+    attempt = uuid4().hex[:8]
+    try:
+        seen = _new(op, host, spec, identity, attempt)
+        return _elect(op, host, spec, identity, attempt, seen)
+    except Exception:
+        _undo(op, host, identity, attempt)
+        raise
+
+
+def check_size(op: Op, host: HostFacts, spec: VmSpec) -> None:
+    """What can be told without asking the host. Raises NotFound and Refused."""
+    if spec.provider != host.name:
+        why = f"there is no provider '{spec.provider}'"
+        raise op.error(NotFound, why, hint=f"this host's is '{host.name}'")
+    fits(op, host, spec.resources.vcpu, spec.resources.memory_mib, spec.resources.disk_gib)
+    if spec.resources.disk_gib < 1:
+        raise op.error(Refused, "a machine needs a disk_gib above zero")
+
+
+def fits(op: Op, host: HostFacts, vcpu: int, memory_mib: int, disk_gib: int) -> None:
+    """Raise Refused for a size that Hyper-V does not take, or that the empty host could not hold."""
+    if vcpu < 1 or memory_mib < MEMORY_LEAST_MIB or memory_mib % MEMORY_STEP_MIB:
+        why = f"Hyper-V needs at least 1 vCPU, and {MEMORY_LEAST_MIB} MiB in steps of {MEMORY_STEP_MIB} MiB"
+        raise op.error(Refused, f"{why}, not {vcpu} vCPU and {memory_mib} MiB")
+    wanted = {"vcpu": vcpu, "memory_mib": memory_mib, "disk_gib": disk_gib}
+    over = [
+        f"{kind} {amount} is more than the host's {getattr(host.total, kind)}"
+        for kind, amount in wanted.items()
+        if amount > getattr(host.total, kind)
+    ]
+    if over:
+        raise op.error(Refused, "; ".join(over), hint="choose a smaller machine or another pool")
+
+
+def _new(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) -> list[Machine]:
+    """Make the machine under the name of its folder, and list all machines.
+
+    New-VM makes a folder of the machine's name, so it gets its own name only afterwards.
+    """
+    folder = marks.folder_name(identity, attempt)
+    params: dict[str, Scalar] = {
+        "Name": folder,
+        "Path": host.folder,
+        "Generation": 2,
+        "MemoryStartupBytes": spec.resources.memory_mib * MIB,
+        "NewVHDPath": f"{host.folder}\\{folder}\\disks\\disk.vhdx",
+        "NewVHDSizeBytes": spec.resources.disk_gib * GIB,
+    }
+    switch = op.session.settings.options.switch
+    new = Command("Hyper-V\\New-VM", params if switch is None else params | {"SwitchName": switch})
+    listing = (ALL, DISKS._replace(refs={"VMId": "1.Id"}))
+    _, machines, disks = op.run(new, *listing)
+    return of_rows(machines, disks)
+
+
+def _elect(
+    op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str, seen: list[Machine]
+) -> Machine:
+    found = claimants(seen, identity)
+    if not found:
+        why = f"the new machine {identity} is not there right after it was made"
+        raise op.error(Unreachable, why, hint="somebody removed it; repeat the call")
+    if not _made_by(found[0], attempt):
+        _undo(op, host, identity, attempt)
+        return _settled(op, spec, identity, found)
+    _finish(op, spec, identity, found[0])
+    return _confirmed(op, host, spec, identity, attempt)
+
+
+def _confirmed(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) -> Machine:
+    """The elected machine once no other can be elected any more."""
+    while True:
+        found = claimants(every(op), identity)
+        mine = next((one for one in found if _made_by(one, attempt)), None)
+        if mine is None or found[0] is not mine:
+            _undo(op, host, identity, attempt)
+            return _settled(op, spec, identity, found)
+        if not any(other.id < mine.id for other in found):
+            return mine
+        _wait(op)
+
+
+def _settled(op: Op, spec: VmSpec, identity: UUID, found: list[Machine]) -> Machine:
+    """Another worker's machine once it is finished; one that stays unfinished is finished here."""
+    patient_until_s = time.monotonic() + op.session.deadline.left_s() * PATIENCE_SHARE
+    while found and not found[0].finished:
+        if time.monotonic() >= patient_until_s:
+            _finish(op, spec, identity, found[0])
+        else:
+            _wait(op)
+        found = claimants(every(op), identity)
+    if not found:
+        why = f"the machine {identity} was there, and was removed while it was looked at"
+        raise op.error(Unreachable, why, hint="repeat the call")
+    return found[0]
+
+
+def _wait(op: Op) -> None:
+    op.session.deadline.left_s()
+    time.sleep(POLL_S)
+
+
+def _made_by(machine: Machine, attempt: str) -> bool:
+    return machine.mark is not None and machine.mark.attempt == attempt
+
+
+def _finish(op: Op, spec: VmSpec, identity: UUID, machine: Machine) -> None:
+    """Give the machine its size and settings, and last its name and notes, in one run."""
+    vm = {"VM": "0"}
+    settings: dict[str, Scalar] = {
+        "ProcessorCount": spec.resources.vcpu,
+        "StaticMemory": True,
+        "MemoryStartupBytes": spec.resources.memory_mib * MIB,
+        # With the memory of a machine that runs; the guest's own snapshots need its cooperation.
+        "CheckpointType": "Standard",
+        "AutomaticCheckpointsEnabled": False,
+    }
+    marked = {"NewVMName": spec.name, "Notes": marks.notes(identity, spec.annotations)}
+    commands = [Command("Hyper-V\\Get-VM", {"Id": machine.id})]
+    if op.session.settings.options.switch is None:
+        # New-VM makes a network card that is connected to nothing.
+        commands.append(Command("Hyper-V\\Remove-VMNetworkAdapter", refs=vm))
+    commands.append(Command("Hyper-V\\Set-VM", settings, vm))
+    commands.append(Command("Hyper-V\\Set-VM", marked, vm))
+    op.run(*commands)
+
+
+def _undo(op: Op, host: HostFacts, identity: UUID, attempt: str) -> None:
+    """Remove what this attempt made, as far as that can be done now."""
+    with suppress(*op.session.failures), op.session.deadline.cleanup():
+        for machine in claimants(every(op), identity):
+            if _made_by(machine, attempt):
+                with suppress(*op.session.failures):
+                    remove(op, machine)
+        remove_folders(op, host.folder, identity, attempt)

@@ -1,0 +1,119 @@
+r"""The fixed script that runs on the host, and the requests and replies that pass through it.
+
+A request is ``{"commands": [...]}``. Each command is::
+
+    {"name": "Hyper-V\\\\Get-VM",      one of the script's list, with its module
+     "params": {"Id": "..."},        values: text, whole numbers, true and false
+     "refs": {"VM": "0"},            parameters that take what an earlier command gave, or ("0.Id") a
+                                     property of it
+     "select": ["Id", "HardDrives.Path"],   properties to answer with; one with a dot is a list
+     "optional": false}              whether the rest goes on when it fails
+
+The reply is ``{"ok": true, "done": 2, "out": [[{"Id": "..."}], ...]}``, or with ``ok`` false also ``id``
+(PowerShell's FullyQualifiedErrorId), ``category`` and ``message`` of the command at index ``done``.
+Enums and GUIDs are text, time spans milliseconds.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+SHA256 = "5791ae445acc7b44f9af782b988d3484f63609c7aec16f0bcaece6dcb81e79be"
+"""Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
+COMMAND = "powershell.exe"
+SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")
+COMMAND_LINE_LIMIT = 8191
+"""Characters that Windows takes, by what the field measured with WinRM's default command shell."""
+
+Scalar = str | int | bool
+Row = dict[str, Any]
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Command(NamedTuple):
+    """One call of a cmdlet; `refs` names the index of an earlier command, with ``.Property`` if wanted."""
+
+    name: str
+    params: Mapping[str, Scalar] = _NOTHING
+    refs: Mapping[str, str] = _NOTHING
+    select: Sequence[str] = ()
+    optional: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """The command as it stands in a request."""
+        return {
+            "name": self.name,
+            "params": dict(self.params),
+            "refs": dict(self.refs),
+            "select": list(self.select),
+            "optional": self.optional,
+        }
+
+
+class PowerShellError(Exception):
+    """A cmdlet failed; `error_id` is PowerShell's FullyQualifiedErrorId."""
+
+    def __init__(self, error_id: str, category: str, message: str, cmdlet: str) -> None:
+        super().__init__(error_id, message)
+        self.error_id = error_id
+        self.category = category
+        self.message = message
+        self.cmdlet = cmdlet
+
+    @property
+    def kind(self) -> str:
+        """The first part of the id: ``InvalidParameter``."""
+        return self.error_id.partition(",")[0]
+
+
+class BadReply(Exception):
+    """What came back is no reply of the dispatcher."""
+
+
+@cache
+def script() -> str:
+    """What is sent: the file without comments and indentation. Raises AssertionError for a changed file."""
+    text = (Path(__file__).parent / "dispatcher.ps1").read_text(encoding="utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    sent = "\n".join(line for line in lines if line and not line.startswith("#"))
+    found = sha256(sent)
+    assert found == SHA256, f"dispatcher.ps1 has the hash {found}, and {SHA256} is pinned"
+    return sent
+
+
+def sha256(text: str) -> str:
+    """The hash of a script's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def arguments() -> list[str]:
+    """PowerShell's arguments; they are the same in every call."""
+    return [*SWITCHES, base64.b64encode(script().encode("utf-16-le")).decode()]
+
+
+def request(commands: Sequence[Command]) -> bytes:
+    """The standard input: one line of JSON in ASCII, which every code page leaves as it is."""
+    return json.dumps({"commands": [one.document() for one in commands]}).encode("ascii") + b"\n"
+
+
+def read_reply(
+    commands: Sequence[Command], stdout: bytes, stderr: bytes, exit_code: int
+) -> list[list[Row]]:
+    """The rows of each command. Raises PowerShellError, or BadReply with what was said instead."""
+    try:
+        reply = json.loads(stdout)
+        ok, done, out = reply["ok"], reply["done"], reply["out"]
+    except (ValueError, TypeError, KeyError):
+        said = (stderr or stdout).decode(errors="replace").strip()[:500]
+        msg = f"PowerShell ended with code {exit_code} and said: {said or 'nothing'}"
+        raise BadReply(msg) from None
+    if not ok:
+        cmdlet = commands[done].name if done < len(commands) else ""
+        raise PowerShellError(reply["id"], reply["category"], reply["message"], cmdlet)
+    rows: list[list[Row]] = out
+    return rows

@@ -1,0 +1,136 @@
+"""PowerShell's errors, WS-Management's faults and the network's errors in the contract's six kinds."""
+
+import errno
+import socket
+import ssl
+from typing import Any, NamedTuple
+
+from connectors.drivers.hyperv.dispatcher import BadReply, PowerShellError
+from connectors.drivers.hyperv.session import QUOTA_FAULTS, Session
+from connectors.errors import (
+    Conflict,
+    ConnectorError,
+    DeadlineExceeded,
+    NotFound,
+    Refused,
+    Unreachable,
+)
+
+
+class Meaning(NamedTuple):
+    """What an error is to a caller; an empty `why` takes the host's own words."""
+
+    kind: type[ConnectorError]
+    why: str = ""
+    hint: str = ""
+
+
+MEANINGS: dict[str, Meaning] = {
+    "AccessDenied": Meaning(
+        Refused,
+        "the endpoint's user may not do this",
+        "put it into the host's group Hyper-V Administrators",
+    ),
+    "OutOfMemory": Meaning(Refused, "the host has too little memory left"),
+    "ObjectNotFound": Meaning(NotFound, "the object is not there"),
+    "InvalidState": Meaning(Conflict, "the machine's state does not allow it"),
+    "ObjectInUse": Meaning(Conflict, "something else uses it", "repeat when that is done"),
+    "TimedOut": Meaning(DeadlineExceeded, "the host gave up waiting"),
+    "CommandNotFoundException": Meaning(
+        Refused, "the host lacks a cmdlet", "install the role Hyper-V with its PowerShell module"
+    ),
+}
+"""By the first part of the FullyQualifiedErrorId; all others are Refused with the host's own words."""
+
+LOOK_UPS = frozenset({"Hyper-V\\Get-VM", "Hyper-V\\Get-VMSnapshot"})
+"""Asked for something by its Id that is gone, they say that the parameter is invalid."""
+
+ACCESS_DENIED = 5
+"""The WS-Management fault's code is Windows' ERROR_ACCESS_DENIED."""
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the machine or checkpoint that a command was for is not there any more."""
+    return isinstance(error, PowerShellError) and (
+        error.category == "ObjectNotFound"
+        or (error.kind == "InvalidParameter" and error.cmdlet in LOOK_UPS)
+    )
+
+
+def of_failure(endpoint: str, operation: str, error: Exception, session: Session) -> ConnectorError:
+    """The error that says what a failure means."""
+    if isinstance(error, PowerShellError):
+        return _of_powershell(endpoint, operation, error)
+    if isinstance(error, BadReply):
+        hint = "check that Windows PowerShell 5.1 and its Hyper-V module work on the host"
+        return Refused(endpoint, operation, str(error), vendor_code="BadReply", hint=hint)
+    if isinstance(error, session.transport.InvalidCredentialsError):
+        why = "the user name or password is wrong, or the user may not use WinRM"
+        hint = "check the endpoint's 'username' and 'secret', and that NTLM is switched on (Negotiate)"
+        return Refused(endpoint, operation, why, vendor_code="401", hint=hint)
+    if isinstance(error, session.transport.WSManFaultError):
+        return _of_fault(endpoint, operation, error)
+    if isinstance(error, session.transport.WinRMOperationTimeoutError):
+        return _late(endpoint, operation, "the host gave up waiting")
+    return _of_transport(endpoint, operation, error, session)
+
+
+def _of_powershell(endpoint: str, operation: str, error: PowerShellError) -> ConnectorError:
+    meaning = MEANINGS["ObjectNotFound"] if is_gone(error) else MEANINGS.get(error.kind, Meaning(Refused))
+    words = " ".join(error.message.split())
+    why = ": ".join(part for part in (meaning.why, words) if part)
+    why = why or "the host refused without a word"
+    return meaning.kind(endpoint, operation, why, vendor_code=error.error_id, hint=meaning.hint)
+
+
+def _of_fault(endpoint: str, operation: str, fault: Any) -> ConnectorError:
+    code = fault.wsman_fault_code
+    name = str(code) if code is not None else str(fault.fault_subcode or fault.code)
+    words = " ".join(str(fault.reason).split())
+    if code in QUOTA_FAULTS:
+        hint = "raise MaxShellsPerUser or MaxConcurrentOperationsPerUser at the host, or use fewer workers"
+        return _retriable(endpoint, operation, f"WinRM's quota is used up: {words}", name, hint)
+    if code == ACCESS_DENIED:
+        hint = "put the endpoint's user into the host's group Remote Management Users"
+        return Refused(endpoint, operation, f"access denied: {words}", vendor_code=name, hint=hint)
+    return _retriable(endpoint, operation, f"WinRM's answer is a fault: {words}", name, "repeat the call")
+
+
+def _retriable(endpoint: str, operation: str, why: str, code: str, hint: str) -> ConnectorError:
+    return Unreachable(endpoint, operation, why, vendor_code=code, hint=hint)
+
+
+def _late(endpoint: str, operation: str, why: str) -> ConnectorError:
+    hint = "the call may still take effect; repeat it"
+    return DeadlineExceeded(endpoint, operation, why, hint=hint)
+
+
+def _of_transport(endpoint: str, operation: str, error: Exception, session: Session) -> ConnectorError:
+    """The error that says why no answer came, or none that can be read."""
+    cause = session.transport.root_cause(error)
+    if isinstance(cause, TimeoutError):
+        return _late(endpoint, operation, f"no answer within {session.deadline.limit_s:g} s")
+    if isinstance(cause, ssl.SSLError):
+        code, why, hint = _tls(cause)
+    elif isinstance(cause, OSError):
+        code, why, hint = _connection(cause)
+    else:
+        said = f"HTTP {error.code}" if isinstance(error, session.transport.WinRMTransportError) else error
+        code, why = type(error).__name__, f"the server gave an unreadable answer: {said}"
+        hint = "check that WinRM listens at the address"
+    return Unreachable(endpoint, operation, why, vendor_code=code, hint=hint)
+
+
+def _tls(error: ssl.SSLError) -> tuple[str, str, str]:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"the server's TLS certificate is not trusted: {error.verify_message}"
+        hint = "check the address, and set tls.ca_file to the PEM file of the authority that signed it"
+        return "SSLCertVerificationError", why, hint
+    return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"
+
+
+def _connection(error: OSError) -> tuple[str, str, str]:
+    if isinstance(error, socket.gaierror):
+        return "EAI", f"the host name is not known: {error.strerror}", "check the address"
+    code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return code, f"no connection: {error.strerror or error}", "check the address, port and firewall"

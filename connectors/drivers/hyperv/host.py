@@ -1,0 +1,117 @@
+"""What one Hyper-V host has: processors, memory, the volume of its machines, its cluster."""
+
+from typing import NamedTuple
+
+from catalog.capabilities import Capability, CapabilityReport, Gap, GapReason
+from catalog.pools import Host, Hypervisor
+from catalog.resources import Resources
+from connectors.contract import EndpointSnapshot, PoolSnapshot, PowerState
+from connectors.drivers.hyperv import gaps
+from connectors.drivers.hyperv.dispatcher import Command
+from connectors.drivers.hyperv.machines import ALL, DISKS, GIB, MIB, Machine, of_rows
+from connectors.drivers.hyperv.session import Op, Rows
+
+SIMULATOR_NOTE = "this is tierwise's own simulator of WinRM and Hyper-V, not a Windows host"
+
+_HOST = Command(
+    "Hyper-V\\Get-VMHost",
+    select=("Name", "LogicalProcessorCount", "MemoryCapacity", "VirtualMachinePath"),
+)
+_SYSTEM = Command(
+    "CimCmdlets\\Get-CimInstance", {"ClassName": "Win32_OperatingSystem"}, select=("Caption", "Version")
+)
+_CLUSTER = Command("FailoverClusters\\Get-Cluster", select=("Name",), optional=True)
+"""Optional, for the cmdlet is not there, or fails, on a host without the feature."""
+
+
+class HostFacts(NamedTuple):
+    """One host; `disk_gib` is None where the volume of its machines cannot be told."""
+
+    name: str
+    product: str
+    vcpu: int
+    memory_mib: int
+    disk_gib: int | None
+    folder: str
+    cluster: str | None
+
+    @property
+    def total(self) -> Resources:
+        """What it has in all."""
+        return Resources(vcpu=self.vcpu, memory_mib=self.memory_mib, disk_gib=self.disk_gib or 0)
+
+    @property
+    def gaps(self) -> dict[Capability, Gap]:
+        """What this host cannot do beyond what the driver cannot."""
+        found = gaps.of_host(self.name, self.cluster)
+        if self.disk_gib is None:
+            detail = f"the volume of folder '{self.folder}' cannot be read; set the option 'folder'"
+            found[Capability.CREATE] = Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
+        return found
+
+
+def facts(op: Op) -> HostFacts:
+    """The host, without its machines."""
+    return _facts(op, op.run(*_commands(op)))
+
+
+def inventory(op: Op) -> tuple[HostFacts, list[Machine]]:
+    """The host and its machines, from one run of the dispatcher."""
+    machines, disks, *rest = op.run(ALL, DISKS, *_commands(op, first=2))
+    return _facts(op, rest), of_rows(machines, disks)
+
+
+def _commands(op: Op, first: int = 0) -> tuple[Command, ...]:
+    folder = op.session.settings.options.folder
+    select = ("Size",)
+    if folder is None:
+        where = {"FilePath": f"{first}.VirtualMachinePath"}
+        volume = Command("Storage\\Get-Volume", refs=where, select=select, optional=True)
+    else:
+        volume = Command("Storage\\Get-Volume", {"FilePath": folder}, select=select, optional=True)
+    return _HOST, _SYSTEM, _CLUSTER, volume
+
+
+def _facts(op: Op, rows: Rows) -> HostFacts:
+    (host,), (system,), clusters, volumes = rows
+    sizes = [int(row["Size"]) for row in volumes if row["Size"] is not None]
+    folder = op.session.settings.options.folder or host["VirtualMachinePath"]
+    return HostFacts(
+        name=host["Name"],
+        product=f"{system['Caption']} {system['Version']}",
+        vcpu=int(host["LogicalProcessorCount"]),
+        memory_mib=int(host["MemoryCapacity"]) // MIB,
+        disk_gib=sizes[0] // GIB if sizes else None,
+        folder=folder.rstrip("\\"),
+        cluster=clusters[0]["Name"] if clusters else None,
+    )
+
+
+def snapshot(
+    endpoint: str, found: HostFacts, machines: list[Machine], *, report: CapabilityReport, secure: bool
+) -> EndpointSnapshot:
+    """The probe's answer: one pool of one host."""
+    pool = PoolSnapshot(
+        provider=found.name,
+        hypervisor=Hypervisor.HYPERV,
+        total=found.total,
+        used=_used(machines),
+        hosts=(Host(name=found.name, resources=found.total),),
+        capabilities=report.narrowed(found.gaps),
+    )
+    return EndpointSnapshot(
+        endpoint=endpoint,
+        product=found.product,
+        secure=secure,
+        note=SIMULATOR_NOTE if "simulator" in found.product else "",
+        pools=(pool,),
+    )
+
+
+def _used(machines: list[Machine]) -> Resources:
+    used = Resources()
+    for one in machines:
+        # A paused machine keeps its memory on the host; a saved one has given it back.
+        holds = one.power is PowerState.ON or one.state == "Paused"
+        used += one.resources if holds else Resources(disk_gib=one.resources.disk_gib)
+    return used

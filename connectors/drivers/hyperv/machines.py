@@ -1,0 +1,158 @@
+"""Machines as Hyper-V reports them, turned into ours, and finding them by identity."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from catalog.resources import Resources
+from connectors.contract import PowerState, VmView
+from connectors.drivers.hyperv import marks
+from connectors.drivers.hyperv.dispatcher import Command, Row
+from connectors.drivers.hyperv.session import Op
+from connectors.errors import NotFound
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+PROPERTIES = (
+    "Id",
+    "Name",
+    "State",
+    "ProcessorCount",
+    "MemoryStartup",
+    "Notes",
+    "Path",
+    "ParentSnapshotId",
+    "HardDrives.Path",
+)
+"""Of a VirtualMachine, what every operation reads."""
+
+ALL = Command("Hyper-V\\Get-VM", select=PROPERTIES)
+DISKS = Command("Hyper-V\\Get-VHD", refs={"VMId": "0.Id"}, select=("Path", "Size"), optional=True)
+"""The disks of the machines that the first command gave; those that cannot be read are left out."""
+
+STATES = {
+    "Running": PowerState.ON,
+    "Starting": PowerState.ON,
+    "Reset": PowerState.ON,
+    "Resuming": PowerState.ON,
+    "Pausing": PowerState.ON,
+    "Saving": PowerState.ON,
+    "FastSaving": PowerState.ON,
+    "Stopping": PowerState.ON,
+    "ForceShutdown": PowerState.ON,
+    "ForceReboot": PowerState.ON,
+    "ComponentServicing": PowerState.ON,
+    "Paused": PowerState.SUSPENDED,
+    "Saved": PowerState.SUSPENDED,
+    "FastSaved": PowerState.SUSPENDED,
+    "Hibernated": PowerState.SUSPENDED,
+    "Off": PowerState.OFF,
+}
+"""Hyper-V's VMState; the critical ones, which have lost their storage, are unknown."""
+
+
+class Machine(NamedTuple):
+    """One machine as it was read."""
+
+    id: str
+    name: str
+    state: str
+    power: PowerState
+    resources: Resources
+    mark: marks.Mark | None
+    path: str
+    disks: tuple[tuple[str, int], ...]
+    """Path and size in bytes."""
+    has_snapshots: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is ours, and its creation was carried through."""
+        return self.mark is not None and self.mark.finished
+
+
+def every(op: Op) -> list[Machine]:
+    """All machines of the host."""
+    machines, disks = op.run(ALL, DISKS)
+    return of_rows(machines, disks)
+
+
+def of_rows(machines: Iterable[Row], disks: Iterable[Row]) -> list[Machine]:
+    """Machines from what `ALL` and `DISKS` answer."""
+    sizes = {row["Path"]: int(row["Size"]) for row in disks}
+    return [_machine(row, sizes) for row in machines]
+
+
+def _machine(row: Mapping[str, Any], sizes: Mapping[str, int]) -> Machine:
+    paths = [path for path in row["HardDrives.Path"] if path]
+    disks = tuple((path, sizes.get(path, 0)) for path in paths)
+    return Machine(
+        id=row["Id"],
+        name=row["Name"],
+        state=row["State"],
+        power=STATES.get(row["State"], PowerState.UNKNOWN),
+        resources=Resources(
+            vcpu=int(row["ProcessorCount"]),
+            memory_mib=int(row["MemoryStartup"]) // MIB,
+            disk_gib=-(-sum(size for _, size in disks) // GIB),
+        ),
+        mark=marks.read(row["Notes"], row["Path"]),
+        path=row["Path"] or "",
+        disks=disks,
+        has_snapshots=row["ParentSnapshotId"] is not None,
+    )
+
+
+def claimants(machines: Iterable[Machine], identity: UUID) -> list[Machine]:
+    """The machines of one identity, the elected one first: finished before not, then the lowest VM id.
+
+    There are several while workers create at the same moment, until all but one have removed their own.
+    """
+    found = [one for one in machines if one.mark is not None and one.mark.identity == identity]
+    return sorted(found, key=_precedence)
+
+
+def _precedence(machine: Machine) -> tuple[bool, str]:
+    return not machine.finished, machine.id
+
+
+def find(op: Op, identity: UUID) -> Machine | None:
+    """The finished machine of this identity; None where there is none."""
+    found = next(iter(claimants(every(op), identity)), None)
+    return found if found is not None and found.finished else None
+
+
+def need(op: Op, identity: UUID) -> Machine:
+    """The machine of this identity. Raises NotFound."""
+    found = find(op, identity)
+    if found is None:
+        raise op.error(NotFound, f"there is no machine {identity}", hint="list the machines")
+    return found
+
+
+def views(machines: Iterable[Machine], provider: str) -> list[VmView]:
+    """All machines in order of name and native id; each identity once."""
+    taken: set[UUID] = set()
+    made = []
+    for one in sorted(machines, key=_precedence):
+        ours = one.mark is not None and one.finished and one.mark.identity not in taken
+        if ours and one.mark is not None:
+            taken.add(one.mark.identity)
+        made.append(view(one, provider, ours=ours))
+    return sorted(made, key=lambda shown: (shown.name, shown.native_id))
+
+
+def view(machine: Machine, provider: str, *, ours: bool = True) -> VmView:
+    """One machine as the contract has it; one that is not ours, or not finished, has no identity."""
+    mark = machine.mark if ours else None
+    return VmView(
+        identity=None if mark is None else mark.identity,
+        native_id=machine.id,
+        name=machine.name,
+        provider=provider,
+        host=provider,
+        power=machine.power,
+        resources=machine.resources,
+        annotations={} if mark is None else mark.annotations,
+    )

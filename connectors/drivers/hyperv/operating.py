@@ -1,0 +1,129 @@
+"""Power, size and checkpoints of one machine."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from catalog.capabilities import Capability
+from catalog.resources import Resources
+from connectors.contract import PowerAction, PowerState
+from connectors.drivers.hyperv import gaps
+from connectors.drivers.hyperv.creating import fits
+from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
+from connectors.drivers.hyperv.host import HostFacts
+from connectors.drivers.hyperv.machines import GIB, MIB, Machine, find
+from connectors.drivers.hyperv.removing import switch_off
+from connectors.drivers.hyperv.session import Op
+from connectors.errors import Conflict, NotFound, Unsupported
+
+TARGETS = {
+    PowerAction.ON: PowerState.ON,
+    PowerAction.OFF: PowerState.OFF,
+    PowerAction.SHUTDOWN: PowerState.OFF,
+    PowerAction.SUSPEND: PowerState.SUSPENDED,
+}
+_PARTICIPLES = {PowerAction.SHUTDOWN: "shut down", PowerAction.SUSPEND: "suspended"}
+_VM = {"VM": "0"}
+
+
+def get(machine: Machine) -> Command:
+    """The first command of a run, to whose result the others refer."""
+    return Command("Hyper-V\\Get-VM", {"Id": machine.id})
+
+
+def power(op: Op, machine: Machine, identity: UUID, action: PowerAction) -> None:
+    """Bring the machine to the action's state. Raises Conflict where there is no way from its state."""
+    if machine.power is TARGETS[action]:
+        return
+    if action in _PARTICIPLES and machine.power is not PowerState.ON:
+        why = f"only a machine that runs can be {_PARTICIPLES[action]}; it is {machine.power.value}"
+        raise op.error(Conflict, why, hint="power it on first", code=machine.state)
+    try:
+        op.run(get(machine), _change(machine, action))
+    except PowerShellError:
+        # Somebody else may have brought it where it was to go.
+        now = find(op, identity)
+        if now is None or now.power is not TARGETS[action]:
+            raise
+
+
+def _change(machine: Machine, action: PowerAction) -> Command:
+    if action is PowerAction.ON:
+        paused = machine.state == "Paused"
+        return Command("Hyper-V\\Resume-VM" if paused else "Hyper-V\\Start-VM", refs=_VM)
+    if action is PowerAction.OFF:
+        return switch_off(machine)
+    if action is PowerAction.SUSPEND:
+        return Command("Hyper-V\\Save-VM", refs=_VM)
+    # Without Force PowerShell asks a person whether a locked guest may be shut down.
+    return Command("Hyper-V\\Stop-VM", {"Force": True}, _VM)
+
+
+def resize(op: Op, host: HostFacts, machine: Machine, wanted: Resources) -> None:
+    """Set processors and memory of a machine that is off, and grow its first disk."""
+    if machine.power is PowerState.ON:
+        gap = gaps.DECLARED[Capability.RESIZE_HOT]
+        raise Unsupported(op.endpoint, Capability.RESIZE_HOT, gap)
+    if machine.power is not PowerState.OFF:
+        why = f"a machine that is {machine.power.value} cannot be resized"
+        raise op.error(Conflict, why, hint="power it on or off first", code=machine.state)
+    if wanted == machine.resources:
+        return
+    fits(op, host, wanted.vcpu, wanted.memory_mib, wanted.disk_gib)
+    commands = [get(machine), *_grown(op, machine, wanted.disk_gib)]
+    now = machine.resources
+    if (wanted.vcpu, wanted.memory_mib) != (now.vcpu, now.memory_mib):
+        size = {"ProcessorCount": wanted.vcpu, "MemoryStartupBytes": wanted.memory_mib * MIB}
+        commands.append(Command("Hyper-V\\Set-VM", size, _VM))
+    op.run(*commands)
+
+
+def _grown(op: Op, machine: Machine, wanted_gib: int) -> list[Command]:
+    more_gib = wanted_gib - machine.resources.disk_gib
+    if more_gib < 0:
+        why = f"its disks have {machine.resources.disk_gib} GiB and cannot shrink to {wanted_gib} GiB"
+        raise op.error(Conflict, why, hint="order at least the present size")
+    if not more_gib:
+        return []
+    if machine.has_snapshots:
+        why = "a disk cannot grow while the machine has checkpoints"
+        raise op.error(Conflict, why, hint="remove its checkpoints in Hyper-V Manager first")
+    if not machine.disks:
+        raise op.error(Conflict, "the machine has no disk to grow", hint="add one in Hyper-V Manager")
+    path, size = machine.disks[0]
+    return [Command("Hyper-V\\Resize-VHD", {"Path": path, "SizeBytes": size + more_gib * GIB})]
+
+
+class Checkpoint(NamedTuple):
+    """One checkpoint of a machine."""
+
+    created: str
+    id: str
+    name: str
+
+
+def checkpoints(op: Op, machine: Machine) -> list[Checkpoint]:
+    """All checkpoints, oldest first."""
+    select = ("CreationTime", "Id", "Name")
+    listing = Command("Hyper-V\\Get-VMSnapshot", refs=_VM, select=select)
+    _, rows = op.run(get(machine), listing)
+    return sorted(Checkpoint(row["CreationTime"], row["Id"], row["Name"]) for row in rows)
+
+
+def snapshot(op: Op, machine: Machine, name: str) -> None:
+    """Take a checkpoint, with the memory of a machine that runs; nothing if the name exists."""
+    if any(one.name == name for one in checkpoints(op, machine)):
+        return
+    op.run(get(machine), Command("Hyper-V\\Checkpoint-VM", {"SnapshotName": name}, _VM))
+
+
+def revert(op: Op, machine: Machine, name: str) -> None:
+    """Go back to the oldest checkpoint of that name. Raises NotFound."""
+    found = checkpoints(op, machine)
+    named = [one for one in found if one.name == name]
+    if not named:
+        there = ", ".join(f"'{one.name}'" for one in found) or "none"
+        raise op.error(NotFound, f"there is no snapshot '{name}'; there are: {there}")
+    op.run(
+        Command("Hyper-V\\Get-VMSnapshot", {"Id": named[0].id}),
+        Command("Hyper-V\\Restore-VMSnapshot", refs={"VMSnapshot": "0"}),
+    )

@@ -1,0 +1,58 @@
+"""Removing a machine whole: its power, its disks, itself, its folder."""
+
+import re
+from uuid import UUID
+
+from connectors.contract import PowerState
+from connectors.drivers.hyperv import marks
+from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
+from connectors.drivers.hyperv.faults import is_gone
+from connectors.drivers.hyperv.machines import Machine
+from connectors.drivers.hyperv.session import Op
+
+_OWN_FOLDER = re.compile(r"^(.*\\tierwise-[0-9a-f-]{36}-[0-9a-f]{8})(?:\\|$)")
+_WILD = re.compile(r"([\[\]`*?])")
+
+
+def remove(op: Op, machine: Machine) -> None:
+    """Remove a machine of ours and its disks, whatever its state; nothing if it is gone already.
+
+    The disks go before the machine: a removal that is cut off leaves one that can be removed again.
+    """
+    vm = {"VM": "0"}
+    commands = [Command("Hyper-V\\Get-VM", {"Id": machine.id})]
+    if machine.power is not PowerState.OFF:
+        commands.append(switch_off(machine))
+    if own := _OWN_FOLDER.match(machine.path):
+        commands.append(_remove(f"{escaped(own[1])}\\disks"))
+    commands.append(Command("Hyper-V\\Remove-VM", {"Force": True}, vm))
+    try:
+        op.run(*commands)
+    except PowerShellError as error:
+        if not is_gone(error):
+            raise
+
+
+def switch_off(machine: Machine) -> Command:
+    """What ends a machine, the first result of a run, that runs, is paused, or has a saved state."""
+    if machine.state in {"Saved", "FastSaved"}:
+        return Command("Hyper-V\\Remove-VMSavedState", refs={"VM": "0"})
+    return Command("Hyper-V\\Stop-VM", {"TurnOff": True, "Force": True}, {"VM": "0"})
+
+
+def remove_folders(op: Op, base: str, identity: UUID, attempt: str = "*") -> None:
+    """Remove the folders that an identity's machines had; none is fine too."""
+    op.run(_remove(f"{escaped(base)}\\{marks.folder_name(identity, attempt)}"))
+
+
+def escaped(path: str) -> str:
+    """The path as a pattern that stands for itself; Remove-Item takes patterns."""
+    return _WILD.sub(r"`\1", path)
+
+
+def _remove(pattern: str) -> Command:
+    return Command(
+        "Microsoft.PowerShell.Management\\Remove-Item",
+        {"Path": pattern, "Recurse": True, "Force": True},
+        optional=True,
+    )

@@ -1,0 +1,221 @@
+"""A login at a host's WinRM service with one shell, and running the dispatcher in it."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain, repeat
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+
+from catalog.pools import Endpoint
+from connectors.drivers.hyperv import dispatcher
+from connectors.drivers.hyperv.dispatcher import Command, Row
+from connectors.drivers.hyperv.settings import Settings, tls_context
+from connectors.drivers.vsphere.deadline import Deadline
+from connectors.errors import ConnectorError, Refused
+
+UTF8 = 65001
+SHELL_IDLE = "PT15M"
+"""The host removes a shell that its owner could not, after this time (xs:duration, as WinRM wants it)."""
+
+QUOTA_FAULTS = frozenset({2150859173, 2150859174})
+"""Too many shells, or operations, of this user at the host; it passes when others are done."""
+SHELL_GONE = 2150858843
+"""The shell was not found: it idled out, or the service was restarted."""
+
+RECEIVE_LIMIT_S = 20
+"""The longest that one request for output stays open."""
+SEND_LIMIT_BYTES = 96 * 1024
+"""Of input in one message: Windows takes 500 KiB as it comes, and base64 and XML are around it."""
+BACK_OFF_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+Rows = list[list[Row]]
+
+
+class NotYetDone(TimeoutError):
+    """The deadline passed while the host was still at work, and the connection is whole."""
+
+
+class Session:
+    """One login; `transport` is the module that holds the vendor's library, imported late.
+
+    pywinrm's connection seals messages in order, so it is used by one thread only.
+    """
+
+    def __init__(self, endpoint: Endpoint, password: SecretStr | None, transport: Any) -> None:
+        if endpoint.username is None or password is None:
+            why = "Hyper-V needs a user name and password"
+            raise Refused(endpoint.name, "open", why, hint="set the endpoint's 'username' and 'secret'")
+        self.settings = Settings.of(endpoint)
+        self.deadline = Deadline(endpoint.timeout_s)
+        self.transport = transport
+        self._username = endpoint.username
+        self._password = password
+        self._context = tls_context(endpoint)
+        self._protocol: Any = None
+        self._shell: str | None = None
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What running commands can raise."""
+        return (dispatcher.PowerShellError, dispatcher.BadReply, *self.transport.FAILURES)
+
+    def login(self) -> None:
+        """Connect, log in, and open a shell if there is none; a shell outlives its connection."""
+        self.drop()
+        password = self._password.get_secret_value()
+        self._protocol = self.transport.connect(
+            self.settings.url, self._username, password, self._context, self.deadline
+        )
+        try:
+            if self._shell is None:
+                self._open_shell()
+        except BaseException:
+            self.drop()
+            raise
+
+    def run(self, commands: Sequence[Command]) -> Rows:
+        """What the commands answer, run by one PowerShell process one after the other."""
+        self._ensure_shell()
+        command_id = self._patiently(self._start)
+        try:
+            self._send(command_id, dispatcher.request(commands))
+            stdout, stderr, code = self._receive(command_id)
+        except self.failures as error:
+            if not self.lost(error):
+                self._end(command_id)
+            raise
+        self._end(command_id)
+        return dispatcher.read_reply(commands, stdout, stderr, code)
+
+    def logout(self) -> None:
+        """Delete the shell, on a new connection if need be, and close; whatever goes wrong, it is closed."""
+        with suppress(*self.failures, AssertionError):
+            if self._shell is not None:
+                if self._protocol is None:
+                    self.login()
+                self._timed(1)
+                self._protocol.close_shell(self._shell, close_session=False)
+                self._shell = None
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the connection. A shell that cannot be deleted idles out at the host."""
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.transport.close_session()
+
+    def fault_code(self, error: BaseException) -> int | None:
+        """The number of a WS-Management fault; None for other errors."""
+        if isinstance(error, self.transport.WSManFaultError):
+            code: int | None = error.wsman_fault_code
+            return code
+        return None
+
+    def lost(self, error: BaseException) -> bool:
+        """Whether the connection cannot be used after this error.
+
+        NTLM seals messages with a running number, so after one that was lost no other is understood.
+        """
+        whole = (
+            dispatcher.PowerShellError,
+            dispatcher.BadReply,
+            self.transport.WSManFaultError,
+            self.transport.WinRMOperationTimeoutError,
+            NotYetDone,
+        )
+        return not isinstance(error, whole)
+
+    def _ensure_shell(self) -> None:
+        if self._protocol is None:
+            self.login()
+        elif self._shell is None:
+            self._open_shell()
+
+    def _open_shell(self) -> None:
+        self._shell = self._patiently(
+            lambda: self._protocol.open_shell(codepage=UTF8, noprofile=True, idle_timeout=SHELL_IDLE)
+        )
+
+    def forget_shell(self) -> None:
+        """The shell is gone at the host; the next command opens another."""
+        self._shell = None
+
+    def _patiently(self, call: Any) -> str:
+        """The call's answer, asked for again while the host's quotas are used up, until the deadline."""
+        for wait_s in chain(BACK_OFF_S, repeat(BACK_OFF_S[-1])):
+            self._timed(RECEIVE_LIMIT_S)
+            try:
+                answer: str = call()
+            except self.transport.WSManFaultError as fault:
+                if fault.wsman_fault_code not in QUOTA_FAULTS or self.deadline.left_s() <= wait_s:
+                    raise
+                time.sleep(wait_s)
+            else:
+                return answer
+        raise AssertionError
+
+    def _start(self) -> str:
+        started: str = self._protocol.run_command(
+            self._shell,
+            dispatcher.COMMAND,
+            dispatcher.arguments(),
+            console_mode_stdin=False,
+            skip_cmd_shell=True,
+        )
+        return started
+
+    def _send(self, command_id: str, text: bytes) -> None:
+        for start in range(0, len(text), SEND_LIMIT_BYTES):
+            self._timed(RECEIVE_LIMIT_S)
+            end = start + SEND_LIMIT_BYTES
+            self._protocol.send_command_input(
+                self._shell, command_id, text[start:end], end=end >= len(text)
+            )
+
+    def _receive(self, command_id: str) -> tuple[bytes, bytes, int]:
+        """All output. Raises TimeoutError at the deadline, while the connection can still be used."""
+        out, errors = bytearray(), bytearray()
+        while True:
+            self._timed(RECEIVE_LIMIT_S)
+            try:
+                stdout, stderr, code, done = self._protocol.get_command_output_raw(self._shell, command_id)
+            except self.transport.WinRMOperationTimeoutError:
+                # The host's way to say "not yet".
+                if self.deadline.left_s() < 1:
+                    msg = f"no answer within {self.deadline.limit_s:g} s"
+                    raise NotYetDone(msg) from None
+                continue
+            out += stdout
+            errors += stderr
+            if done:
+                return bytes(out), bytes(errors), code
+
+    def _end(self, command_id: str) -> None:
+        """End a process that still runs, and free the host's record of one that does not."""
+        with suppress(*self.failures), self.deadline.cleanup():
+            self._protocol.cleanup_command(self._shell, command_id)
+
+    def _timed(self, most_s: int) -> None:
+        """Let the host end the next request by itself a little before the deadline does."""
+        whole_s = int(self.deadline.left_s() - 0.5)
+        self._protocol.operation_timeout_sec = max(1, min(most_s, whole_s))
+
+
+class Op(NamedTuple):
+    """One operation of the contract under way."""
+
+    session: Session
+    endpoint: str
+    name: str
+
+    def error(
+        self, kind: type[ConnectorError], why: str, *, hint: str = "", code: str = ""
+    ) -> ConnectorError:
+        """An error of this operation."""
+        return kind(self.endpoint, self.name, why, hint=hint, vendor_code=code)
+
+    def run(self, *commands: Command) -> Rows:
+        """What the commands answer."""
+        return self.session.run(commands)

@@ -1,0 +1,92 @@
+"""What an endpoint's address and options mean to the Hyper-V driver."""
+
+import ssl
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError
+
+from catalog.base import Value
+from catalog.pools import Endpoint
+from connectors.errors import Refused
+
+HTTPS_PORT = 5986
+HTTP_PORT = 5985
+
+
+class Options(Value):
+    """The endpoint's `options`; each one left out is chosen by the driver."""
+
+    folder: str | None = Field(
+        default=None,
+        description="Folder of new machines and their disks on the host; else the host's default one.",
+    )
+    switch: str | None = Field(
+        default=None, description="Virtual switch of new machines; else they have no network card."
+    )
+
+
+class Settings(Value):
+    """Where the endpoint is, and how it is spoken to."""
+
+    host: str
+    port: int
+    encrypted: bool
+    options: Options
+
+    @property
+    def url(self) -> str:
+        """Where WinRM listens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.encrypted else 'http'}://{host}:{self.port}/wsman"
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> Self:
+        """Read the address ``host``, ``host:port`` or a URL. Raises Refused with what to change."""
+        text = endpoint.address if "://" in endpoint.address else f"https://{endpoint.address}"
+        try:
+            url = urlsplit(text)
+            host, port = url.hostname, url.port
+        except ValueError as error:
+            raise _refused(endpoint, f"the address cannot be read: {error}") from error
+        if url.username is not None:
+            raise _refused(endpoint, "the address holds a user name; use 'username' and 'secret'")
+        if not host or url.scheme not in {"https", "http"} or url.path not in {"", "/", "/wsman"}:
+            raise _refused(endpoint, "the address must be a host, host:port or https:// URL")
+        if url.scheme == "http" and endpoint.tls.unverified_because is None:
+            # NTLM seals the messages, but nothing proves that the host is the right one.
+            raise _refused(endpoint, "plain http needs a written reason in tls.unverified_because")
+        encrypted = url.scheme == "https"
+        return cls(
+            host=host,
+            port=port or (HTTPS_PORT if encrypted else HTTP_PORT),
+            encrypted=encrypted,
+            options=_options(endpoint),
+        )
+
+
+def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
+    """How the endpoint's certificate is checked. Raises Refused where the CA file cannot be read."""
+    try:
+        context = ssl.create_default_context(cafile=endpoint.tls.ca_file)
+    except OSError as error:
+        why = f"tls.ca_file '{endpoint.tls.ca_file}' cannot be used: {error}"
+        hint = "give a PEM file of the signing authority"
+        raise Refused(endpoint.name, "open", why, hint=hint) from error
+    if endpoint.tls.unverified_because is not None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _options(endpoint: Endpoint) -> Options:
+    try:
+        return Options.model_validate(dict(endpoint.options))
+    except ValidationError as error:
+        problems = "; ".join(f"option '{e['loc'][0]}': {e['msg'].lower()}" for e in error.errors())
+        hint = f"the options are: {', '.join(Options.model_fields)}"
+        raise _refused(endpoint, problems, hint) from error
+
+
+def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:
+    return Refused(endpoint.name, "open", why, hint=hint)

@@ -1,0 +1,78 @@
+# ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
+"""Checkpoints: taking them, listing them, and going back to one."""
+
+from connectors.simulators.hyperv.calls import Call, Found
+from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject
+from connectors.simulators.hyperv.estate import Disk, Snapshot, Vm, World
+
+KEPT = ("ProcessorCount", "MemoryStartupBytes", "Notes", "NewVMName", "StaticMemory")
+"""What of a machine's configuration a checkpoint brings back."""
+
+
+def checkpoint_vm(call: Call) -> Found:
+    call.only("VM", "SnapshotName")
+    world = call.world
+    for vm in call.vms():
+        if vm.config["CheckpointType"] == "Disabled":
+            raise call.error("OperationFailed", "InvalidOperation", "checkpoints are disabled")
+        if vm.state not in {"Off", "Running", "Saved", "Paused"}:
+            raise call.invalid_state(vm)
+        name = call.arguments.get("SnapshotName") or f"{vm.config['NewVMName']} - ({world.now()})"
+        config = {key: vm.config[key] for key in KEPT if key in vm.config}
+        # Only a standard checkpoint keeps the memory of a machine that runs.
+        with_memory = vm.config["CheckpointType"] == "Standard" and vm.state != "Off"
+        state = "Saved" if with_memory else "Off"
+        taken = Snapshot(world.new_id(), name, world.now(), config, state, list(vm.disks))
+        vm.snapshots.append(taken)
+        vm.parent_snapshot = taken.id
+        vm.disks = [_differencing(world, path) for path in vm.disks]
+    return []
+
+
+def _differencing(world: World, parent: str) -> str:
+    disk = world.disk_of(parent)
+    assert disk is not None, parent
+    base = parent.rpartition("\\")[0]
+    child = Disk(f"{base}\\disk_{world.new_id()}.avhdx", disk.size, parent=disk.path)
+    world.put_disk(child)
+    return child.path
+
+
+def get_snapshots(call: Call) -> Found:
+    call.only("VM", "Id")
+    wanted = call.arguments.get("Id")
+    if wanted is None:
+        return [_object(vm, one) for vm in call.vms() for one in vm.snapshots]
+    vm, one = _find(call, str(wanted))
+    return [_object(vm, one)]
+
+
+def _object(vm: Vm, one: Snapshot) -> NetObject:
+    properties = {"Id": one.id, "Name": one.name, "CreationTime": one.created, "VMId": vm.id}
+    return NetObject("VMSnapshot", properties)
+
+
+def _find(call: Call, wanted: str) -> tuple[Vm, Snapshot]:
+    for vm in call.world.vms.values():
+        for one in vm.snapshots:
+            if one.id == wanted:
+                return vm, one
+    raise _unknown(call, wanted)
+
+
+def _unknown(call: Call, wanted: str) -> CmdletError:
+    words = f'Hyper-V was unable to find a checkpoint with id "{wanted}".'
+    return call.error("InvalidParameter", "InvalidArgument", words)
+
+
+def restore_snapshot(call: Call) -> Found:
+    call.only("VMSnapshot")
+    world = call.world
+    vm, one = _find(call, str(call.arguments["VMSnapshot"].read("Id")))
+    for path in vm.disks:
+        world.disks.pop(path.lower(), None)
+    vm.disks = [_differencing(world, path) for path in one.disks]
+    vm.config |= one.config
+    vm.state = one.state
+    vm.parent_snapshot = one.id
+    return []

@@ -1,0 +1,116 @@
+"""A Hyper-V host in memory: machines, disks, checkpoints, folders, and a volume."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from threading import RLock
+from typing import Any
+from uuid import uuid4
+
+from pydantic import Field
+
+from catalog.base import Value
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Estate(Value):
+    """What the simulated host has when it starts."""
+
+    host: str = "HV-SIM-1"
+    logical_processors: int = Field(default=32, ge=1)
+    memory_mib: int = Field(default=256 * 1024, ge=1024)
+    volume_gib: int = Field(default=10 * 1024, ge=1)
+    cluster: str = Field(default="", description="The failover cluster that the host is a node of.")
+    switches: tuple[str, ...] = ("External",)
+    folder: str = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"
+    caption: str = "Hyper-V simulator, posing as Windows Server 2022"
+    version: str = "10.0.20348"
+    shutdown_ms: int = Field(default=50, ge=0, description="How long a guest takes to shut down.")
+    guests_obey: bool = Field(default=True, description="Whether guests react to a shutdown request.")
+
+
+@dataclass
+class Disk:
+    """A VHDX file. One with a parent is a differencing disk."""
+
+    path: str
+    size: int
+    parent: str = ""
+
+
+@dataclass
+class Snapshot:
+    """A checkpoint, and what it brings back."""
+
+    id: str
+    name: str
+    created: str
+    config: dict[str, Any]
+    state: str
+    disks: list[str]
+
+
+@dataclass
+class Vm:
+    """A registered machine; `config` is by the names of Set-VM's parameters."""
+
+    id: str
+    path: str
+    config: dict[str, Any]
+    state: str = "Off"
+    disks: list[str] = field(default_factory=list)
+    adapters: int = 1
+    snapshots: list[Snapshot] = field(default_factory=list)
+    parent_snapshot: str | None = None
+
+
+class World:
+    """The host's state; whoever reads or changes it holds `lock`."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.lock = RLock()
+        self.vms: dict[str, Vm] = {}
+        self.disks: dict[str, Disk] = {}
+        self.folders: set[str] = set()
+        self._ticks = count()
+
+    def clear(self) -> None:
+        """Forget all machines and files."""
+        self.vms, self.disks, self.folders = {}, {}, set()
+
+    def now(self) -> str:
+        """A time that no two calls share, as PowerShell's round-trip format writes it."""
+        moment = datetime.now(UTC) + timedelta(microseconds=next(self._ticks))
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+    def new_id(self) -> str:
+        """A GUID as .NET writes it."""
+        return str(uuid4())
+
+    def disk_of(self, path: str) -> Disk | None:
+        """The disk file at a path; Windows does not tell upper from lower case."""
+        return self.disks.get(path.lower())
+
+    def put_disk(self, disk: Disk) -> None:
+        """Add a disk file and its folder."""
+        self.disks[disk.path.lower()] = disk
+        self.put_folder(disk.path.rpartition("\\")[0])
+
+    def put_folder(self, path: str) -> None:
+        """Add a folder and those above it."""
+        while "\\" in path:
+            self.folders.add(path)
+            path = path.rpartition("\\")[0]
+
+    def in_use(self, path: str) -> bool:
+        """Whether a machine that runs, or is paused, has the disk open."""
+        open_now = (vm for vm in self.vms.values() if vm.state not in {"Off", "Saved"})
+        return any(path.lower() in {d.lower() for d in vm.disks} for vm in open_now)
+
+    def memory_used_mib(self) -> int:
+        """What machines hold that run or are paused."""
+        held = (vm for vm in self.vms.values() if vm.state not in {"Off", "Saved"})
+        return sum(int(vm.config["MemoryStartupBytes"]) for vm in held) // MIB

@@ -1,0 +1,112 @@
+# ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
+"""Virtual hard disks, and the removal of files."""
+
+import re
+
+from connectors.simulators.hyperv.calls import Call, Found
+from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject, NotImplementedHere
+from connectors.simulators.hyperv.estate import Disk
+
+
+class PartlyFailed(CmdletError):
+    """An error that does not end a cmdlet unless the caller wants it to; `found` is what else it gave."""
+
+    def __init__(self, error: CmdletError, found: Found) -> None:
+        super().__init__(error.error_id, error.category, error.message)
+        self.found = found
+
+
+def get_vhd(call: Call) -> Found:
+    """The disks of machines (VMId) or of these paths; those that are missing are an error each."""
+    call.only("Path", "VMId")
+    world, found, missing = call.world, [], []
+    for path in _paths(call):
+        disk = world.disk_of(path)
+        if disk is None:
+            missing.append(path)
+        else:
+            found.append(_vhd(disk))
+    if missing:
+        words = f"getting the virtual hard disk '{missing[0]}' failed: the system cannot find the file"
+        error = call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", words)
+        raise PartlyFailed(error, found)
+    return found
+
+
+def _paths(call: Call) -> list[str]:
+    if "Path" in call.arguments:
+        given = call.arguments["Path"]
+        return [given] if isinstance(given, str) else list(given)
+    given = call.arguments["VMId"]
+    wanted = [given] if isinstance(given, str) else list(given)
+    return [path for vm_id in wanted if (vm := call.world.vms.get(vm_id)) for path in vm.disks]
+
+
+def _vhd(disk: Disk) -> NetObject:
+    kind = "Differencing" if disk.parent else "Dynamic"
+    properties = {"Path": disk.path, "Size": disk.size, "VhdType": kind, "ParentPath": disk.parent}
+    return NetObject("VirtualHardDisk", properties)
+
+
+def resize_vhd(call: Call) -> Found:
+    call.only("Path", "SizeBytes")
+    path, size = call.arguments["Path"], call.arguments["SizeBytes"]
+    disk = call.world.disk_of(path)
+    if disk is None:
+        raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", f"'{path}' is not there")
+    has_child = any(other.parent.lower() == path.lower() for other in call.world.disks.values())
+    if disk.parent or has_child:
+        words = f"failed to resize '{path}': it belongs to a chain of differencing disks"
+        raise call.error("OperationFailed", "InvalidOperation", words)
+    if size < disk.size:
+        words = f"failed to resize '{path}': it is larger than {size} (0xC03A0001)"
+        raise call.error("OperationFailed", "InvalidOperation", words)
+    disk.size = size
+    return []
+
+
+def remove_item(call: Call) -> Found:
+    """Remove folders and all in them, as with -Recurse; a disk or configuration in use is an error."""
+    call.only("Path", "Recurse", "Force")
+    if not call.arguments.get("Recurse"):
+        what = "Remove-Item without -Recurse"
+        raise NotImplementedHere(what)
+    pattern = str(call.arguments["Path"])
+    matching = re.compile(_as_expression(pattern), re.IGNORECASE)
+    found = [folder for folder in call.world.folders if matching.fullmatch(folder)]
+    if not found and not re.search(r"(?<!`)[*?\[]", pattern):
+        words = f"cannot find path '{pattern}' because it does not exist"
+        raise call.error("PathNotFound", "ObjectNotFound", words)
+    for folder in found:
+        _remove_folder(call, folder)
+    return []
+
+
+def _remove_folder(call: Call, folder: str) -> None:
+    world, inside = call.world, f"{folder}\\".lower()
+    disks = [path for path in world.disks if path.startswith(inside)]
+    registered = [vm.path for vm in world.vms.values() if f"{vm.path}\\".lower().startswith(inside)]
+    busy = [*registered, *(path for path in disks if world.in_use(path))]
+    if busy:
+        words = f"cannot remove item {busy[0]}: it is being used by another process"
+        raise call.error("RemoveFileSystemItemIOError", "WriteError", words)
+    for path in disks:
+        del world.disks[path]
+    world.folders = {one for one in world.folders if not f"{one}\\".lower().startswith(inside)}
+
+
+def _as_expression(pattern: str) -> str:
+    """A pattern of PowerShell's (about_Wildcards) as a regular expression; a path part has no backslash."""
+    out, at = "", 0
+    while at < len(pattern):
+        one = pattern[at]
+        if one == "`" and at + 1 < len(pattern):
+            at += 1
+            out += re.escape(pattern[at])
+        elif one == "[" and (end := pattern.find("]", at)) > 0:
+            out += pattern[at : end + 1]
+            at = end
+        else:
+            out += {"*": r"[^\\]*", "?": r"[^\\]"}.get(one, re.escape(one))
+        at += 1
+    return out

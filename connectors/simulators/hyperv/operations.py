@@ -1,0 +1,267 @@
+# ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
+"""What each cmdlet does to the simulated host. Each is one step that others see whole or not at all."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+
+from connectors.simulators.hyperv import checkpoints, files
+from connectors.simulators.hyperv.calls import Call, Found
+from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
+from connectors.simulators.hyperv.estate import GIB, MIB, Disk, Vm
+
+MEMORY_RANGE_MIB = (32, 12 * 1024 * 1024)
+MEMORY_STEP_MIB = 2
+VHDX_LIMIT_BYTES = 64 * 1024 * GIB
+NAME_LIMIT = 100
+POLL_S = 0.01
+
+
+def machine(vm: Vm) -> NetObject:
+    """A VirtualMachine as it is now."""
+    config = vm.config
+    drives = [NetObject("HardDiskDrive", {"Path": path, "VMId": vm.id}) for path in vm.disks]
+    properties = {
+        "Id": vm.id,
+        "Name": config["NewVMName"],
+        "State": vm.state,
+        "Generation": config["Generation"],
+        "ProcessorCount": config["ProcessorCount"],
+        "MemoryStartup": config["MemoryStartupBytes"],
+        "Notes": config["Notes"],
+        "Path": vm.path,
+        "ParentSnapshotId": vm.parent_snapshot,
+        "HardDrives": drives,
+    }
+    return NetObject("VirtualMachine", properties)
+
+
+def get_vm(call: Call) -> Found:
+    call.only("Id")
+    wanted = call.arguments.get("Id")
+    if wanted is None:
+        return [machine(vm) for vm in call.world.vms.values()]
+    vm = call.world.vms.get(str(wanted).lower())
+    if vm is None:
+        words = f'Hyper-V was unable to find a virtual machine with id "{wanted}".'
+        raise call.error("InvalidParameter", "InvalidArgument", words)
+    return [machine(vm)]
+
+
+def get_host(call: Call) -> Found:
+    call.only()
+    estate = call.world.estate
+    properties = {
+        "Name": estate.host,
+        "LogicalProcessorCount": estate.logical_processors,
+        "MemoryCapacity": estate.memory_mib * MIB,
+        "VirtualMachinePath": estate.folder,
+    }
+    return [NetObject("VMHost", properties)]
+
+
+def new_vm(call: Call) -> Found:
+    call.only(
+        "Name", "Path", "Generation", "MemoryStartupBytes", "NewVHDPath", "NewVHDSizeBytes", "SwitchName"
+    )
+    world, given = call.world, call.arguments
+    if "NewVHDPath" not in given or "Path" not in given or "Name" not in given:
+        what = "New-VM without -Name, -Path and -NewVHDPath"
+        raise NotImplementedHere(what)
+    _check_memory(call, given["MemoryStartupBytes"])
+    _check_name(call, given["Name"])
+    if given.get("SwitchName", "") not in {"", *world.estate.switches}:
+        words = f'Hyper-V was unable to find a virtual switch with name "{given["SwitchName"]}".'
+        raise call.error("InvalidParameter", "InvalidArgument", words)
+    _new_disk(call, given["NewVHDPath"], given["NewVHDSizeBytes"])
+    config = {
+        "NewVMName": given["Name"],
+        "Generation": given.get("Generation", 1),
+        "ProcessorCount": 1,
+        "MemoryStartupBytes": given["MemoryStartupBytes"],
+        "Notes": "",
+        "CheckpointType": "Production",
+    }
+    vm = Vm(world.new_id(), f"{given['Path']}\\{given['Name']}", config, disks=[given["NewVHDPath"]])
+    world.vms[vm.id] = vm
+    world.put_folder(vm.path)
+    return [machine(vm)]
+
+
+def _new_disk(call: Call, path: str, size: int) -> None:
+    if call.world.disk_of(path) is not None:
+        words = f"failed to create the virtual hard disk '{path}': the file exists (0x80070050)"
+        raise call.error("OperationFailed", "NotSpecified", words)
+    if not 3 * MIB <= size <= VHDX_LIMIT_BYTES:
+        words = f"the size {size} of the virtual hard disk is out of range"
+        raise call.error("InvalidParameter", "InvalidArgument", words)
+    call.world.put_disk(Disk(path, size))
+
+
+def _check_memory(call: Call, size: int) -> None:
+    low, high = MEMORY_RANGE_MIB
+    if not low * MIB <= size <= high * MIB or size % (MEMORY_STEP_MIB * MIB):
+        words = f"invalid startup memory amount {size}"
+        raise call.error("InvalidParameter", "InvalidArgument", words)
+
+
+def _check_name(call: Call, name: str) -> None:
+    if len(name) > NAME_LIMIT:
+        words = f"the name of a virtual machine may have {NAME_LIMIT} characters, not {len(name)}"
+        raise call.error("InvalidParameter", "InvalidArgument", words)
+
+
+def set_vm(call: Call) -> Found:
+    changes = {k: v for k, v in call.arguments.items() if k != "VM"}
+    for vm in call.vms():
+        if vm.state != "Off" and changes.keys() & {"ProcessorCount", "MemoryStartupBytes", "StaticMemory"}:
+            raise call.invalid_state(vm)
+        if "MemoryStartupBytes" in changes:
+            _check_memory(call, changes["MemoryStartupBytes"])
+        if "NewVMName" in changes:
+            _check_name(call, changes["NewVMName"])
+        if not 1 <= changes.get("ProcessorCount", 1) <= call.world.estate.logical_processors:
+            words = f"the number of processors {changes['ProcessorCount']} is out of range"
+            raise call.error("InvalidParameter", "InvalidArgument", words)
+        vm.config |= changes
+    return []
+
+
+def remove_vm(call: Call) -> Found:
+    call.only("VM", "Force")
+    for vm in list(call.vms()):
+        if vm.state not in {"Off", "Saved"}:
+            raise call.invalid_state(vm)
+        del call.world.vms[vm.id]  # its disks and folders stay, as they do on Windows
+    return []
+
+
+def remove_adapter(call: Call) -> Found:
+    call.only("VM")
+    for vm in call.vms():
+        vm.adapters = 0
+    return []
+
+
+def start_vm(call: Call) -> Found:
+    call.only("VM")
+    estate = call.world.estate
+    for vm in call.vms():
+        if vm.state == "Running":
+            continue  # Windows warns
+        if vm.state not in {"Off", "Saved"}:
+            raise call.invalid_state(vm)
+        if any(call.world.disk_of(path) is None for path in vm.disks):
+            words = "the system cannot find the file specified (0x80070002)"
+            raise call.error("OperationFailed", "NotSpecified", words)
+        needed_mib = int(vm.config["MemoryStartupBytes"]) // MIB
+        if call.world.memory_used_mib() + needed_mib > estate.memory_mib:
+            words = "not enough memory in the system to start the virtual machine (0x8007000E)"
+            raise call.error("OutOfMemory", "ResourceUnavailable", words)
+        vm.state = "Running"
+    return []
+
+
+def resume_vm(call: Call) -> Found:
+    call.only("VM")
+    return _moved(call, {"Paused": "Running"}, already="Running")
+
+
+def save_vm(call: Call) -> Found:
+    call.only("VM")
+    return _moved(call, {"Running": "Saved", "Paused": "Saved"}, already="Saved")
+
+
+def remove_saved_state(call: Call) -> Found:
+    call.only("VM")
+    return _moved(call, {"Saved": "Off"}, already="")
+
+
+def _moved(call: Call, ways: Mapping[str, str], already: str) -> Found:
+    for vm in call.vms():
+        if vm.state == already:
+            continue
+        if vm.state not in ways:
+            raise call.invalid_state(vm)
+        vm.state = ways[vm.state]
+    return []
+
+
+def stop_vm(call: Call) -> Found:
+    call.only("VM", "TurnOff", "Force")
+    if call.arguments.get("TurnOff"):
+        return _moved(call, {"Running": "Off", "Paused": "Off"}, already="Off")
+    for vm in list(call.vms()):
+        if vm.state == "Off":
+            continue
+        if vm.state != "Running":
+            raise call.invalid_state(vm)
+        _shut_down(call, vm)
+    return []
+
+
+def _shut_down(call: Call, vm: Vm) -> None:
+    """Wait, with others free to work, until the guest is off or the process is ended."""
+    estate = call.world.estate
+    end_s = time.monotonic() + estate.shutdown_ms / 1000
+    call.world.lock.release()
+    try:
+        while vm.state == "Running":
+            if call.cancelled.wait(POLL_S):
+                return
+            if estate.guests_obey and time.monotonic() >= end_s:
+                break
+    finally:
+        call.world.lock.acquire()
+    if vm.state == "Running":
+        vm.state = "Off"
+
+
+def get_volume(call: Call) -> Found:
+    call.only("FilePath")
+    drive = re.match(r"^[A-Za-z]:\\", str(call.arguments.get("FilePath", "")))
+    if drive is None:
+        raise call.error("CmdletizationQuery_NotFound_FilePath", "ObjectNotFound", "no such volume")
+    return [NetObject("MSFT_Volume", {"Size": call.world.estate.volume_gib * GIB})]
+
+
+def get_system(call: Call) -> Found:
+    call.only("ClassName")
+    if call.arguments["ClassName"] != "Win32_OperatingSystem":
+        what = f"CIM class {call.arguments['ClassName']}"
+        raise NotImplementedHere(what)
+    estate = call.world.estate
+    properties = {"Caption": estate.caption, "Version": estate.version}
+    return [NetObject("Win32_OperatingSystem", properties)]
+
+
+def get_cluster(call: Call) -> Found:
+    call.only()
+    if not call.world.estate.cluster:
+        words = "the cluster service is not running on this computer"
+        raise call.error("Get-Cluster", "NotSpecified", words)
+    return [NetObject("Cluster", {"Name": call.world.estate.cluster})]
+
+
+OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
+    "Hyper-V\\Get-VM": get_vm,
+    "Hyper-V\\Get-VMHost": get_host,
+    "Hyper-V\\New-VM": new_vm,
+    "Hyper-V\\Set-VM": set_vm,
+    "Hyper-V\\Remove-VM": remove_vm,
+    "Hyper-V\\Remove-VMNetworkAdapter": remove_adapter,
+    "Hyper-V\\Start-VM": start_vm,
+    "Hyper-V\\Resume-VM": resume_vm,
+    "Hyper-V\\Save-VM": save_vm,
+    "Hyper-V\\Stop-VM": stop_vm,
+    "Hyper-V\\Remove-VMSavedState": remove_saved_state,
+    "Hyper-V\\Get-VHD": files.get_vhd,
+    "Hyper-V\\Resize-VHD": files.resize_vhd,
+    "Microsoft.PowerShell.Management\\Remove-Item": files.remove_item,
+    "Hyper-V\\Checkpoint-VM": checkpoints.checkpoint_vm,
+    "Hyper-V\\Get-VMSnapshot": checkpoints.get_snapshots,
+    "Hyper-V\\Restore-VMSnapshot": checkpoints.restore_snapshot,
+    "Storage\\Get-Volume": get_volume,
+    "CimCmdlets\\Get-CimInstance": get_system,
+    "FailoverClusters\\Get-Cluster": get_cluster,
+}

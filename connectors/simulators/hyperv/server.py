@@ -1,0 +1,233 @@
+"""The simulator's process: WinRM's HTTP listener, and a control channel on standard input and output.
+
+It is started by `connectors.simulators.hyperv.HypervSimulator`. The first line of standard input is its
+configuration; it answers with the address. Each further line is a request, answered by a line. It ends
+when standard input ends.
+"""
+
+import json
+import socket
+import ssl
+import struct
+import sys
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+from connectors.simulators.hyperv import sealing, soap
+from connectors.simulators.hyperv.estate import Disk, Estate, Vm, World
+from connectors.simulators.hyperv.interpreter import ConnectionLost
+from connectors.simulators.hyperv.rules import Rule, Rules
+from connectors.simulators.hyperv.shells import Limits, Shells
+
+PATH = "/wsman"
+ABORT = struct.pack("ii", 1, 0)
+"""SO_LINGER with no time: closing sends a TCP reset."""
+
+
+class Host:
+    """One simulated host: its state, and who is connected."""
+
+    def __init__(self, configuration: Mapping[str, Any]) -> None:
+        self.world = World(Estate.model_validate(configuration["estate"]))
+        self.rules = Rules()
+        self.limits = Limits.model_validate(configuration["limits"])
+        self.shells = Shells(self.world, self.rules, self.limits)
+        self.connections: set[socket.socket] = set()
+
+    def command(self, name: str, argument: Any) -> Any:
+        """One request of the control channel."""
+        commands = {
+            "rules": lambda: self.rules.replace([Rule.model_validate(one) for one in argument]),
+            "calls": lambda: dict(self.rules.calls),
+            "shells": self.shells.count,
+            "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),
+            "plant": lambda: self.plant(argument),
+            "restart": self.restart,
+            "reset": self.reset,
+        }
+        return commands[name]()
+
+    def plant(self, given: Mapping[str, Any]) -> str:
+        """Register a machine as somebody else would have made it; its id."""
+        with self.world.lock:
+            config = {
+                "NewVMName": given["name"],
+                "Generation": 2,
+                "ProcessorCount": 1,
+                "MemoryStartupBytes": 1 << 30,
+                "Notes": given.get("notes", ""),
+                "CheckpointType": "Production",
+            }
+            path = given.get("path") or f"D:\\Machines\\{given['name']}"
+            vm = Vm(self.world.new_id(), path, config, state=given.get("state", "Off"))
+            self.world.vms[vm.id] = vm
+            if given.get("disk_bytes"):
+                disk = Disk(f"{path}\\{vm.id}.vhdx", given["disk_bytes"])
+                self.world.put_disk(disk)
+                vm.disks.append(disk.path)
+        return vm.id
+
+    def reset(self) -> None:
+        """Be as if just started: no machines, files, shells or rules."""
+        self.rules.replace([])
+        self.restart()
+        with self.world.lock:
+            self.world.clear()
+
+    def restart(self) -> None:
+        """Restart WinRM: shells and connections end, machines stay."""
+        self.shells.clear()
+        for connection in list(self.connections):
+            abort(connection)
+
+
+def abort(connection: socket.socket) -> None:
+    """End a connection with a TCP reset."""
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # the peer was faster
+
+
+class Listener(ThreadingHTTPServer):
+    """Takes connections; with a certificate it speaks TLS."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, host: Host, configuration: Mapping[str, Any]) -> None:
+        self.host = host
+        self.bindings = None
+        self.tls: ssl.SSLContext | None = None
+        if configuration["certificate"]:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(configuration["certificate"], configuration["key"])
+            pem = Path(configuration["certificate"]).read_text(encoding="ascii")
+            self.bindings = sealing.bindings_of(ssl.PEM_cert_to_DER_cert(pem))
+        super().__init__((configuration["listen"], 0), Handler)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection; the handshake is done here, so that a silent client holds up nobody."""
+        if self.tls is not None:
+            try:
+                request = self.tls.wrap_socket(request, server_side=True)
+            except OSError:
+                self.shutdown_request(request)
+                return
+        self.host.connections.add(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.host.connections.discard(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that breaks is no error of the simulator's; everything else is told."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection. NTLM logs in a connection, not a request."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "Microsoft-HTTPAPI/2.0"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    server: Listener
+    challenge: ClassVar[str] = "Negotiate"
+
+    def setup(self) -> None:
+        """A connection begins, and nobody is logged in on it."""
+        super().setup()
+        self.login = sealing.Login(self.server.bindings)
+
+    def do_POST(self) -> None:
+        """Log in, or hand a message to the shells."""
+        limit = self.server.host.limits.envelope_kib * 1024
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > limit:
+            # Seen in the field: github.com/ansible-collections/ansible.windows issue 391.
+            self.close_connection = True
+            return self._answer(413, b"", {"Connection": "close"})
+        body = self.rfile.read(length)
+        if self.path != PATH:
+            return self._answer(404, b"")
+        authorization = self.headers.get("Authorization")
+        more: dict[str, str] = {}
+        if authorization is not None:
+            answered = self.login.step(authorization)
+            if answered is None:
+                return self._answer(401, b"", {"WWW-Authenticate": self.challenge})
+            more = {"WWW-Authenticate": " ".join(answered).strip()}
+        if not self.login.complete:
+            return self._answer(401, b"", more or {"WWW-Authenticate": self.challenge})
+        if not body:
+            return self._answer(200, b"", more)
+        return self._message(body)
+
+    def _message(self, body: bytes) -> None:
+        sealed = sealing.PROTOCOL in self.headers.get("Content-Type", "")
+        if not sealed and self.server.tls is None:
+            words = "unencrypted traffic is disabled (AllowUnencrypted=false)"
+            return self._answer(500, soap.fault(soap.Fault("w:AccessDenied", words, 5), ""))
+        try:
+            clear = self.login.unseal(body) if sealed else body
+            status, reply = self._handled(clear)
+        except sealing.BadSeal:
+            self.close_connection = True
+            return self._answer(400, b"", {"Connection": "close"})
+        except ConnectionLost:
+            self.close_connection = True
+            return abort(self.connection)
+        if not sealed:
+            return self._answer(status, reply, {"Content-Type": sealing.SOAP})
+        return self._answer(status, self.login.seal(reply), {"Content-Type": sealing.CONTENT_TYPE})
+
+    def _handled(self, clear: bytes) -> tuple[int, bytes]:
+        message_id = ""
+        try:
+            message = soap.read(clear)
+            message_id = message.message_id
+            return 200, soap.answer(message, self.server.host.shells.handle(message))
+        except soap.Fault as fault:
+            return 500, soap.fault(fault, message_id)
+
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing: standard error is for what breaks."""
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    configuration = json.loads(sys.stdin.readline())
+    host = Host(configuration)
+    listener = Listener(host, configuration)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    address, port = listener.server_address[:2]
+    _say({"address": f"{address!s}:{port}"})
+    for line in sys.stdin:
+        name, argument = json.loads(line)
+        try:
+            _say({"ok": host.command(name, argument)})
+        except (KeyError, ValueError) as error:
+            _say({"error": f"{type(error).__name__}: {error}"})
+
+
+def _say(answer: Any) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
