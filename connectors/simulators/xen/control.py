@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, EM101, PLR0917 -- messages have XenAPI's parameters, and an error code is no sentence
+# ruff: noqa: ARG001, EM101 -- messages have XenAPI's parameters, and an error code is no sentence
 """Messages about sessions, tasks, events, and the pool itself."""
 
 from typing import Any

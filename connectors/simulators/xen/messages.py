@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, EM101, PLR0917 -- messages have XenAPI's parameters, and an error code is no sentence
+# ruff: noqa: ARG001, EM101 -- messages have XenAPI's parameters, and an error code is no sentence
 """The messages that the simulated xapi knows: those written by hand, and the accessors of every field."""
 
 from collections.abc import Callable, Iterator, Mapping

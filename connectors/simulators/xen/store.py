@@ -57,7 +57,7 @@ class Store:
         ref = f"OpaqueRef:{uuid.uuid4()}"
         fields = schema().classes[class_name]
         unknown = values.keys() - fields.keys()
-        assert not unknown, f"{class_name} has no fields {unknown}"  # noqa: S101 -- a slip in this simulator
+        assert not unknown, f"{class_name} has no fields {unknown}"
         record = {f.name: initial(f) for f in fields.values() if (class_name, f.name) not in REVERSES}
         record |= {"uuid": str(uuid.uuid4())} | values
         self._tables[class_name][ref] = record
