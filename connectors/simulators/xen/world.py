@@ -169,9 +169,6 @@ class World:
             record["allowed_operations"] = allowed_operations(record)
         elif class_name == "SR":
             record |= self.space(record["uuid"])
-        elif class_name == "host_metrics":
-            hosts = self.store.related("host", "metrics", self._ref("host_metrics", record["uuid"]))
-            record["memory_free"] = self.free_memory(hosts[0]) if hosts else 0
         return record
 
     def _ref(self, class_name: str, uuid: str) -> str:
