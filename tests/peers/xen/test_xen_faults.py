@@ -16,7 +16,7 @@ from connectors import registry
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
 from connectors.drivers.xen import marks
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable
-from connectors.simulators.xen import Estate, Rule, XenSimulator
+from connectors.simulators.xen import READER, Estate, Rule, XenSimulator
 
 pytestmark = pytest.mark.counterpart("xen-sim")
 
@@ -52,6 +52,18 @@ def test_a_wrong_password_is_refused_with_xapis_code(simulator: XenSimulator) ->
         registry.connect(simulator.endpoint(), SecretStr("not-it")).open()
     assert caught.value.vendor_code == "SESSION_AUTHENTICATION_FAILED"
     assert simulator.counts(["session"]) == {"session": 0}
+
+
+def test_a_user_who_may_only_read_lists_and_is_refused_the_rest(
+    simulator: XenSimulator, spec: VmSpec
+) -> None:
+    endpoint = simulator.endpoint().model_copy(update={"username": READER})
+    with registry.connect(endpoint, simulator.password) as connector:
+        assert connector.list_vms() == []
+        with pytest.raises(Refused) as caught:
+            connector.create_vm(spec, uuid4())
+    assert caught.value.vendor_code == "RBAC_PERMISSION_DENIED"
+    assert "role" in caught.value.hint
 
 
 def test_a_whole_life_leaves_no_session_no_task_and_no_disk(simulator: XenSimulator, spec: VmSpec) -> None:

@@ -115,6 +115,16 @@ def published(signatures: dict[str, dict[str, Any]], name: str) -> tuple[Any, ..
     return session, tuple(p["type"] for p in rest), sum(not p["required"] for p in rest)
 
 
+def test_what_a_reader_may_call_is_what_xapi_lets_one_call(signatures: dict[str, dict[str, Any]]) -> None:
+    wrong = [
+        message.name
+        for message in known().values()
+        if message.name not in XML_RPC_ITSELF
+        and message.writes == ("read-only" in signatures[message.name]["roles"])
+    ]
+    assert wrong == []
+
+
 def test_no_message_of_the_simulator_was_removed_from_xapi(signatures: dict[str, dict[str, Any]]) -> None:
     removed = [name for name in known() if signatures.get(name, {}).get("state") == "Removed"]
     assert removed == []

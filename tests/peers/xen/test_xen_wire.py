@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.simulators.xen import USER, Rule, XenSimulator
+from connectors.simulators.xen import READER, USER, Rule, XenSimulator
 
 pytestmark = pytest.mark.counterpart("xen-sim")
 
@@ -106,6 +106,20 @@ def test_a_call_is_checked_in_xapis_order(simulator: XenSimulator) -> None:
         assert foreign["ErrorDescription"] == ["SESSION_INVALID", "no session"]
     finally:
         proxy("close")()
+
+
+def test_a_reader_may_look_and_not_touch(simulator: XenSimulator, raw: Any) -> None:
+    reader = XenAPI.Session(f"http://{simulator.address}")
+    try:
+        reader.xenapi.login_with_password(READER, simulator.password.get_secret_value())
+        ref = template(reader.xenapi)
+        said = ["RBAC_PERMISSION_DENIED", "vm.clone", "No permission in user session"]
+        assert failure(reader.xenapi.VM.clone, ref, "mine") == said
+        assert failure(reader.xenapi.VM.clone, "OpaqueRef:none", "mine") == said, (
+            "the role goes before the body"
+        )
+    finally:
+        reader("close")()
 
 
 def test_a_message_that_xapi_does_not_run_as_a_task_is_unknown_as_one(raw: Any) -> None:
