@@ -8,10 +8,12 @@ $WarningPreference = 'SilentlyContinue'
 $ConfirmPreference = 'None'
 $allowed = -split @'
 Hyper-V\Checkpoint-VM
+Hyper-V\Enable-VMResourceMetering
 Hyper-V\Get-VHD
 Hyper-V\Get-VM
 Hyper-V\Get-VMHost
 Hyper-V\Get-VMSnapshot
+Hyper-V\Measure-VM
 Hyper-V\New-VM
 Hyper-V\Remove-VM
 Hyper-V\Remove-VMNetworkAdapter

@@ -128,7 +128,9 @@ def test_powershells_error_id_is_kept(
     assert code == f"{error_id},Microsoft.HyperV.PowerShell.Commands.StartVM"
 
 
-@pytest.mark.parametrize("cmdlet", ["New-VM", "Set-VM", "Remove-VMNetworkAdapter"])
+@pytest.mark.parametrize(
+    "cmdlet", ["New-VM", "Set-VM", "Remove-VMNetworkAdapter", "Enable-VMResourceMetering"]
+)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_create_that_fails_anywhere_leaves_nothing_behind(
     cmdlet: str,
