@@ -179,8 +179,6 @@ class HypervConnector(Connector):
         try:
             return work()
         except session.failures as error:
-            if session.lost(error):
-                session.drop()
             raise of_failure(self.endpoint.name, operation, error, session) from error
 
 

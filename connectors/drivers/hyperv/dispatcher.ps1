@@ -31,7 +31,7 @@ Storage\Get-Volume
 Microsoft.PowerShell.Management\Remove-Item
 '@
 # Nothing but folders that the driver made for its machines can be removed.
-$ours = '\\tierwise-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-(\*|[0-9a-f]{8}(\\disks)?)$'
+$ours = '\\tierwise-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-(\*|[0-9a-f]{8}(\*|\\disk\[s\]))$'
 function Get-Plain($value) {
     if ($null -eq $value) {
         return $null

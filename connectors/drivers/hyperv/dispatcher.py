@@ -23,7 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "45663c137a00a499c3b6c5997b5973383bd173765ab79df2adce06933595748c"
+SHA256 = "ca14860e5babe960b20c5a4d423e0aa1a40db6260bc469b06dc8bbe9b88db08a"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")
