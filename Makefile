@@ -38,7 +38,7 @@ docs:  ## write the generated pages of docs/reference again
 
 lock:  ## resolve the locks in requirements/ again (ARGS=--upgrade for newer versions)
 	$(SET_UP)
-	@$(COMPILE) $(ARGS) pyproject.toml --extra vsphere --extra hyperv --extra postgres --group dev -o requirements/dev.txt
+	@$(COMPILE) $(ARGS) pyproject.toml --extra vsphere --extra hyperv --extra xen --extra postgres --group dev -o requirements/dev.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/base.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra vsphere --extra hyperv --extra xen --extra postgres --extra spark --extra dask --extra notebooks -o requirements/extras.txt
 	@echo 'libvirt-python>=9.0' | $(COMPILE) $(ARGS) - -o requirements/libvirt.txt

@@ -8,17 +8,18 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperArgument, TyperGroup
 
-from catalog.capabilities import Capability, Gap
-from connectors import registry
+from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
+from tierwise.docs import capabilities
 from tierwise.errors import ExitCode, TierwiseError
+from tierwise.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTICE = "<!-- written by `make docs`; change the code that it describes instead -->\n"
@@ -30,7 +31,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, name what would change")
     check = parser.parse_args().check
     changed = []
-    for name, text in {"capabilities.md": capabilities_page(), "cli.md": cli_page()}.items():
+    for name, text in {"capabilities.md": capabilities.installed(), "cli.md": cli_page()}.items():
         page = REFERENCE / name
         if not page.is_file() or page.read_text() != text:
             changed.append(name)
@@ -42,46 +43,73 @@ def main() -> int:
     return 1 if check and changed else 0
 
 
-# --- what each driver can do ---------------------------------------------------------------------
+INTRODUCTION = """\
+# The command line
 
+[The tutorial](../tutorial.md) leads through the commands; this page lists them all.
 
-def capabilities_page() -> str:
-    """The matrix of capabilities and drivers, then every gap with its reason."""
-    gaps = {name: registry.driver_class(name).gaps for name in registry.driver_names()}
-    head = f"| capability | {' | '.join(gaps)} |\n| --- |{' --- |' * len(gaps)}\n"
-    rows = "".join(
-        f"| `{capability.value}` | {' | '.join(_cell(missing.get(capability)) for missing in gaps.values())} |\n"
-        for capability in Capability
-    )
-    details = "\n".join(
-        f"## {name}\n\n" + ("".join(_gap_lines(missing)) or "Nothing is missing.\n")
-        for name, missing in gaps.items()
-    )
-    return (
-        f"{NOTICE}# What each driver can do\n\n"
-        "What the driver itself rules out; a probe of the live endpoint narrows it further, pool by pool\n"
-        "(`tierwise pool --help`). What is not listed as missing passes the conformance suite.\n\n"
-        f"{head}{rows}\n{details}"
-    )
+Data goes to stdout, notes, questions, progress and errors to stderr. `-o table` (the default of lists) is for people:
+it fits a terminal of 100 columns, folds long texts there, and keeps one row on one line in a pipe. `-o json`, `yaml`
+and `csv` are for programs and have every field; `--columns` and `--sort` choose and order them in every format. A
+document, such as `vm show`, is one field a row as a table or as CSV. Colour is used only on a terminal, and never where
+`NO_COLOR` is set. In CSV, a text that a spreadsheet would run as a formula begins with an apostrophe.
 
+What is printed as `EUR 412.60` stands as a whole number of minor units in `price_minor`, and names ending in `_micros`
+are millionths of the currency.
+"""
 
-def _cell(gap: Gap | None) -> str:
-    return "yes" if gap is None else gap.reason.value.replace("_", " ")
+EXAMPLES = """\
+## Examples
 
+The tests run these on the [tutorial's](../tutorial.md) data directory.
 
-def _gap_lines(missing: Mapping[Capability, Gap]) -> Iterator[str]:
-    for capability in Capability:
-        if capability in missing:
-            yield f"- `{capability.value}`: {missing[capability]}\n"
+The largest offerings, for a spreadsheet:
 
+```bash
+tierwise catalog list -o csv --columns offering,vcpu,memory_mib --sort -memory_mib | head -3
+```
 
-# --- the command line ----------------------------------------------------------------------------
+```text
+offering,vcpu,memory_mib
+db-large,16,131072
+sap-app,16,131072
+```
+
+What a program reads, and what it ends with:
+
+```bash
+tierwise quote sap-app --tenant finance-apps -o json --set sap_system=erp-production | head -9
+```
+
+```text
+[
+  {
+    "tier": "tier-1",
+    "pool": "fra-prod-1",
+    "site": "fra",
+    "price": "EUR 698.83",
+    "price_minor": 69883,
+    "currency": "EUR",
+```
+
+```bash
+tierwise quote web-small --tenant webshop || echo "exit code $?"
+```
+
+```text
+error: there is no tenant 'webshop'; did you mean 'web-shop'? known are ...
+exit code 3
+```
+"""
 
 
 def cli_page() -> str:
-    """Every command with its parameters, and the exit codes."""
+    """How commands behave, exit codes, settings, every command with its parameters, the fields of lists."""
     command = typer.main.get_command(app)
-    return f"{NOTICE}# The command line\n\n{_exit_codes()}\n" + "\n".join(_commands(command, "tierwise"))
+    parts = [NOTICE + INTRODUCTION, _exit_codes(), _settings(), EXAMPLES, *_commands(command, "tierwise")]
+    parts += ["## Fields\n\nWhat each list has, in this order; a table shows those in **bold**.\n"]
+    parts += [_fields(words, fields) for words, fields in LISTS.items()]
+    return "\n".join(parts)
 
 
 def _exit_codes() -> str:
@@ -91,7 +119,27 @@ def _exit_codes() -> str:
     rows = "".join(
         f"| {code.value} | {' '.join({**others, **meanings}[code].split())} |\n" for code in ExitCode
     )
-    return f"## Exit codes\n\n| code | meaning |\n| ---: | --- |\n{rows}"
+    return (
+        f"## Exit codes\n\n| code | meaning |\n| ---: | --- |\n{rows}\n"
+        "An order or quote that no pool takes ends with 7 where rules allow a pool that lacks room, with 8 where they\n"
+        "allow one that does not answer, and with 5 otherwise; a batch that failed in several ways with 1. A signal ends\n"
+        "a command as shells expect it: Ctrl-C with 130, a reader that closes the pipe (`| head`) with 141. What was\n"
+        "accepted by then is finished by `tierwise order resume`.\n\n"
+        "A bug in tierwise ends with 1, in two lines: the error, and the file under `logs/` in the data directory that\n"
+        "has its traceback; `TIERWISE_DEBUG=1` shows that at the terminal instead.\n"
+    )
+
+
+def _settings() -> str:
+    rows = "".join(
+        f"| `TIERWISE_{name.upper()}` | {_default(field)} | {field.description} |\n"
+        for name, field in Settings.model_fields.items()
+    )
+    return f"## Environment\n\n| variable | default | meaning |\n| --- | --- | --- |\n{rows}"
+
+
+def _default(field: Any) -> str:
+    return "the user's data folder" if field.default_factory else f"`{field.default}`"
 
 
 def _commands(command: Any, path: str) -> Iterator[str]:
@@ -114,6 +162,14 @@ def _parameter(parameter: Any) -> str:
     need = " (required)" if parameter.required else ""
     text = " ".join((getattr(parameter, "help", None) or "").split()).replace("|", "\\|")
     return f"| {names}{need} | {text} |\n"
+
+
+def _fields(words: str, fields: Fields) -> str:
+    rows = "".join(
+        f"| {f'**`{name}`**' if name in fields.table else f'`{name}`'} | {meaning} |\n"
+        for name, meaning in fields.meanings.items()
+    )
+    return f"### Fields of {words}\n\n| field | meaning |\n| --- | --- |\n{rows}"
 
 
 if __name__ == "__main__":

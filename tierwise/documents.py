@@ -71,7 +71,9 @@ def load(path: Path) -> Documents:
         catalog = load_catalog(texts)
     except DocumentError as error:
         # Rules and rates name what the catalog holds: on a broken one they would seem wrong too.
-        raise _invalid(path, error.problems) from None
+        raise _invalid(
+            path, error.problems, "; rules and rates are checked when the catalog is right"
+        ) from None
     try:
         rules = load_rules(texts, catalog)
     except DocumentError as error:
@@ -85,9 +87,9 @@ def load(path: Path) -> Documents:
     return Documents(catalog, rules, cards)
 
 
-def _invalid(path: Path, problems: tuple[Problem, ...] | list[Problem]) -> InvalidInput:
+def _invalid(path: Path, problems: tuple[Problem, ...] | list[Problem], more: str = "") -> InvalidInput:
     count = len(set(problems))
     noun = "problem" if count == 1 else "problems"
     return InvalidInput(
-        f"{path}: {count} {noun}; nothing was loaded", details=[str(p) for p in sorted(set(problems))]
+        f"{path}: {count} {noun}; nothing was loaded{more}", details=[str(p) for p in sorted(set(problems))]
     )

@@ -192,7 +192,9 @@ def test_a_change_that_a_removal_overtook_adds_nothing_to_the_machines_life(acme
         changes.record_resized(session, acme.app, "later", row.id, {"vcpu": 9})
         changes.release(session, row.id, {"vcpu": 2})
         changes.record_deleted(session, acme.app, "again", row.id)
-        assert changes.hold(session, acme.app, row.id, {}) == {"short": ["the machine was removed meanwhile"]}
+        assert changes.hold(session, acme.app, row.id, {}) == {
+            "short": ["the machine was removed meanwhile"]
+        }
         session.commit()
     assert acme.kinds("shop-01") == ["created", "powered_on", "deleted"]
     assert acme.held() == {}

@@ -72,8 +72,8 @@ def test_batch_after_batch_no_pool_ever_holds_more_than_it_has(estate: Any, size
     chance = random.Random(1)
     refused = delivered = 0
     with estate(**size).running() as acme:
-        for batch in range(12):
-            rows = acme.submit(*some_orders(acme, chance, f"vm-{batch}", chance.randint(1, 9)))
+        for batch in range(8):
+            rows = acme.submit(*some_orders(acme, chance, f"vm-{batch}", chance.randint(4, 12)))
             check_ends(acme, rows)
             delivered += sum(row.status == "delivered" for row in rows)
             refused += sum(row.status == "refused" for row in rows)

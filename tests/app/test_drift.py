@@ -4,8 +4,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from catalog.resources import Resources
 from connectors.contract import PowerAction, PowerState, VmSpec
 from connectors.drivers.simulated import control

@@ -58,9 +58,7 @@ def test_an_endpoint_that_never_answers_fails_the_order_and_says_how_often_it_wa
     acme.fault(XEN, "create_vm", FaultKind.UNREACHABLE, times=99)
     (row,) = acme.submit(acme.order("shop-01"))
     why = nothing_is_left(acme, row)
-    assert why.why == (
-        "create_vm at endpoint 'hosted-xen': the connection was refused (tried 3 times)"
-    )
+    assert why.why == ("create_vm at endpoint 'hosted-xen': the connection was refused (tried 3 times)")
     assert why.remedy == "`tierwise order retry shop-01` tries again"
     assert len(acme.calls(XEN, "create_vm")) == acme.app.settings.retries == 3
 
@@ -140,7 +138,9 @@ def test_a_machine_that_could_not_be_removed_again_is_named_and_found_by_doctor(
     (row,) = acme.submit(acme.order("shop-01"))
     (why,) = acme.why(row)
     assert row.status == "failed"
-    assert why.remedy.startswith("a machine may be left at its endpoint: delete_vm at endpoint 'hosted-xen'")
+    assert why.remedy.startswith(
+        "a machine may be left at its endpoint: delete_vm at endpoint 'hosted-xen'"
+    )
     assert "`tierwise doctor` looks" in why.remedy
     assert set(acme.machines()) == {"shop-01"}
     (finding,) = [found for found in examine(acme.settings) if found.subject == "machine shop-01"]

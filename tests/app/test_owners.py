@@ -30,7 +30,11 @@ def test_the_new_owner_pays_from_the_moment_of_the_change(acme: Any) -> None:
     change_owner(acme.app, UUID(int=1), "shop-01", "marketing")
     acme.clock.advance(5 * DAY)
     assert paid(acme) == {"web-shop": 10 * 86400, "marketing": 5 * 86400}
-    assert acme.rows("SELECT tenant FROM machine") == acme.rows("SELECT tenant FROM order_") == [("marketing",)]
+    assert (
+        acme.rows("SELECT tenant FROM machine")
+        == acme.rows("SELECT tenant FROM order_")
+        == [("marketing",)]
+    )
     used = as_planned(acme.app).used_by_tenant
     assert (set(used), used["marketing"].vcpu) == ({"marketing"}, 2)
 

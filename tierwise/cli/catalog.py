@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.output import Format, Output, document, emit, stderr
+from tierwise.cli.fields import OFFERINGS, Columns, Sort, view
+from tierwise.cli.output import Format, Output, document, emit, note
 
 app = typer.Typer(help="Check and show the service catalog.", no_args_is_help=True)
 
@@ -16,11 +17,11 @@ def validate(
     path: Annotated[Path, typer.Argument(help="A YAML file, or a folder of them.")],
 ) -> None:
     """Check catalog, rules and rate cards; report every mistake with file, line and column."""
-    from tierwise.documents import load  # noqa: PLC0415 - keeps --help quick
+    from tierwise.documents import load
 
     documents = load(path)
     catalog = documents.catalog
-    stderr().print(
+    note(
         f"{path}: valid; {len(catalog.tiers)} tiers, {len(catalog.classes)} workload classes, "
         f"{len(catalog.offerings)} offerings, {len(catalog.pools)} pools, {len(catalog.tenants)} tenants, "
         f"{len(documents.rules)} rules, {len(documents.rate_cards)} rate cards"
@@ -28,7 +29,9 @@ def validate(
 
 
 @app.command(name="list")
-def list_(ctx: typer.Context, output: Output = Format.TABLE) -> None:
+def list_(
+    ctx: typer.Context, output: Output = Format.TABLE, columns: Columns = "", sort: Sort = ""
+) -> None:
     """List the offerings."""
     context: Context = ctx.obj
     with context.app() as app_:
@@ -50,7 +53,7 @@ def list_(ctx: typer.Context, output: Output = Format.TABLE) -> None:
                     "parameters": ", ".join(offering.parameters),
                 }
             )
-    emit(rows, output)
+    emit(rows, output, fields=OFFERINGS, view=view(columns, sort))
 
 
 @app.command()
@@ -60,14 +63,11 @@ def schema(
     output: Output = Format.JSON,
 ) -> None:
     """Print the JSON Schema of an offering's parameters."""
-    from catalog.json_schema import offering_schema  # noqa: PLC0415 - keeps --help quick
-    from tierwise.errors import InvalidInput  # noqa: PLC0415 - as above
+    from catalog.json_schema import offering_schema
+    from tierwise.cli.words import must_be_known
 
     context: Context = ctx.obj
     with context.app() as app_:
-        entry = app_.documents.catalog.offerings.get(offering)
-        if entry is None:
-            known = ", ".join(app_.documents.catalog.offerings)
-            msg = f"there is no offering '{offering}'; known are {known}"
-            raise InvalidInput(msg)
-        document(offering_schema(app_.documents.catalog, entry), output)
+        catalog = app_.documents.catalog
+        must_be_known("offering", offering, catalog.offerings)
+        document(offering_schema(catalog, catalog.offerings[offering]), output)

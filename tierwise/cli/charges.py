@@ -1,12 +1,13 @@
 """``tierwise charge``: what machines cost, per tenant and tier, month by month."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.output import Format, Output, emit, stderr, stdout
+from tierwise.cli.output import Format, Output, emit, note, stdout
 
 if TYPE_CHECKING:
     from tierwise.usecases.billing import Bill
@@ -39,24 +40,43 @@ def statement(
     output: Output = Format.TABLE,
 ) -> None:
     """Show each tenant's statement: quantity, hours, rate and amount of every line."""
-    from datetime import UTC  # noqa: PLC0415 - keeps --help quick
+    from datetime import UTC
 
-    from tierwise.usecases.billing import bill  # noqa: PLC0415 - as above
+    from chargeback.statements import COLUMNS
+    from tierwise.cli.fields import Fields
+    from tierwise.cli.words import must_be_known
+    from tierwise.usecases.billing import bill
 
+    _check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         moment = known_at.replace(tzinfo=UTC) if known_at else None
         found = bill(app_, month, known_at=moment, issue=issue)
+        # A tenant that left the catalog still has the statements that it got.
+        must_be_known(
+            "tenant", tenant, [*app_.documents.catalog.tenants, *(s.tenant for s in found.statements)]
+        )
     if output is Format.TABLE:
         print_bill(found, tenant, lines=lines)
-    else:
-        emit([row for row in found.rows if tenant in {None, row["tenant"]}], output)
+        return
+    names = (*COLUMNS, "machine_name")
+    rows = [row for row in found.rows if tenant in {None, row["tenant"]}]
+    emit(rows, output, fields=Fields(dict.fromkeys(names, ""), names))
+    note(found.note)
+
+
+def _check_month(month: str) -> None:
+    from tierwise.errors import InvalidInput
+
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month, re.ASCII):
+        msg = f"'{month}' is no month; write it like 2026-10"
+        raise InvalidInput(msg)
 
 
 def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
     """The statements as tables for people."""
-    from tierwise.cli.words import money  # noqa: PLC0415 - keeps --help quick
-    from tierwise.usecases.billing import summary  # noqa: PLC0415 - as above
+    from tierwise.cli.words import money
+    from tierwise.usecases.billing import summary
 
     console = stdout()
     console.print(
@@ -72,6 +92,6 @@ def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
             columns=(*(_LINES if lines else _SUMMARY), *(_CORRECTED if each.corrections else ())),
             title=f"{each.tenant}: {money(each.total_minor, found.card)}",
         )
-    console.print()
+    console.print("" if shown else f"\nno machine was charged for in {found.period.name}")
     console.print(f"total: {money(sum(s.total_minor for s in shown), found.card)}", markup=False)
-    stderr().print(found.note, markup=False)
+    note(found.note)

@@ -1,19 +1,23 @@
 """``tierwise vm``: one inventory over all hypervisors, and what can be done to a machine."""
 
+import sys
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwise.cli.context import Context
-from tierwise.cli.output import Format, Output, document, emit, stderr
+from tierwise.cli.context import Context, progress
+from tierwise.cli.fields import MACHINES, Columns, Sort, view
+from tierwise.cli.output import Format, Output, document, emit, note
 from tierwise.cli.pools import Refresh
+
+if TYPE_CHECKING:
+    from tierwise.app import App
 
 app = typer.Typer(help="List machines and change them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The machine's name, or the start of its id.")]
-
-_COLUMNS = ("machine", "tenant", "tier", "pool", "power", "vcpu", "memory_mib", "disk_gib", "host", "drift")
 
 
 @app.command(name="list")
@@ -24,29 +28,31 @@ def list_(
     tenant: Annotated[str | None, typer.Option(help="Only machines of this tenant.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Also machines that tierwise did not make.")] = False,
     output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
 ) -> None:
     """List the machines of every endpoint together."""
-    from tierwise.usecases.inventory import Drift, inventory  # noqa: PLC0415 - keeps --help quick
-    from tierwise.usecases.observe import observe  # noqa: PLC0415 - as above
+    from tierwise.cli.words import counted, must_be_known
+    from tierwise.usecases.inventory import Drift, inventory
+    from tierwise.usecases.observe import observe
 
     context: Context = ctx.obj
     with context.app() as app_:
         if refresh:
             observe(app_)
         found = inventory(app_)
-    chosen = [
-        machine
-        for machine in found.machines
-        if tier in {None, machine.tier}
-        and tenant in {None, machine.tenant}
-        and (all_ or machine.drift is not Drift.UNKNOWN)
-    ]
-    unknown = sum(machine.drift is Drift.UNKNOWN for machine in found.machines)
-    emit([_row(machine) for machine in chosen], output, columns=_COLUMNS)
-    note = "" if all_ or not unknown else f"; {unknown} more were not made by tierwise (--all shows them)"
-    stderr().print(f"{len(chosen)} machines over {found.endpoints} endpoints{note}", markup=False)
+        catalog = app_.documents.catalog
+    must_be_known("tier", tier, [*catalog.tiers, *(machine.tier for machine in found.machines)])
+    must_be_known("tenant", tenant, [*catalog.tenants, *(machine.tenant for machine in found.machines)])
+    fitting = [m for m in found.machines if tier in {None, m.tier} and tenant in {None, m.tenant}]
+    chosen = [m for m in fitting if all_ or m.drift is not Drift.UNKNOWN]
+    emit([_row(machine) for machine in chosen], output, fields=MACHINES, view=view(columns, sort))
+    left_out = len(fitting) - len(chosen)
+    hidden = f"; {left_out:,} more not made by tierwise (--all shows them)" if left_out else ""
+    endpoints = counted(found.endpoints, "endpoint")
+    note(f"{counted(len(chosen), 'machine')} over {endpoints}{hidden}")
     for name, why in found.stale.items():
-        stderr().print(f"{name}: {why}", markup=False)
+        note(f"{name}: {why}")
 
 
 def _row(machine: Any) -> dict[str, Any]:
@@ -70,11 +76,11 @@ def _row(machine: Any) -> dict[str, Any]:
 @app.command()
 def show(ctx: typer.Context, name: Name, refresh: Refresh = True, output: Output = Format.YAML) -> None:
     """Show one machine, what can be done with it, and what cannot and why."""
-    from catalog.capabilities import Capability  # noqa: PLC0415 - keeps --help quick
-    from tierwise.store.orders import find_machine  # noqa: PLC0415 - as above
-    from tierwise.usecases.inventory import gap_of, inventory  # noqa: PLC0415 - as above
-    from tierwise.usecases.metering import history  # noqa: PLC0415 - as above
-    from tierwise.usecases.observe import observe  # noqa: PLC0415 - as above
+    from catalog.capabilities import Capability
+    from tierwise.store.orders import find_machine
+    from tierwise.usecases.inventory import gap_of, inventory
+    from tierwise.usecases.metering import history
+    from tierwise.usecases.observe import observe
 
     context: Context = ctx.obj
     with context.app() as app_:
@@ -88,32 +94,34 @@ def show(ctx: typer.Context, name: Name, refresh: Refresh = True, output: Output
     document(value, output)
 
 
+class Action(StrEnum):
+    """What can be done to a machine's power."""
+
+    ON = "on"
+    OFF = "off"
+    SHUTDOWN = "shutdown"
+    SUSPEND = "suspend"
+
+
 @app.command()
 def power(
     ctx: typer.Context,
     name: Name,
-    action: Annotated[str, typer.Argument(help="on, off, shutdown or suspend.")],
+    action: Annotated[
+        Action, typer.Argument(help="on, off (at once), shutdown (asks the guest) or suspend.")
+    ],
 ) -> None:
     """Switch a machine on or off, ask its guest to shut down, or suspend it."""
-    from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
+    from uuid import uuid4
 
-    from connectors.contract import PowerAction  # noqa: PLC0415 - as above
-    from tierwise.errors import InvalidInput  # noqa: PLC0415 - as above
-    from tierwise.usecases import change  # noqa: PLC0415 - as above
+    from connectors.contract import PowerAction
+    from tierwise.usecases import change
 
-    actions = {
-        "on": PowerAction.ON,
-        "off": PowerAction.OFF,
-        "shutdown": PowerAction.SHUTDOWN,
-        "suspend": PowerAction.SUSPEND,
-    }
-    if action not in actions:
-        msg = f"'{action}' is no power action; use {', '.join(actions)}"
-        raise InvalidInput(msg)
     context: Context = ctx.obj
     with context.working() as app_:
-        change.power(app_, uuid4(), name, actions[action])
-    stderr().print(f"{name}: {action} done", markup=False)
+        with progress(f"{action.value} {name}"):
+            change.power(app_, uuid4(), name, PowerAction[action.name])
+        _say_what_it_is(app_, name)
 
 
 @app.command()
@@ -125,15 +133,31 @@ def resize(
     disk_gib: Annotated[int, typer.Option(min=0, help="Disk in GiB; 0: as it is. It can only grow.")] = 0,
 ) -> None:
     """Give a machine other resources."""
-    from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
+    from uuid import uuid4
 
-    from catalog.resources import Resources  # noqa: PLC0415 - as above
-    from tierwise.usecases import change  # noqa: PLC0415 - as above
+    from catalog.resources import Resources
+    from tierwise.usecases import change
 
+    if not (vcpu or memory_mib or disk_gib):
+        msg = "say what it shall have: --vcpu, --memory-mib or --disk-gib"
+        raise typer.BadParameter(msg)
     context: Context = ctx.obj
     with context.working() as app_:
-        change.resize(app_, uuid4(), name, Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=disk_gib))
-    stderr().print(f"{name}: resized", markup=False)
+        wanted = Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=disk_gib)
+        with progress(f"resizing {name}"):
+            change.resize(app_, uuid4(), name, wanted)
+        _say_what_it_is(app_, name)
+
+
+def _say_what_it_is(app_: "App", name: str) -> None:
+    from catalog.resources import ResourceClass, Resources
+    from tierwise.cli.words import amounts
+    from tierwise.store.orders import find_machine
+
+    with app_.session() as session:
+        row = find_machine(session, name)
+    size = Resources(**{rc.value: getattr(row, rc.value) for rc in ResourceClass})
+    note(f"{row.name} is {row.power} in pool {row.pool}: {amounts(size)}")
 
 
 @app.command()
@@ -143,16 +167,19 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove a machine and its disks."""
-    from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
+    from uuid import uuid4
 
-    from tierwise.usecases import change  # noqa: PLC0415 - as above
+    from tierwise.usecases import change
 
     if not yes:
+        if not sys.stdin.isatty():
+            msg = "this removes the machine and its disks; where nobody can be asked, say --yes"
+            raise typer.BadParameter(msg)
         typer.confirm(f"Remove machine {name} and its disks?", abort=True, err=True)
     context: Context = ctx.obj
-    with context.working() as app_:
+    with context.working() as app_, progress(f"removing {name}"):
         change.delete(app_, uuid4(), name)
-    stderr().print(f"{name}: removed", markup=False)
+    note(f"{name} is removed; its statement charges it until now")
 
 
 @app.command()
@@ -169,11 +196,11 @@ def owner(
     ] = None,
 ) -> None:
     """Give a machine to another tenant, also from a moment in the past."""
-    from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
+    from uuid import uuid4
 
-    from tierwise.usecases.owner import change_owner  # noqa: PLC0415 - as above
+    from tierwise.usecases.owner import change_owner
 
     context: Context = ctx.obj
     with context.app() as app_:
         change_owner(app_, uuid4(), name, tenant, since.replace(tzinfo=UTC) if since else None)
-    stderr().print(f"{name} belongs to {tenant}", markup=False)
+    note(f"{name} belongs to {tenant}")

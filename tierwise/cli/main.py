@@ -6,9 +6,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tierwise.cli import catalog, charges, machines, orders, pools, setup, usage, whatif
-from tierwise.cli.context import Context
-from tierwise.cli.output import stderr
+from tierwise.cli import catalog, charges, failures, machines, orders, pools, quotes, setup, usage, whatif
+from tierwise.cli.context import INTERRUPTED, Context
+from tierwise.cli.output import discard, note
 from tierwise.errors import ExitCode, TierwiseError
 
 app = typer.Typer(
@@ -25,8 +25,19 @@ app.add_typer(machines.app, name="vm")
 app.add_typer(usage.app, name="usage")
 app.add_typer(charges.app, name="charge")
 setup.register(app)
-orders.register(app)
+quotes.register(app)
 whatif.register(app)
+
+_started: list[Context] = []
+"""What this process works on, for the place where a bug's traceback is kept."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"tierwise {importlib.metadata.version('tierwise')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -38,25 +49,36 @@ def _options(
             help="Folder of the database, the catalog and the usage files.", envvar="TIERWISE_DATA_DIR"
         ),
     ] = None,
+    version: Annotated[  # noqa: ARG001 - the callback has acted on it
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None:
     ctx.obj = Context(data_dir)
+    _started.append(ctx.obj)
 
 
 def run() -> NoReturn:
     """Run the command line and end the process with a documented exit code."""
+    code = _code()
     try:
-        app(standalone_mode=True)
+        sys.stdout.flush()
+    except OSError as error:
+        discard()
+        code = code or failures.unexpected(error, None)
+    sys.exit(code)
+
+
+def _code() -> int:
+    try:
+        app(prog_name="tierwise")
+    except SystemExit as ended:
+        # How Typer ends everything that it understands, Ctrl-C among them.
+        if ended.code == INTERRUPTED:
+            note("stopped")
+        return int(ended.code or 0)
     except TierwiseError as error:
-        _explain(error)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        stderr().print("stopped; whatever was accepted goes on with the next `tierwise order resume`")
-        sys.exit(130)
-    sys.exit(ExitCode.OK)
-
-
-def _explain(error: TierwiseError) -> None:
-    console = stderr()
-    console.print(f"error: {error}", markup=False, style="bold red")
-    for detail in error.details:
-        console.print(f"  {detail}", markup=False)
+        return failures.explain(error)
+    except Exception as error:  # noqa: BLE001 - nothing but a documented exit code leaves a command
+        return failures.unexpected(error, _started[-1].folder() if _started else None)
+    return ExitCode.OK

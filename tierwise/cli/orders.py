@@ -1,185 +1,27 @@
-"""``tierwise quote`` and ``tierwise order``: what it costs and why, then the machine itself."""
+"""``tierwise order``: machines, ordered and followed until they run."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tierwise.cli.context import Context, progress
-from tierwise.cli.output import Format, Output, emit, stderr, stdout
+from tierwise.cli.fields import ORDERS, Columns, Sort, view
+from tierwise.cli.output import Format, Output, emit, note, stderr
+from tierwise.cli.quotes import Offering, Set, Tenant, Tier, check_wishes, code_of, parameters
+from tierwise.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
-    from catalog.orders import Order, ParameterValue
     from policies.decisions import Rejection
     from tierwise.app import App
     from tierwise.store.tables import OrderRow
-    from tierwise.usecases.order import Quoted
 
 app = typer.Typer(help="Order machines and follow the orders.", no_args_is_help=True)
-
-Offering = Annotated[str, typer.Argument(help="The offering's name; `tierwise catalog list` shows them.")]
-Tenant = Annotated[str, typer.Option("--tenant", help="Who will own the machine and pay for it.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="A parameter of the offering, NAME=VALUE; repeatable.")
-]
-Tier = Annotated[str | None, typer.Option("--tier", help="Insist on this tier.")]
-
-
-def register(root: typer.Typer) -> None:
-    """Add the top-level command ``quote``."""
-    root.command()(quote)
-
-
-def quote(
-    ctx: typer.Context,
-    offering: Offering,
-    tenant: Tenant,
-    set_: Set = None,
-    tier: Tier = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Show the price and the reason for each tier, before anything is ordered."""
-    from uuid import UUID  # noqa: PLC0415 - keeps --help quick
-
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
-    from tierwise.usecases.observe import observe  # noqa: PLC0415 - as above
-    from tierwise.usecases.place import estate  # noqa: PLC0415 - as above
-
-    context: Context = ctx.obj
-    with context.app() as app_:
-        observe(app_)
-        order = usecase.new_order(
-            app_,
-            order_id=UUID(int=0),
-            offering=offering,
-            tenant=tenant,
-            machine_name="quote",
-            parameters=parameters(app_, offering, set_ or []),
-            tier=tier,
-            ordered_by="quote",
-        )
-        on = estate(app_)
-        quoted = usecase.quote(app_, on, order)
-        if output is Format.TABLE:
-            print_quote(app_, quoted, on.unusable, order)
-        else:
-            emit(_quote_rows(app_, quoted, on.unusable), output)
-
-
-def _quote_rows(app_: "App", quoted: "Quoted", unusable: "Mapping[str, str]") -> list[dict[str, Any]]:
-    from tierwise.cli.words import money  # noqa: PLC0415 - keeps --help quick
-
-    entries = app_.documents.catalog.pools
-    card = app_.documents.rate_card
-    rows = []
-    for candidate in quoted.assignment.candidates:
-        price = quoted.prices[candidate.tier].total_minor
-        chosen = candidate.pool == quoted.assignment.pool and not quoted.over_quota
-        why = [*quoted.over_quota, *candidate.rejections]
-        rows.append(
-            {
-                "tier": candidate.tier,
-                "pool": candidate.pool,
-                "site": entries[candidate.pool].site,
-                "price": money(price, card),
-                "verdict": "recommended" if chosen else ("refused" if why else "possible"),
-                "why": _why(chosen, why),
-                "remedy": "; ".join(dict.fromkeys(r.remedy for r in why)),
-            }
-        )
-    shown = {row["pool"] for row in rows}
-    rows += [
-        {
-            "tier": entry.tier,
-            "pool": name,
-            "site": entry.site,
-            "price": "",
-            "verdict": "unreachable",
-            "why": unusable[name],
-            "remedy": "`tierwise doctor` says what is wrong",
-        }
-        for name, entry in entries.items()
-        if name in unusable and name not in shown
-    ]
-    return rows
-
-
-def _why(chosen: bool, why: "Sequence[Rejection]") -> str:
-    if chosen:
-        return "cheapest pool that fulfils every rule"
-    if not why:
-        return "fulfils every rule, but costs more or as much"
-    return "; ".join(dict.fromkeys(r.why for r in why))
-
-
-def print_quote(app_: "App", quoted: "Quoted", unusable: "Mapping[str, str]", order: "Order") -> None:
-    """The quote for people: each pool's price or refusal, the formula, and how to order."""
-    from tierwise.cli.words import amounts, bullets, price_formula  # noqa: PLC0415 - keeps --help quick
-
-    request = quoted.request
-    console = stdout()
-    console.print(
-        f"{request.offering}: {amounts(request.resources)}, data: {request.data_classification.value}"
-        "   (price of a 30-day month)"
-    )
-    reasons = {c.pool: [*quoted.over_quota, *c.rejections] for c in quoted.assignment.candidates}
-    for row in _quote_rows(app_, quoted, unusable):
-        refused = reasons.get(row["pool"], [])
-        why = "" if refused else row["why"]
-        line = f"  {row['tier']:<8} {row['pool']:<12} {row['price']:>12}   {row['verdict']:<11} {why}"
-        console.print(line.rstrip(), markup=False)
-        for text in bullets(f"{r.why}; {r.remedy}" for r in refused):
-            console.print(f"{'':<11}{text}", markup=False)
-    chosen = quoted.assignment.pool if not quoted.over_quota else None
-    if chosen is None:
-        console.print("No pool can take it as things stand.")
-        return
-    tier = next(c.tier for c in quoted.assignment.candidates if c.pool == chosen)
-    console.print(
-        f"Price of {tier}: {price_formula(quoted.prices[tier], app_.documents.rate_card)}", markup=False
-    )
-    console.print(f"Order it:  {_again(order)}", markup=False)
-
-
-def _again(order: "Order") -> str:
-    sets = "".join(f" --set {name}={value}" for name, value in order.parameters.items())
-    tier = f" --tier {order.tier}" if order.tier else ""
-    return f"tierwise order create {order.offering} --tenant {order.tenant} --name NAME{sets}{tier}"
-
-
-def parameters(app_: "App", offering: str, pairs: "Sequence[str]") -> "dict[str, ParameterValue]":
-    """``NAME=VALUE`` texts as typed values, by the kinds that the offering declares."""
-    from catalog.offerings import ParameterKind  # noqa: PLC0415 - keeps --help quick
-    from tierwise.errors import InvalidInput  # noqa: PLC0415 - as above
-
-    entry = app_.documents.catalog.offerings.get(offering)
-    values: dict[str, ParameterValue] = {}
-    problems = []
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        parameter = entry.parameters.get(name) if entry else None
-        if not equals:
-            problems.append(f"--set {pair}: write NAME=VALUE")
-        elif parameter is not None and parameter.kind is ParameterKind.INTEGER:
-            if text.lstrip("-").isdecimal():
-                values[name] = int(text)
-            else:
-                problems.append(f"--set {pair}: must be a whole number")
-        elif parameter is not None and parameter.kind is ParameterKind.BOOLEAN:
-            if text in {"true", "false"}:
-                values[name] = text == "true"
-            else:
-                problems.append(f"--set {pair}: must be true or false")
-        else:
-            values[name] = text
-    if problems:
-        msg = "the parameters are not valid"
-        raise InvalidInput(msg, details=problems)
-    return values
 
 
 @app.command()
@@ -193,13 +35,15 @@ def create(
     output: Output = Format.TABLE,
 ) -> None:
     """Order one machine and wait until it runs."""
-    from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
+    from uuid import uuid4
 
-    from tierwise.cli.words import requester  # noqa: PLC0415 - as above
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
+    from tierwise.cli.words import requester
+    from tierwise.usecases import order as usecase
 
     context: Context = ctx.obj
+    _check_name(name)
     with context.working() as app_:
+        check_wishes(app_, offering, tenant, tier)
         order = usecase.new_order(
             app_,
             order_id=uuid4(),
@@ -215,6 +59,21 @@ def create(
         _finish(app_, rows, output)
 
 
+def _check_name(name: str) -> None:
+    """Raises InvalidInput for what cannot be a machine's name."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from catalog.base import Name
+    from catalog.wording import expectation
+    from tierwise.errors import InvalidInput
+
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        msg = f"--name '{name}' {expectation(dict(error.errors()[0]), ())}"
+        raise InvalidInput(msg) from None
+
+
 @app.command()
 def batch(
     ctx: typer.Context,
@@ -224,11 +83,11 @@ def batch(
     output: Output = Format.TABLE,
 ) -> None:
     """Order many machines at once; the solver places them together."""
-    from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
+    from uuid import uuid4
 
-    from tierwise.cli.batches import read_batch  # noqa: PLC0415 - as above
-    from tierwise.cli.words import requester  # noqa: PLC0415 - as above
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
+    from tierwise.cli.batches import read_batch
+    from tierwise.cli.words import requester
+    from tierwise.usecases import order as usecase
 
     context: Context = ctx.obj
     with context.working() as app_:
@@ -239,25 +98,39 @@ def batch(
 
 
 def _finish(app_: "App", rows: "Sequence[OrderRow]", output: Format) -> None:
-    from tierwise.errors import ExitCode  # noqa: PLC0415 - keeps --help quick
-    from tierwise.store.tables import OrderStatus  # noqa: PLC0415 - as above
+    from tierwise.store.tables import OrderStatus
 
-    emit([_row(app_, row) for row in rows], output, columns=_COLUMNS)
-    refused = [row for row in rows if row.status != OrderStatus.DELIVERED]
-    for row in refused:
+    emit([_row(app_, row) for row in rows], output, fields=ORDERS)
+    missing = [row for row in rows if row.status != OrderStatus.DELIVERED]
+    for row in missing:
         print_why(row, stderr())
-    if refused:
-        failed = any(row.status == OrderStatus.FAILED for row in refused)
-        raise typer.Exit(ExitCode.ERROR if failed else ExitCode.REFUSED)
+    if len(rows) == 1 and not missing:
+        name = rows[0].machine_name
+        note(f"{name} runs; `tierwise vm show {name}` shows what can be done with it")
+    codes = {_exit_code(row) for row in missing}
+    if codes:
+        raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.ERROR)
 
 
-_COLUMNS = ("order", "machine", "tenant", "offering", "status", "tier", "pool", "price_per_month")
+def _exit_code(row: "OrderRow") -> ExitCode:
+    """What a command ends with whose order has no machine."""
+    from tierwise.store.orders import rejections_of
+    from tierwise.store.tables import OrderStatus
+
+    rejections = rejections_of(row)
+    if row.status == OrderStatus.REFUSED:
+        return code_of(rejections)
+    failures = {"Unreachable": ExitCode.UNREACHABLE, "DeadlineExceeded": ExitCode.UNREACHABLE}
+    failures["Unsupported"] = ExitCode.UNSUPPORTED
+    codes = {failures.get(rejection.dimension, ExitCode.ERROR) for rejection in rejections}
+    return codes.pop() if len(codes) == 1 else ExitCode.ERROR
 
 
 def _row(app_: "App", row: "OrderRow") -> dict[str, Any]:
-    from tierwise.cli.words import money  # noqa: PLC0415 - keeps --help quick
+    from tierwise.cli.words import money
 
-    price = None if row.price_minor is None else money(row.price_minor, app_.documents.rate_card)
+    card = app_.documents.rate_card
+    price = None if row.price_minor is None else money(row.price_minor, card)
     return {
         "order": row.id[:8],
         "machine": row.machine_name,
@@ -267,6 +140,8 @@ def _row(app_: "App", row: "OrderRow") -> dict[str, Any]:
         "tier": row.tier,
         "pool": row.pool,
         "price_per_month": price,
+        "price_minor": row.price_minor,
+        "currency": card.currency,
         "ordered_at": row.ordered_at.isoformat(),
         "id": row.id,
     }
@@ -277,8 +152,8 @@ def print_why(row: "OrderRow", console: "Console", indent: str = "") -> None:
 
     Where the order insists on a tier, the pools of other tiers say nothing new and are left out.
     """
-    from tierwise.cli.words import bullets  # noqa: PLC0415 - keeps --help quick
-    from tierwise.store.orders import rejections_of  # noqa: PLC0415 - as above
+    from tierwise.cli.words import bullets
+    from tierwise.store.orders import rejections_of
 
     console.print(f"{indent}{row.machine_name}: {row.status}", markup=False)
     per_pool: dict[str, dict[str, Rejection]] = {}
@@ -297,21 +172,36 @@ def _of_another_tier(reasons: "Iterable[Rejection]") -> bool:
     return any(rejection.rule_id == "order tier" for rejection in reasons)
 
 
+class Status(StrEnum):
+    """Where an order stands."""
+
+    ACCEPTED = "accepted"
+    PLACED = "placed"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
 @app.command(name="list")
 def list_(
     ctx: typer.Context,
-    status: Annotated[str | None, typer.Option(help="Only orders of this status.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only orders of this status.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only orders of this tenant.")] = None,
     output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
 ) -> None:
     """List orders, newest first."""
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
+    from tierwise.cli.words import counted, must_be_known
+    from tierwise.usecases import order as usecase
 
     context: Context = ctx.obj
     with context.app() as app_:
-        emit(
-            [_row(app_, row) for row in usecase.list_orders(app_, status, tenant)], output, columns=_COLUMNS
-        )
+        found = usecase.list_orders(app_, None if status is None else status.value, tenant)
+        must_be_known("tenant", tenant, [*app_.documents.catalog.tenants, *(row.tenant for row in found)])
+        emit([_row(app_, row) for row in found], output, fields=ORDERS, view=view(columns, sort))
+    note(counted(len(found), "order"))
 
 
 @app.command()
@@ -321,8 +211,8 @@ def show(
     output: Output = Format.YAML,
 ) -> None:
     """Show one order: what was asked, where it went, and why not elsewhere."""
-    from tierwise.cli.output import document  # noqa: PLC0415 - keeps --help quick
-    from tierwise.usecases.order import explained  # noqa: PLC0415 - as above
+    from tierwise.cli.output import document
+    from tierwise.usecases.order import explained
 
     context: Context = ctx.obj
     with context.app() as app_:
@@ -336,9 +226,9 @@ def retry(
     output: Output = Format.TABLE,
 ) -> None:
     """Order again what failed or was refused; a new order with the same wishes."""
-    from uuid import uuid4  # noqa: PLC0415 - keeps --help quick
+    from uuid import uuid4
 
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
+    from tierwise.usecases import order as usecase
 
     context: Context = ctx.obj
     with context.working() as app_:
@@ -351,10 +241,13 @@ def retry(
 @app.command()
 def resume(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Finish what an interrupted process left undone."""
-    from tierwise.usecases import order as usecase  # noqa: PLC0415 - keeps --help quick
+    from tierwise.usecases import order as usecase
 
     context: Context = ctx.obj
     with context.working() as app_:
         with progress("finishing") as report:
             rows = usecase.drain(app_, report)
-        emit([_row(app_, row) for row in rows], output, columns=_COLUMNS)
+        if not rows:
+            note("no order was left open")
+            return
+        _finish(app_, rows, output)

@@ -1,11 +1,17 @@
 """``tierwise pool``: what machines can be placed on, and what each pool can do."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.output import Format, Output, emit, stderr
+from tierwise.cli.fields import CAPABILITIES, EVERYTHING, POOLS, Columns, Sort, view
+from tierwise.cli.output import Format, Output, emit, note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from catalog.pools import Pool
 
 app = typer.Typer(help="Show pools, their room and their capabilities.", no_args_is_help=True)
 
@@ -13,11 +19,17 @@ Refresh = Annotated[bool, typer.Option("--refresh/--no-refresh", help="Ask the e
 
 
 @app.command(name="list")
-def list_(ctx: typer.Context, refresh: Refresh = True, output: Output = Format.TABLE) -> None:
+def list_(
+    ctx: typer.Context,
+    refresh: Refresh = True,
+    output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
+) -> None:
     """List pools with their room and state."""
-    from catalog.resources import ResourceClass, Resources  # noqa: PLC0415 - keeps --help quick
-    from tierwise.usecases.observe import observe  # noqa: PLC0415 - as above
-    from tierwise.usecases.place import estate  # noqa: PLC0415 - as above
+    from catalog.resources import ResourceClass, Resources
+    from tierwise.usecases.observe import observe
+    from tierwise.usecases.place import estate
 
     context: Context = ctx.obj
     with context.app() as app_:
@@ -43,10 +55,13 @@ def list_(ctx: typer.Context, refresh: Refresh = True, output: Output = Format.T
                     "endpoint": entry.endpoint,
                     "hosts": len(pool.hosts) if pool else None,
                     **room,
-                    "state": on.unusable.get(name, "ready"),
+                    "state": "unusable" if name in on.unusable else "ready",
+                    "why": on.unusable.get(name, ""),
                 }
             )
-    emit(rows, output)
+    emit(rows, output, fields=POOLS, view=view(columns, sort))
+    for name, why in on.unusable.items():
+        note(f"{name}: {why}")
 
 
 @app.command()
@@ -55,35 +70,49 @@ def capabilities(
     pool: Annotated[str | None, typer.Argument(help="One pool; all of them without it.")] = None,
     refresh: Refresh = True,
     output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
 ) -> None:
     """Show what each pool can do, and why not where it cannot."""
-    from catalog.capabilities import Capability  # noqa: PLC0415 - keeps --help quick
-    from tierwise.errors import InvalidInput  # noqa: PLC0415 - as above
-    from tierwise.usecases.observe import join, observe, views  # noqa: PLC0415 - as above
+    from tierwise.cli.words import must_be_known
+    from tierwise.usecases.observe import join, observe, views
 
     context: Context = ctx.obj
     with context.app() as app_:
-        if pool is not None and pool not in app_.documents.catalog.pools:
-            msg = f"there is no pool '{pool}'; known are {', '.join(app_.documents.catalog.pools)}"
-            raise InvalidInput(msg)
+        must_be_known("pool", pool, app_.documents.catalog.pools)
         found = observe(app_) if refresh else views(app_)
         seen = join(app_.documents.catalog, found, app_.clock.now())
-        chosen = [p for p in seen.pools if pool in {None, p.name}]
-        for name, why in seen.unusable.items():
-            if pool in {None, name}:
-                stderr().print(f"pool {name}: {why}", markup=False)
-        rows = []
-        for each in chosen:
-            for capability in Capability:
-                gap = each.capabilities.gap(capability)
-                rows.append(
-                    {
-                        "pool": each.name,
-                        "hypervisor": each.hypervisor.label,
-                        "capability": capability.value,
-                        "available": "yes" if gap is None else "no",
-                        "reason": gap.reason.value if gap else "",
-                        "detail": gap.detail if gap else "",
-                    }
-                )
-    emit(rows, output)
+    rows = [row for each in seen.pools if pool in {None, each.name} for row in _capability_rows(each)]
+    wanted = view(columns, sort)
+    if pool is None and output is Format.TABLE and wanted == EVERYTHING:
+        emit(_matrix(rows), output)
+        note("why not: `tierwise pool capabilities POOL`")
+    else:
+        emit(rows, output, fields=CAPABILITIES, view=wanted)
+    for name, why in seen.unusable.items():
+        if pool in {None, name}:
+            note(f"{name}: {why}")
+
+
+def _capability_rows(pool: "Pool") -> "Iterator[dict[str, str]]":
+    from catalog.capabilities import Capability
+
+    for capability in Capability:
+        gap = pool.capabilities.gap(capability)
+        yield {
+            "pool": pool.name,
+            "hypervisor": pool.hypervisor.label,
+            "capability": capability.value,
+            "available": "yes" if gap is None else "no",
+            "reason": gap.reason.value if gap else "",
+            "detail": gap.detail if gap else "",
+        }
+
+
+def _matrix(rows: "Iterable[Mapping[str, str]]") -> list[dict[str, str]]:
+    """One row a capability, one column a pool; a cell is ``yes`` or the reason."""
+    table: dict[str, dict[str, str]] = {}
+    for row in rows:
+        line = table.setdefault(row["capability"], {"capability": row["capability"]})
+        line[row["pool"]] = row["reason"] or row["available"]
+    return list(table.values())

@@ -1,11 +1,15 @@
 """``tierwise whatif``: the running estate on changed prices and pools."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tierwise.cli.context import Context
+from tierwise.cli.fields import MOVES
 from tierwise.cli.output import Format, Output, document, emit, stdout
+
+if TYPE_CHECKING:
+    from tierwise.usecases.whatif import Answer, Money
 
 
 def register(root: typer.Typer) -> None:
@@ -19,7 +23,8 @@ def whatif(
         list[str],
         typer.Option(
             "--change",
-            help="What changes: price:TIER=+50%, pool:NAME=lost, capacity:POOL=-20%, tier:TIER=closed; repeatable.",
+            help="What changes: price:TIER=+50%, pool:NAME=lost, capacity:POOL=-20%, tier:TIER=closed, "
+            "grow=+30%; repeatable.",
         ),
     ],
     refresh: Annotated[
@@ -28,9 +33,9 @@ def whatif(
     output: Output = Format.TABLE,
 ) -> None:
     """Re-solve the running estate under changes, and show what differs; changes nothing."""
-    from tierwise.cli.words import bullets, micros  # noqa: PLC0415 - keeps --help quick
-    from tierwise.usecases.observe import observe  # noqa: PLC0415 - as above
-    from tierwise.usecases.whatif import run  # noqa: PLC0415 - as above
+    from tierwise.cli.words import micros
+    from tierwise.usecases.observe import observe
+    from tierwise.usecases.whatif import run
 
     context: Context = ctx.obj
     with context.app() as app_:
@@ -38,12 +43,20 @@ def whatif(
             observe(app_)
         found = run(app_, change)
         card = app_.documents.rate_card
-    if output is not Format.TABLE:
-        document(found.result.model_dump(mode="json"), output)
-        return
 
     def money(value: int) -> str:
         return micros(value, card)
+
+    if output is Format.TABLE:
+        _print(found, money)
+    elif output is Format.CSV:
+        emit(_csv_rows(found, money), output, fields=MOVES)
+    else:
+        document(_document(found), output)
+
+
+def _print(found: "Answer", money: "Money") -> None:
+    from tierwise.cli.words import bullets, counted
 
     console = stdout()
     emit(found.cost_rows(money), Format.TABLE, title="cost of a 30-day month")
@@ -55,10 +68,53 @@ def whatif(
     for text in found.result.already_broken:
         console.print(f"already so today: {text}", markup=False)
     moves = found.move_rows(money)
+    console.print()
     if moves:
-        console.print()
-        emit(moves, Format.TABLE, title=f"{len(moves)} machines would move")
+        emit(moves, Format.TABLE, title=f"{counted(len(moves), 'machine')} would move")
+    else:
+        console.print("no machine would move")
     for name, reasons in found.lost().items():
         console.print(f"\n{name} would have no place", markup=False)
         for text in bullets(reasons):
             console.print(f"  {text}", markup=False)
+    if found.diff.newly_placed:
+        console.print(
+            f"{counted(len(found.diff.newly_placed), 'machine')} of the growth would find a place"
+        )
+    if found.diff.still_unplaced:
+        names = ", ".join(found.names[key] for key in found.diff.still_unplaced)
+        console.print(
+            f"\n{counted(len(found.diff.still_unplaced), 'more machine')} would find no place: {names}"
+        )
+
+
+def _csv_rows(found: "Answer", money: "Money") -> list[dict[str, Any]]:
+    """Every machine that would move, then every one that would have no place."""
+    lost = [
+        {
+            "machine": found.names[gone.request_id],
+            "from": gone.from_pool,
+            "to": "",
+            "cost before": money(gone.before_micros),
+            "cost after": "",
+        }
+        for gone in found.diff.newly_unplaced
+    ]
+    return [*found.move_rows(money), *lost]
+
+
+def _document(found: "Answer") -> dict[str, Any]:
+    """The answer for programs: amounts in millionths of the currency, over `horizon_hours`."""
+    result, diff = found.result, found.diff.model_dump(mode="json")
+    for part in ("moves", "newly_placed", "newly_unplaced"):
+        diff[part] = [{"machine": found.names[item["request_id"]], **item} for item in diff[part]]
+    diff["still_unplaced"] = [found.names[key] for key in diff["still_unplaced"]]
+    return {
+        **diff,
+        "rearranged_micros": result.rearranged.cost_micros,
+        "solver": result.changed.solver,
+        "status": result.changed.status.value,
+        "bound_micros": result.changed.bound_micros,
+        "gap": result.changed.gap,
+        "already_broken": list(result.already_broken),
+    }

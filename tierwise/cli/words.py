@@ -1,12 +1,13 @@
 """Amounts and money in the words of the command line."""
 
 import getpass
+import os
 import textwrap
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from catalog.resources import Resources
-from catalog.units import format_amount
+from catalog.units import format_amount, noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,31 +18,64 @@ if TYPE_CHECKING:
 
 def amounts(resources: Resources) -> str:
     """``8 vCPU, 64 GiB memory, 500 GiB disk``."""
-    return ", ".join(format_amount(rc, n) for rc, n in resources.as_mapping().items())
+    return ", ".join(_amount(rc, n) for rc, n in resources.as_mapping().items())
+
+
+def _amount(resource_class: str, amount: int) -> str:
+    text, thing = format_amount(resource_class, amount), noun(resource_class)
+    return text if text.endswith(thing) else f"{text} {thing}"
 
 
 def money(minor: int, card: "RateCard") -> str:
     """``EUR 318,204.17``."""
-    from chargeback.money import format_minor  # noqa: PLC0415 - keeps --help quick
+    from chargeback.money import format_minor
 
     whole, point, rest = format_minor(minor, card.minor_digits).partition(".")
-    return f"{card.currency} {int(whole):,}{point}{rest}" if int(whole) else f"{card.currency} {whole}{point}{rest}"
+    return (
+        f"{card.currency} {int(whole):,}{point}{rest}"
+        if int(whole)
+        else f"{card.currency} {whole}{point}{rest}"
+    )
 
 
-def price_formula(quote: "Quote", card: "RateCard") -> str:
-    """``8 vCPU x 0.0180/h + 64 GiB x 0.0042/h ... (rate card acme-eur v3)``."""
-    parts = " + ".join(f"{line.quantity} {line.unit} x {line.rate}/h" for line in quote.lines)
-    return f"{parts} (rate card {card.label})"
+def price_formula(quote: "Quote") -> str:
+    """``(8 vcpu x 0.0180/h + 64 GiB x 0.0042/h ...) x 720 h``; each product is rounded once.
+
+    Where a rate changes on the way, each product names its own hours.
+    """
+    parts = [f"{line.quantity} {line.unit} x {line.rate}/h" for line in quote.lines]
+    if all(line.seconds == quote.t_to - quote.t_from for line in quote.lines):
+        return f"({' + '.join(parts)}) x {(quote.t_to - quote.t_from) // 3600} h"
+    return " + ".join(f"{part} x {line.hours} h" for part, line in zip(parts, quote.lines, strict=True))
 
 
 def requester() -> str:
-    """The operating system's user."""
-    return getpass.getuser()
+    """The operating system's user; its number where it has no name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def counted(count: int, noun_: str) -> str:
+    """``1 machine``, ``2,101 machines``."""
+    return f"{count:,} {noun_}" if count == 1 else f"{count:,} {noun_}s"
+
+
+def must_be_known(what: str, wanted: str | None, names: "Iterable[str]") -> None:
+    """Raises InvalidInput, with the closest known name, where `wanted` is given and not among the names."""
+    from catalog.wording import known_names
+    from tierwise.errors import InvalidInput
+
+    known = list(names)
+    if wanted is not None and wanted not in known:
+        msg = f"there is no {what} '{wanted}'; {known_names(wanted, known)}"
+        raise InvalidInput(msg)
 
 
 def micros(value: int, card: "RateCard") -> str:
     """Micro-units as money: ``EUR 412.60``, rounded to the currency's digits."""
-    from chargeback.money import round_to_minor  # noqa: PLC0415 - as above
+    from chargeback.money import round_to_minor
 
     return money(round_to_minor(Fraction(value * 1000), card.minor_digits, card.rounding), card)
 

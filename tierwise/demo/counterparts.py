@@ -1,15 +1,16 @@
 """What the demo talks to: the most real counterpart that this machine offers, for each endpoint."""
 
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from catalog.catalog import Catalog
 from catalog.pools import Endpoint, Hypervisor
-
-VCENTER_SECRET = "TIERWISE_DEMO_VCENTER_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 @dataclass(frozen=True)
@@ -24,21 +25,25 @@ class Counterpart:
 @contextmanager
 def started(catalog: Catalog, *, simulated: bool) -> Iterator[dict[str, Counterpart]]:
     """A counterpart for each endpoint of the catalog, stopped at the end."""
-    starters = {"vsphere": _vsphere, "libvirt": _libvirt}
     with ExitStack() as stack:
         found: dict[str, Counterpart] = {}
         for name, endpoint in catalog.endpoints.items():
-            start = starters.get(endpoint.driver)
             providers = [pool.provider for pool in catalog.pools.values() if pool.endpoint == name]
-            if start is None or simulated:
-                why = "this was asked for" if start else "there is no driver for the real one yet"
-                found[name] = embedded(endpoint, providers, why)
-                continue
-            live = start(stack, endpoint, providers)
+            # An endpoint of the example that plays a hypervisor gets that hypervisor's counterpart too.
+            start = _STARTERS[Hypervisor(str(endpoint.options.get("hypervisor", endpoint.driver)))]
+            live = "this was asked for" if simulated else start(stack, endpoint, providers)
             if isinstance(live, str):
                 live = embedded(endpoint, providers, live)
             found[name] = live
         yield found
+
+
+def _lent(stack: ExitStack, endpoint: Endpoint, password: SecretStr) -> Endpoint:
+    """The endpoint with its password in a variable of this process, as long as the stack lives."""
+    variable = f"TIERWISE_DEMO_{endpoint.name.upper().replace('-', '_')}_PASSWORD"
+    os.environ[variable] = password.get_secret_value()
+    stack.callback(os.environ.pop, variable, None)
+    return endpoint.model_copy(update={"secret": f"env:{variable}"})
 
 
 def _vsphere(stack: ExitStack, endpoint: Endpoint, _providers: Sequence[str]) -> Counterpart | str:
@@ -50,13 +55,41 @@ def _vsphere(stack: ExitStack, endpoint: Endpoint, _providers: Sequence[str]) ->
     binary = vsphere.build(_cache_dir())
     estate = vsphere.Estate(clusters=2, hosts=3, host_threads=32, host_memory_mib=256 * 1024)
     simulator = stack.enter_context(vsphere.VsphereSimulator(binary, estate, task_delay_s=0.02))
-    os.environ[VCENTER_SECRET] = simulator.password.get_secret_value()
-    stack.callback(os.environ.pop, VCENTER_SECRET, None)
-    live = simulator.endpoint(endpoint.name)
     return Counterpart(
-        live.model_copy(update={"secret": f"env:{VCENTER_SECRET}"}),
+        _lent(stack, simulator.endpoint(endpoint.name), simulator.password),
         "VMware's own vCenter simulator (govmomi), over the real SOAP API with pyvmomi",
         "Go and govmomi are installed",
+    )
+
+
+def _hyperv(stack: ExitStack, endpoint: Endpoint, providers: Sequence[str]) -> Counterpart | str:
+    from connectors.simulators import hyperv  # noqa: PLC0415 - only where it is used
+
+    absent = hyperv.missing()
+    if absent:
+        return absent
+    estate = hyperv.Estate(
+        host=providers[0], logical_processors=256, memory_mib=1536 * 1024, volume_gib=24_000
+    )
+    simulator = stack.enter_context(hyperv.HypervSimulator(estate))
+    return Counterpart(
+        _lent(stack, simulator.endpoint(endpoint.name), simulator.password),
+        "tierwise's Hyper-V simulator, over real WinRM with NTLM sealing, by pywinrm",
+        "there is no Windows here; no PowerShell runs behind it",
+    )
+
+
+def _xen(stack: ExitStack, endpoint: Endpoint, providers: Sequence[str]) -> Counterpart | str:
+    from connectors.simulators import xen  # noqa: PLC0415 - only where it is used
+
+    if importlib.util.find_spec("XenAPI") is None:
+        return "the binding XenAPI is not installed; pip install 'tierwise[xen]'"
+    estate = xen.Estate(pool=providers[0], hosts=3, host_cpus=48, host_memory_mib=256 * 1024, sr_gib=12_000)
+    simulator = stack.enter_context(xen.XenSimulator(estate, task_delay_s=0.02))
+    return Counterpart(
+        _lent(stack, simulator.endpoint(endpoint.name), simulator.password),
+        "tierwise's XenServer simulator, over the real XenAPI (XML-RPC) with Citrix's own binding",
+        "there is no XenServer here",
     )
 
 
@@ -73,6 +106,14 @@ def _libvirt(stack: ExitStack, endpoint: Endpoint, providers: Sequence[str]) -> 
         "a real libvirtd with QEMU machines under software emulation, over libvirt's own protocol",
         "libvirt and QEMU are installed, and this is root",
     )
+
+
+_STARTERS = {
+    Hypervisor.VSPHERE: _vsphere,
+    Hypervisor.HYPERV: _hyperv,
+    Hypervisor.XEN: _xen,
+    Hypervisor.LIBVIRT: _libvirt,
+}
 
 
 def embedded(endpoint: Endpoint, providers: Sequence[str], why: str) -> Counterpart:

@@ -18,8 +18,9 @@ from chargeback.statements import COLUMNS
 from connectors.contract import PowerAction
 from tierwise.app import App, wire
 from tierwise.cli.charges import print_bill
-from tierwise.cli.orders import print_quote, print_why
+from tierwise.cli.orders import print_why
 from tierwise.cli.output import Format, emit, stdout
+from tierwise.cli.quotes import print_quote
 from tierwise.clock import SteppedClock
 from tierwise.demo.arrivals import Action, Batch, LifeEvent, Wish, lives, stream
 from tierwise.demo.chart import cost_by_tenant
@@ -231,8 +232,8 @@ def _order(app: App, wish: Wish) -> Order:
 def _show_plan(teller: Teller, app: App) -> None:
     teller.step(
         "The plan, and how good it is",
-        "Each plan carries its cost, a proven bound and the gap between them; a checker that shares no code",
-        "with the solver has accepted it. The batch that was hardest to place:",
+        "Each plan carries its cost, a proven bound and the gap between them; a checker that shares no",
+        "code with the solver has accepted it. The batch that was hardest to place:",
     )
     with app.session() as session:
         rows = list(session.exec(order_store.all_orders()))
@@ -355,12 +356,12 @@ def _files(teller: Teller, app: App, issued: Bill, output: Path) -> None:
 
 
 def _next_steps(teller: Teller, output: Path) -> None:
-    data = f".venv/bin/tierwise --data-dir {output / 'data'}"
     teller.step(
         "Try next",
-        f"{data} charge statement {_MONTH} --tenant payroll --lines",
-        f"{data} order show cards-01",
-        f"{data} whatif --change price:tier-1=+50% --change pool:fra-kvm-b=lost --no-refresh",
+        f"export TIERWISE_DATA_DIR={output / 'data'}",
+        f".venv/bin/tierwise charge statement {_MONTH} --tenant payroll --lines",
+        ".venv/bin/tierwise order show cards-01",
+        ".venv/bin/tierwise whatif --change price:tier-1=+50% --change pool:fra-kvm-b=lost --no-refresh",
         "",
         "The counterparts have stopped with the demo; `pool list` and `vm list` will say so.",
     )

@@ -25,6 +25,23 @@ class Runtime:
     def __init__(self, app: App, datasource: SQLAlchemyDatasource) -> None:
         self.app = app
         self.datasource = datasource
+        self.active: set[str] = set()
+        """The workflows that run in this process."""
+        self.stopped: dict[str, str] = {}
+        """Workflows that ended here with an error, which a full disk may have kept from being written."""
+
+    @contextmanager
+    def working(self, workflow_id: str) -> Iterator["Runtime"]:
+        """Let others in this process see that a workflow runs, and what stopped it."""
+        self.stopped.pop(workflow_id, None)
+        self.active.add(workflow_id)
+        try:
+            yield self
+        except Exception as error:
+            self.stopped[workflow_id] = str(error)
+            raise
+        finally:
+            self.active.discard(workflow_id)
 
     def transaction(self, name: str, change: Callable[..., Any], *arguments: Any) -> Any:
         """Run ``change(session, *arguments)`` as a step whose result commits with its rows."""

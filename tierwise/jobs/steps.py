@@ -95,6 +95,13 @@ def delete(app: App, machine_id: str) -> Outcome:
     return call(app, endpoint, act)
 
 
+def undo(app: App, order_id: str) -> Outcome:
+    """Remove what an order may have made; one that was never placed made nothing."""
+    with app.session() as session:
+        placed = session.get_one(OrderRow, order_id).pool is not None
+    return delete(app, order_id) if placed else {"vm": None}
+
+
 def _endpoint_of(app: App, machine_id: str) -> str:
     """The endpoint of a machine, or of an order whose machine is not recorded yet."""
     with app.session() as session:

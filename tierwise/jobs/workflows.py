@@ -9,11 +9,13 @@ from typing import Any
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.contract import PowerAction, PowerState
 from tierwise.errors import TierwiseError
 from tierwise.jobs import changes, steps
 from tierwise.jobs.runtime import QUEUE, Runtime, current
+from tierwise.store.engine import StoreFailed
 
 MOST_PLANS = 5
 """How often a batch is planned again when allocations change under it, before it gives up."""
@@ -34,19 +36,19 @@ def register_queue(workers: int) -> None:
 @DBOS.workflow(name="fulfil")
 def fulfil(batch_id: str, accepted: list[dict[str, Any]]) -> dict[str, Any]:
     """Accept, plan and place a batch, and start a provisioning for each placed order."""
-    runtime = current()
-    clashes = runtime.transaction("accept", changes.accept, runtime.app, batch_id, accepted)
-    if clashes:
-        return {"clashes": clashes, "placed": []}
-    done = _outcome(lambda: {"placed": _placed(runtime, batch_id)})
-    if "error" in done:
-        # Orders that nobody will place must not keep their machines' names.
-        runtime.transaction("give up", changes.give_up, runtime.app, batch_id, done["error"])
-        return {"clashes": [], "placed": []}
-    for order_id in done["placed"]:
-        with SetWorkflowID(f"provision:{order_id}"):
-            DBOS.enqueue_workflow(QUEUE, provision, order_id)
-    return {"clashes": [], "placed": done["placed"]}
+    with current().working(f"fulfil:{batch_id}") as runtime:
+        clashes = runtime.transaction("accept", changes.accept, runtime.app, batch_id, accepted)
+        if clashes:
+            return {"clashes": clashes, "placed": []}
+        done = _outcome(lambda: {"placed": _placed(runtime, batch_id)})
+        if "error" in done:
+            # Orders that nobody will place must not keep their machines' names.
+            runtime.transaction("give up", changes.give_up, runtime.app, batch_id, done["error"])
+            return {"clashes": [], "placed": []}
+        for order_id in done["placed"]:
+            with SetWorkflowID(f"provision:{order_id}"):
+                DBOS.enqueue_workflow(QUEUE, provision, order_id)
+        return {"clashes": [], "placed": done["placed"]}
 
 
 def _placed(runtime: Runtime, batch_id: str) -> list[str]:
@@ -61,9 +63,15 @@ def _placed(runtime: Runtime, batch_id: str) -> list[str]:
 
 
 def _outcome(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What the work gives, or the error that it ended with: every order must come to an end."""
+    """What the work gives, or the error that it ended with: every order must come to an end.
+
+    Only an error that is written down decides anything: where the database failed, a machine that is
+    removed now would be delivered by the next process, which knows only the steps before.
+    """
     try:
         return work()
+    except (StoreFailed, SQLAlchemyError):
+        raise
     except dbos_error.DBOSException:
         raise  # The engine's own business, such as steps that differ from those written down.
     except Exception as error:  # noqa: BLE001 - whatever it is, the orders must not stay open for ever
@@ -85,19 +93,28 @@ def _plan(batch_id: str) -> dict[str, Any]:
 @DBOS.workflow(name="provision")
 def provision(order_id: str) -> None:
     """Create the order's machine powered off, write it down, and only then switch it on."""
-    runtime = current()
-    app = runtime.app
-    made = _outcome(lambda: _delivered(runtime, order_id))
-    if "error" not in made:
-        return
+    with current().working(f"provision:{order_id}") as runtime:
+        made = _outcome(lambda: _delivered(runtime, order_id))
+        if "error" in made:
+            _close(runtime, order_id, made["error"])
+
+
+@DBOS.workflow(name="abandon")
+def abandon(order_id: str, message: str) -> None:
+    """Close an order on which nobody works any more, because its own workflow ended with an error."""
+    with current().working(f"abandon:{order_id}") as runtime:
+        _close(runtime, order_id, {"kind": "Stopped", "message": message, "retriable": False})
+
+
+def _close(runtime: Runtime, order_id: str, error: dict[str, Any]) -> None:
     # Whether a call that was not answered took effect is unknown: remove whatever there is.
-    undone = _outcome(lambda: DBOS.run_step({"name": "undo"}, lambda: steps.delete(app, order_id)))
+    undone = _outcome(lambda: DBOS.run_step({"name": "undo"}, lambda: steps.undo(runtime.app, order_id)))
     left = ""
     if "error" in undone:
         left = (
             f"a machine may be left at its endpoint: {undone['error']['message']}; `tierwise doctor` looks"
         )
-    runtime.transaction("fail", changes.record_failed, app, order_id, made["error"], left)
+    runtime.transaction("fail", changes.record_failed, runtime.app, order_id, error, left)
 
 
 def _delivered(runtime: Runtime, order_id: str) -> dict[str, Any]:
@@ -114,38 +131,38 @@ def _delivered(runtime: Runtime, order_id: str) -> dict[str, Any]:
 @DBOS.workflow(name="change_power")
 def change_power(change_id: str, machine_id: str, action: str) -> dict[str, Any]:
     """Bring a machine to a power state and write it down."""
-    runtime = current()
-    done = DBOS.run_step({"name": action}, lambda: steps.power(runtime.app, machine_id, action))
-    if "error" not in done:
-        state = _RESULT_OF[PowerAction(action)]
-        runtime.transaction("record", changes.record_power, runtime.app, change_id, machine_id, state)
-    return done
+    with current().working(f"change:{change_id}") as runtime:
+        done = DBOS.run_step({"name": action}, lambda: steps.power(runtime.app, machine_id, action))
+        if "error" not in done:
+            state = _RESULT_OF[PowerAction(action)]
+            runtime.transaction("record", changes.record_power, runtime.app, change_id, machine_id, state)
+        return done
 
 
 @DBOS.workflow(name="change_size")
 def change_size(change_id: str, machine_id: str, resources: dict[str, int]) -> dict[str, Any]:
     """Hold the room, resize the machine, and write it down; or let go of the room again."""
-    runtime = current()
-    app = runtime.app
-    held = runtime.transaction("hold", changes.hold, app, machine_id, resources)
-    if "short" in held:
-        return {"error": {"kind": "NoPlace", "message": "; ".join(held["short"]), "retriable": False}}
-    if "refused" in held:
-        message = "; ".join(held["refused"])
-        return {"error": {"kind": "RefusedByPolicy", "message": message, "retriable": False}}
-    done = DBOS.run_step({"name": "resize"}, lambda: steps.resize(app, machine_id, resources))
-    if "error" in done:
-        runtime.transaction("release", changes.release, machine_id, held["before"])
-    else:
-        runtime.transaction("record", changes.record_resized, app, change_id, machine_id, resources)
-    return done
+    with current().working(f"change:{change_id}") as runtime:
+        app = runtime.app
+        held = runtime.transaction("hold", changes.hold, app, machine_id, resources)
+        if "short" in held:
+            return {"error": {"kind": "NoPlace", "message": "; ".join(held["short"]), "retriable": False}}
+        if "refused" in held:
+            message = "; ".join(held["refused"])
+            return {"error": {"kind": "RefusedByPolicy", "message": message, "retriable": False}}
+        done = DBOS.run_step({"name": "resize"}, lambda: steps.resize(app, machine_id, resources))
+        if "error" in done:
+            runtime.transaction("release", changes.release, machine_id, held["before"])
+        else:
+            runtime.transaction("record", changes.record_resized, app, change_id, machine_id, resources)
+        return done
 
 
 @DBOS.workflow(name="remove")
 def remove(change_id: str, machine_id: str) -> dict[str, Any]:
     """Delete a machine, and free its room once it is gone."""
-    runtime = current()
-    done = DBOS.run_step({"name": "delete"}, lambda: steps.delete(runtime.app, machine_id))
-    if "error" not in done:
-        runtime.transaction("record", changes.record_deleted, runtime.app, change_id, machine_id)
-    return done
+    with current().working(f"change:{change_id}") as runtime:
+        done = DBOS.run_step({"name": "delete"}, lambda: steps.delete(runtime.app, machine_id))
+        if "error" not in done:
+            runtime.transaction("record", changes.record_deleted, runtime.app, change_id, machine_id)
+        return done

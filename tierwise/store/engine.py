@@ -32,7 +32,8 @@ def open_engine(path: Path) -> sa.Engine:
         with closing(sqlite3.connect(path, timeout=30)) as plain:
             plain.execute("PRAGMA journal_mode=WAL")
     except (OSError, sqlite3.Error) as error:
-        msg = f"the database {path} cannot be opened: {error}; check the path, its rights and free space"
+        advice = _NOT_OURS.get(_code(error), "check the path, its rights and free space")
+        msg = f"the database {path} cannot be opened: {error}; {advice}"
         raise TierwiseError(msg) from None
     engine = sa.create_engine(f"sqlite:///{path}")
     sa.event.listen(engine, "connect", _on_connect)
@@ -40,11 +41,15 @@ def open_engine(path: Path) -> sa.Engine:
     return engine
 
 
+class StoreFailed(TierwiseError):
+    """The disk failed the database: what was to be written was not, and may be tried again later."""
+
+
 _NOT_OURS = {
     sqlite3.SQLITE_FULL: "free some space",
     sqlite3.SQLITE_IOERR: "look at the disk",
     sqlite3.SQLITE_READONLY: "make it writable",
-    sqlite3.SQLITE_CANTOPEN: "check its folder, rights and free space",
+    sqlite3.SQLITE_CANTOPEN: "check the path, its rights and free space",
     sqlite3.SQLITE_CORRUPT: "restore it from a backup",
     sqlite3.SQLITE_NOTADB: "restore it from a backup",
 }
@@ -53,10 +58,10 @@ _NOT_OURS = {
 def _on_error(context: sa.engine.ExceptionContext) -> None:
     """What the disk did, in words; all other errors stay SQLAlchemy's."""
     error = context.original_exception
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code in _NOT_OURS and context.engine is not None:
-        msg = f"the database {context.engine.url.database}: {error}; {_NOT_OURS[code]} and repeat"
-        raise TierwiseError(msg) from None
+        msg = f"the database {context.engine.url.database}: {error}; {_NOT_OURS[code]}, then repeat"
+        raise StoreFailed(msg) from None
 
 
 def _on_connect(connection: Any, _record: object) -> None:
@@ -97,3 +102,8 @@ def revision(engine: sa.Engine) -> tuple[str | None, str | None]:
     with engine.connect() as connection:
         present = MigrationContext.configure(connection).get_current_revision()
     return present, ScriptDirectory.from_config(alembic_config(engine)).get_current_head()
+
+
+def _code(error: BaseException | None) -> int:
+    """SQLite's primary result code, or 0."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -5,6 +5,7 @@ either the whole file or none. One writer at a time, guarded by a lock file.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,25 +18,30 @@ from filelock import FileLock, Timeout
 from tierwise.errors import StoreBusy, TierwiseError
 
 _SUFFIX = ".parquet"
+_NAME = re.compile(r"[0-9]{8,}\.parquet")
 
 
 class UsageStore:
     """The files of one kind of usage, e.g. intervals or samples."""
 
-    def __init__(self, folder: Path, schema: Any) -> None:
+    def __init__(self, folder: Path, schema: Any, *, patience_s: float = 10) -> None:
         self.folder = folder
         self.schema = schema
+        self._patience_s = patience_s
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only writer. Raises StoreBusy after ten seconds."""
+        """Be the only writer. Raises StoreBusy when another has not ended within `patience_s`."""
         self._make_folder()
         lock = FileLock(str(self.folder / "writer.lock"))
         try:
-            lock.acquire(timeout=10)
+            lock.acquire(timeout=self._patience_s)
         except Timeout:
             msg = f"another tierwise process writes usage in {self.folder}; try again when it has ended"
             raise StoreBusy(msg) from None
+        except OSError as error:
+            msg = f"{self.folder} cannot be written: {error}; check its rights and free space"
+            raise TierwiseError(msg) from None
         try:
             yield
         finally:
@@ -49,18 +55,34 @@ class UsageStore:
         tables = []
         for file in self.files():
             try:
-                tables.append(pq.read_table(file, schema=self.schema))
+                tables.append(self._read(file))
             except (OSError, pa.ArrowException) as error:
                 msg = (
-                    f"the usage file {file} cannot be read: {error}; restore it from a backup, "
+                    f"the usage file {file} cannot be read: {' '.join(str(error).split())}; "
+                    "restore it from a backup, "
                     "nothing was charged from the others"
                 )
                 raise TierwiseError(msg) from None
         return pa.concat_tables(tables) if tables else self.schema.empty_table()
 
+    def _read(self, file: Path) -> Any:
+        missing = set(self.schema.names) - set(pq.read_schema(file).names)
+        if missing:
+            msg = f"it has no column {', '.join(sorted(missing))}"
+            raise pa.ArrowInvalid(msg)
+        return pq.read_table(file, schema=self.schema, page_checksum_verification=True)
+
     def files(self) -> list[Path]:
-        """The files in the order they were appended."""
-        return sorted(self.folder.glob(f"*{_SUFFIX}"))
+        """The files in the order they were appended.
+
+        Raises TierwiseError for a file of another name: a copy would be charged twice.
+        """
+        found = sorted(self.folder.glob(f"*{_SUFFIX}"))
+        for file in found:
+            if not _NAME.fullmatch(file.name):
+                msg = f"{file} is no usage file of ours; move it out of the folder"
+                raise TierwiseError(msg)
+        return found
 
     def append(self, table: Any) -> Path | None:
         """Write the rows as a new file, inside `writing`; nothing for an empty table."""
@@ -71,7 +93,7 @@ class UsageStore:
         target = self.folder / f"{number:08d}{_SUFFIX}"
         part = target.with_suffix(".part")
         try:
-            pq.write_table(table.cast(self.schema), part, compression="zstd")
+            pq.write_table(table.cast(self.schema), part, compression="zstd", write_page_checksum=True)
             _flush(part)
             part.rename(target)
             _flush(self.folder)

@@ -1,7 +1,7 @@
 """Killing a process at every point where it touches the database or a hypervisor, then recovering.
 
 A *point* is one SQL statement, one commit, or one hypervisor call (before and after it). `run_until`
-runs work in a forked child that is killed by SIGKILL at its n-th point, so nothing can be cleaned up;
+runs work in a forked child that is killed by SIGKILL at one of them, so nothing can be cleaned up;
 the caller then recovers and checks what is left. After a statement and before its commit the database
 is as it was before the statement, so one point serves both. Reads that poll, on threads that run no
 workflow, are no points: their number depends on time, and they change nothing.
@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,27 @@ _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 _KILLED = -signal.SIGKILL
 
 
+@dataclass(frozen=True)
+class Point:
+    """The `nth` time that something of this name happens, from 1.
+
+    Threads that work side by side change the order of all points from run to run, not these numbers.
+    """
+
+    name: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, time {self.nth}"
+
+
 class Points:
     """Counts points, and kills the process at the one it was told."""
 
-    def __init__(self, kill_at: int | None) -> None:
+    def __init__(self, kill_at: Point | None) -> None:
         self.kill_at = kill_at
         self.names: list[str] = []
+        self._times: Counter[str] = Counter()
         self.armed = False
         """Nothing counts until this is set."""
         self._lock = threading.Lock()
@@ -43,7 +59,8 @@ class Points:
             return
         with self._lock:
             self.names.append(name)
-            if len(self.names) == self.kill_at:
+            self._times[name] += 1
+            if Point(name, self._times[name]) == self.kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -55,7 +72,7 @@ def watch_engine(engine: sa.Engine, points: Points) -> None:
         writes = statement.lstrip().upper().startswith(_WRITES)
         if writes:
             wrote.pending = True
-        return writes or _is_worker()
+        return writes or is_worker()
 
     def before(_c: Any, _cur: Any, statement: str, *_rest: Any) -> None:
         if counts(statement):
@@ -70,7 +87,8 @@ def watch_engine(engine: sa.Engine, points: Points) -> None:
     sa.event.listen(engine, "commit", commit)
 
 
-def _is_worker() -> bool:
+def is_worker() -> bool:
+    """Whether this thread runs a workflow."""
     return threading.current_thread().name.startswith("dbos-executor")
 
 
@@ -129,11 +147,11 @@ class Ended:
     """How a child ended. `points` is empty for a child that was killed."""
 
     killed: bool
-    points: tuple[str, ...]
+    points: tuple[Point, ...]
 
 
-def run_until(work: Callable[[Points], None], kill_at: int | None, report: Path) -> Ended:
-    """Run `work` in a fork of this process, killed at its `kill_at`-th point.
+def run_until(work: Callable[[Points], None], kill_at: Point | None, report: Path) -> Ended:
+    """Run `work` in a fork of this process, killed at the point `kill_at` if it reaches it.
 
     Call it from a process without threads of its own. Raises RuntimeError with the child's
     traceback when the work fails for another reason than the kill.
@@ -144,16 +162,21 @@ def run_until(work: Callable[[Points], None], kill_at: int | None, report: Path)
         _in_child(work, kill_at, report)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    if code == _KILLED:
-        return Ended(killed=True, points=())
     text = report.read_text(encoding="utf-8") if report.exists() else ""
-    if code != 0:
+    if code not in {0, _KILLED}:
         msg = f"the child ended with {code} before point {kill_at}:\n{text}"
         raise RuntimeError(msg)
-    return Ended(killed=False, points=tuple(text.splitlines()))
+    return Ended(killed=code == _KILLED, points=tuple(_numbered(text.splitlines())))
 
 
-def _in_child(work: Callable[[Points], None], kill_at: int | None, report: Path) -> None:
+def _numbered(names: Iterable[str]) -> Iterator[Point]:
+    times: Counter[str] = Counter()
+    for name in names:
+        times[name] += 1
+        yield Point(name, times[name])
+
+
+def _in_child(work: Callable[[Points], None], kill_at: Point | None, report: Path) -> None:
     code = 1
     try:
         points = Points(kill_at)

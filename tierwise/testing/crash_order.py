@@ -7,75 +7,83 @@ are, and every violation found after recovery. A point is explored in a data dir
 import argparse
 import json
 import shutil
+import subprocess
 import sys
+import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pandas as pd  # noqa: F401 - pyarrow imports it at first use: once here instead of in every child
 from sqlmodel import select
 
 from catalog.orders import Order
-from connectors.contract import VmView
 from tierwise.app import App, wire
 from tierwise.documents import Documents, load
 from tierwise.jobs.runtime import running
 from tierwise.settings import Settings
 from tierwise.store.tables import AllocationRow, MachineEventRow, MachineRow, OrderRow, OrderStatus
-from tierwise.testing.crash import Points, run_until, watched
-from tierwise.testing.estate import quick_settings, simulated_acme
+from tierwise.testing.crash import Ended, Point, Points, run_until, watched
+from tierwise.testing.crash_estates import CrashEstate, Found, SimulatedEstate, VsphereEstate
+from tierwise.testing.estate import quick_settings
 from tierwise.usecases.metering import interval_store, meter
 from tierwise.usecases.order import new_order, submit
 
 BATCH = UUID(int=1)
 ORDER = UUID(int=2)
+MACHINE = "killed-01"
+EXPECTED = Found(MACHINE, str(ORDER), on=True)
 
 
-def order_one(settings: Settings, documents: Documents, points: Points) -> None:
+def order_one(settings: Settings, documents: Documents, estate: CrashEstate, points: Points) -> None:
     """Order one machine; counted from the moment the engine runs."""
+    estate.enter_child(points)
     app = watched(wire(settings, documents=documents), points)
     with running(app):
         points.armed = True
-        submit(app, BATCH, [the_order(app)])
+        submit(app, BATCH, [the_order(app, estate)])
 
 
-def recover(settings: Settings, documents: Documents) -> list[str]:
+def recover(settings: Settings, documents: Documents, estate: CrashEstate, points: Points) -> list[str]:
     """Do it again as a person would, and say what is wrong then."""
+    estate.enter_child(points)
     app = wire(settings, documents=documents)
     try:
         with running(app):
-            submit(app, BATCH, [the_order(app)])
+            submit(app, BATCH, [the_order(app, estate)])
         meter(app)
         meter(app)
-        return violations(app)
+        return violations(app, estate)
     finally:
         app.close()
 
 
-def the_order(app: App) -> Order:
+def the_order(app: App, estate: CrashEstate) -> Order:
     """The order that is killed: always the same."""
     return new_order(
         app,
         order_id=ORDER,
-        offering="web-small",
-        tenant="web-shop",
-        machine_name="web-01",
+        offering=estate.offering,
+        tenant=estate.tenant,
+        machine_name=MACHINE,
         parameters={},
         tier=None,
         ordered_by="crash test",
     )
 
 
-def violations(app: App) -> list[str]:
+def violations(app: App, estate: CrashEstate) -> list[str]:
     """What must not be after a recovery: anything lost, made twice, held twice or charged twice."""
     found: list[str] = []
-    machines = [vm for name in app.endpoints.names for vm in _machines(app, name) if vm.name == "web-01"]
+    machines = estate.machines(app.settings)
     if len(machines) != 1:
         found.append(f"{len(machines)} machines at the hypervisors, not 1")
-    found += [f"machine {vm.native_id} is {vm.power}, not on" for vm in machines if vm.power != "on"]
+    found += [f"{machine} is not {EXPECTED}" for machine in machines if machine != EXPECTED]
     with app.session() as session:
         orders = [row.status for row in session.exec(select(OrderRow))]
         if orders != [OrderStatus.DELIVERED]:
@@ -90,11 +98,6 @@ def violations(app: App) -> list[str]:
     return found + _double_charges(app)
 
 
-def _machines(app: App, endpoint: str) -> list[VmView]:
-    with app.endpoints.lease(endpoint) as connector:
-        return connector.list_vms()
-
-
 def _double_charges(app: App) -> list[str]:
     """No second of the machine may be metered twice, and none left out."""
     per_metric: dict[str, list[tuple[int, int]]] = {}
@@ -104,7 +107,7 @@ def _double_charges(app: App) -> list[str]:
     found = []
     for metric, spans in per_metric.items():
         spans.sort()
-        for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+        for (_, end), (start, _) in pairwise(spans):
             if start != end:
                 found.append(f"{metric} is metered until {end} and again from {start}")
     return found
@@ -112,91 +115,174 @@ def _double_charges(app: App) -> list[str]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which points are explored: those whose name holds `only`, every n-th, this part of so many."""
+    """Which points are explored: those whose name holds `only`, this part of so many.
+
+    Of statements, and of calls that only ask, every n-th; commits and calls that change something all.
+    """
 
     only: str = ""
     every: int = 1
     part: int = 0
     parts: int = 1
 
-    def of(self, points: Sequence[str]) -> list[int]:
-        """The numbers of the chosen points, from 1."""
-        fitting = [n for n, name in enumerate(points, 1) if self.only in name][:: self.every]
-        return fitting[self.part :: self.parts]
+    def of(self, points: Sequence[Point]) -> list[Point]:
+        """The chosen ones of all points."""
+        fitting = [point for point in points if self.only in point.name and self._is_mine(point)]
+        plain = [point for point in fitting if _is_plain(point)]
+        others = [point for point in fitting if not _is_plain(point)]
+        return [*others, *plain[:: self.every]]
+
+    def _is_mine(self, point: Point) -> bool:
+        # By name: each process has a run of its own to choose from, which may be in another order.
+        return zlib.crc32(str(point).encode()) % self.parts == self.part
 
 
-def prepared(folder: Path, options: Mapping[str, bool]) -> Documents:
-    """Make a data directory that has run before, so that no point is spent on making its tables."""
-    settings = simulated_acme(folder, **options)
-    documents = load(settings.catalog_dir)
+def _is_plain(point: Point) -> bool:
+    return point.name.startswith(("sql ", "ask "))
 
-    def start(_points: Points) -> None:
-        with running(wire(settings, documents=documents)):
+
+@dataclass(frozen=True)
+class Report:
+    """What an exploration found. `kinds` are the points of which at least one was killed at."""
+
+    all_points: int
+    points: int
+    killed: int
+    unreached: tuple[str, ...]
+    kinds: tuple[str, ...]
+    violations: tuple[str, ...]
+
+    def __add__(self, other: "Report") -> "Report":
+        """Both parts of one exploration together."""
+        return Report(
+            all_points=max(self.all_points, other.all_points),
+            points=self.points + other.points,
+            killed=self.killed + other.killed,
+            unreached=self.unreached + other.unreached,
+            kinds=tuple(sorted({*self.kinds, *other.kinds})),
+            violations=self.violations + other.violations,
+        )
+
+
+class Explorer:
+    """One order, killed at one point after the other, each time in a fresh copy of one data directory."""
+
+    def __init__(self, folder: Path, estate: CrashEstate) -> None:
+        self.folder = folder
+        self.estate = estate
+        origin = estate.settings(folder / "origin")
+        # Loaded once, in this process that every child is a fork of: the addresses in it are relative.
+        self.documents = load(origin.catalog_dir)
+        # It has run before, so that no point is spent on making its tables.
+        self._fork(lambda _points: self._started(origin))
+
+    def explore(self, chosen: Chosen) -> Report:
+        """Kill at each chosen point and check the recovery."""
+        whole = self._killed_at(self._copy(), None).points
+        points = chosen.of(whole)
+        killed: list[Point] = []
+        unreached: list[str] = []
+        wrong: list[str] = []
+        for point in points:
+            settings = self._copy()
+            if self._killed_at(settings, point).killed:
+                killed.append(point)
+            else:
+                unreached.append(str(point))
+            wrong += [f"{point}: {line}" for line in self._recovered(settings)]
+        return Report(
+            all_points=len(whole),
+            points=len(points),
+            killed=len(killed),
+            unreached=tuple(unreached),
+            kinds=tuple(sorted({point.name for point in killed if not _is_plain(point)})),
+            violations=tuple(wrong),
+        )
+
+    def _copy(self) -> Settings:
+        """The data directory as it was before the order, and no machine of an earlier one."""
+        self.estate.clear()
+        copy = self.folder / "point"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.folder / "origin", copy)
+        return quick_settings(copy)
+
+    def _killed_at(self, settings: Settings, point: Point | None) -> Ended:
+        return self._fork(lambda points: order_one(settings, self.documents, self.estate, points), point)
+
+    def _recovered(self, settings: Settings) -> list[str]:
+        """What `recover` finds, run in a process of its own as after a real crash."""
+        answer = self.folder / "answer"
+
+        def work(points: Points) -> None:
+            found = recover(settings, self.documents, self.estate, points)
+            answer.write_text(json.dumps(found), encoding="utf-8")
+
+        self._fork(work)
+        found: list[str] = json.loads(answer.read_text(encoding="utf-8"))
+        return found
+
+    def _started(self, settings: Settings) -> None:
+        with running(wire(settings, documents=self.documents)):
             pass
 
-    run_until(start, None, folder / "report")
-    return documents
+    def _fork(self, work: Callable[[Points], None], kill_at: Point | None = None) -> Ended:
+        return run_until(work, kill_at, self.folder / "report")
 
 
-def explore(folder: Path, options: Mapping[str, bool], chosen: Chosen) -> dict[str, object]:
-    """Kill at each chosen point, each time in a fresh copy of one data directory; check the recovery."""
-    # Loaded once, in this process that every child is a fork of: the addresses in it are relative.
-    documents = prepared(folder / "origin", options)
-    whole = run_until(partial(order_one, _copy(folder, "whole"), documents), None, folder / "report")
-    numbers = chosen.of(whole.points)
-    killed = 0
-    unreached: list[int] = []
-    wrong: list[str] = []
-    for n in numbers:
-        settings = _copy(folder, "point")
-        if run_until(partial(order_one, settings, documents), n, folder / "report").killed:
-            killed += 1
-        else:
-            unreached.append(n)
-        found = _recovered(folder, settings, documents)
-        wrong += [f"point {n} ({whole.points[n - 1]}): {line}" for line in found]
-    return {
-        "all_points": len(whole.points),
-        "points": len(numbers),
-        "killed": killed,
-        "unreached": unreached,
-        "kinds": sorted({name for name in whole.points if not name.startswith("sql ")}),
-        "violations": wrong,
-    }
+def explored(folder: Path, *options: str, processes: int = 2, share: int = 0, shares: int = 1) -> Report:
+    """Explore side by side in processes of their own: they fork, and must have no threads when they do.
+
+    `options` are those of the command line. Only one of so many `shares` of the points is explored, the
+    first being 0. Raises RuntimeError with what a process said that failed.
+    """
+    command = [sys.executable, "-m", "tierwise.testing.crash_order", *options]
+    started = [
+        subprocess.Popen(
+            [*command, "--parts", str(shares * processes), "--part", str(part), str(folder / str(part))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for part in range(share * processes, (share + 1) * processes)
+    ]
+    outputs = [process.communicate() for process in started]
+    wrong = [errors for process, (_, errors) in zip(started, outputs, strict=True) if process.returncode]
+    if wrong:
+        raise RuntimeError("\n".join(wrong))
+    first, *others = [_report(json.loads(output)) for output, _ in outputs]
+    return sum(others, start=first)
 
 
-def _copy(folder: Path, name: str) -> Settings:
-    shutil.rmtree(folder / name, ignore_errors=True)
-    shutil.copytree(folder / "origin", folder / name)
-    return quick_settings(folder / name)
-
-
-def _recovered(folder: Path, settings: Settings, documents: Documents) -> list[str]:
-    """What `recover` finds, run in a process of its own as after a real crash."""
-    answer = folder / "answer"
-
-    def work(_points: Points) -> None:
-        answer.write_text(json.dumps(recover(settings, documents)), encoding="utf-8")
-
-    run_until(work, None, folder / "report")
-    found: list[str] = json.loads(answer.read_text(encoding="utf-8"))
-    return found
+def _report(fields: dict[str, Any]) -> Report:
+    lists: dict[str, Any] = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    return Report(**{**fields, **lists})
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line, explore, print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--vsphere", type=Path, metavar="PROGRAM", help="order at a vSphere simulator, which this is"
+    )
     parser.add_argument("--naive", action="store_true", help="create without looking first")
     parser.add_argument("--only", default="", help="only points whose name holds this text")
-    parser.add_argument("--every", type=int, default=1, help="only every n-th point")
+    parser.add_argument("--every", type=int, default=1, help="every n-th of the points that change nothing")
     parser.add_argument("--part", type=int, default=0, help="this part, from 0")
     parser.add_argument("--parts", type=int, default=1, help="of so many")
     given = parser.parse_args(arguments)
-    options = {"adopt": False, "enforce_identity": False} if given.naive else {}
-    chosen = Chosen(given.only, given.every, given.part, given.parts)
-    sys.stdout.write(json.dumps(explore(given.folder, options, chosen), indent=1) + "\n")
+    with _estate(given.vsphere, naive=given.naive) as estate:
+        explorer = Explorer(given.folder, estate)
+        report = explorer.explore(Chosen(given.only, given.every, given.part, given.parts))
+    sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
     return 0
+
+
+def _estate(vsphere: Path | None, *, naive: bool) -> AbstractContextManager[CrashEstate]:
+    if vsphere is None:
+        return nullcontext(SimulatedEstate(naive=naive))
+    return VsphereEstate.started(vsphere, naive=naive)
 
 
 if __name__ == "__main__":

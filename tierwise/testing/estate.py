@@ -1,7 +1,9 @@
 """A whole estate for tests: the acme example on embedded simulations that outlive the process."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from catalog.pools import Endpoint
 from tierwise.demo.counterparts import embedded
 from tierwise.documents import load
 from tierwise.settings import Settings
@@ -13,10 +15,12 @@ def quick_settings(folder: Path) -> Settings:
     return Settings(data_dir=folder / "data", workers=2, retries=3, retry_after_s=0.01)
 
 
-def simulated_acme(folder: Path, **options: str | int | bool) -> Settings:
+def simulated_acme(
+    folder: Path, live: Mapping[str, Endpoint] | None = None, /, **options: str | int | bool
+) -> Settings:
     """The data directory ``folder/data``, whose every endpoint is an embedded simulation in it.
 
-    `options` are added to every simulation's own.
+    Except for those named in `live`. `options` are added to every simulation's own.
     """
     settings = quick_settings(folder)
     init(settings, "acme")
@@ -24,7 +28,7 @@ def simulated_acme(folder: Path, **options: str | int | bool) -> Settings:
     endpoints = {}
     for name, endpoint in catalog.endpoints.items():
         providers = [pool.provider for pool in catalog.pools.values() if pool.endpoint == name]
-        live = embedded(endpoint, providers, "for tests").endpoint
-        endpoints[name] = live.model_copy(update={"options": {**live.options, **options}})
-    replace_endpoints(settings, endpoints)
+        found = embedded(endpoint, providers, "for tests").endpoint
+        endpoints[name] = found.model_copy(update={"options": {**found.options, **options}})
+    replace_endpoints(settings, {**endpoints, **(live or {})})
     return settings

@@ -79,7 +79,7 @@ def _documents(app: App) -> Iterator[Finding]:
         "catalog",
         Verdict.OK,
         f"{len(catalog.offerings)} offerings, {len(catalog.pools)} pools, {len(app.documents.rules)} rules, "
-        f"rate card {card.name} {card.version} in {card.currency}",
+        f"rate card {card.label} in {card.currency}",
     )
 
 
@@ -110,7 +110,11 @@ def _endpoints(app: App) -> Iterator[Finding]:
         assert view.snapshot is not None
         snapshot = view.snapshot
         parts = [snapshot.product, f"{len(snapshot.pools)} providers, {len(view.vms)} machines"]
-        parts.append("encrypted and verified" if snapshot.secure else "NOT encrypted and verified")
+        parts.append(
+            "secure connection"
+            if snapshot.secure
+            else "the connection is NOT encrypted, or its peer not verified"
+        )
         if snapshot.note:
             parts.append(snapshot.note)
         verdict = Verdict.OK if snapshot.secure else Verdict.NOTE

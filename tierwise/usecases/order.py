@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, PortableWorkflowError, SetWorkflowID
 from pydantic import ValidationError
 from sqlmodel import col, select
 
@@ -20,9 +20,13 @@ from policies.decisions import Rejection
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
+from tierwise.jobs.runtime import current
 from tierwise.store import orders as order_store
 from tierwise.store.tables import BatchRow, OrderRow, OrderStatus
 from tierwise.usecases.place import HORIZON_HOURS, Estate, estate, plan_requests, problem_for, unseen
+
+_IDLE_LIMIT_S = 60.0
+"""How long the engine may leave open orders alone before whoever waits for them is told."""
 
 FINAL = (OrderStatus.DELIVERED, OrderStatus.REFUSED, OrderStatus.FAILED, OrderStatus.REMOVED)
 
@@ -82,7 +86,12 @@ def submit(
     ]
     with SetWorkflowID(f"fulfil:{batch_id}"):
         handle = DBOS.start_workflow(workflows.fulfil, str(batch_id), accepted)
-    result = handle.get_result(polling_interval_sec=0.05)
+    try:
+        result = handle.get_result(polling_interval_sec=0.05)
+    except PortableWorkflowError as error:
+        # What an earlier try with this batch id ended with; its own type and trace are gone.
+        msg = f"batch {batch_id} was not accepted: {error}"
+        raise TierwiseError(msg) from None
     if result["clashes"]:
         msg = f"{len(result['clashes'])} clashes; nothing was ordered"
         raise InvalidInput(msg, details=result["clashes"])
@@ -106,7 +115,8 @@ def _resolve_all(app: App, orders: Sequence[Order]) -> list[Request]:
 def follow(
     app: App, batch_id: str, progress: Callable[[int, int], None] | None = None, poll_s: float = 0.05
 ) -> list[OrderRow]:
-    """Wait until every order of the batch is final."""
+    """Wait until every order of the batch is final. Raises TierwiseError when nobody works on it."""
+    watch = _Watch(app, poll_s)
     while True:
         with app.session() as session:
             rows = order_store.batch(session, batch_id)
@@ -116,23 +126,50 @@ def follow(
         if done == len(rows):
             return rows
         _raise_if_stuck(batch_id, rows)
-        time.sleep(poll_s)
+        watch.wait(done)
+
+
+class _Watch:
+    """Waits, but not for ever for an engine that a full disk silenced."""
+
+    def __init__(self, app: App, poll_s: float) -> None:
+        self._app = app
+        self._poll_s = poll_s
+        self._idle_s = 0.0
+        self._state = -1
+
+    def wait(self, state: int) -> None:
+        """One poll. Raises TierwiseError when `state` stayed as it was and nothing is worked on."""
+        busy = bool(current().active) or state != self._state
+        self._state = state
+        self._idle_s = 0.0 if busy else self._idle_s + self._poll_s
+        if self._idle_s > _IDLE_LIMIT_S:
+            with self._app.session() as session:
+                order_store.lock(session)
+                session.commit()
+            msg = (
+                f"nobody works on the open orders of {self._app.settings.data_dir} any more; "
+                "free some space on its disk, then `tierwise order resume`"
+            )
+            raise TierwiseError(msg)
+        time.sleep(self._poll_s)
 
 
 def _raise_if_stuck(batch_id: str, rows: Sequence[OrderRow]) -> None:
     """Nobody works any more on a workflow that ended with an error: waiting for it would never end."""
     names = {f"provision:{row.id}": row.machine_name for row in rows if row.status not in FINAL}
     failed = {
-        work.workflow_id: work.error
+        work.workflow_id: str(work.error)
         for prefix in (f"fulfil:{batch_id}", "provision:")
         for work in DBOS.list_workflows(workflow_id_prefix=prefix, status="ERROR", load_input=False)
     }
     if f"fulfil:{batch_id}" in failed:
         msg = f"batch {batch_id} could not be placed: {failed[f'fulfil:{batch_id}']}"
         raise TierwiseError(msg)
+    failed = {**current().stopped, **failed}
     stuck = [f"{name}: {failed[work]}" for work, name in names.items() if work in failed]
     if stuck:
-        msg = f"{len(stuck)} orders stopped half-way; `tierwise doctor` looks for what they may have left"
+        msg = f"{len(stuck)} orders stopped half-way; `tierwise order resume` finishes or closes them"
         raise TierwiseError(msg, details=stuck)
 
 
@@ -248,7 +285,10 @@ def again(app: App, wanted: str, order_id: UUID) -> Order:
 def drain(
     app: App, progress: Callable[[int, int], None] | None = None, poll_s: float = 0.1
 ) -> list[OrderRow]:
-    """Wait until no durable work is left; gives back the orders that were open. Needs a running runtime."""
+    """Wait until no durable work is left; gives back the orders that were open. Needs a running runtime.
+
+    Orders whose work ended with an error, so that nobody works on them any more, are closed as failed.
+    """
     with app.session() as session:
         open_ids = [
             row.id
@@ -256,6 +296,32 @@ def drain(
                 select(OrderRow).where(col(OrderRow.status).in_([OrderStatus.ACCEPTED, OrderStatus.PLACED]))
             )
         ]
+    _wait_for_work(app, progress, poll_s)
+    for order_id, message in _abandoned(app).items():
+        with SetWorkflowID(f"abandon:{order_id}"):
+            DBOS.start_workflow(workflows.abandon, order_id, message)
+    _wait_for_work(app, progress, poll_s)
+    with app.session() as session:
+        return list(session.exec(select(OrderRow).where(col(OrderRow.id).in_(open_ids))))
+
+
+def _abandoned(app: App) -> dict[str, str]:
+    """The open orders whose work ended with an error: id -> the error."""
+    with app.session() as session:
+        rows = list(session.exec(select(OrderRow).where(col(OrderRow.status).not_in(FINAL))))
+    failed = {
+        work.workflow_id: str(work.error) for work in DBOS.list_workflows(status="ERROR", load_input=False)
+    }
+    found = {}
+    for row in rows:
+        for work in (f"provision:{row.id}", f"fulfil:{row.batch_id}"):
+            if work in failed:
+                found[row.id] = failed[work]
+    return found
+
+
+def _wait_for_work(app: App, progress: Callable[[int, int], None] | None, poll_s: float) -> None:
+    watch = _Watch(app, poll_s)
     most = 0
     while True:
         left = len(DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False))
@@ -263,7 +329,9 @@ def drain(
         if progress is not None:
             progress(most - left, most)
         if not left:
-            break
-        time.sleep(poll_s)
-    with app.session() as session:
-        return list(session.exec(select(OrderRow).where(col(OrderRow.id).in_(open_ids))))
+            return
+        stopped = current().stopped
+        if stopped:
+            msg = f"{len(stopped)} pieces of work stopped half-way; `tierwise order resume` tries again"
+            raise TierwiseError(msg, details=list(stopped.values()))
+        watch.wait(left)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
+from connectors.deadlines import Deadline
 from connectors.drivers.hyperv import dispatcher
 from connectors.drivers.hyperv.dispatcher import Command, Row
 from connectors.drivers.hyperv.settings import Settings, tls_context
-from connectors.drivers.vsphere.deadline import Deadline
 from connectors.errors import ConnectorError, Refused
 
 UTF8 = 65001

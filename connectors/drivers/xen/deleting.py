@@ -1,0 +1,56 @@
+"""The end of a machine: its snapshots, itself, and its disks, whatever was left by a call before."""
+
+from uuid import UUID
+
+from connectors.drivers.xen import marks, tasks
+from connectors.drivers.xen.electing import remove_record, suppress_gone
+from connectors.drivers.xen.estate import disks, find_all
+from connectors.drivers.xen.faults import code_of
+from connectors.drivers.xen.session import NULL, Op, Record
+
+
+def delete(op: Op, identity: UUID) -> None:
+    """Remove all machines that claim the identity, their snapshots and their disks.
+
+    A call that was cut off leaves disks at most; they are found by their name the next time.
+    """
+    op.session.refs.pop(identity, None)
+    doomed: list[str] = []
+    for machine in find_all(op, identity):
+        doomed += _removed(op, machine.ref, machine.record)
+    doomed += op.call("VDI.get_by_name_label", marks.disk_name(identity))
+    for disk in dict.fromkeys(doomed):
+        with suppress_gone(op):
+            op.call("VDI.destroy", disk)
+
+
+def _removed(op: Op, ref: str, record: Record) -> list[str]:
+    """Remove one machine and its snapshots; the disks that they had."""
+    try:
+        found = [disk for disk, _ in disks(op, record)]
+        for snapshot in record["snapshots"]:
+            taken = op.call("VM.get_record", snapshot)
+            found += [disk for disk, _ in disks(op, taken)]
+            if taken["suspend_VDI"] != NULL:
+                found.append(taken["suspend_VDI"])
+            remove_record(op, snapshot)
+        if record["power_state"] != "Halted":
+            _shut_down(op, ref)
+    except op.session.failure as failure:
+        if not op.gone(failure):
+            raise
+        return []  # another worker is removing it, or did
+    remove_record(op, ref)
+    return found
+
+
+def _shut_down(op: Op, ref: str) -> None:
+    try:
+        tasks.run(op, "VM.hard_shutdown", ref)
+    except op.session.failure as failure:
+        if code_of(failure) == "OTHER_OPERATION_IN_PROGRESS":
+            tasks.await_idle(op, ref)
+            if op.call("VM.get_power_state", ref) == "Halted":
+                return
+        if code_of(failure) != "VM_BAD_POWER_STATE":  # somebody else was quicker
+            raise

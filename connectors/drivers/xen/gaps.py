@@ -1,0 +1,85 @@
+"""What the Xen driver lacks, and what a pool's settings take away."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from catalog.capabilities import Capability, Gap, GapReason
+
+
+def _not_yet(detail: str) -> Gap:
+    return Gap(reason=GapReason.NOT_YET, detail=detail)
+
+
+def _off(detail: str) -> Gap:
+    return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
+
+
+_METRICS = "the hosts' RRD metrics are not read yet; see the pool's own performance graphs"
+_IMPORT = "XenServer takes VHD, raw and newer ones QCOW2 over HTTP; this driver does not upload disks yet"
+_EXPORT = "XenServer gives VHD, raw and newer ones QCOW2 over HTTP; this driver does not download disks yet"
+_NO_FORMAT = Gap(reason=GapReason.NEVER, detail="XenServer reads and writes raw, VHD and QCOW2 disks only")
+
+DECLARED: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.CLONE: _not_yet(
+            "XenServer clones machines; this driver creates them with an empty disk only"
+        ),
+        Capability.TEMPLATE: _not_yet("new machines take a template's settings, but not its disks yet"),
+        Capability.LIVE_MIGRATE: _not_yet(
+            "VM.pool_migrate is not called by this driver yet; use XenCenter or xe"
+        ),
+        Capability.STORAGE_MIGRATE: _not_yet(
+            "VM.migrate_send is not called by this driver yet; use XenCenter or xe"
+        ),
+        Capability.DRS: _not_yet(
+            "xapi places a machine when it starts and does not move it later; Workload Balancing is not used yet"
+        ),
+        Capability.CONSOLE: _not_yet("the driver hands out no console yet; use XenCenter or Xen Orchestra"),
+        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
+        Capability.RESOURCE_POOLS: Gap(
+            reason=GapReason.NEVER, detail="XenServer has no resource pools inside a pool of hosts"
+        ),
+        Capability.TAGS: _not_yet(
+            "XenServer's tags are not written yet; annotations are kept in other_config"
+        ),
+        Capability.WATCH: _not_yet(
+            "changes are seen by the next inventory; the driver sends no events yet"
+        ),
+        Capability.METRICS_CPU: _not_yet(_METRICS),
+        Capability.METRICS_MEMORY: _not_yet(_METRICS),
+        Capability.METRICS_DISK: _not_yet(_METRICS),
+        Capability.METRICS_NET: _not_yet(_METRICS),
+        Capability.IMPORT_DISK_VMDK: _NO_FORMAT,
+        Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_VHDX: _NO_FORMAT,
+        Capability.IMPORT_DISK_QCOW2: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_RAW: _not_yet(_IMPORT),
+        Capability.EXPORT_DISK_VMDK: _NO_FORMAT,
+        Capability.EXPORT_DISK_VHD: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_VHDX: _NO_FORMAT,
+        Capability.EXPORT_DISK_QCOW2: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_RAW: _not_yet(_EXPORT),
+    }
+)
+
+
+def of_pool(pool: str, *, ha: bool) -> dict[Capability, Gap]:
+    """The gaps that a pool's own settings make."""
+    if ha:
+        return {}
+    return {Capability.HA_RESTART: _off(f"HA is off; enable HA on pool '{pool}'")}
+
+
+def hot_add(*, factor: int, online_resize: bool) -> Gap | None:
+    """Why running machines cannot grow; None where they can."""
+    if factor <= 1:
+        return _off(
+            "machines are made without room to grow while they run; set the endpoint's option "
+            "'hot_add_factor', or shut the machine down first"
+        )
+    if not online_resize:
+        return Gap(
+            reason=GapReason.NEVER,
+            detail="the storage repository's type cannot grow a disk in use; shut the machine down first",
+        )
+    return None

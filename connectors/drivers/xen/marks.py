@@ -1,0 +1,75 @@
+"""How a machine at a pool is known as tierwise's: keys of `VM.other_config`, all written by VM.create.
+
+xapi chooses a machine's uuid itself, so the identity is a key of ours, and nothing keeps two machines from
+having the same. `state` settles which one it is: ``chosen`` or ``void``, written once, because
+VM.add_to_other_config refuses a key that is there (MAP_DUPLICATE_KEY).
+"""
+
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from connectors.drivers.xen.session import Record, Records
+
+IDENTITY = "tierwise.identity"
+ATTEMPT = "tierwise.attempt"
+ANNOTATIONS = "tierwise.annotations"
+STATE = "tierwise.state"
+COMPLETE = "tierwise.complete"
+
+CHOSEN = "chosen"
+VOID = "void"
+
+
+def first_marks(identity: UUID, attempt: str, annotations: Mapping[str, str]) -> dict[str, str]:
+    """What a new machine says of itself. Annotations are one value: xapi does not escape keys in XML."""
+    text = json.dumps(dict(annotations), sort_keys=True)
+    return {IDENTITY: str(identity), ATTEMPT: attempt, ANNOTATIONS: text}
+
+
+def is_machine(record: Record) -> bool:
+    """Neither a template, nor a snapshot, nor a host's control domain."""
+    return not (record["is_a_template"] or record["is_a_snapshot"] or record["is_control_domain"])
+
+
+def claim(record: Record) -> UUID | None:
+    """The identity that a machine claims; None for those that are not ours, or were voided."""
+    config = record["other_config"]
+    if config.get(STATE) == VOID:
+        return None
+    try:
+        return UUID(config[IDENTITY])
+    except (KeyError, ValueError):
+        return None
+
+
+def annotations(record: Record) -> dict[str, str]:
+    """What the order wrote on the machine."""
+    try:
+        found = json.loads(record["other_config"].get(ANNOTATIONS, "{}"))
+        return {str(key): str(value) for key, value in found.items()}
+    except (ValueError, AttributeError):
+        return {}  # somebody edited it by hand
+
+
+def order(record: Record) -> tuple[bool, str]:
+    """The chosen machine first; before there is one, the lowest uuid."""
+    return record["other_config"].get(STATE) != CHOSEN, record["uuid"]
+
+
+def identities(machines: Records) -> dict[str, UUID]:
+    """The identity of each machine that is ours, by reference; each identity once."""
+    best: dict[UUID, str] = {}
+    for ref, record in machines.items():
+        identity = claim(record)
+        if identity is None:
+            continue
+        rival = best.get(identity)
+        if rival is None or order(record) < order(machines[rival]):
+            best[identity] = ref
+    return {ref: identity for identity, ref in best.items()}
+
+
+def disk_name(identity: UUID) -> str:
+    """The name of a machine's disk, and of its snapshots' disks; what is left behind is found by it."""
+    return f"tierwise {identity} disk 0"

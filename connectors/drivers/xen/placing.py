@@ -1,0 +1,93 @@
+"""Where a new machine goes: storage, network, and a template whose settings it takes."""
+
+from typing import NamedTuple
+
+from connectors.contract import VmSpec
+from connectors.drivers.xen import inventory
+from connectors.drivers.xen.estate import pool_record, provider_name, records
+from connectors.drivers.xen.inventory import GIB
+from connectors.drivers.xen.session import Op, Record, Records
+from connectors.errors import NotFound, Refused
+
+
+class Target(NamedTuple):
+    """What VM.create and the calls after it need; `template` is empty where there is none."""
+
+    sr: str
+    network: str | None
+    template: Record
+
+
+def target(op: Op, spec: VmSpec) -> Target:
+    """Choose. Raises NotFound for names that are not there, and Refused for want of room."""
+    pool = pool_record(op)
+    name = provider_name(op, pool)
+    if spec.provider != name:
+        why = f"there is no pool '{spec.provider}'"
+        raise op.error(NotFound, why, hint=f"this endpoint's pool is '{name}'")
+    _check_hosts(op, spec)
+    return Target(sr=_storage(op, pool, spec), network=_network(op), template=_template(op))
+
+
+def _check_hosts(op: Op, spec: VmSpec) -> None:
+    """One machine runs on one host, so it can never have more than the host has."""
+    hosts, metrics = records(op, "host"), records(op, "host_metrics")
+    op.session.learn([host["address"] for host in hosts.values() if host["address"]])
+    sizes = [
+        inventory.host_resources(host, metrics, ())
+        for host in hosts.values()
+        if inventory.usable(host, metrics)
+    ]
+    if not sizes:
+        why = f"pool '{spec.provider}' has no host that is live and enabled"
+        raise op.error(Refused, why, hint="bring a host back, or choose another pool")
+    wanted = spec.resources
+    if not any(wanted.vcpu <= s.vcpu and wanted.memory_mib <= s.memory_mib for s in sizes):
+        largest = f"{max(s.vcpu for s in sizes)} vCPU and {max(s.memory_mib for s in sizes)} MiB"
+        why = f"no host of '{spec.provider}' can hold {wanted.vcpu} vCPU and {wanted.memory_mib} MiB"
+        raise op.error(Refused, f"{why}; the largest have {largest}", hint="order a smaller machine")
+
+
+def _storage(op: Op, pool: Record, spec: VmSpec) -> str:
+    srs = inventory.usable_srs(records(op, "SR"), records(op, "PBD"))
+    wanted = op.session.settings.options.sr
+    ref = inventory.chosen_sr(pool, srs, op.session.settings.options)
+    if ref is None and wanted is not None:
+        why = f"there is no usable storage repository '{wanted}'"
+        raise op.error(NotFound, why, hint="correct the endpoint's option 'sr'")
+    if ref is None:
+        why = "the pool has no default and no shared storage repository"
+        raise op.error(Refused, why, hint="set the pool's default, or the endpoint's option 'sr'")
+    free_gib = inventory.free_bytes(srs[ref]) // GIB
+    if spec.resources.disk_gib > free_gib:
+        why = (
+            f"storage repository '{srs[ref]['name_label']}' has {free_gib} GiB free, "
+            f"not {spec.resources.disk_gib} GiB"
+        )
+        raise op.error(Refused, why, hint="free space, or order a smaller disk", code="SR_FULL")
+    return ref
+
+
+def _network(op: Op) -> str | None:
+    name = op.session.settings.options.network
+    return None if name is None else _only(op, "network", name, op.call("network.get_by_name_label", name))
+
+
+def _template(op: Op) -> Record:
+    """The template's record; nothing where the one that xapi brings by itself is missing."""
+    name = op.session.settings.options.template
+    found: Records = {ref: op.call("VM.get_record", ref) for ref in op.call("VM.get_by_name_label", name)}
+    templates = [ref for ref, vm in found.items() if vm["is_a_template"] and not vm["is_a_snapshot"]]
+    if not templates and name == "Other install media":
+        return {}
+    return found[_only(op, "template", name, templates)]
+
+
+def _only(op: Op, option: str, name: str, found: list[str]) -> str:
+    """XenAPI's names are not unique. Raises NotFound or Refused."""
+    hint = f"correct the endpoint's option '{option}'"
+    if not found:
+        raise op.error(NotFound, f"there is no {option} '{name}'", hint=hint)
+    if len(found) > 1:
+        raise op.error(Refused, f"there are {len(found)} of {option} '{name}'", hint=hint)
+    return str(found[0])

@@ -1,0 +1,67 @@
+"""Long calls: started as tasks, awaited by one long poll, and always removed."""
+
+import re
+from contextlib import suppress
+from typing import Any
+
+from connectors.drivers.xen.session import Op, Record
+
+POLL_S = 20.0
+"""The longest that one poll stays open; firewalls end silent connections."""
+LAST_MOMENT_S = 0.2
+"""What a poll leaves of the time, so that its answer still arrives."""
+
+_RESULT = re.compile(r"^<value>(?P<ref>[^<]*)</value>$")
+
+
+def run(op: Op, method: str, *params: Any) -> str:
+    """The task's result, a reference or nothing. Raises the task's failure, or TimeoutError.
+
+    xapi forgets a task that ended only after 65 minutes, so it is destroyed here whatever happens; one that
+    is still under way at the deadline is cancelled, or it would block the machine.
+    """
+    task = op.call(f"Async.{method}", *params)
+    ended = False
+    try:
+        record = _ended(op, task)
+        ended = True
+    finally:
+        with suppress(*op.session.failures), op.session.deadline.cleanup():
+            if op.session.open and not ended:
+                op.call("task.cancel", task)
+        with suppress(*op.session.failures), op.session.deadline.cleanup():
+            if op.session.open:
+                op.call("task.destroy", task)
+    if record["status"] == "success":
+        found = _RESULT.match(record["result"])
+        return found["ref"] if found else ""
+    raise op.session.fail(record["error_info"] or ["TASK_CANCELLED", task])
+
+
+def _ended(op: Op, task: str) -> Record:
+    token = ""
+    while True:
+        left_s = op.session.deadline.left_s()
+        wait_s = min(POLL_S, left_s - LAST_MOMENT_S)
+        batch = op.call("event.from", [f"task/{task}"], token, max(0.0, wait_s))
+        token = batch["token"]
+        for event in batch["events"]:
+            if event["operation"] == "del":
+                raise op.session.fail(["HANDLE_INVALID", "task", task])
+            record: Record = event.get("snapshot", {})
+            if record.get("status") in {"success", "failure", "cancelled"}:
+                return record
+        if wait_s <= 0:
+            op.sleep_out()
+
+
+def await_idle(op: Op, ref: str) -> None:
+    """Wait until nothing is under way at a machine. Raises TimeoutError, and HANDLE_INVALID when it is gone."""
+    watched = [f"vm/{ref}"]
+    # The token first: what happens between the look and the wait is then still reported.
+    token = op.call("event.from", watched, "", 0.0)["token"]
+    while op.call("VM.get_current_operations", ref):
+        wait_s = min(POLL_S, op.session.deadline.left_s() - LAST_MOMENT_S)
+        if wait_s <= 0:
+            op.sleep_out()
+        token = op.call("event.from", watched, token, wait_s)["token"]

@@ -1,0 +1,89 @@
+"""The vendor's binding over connections that keep a deadline.
+
+The binding's own transport has no time limit, sends a call again after a lost connection, whatever the call
+does, and its dispatcher logs in again behind the caller's back. None of these is used here.
+"""
+
+import http.client
+import ssl
+import time
+import xmlrpc.client
+from typing import Any
+from xml.parsers.expat import ExpatError
+
+import XenAPI
+
+from connectors.deadlines import Deadline, connection
+
+__all__ = ["Failure", "connect"]
+
+Failure: type[Exception] = XenAPI.Failure
+
+IDLE_S = 15.0
+"""Idle connections older than this are not used again: firewalls drop them silently."""
+
+
+def connect(host: str, port: int, context: ssl.SSLContext | None, deadline: Deadline) -> Any:
+    """The vendor's server proxy for one member of a pool; not dialled yet."""
+    scheme = "http" if context is None else "https"
+    name = f"[{host}]" if ":" in host else host
+    transport = _Transport(host, port, context, deadline)
+    return XenAPI.Session(f"{scheme}://{name}:{port}", transport=transport)
+
+
+def call(proxy: Any, method: str, *params: Any) -> Any:
+    """The value of one call. Raises Failure, OSError or HTTPException."""
+    try:
+        answer = getattr(proxy, method)(*params)
+    except xmlrpc.client.ProtocolError as error:
+        msg = f"{error.errcode} {error.errmsg}"
+        raise http.client.HTTPException(msg) from error
+    except (xmlrpc.client.Error, ExpatError, UnicodeError, LookupError, TypeError, ValueError) as error:
+        msg = f"an answer that is not XML-RPC ({type(error).__name__}: {error})"
+        raise http.client.HTTPException(msg) from error
+    return _value(answer)
+
+
+def _value(answer: Any) -> Any:
+    if isinstance(answer, dict) and answer.get("Status") == "Success" and "Value" in answer:
+        return answer["Value"]
+    details = answer.get("ErrorDescription") if isinstance(answer, dict) else None
+    if isinstance(details, list) and details:
+        raise Failure([str(one) for one in details])
+    msg = "an answer that is not XenAPI's"
+    raise http.client.HTTPException(msg)
+
+
+class _Transport(xmlrpc.client.Transport):
+    """Each request is sent once, over one connection that is kept while it is fresh."""
+
+    user_agent = "tierwise"
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None, deadline: Deadline) -> None:
+        super().__init__()
+        self._member = (host, port)
+        self._context = context
+        self._deadline = deadline
+        self._used_s = 0.0
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        """The kept connection, or a new one; `host` is what the proxy's address says."""
+        kept = self._connection[1]
+        if kept is not None and time.monotonic() - self._used_s > IDLE_S:
+            self.close()
+            kept = None
+        if kept is None:
+            kept = connection(*self._member, self._deadline, self._context)
+            self._connection = str(host), kept
+        self._extra_headers = []
+        return kept
+
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
+        """Send once. Whatever goes wrong, the connection is not used again."""
+        try:
+            answer = self.single_request(host, handler, request_body, verbose)
+        except BaseException:
+            self.close()
+            raise
+        self._used_s = time.monotonic()
+        return answer

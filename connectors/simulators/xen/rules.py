@@ -1,0 +1,53 @@
+"""Misbehaviour on request: which calls go wrong, and how."""
+
+import threading
+from typing import Literal
+
+from pydantic import Field
+
+from catalog.base import Value
+
+
+class Rule(Value):
+    """One misbehaviour: what happens to calls of `method` (``*``: to all).
+
+    `fail` answers with the error `code` and its `parameters`; `http` with an HTTP status and nothing else;
+    `garbage` with what is no XML; `reset` closes the connection without an answer; `delay` gives the right
+    answer, late. With `after` the call takes effect first and only the answer is changed. Each waits
+    `delay_ms` before its answer. `times` 0 is always; `skip` calls pass first.
+    """
+
+    method: str
+    action: Literal["fail", "http", "garbage", "reset", "delay"]
+    code: str = ""
+    parameters: tuple[str, ...] = ()
+    status: int = 503
+    delay_ms: int = Field(default=0, ge=0)
+    after: bool = False
+    times: int = Field(default=0, ge=0)
+    skip: int = Field(default=0, ge=0)
+
+
+class Rules:
+    """The rules in force, each counted on its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: list[tuple[Rule, list[int]]] = []
+
+    def replace(self, rules: list[Rule]) -> None:
+        """Forget the old rules."""
+        with self._lock:
+            self._seen = [(rule, [0]) for rule in rules]
+
+    def match(self, method: str) -> Rule | None:
+        """The first rule that this call is to feel."""
+        with self._lock:
+            for rule, count in self._seen:
+                if rule.method not in {"*", method}:
+                    continue
+                count[0] += 1
+                number = count[0] - rule.skip
+                if number > 0 and (rule.times == 0 or number <= rule.times):
+                    return rule
+        return None

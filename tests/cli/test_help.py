@@ -1,0 +1,62 @@
+"""Help: quick, complete, and telling in one line what each command is for."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tierwise.cli.fields import LISTS
+
+
+def test_every_command_has_a_one_line_summary(commands: dict[str, Any]) -> None:
+    assert len(commands) > 20
+    for words, command in commands.items():
+        assert command.help, words
+        summary = command.help.splitlines()[0]
+        assert summary.endswith("."), words
+        assert len(summary) <= 90, words
+
+
+def test_every_option_and_argument_has_a_help_text(commands: dict[str, Any]) -> None:
+    silent = [
+        f"{words}: {parameter.name}"
+        for words, command in commands.items()
+        for parameter in command.params
+        if parameter.name != "help" and not getattr(parameter, "help", None)
+    ]
+    assert silent == []
+
+
+def test_every_command_that_prints_rows_offers_the_four_formats(commands: dict[str, Any]) -> None:
+    for words in LISTS:
+        options = {name for parameter in commands[f"tierwise {words}"].params for name in parameter.opts}
+        assert {"--output", "-o"} <= options, words
+    for words in ("catalog list", "pool list", "pool capabilities", "order list", "vm list"):
+        options = {name for parameter in commands[f"tierwise {words}"].params for name in parameter.opts}
+        assert {"--columns", "--sort"} <= options, words
+
+
+def test_help_of_every_command_fits_100_columns_and_ends_with_0(
+    tierwise: Any, commands: dict[str, Any]
+) -> None:
+    for words in list(commands)[::4]:
+        ended = tierwise(*words.split()[1:], "--help")
+        assert max(map(len, ended.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["order", "create", "--help"], ["--version"]])
+def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from tierwise.cli.main import run\n"
+        "try:\n    run()\n"
+        "except SystemExit as ended:\n"
+        "    heavy = {'ortools', 'pandas', 'numpy', 'duckdb', 'ibis', 'pyarrow', 'dbos', 'pyVmomi', 'sqlalchemy'}\n"
+        "    print(sorted(heavy & set(sys.modules)), ended.code, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[] 0\n"
+    assert done.stdout

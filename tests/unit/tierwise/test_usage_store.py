@@ -1,0 +1,198 @@
+"""Usage files are whole or not there, whatever the disk and other processes do."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tierwise.errors import ExitCode, StoreBusy, TierwiseError
+from tierwise.store.usage import UsageStore
+
+SCHEMA = pa.schema(
+    [pa.field("n", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)]
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> UsageStore:
+    return UsageStore(tmp_path / "usage", SCHEMA)
+
+
+def table(*numbers: int, text: str = "x") -> Any:
+    return pa.table({"n": list(numbers), "text": [text] * len(numbers)}, schema=SCHEMA)
+
+
+def read(store: UsageStore) -> list[int]:
+    return store.read()["n"].to_pylist()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_rows_come_back_in_the_order_in_which_they_were_appended(store: UsageStore) -> None:
+    with store.writing():
+        for start in range(0, 36, 3):
+            store.append(table(*range(start, start + 3)))
+    assert read(store) == list(range(36))
+    assert len(store.files()) == 12
+
+
+def test_nothing_is_written_for_no_rows_and_nothing_is_read_where_nothing_was_written(
+    store: UsageStore,
+) -> None:
+    assert read(store) == []
+    with store.writing():
+        assert store.append(table()) is None
+    assert store.files() == []
+    assert store.read().schema == SCHEMA
+
+
+def test_a_full_disk_leaves_the_old_files_readable_and_no_part_of_a_new_one(small_disk: Path) -> None:
+    store = UsageStore(small_disk / "usage", SCHEMA)
+    noise = pa.table(
+        {"n": [int.from_bytes(os.urandom(7)) for _ in range(200_000)], "text": ["x"] * 200_000},
+        schema=SCHEMA,
+    )
+    with store.writing():
+        store.append(table(1, 2, 3))
+        with pytest.raises(
+            TierwiseError, match=r"could not be written .* nothing was added, free some space"
+        ):
+            store.append(noise)
+    assert read(store) == [1, 2, 3]
+    assert sorted(file.name for file in store.folder.iterdir()) in (
+        ["00000001.parquet"],
+        ["00000001.parquet", "writer.lock"],
+    )
+    with store.writing():
+        store.append(table(4))
+    assert read(store) == [1, 2, 3, 4]
+
+
+def test_the_part_of_a_file_that_a_killed_process_left_is_not_counted_and_is_written_over(
+    store: UsageStore,
+) -> None:
+    with store.writing():
+        first = store.append(table(1))
+        assert first is not None
+        (store.folder / "00000002.part").write_bytes(first.read_bytes()[:50])
+        assert read(store) == [1]
+        store.append(table(2))
+    assert read(store) == [1, 2]
+    assert not (store.folder / "00000002.part").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "not parquet", "flipped", "one bit"])
+def test_a_damaged_file_is_named_and_nothing_is_charged_from_the_others(
+    store: UsageStore, damage: str
+) -> None:
+    with store.writing():
+        store.append(table(1))
+        file = store.append(table(*range(1000)))
+    assert file is not None
+    whole = file.read_bytes()
+    bad = {
+        "cut": whole[: len(whole) // 2],
+        "empty": b"",
+        "not parquet": b"n,text\n1,x\n" * 100,
+        # In the compressed numbers, behind the first page's header.
+        "one bit": whole[:200] + bytes([whole[200] ^ 1]) + whole[201:],
+        "flipped": whole[:4] + bytes(b ^ 0xFF for b in whole[4:60]) + whole[60:],
+    }[damage]
+    file.write_bytes(bad)
+    with pytest.raises(
+        TierwiseError, match=r"00000002\.parquet cannot be read: .*restore it from a backup"
+    ):
+        store.read()
+
+
+def test_a_file_with_other_columns_is_named_and_not_read_as_if_they_were_empty(store: UsageStore) -> None:
+    with store.writing():
+        store.append(table(1))
+    pq.write_table(pa.table({"n": [1]}), store.folder / "00000002.parquet")
+    with pytest.raises(TierwiseError, match=r"00000002\.parquet cannot be read: it has no column text"):
+        store.read()
+
+
+def test_a_copy_of_a_file_under_another_name_is_refused_and_not_charged_twice(store: UsageStore) -> None:
+    with store.writing():
+        file = store.append(table(1))
+    assert file is not None
+    file.with_name("00000001 (copy).parquet").write_bytes(file.read_bytes())
+    with pytest.raises(TierwiseError, match=r"00000001 \(copy\)\.parquet.*no usage file of ours"):
+        store.read()
+
+
+def test_two_writers_take_turns_and_lose_nothing(tmp_path: Path) -> None:
+    def write(writer: int) -> None:
+        store = UsageStore(tmp_path / "usage", SCHEMA)
+        for n in range(10):
+            with store.writing():
+                store.append(table(writer * 100 + n))
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(write, range(3)))
+    found = read(UsageStore(tmp_path / "usage", SCHEMA))
+    assert sorted(found) == sorted(w * 100 + n for w in range(3) for n in range(10))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from tierwise.store.usage import UsageStore
+schema = pa.schema([pa.field("n", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)])
+with UsageStore(Path(sys.argv[1]), schema).writing():
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_writer_in_another_process_is_named_instead_of_waited_for_for_ever(store: UsageStore) -> None:
+    command = [sys.executable, "-c", WRITER, str(store.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "writing\n"
+        impatient = UsageStore(store.folder, SCHEMA, patience_s=0.1)
+        with (
+            pytest.raises(
+                StoreBusy, match=r"another tierwise process writes usage in .*try again"
+            ) as caught,
+            impatient.writing(),
+        ):
+            pytest.fail("two processes write at once")
+        assert caught.value.exit_code is ExitCode.BUSY
+        other.kill()
+    with store.writing():
+        store.append(table(1))
+    assert read(store) == [1], "the lock of a killed process does not stay"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = UsageStore(tmp_path / "file" / "usage", SCHEMA)
+    with pytest.raises(TierwiseError, match="cannot be made"), store.writing():
+        pytest.fail("there is no folder")

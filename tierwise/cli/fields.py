@@ -1,0 +1,189 @@
+"""What each list shows, in words: for tables, for ``--columns`` and ``--sort``, and for the reference."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from tierwise.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of a list's rows (name -> meaning); `table` names those that a table shows."""
+
+    meanings: Mapping[str, str]
+    table: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """Which fields are wanted, and by which of them the rows are sorted (``-name``: largest first)."""
+
+    columns: tuple[str, ...] = ()
+    sort: str = ""
+
+    def check(self, fields: Fields | None) -> None:
+        """Raises InvalidInput for a field that the list does not have."""
+        known = fields.meanings if fields else {}
+        wanted = [*self.columns, *([self.sort.removeprefix("-")] if self.sort else [])]
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            msg = f"there is no field {', '.join(map(repr, unknown))}; known are {', '.join(known)}"
+            raise InvalidInput(msg)
+
+
+EVERYTHING = View()
+
+Columns = Annotated[
+    str, typer.Option("--columns", help="Only these fields, in this order: NAME,NAME,...", metavar="NAMES")
+]
+Sort = Annotated[
+    str, typer.Option("--sort", help="Sort by this field; -NAME: largest first.", metavar="NAME")
+]
+
+
+def view(columns: str, sort: str) -> View:
+    """The view that the options ask for."""
+    return View(tuple(name.strip() for name in columns.split(",") if name.strip()), sort.strip())
+
+
+FINDINGS = Fields(
+    {
+        "verdict": "`ok`, `note` or `bad`",
+        "subject": "what was looked at",
+        "finding": "what was found and, where it is not right, what to do",
+    },
+    ("verdict", "subject", "finding"),
+)
+
+OFFERINGS = Fields(
+    {
+        "offering": "the name to order by",
+        "title": "its title",
+        "class": "the workload class",
+        "vcpu": "virtual processors, unless a parameter says otherwise",
+        "memory_mib": "memory in MiB, as above",
+        "disk_gib": "disk in GiB, as above",
+        "tiers": "the tiers that its class allows",
+        "data": "the data classification of its class",
+        "parameters": "what `--set` can change; `tierwise catalog schema` has their limits",
+    },
+    ("offering", "title", "vcpu", "memory_mib", "disk_gib", "tiers"),
+)
+
+QUOTE = Fields(
+    {
+        "tier": "the tier",
+        "pool": "the pool",
+        "site": "where the pool is",
+        "price": "the price of a 30-day month; empty where the pool was never reached",
+        "price_minor": "the same in the currency's minor units",
+        "currency": "the currency",
+        "formula": "what the price consists of",
+        "verdict": "`recommended`, `possible`, `refused` or `unreachable`",
+        "why": "the reason",
+        "remedy": "what would help",
+    },
+    ("tier", "pool", "price", "verdict", "why"),
+)
+
+ORDERS = Fields(
+    {
+        "order": "the start of the order's id",
+        "machine": "the machine's name",
+        "tenant": "who owns and pays",
+        "offering": "what was ordered",
+        "status": "`accepted`, `placed`, `delivered`, `refused`, `failed` or `removed`",
+        "tier": "the tier it was placed on",
+        "pool": "the pool it was placed in",
+        "price_per_month": "the price of a 30-day month",
+        "price_minor": "the same in the currency's minor units",
+        "currency": "the currency",
+        "ordered_at": "when it was ordered (UTC)",
+        "id": "the order's id, which is the machine's identity too",
+    },
+    ("order", "machine", "tenant", "offering", "status", "tier", "pool", "price_per_month"),
+)
+
+POOLS = Fields(
+    {
+        "pool": "the pool's name",
+        "tier": "its tier",
+        "hypervisor": "what runs there; `?` where it was never reached",
+        "site": "where it is",
+        "endpoint": "the endpoint that it is reached by",
+        "hosts": "its hosts",
+        "vcpu_free": "virtual processors that can still be ordered",
+        "memory_mib_free": "memory in MiB that can still be ordered",
+        "disk_gib_free": "disk in GiB that can still be ordered",
+        "state": "`ready` or `unusable`",
+        "why": "why it takes no machines now",
+    },
+    (
+        "pool",
+        "tier",
+        "hypervisor",
+        "site",
+        "hosts",
+        "vcpu_free",
+        "memory_mib_free",
+        "disk_gib_free",
+        "state",
+    ),
+)
+
+CAPABILITIES = Fields(
+    {
+        "pool": "the pool's name",
+        "hypervisor": "what runs there",
+        "capability": "what can be done",
+        "available": "`yes` or `no`",
+        "reason": "why not: `never`, `not_yet`, `not_licensed` or `not_configured`",
+        "detail": "the reason in words",
+    },
+    ("capability", "available", "reason", "detail"),
+)
+
+MACHINES = Fields(
+    {
+        "machine": "the machine's name",
+        "tenant": "who owns and pays; empty where tierwise did not make it",
+        "tier": "its tier",
+        "pool": "the pool it stands in",
+        "power": "`on`, `off`, `suspended` or `unknown`",
+        "vcpu": "virtual processors",
+        "memory_mib": "memory in MiB",
+        "disk_gib": "disk in GiB",
+        "host": "the host it runs on, as last seen",
+        "drift": "how it differs from what tierwise knows; empty: not at all",
+        "endpoint": "the endpoint that shows it",
+        "identity": "its identity; the start of it names it in commands",
+        "seen_at": "when its endpoint was last reached (UTC)",
+    },
+    ("machine", "tenant", "tier", "pool", "power", "vcpu", "memory_mib", "disk_gib", "host", "drift"),
+)
+
+MOVES = Fields(
+    {
+        "machine": "the machine that moves, or has no place any more",
+        "from": "the pool that it stands in",
+        "to": "the pool that it would move to; empty: none can take it",
+        "cost before": "what it costs in a 30-day month today",
+        "cost after": "what it would cost",
+    },
+    ("machine", "from", "to", "cost before", "cost after"),
+)
+
+LISTS: Mapping[str, Fields] = {
+    "doctor": FINDINGS,
+    "quote": QUOTE,
+    "catalog list": OFFERINGS,
+    "pool list": POOLS,
+    "pool capabilities": CAPABILITIES,
+    "order list": ORDERS,
+    "vm list": MACHINES,
+    "whatif": MOVES,
+}
+"""Command -> the fields of its rows. The reference page is written from it."""
