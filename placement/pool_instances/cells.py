@@ -51,7 +51,8 @@ class Cells:
 
     def unplaced(self, counts: Int64) -> Int64:
         """[G]."""
-        return self.count - counts.sum(axis=1)
+        left: Int64 = self.count - counts.sum(axis=1)
+        return left
 
     def objective(self, counts: Int64) -> int:
         """What the plan costs, with everything that is not placed."""

@@ -31,10 +31,10 @@ def solve(
     ] = Format.TABLE,
 ) -> None:
     """Solve an instance and say how far from the best possible the answer can be."""
-    import time  # noqa: PLC0415 - keeps --help quick
+    import time
 
-    from tierwise.instances.contract import Effort, read  # noqa: PLC0415 - as above
-    from tierwise.instances.contract import solve as solve_columns  # noqa: PLC0415 - as above
+    from tierwise.instances.contract import Effort, read
+    from tierwise.instances.contract import solve as solve_columns
 
     begin, spent = time.monotonic(), time.process_time()
     kind, solved = solve_columns(read(file), Effort(time_limit, seed), file)
@@ -54,9 +54,9 @@ def solve(
 
 
 def _write(path: Path, assignment: object, bound: int) -> None:
-    import numpy as np  # noqa: PLC0415 - keeps --help quick
+    import numpy as np
 
-    from tierwise.errors import InvalidInput  # noqa: PLC0415 - as above
+    from tierwise.errors import InvalidInput
 
     try:
         with path.open("wb") as file:  # By name, numpy would add .npz to a name without it.
