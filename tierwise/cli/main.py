@@ -6,7 +6,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tierwise.cli import catalog, charges, failures, machines, orders, pools, quotes, setup, usage, whatif
+from tierwise.cli import (
+    catalog,
+    charges,
+    failures,
+    machines,
+    orders,
+    place,
+    pools,
+    quotes,
+    setup,
+    usage,
+    whatif,
+)
 from tierwise.cli.context import INTERRUPTED, Context
 from tierwise.cli.output import discard, note
 from tierwise.errors import ExitCode, TierwiseError
@@ -22,6 +34,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(pools.app, name="pool")
 app.add_typer(orders.app, name="order")
 app.add_typer(machines.app, name="vm")
+app.add_typer(place.app, name="place")
 app.add_typer(usage.app, name="usage")
 app.add_typer(charges.app, name="charge")
 setup.register(app)

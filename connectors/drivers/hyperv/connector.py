@@ -1,6 +1,7 @@
 """The driver: the contract's operations, each within one deadline and one login."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, TypeVar
 from uuid import UUID
@@ -11,8 +12,8 @@ from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, EndpointSnapshot, PowerAction, VmSpec, VmView
-from connectors.drivers.hyperv import creating, gaps, host, machines, operating, removing
+from connectors.contract import Connector, EndpointSnapshot, PowerAction, UsageReading, VmSpec, VmView
+from connectors.drivers.hyperv import creating, gaps, host, machines, metering, operating, removing
 from connectors.drivers.hyperv.faults import is_gone, of_failure
 from connectors.drivers.hyperv.host import HostFacts
 from connectors.drivers.hyperv.machines import Machine
@@ -36,6 +37,7 @@ class HypervConnector(Connector):
         super().__init__(endpoint, password)
         self._session: Session | None = None
         self._host: HostFacts | None = None
+        self._meters = metering.Meters()
 
     def open(self) -> None:
         """Connect, log in and open a shell; nothing if that is done."""
@@ -108,6 +110,17 @@ class HypervConnector(Connector):
         """Go back to a checkpoint; one of a machine that ran brings it back saved."""
         self._run("revert", lambda op: operating.revert(op, machines.need(op, identity), name))
 
+    def usage(self, since: datetime) -> Iterable[UsageReading]:
+        """Present values of all machines of ours; counters go on over a reset of Hyper-V's metering."""
+        return [reading for reading in self._run("usage", self._usage) if reading.at >= since]
+
+    def _usage(self, op: Op) -> list[UsageReading]:
+        found = machines.every(op)
+        ours = machines.ours(found)
+        metered = [(one, ours[one.id]) for one in found if one.id in ours]
+        rows = metering.measure(op, metered)
+        return list(self._meters.readings(metered, rows, datetime.now(UTC)))
+
     def _inventory(self, op: Op) -> tuple[EndpointSnapshot, list[VmView]]:
         self._host, found = host.inventory(op)
         secure = op.session.settings.encrypted and self.endpoint.tls.unverified_because is None
@@ -166,8 +179,6 @@ class HypervConnector(Connector):
         try:
             return work()
         except session.failures as error:
-            if session.lost(error):
-                session.drop()
             raise of_failure(self.endpoint.name, operation, error, session) from error
 
 

@@ -170,6 +170,7 @@ def _finish(op: Op, spec: VmSpec, identity: UUID, machine: Machine) -> None:
         # New-VM makes a network card that is connected to nothing.
         commands.append(Command("Hyper-V\\Remove-VMNetworkAdapter", refs=vm))
     commands.append(Command("Hyper-V\\Set-VM", settings, vm))
+    commands.append(Command("Hyper-V\\Enable-VMResourceMetering", refs=vm))
     commands.append(Command("Hyper-V\\Set-VM", marked, vm))
     op.run(*commands)
 

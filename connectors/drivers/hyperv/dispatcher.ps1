@@ -8,10 +8,12 @@ $WarningPreference = 'SilentlyContinue'
 $ConfirmPreference = 'None'
 $allowed = -split @'
 Hyper-V\Checkpoint-VM
+Hyper-V\Enable-VMResourceMetering
 Hyper-V\Get-VHD
 Hyper-V\Get-VM
 Hyper-V\Get-VMHost
 Hyper-V\Get-VMSnapshot
+Hyper-V\Measure-VM
 Hyper-V\New-VM
 Hyper-V\Remove-VM
 Hyper-V\Remove-VMNetworkAdapter
@@ -29,7 +31,7 @@ Storage\Get-Volume
 Microsoft.PowerShell.Management\Remove-Item
 '@
 # Nothing but folders that the driver made for its machines can be removed.
-$ours = '\\tierwise-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-(\*|[0-9a-f]{8}(\\disks)?)$'
+$ours = '\\tierwise-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-(\*|[0-9a-f]{8}(\*|\\disk\[s\]))$'
 function Get-Plain($value) {
     if ($null -eq $value) {
         return $null

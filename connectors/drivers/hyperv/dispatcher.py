@@ -23,7 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "5791ae445acc7b44f9af782b988d3484f63609c7aec16f0bcaece6dcb81e79be"
+SHA256 = "ca14860e5babe960b20c5a4d423e0aa1a40db6260bc469b06dc8bbe9b88db08a"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")

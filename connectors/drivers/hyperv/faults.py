@@ -35,6 +35,7 @@ MEANINGS: dict[str, Meaning] = {
     "ObjectNotFound": Meaning(NotFound, "the object is not there"),
     "InvalidState": Meaning(Conflict, "the machine's state does not allow it"),
     "ObjectInUse": Meaning(Conflict, "something else uses it", "repeat when that is done"),
+    "RemoveFileSystemItemIOError": Meaning(Conflict, "a file is in use", "repeat when that is done"),
     "TimedOut": Meaning(DeadlineExceeded, "the host gave up waiting"),
     "CommandNotFoundException": Meaning(
         Refused, "the host lacks a cmdlet", "install the role Hyper-V with its PowerShell module"

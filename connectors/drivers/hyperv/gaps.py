@@ -11,7 +11,6 @@ def _not_yet(detail: str) -> Gap:
 
 
 _DISKS = "Hyper-V keeps disks as files on the host; this driver does not copy them over the network yet"
-_METRICS = "Hyper-V measures machines (Measure-VM); this driver does not read that yet"
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
@@ -37,10 +36,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.WATCH: _not_yet(
             "changes are seen by the next inventory; the driver sends no events yet"
         ),
-        Capability.METRICS_CPU: _not_yet(_METRICS),
-        Capability.METRICS_MEMORY: _not_yet(_METRICS),
-        Capability.METRICS_DISK: _not_yet(_METRICS),
-        Capability.METRICS_NET: _not_yet(_METRICS),
+        Capability.METRICS_NET: _not_yet(
+            "Measure-VM tells traffic by address and direction; this driver does not read that yet"
+        ),
         Capability.IMPORT_DISK_VMDK: _not_yet(_DISKS),
         Capability.IMPORT_DISK_VHD: _not_yet(_DISKS),
         Capability.IMPORT_DISK_VHDX: _not_yet(_DISKS),

@@ -20,6 +20,7 @@ PROPERTIES = (
     "State",
     "ProcessorCount",
     "MemoryStartup",
+    "MemoryAssigned",
     "Notes",
     "Path",
     "ParentSnapshotId",
@@ -60,6 +61,7 @@ class Machine(NamedTuple):
     state: str
     power: PowerState
     resources: Resources
+    memory_assigned_mib: int
     mark: marks.Mark | None
     path: str
     disks: tuple[tuple[str, int], ...]
@@ -97,6 +99,7 @@ def _machine(row: Mapping[str, Any], sizes: Mapping[str, int]) -> Machine:
             memory_mib=int(row["MemoryStartup"]) // MIB,
             disk_gib=-(-sum(size for _, size in disks) // GIB),
         ),
+        memory_assigned_mib=int(row["MemoryAssigned"] or 0) // MIB,
         mark=marks.read(row["Notes"], row["Path"]),
         path=row["Path"] or "",
         disks=disks,
@@ -133,19 +136,24 @@ def need(op: Op, identity: UUID) -> Machine:
 
 def views(machines: Iterable[Machine], provider: str) -> list[VmView]:
     """All machines in order of name and native id; each identity once."""
-    taken: set[UUID] = set()
-    made = []
-    for one in sorted(machines, key=_precedence):
-        ours = one.mark is not None and one.finished and one.mark.identity not in taken
-        if ours and one.mark is not None:
-            taken.add(one.mark.identity)
-        made.append(view(one, provider, ours=ours))
+    found = list(machines)
+    elected = ours(found)
+    made = [view(one, provider, elected=one.id in elected) for one in found]
     return sorted(made, key=lambda shown: (shown.name, shown.native_id))
 
 
-def view(machine: Machine, provider: str, *, ours: bool = True) -> VmView:
+def ours(machines: Iterable[Machine]) -> dict[str, UUID]:
+    """The identity of each finished machine of ours, by VM id; each identity once."""
+    found: dict[UUID, str] = {}
+    for one in sorted(machines, key=_precedence):
+        if one.mark is not None and one.finished:
+            found.setdefault(one.mark.identity, one.id)
+    return {vm_id: identity for identity, vm_id in found.items()}
+
+
+def view(machine: Machine, provider: str, *, elected: bool = True) -> VmView:
     """One machine as the contract has it; one that is not ours, or not finished, has no identity."""
-    mark = machine.mark if ours else None
+    mark = machine.mark if elected else None
     return VmView(
         identity=None if mark is None else mark.identity,
         native_id=machine.id,

@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
 
 def folder_name(identity: UUID, attempt: str) -> str:
-    """The folder of a new machine; `attempt` is eight hexadecimal digits, or ``*`` for all attempts."""
+    """The folder of a new machine; `attempt` is eight hexadecimal digits."""
     return f"tierwise-{identity}-{attempt}"
 
 

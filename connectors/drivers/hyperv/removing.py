@@ -1,14 +1,18 @@
 """Removing a machine whole: its power, its disks, itself, its folder."""
 
 import re
+import time
 from uuid import UUID
 
 from connectors.contract import PowerState
 from connectors.drivers.hyperv import marks
-from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
+from connectors.drivers.hyperv.dispatcher import Command, PowerShellError, Scalar
 from connectors.drivers.hyperv.faults import is_gone
 from connectors.drivers.hyperv.machines import Machine
 from connectors.drivers.hyperv.session import Op
+
+IN_USE = "RemoveFileSystemItemIOError"
+POLL_S = 0.5
 
 _OWN_FOLDER = re.compile(r"^(.*\\tierwise-[0-9a-f-]{36}-[0-9a-f]{8})(?:\\|$)")
 _WILD = re.compile(r"([\[\]`*?])")
@@ -24,7 +28,7 @@ def remove(op: Op, machine: Machine) -> None:
     if machine.power is not PowerState.OFF:
         commands.append(switch_off(machine))
     if own := _OWN_FOLDER.match(machine.path):
-        commands.append(_remove(f"{escaped(own[1])}\\disks"))
+        commands.append(_remove(f"{escaped(own[1])}\\disk[s]"))
     commands.append(Command("Hyper-V\\Remove-VM", {"Force": True}, vm))
     try:
         op.run(*commands)
@@ -40,9 +44,22 @@ def switch_off(machine: Machine) -> Command:
     return Command("Hyper-V\\Stop-VM", {"TurnOff": True, "Force": True}, {"VM": "0"})
 
 
-def remove_folders(op: Op, base: str, identity: UUID, attempt: str = "*") -> None:
-    """Remove the folders that an identity's machines had; none is fine too."""
-    op.run(_remove(f"{escaped(base)}\\{marks.folder_name(identity, attempt)}"))
+def remove_folders(op: Op, base: str, identity: UUID, attempt: str = "") -> None:
+    """Remove the folders that an identity's machines had, or those of one attempt; none is fine too.
+
+    Windows may hold a machine's files for a moment after the machine is gone, so this asks again until
+    the deadline.
+    """
+    command = _remove(f"{escaped(base)}\\{marks.folder_name(identity, attempt)}*")
+    while True:
+        try:
+            op.run(command)
+        except PowerShellError as error:
+            if error.kind != IN_USE or op.session.deadline.left_s() <= 2 * POLL_S:
+                raise
+            time.sleep(POLL_S)
+        else:
+            return
 
 
 def escaped(path: str) -> str:
@@ -51,8 +68,6 @@ def escaped(path: str) -> str:
 
 
 def _remove(pattern: str) -> Command:
-    return Command(
-        "Microsoft.PowerShell.Management\\Remove-Item",
-        {"Path": pattern, "Recurse": True, "Force": True},
-        optional=True,
-    )
+    """Remove what matches; a pattern, unlike a plain path, may match nothing."""
+    settings: dict[str, Scalar] = {"Path": pattern, "Recurse": True, "Force": True}
+    return Command("Microsoft.PowerShell.Management\\Remove-Item", settings)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
+from connectors.deadlines import Deadline
 from connectors.drivers.hyperv import dispatcher
 from connectors.drivers.hyperv.dispatcher import Command, Row
 from connectors.drivers.hyperv.settings import Settings, tls_context
-from connectors.drivers.vsphere.deadline import Deadline
 from connectors.errors import ConnectorError, Refused
 
 UTF8 = 65001
@@ -77,17 +77,26 @@ class Session:
 
     def run(self, commands: Sequence[Command]) -> Rows:
         """What the commands answer, run by one PowerShell process one after the other."""
-        self._ensure_shell()
+        try:
+            self._ensure_shell()
+            stdout, stderr, code = self._process(dispatcher.request(commands))
+        except self.failures as error:
+            if self.lost(error):
+                self.drop()
+            raise
+        return dispatcher.read_reply(commands, stdout, stderr, code)
+
+    def _process(self, stdin: bytes) -> tuple[bytes, bytes, int]:
         command_id = self._patiently(self._start)
         try:
-            self._send(command_id, dispatcher.request(commands))
-            stdout, stderr, code = self._receive(command_id)
+            self._send(command_id, stdin)
+            output = self._receive(command_id)
         except self.failures as error:
             if not self.lost(error):
                 self._end(command_id)
             raise
         self._end(command_id)
-        return dispatcher.read_reply(commands, stdout, stderr, code)
+        return output
 
     def logout(self) -> None:
         """Delete the shell, on a new connection if need be, and close; whatever goes wrong, it is closed."""

@@ -24,7 +24,7 @@ from winrm.exceptions import (
 )
 from winrm.protocol import Protocol
 
-from connectors.drivers.vsphere.deadline import Deadline
+from connectors.deadlines import Deadline
 
 __all__ = [
     "FAILURES",

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from connectors.contract import VmSpec
 from connectors.drivers.xen import deleting, marks
-from connectors.drivers.xen.electing import elect
+from connectors.drivers.xen.electing import elect, suppress_gone
 from connectors.drivers.xen.estate import Machine, find_all, find_machine, pool_record, read_machine
 from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.inventory import GIB, MIB
@@ -57,8 +57,9 @@ def create(op: Op, spec: VmSpec, identity: UUID) -> Machine:
     machine = elect(op, identity, find_all(op, identity))
     try:
         return _completed(op, machine, spec, identity, place)
-    except op.session.failure:
-        if machine.record["other_config"].get(marks.ATTEMPT) == attempt:
+    except op.session.failure as failure:
+        ours = machine.record["other_config"].get(marks.ATTEMPT) == attempt
+        if ours and not op.gone(failure):  # what is gone was removed by another; the call is repeated
             with suppress(*op.session.failures), op.session.deadline.cleanup():
                 deleting.delete(op, identity)
         raise
@@ -121,16 +122,23 @@ def _once(op: Op, method: str, *params: Any) -> bool:
 
 
 def _ensure_disk(op: Op, machine: Machine, disk_gib: int, identity: UUID, place: Target) -> None:
-    if _has_disk(op, machine.ref):
+    if _has_disk(op, machine.ref) or _took_left_behind(op, machine, disk_gib, identity, place):
         return
-    disk = _left_behind(op, disk_gib, identity, place) or op.call(
-        "VDI.create", _disk(disk_gib, identity, machine.record, place)
-    )
+    disk = op.call("VDI.create", _disk(disk_gib, identity, machine.record, place))
     if _once(op, "VBD.create", _connection(machine.ref, disk)):
         return
-    with suppress(op.session.failure):  # another worker's disk was quicker; this one may be its own
+    with suppress(op.session.failure):  # another worker's disk was quicker, or it took this one
         if not op.call("VDI.get_VBDs", disk):
             op.call("VDI.destroy", disk)
+
+
+def _took_left_behind(op: Op, machine: Machine, disk_gib: int, identity: UUID, place: Target) -> bool:
+    """Use a disk of a worker that died. One of a worker that lives may go while it is looked at."""
+    with suppress_gone(op):
+        disk = _left_behind(op, disk_gib, identity, place)
+        if disk is not None:
+            _once(op, "VBD.create", _connection(machine.ref, disk))
+    return _has_disk(op, machine.ref)
 
 
 def _has_disk(op: Op, ref: str) -> bool:

@@ -166,6 +166,10 @@ class HypervSimulator:
         """Restart WinRM: shells and connections end, machines stay."""
         self._control("restart")
 
+    def reset_metering(self) -> None:
+        """Begin all metering anew, as somebody else's Reset-VMResourceMetering does."""
+        self._control("reset_metering")
+
     def reset(self) -> None:
         """Be as if just started: no machines, files, shells or rules."""
         self._control("reset")

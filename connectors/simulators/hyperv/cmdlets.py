@@ -265,6 +265,14 @@ _ALL = (
         "VMName string SnapshotName!",
     ),
     _cmdlet(
+        "Hyper-V\\Enable-VMResourceMetering",
+        f"{_HYPERV}EnableVMResourceMetering",
+        "VMName",
+        _VM,
+        _VM_NAME,
+    ),
+    _cmdlet("Hyper-V\\Measure-VM", f"{_HYPERV}MeasureVM", "Name", _VM, _NAME),
+    _cmdlet(
         "FailoverClusters\\Get-Cluster",
         "Microsoft.FailoverClusters.PowerShell.GetClusterCommand",
         "Name",

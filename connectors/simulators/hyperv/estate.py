@@ -1,5 +1,6 @@
 """A Hyper-V host in memory: machines, disks, checkpoints, folders, and a volume."""
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -53,6 +54,14 @@ class Snapshot:
 
 
 @dataclass
+class Metering:
+    """A machine's resource metering: since when, and how long it ran in that time, in seconds."""
+
+    since_s: float
+    ran_s: float = 0.0
+
+
+@dataclass
 class Vm:
     """A registered machine; `config` is by the names of Set-VM's parameters."""
 
@@ -64,6 +73,7 @@ class Vm:
     adapters: int = 1
     snapshots: list[Snapshot] = field(default_factory=list)
     parent_snapshot: str | None = None
+    metering: Metering | None = None
 
 
 class World:
@@ -76,6 +86,16 @@ class World:
         self.disks: dict[str, Disk] = {}
         self.folders: set[str] = set()
         self._ticks = count()
+        self._looked_s = time.monotonic()
+
+    def pass_time(self) -> float:
+        """Let machines that run use up what they use, until now, which is returned."""
+        now_s = time.monotonic()
+        for vm in self.vms.values():
+            if vm.metering is not None and vm.state == "Running":
+                vm.metering.ran_s += now_s - max(self._looked_s, vm.metering.since_s)
+        self._looked_s = now_s
+        return now_s
 
     def clear(self) -> None:
         """Forget all machines and files."""

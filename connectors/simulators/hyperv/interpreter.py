@@ -141,6 +141,7 @@ class _Process:
         with self.world.lock:
             if self.cancelled.is_set():
                 raise cmdlet.error("PipelineStopped", "OperationStopped", "the pipeline was stopped")
+            self.world.pass_time()
             found = OPERATIONS[name](Call(self.world, cmdlet, arguments, self.cancelled))
         if rule is not None and rule.action == "error":
             raise cmdlet.error(rule.error_id, "NotSpecified", rule.message)

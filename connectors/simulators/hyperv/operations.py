@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from connectors.simulators.hyperv import checkpoints, files
+from connectors.simulators.hyperv import checkpoints, files, meters
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import GIB, MIB, Disk, Vm
@@ -28,6 +28,7 @@ def machine(vm: Vm) -> NetObject:
         "Generation": config["Generation"],
         "ProcessorCount": config["ProcessorCount"],
         "MemoryStartup": config["MemoryStartupBytes"],
+        "MemoryAssigned": 0 if vm.state in {"Off", "Saved"} else config["MemoryStartupBytes"],
         "Notes": config["Notes"],
         "Path": vm.path,
         "ParentSnapshotId": vm.parent_snapshot,
@@ -261,6 +262,8 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Checkpoint-VM": checkpoints.checkpoint_vm,
     "Hyper-V\\Get-VMSnapshot": checkpoints.get_snapshots,
     "Hyper-V\\Restore-VMSnapshot": checkpoints.restore_snapshot,
+    "Hyper-V\\Enable-VMResourceMetering": meters.enable,
+    "Hyper-V\\Measure-VM": meters.measure_vm,
     "Storage\\Get-Volume": get_volume,
     "CimCmdlets\\Get-CimInstance": get_system,
     "FailoverClusters\\Get-Cluster": get_cluster,

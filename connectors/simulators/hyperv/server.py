@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from connectors.simulators.hyperv import sealing, soap
-from connectors.simulators.hyperv.estate import Disk, Estate, Vm, World
+from connectors.simulators.hyperv.estate import Disk, Estate, Metering, Vm, World
 from connectors.simulators.hyperv.interpreter import ConnectionLost
 from connectors.simulators.hyperv.rules import Rule, Rules
 from connectors.simulators.hyperv.shells import Limits, Shells
@@ -46,6 +46,7 @@ class Host:
             "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),
             "plant": lambda: self.plant(argument),
             "restart": self.restart,
+            "reset_metering": self.reset_metering,
             "reset": self.reset,
         }
         return commands[name]()
@@ -69,6 +70,13 @@ class Host:
                 self.world.put_disk(disk)
                 vm.disks.append(disk.path)
         return vm.id
+
+    def reset_metering(self) -> None:
+        """Begin all metering anew, as somebody else's Reset-VMResourceMetering does."""
+        with self.world.lock:
+            now_s = self.world.pass_time()
+            for vm in self.world.vms.values():
+                vm.metering = None if vm.metering is None else Metering(now_s)
 
     def reset(self) -> None:
         """Be as if just started: no machines, files, shells or rules."""

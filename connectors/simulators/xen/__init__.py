@@ -20,9 +20,9 @@ from pydantic import SecretStr
 
 from catalog.pools import Endpoint, TlsPolicy
 from connectors.simulators.xen.rules import Rule
-from connectors.simulators.xen.world import Estate
+from connectors.simulators.xen.world import READER, Estate
 
-__all__ = ["USER", "Estate", "Rule", "XenSimulator"]
+__all__ = ["READER", "USER", "Estate", "Rule", "XenSimulator"]
 
 USER = "root"
 START_LIMIT_S = 60.0

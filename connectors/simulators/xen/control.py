@@ -61,7 +61,7 @@ def enable(world: World, context: Context, host: str) -> None:
     world.store.set("host", host, enabled=True)
 
 
-@message("task.create", "string", "string")
+@message("task.create", "string", "string", writes=False)
 def task_create(world: World, context: Context, label: str, description: str) -> str:
     """A task for the client's own use."""
     return new_task(world, label, description)

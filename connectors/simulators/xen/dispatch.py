@@ -51,6 +51,8 @@ class Dispatcher:
                 raise Failure("HOST_IS_SLAVE", slave_of)
             if message.session:
                 self.world.check_session(session)
+            if message.writes:
+                self.world.check_role(session, name)
             if name == method:
                 return message.body(self.world, Context(session), *arguments)
             return self._started(message, session, arguments)

@@ -27,6 +27,9 @@ class Message(NamedTuple):
 
 WRITTEN: dict[str, Message] = {}
 
+WITHOUT_SEARCH = frozenset({"pool"})
+"""Classes with a name_label, but without `get_by_name_label`."""
+
 
 def message(
     name: str,
@@ -59,7 +62,7 @@ def _accessors(class_name: str) -> Iterator[Message]:
     if class_name not in HIDDEN:
         yield _reads(f"{class_name}.get_all", (), partial(_get_all, class_name))
         yield _reads(f"{class_name}.get_all_records", (), partial(_get_all_records, class_name))
-    if "name_label" in fields:
+    if "name_label" in fields and class_name not in WITHOUT_SEARCH:
         body = partial(_get_by_name_label, class_name)
         yield _reads(f"{class_name}.get_by_name_label", ("string",), body)
     for field in fields.values():
@@ -145,20 +148,13 @@ def _remove(class_name: str, field: str, world: World, context: Context, ref: st
     world.store.set(class_name, ref, **{field: kept})
 
 
-for _class in ("VM",):
-    # Not RW in the model, yet with these two messages, whose bodies are xapi's own.
-    WRITTEN[f"{_class}.add_to_other_config"] = Message(
-        f"{_class}.add_to_other_config",
-        (f"{_class} ref", "string", "string"),
-        partial(_add_to, _class, "other_config"),
-    )
-    WRITTEN[f"{_class}.remove_from_other_config"] = Message(
-        f"{_class}.remove_from_other_config",
-        (f"{_class} ref", "string"),
-        partial(_remove_from, _class, "other_config"),
-    )
-    WRITTEN[f"{_class}.set_other_config"] = Message(
-        f"{_class}.set_other_config",
-        (f"{_class} ref", "(string -> string) map"),
-        partial(_set, _class, "other_config"),
-    )
+def _written_accessors() -> Iterator[Message]:
+    """VM.other_config is not RW in the model, yet can be changed by messages whose bodies are xapi's own."""
+    this, name = "VM ref", "other_config"
+    field = f"VM.{{}}{name}"
+    yield Message(field.format("set_"), (this, "(string -> string) map"), partial(_set, "VM", name))
+    yield Message(field.format("add_to_"), (this, "string", "string"), partial(_add_to, "VM", name))
+    yield Message(field.format("remove_from_"), (this, "string"), partial(_remove_from, "VM", name))
+
+
+WRITTEN.update((one.name, one) for one in _written_accessors())

@@ -17,6 +17,8 @@ MIB = 1 << 20
 GIB = 1 << 30
 VERSION = {"product_brand": "XenServer simulator of tierwise", "product_version": "8.4.0", "xapi": "25.6"}
 API_MAJOR, API_MINOR = 2, 21
+READER = "reader"
+"""A second user, with the same password and the role read-only."""
 MOST_SESSIONS = 500
 """Of one originator; xapi drops the one that was idle longest (`Xapi_globs.max_sessions`)."""
 
@@ -169,9 +171,6 @@ class World:
             record["allowed_operations"] = allowed_operations(record)
         elif class_name == "SR":
             record |= self.space(record["uuid"])
-        elif class_name == "host_metrics":
-            hosts = self.store.related("host", "metrics", self._ref("host_metrics", record["uuid"]))
-            record["memory_free"] = self.free_memory(hosts[0]) if hosts else 0
         return record
 
     def _ref(self, class_name: str, uuid: str) -> str:
@@ -197,7 +196,7 @@ class World:
 
     def login(self, user: str, password: str, originator: str) -> str:
         """A new session. Raises Failure SESSION_AUTHENTICATION_FAILED."""
-        if (user, password) != (self.user, self.password):
+        if user not in {self.user, READER} or password != self.password:
             raise Failure("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
         own = [ref for ref, row in self.store.rows("session").items() if row["originator"] == originator]
         for oldest in own[: max(0, len(own) - MOST_SESSIONS + 1)]:
@@ -206,7 +205,7 @@ class World:
             "session",
             this_host=self.hosts[0],
             originator=originator,
-            is_local_superuser=True,
+            is_local_superuser=user != READER,
             auth_user_name=user,
             pool=False,
             last_active=now(),
@@ -216,6 +215,11 @@ class World:
         """Raises Failure SESSION_INVALID."""
         if ref not in self.store.rows("session"):
             raise Failure("SESSION_INVALID", ref)
+
+    def check_role(self, session: str, permission: str) -> None:
+        """Raises Failure RBAC_PERMISSION_DENIED for a user that may only read."""
+        if not self.store.row("session", session)["is_local_superuser"]:
+            raise Failure("RBAC_PERMISSION_DENIED", permission.lower(), "No permission in user session")
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Let others work until something is so, or the time is over."""

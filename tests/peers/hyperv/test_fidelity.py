@@ -12,9 +12,17 @@ from typing import Any
 import pytest
 
 from connectors.drivers.hyperv import dispatcher, machines
-from connectors.simulators.hyperv import Estate, checkpoints, cmdlets, files, interpreter, operations
+from connectors.simulators.hyperv import (
+    Estate,
+    checkpoints,
+    cmdlets,
+    files,
+    interpreter,
+    meters,
+    operations,
+)
 from connectors.simulators.hyperv.cmdlets import CMDLETS, EVERY_SET, Cmdlet, NetObject
-from connectors.simulators.hyperv.estate import Disk, Snapshot, Vm, World
+from connectors.simulators.hyperv.estate import Disk, Metering, Snapshot, Vm, World
 
 pytest.importorskip("spnego", reason="the extra hyperv is not installed")
 
@@ -86,7 +94,7 @@ def everything() -> list[NetObject]:
     world = World(Estate(cluster="C"))
     world.put_disk(Disk("C:\\a.vhdx", 1 << 30))
     config = dict.fromkeys(("NewVMName", "Generation", "ProcessorCount", "MemoryStartupBytes", "Notes"), 1)
-    vm = Vm("1", "C:\\a", config, disks=["C:\\a.vhdx"])
+    vm = Vm("1", "C:\\a", config, disks=["C:\\a.vhdx"], metering=Metering(0, 1))
     host_call, cluster_call = (
         operations.Call(world, CMDLETS[name], {}, None)  # type: ignore[arg-type]  # nothing is waited for
         for name in ("Hyper-V\\Get-VMHost", "FailoverClusters\\Get-Cluster")
@@ -97,6 +105,7 @@ def everything() -> list[NetObject]:
         machine,
         *machine.read("HardDrives"),
         snapshot,
+        meters._report(host_call, vm, 2),
         files._vhd(Disk("C:\\a.vhdx", 1)),
         *operations.get_host(host_call),
         *operations.get_cluster(cluster_call),
@@ -106,7 +115,7 @@ def everything() -> list[NetObject]:
 def test_every_property_that_is_answered_exists_on_the_real_object(model: dict[str, Any]) -> None:
     types = {**model["Hyper-V"]["types"], **model["FailoverClusters"]["types"]}
     checked = everything()
-    assert len({one.type_name for one in checked}) == 6
+    assert len({one.type_name for one in checked}) == 7
     for one in checked:
         assert one.properties.keys() <= types[one.type_name].keys(), one.type_name
 
@@ -155,8 +164,9 @@ def test_a_changed_script_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("path", "ours"),
     [
         ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-*", True),
-        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d", True),
-        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disks", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d*", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disk[s]", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\*", False),
         ("C:\\VMs\\tierwise-*", False),
         ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\..\\..", False),
         ("C:\\Windows", False),

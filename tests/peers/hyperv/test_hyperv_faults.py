@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -128,7 +129,9 @@ def test_powershells_error_id_is_kept(
     assert code == f"{error_id},Microsoft.HyperV.PowerShell.Commands.StartVM"
 
 
-@pytest.mark.parametrize("cmdlet", ["New-VM", "Set-VM", "Remove-VMNetworkAdapter"])
+@pytest.mark.parametrize(
+    "cmdlet", ["New-VM", "Set-VM", "Remove-VMNetworkAdapter", "Enable-VMResourceMetering"]
+)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_create_that_fails_anywhere_leaves_nothing_behind(
     cmdlet: str,
@@ -296,3 +299,59 @@ def test_a_host_that_died_is_unreachable(
     simulator.stop()
     with pytest.raises(Unreachable):
         connector.get_vm(uuid4())
+
+
+def test_a_file_in_use_is_waited_for(
+    simulator: HypervSimulator, connect: Callable[..., Connector], spec: VmSpec
+) -> None:
+    connector = connect(simulator)
+    connector.create_vm(spec, IDENTITY)
+    busy = Rule(on="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1, times=2)
+    simulator.rules(busy)
+    connector.delete_vm(IDENTITY)
+    assert simulator.calls()["Remove-Item"] == 4
+    assert simulator.disks() == []
+
+
+def test_a_disk_that_cannot_be_removed_is_told_and_its_machine_stays(
+    simulator: HypervSimulator, connect: Callable[..., Connector], spec: VmSpec
+) -> None:
+    connector = connect(simulator)
+    made = connector.create_vm(spec, IDENTITY)
+    denied = "RemoveFileSystemItemUnAuthorizedAccess"
+    simulator.rules(Rule(on="Remove-Item", action="error", error_id=denied))
+    with pytest.raises(Refused) as caught:
+        connector.delete_vm(IDENTITY)
+    assert caught.value.vendor_code.startswith(denied)
+    assert connector.get_vm(IDENTITY) == made
+
+
+def test_a_create_whose_answer_is_lost_takes_back_what_it_made(
+    simulator: HypervSimulator, connect: Callable[..., Connector], spec: VmSpec
+) -> None:
+    connector = connect(simulator)
+    simulator.rules(Rule(on="New-VM", action="reset", after=True, times=1))
+    with pytest.raises(Unreachable):
+        connector.create_vm(spec, IDENTITY)
+    assert connector.list_vms() == []
+    assert simulator.disks() == []
+
+
+@pytest.mark.parametrize("slow", ["New-VM", "Get-VM", "Set-VM", "Remove-VM"])
+def test_workers_that_create_one_machine_at_different_paces_make_one(
+    slow: str, simulator: HypervSimulator, connect: Callable[..., Connector], spec: VmSpec
+) -> None:
+    workers = [connect(simulator) for _ in range(4)]
+    for _ in range(3):
+        identity = uuid4()
+        # Every second call of it is slow, so workers overtake each other in the middle of a creation.
+        simulator.rules(
+            *(Rule(on=slow, action="delay", delay_ms=150, skip=n, times=1) for n in (0, 2, 4, 6))
+        )
+        with ThreadPoolExecutor(4) as threads:
+            views = list(threads.map(lambda worker: worker.create_vm(spec, identity), workers))  # noqa: B023 -- all are done before it changes
+        listed = workers[0].list_vms()
+        assert [view.identity for view in listed].count(identity) == 1
+        assert {view.native_id for view in views} == {workers[0].get_vm(identity).native_id}
+        assert None not in [view.identity for view in listed], "a loser was left behind"
+    assert len(simulator.disks()) == 3

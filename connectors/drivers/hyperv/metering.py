@@ -1,0 +1,89 @@
+"""Measured values of our machines, from Hyper-V's resource metering (Measure-VM).
+
+Hyper-V tells averages and sums since metering began. An average times its duration is a sum, and a sum is
+what a counter is. When somebody resets the metering, its duration falls: a new segment begins, on top of
+what was counted before.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from connectors.contract import UsageReading
+from connectors.drivers.hyperv.dispatcher import Command, Row
+from connectors.drivers.hyperv.machines import Machine
+from connectors.drivers.hyperv.session import Op
+
+_MEASURED = (
+    "MeteringDuration",
+    "AverageProcessorUsage",
+    "AggregatedDiskDataRead",
+    "AggregatedDiskDataWritten",
+)
+_SUMS = {"disk_read_mb": "AggregatedDiskDataRead", "disk_written_mb": "AggregatedDiskDataWritten"}
+MS_PER_S = 1000
+
+
+@dataclass
+class _Segment:
+    """What is known of one machine's metering: the present segment, and the sum of those before."""
+
+    duration_ms: int = 0
+    sums: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+
+    def counted(self, duration_ms: int, sums: Mapping[str, int]) -> dict[str, int]:
+        """The counters after one more look; they never fall."""
+        if duration_ms < self.duration_ms:
+            self.before = {
+                m: self.before.get(m, 0) + self.sums.get(m, 0) for m in {*self.before, *self.sums}
+            }
+            self.sums = {}
+        self.duration_ms = duration_ms
+        for metric, value in sums.items():
+            # An average is rounded, so average times duration may step back by a little.
+            self.sums[metric] = max(value, self.sums.get(metric, 0))
+        return {metric: self.before.get(metric, 0) + self.sums[metric] for metric in sums}
+
+
+class Meters:
+    """The counters of all machines, for as long as one connector lives; a new one may begin lower."""
+
+    def __init__(self) -> None:
+        self._segments: dict[UUID, _Segment] = {}
+
+    def readings(
+        self, machines: Sequence[tuple[Machine, UUID]], rows: Sequence[Sequence[Row]], at: datetime
+    ) -> Iterator[UsageReading]:
+        """The values of machines whose `rows` are what Measure-VM told; what has no value yet is left out."""
+        for (machine, identity), row in zip(machines, rows, strict=True):
+            assigned = machine.memory_assigned_mib
+            yield UsageReading(
+                identity=identity, metric="memory_assigned_mib", value=assigned, at=at, counter=False
+            )
+            if not row or row[0]["MeteringDuration"] is None:
+                continue
+            duration_ms = int(row[0]["MeteringDuration"])
+            segment = self._segments.setdefault(identity, _Segment())
+            counters = segment.counted(duration_ms, _sums(duration_ms, row[0]))
+            for metric, value in counters.items():
+                yield UsageReading(identity=identity, metric=metric, value=value, at=at, counter=True)
+
+
+def _sums(duration_ms: int, row: Mapping[str, Any]) -> dict[str, int]:
+    found = {metric: int(row[name]) for metric, name in _SUMS.items() if row[name] is not None}
+    mhz = row["AverageProcessorUsage"]
+    return found if mhz is None else {"cpu_mhz_s": int(mhz) * duration_ms // MS_PER_S, **found}
+
+
+def measure(op: Op, machines: Sequence[tuple[Machine, UUID]]) -> list[list[Row]]:
+    """What Measure-VM tells of each machine; nothing for one that is gone or not metered."""
+    commands = []
+    for index, (machine, _) in enumerate(machines):
+        commands += [
+            Command("Hyper-V\\Get-VM", {"Id": machine.id}, optional=True),
+            Command("Hyper-V\\Measure-VM", refs={"VM": str(2 * index)}, select=_MEASURED, optional=True),
+        ]
+    return op.run(*commands)[1::2] if commands else []

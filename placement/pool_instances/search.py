@@ -1,0 +1,133 @@
+"""Better counts by freeing a few hundred of them at a time; the rest stays.
+
+Each round frees two parts and solves both from the same counts, perhaps at the same time; what of the
+two goes together is kept. So the counts after a number of rounds do not depend on how many cores run.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.pool_instances.cells import Cells
+from placement.pool_instances.neighbourhood import Found, Near, improve
+from placement.problem import Bool, Int64
+
+Run = Callable[[Callable[[Near], Found | None], Sequence[Near]], Iterable[Found | None]]
+"""Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
+
+_TARGET = 160
+"""Free counts in a part: CP-SAT often ends these within its limit."""
+_WINDOW = 6
+"""How far a count may go in one round."""
+
+
+@dataclass(frozen=True, eq=False)
+class Effort:
+    """When to stop: at a number of rounds, or when the clock says so."""
+
+    clock: Callable[[], float]
+    deadline: float
+    rounds: int | None
+    run: Run
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - self.clock()
+
+
+class Search:
+    """Counts that only get cheaper."""
+
+    def __init__(self, cells: Cells, counts: Int64, bound: int, seed: int) -> None:
+        self.cells, self.counts, self.bound = cells, counts, bound
+        self.objective = cells.objective(counts)
+        self._rng = np.random.default_rng(seed)
+
+    def everything(self, effort: Effort, deterministic_time: float) -> None:
+        """All counts at once; for small problems, whose optimum this proves."""
+        low = np.zeros_like(self.counts)
+        near = Near(low, self.cells.upper, deterministic_time, effort.left_s, self._seed())
+        found = improve(self.cells, self.counts, near)
+        if found is not None:
+            self.bound = max(self.bound, found.bound)
+            self._take(self.counts, found)
+
+    def near(self, part: Bool, effort: Effort, deterministic_time: float) -> None:
+        """The counts of a part [G, P]; where the relaxation has some, most of the best plan is."""
+        found = improve(self.cells, self.counts, self._near(part, deterministic_time, effort.left_s))
+        if found is not None:
+            self._take(self.counts, found)
+
+    def run(self, effort: Effort) -> None:
+        """Rounds until the effort is spent or the bound is met."""
+        done = 0
+        while self.objective > self.bound and effort.left_s > 0 and done != effort.rounds:
+            self._round(effort)
+            done += 1
+
+    def _round(self, effort: Effort) -> None:
+        begin = self.counts
+        time_s = float(self._rng.choice([0.1, 0.2, 0.4]))
+        nears = [
+            self._near(part, time_s, effort.left_s)
+            for part in self._parts()
+            if (part.any() and part.sum() > 1)
+        ]
+
+        def better(near: Near) -> Found | None:
+            return improve(self.cells, begin, near)
+
+        for found in effort.run(better, nears):
+            if found is not None:
+                self._take(begin, found)
+
+    def _near(self, part: Bool, time_s: float, left_s: float) -> Near:
+        low = np.where(part, np.maximum(self.counts - _WINDOW, 0), self.counts)
+        high = np.where(part, np.minimum(self.counts + _WINDOW, self.cells.upper), self.counts)
+        return Near(low, high, time_s, left_s, self._seed())
+
+    def _take(self, begin: Int64, found: Found) -> None:
+        """Add what was changed, if it goes with what was changed meanwhile."""
+        counts = self.counts + found.counts - begin
+        if self._holds(counts):
+            objective = self.cells.objective(counts)
+            if objective <= self.objective:
+                self.counts, self.objective = counts, objective
+
+    def _holds(self, counts: Int64) -> bool:
+        cells = self.cells
+        if (counts < 0).any() or (counts > cells.upper).any() or (cells.unplaced(counts) < 0).any():
+            return False
+        if (cells.free(counts) < 0).any() or (counts.sum(axis=0) > cells.pool_limit).any():
+            return False
+        spread = np.flatnonzero(cells.group >= 0)
+        per = np.zeros((len(cells.group_limit), cells.pools), dtype=np.int64)
+        np.add.at(per, cells.group[spread], counts[spread])
+        return not (per > cells.group_limit[:, None]).any()
+
+    def _parts(self) -> tuple[Bool, Bool]:
+        """Two masks [G, P] of what to free."""
+        used = self.counts.any(axis=0)
+        order = np.concatenate(
+            [self._rng.permutation(np.flatnonzero(used)), self._rng.permutation(np.flatnonzero(~used))]
+        )
+        if self._rng.random() < 0.1 and not used.all():  # Now and then look at a closed pool.
+            order = np.roll(order, int((~used).sum()))
+        many = int(self._rng.integers(2, 7))
+        return self._part(order[:many]), self._part(order[many : 2 * many])
+
+    def _part(self, pools: Int64) -> Bool:
+        """The cells of these pools, all or as many as the target allows; those that wait come first."""
+        cells = self.cells
+        mask = np.zeros(cells.upper.shape, dtype=np.bool_)
+        mask[:, pools] = cells.upper[:, pools] > 0
+        width = mask.sum(axis=1)
+        chance = self._rng.random(len(width)) + (cells.unplaced(self.counts) > 0)
+        order = np.argsort(-chance, kind="stable")
+        mask[order[np.cumsum(width[order]) > _TARGET]] = False
+        return mask
+
+    def _seed(self) -> int:
+        return int(self._rng.integers(2**31))

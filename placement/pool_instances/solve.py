@@ -1,0 +1,107 @@
+"""The door: a pool instance in, a pool for each request and a bound out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.pool_instances.cells import Cells, by_class, by_class_and_app
+from placement.pool_instances.check import breaches, cost
+from placement.pool_instances.filling import promising, start
+from placement.pool_instances.instance import PoolInstance
+from placement.pool_instances.relaxation import relax
+from placement.pool_instances.search import Effort, Run, Search
+from placement.pool_instances.seats import seat
+from placement.problem import Int64
+
+_SHARE = {"relaxation": 0.4, "fractions": 0.6, "classes": 0.9}
+"""Of the time limit: when the relaxation ends, and the search over classes."""
+
+
+@dataclass(frozen=True)
+class PoolLimits:
+    """What a solve may spend. Same instance, seed and rounds, same answer, unless time was short."""
+
+    time_limit_s: float = 10.0
+    seed: int = 0
+    rounds: int | None = None
+    """Rounds of search; None goes on until the time is over, so that a faster machine goes further."""
+    solve_whole_up_to: int = 300
+    """Up to so many counts of class, application and pool are solved at once, with the spreading rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoolAnswer:
+    """A checked assignment, what it costs, and what no assignment costs less than."""
+
+    assignment: Int64
+    """[N] the pool of each request, -1 for none."""
+    objective: int
+    unplaced: int
+    bound: int
+
+    @property
+    def gap(self) -> float:
+        """(objective - bound) / objective; 0.0 is proven optimal."""
+        return (self.objective - self.bound) / self.objective if self.objective else 0.0
+
+
+def solve(
+    instance: PoolInstance, limits: PoolLimits, clock: Callable[[], float], run: Run = map
+) -> PoolAnswer:
+    """Place requests at the least cost that the limits allow.
+
+    `clock` tells seconds; `run` applies a function to two values, and may do so at the same time.
+    """
+    begin = clock()
+    fine = by_class_and_app(instance)
+    small = fine.upper.size <= limits.solve_whole_up_to
+
+    def effort(share: float) -> Effort:
+        return Effort(clock, begin + share * limits.time_limit_s, limits.rounds, run)
+
+    cells = fine if small else by_class(instance)
+    relaxed = relax(cells, _SHARE["relaxation"] * limits.time_limit_s, limits.seed)
+    search = Search(cells, start(cells, relaxed), relaxed.bound, limits.seed)
+    if small:
+        search.everything(effort(1.0), limits.time_limit_s)
+        search.run(effort(1.0))
+        return _answer(instance, _seated(fine, search.counts), search.bound)
+    if _left_out(search, seat(instance, search.counts)) == 0:
+        search.near(promising(cells, relaxed, search.counts), effort(_SHARE["fractions"]), 1.0)
+        search.run(effort(_SHARE["classes"]))
+    assignment = seat(instance, search.counts)
+    if _left_out(search, assignment):
+        again = Search(fine, _counted(fine, assignment), search.bound, limits.seed)
+        again.run(effort(1.0))
+        assignment = _seated(fine, again.counts)
+    return _answer(instance, assignment, search.bound)
+
+
+def _left_out(search: Search, assignment: Int64) -> int:
+    """Requests that spreading left without a seat of their class."""
+    return int((assignment < 0).sum() - search.cells.unplaced(search.counts).sum())
+
+
+def _counted(cells: Cells, assignment: Int64) -> Int64:
+    counts = np.zeros_like(cells.upper)
+    placed = np.flatnonzero(assignment >= 0)
+    np.add.at(counts, (cells.of[placed], assignment[placed]), 1)
+    return counts
+
+
+def _seated(cells: Cells, counts: Int64) -> Int64:
+    """[N] from counts of classes and applications [G, P]: whoever of a cell sits where."""
+    each = np.column_stack([counts, cells.unplaced(counts)])
+    pools = np.append(np.arange(cells.pools), -1)
+    assignment = np.empty(len(cells.of), dtype=np.int64)
+    assignment[np.argsort(cells.of, kind="stable")] = np.repeat(np.tile(pools, len(each)), each.reshape(-1))
+    return assignment
+
+
+def _answer(instance: PoolInstance, assignment: Int64, bound: int) -> PoolAnswer:
+    wrong = breaches(instance, assignment)
+    assert not wrong, f"an assignment that does not hold: {'; '.join(wrong[:20])}"
+    objective = cost(instance, assignment)
+    assert bound <= objective, f"a bound {bound} above an assignment's cost {objective}"
+    return PoolAnswer(assignment, objective, int((assignment < 0).sum()), bound)
