@@ -42,8 +42,7 @@ class Cells:
 
     def free(self, counts: Int64) -> Int64:
         """[P, R] capacity that is left."""
-        used: Int64 = counts.T @ self.demand
-        return self.instance.capacity - used
+        return self.instance.capacity - counts.T @ self.demand
 
     def packs(self, counts: Int64) -> Int64:
         """[P] licence packs that each pool needs."""
@@ -51,8 +50,8 @@ class Cells:
 
     def unplaced(self, counts: Int64) -> Int64:
         """[G]."""
-        left: Int64 = self.count - counts.sum(axis=1)
-        return left
+        placed: Int64 = counts.sum(axis=1)
+        return self.count - placed
 
     def objective(self, counts: Int64) -> int:
         """What the plan costs, with everything that is not placed."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ortools.sat.python import cp_model
 
 from placement.pool_instances.cells import Cells
 from placement.problem import Int64
@@ -37,8 +38,6 @@ def improve(cells: Cells, counts: Int64, near: Near) -> Found | None:
 
     One worker and a limit in deterministic time give the same counts, unless the wall limit stops it.
     """
-    from ortools.sat.python import cp_model  # noqa: PLC0415 - takes seconds; --help does without
-
     model = cp_model.CpModel()
     built = _Built(cells, counts, near, model.proto)
     solver = cp_model.CpSolver()

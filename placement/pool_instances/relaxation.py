@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ortools.math_opt import model_pb2
+from ortools.math_opt.python import mathopt
 
 from placement.pool_instances.cells import Cells
 from placement.problem import Bool, Int64
@@ -36,8 +38,6 @@ def relax(cells: Cells, time_limit_s: float, seed: int) -> Relaxed:
 
     Deterministic where the wall limit does not stop it; then the bound is what was proven so far.
     """
-    from ortools.math_opt.python import mathopt  # noqa: PLC0415 - takes a second; --help does without
-
     used = np.flatnonzero(cells.upper)
     model = mathopt.Model.from_model_proto(_proto(cells, used))
     parameters = mathopt.SolveParameters(
@@ -84,8 +84,6 @@ class _Rows:
 
 def _proto(cells: Cells, used: Int64) -> Any:
     """Variables: used cells, opened [P], packs [P], unplaced [G]."""
-    from ortools.math_opt import model_pb2  # noqa: PLC0415 - as above
-
     problem, pools, many = cells.instance, cells.pools, len(used)
     g, p = used // pools, used % pools
     first_pack, first_unplaced = many + pools, many + 2 * pools

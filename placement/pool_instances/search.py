@@ -16,10 +16,10 @@ from placement.problem import Bool, Int64
 Run = Callable[[Callable[[Near], Found | None], Sequence[Near]], Iterable[Found | None]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
 
-_TARGET = 160
+_TARGET = 200
 """Free counts in a part: CP-SAT often ends these within its limit."""
-_WINDOW = 6
-"""How far a count may go in one round."""
+_WINDOWS = (2, 6)
+"""How far a count may go in one round: near is quick, far finds what several must do together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +84,9 @@ class Search:
                 self._take(begin, found)
 
     def _near(self, part: Bool, time_s: float, left_s: float) -> Near:
-        low = np.where(part, np.maximum(self.counts - _WINDOW, 0), self.counts)
-        high = np.where(part, np.minimum(self.counts + _WINDOW, self.cells.upper), self.counts)
+        window = int(self._rng.choice(_WINDOWS))
+        low = np.where(part, np.maximum(self.counts - window, 0), self.counts)
+        high = np.where(part, np.minimum(self.counts + window, self.cells.upper), self.counts)
         return Near(low, high, time_s, left_s, self._seed())
 
     def _take(self, begin: Int64, found: Found) -> None:

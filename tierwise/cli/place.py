@@ -37,7 +37,7 @@ def solve(
     from tierwise.instances.contract import solve as solve_columns
 
     begin, spent = time.monotonic(), time.process_time()
-    kind, solved = solve_columns(read(file), Effort(time_limit, seed), file)
+    kind, solved = solve_columns(read(file), Effort(time_limit, seed, begin), file)
     gap = (solved.objective - solved.bound) / solved.objective if solved.objective else 0.0
     if result is not None:
         _write(result, solved.assignment, solved.bound)

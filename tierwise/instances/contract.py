@@ -1,5 +1,6 @@
 """What a kind of instance takes and gives, and how files are read and written."""
 
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ class Effort:
 
     time_limit_s: float
     seed: int
+    begin_s: float
+    """When the limit began to count, as `time.monotonic` tells it."""
+
+    @property
+    def left_s(self) -> float:
+        """What reading files and loading solvers left of the limit; never nothing."""
+        return max(0.1, self.begin_s + self.time_limit_s - time.monotonic())
 
 
 @dataclass(frozen=True, eq=False)

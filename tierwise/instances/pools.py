@@ -12,7 +12,7 @@ from tierwise.instances.contract import Columns, Effort, Solved
 def solve(columns: Columns, effort: Effort) -> Solved:
     """The cheapest assignment that the time allows. Two threads: so many parts are searched at once."""
     instance = from_columns(columns)
-    limits = PoolLimits(time_limit_s=effort.time_limit_s, seed=effort.seed)
+    limits = PoolLimits(time_limit_s=effort.left_s, seed=effort.seed)
     with ThreadPoolExecutor(2) as threads:
         answer = solve_pools(instance, limits, time.monotonic, threads.map)
     return Solved(answer.assignment, answer.objective, answer.unplaced, answer.bound)
