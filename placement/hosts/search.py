@@ -1,0 +1,187 @@
+"""The search: what is proven first, then hosts that just suffice, then parts of a plan made better.
+
+The bounds say how many hosts of each kind may suffice; the annealing tries to fit everything into exactly
+those, and then into dearer ones, in steps that double and then halve. What gap stays is CP-SAT's: the whole
+where it is small, and otherwise some hosts at a time.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from placement.budget import Budget
+from placement.hosts import annealing, exact, greedy
+from placement.hosts.bounds import Bounds
+from placement.hosts.kinds import Kinds, kinds_of, switched_on
+from placement.hosts.neighbours import choose
+from placement.hosts.problem import UNPLACED_COST, HostProblem
+from placement.hosts.result import Clock, Listener, Progress
+from placement.plan import Limits
+from placement.problem import Int64
+
+_MOVES_PER_UNIT = 4_000_000
+"""Moves of the annealing that count as one second of deterministic time."""
+_FITTING = 0.5
+"""What part of the limits the annealing may spend when CP-SAT could follow."""
+_STEPS = 24
+"""The least that one attempt to fit is given."""
+_WHOLE = 2_500
+"""Shapes x hosts up to which CP-SAT is asked for the whole problem."""
+_WHOLE_SHARE = 0.6
+_OVERHEAD = 0.01
+"""Deterministic time of building a model: what presolve refutes takes none, and loops must end."""
+_PART_TIME = 0.25
+"""Deterministic seconds for one part."""
+
+
+@dataclass
+class Search:
+    """One solve: the best so far, what is proven, and what may still be spent."""
+
+    problem: HostProblem
+    limits: Limits
+    tell: Listener | None
+    clock: Clock | None
+    kinds: Kinds = field(init=False)
+    budget: Budget = field(init=False)
+    bounds: Bounds = field(init=False)
+    host_of: Int64 = field(init=False)
+    rank: tuple[int, int] = field(init=False)
+    solver: str = "first-fit"
+    bound: int = 0
+    kept: float = 0.0
+    """Deterministic time that the annealing leaves to CP-SAT."""
+    least_out: int = 0
+    """Of the requests that fit some host, no fewer than this stay out."""
+
+    def __post_init__(self) -> None:
+        """Begin with first fit, since whatever stops the search there must be an answer."""
+        self.kinds, self.budget = kinds_of(self.problem), Budget.of(self.limits)
+        self.host_of = greedy.best(self.problem)
+        self.rank = greedy.ranked(self.problem, self.host_of)
+
+    @property
+    def objective(self) -> int:
+        """Of the best so far."""
+        return self.rank[0] * UNPLACED_COST + self.rank[1]
+
+    @property
+    def done(self) -> bool:
+        """Whether the best is proven best, or nothing may be spent any more."""
+        return self.bound >= self.objective or self.budget.spent
+
+    @property
+    def _out(self) -> int:
+        return self.rank[0] - self.kinds.impossible
+
+    def run(self) -> None:
+        """Everything, in order, until the limits or a proof stop it."""
+        self._prove()
+        self.kept = self.budget.deterministic_time * (1 - _FITTING)
+        self._fit(self.least_out, self._floor(self.least_out))
+        if not self.done and self._out > self.least_out:
+            self._place_more()
+        if not self.done:
+            self._pay_less()
+        if not self.done and len(self.kinds.count) * len(self.kinds.kind_of) <= _WHOLE:
+            self._solve_whole()
+        self._improve_parts()
+
+    def _prove(self) -> None:
+        self.bounds = Bounds(self.kinds, self.budget)
+        self.least_out = self.bounds.least_unplaced()
+        least = self.bounds.cheapest(self.least_out, 0).bound
+        self._raise((self.kinds.impossible + self.least_out) * UNPLACED_COST + least)
+
+    def _floor(self, out: int) -> int:
+        """A cost that plans which leave out so many cannot be below."""
+        return max(
+            0, self.bound - self.least_out * UNPLACED_COST - self.kinds.impossible * UNPLACED_COST
+        ) * (out == self.least_out)
+
+    def _fit(self, out: int, at_least: int, steps: int = _STEPS) -> bool:
+        """Try to place all but `out` on the cheapest hosts of at least that cost that may suffice."""
+        target = self.bounds.cheapest(out, at_least)
+        self.budget.spend(_OVERHEAD, 0.0)
+        if target.counts is None:
+            return False
+        return self._fit_into(switched_on(self.kinds, target.counts), out, steps)
+
+    def _fit_into(self, hosts: Int64, out: int, steps: int) -> bool:
+        requests = np.flatnonzero(self.kinds.shape_of >= 0)
+        fitting = annealing.begin(
+            self.problem.demand[requests],
+            self.problem.capacity[hosts],
+            self.kinds.shape_of[requests],
+            out,
+            self.limits.seed,
+        )
+        for temperature in annealing.temperatures(fitting, steps):
+            if not fitting.hots or self.budget.spent or self.budget.deterministic_time < self.kept:
+                break
+            since = self.clock() if self.clock else 0.0
+            moves = fitting.step(temperature)
+            self.budget.spend(moves / _MOVES_PER_UNIT, self.clock() - since if self.clock else 0.0)
+        if fitting.hots:
+            return False
+        host_of = np.full(len(self.host_of), -1, dtype=np.int64)
+        host_of[requests] = np.append(hosts, -1)[fitting.host_of]
+        self._take(host_of, "fitting")
+        return True
+
+    def _place_more(self) -> None:
+        """With every host on, leave out fewer: one more than proven, two more, four more."""
+        every, step = np.arange(len(self.kinds.kind_of)), 0
+        while self.least_out + step < self._out and self.budget.deterministic_time > self.kept:
+            if self._fit_into(every, self.least_out + step, _STEPS):
+                return
+            step = max(1, step * 2)
+
+    def _pay_less(self) -> None:
+        """Between the bound and the cost: steps that double until all fits, then halves of what is left."""
+        out = self._out
+        low, steps = self._floor(out), _STEPS
+        width = max(1, (self.rank[1] - low) // 16)
+        while low < self.rank[1] and not self.done and self.budget.deterministic_time > self.kept:
+            middle = min(low + width, self.rank[1] - 1)
+            if self._fit(out, middle, steps):
+                width = max(1, (self.rank[1] - low) // 2)
+            else:
+                low = middle + 1
+                width = min(width * 2, max(1, (self.rank[1] - low) // 2))
+                if self.rank[1] - low <= 1:
+                    low, steps = self._floor(out), steps * 2
+
+    def _solve_whole(self) -> None:
+        part = exact.part_of(self.kinds, self.host_of, np.arange(len(self.kinds.kind_of)))
+        least = self.bound - self.kinds.impossible * UNPLACED_COST
+        time = self.budget.deterministic_time * _WHOLE_SHARE
+        answer = exact.improve(self.kinds, part, self.bounds.cuts, self.budget, time, least)
+        if answer.counts is not None:
+            self._take(exact.seated(self.kinds, self.host_of, part, answer.counts), "cp-sat")
+            self._raise(answer.bound + self.kinds.impossible * UNPLACED_COST)
+
+    def _improve_parts(self) -> None:
+        chance = np.random.default_rng([self.limits.seed, len(self.host_of)])
+        while not self.done:
+            hosts = choose(self.kinds, self.problem, self.host_of, chance)
+            part = exact.part_of(self.kinds, self.host_of, hosts)
+            answer = exact.improve(self.kinds, part, [], self.budget, _PART_TIME, None)
+            self.budget.spend(_OVERHEAD, 0.0)
+            if answer.counts is not None:
+                self._take(exact.seated(self.kinds, self.host_of, part, answer.counts), "cp-sat parts")
+
+    def _take(self, host_of: Int64, solver: str) -> None:
+        rank = greedy.ranked(self.problem, host_of)
+        if rank < self.rank:
+            self.host_of, self.rank, self.solver = host_of, rank, solver
+            self._report()
+
+    def _raise(self, bound: int) -> None:
+        if bound > self.bound:
+            self.bound = min(bound, self.objective)
+            self._report()
+
+    def _report(self) -> None:
+        if self.tell:
+            self.tell(Progress(self.solver, self.objective, self.bound))
