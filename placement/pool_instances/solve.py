@@ -14,7 +14,7 @@ from placement.pool_instances.search import Effort, Run, Search
 from placement.pool_instances.seats import seat
 from placement.problem import Int64
 
-_SHARE = {"relaxation": 0.4, "fractions": 0.6, "classes": 0.9}
+_SHARE = {"relaxation": 0.75, "fractions": 0.85, "classes": 0.9}
 """Of the time limit: when the relaxation ends, and the search over classes."""
 
 
