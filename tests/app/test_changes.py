@@ -76,7 +76,9 @@ def unchanged(acme: Any) -> None:
 def test_growing_beyond_the_room_of_its_pool_is_refused_with_what_is_free(estate: Any) -> None:
     with estate(hosts=1, host_vcpu=16, host_memory_mib=65536, disk_gib=100).running() as acme:
         acme.deliver("shop-01")
-        with pytest.raises(NoPlace, match="shop-01: memory_mib: 61441 more wanted, 61440 free"):
+        with pytest.raises(
+            NoPlace, match=r"shop-01: 61,441 MiB more memory wanted on .*, where 60 GiB are free"
+        ):
             change.resize(acme.app, UUID(int=1), "shop-01", Resources(memory_mib=65537))
         unchanged(acme)
         assert acme.calls(XEN, "resize") == [], "it is refused before it is tried"

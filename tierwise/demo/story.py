@@ -172,8 +172,9 @@ def _fulfil(teller: Teller, app: App, batch: Batch) -> set[str]:
     states = Counter(row.status for row in rows)
     tiers = Counter(row.tier for row in rows if row.status == OrderStatus.DELIVERED)
     where = ", ".join(f"{count} on {tier}" for tier, count in sorted(tiers.items(), key=str))
+    noun = "order" if len(rows) == 1 else "orders"
     summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    teller.say(f"{batch.at:%d %b %H:%M}  {len(rows):>2} orders: {summary}{f' ({where})' if where else ''}")
+    teller.say(f"{batch.at:%d %b %H:%M}  {len(rows):>2} {noun}: {summary}{f' ({where})' if where else ''}")
     for row in rows:
         if row.status != OrderStatus.DELIVERED:
             print_why(row, teller.console, indent="      ")

@@ -6,6 +6,7 @@ from sqlmodel import Session
 
 from catalog.orders import Order, Request
 from catalog.resources import ResourceClass, Resources
+from catalog.units import amount_more, format_amount
 from connectors.contract import PowerState, VmView
 from placement.plan import Plan
 from policies.decisions import Rejection
@@ -178,7 +179,8 @@ def hold(session: Session, app: App, machine_id: str, resources: dict[str, int])
         for rc in ResourceClass
     }
     short = [
-        f"{name}: {more} more wanted, {max(0, free[name])} free"
+        f"{amount_more(name, more)} wanted on {machine.pool}, where {format_amount(name, max(0, free[name]))} "
+        f"are free; free some there, or ask for less"
         for name, more in growth.items()
         if more and more > free[name]
     ]
