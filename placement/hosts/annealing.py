@@ -23,6 +23,11 @@ _LOG = np.rint(-np.log((np.arange(4096) + 0.5) / 4096) * 1024).astype(np.int64)
 """-ln(u) in parts of 1024: what a move may cost at temperature 1, by chance."""
 
 
+def moves_of_a_step(requests: int) -> int:
+    """How many moves one step tries at most."""
+    return max(1, min(_MOVES, _MOVES_EACH * requests))
+
+
 @dataclass
 class Fitting:
     """The state of one attempt; `host_of` [R] counts positions in the given hosts, the last may be «out»."""
@@ -68,7 +73,7 @@ class Fitting:
 
     def step(self, temperature: float) -> int:
         """Try some moves; how many were tried before all fitted."""
-        moves = min(_MOVES, _MOVES_EACH * len(self.demand))
+        moves = moves_of_a_step(len(self.demand))
         chance = np.random.default_rng([self.seed, self.steps])
         draws = chance.integers(0, 2**31, (moves, 4), dtype=np.int64)
         allowance = (_LOG[chance.integers(0, len(_LOG), moves)] * round(temperature)) >> 10

@@ -23,8 +23,9 @@ _MOVES_PER_UNIT = 4_000_000
 """Moves of the annealing that count as one second of deterministic time."""
 _FITTING = 0.5
 """What part of the limits the annealing may spend when CP-SAT could follow."""
-_STEPS = 24
-"""The least that one attempt to fit is given."""
+_ATTEMPTS = 12
+"""So many attempts to fit should be possible within the limits, with steps between these."""
+_FEWEST, _MOST = 3, 24
 _WHOLE = 2_500
 """Shapes x hosts up to which CP-SAT is asked for the whole problem."""
 _WHOLE_SHARE = 0.6
@@ -49,6 +50,8 @@ class Search:
     rank: tuple[int, int] = field(init=False)
     solver: str = "first-fit"
     bound: int = 0
+    steps: int = _MOST
+    """What one attempt to fit is given."""
     kept: float = 0.0
     """Deterministic time that the annealing leaves to CP-SAT."""
     least_out: int = 0
@@ -77,8 +80,11 @@ class Search:
     def run(self) -> None:
         """Everything, in order, until the limits or a proof stop it."""
         self._prove()
+        possible = self.budget.deterministic_time * _FITTING * _MOVES_PER_UNIT
+        one_step = annealing.moves_of_a_step(len(self.host_of))
+        self.steps = int(np.clip(possible / one_step / _ATTEMPTS, _FEWEST, _MOST))
         self.kept = self.budget.deterministic_time * (1 - _FITTING)
-        self._fit(self.least_out, self._floor(self.least_out))
+        self._fit(self.least_out, self._floor(self.least_out), self.steps)
         if not self.done and self._out > self.least_out:
             self._place_more()
         if not self.done:
@@ -99,7 +105,7 @@ class Search:
             0, self.bound - self.least_out * UNPLACED_COST - self.kinds.impossible * UNPLACED_COST
         ) * (out == self.least_out)
 
-    def _fit(self, out: int, at_least: int, steps: int = _STEPS) -> bool:
+    def _fit(self, out: int, at_least: int, steps: int) -> bool:
         """Try to place all but `out` on the cheapest hosts of at least that cost that may suffice."""
         target = self.bounds.cheapest(out, at_least)
         self.budget.spend(_OVERHEAD, 0.0)
@@ -133,14 +139,14 @@ class Search:
         """With every host on, leave out fewer: one more than proven, two more, four more."""
         every, step = np.arange(len(self.kinds.kind_of)), 0
         while self.least_out + step < self._out and self.budget.deterministic_time > self.kept:
-            if self._fit_into(every, self.least_out + step, _STEPS):
+            if self._fit_into(every, self.least_out + step, self.steps):
                 return
             step = max(1, step * 2)
 
     def _pay_less(self) -> None:
         """Between the bound and the cost: steps that double until all fits, then halves of what is left."""
         out = self._out
-        low, steps = self._floor(out), _STEPS
+        low, steps = self._floor(out), self.steps
         width = max(1, (self.rank[1] - low) // 16)
         while low < self.rank[1] and not self.done and self.budget.deterministic_time > self.kept:
             middle = min(low + width, self.rank[1] - 1)

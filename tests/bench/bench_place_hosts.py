@@ -1,6 +1,6 @@
 """Packing requests onto hosts so that what is switched on costs the least, against first fit decreasing.
 
-`sharp` instances have small requests and one scarce resource; `coarse` ones three to four large requests a host
+`sharp` instances have small requests and one scarce resource; `coarse` ones a few large requests a host
 and three scarce resources, where the bound is weak. Loops are compiled and solvers loaded before the clock starts.
 """
 
