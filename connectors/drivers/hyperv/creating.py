@@ -3,7 +3,8 @@
 Hyper-V enforces nothing that is ours, so several workers may create one identity at the same moment. A
 new machine is *unfinished* until its notes are written, and these rules leave exactly one:
 
-1. whoever sees a finished machine of the identity takes it, and removes what it made itself;
+1. whoever sees a finished machine of the identity takes it, once no unfinished one with a lower id is
+   left that may still win over it (rule 3), and removes what it made itself;
 2. among unfinished ones the lowest VM id wins; the others are removed by those who made them;
 3. the winner finishes its own, and looks again: where one with a lower id is finished too, rule 2 holds;
    where one with a lower id is unfinished, its maker may or may not have seen ours finished, so we wait
@@ -130,18 +131,28 @@ def _confirmed(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: s
 
 
 def _settled(op: Op, spec: VmSpec, identity: UUID, found: list[Machine]) -> Machine:
-    """Another worker's machine once it is finished; one that stays unfinished is finished here."""
+    """Another worker's machine once it has won; one that stays unfinished is finished here.
+
+    One that is finished, while a lower one stays unfinished for all our patience, is taken as it is.
+    """
     patient_until_s = time.monotonic() + op.session.deadline.left_s() * PATIENCE_SHARE
-    while found and not found[0].finished:
-        if time.monotonic() >= patient_until_s:
-            _finish(op, spec, identity, found[0])
-        else:
+    while found and not _won(found):
+        if time.monotonic() < patient_until_s:
             _wait(op)
+        elif found[0].finished:
+            return found[0]
+        else:
+            _finish(op, spec, identity, found[0])
         found = claimants(every(op), identity)
     if not found:
         why = f"the machine {identity} was there, and was removed while it was looked at"
         raise op.error(Unreachable, why, hint="repeat the call")
     return found[0]
+
+
+def _won(found: list[Machine]) -> bool:
+    """Whether the first is finished, and no unfinished one may still win over it."""
+    return found[0].finished and not any(other.id < found[0].id for other in found)
 
 
 def _wait(op: Op) -> None:
