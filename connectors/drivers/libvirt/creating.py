@@ -32,7 +32,7 @@ class Creation:
         there = self._there(identity)
         if there is not None:
             return self._adopted(there, identity)
-        self._check(spec)
+        self._check(spec, identity)
         pool = self.connection.storagePoolLookupByName(self.options.storage_pool)
         volume, made = storage.ensure(
             self.vendor,
@@ -61,7 +61,7 @@ class Creation:
             raise Conflict(self.endpoint, _OPERATION, why, hint="give that machine another UUID")
         return views.one(self.vendor, self.connection, domain, self.host)
 
-    def _check(self, spec: VmSpec) -> None:
+    def _check(self, spec: VmSpec, identity: UUID) -> None:
         if spec.provider != self.host.provider:
             why = f"there is no provider '{spec.provider}'"
             raise NotFound(self.endpoint, _OPERATION, why, hint=f"this host's is '{self.host.provider}'")
@@ -74,14 +74,18 @@ class Creation:
                 self.endpoint, _OPERATION, "a machine needs vcpu, memory_mib and disk_gib above zero"
             )
         no_room(self.endpoint, _OPERATION, wanted, self.host.total.model_copy(update={"disk_gib": size}))
-        self._check_name(spec.name)
+        self._check_name(spec.name, identity)
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, name: str, identity: UUID) -> None:
         try:
             other = self.connection.lookupByName(names.stored(name))
         except self.vendor.libvirtError as error:
             if error.get_error_code() != faults.NO_DOMAIN:
                 raise
+            return
+        if other.UUIDString() == str(
+            identity
+        ):  # another worker made it since the first look; adopted later
             return
         why = f"the name '{name}' is taken by machine {other.UUIDString()}; libvirt's names are unique on a host"
         raise Conflict(self.endpoint, _OPERATION, why, hint="choose another name")
@@ -108,12 +112,13 @@ def delete(vendor: Any, connection: Any, pool_name: str, identity: UUID) -> None
     domain = views.find(vendor, connection, identity)
     if domain is None:
         storage.remove(vendor, connection, pool_name, identity, None)
-    elif views.is_ours(domain):
-        try:
+        return
+    try:
+        if views.is_ours(domain):
             _remove(vendor, connection, pool_name, identity, domain)
-        except vendor.libvirtError as error:  # another worker was first
-            if error.get_error_code() != faults.NO_DOMAIN:
-                raise
+    except vendor.libvirtError as error:  # another worker was first
+        if error.get_error_code() != faults.NO_DOMAIN:
+            raise
 
 
 def _remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, domain: Any) -> None:
