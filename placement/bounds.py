@@ -8,8 +8,8 @@ needs no trust in floating point.
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.packing import Packing
-from placement.problem import Int64
 
 _SCALE = 2**20
 """Row prices are rounded to this fraction; the bound holds for the rounded prices exactly."""

@@ -7,7 +7,8 @@ import numpy as np
 from catalog.orders import Request
 from catalog.pools import Pool
 from catalog.resources import ResourceClass, Resources
-from placement.problem import Int64, InvalidProblem, Pair, PlacementProblem
+from placement.arrays import Int64
+from placement.problem import InvalidProblem, Pair, PlacementProblem
 from policies.decisions import Rejection
 
 _SHARED = frozenset({ResourceClass.DISK_GIB})

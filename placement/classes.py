@@ -1,66 +1,101 @@
-"""Identical requests are counted, not listed: the solver decides how many go where."""
+"""Identical requests are counted, not listed: solvers decide how many go where."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from placement.problem import Int64, PlacementProblem
+from placement import constraints
+from placement.arrays import Bool, Int64
+from placement.problem import PlacementProblem
 
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """The distinct requests of a problem; G classes. Permuting the requests changes only `of`."""
+    """The distinct requests of a problem; G classes. Permuting the requests changes only `of` and `one`."""
 
     of: Int64
     """[R] the class of each request."""
+    one: Int64
+    """[G] a request of each class: what constraints see of it is true of all."""
     count: Int64
     """[G] how many requests each class has."""
     demand: Int64
     """[G, K]."""
-    allowed: Int64
-    """[G, P] 1 where policies allow the pair."""
+    allowed: Bool
+    """[G, V] where policies allow the pair."""
     cost: Int64
-    """[G, P] cost of one request there, in micros."""
+    """[G, V] cost of one request there, in micros."""
     current: Int64
-    """[G, P] how many of the class run there today."""
+    """[G, V] how many of the class run there today."""
+    priority: Int64
+    """[G]."""
 
 
 def classes_of(problem: PlacementProblem) -> Classes:
-    """Group requests with the same demand, the same allowed pools and the same costs."""
-    r, p, k = len(problem.request_ids), len(problem.pool_ids), len(problem.resource_classes)
-    # The constant column keeps the key non-empty where there are neither pools nor resources.
-    columns = (np.zeros((r, 1), dtype=np.int64), problem.demand, problem.allowed(), problem.cost_micros)
-    distinct, of, count = np.unique(
-        np.concatenate(columns, axis=1, dtype=np.int64), axis=0, return_inverse=True, return_counts=True
+    """Group requests that have the same demand, prices, refusals, priority and period, and that no constraint tells apart."""
+    p, k = len(problem.pool_ids), len(problem.resource_classes)
+    columns = (*_own_columns(problem), *_labels(problem))
+    allowed = problem.allowed()
+    distinct, one, of, count = np.unique(
+        np.concatenate((problem.demand, allowed, problem.cost_micros, *columns), axis=1, dtype=np.int64),
+        axis=0,
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
     )
     of = of.reshape(-1)
-    _, demand, allowed, cost = np.split(distinct, np.cumsum([1, k, p]), axis=1)
-    current = np.zeros((len(count), p), dtype=np.int64)
+    pool_of = problem.providers.pool_of
+    v = len(pool_of)
+    current = np.zeros((len(count), v), dtype=np.int64)
     if problem.current is not None:
         runs = np.flatnonzero(problem.current >= 0)
         np.add.at(current, (of[runs], problem.current[runs]), 1)
-    return Classes(of, count, demand, allowed, cost, current)
+    return Classes(
+        of=of,
+        one=one,
+        count=count,
+        demand=np.ascontiguousarray(distinct[:, :k]),
+        allowed=distinct[:, k : k + p][:, pool_of].astype(np.bool_),
+        cost=np.ascontiguousarray(distinct[:, k + p : k + 2 * p][:, pool_of]),
+        current=current,
+        priority=np.zeros(len(one), dtype=np.int64) if problem.priority is None else problem.priority[one],
+    )
+
+
+def _own_columns(problem: PlacementProblem) -> list[Int64]:
+    """What the problem itself tells requests apart by; a constant keeps the key from being empty."""
+    columns = [np.zeros((len(problem.request_ids), 1), dtype=np.int64)]
+    if problem.priority is not None:
+        columns.append(problem.priority[:, None])
+    if problem.periods is not None:
+        columns += [problem.periods.first[:, None], problem.periods.end[:, None]]
+    return columns
+
+
+def _labels(problem: PlacementProblem) -> list[Int64]:
+    found = (one.labels(problem) for one in constraints.of(problem))
+    return [labels.reshape(len(problem.request_ids), -1) for labels in found if labels is not None]
 
 
 def spread(problem: PlacementProblem, classes: Classes, counts: Int64) -> Int64:
-    """[R] the pool of each request, -1 for none, from `counts` [G, P] of each class in each pool.
+    """[R] the provider of each request, -1 for none, from `counts` [G, V] of each class on each provider.
 
-    Who runs in a pool that keeps enough of its class stays there; then earlier requests take the
+    Who runs on a provider that keeps enough of its class stays there; then earlier requests take the
     cheapest places, and where places run out the last requests of the class go without.
     """
     left = counts.copy()
-    pool_of = np.full(len(problem.request_ids), -1, dtype=np.int64)
+    provider_of = np.full(len(problem.request_ids), -1, dtype=np.int64)
     if problem.current is not None:
         for i in np.flatnonzero(problem.current >= 0).tolist():
             seat = classes.of[i], problem.current[i]
             if left[seat] > 0:
                 left[seat] -= 1
-                pool_of[i] = problem.current[i]
-    waiting = np.flatnonzero(pool_of < 0)
+                provider_of[i] = problem.current[i]
+    waiting = np.flatnonzero(provider_of < 0)
     waiting = waiting[np.argsort(classes.of[waiting], kind="stable")]
     starts = np.searchsorted(classes.of[waiting], np.arange(len(classes.count)))
     for g, start in enumerate(starts.tolist()):
         cheapest_first = np.argsort(classes.cost[g], kind="stable")
         seats = np.repeat(cheapest_first, left[g][cheapest_first])
-        pool_of[waiting[start : start + len(seats)]] = seats
-    return pool_of
+        provider_of[waiting[start : start + len(seats)]] = seats
+    return provider_of

@@ -1,15 +1,17 @@
-"""The decision as a matrix, for any solver: how many requests of each class go to each pool.
+"""The decision as a matrix: how many requests of each class go to each provider.
 
-A cell is one class in one pool, numbered ``class * P + pool``. Constraints forbid cells and post rows;
-`rows` then gives what is left of both once what can never bind has been dropped.
+A cell is one class on one provider, numbered ``class * V + provider``; cells are the first columns. What a
+constraint needs beyond them, it adds as columns of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.classes import Classes, classes_of
-from placement.problem import Bool, Int64, PlacementProblem
+from placement.matrix import NO_LIMIT, Expression, Matrix
+from placement.problem import TERMS, PlacementProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class Rows:
     """
 
     upper: Int64
-    """[G, P] the most of a class that can be in a pool."""
+    """[G, V] the most of a class that can be on a provider."""
     row: Int64
     """[E]."""
     cell: Int64
@@ -33,44 +35,202 @@ class Rows:
     """[G + 1] where the entries of each class begin."""
 
 
-class CountModel:
-    """What constraints post to. All rows are packing rows: coefficients and limits are >= 0."""
+@dataclass
+class _Blocks:
+    """Rows and entries as they are posted, many at a time."""
+
+    row: list[Int64] = field(default_factory=list)
+    column: list[Int64] = field(default_factory=list)
+    coefficient: list[Int64] = field(default_factory=list)
+    lower: list[Int64] = field(default_factory=list)
+    upper: list[Int64] = field(default_factory=list)
+    count: int = 0
+
+
+class Model:
+    """What constraints post to."""
 
     def __init__(self, problem: PlacementProblem) -> None:
         self.problem = problem
         self.classes: Classes = classes_of(problem)
-        self._upper = np.repeat(self.classes.count[:, None], len(problem.pool_ids), axis=1)
-        self._cells: list[Int64] = []
-        self._coefficients: list[Int64] = []
-        self._limits: list[int] = []
+        v = len(problem.providers.ids)
+        self._upper = np.repeat(self.classes.count[:, None], v, axis=1)
+        self._blocks = _Blocks()
+        self._more_lower: list[Int64] = []
+        self._more_upper: list[Int64] = []
+        self._columns = self._upper.size
+        self._terms: dict[str, list[tuple[Int64, Int64]]] = {}
+        self._staying: Int64 | None = None
+        self.choices: dict[str, Int64] = {}
+        """[G, V, C] by constraint: the column that counts who of a class on a provider chose what; -1: nobody can."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(G, P)."""
-        g, p = self._upper.shape
-        return g, p
+        """(G, V)."""
+        g, v = self._upper.shape
+        return g, v
+
+    @property
+    def upper(self) -> Int64:
+        """[G, V] the most of a class on a provider so far, read-only."""
+        view = self._upper.view()
+        view.setflags(write=False)
+        return view
+
+    @property
+    def plain(self) -> bool:
+        """Whether there are cells only, packing rows only, and nothing but their prices costs anything."""
+        packing = all((rows > -NO_LIMIT).sum() == 0 for rows in self._blocks.lower) and all(
+            (n >= 0).all() for n in self._blocks.coefficient
+        )
+        return packing and self._columns == self._upper.size and not self._terms
+
+    def cells(self) -> Int64:
+        """[G, V] the column of each cell."""
+        return np.arange(self._upper.size, dtype=np.int64).reshape(self._upper.shape)
 
     def forbid(self, cells: Bool) -> None:
-        """No request of the class may go to the pool where `cells` [G, P] is true."""
+        """No request of the class may go to the provider where `cells` [G, V] is true."""
         self._upper[cells] = 0
 
-    def at_most(self, cells: Int64, coefficients: Int64, limit: int) -> None:
-        """The counts of `cells` times their `coefficients` must not add up to more than `limit`."""
+    def variables(self, lower: Int64, upper: Int64) -> Int64:
+        """New whole-number columns with these bounds, in the same shape."""
+        count = lower.size
+        self._more_lower.append(lower.reshape(-1).astype(np.int64))
+        self._more_upper.append(upper.reshape(-1).astype(np.int64))
+        self._columns += count
+        return np.arange(self._columns - count, self._columns, dtype=np.int64).reshape(lower.shape)
+
+    def booleans(self, count: int) -> Int64:
+        """[count] new columns that are 0 or 1."""
+        return self.variables(np.zeros(count, dtype=np.int64), np.ones(count, dtype=np.int64))
+
+    def rows(self, row: Int64, column: Int64, coefficient: Int64, lower: Int64, upper: Int64) -> None:
+        """Many rows at once: ``lower[m] <= sum of coefficient * column over entries with row == m <= upper[m]``.
+
+        `row` counts from 0 within this call; entries with coefficient 0 are dropped.
+        """
+        used = coefficient != 0
+        blocks = self._blocks
+        blocks.row.append(row[used] + blocks.count)
+        blocks.column.append(column[used])
+        blocks.coefficient.append(coefficient[used])
+        blocks.lower.append(lower)
+        blocks.upper.append(upper)
+        blocks.count += len(lower)
+
+    def row(self, columns: Int64, coefficients: Int64, lower: int, upper: int) -> None:
+        """One row; `NO_LIMIT` (negated, below) where a side is open."""
+        zeros = np.zeros(columns.size, dtype=np.int64)
+        bounds = np.array([lower], dtype=np.int64), np.array([upper], dtype=np.int64)
+        self.rows(zeros, columns.reshape(-1), coefficients.reshape(-1), *bounds)
+
+    def at_most(self, columns: Int64, coefficients: Int64, limit: int) -> None:
+        """A packing row: `columns` times their `coefficients` must not add up to more than `limit`, all >= 0."""
         if limit < 0 or (coefficients < 0).any():
             msg = f"a packing row has no negative values: limit {limit}, {coefficients.min(initial=0)}"
             raise AssertionError(msg)
-        used = coefficients > 0
-        self._cells.append(cells[used])
-        self._coefficients.append(coefficients[used])
-        self._limits.append(limit)
+        self.row(columns, coefficients, -NO_LIMIT, limit)
 
-    def rows(self) -> Rows:
-        """The posted model without the entries and rows that cannot bind."""
-        limit = np.array(self._limits, dtype=np.int64)
-        sizes = [len(cells) for cells in self._cells]
-        row = np.repeat(np.arange(len(limit), dtype=np.int64), sizes)
-        cell = np.concatenate([np.empty(0, dtype=np.int64), *self._cells])
-        coefficient = np.concatenate([np.empty(0, dtype=np.int64), *self._coefficients])
+    def cost(self, term: str, columns: Int64, coefficients: Int64) -> None:
+        """Add to a term of the objective."""
+        assert term in TERMS, f"'{term}' is no term of the objective: {TERMS}"
+        self._terms.setdefault(term, []).append((columns.reshape(-1), coefficients.reshape(-1)))
+
+    def indicator(self, columns: Int64, most: Int64) -> int:
+        """A new column that is 1 where any of `columns` is above 0; `most` are their upper bounds.
+
+        It may be 1 without need: what it costs keeps it down.
+        """
+        (on,) = self.booleans(1).tolist()
+        n = columns.size
+        row = np.repeat(np.arange(n, dtype=np.int64), 2)
+        pairs = np.column_stack([columns.reshape(-1), np.full(n, on, dtype=np.int64)]).reshape(-1)
+        signs = np.column_stack([np.ones(n, dtype=np.int64), -most.reshape(-1)]).reshape(-1)
+        self.rows(row, pairs, signs, np.full(n, -NO_LIMIT), np.zeros(n, dtype=np.int64))
+        return int(on)
+
+    def staying(self) -> Int64:
+        """New columns for each cell where some of a class run today: how many of them stay; posted once."""
+        if self._staying is None:
+            upper = np.minimum(self.classes.current, self._upper).reshape(-1)
+            home = np.flatnonzero(upper)
+            stay = self.variables(np.zeros(len(home), dtype=np.int64), upper[home])
+            n = len(home)
+            row = np.repeat(np.arange(n, dtype=np.int64), 2)
+            pairs = np.column_stack([stay, home]).reshape(-1)
+            signs = np.tile(np.array([1, -1], dtype=np.int64), n)
+            self.rows(row, pairs, signs, np.full(n, -NO_LIMIT), np.zeros(n, dtype=np.int64))
+            self._staying = stay
+        return self._staying
+
+    def choose(self, name: str, columns: Int64) -> None:
+        """Say which columns [G, V, C] count the choices of a constraint; -1 where there is none to make.
+
+        The constraint itself posts that the choices of a cell add up to the cell.
+        """
+        self.choices[name] = columns
+
+    def chosen(self, values: Int64) -> dict[str, Int64]:
+        """[G, V, C] by constraint, how many of a cell chose what, from the values of all columns."""
+        return {
+            name: np.where(columns >= 0, values[np.maximum(columns, 0)], 0)
+            for name, columns in self.choices.items()
+        }
+
+    def matrix(self) -> Matrix:
+        """All that was posted, by rows; each class placed at most as often as it is there, prices, and moves."""
+        g, v = self.shape
+        moves = self._moves()
+        cells = self.cells()
+        self_rows = np.repeat(np.arange(g, dtype=np.int64), v)
+        ones = np.ones(g * v, dtype=np.int64)
+        blocks = self._blocks
+        row = np.concatenate([self_rows, *(one + g for one in blocks.row)])
+        column = np.concatenate([cells.reshape(-1), *blocks.column])
+        coefficient = np.concatenate([ones, *blocks.coefficient])
+        lower = np.concatenate([np.zeros(self._upper.size, dtype=np.int64), *self._more_lower])
+        upper = np.concatenate([self._upper.reshape(-1), *self._more_upper])
+        count = g + blocks.count
+        order = np.argsort(row, kind="stable")
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=count))]).astype(np.int64)
+        return Matrix(
+            lower=lower,
+            upper=upper,
+            start=start,
+            column=column[order],
+            coefficient=coefficient[order],
+            row_lower=np.concatenate([np.full(g, -NO_LIMIT), *blocks.lower]),
+            row_upper=np.concatenate([self.classes.count, *blocks.upper]),
+            terms=self._expressions(cells, moves),
+        )
+
+    def _moves(self) -> list[tuple[Int64, Int64]]:
+        """Less one for each machine that stays where it runs."""
+        if not any("moves" in level for level in self.problem.objective) or not self.classes.current.any():
+            return []
+        stay = self.staying()
+        return [(stay, np.full(len(stay), -1, dtype=np.int64))]
+
+    def _expressions(self, cells: Int64, moves: list[tuple[Int64, Int64]]) -> dict[str, Expression]:
+        price = (cells.reshape(-1), self.classes.cost.reshape(-1))
+        posted = {"price": [price], **self._terms}
+        if moves:
+            posted["moves"] = moves
+        return {
+            term: Expression(np.concatenate([c for c, _ in parts]), np.concatenate([n for _, n in parts]))
+            for term, parts in posted.items()
+        }
+
+    def packing_rows(self) -> Rows:
+        """What a plain model posted, without the entries and rows that cannot bind."""
+        assert self.plain, "only a model of cells is a packing"
+        blocks = self._blocks
+        empty = np.empty(0, dtype=np.int64)
+        row = np.concatenate([empty, *blocks.row])
+        cell = np.concatenate([empty, *blocks.column])
+        coefficient = np.concatenate([empty, *blocks.coefficient])
+        limit = np.concatenate([empty, *blocks.upper])
 
         upper = self._upper.reshape(-1).copy()
         np.minimum.at(upper, cell, limit[row] // coefficient)
@@ -80,6 +240,6 @@ class CountModel:
         order = np.argsort(cell[keep], kind="stable")
         row, cell, coefficient = row[keep][order], cell[keep][order], coefficient[keep][order]
         kept, row = np.unique(row, return_inverse=True)
-        g, p = self.shape
-        start = np.searchsorted(cell, np.arange(g + 1) * p)
-        return Rows(upper.reshape(g, p), row, cell, coefficient, limit[kept], start)
+        g, v = self.shape
+        start = np.searchsorted(cell, np.arange(g + 1) * v)
+        return Rows(upper.reshape(g, v), row, cell, coefficient, limit[kept], start)

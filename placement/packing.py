@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from placement.model import CountModel
-from placement.problem import Int64
+from placement.arrays import Int64
+from placement.model import Model
 
 
 class Packing:
     """How many of each class are in each pool, kept within every row of the model."""
 
-    def __init__(self, model: CountModel, counts: Int64 | None = None) -> None:
+    def __init__(self, model: Model, counts: Int64 | None = None) -> None:
         self.classes = model.classes
-        self.rows = model.rows()
+        self.rows = model.packing_rows()
         self.upper = self.rows.upper
         self.counts = np.zeros(model.shape, dtype=np.int64) if counts is None else counts.copy()
         taken = np.zeros(len(self.rows.limit), dtype=np.int64)

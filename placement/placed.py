@@ -1,29 +1,76 @@
 """What a set of decisions leaves free: the ground on which explanations stand."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
-from placement.problem import Int64, PlacementProblem
+from placement.arrays import Int64
+from placement.problem import PlacementProblem
+from placement.seats import Seats
 
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A problem with a pool for each request, and what is free once they are there."""
+    """A problem with a provider for each request, and what is free once they are there."""
 
     problem: PlacementProblem
-    pool_of: Int64
-    """[R] the pool of each request, -1 for none."""
-    free_after: Int64
-    """[P, K] negative where a running estate takes more than there is."""
-    requests_in: Int64
-    """[P] how many of these requests each pool takes."""
+    provider_of: Int64
+    """[R] -1 for none."""
+    choices: Mapping[str, Int64] = field(default_factory=lambda: MappingProxyType({}))
+    """[R] what else was chosen, by the constraint that asks for it."""
+
+    @cached_property
+    def seats(self) -> Seats:
+        """The decisions alone."""
+        return Seats(self.provider_of, self.choices)
+
+    @cached_property
+    def requests_on(self) -> Int64:
+        """[V] how many of these requests each provider takes."""
+        seated = self.provider_of[self.provider_of >= 0]
+        return np.bincount(seated, minlength=len(self.problem.providers.ids)).astype(np.int64)
+
+    @cached_property
+    def _left(self) -> tuple[Int64, Int64]:
+        """[T, V, K] and [T, P, K] what providers and pools have left in each slot of time; one where there are no periods."""
+        problem, providers = self.problem, self.problem.providers
+        periods = problem.periods
+        slots = 1 if periods is None else len(periods.names)
+        left = np.repeat(providers.free[None], slots, axis=0)
+        of_pool = np.repeat(problem.free[None], slots, axis=0)
+        seated = np.flatnonzero(self.provider_of >= 0)
+        for slot in range(slots):
+            here = seated
+            if periods is not None:
+                here = seated[(periods.first[seated] <= slot) & (slot < periods.end[seated])]
+                left[slot] -= periods.taken[slot]
+                np.subtract.at(of_pool[slot], providers.pool_of, periods.taken[slot])
+            on = self.provider_of[here]
+            np.subtract.at(left[slot], on, problem.demand[here])
+            np.subtract.at(of_pool[slot], providers.pool_of[on], problem.demand[here])
+        return left, of_pool
+
+    def left(self, request: int) -> Int64:
+        """[V, K] what is left for a request while it is there, its own machine not counted; below 0 where overfull."""
+        periods, providers = self.problem.periods, self.problem.providers
+        slots = slice(None) if periods is None else slice(periods.first[request], periods.end[request])
+        left, of_pool = (one[slots].min(axis=0) for one in self._left)
+        at = int(self.provider_of[request])
+        if at >= 0:
+            left[at] += self.problem.demand[request]
+            of_pool[providers.pool_of[at]] += self.problem.demand[request]
+        if providers.are_hosts:
+            reach = of_pool[providers.pool_of]
+            left = np.where(providers.own, np.minimum(left, reach), reach)
+        found: Int64 = left
+        return found
 
 
-def placed(problem: PlacementProblem, pool_of: Int64) -> Placed:
-    """Count what the requests take from each pool."""
-    seated = np.flatnonzero(pool_of >= 0)
-    free = problem.free.copy()
-    np.subtract.at(free, pool_of[seated], problem.demand[seated])
-    requests_in = np.bincount(pool_of[seated], minlength=len(problem.pool_ids)).astype(np.int64)
-    return Placed(problem, pool_of, free, requests_in)
+def placed(
+    problem: PlacementProblem, provider_of: Int64, choices: Mapping[str, Int64] | None = None
+) -> Placed:
+    """The ground for explaining these decisions."""
+    return Placed(problem, provider_of, MappingProxyType(dict(choices or {})))

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from catalog.base import Value
+from catalog.frozen import FrozenMapping
 from policies.decisions import Rejection
 
 
@@ -38,6 +39,13 @@ class Candidate(Value):
     tier: str
     cost_micros: int
     rejections: tuple[Rejection, ...] = ()
+    hosts: Annotated[int, Field(ge=0)] = 0
+    """How many hosts were looked at; 0 where the problem does not look inside pools."""
+    refused_hosts: FrozenMapping[str, int] = Field(default_factory=dict)
+    """Of these, how many each constraint refuses; a host may be refused by several.
+
+    `rejections` are then those of the host that comes closest.
+    """
 
     @property
     def possible(self) -> bool:
@@ -54,14 +62,28 @@ class Assignment(Value):
     request_id: str
     pool: str | None
     candidates: tuple[Candidate, ...]
+    host: str | None = None
+    """Where the problem has hosts."""
+    choices: FrozenMapping[str, str] = Field(default_factory=dict)
+    """What else was chosen there, by constraint: a datastore, NUMA nodes."""
+
+
+class Level(Value):
+    """One level of the objective: what it came to, and what no plan is below that is as good on the levels before."""
+
+    terms: FrozenMapping[str, int]
+    """Weight of each term."""
+    value: int
+    bound: int
 
 
 class Plan(Value):
     """Assignments in the problem's order of requests, their cost, and a proven bound.
 
-    Placing requests comes first in the objective, then cost. `cost_micros` counts placed requests only.
-    Two things are proven: every plan leaves at least `unplaced_bound` requests out, and every plan
-    that leaves out no more than this one costs at least `bound_micros`; `gap` is the relative
+    Placing requests comes first in the objective, those of higher priority before the others; then its levels.
+    `cost_micros` is the sum of the terms that are money, and counts placed requests only. Two things are proven:
+    every plan leaves at least `unplaced_bound` requests out (that places as many of every higher priority), and
+    every plan that leaves out no more than this one costs at least `bound_micros`; `gap` is the relative
     difference of cost and bound. The status is optimal when both bounds are met.
     """
 
@@ -73,6 +95,12 @@ class Plan(Value):
     currency: str
     horizon_hours: int
     unplaced_bound: Annotated[int, Field(ge=0)] = 0
+    terms: FrozenMapping[str, int] = Field(default_factory=dict)
+    """Every term of the objective, unweighted: price, hosts_on, licences, moving, penalties, balance, moves."""
+    levels: tuple[Level, ...] = ()
+    """The objective after placing; empty where it is to pay the least, then to move the fewest."""
+    preempted: tuple[str, ...] = ()
+    """Requests that run today and have no place in this plan, so that those of higher priority have one."""
 
     @property
     def unplaced(self) -> tuple[Assignment, ...]:

@@ -1,17 +1,18 @@
-"""The placement problem as columns: requests x pools, in numpy arrays."""
+"""The placement problem as columns: requests, pools and their hosts, in numpy arrays."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
+from placement.arrays import Bool, Int64
+from placement.constraint import Constraint
+from placement.periods import Periods
+from placement.providers import Domains, Hosts, Providers, divide
 from policies.decisions import Rejection
-
-Int64 = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
 
 Pair = tuple[int, int]
 """(request, pool), as positions in the problem."""
@@ -21,9 +22,22 @@ class InvalidProblem(ValueError):
     """A problem that cannot be solved as written; the message starts with the offending path."""
 
 
+COSTS = ("price", "hosts_on", "licences", "moving", "penalties")
+"""The terms in micro-units of the currency."""
+TERMS = (*COSTS, "balance", "moves")
+"""Every term of an objective; those that are no money: balance in parts of a million, moves in machines."""
+DEFAULT_OBJECTIVE: tuple[Mapping[str, int], ...] = (
+    MappingProxyType(dict.fromkeys(COSTS, 1)),
+    MappingProxyType({"moves": 1}),
+)
+"""Pay the least in all; then move the fewest."""
+
+
 @dataclass(frozen=True, eq=False)
 class PlacementProblem:
-    """Requests to place on pools; R requests, P pools, K resource classes.
+    """Requests to place on pools, or on the hosts of pools; R requests, P pools, K resource classes.
+
+    V is the number of providers: of hosts where there are `hosts`, otherwise of pools.
 
     Shapes are checked when made, and the arrays become read-only. Costs are what placing the request
     there costs over the stated horizon, in micro-units of the currency, so that plans compare like
@@ -48,11 +62,22 @@ class PlacementProblem:
     currency: str = "EUR"
     horizon_hours: int = 720
     current: Int64 | None = None
-    """[R] the pool where each request runs today, -1 for none; None where nothing runs yet.
+    """[R] the provider where each request runs today, -1 for none; None where nothing runs yet.
 
     Among plans of equal cost the one that moves the fewest is looked for. `free` must then not count
     what these requests take today as allocated.
     """
+    hosts: Hosts | None = None
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Label -> its value for each pool, ``""`` for none: site, country, hypervisor."""
+    constraints: tuple[Constraint, ...] = ()
+    """Beyond those that always hold."""
+    priority: Int64 | None = None
+    """[R] >= 0; those of higher priority are placed first, whatever that costs the others. None: all alike."""
+    periods: Periods | None = None
+    """When requests are there; None where all are there at the same time."""
+    objective: tuple[Mapping[str, int], ...] = DEFAULT_OBJECTIVE
+    """After placing the most requests: levels of weighted terms, each made least before the next is looked at."""
 
     def __post_init__(self) -> None:
         """Refuse wrong shapes, negative values and sums that would overflow int64."""
@@ -71,8 +96,78 @@ class PlacementProblem:
             if not (0 <= i < r and 0 <= j < p):
                 msg = f"rejections: no such pair ({i}, {j})"
                 raise InvalidProblem(msg)
+        for problem in self._wrong_parts():
+            raise InvalidProblem(problem)
+
+    def _wrong_parts(self) -> Iterator[str]:
+        """What is wrong with the optional parts; the first is enough, since later ones build on earlier ones."""
+        r, p, k = len(self.request_ids), len(self.pool_ids), len(self.resource_classes)
+        yield from _wrong_labels("labels", self.labels, p)
+        if self.hosts is not None:
+            _check_hosts(self.hosts, p, self.resource_classes)
+        v = len(self.providers.ids)
         if self.current is not None:
-            _check_current(self.current, r, p)
+            _check_positions("current", self.current, r, v, "a provider's")
+        if self.priority is not None:
+            _check_array("priority", self.priority, (r,))
+        if self.periods is not None:
+            yield from _wrong_periods(self.periods, r, v, k)
+        yield from _wrong_objective(self.objective)
+        for n, constraint in enumerate(self.constraints):
+            for problem in constraint.problems(self):
+                yield f"constraints[{n}].{problem}"
+
+    @cached_property
+    def providers(self) -> Providers:
+        """What requests sit on."""
+        if self.hosts is None:
+            pools = np.arange(len(self.pool_ids), dtype=np.int64)
+            own = np.ones(len(self.resource_classes), dtype=np.bool_)
+            return Providers(self.pool_ids, pools, self.free, self.largest, are_hosts=False, own=own)
+        own = np.array([name not in self.hosts.shared for name in self.resource_classes], dtype=np.bool_)
+        pool_of = self.hosts.pool_of
+        return Providers(
+            ids=self.hosts.ids,
+            pool_of=pool_of,
+            free=np.where(own, self.hosts.free, self.free[pool_of]),
+            largest=np.minimum(
+                np.where(own, self.hosts.largest, self.largest[pool_of]), self.largest[pool_of]
+            ),
+            are_hosts=True,
+            own=own,
+        )
+
+    @cached_property
+    def request_positions(self) -> Mapping[str, int]:
+        """Request id -> its position."""
+        return {name: i for i, name in enumerate(self.request_ids)}
+
+    @cached_property
+    def provider_positions(self) -> Mapping[str, int]:
+        """Provider id -> its position."""
+        return {name: v for v, name in enumerate(self.providers.ids)}
+
+    def domains(self, label: str) -> Domains | None:
+        """What a label divides the providers into; None where there is no such label.
+
+        ``host``, ``pool`` and ``tier`` are always there; ``host`` is the pool where there are no hosts.
+        """
+        pool_of = self.providers.pool_of.tolist()
+        if label == "host":
+            return divide(self.providers.ids)
+        if self.hosts is not None and label in self.hosts.labels:
+            return divide(self.hosts.labels[label])
+        of_pools = {**self.labels, "pool": self.pool_ids, "tier": self.tier_of}.get(label)
+        return None if of_pools is None else divide(tuple(of_pools[p] for p in pool_of))
+
+    def label_names(self) -> tuple[str, ...]:
+        """Every label that `domains` knows."""
+        of_hosts = tuple(self.hosts.labels) if self.hosts is not None else ()
+        return tuple(dict.fromkeys(("host", "pool", "tier", *of_hosts, *self.labels)))
+
+    def provider_costs(self) -> Int64:
+        """[R, V] micro-units; of hosts, their pool's."""
+        return self.cost_micros[:, self.providers.pool_of] if self.hosts is not None else self.cost_micros
 
     def allowed(self) -> Bool:
         """[R, P] whether policies allow the pair; capacity is not looked at."""
@@ -108,13 +203,58 @@ def _check_names(name: str, names: tuple[str, ...]) -> None:
         raise InvalidProblem(msg)
 
 
-def _check_current(current: Int64, requests: int, pools: int) -> None:
-    if not isinstance(current, np.ndarray) or current.dtype != np.int64 or current.shape != (requests,):
-        msg = f"current: must be a numpy array of int64 of shape ({requests},)"
+def _check_positions(name: str, positions: Int64, count: int, of: int, whose: str) -> None:
+    if not isinstance(positions, np.ndarray) or positions.dtype != np.int64 or positions.shape != (count,):
+        msg = f"{name}: must be a numpy array of int64 of shape ({count},)"
         raise InvalidProblem(msg)
-    wrong = np.argwhere((current < -1) | (current >= pools))
+    wrong = np.argwhere((positions < -1) | (positions >= of))
     if len(wrong):
         at = int(wrong[0][0])
-        msg = f"current[{at}]: {current[at]} must be a pool's position, 0 to {pools - 1}, or -1"
+        msg = f"{name}[{at}]: {positions[at]} must be {whose} position, 0 to {of - 1}, or -1"
         raise InvalidProblem(msg)
-    current.setflags(write=False)
+    positions.setflags(write=False)
+
+
+def _check_hosts(hosts: Hosts, pools: int, resource_classes: tuple[str, ...]) -> None:
+    h, k = len(hosts.ids), len(resource_classes)
+    _check_array("hosts.free", hosts.free, (h, k))
+    _check_array("hosts.largest", hosts.largest, (h, k))
+    _check_names("hosts.ids", hosts.ids)
+    _check_positions("hosts.pool_of", hosts.pool_of, h, pools, "a pool's")
+    for problem in _wrong_labels("hosts.labels", hosts.labels, h):
+        raise InvalidProblem(problem)
+    if (hosts.pool_of < 0).any():
+        msg = f"hosts.pool_of[{int(np.argmin(hosts.pool_of))}]: every host has a pool"
+        raise InvalidProblem(msg)
+    unknown = sorted(hosts.shared - set(resource_classes))
+    if unknown:
+        msg = f"hosts.shared: there is no resource class '{unknown[0]}'; there are {', '.join(resource_classes)}"
+        raise InvalidProblem(msg)
+
+
+def _wrong_labels(name: str, labels: Mapping[str, tuple[str, ...]], count: int) -> Iterator[str]:
+    for label, values in labels.items():
+        if label in {"host", "pool", "tier"}:
+            yield f"{name}.{label}: this name is taken; every problem has it"
+        if len(values) != count:
+            yield f"{name}.{label}: {len(values)} values for {count}"
+
+
+def _wrong_objective(objective: tuple[Mapping[str, int], ...]) -> Iterator[str]:
+    for level, terms in enumerate(objective):
+        for term, weight in terms.items():
+            if term not in TERMS:
+                yield f"objective[{level}].{term}: not a term; there are {', '.join(TERMS)}"
+            if weight < 0:
+                yield f"objective[{level}].{term}: {weight} must not be negative"
+
+
+def _wrong_periods(periods: Periods, requests: int, providers: int, k: int) -> Iterator[str]:
+    slots = len(periods.names)
+    _check_array("periods.first", periods.first, (requests,))
+    _check_array("periods.end", periods.end, (requests,))
+    _check_array("periods.taken", periods.taken, (slots, providers, k))
+    wrong = np.flatnonzero((periods.first >= periods.end) | (periods.end > slots))
+    if len(wrong):
+        i = int(wrong[0])
+        yield f"periods.end[{i}]: {periods.end[i]} must be after {periods.first[i]} and at most {slots}"

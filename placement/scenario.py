@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from catalog.base import Value
-from placement.problem import Int64, InvalidProblem, Pair, PlacementProblem
+from placement.arrays import Int64
+from placement.problem import InvalidProblem, Pair, PlacementProblem
 from policies.decisions import Rejection
 
 FORMS = (

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.bounds import least_cost_micros, most_placed
 from placement.budget import Budget
-from placement.model import CountModel
+from placement.model import Model
 from placement.packing import Packing
 from placement.plan import Limits
-from placement.problem import Int64
 from placement.solvers import greedy, lp
 from placement.solvers.cp_sat_pools import Answer, CpSatPools
 
@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass
 class _Search:
-    model: CountModel
+    model: Model
     budget: Budget
     best: Packing
     solver: str = "greedy"
@@ -105,7 +105,7 @@ class _Search:
             self.best, self.solver = packing, solver
 
 
-def search(model: CountModel, limits: Limits) -> Outcome:
+def search(model: Model, limits: Limits) -> Outcome:
     """The best counts that the limits allow, with what is proven about every plan."""
     run = _Search(model, Budget.of(limits), greedy.start(model))
     most = run.place_most()

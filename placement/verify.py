@@ -4,11 +4,14 @@ Shares no code with what builds models or plans. It counts in Python integers, p
 request by request, and finds every way in which a plan does not do what it says.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
 
 from placement import constraints
 from placement.plan import Assignment, Candidate, Plan, PlanStatus
-from placement.problem import PlacementProblem
+from placement.problem import COSTS, PlacementProblem
+from placement.seats import Seats
 
 
 def verified(problem: PlacementProblem, plan: Plan) -> Plan:
@@ -26,12 +29,56 @@ def breaches(problem: PlacementProblem, plan: Plan) -> tuple[str, ...]:
     misfits = tuple(_form(problem, plan))
     if misfits:
         return misfits  # Where rows do not belong to requests, counting them says nothing.
-    return (*broken_constraints(problem, plan), *_accounts(problem, plan), *_explanations(problem, plan))
+    looks_at_pools_alone = problem.hosts is None and not problem.constraints and problem.periods is None
+    explanations = _explanations(problem, plan) if looks_at_pools_alone else _chosen_unrefused(plan)
+    return (*broken_constraints(problem, plan), *_accounts(problem, plan), *explanations)
 
 
 def broken_constraints(problem: PlacementProblem, plan: Plan) -> tuple[str, ...]:
     """What the assignments break, whoever made them; for a running estate that is no bug."""
-    return tuple(text for one in constraints.ALL for text in one.check(problem, plan))
+    return broken(problem, seats_of(problem, plan))
+
+
+def broken(problem: PlacementProblem, seats: Seats) -> tuple[str, ...]:
+    """What seats break, constraint by constraint."""
+    return tuple(text for one in constraints.of(problem) for text in one.check(problem, seats))
+
+
+def seats_of(problem: PlacementProblem, plan: Plan) -> Seats:
+    """The seats that a plan's names stand for."""
+    position = {name: v for v, name in enumerate(problem.providers.ids)}
+    named = [a.host if problem.providers.are_hosts else a.pool for a in plan.assignments]
+    provider_of = [-1 if name is None else position[name] for name in named]
+    return Seats(np.array(provider_of, dtype=np.int64), dict(_choices_of(problem, plan)))
+
+
+def terms_of(problem: PlacementProblem, seats: Seats) -> dict[str, int]:
+    """Every term of the objective, counted without the model; terms that nothing adds to are left out."""
+    costs, pool_of = problem.cost_micros.tolist(), problem.providers.pool_of.tolist()
+    terms = {"price": sum(costs[i][pool_of[v]] for i, v in enumerate(seats.provider_of.tolist()) if v >= 0)}
+    if problem.current is not None:
+        pairs = zip(problem.current.tolist(), seats.provider_of.tolist(), strict=True)
+        terms["moves"] = sum(was >= 0 and now != was for was, now in pairs)
+    for one in constraints.of(problem):
+        for term, amount in one.cost(problem, seats).items():
+            terms[term] = terms.get(term, 0) + amount
+    return terms
+
+
+def _choices_of(problem: PlacementProblem, plan: Plan) -> Iterator[tuple[str, np.ndarray]]:
+    for one in constraints.of(problem):
+        name = type(one).__module__.rpartition(".")[2]
+        said = [assignment.choices.get(name) for assignment in plan.assignments]
+        if any(said):
+            number = {one.choice_name(problem, c): c for c in range(one.choice_count(problem))}
+            yield name, np.array([-1 if text is None else number[text] for text in said], dtype=np.int64)
+
+
+def _chosen_unrefused(plan: Plan) -> Iterator[str]:
+    for assignment in plan.assignments:
+        for candidate in assignment.candidates:
+            if candidate.pool == assignment.pool and candidate.rejections:
+                yield f"{assignment.request_id} on {candidate.pool}: chosen, and refused"
 
 
 def _form(problem: PlacementProblem, plan: Plan) -> Iterator[str]:
@@ -45,6 +92,11 @@ def _form(problem: PlacementProblem, plan: Plan) -> Iterator[str]:
     for assignment in plan.assignments:
         if assignment.pool is not None and assignment.pool not in known:
             yield f"{assignment.request_id}: there is no pool '{assignment.pool}'"
+        hosted = assignment.host is not None
+        if hosted != (problem.providers.are_hosts and assignment.pool is not None):
+            yield f"{assignment.request_id}: host {assignment.host} with pool {assignment.pool}"
+        elif hosted and problem.providers.are_hosts:
+            yield from _host_of_pool(problem, assignment)
         if sorted(candidate.pool for candidate in assignment.candidates) != sorted(known):
             yield f"{assignment.request_id}: its candidates are not every pool once"
     if (plan.currency, plan.horizon_hours) != (problem.currency, problem.horizon_hours):
@@ -54,23 +106,44 @@ def _form(problem: PlacementProblem, plan: Plan) -> Iterator[str]:
         )
 
 
+def _host_of_pool(problem: PlacementProblem, assignment: Assignment) -> Iterator[str]:
+    at = problem.provider_positions.get(str(assignment.host))
+    if at is None:
+        yield f"{assignment.request_id}: there is no host '{assignment.host}'"
+    elif problem.pool_ids[int(problem.providers.pool_of[at])] != assignment.pool:
+        yield f"{assignment.request_id}: {assignment.host} is not a host of {assignment.pool}"
+
+
 def _accounts(problem: PlacementProblem, plan: Plan) -> Iterator[str]:
-    position = {name: j for j, name in enumerate(problem.pool_ids)}
-    costs = problem.cost_micros.tolist()
-    total = sum(costs[i][position[a.pool]] for i, a in enumerate(plan.assignments) if a.pool is not None)
+    terms = terms_of(problem, seats_of(problem, plan))
+    total = sum(terms.get(name, 0) for name in COSTS)
     without = sum(assignment.pool is None for assignment in plan.assignments)
+    if plan.terms and dict(plan.terms) != terms:
+        yield f"terms {dict(plan.terms)} are not what is counted, {terms}"
+    yield from _levels(plan, terms)
     if plan.cost_micros != total:
         yield f"cost {plan.cost_micros} is not the sum of its assignments, {total}"
     if not 0 <= plan.bound_micros <= total:
         yield f"bound {plan.bound_micros} must be within 0 and the cost {total}"
     if plan.unplaced_bound > without:
         yield f"at least {plan.unplaced_bound} are said to stay unplaced, but only {without} do"
+    if plan.levels:
+        return  # What is proven of them is in the levels.
     proven = plan.bound_micros == total and plan.unplaced_bound == without
     if proven != (plan.status is PlanStatus.OPTIMAL):
         yield (
             f"status {plan.status.value} with cost {total}, bound {plan.bound_micros}, "
             f"{without} unplaced, at least {plan.unplaced_bound}"
         )
+
+
+def _levels(plan: Plan, terms: Mapping[str, int]) -> Iterator[str]:
+    for n, level in enumerate(plan.levels):
+        counted = sum(weight * terms.get(name, 0) for name, weight in level.terms.items())
+        if level.value != counted:
+            yield f"level {n + 1} {level.value} is not what is counted, {counted}"
+        if level.bound > level.value:
+            yield f"level {n + 1}: bound {level.bound} is above its value {level.value}"
 
 
 def _explanations(problem: PlacementProblem, plan: Plan) -> Iterator[str]:

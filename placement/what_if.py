@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from catalog.base import Value
-from placement import constraints
+from placement.arrays import Int64
 from placement.bounds import least_cost_micros
 from placement.diff import PlanDiff, diff
 from placement.explain import assignments
 from placement.packing import Packing
 from placement.placed import placed
 from placement.plan import Limits, Plan, PlanStatus
-from placement.problem import Int64, PlacementProblem
+from placement.problem import COSTS, PlacementProblem
 from placement.scenario import Change, apply
-from placement.solve import DEFAULT_LIMITS, solve
-from placement.verify import broken_constraints
+from placement.solve import DEFAULT_LIMITS, posted, solve
+from placement.verify import broken_constraints, terms_of
 
 
 class WhatIf(Value):
@@ -42,7 +40,7 @@ def what_if(
 ) -> WhatIf:
     """What changes would mean for an estate that runs as `before` says.
 
-    `before` [R] is the pool of each request, -1 for none, and `problem.free` must not count as
+    `before` [R] is the provider of each request, -1 for none, and `problem.free` must not count as
     allocated what these requests take. After the changes everything may move; of plans that cost the
     same, one with few moves is found. Raises ScenarioInvalid and InvalidProblem.
     """
@@ -60,15 +58,18 @@ def what_if(
 
 def as_it_runs(problem: PlacementProblem, before: Int64) -> Plan:
     """Today's estate as a plan: its cost, and the least that counting says as many could cost."""
-    seated = np.flatnonzero(before >= 0)
-    cost = int(problem.cost_micros[seated, before[seated]].sum())
-    bound = min(cost, least_cost_micros(Packing(constraints.posted(problem)), len(seated)))
+    after = placed(problem, before)
+    terms = terms_of(problem, after.seats)
+    cost = sum(terms.get(name, 0) for name in COSTS)
+    model = posted(problem)
+    bound = least_cost_micros(Packing(model), int((before >= 0).sum())) if model.plain else 0
     return Plan(
         status=PlanStatus.FEASIBLE,
-        assignments=assignments(placed(problem, before)),
+        assignments=assignments(after, model.classes),
         cost_micros=cost,
-        bound_micros=bound,
+        bound_micros=min(cost, bound),
         solver="as it runs",
         currency=problem.currency,
         horizon_hours=problem.horizon_hours,
+        terms=terms,
     )

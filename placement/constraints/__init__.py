@@ -1,47 +1,39 @@
-"""What a plan must keep. Each file of this folder is one constraint; adding one is adding a file.
+"""What a plan must keep, and what it pays for. Each file of this folder is one constraint; adding one is adding a file.
 
-A constraint has three functions: `post` tells the model, `check` finds in words every breach that a
-finished plan has, without the model, and `why` says of one request and one pool what stands against
-it once a plan is carried out.
+A file holds one subclass of `placement.constraint.Constraint`, whose ``kind`` is the file's name.
 """
 
 import pkgutil
-from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
-from typing import Protocol, cast
 
-from placement.model import CountModel
-from placement.placed import Placed
-from placement.plan import Plan
+from placement.constraint import Constraint
 from placement.problem import PlacementProblem
-from policies.decisions import Rejection
 
 
-class Constraint(Protocol):
-    """What every module of this folder offers."""
-
-    def post(self, model: CountModel) -> None:
-        """Forbid cells and post rows, so that every solution of the model keeps the constraint."""
-
-    def check(self, problem: PlacementProblem, plan: Plan) -> Iterator[str]:
-        """Each breach of the plan, with the values; shares no code with `post`."""
-
-    def why(self, after: Placed, request: int, pool: int) -> Iterator[Rejection]:
-        """What keeps the request out of the pool, as things stand after the plan."""
-
-
-def _modules() -> tuple[Constraint, ...]:
+@cache
+def kinds() -> dict[str, type[Constraint]]:
+    """Every constraint by the name of its file, in alphabetical order."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(cast("Constraint", import_module(f"{__name__}.{name}")) for name in names)
+    return {name: _only_one(name) for name in names}
 
 
-ALL: tuple[Constraint, ...] = _modules()
-"""Every constraint, by name; explanations follow this order, and ``allowed`` has the policies' own."""
+def of(problem: PlacementProblem) -> tuple[Constraint, ...]:
+    """The constraints of a problem: those that always hold, by name, then its own in their order."""
+    return (*_always(), *problem.constraints)
 
 
-def posted(problem: PlacementProblem) -> CountModel:
-    """The model of a problem with every constraint in it."""
-    model = CountModel(problem)
-    for constraint in ALL:
-        constraint.post(model)
-    return model
+@cache
+def _always() -> tuple[Constraint, ...]:
+    return tuple(kind() for kind in kinds().values() if kind.always)
+
+
+def _only_one(name: str) -> type[Constraint]:
+    module = import_module(f"{__name__}.{name}")
+    found = [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, Constraint) and one.__module__ == module.__name__
+    ]
+    assert len(found) == 1, f"{module.__name__} must define one constraint, not {len(found)}"
+    return found[0]

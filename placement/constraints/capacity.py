@@ -1,68 +1,156 @@
-"""A pool gives no more of any resource than it has free; overcommit and reserve are in that figure."""
+"""No provider, and no pool, gives more of any resource than it has free; overcommit and reserve are in that figure."""
 
-from collections import Counter
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
 from catalog.units import amount_more, amount_of, format_amount
-from placement.model import CountModel
+from placement.arrays import Bool, Int64
+from placement.constraint import Constraint
+from placement.kernel import Kernel
+from placement.matrix import NO_LIMIT
+from placement.model import Model
 from placement.placed import Placed
-from placement.plan import Plan
 from placement.problem import PlacementProblem
+from placement.seats import Seats
 from policies.decisions import Rejection
 
 
-def post(model: CountModel) -> None:
-    """One row for each pool and resource."""
-    classes, pools = model.shape
-    for p in range(pools):
-        cells = np.arange(classes, dtype=np.int64) * pools + p
-        for k in range(len(model.problem.resource_classes)):
-            model.at_most(cells, model.classes.demand[:, k], int(model.problem.free[p, k]))
+class Capacity(Constraint):
+    """One limit for each provider and resource, and of hosts one for their pool; in each slot of time, if there are any."""
+
+    always: ClassVar[bool] = True
+
+    def post(self, model: Model) -> None:
+        """One packing row for each limit."""
+        for there, free, pool_free in _slots(model.problem, model.classes.one):
+            for k, own in enumerate(model.problem.providers.own.tolist()):
+                demand = model.classes.demand[:, k] * there
+                if own:
+                    _post_each(model, demand, free[:, k])
+                if model.problem.hosts is not None:
+                    _post_pools(model, demand, pool_free[:, k])
+
+    def admit(self, kernel: Kernel) -> None:
+        """The same, one sum for each slot of time."""
+        providers = kernel.problem.providers
+        every = np.arange(len(providers.ids), dtype=np.int64)
+        for there, free, pool_free in _slots(kernel.problem, kernel.classes.one):
+            for k, own in enumerate(providers.own.tolist()):
+                demand = kernel.classes.demand[:, k] * there
+                if own:
+                    kernel.at_most(demand, every, free[:, k])
+                if kernel.problem.hosts is not None:
+                    kernel.at_most(demand, providers.pool_of, pool_free[:, k])
+
+    def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
+        """Each resource of each provider or pool of which more is taken than was free, in any slot of time."""
+        periods = problem.periods
+        for slot in range(1 if periods is None else len(periods.names)):
+            when = "" if periods is None else f" in {periods.names[slot]}"
+            for text in _overfull(problem, seats, slot):
+                yield f"{text}{when}"
+
+    def blocked(self, after: Placed, request: int) -> Bool | None:
+        """Every provider on which any resource would be short, the machine being not too large for it anyway."""
+        problem = after.problem
+        demand = problem.demand[request]
+        short = (demand > after.left(request)) & (demand <= problem.providers.largest)
+        blocked: Bool = short.any(axis=1)
+        return blocked
+
+    def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
+        """One reason for each resource that is short once the plan is carried out.
+
+        What is too large for a single machine there is left to `largest`: freeing room would not help.
+        """
+        problem, providers = after.problem, after.problem.providers
+        demand, largest = problem.demand[request], providers.largest[provider]
+        left = after.left(request)[provider]
+        short = (demand > left) & (demand <= largest)
+        others = _others(after, request, provider) if short.any() else ""
+        pool = problem.pool_ids[providers.pool_of[provider]]
+        for k in np.flatnonzero(short).tolist():
+            resource_class = problem.resource_classes[k]
+            need, limit = int(demand[k]), int(left[k])
+            name = providers.ids[provider] if providers.own[k] else pool
+            yield Rejection(
+                rule_id="capacity",
+                pool=pool,
+                dimension=resource_class,
+                limit=format_amount(resource_class, max(0, limit)),
+                need=format_amount(resource_class, need),
+                why=f"{amount_more(resource_class, need - limit)} would have to be free on {name}{others}",
+                remedy=f"free {amount_of(resource_class, need - limit)} on {name}, or order a smaller size",
+            )
 
 
-def check(problem: PlacementProblem, plan: Plan) -> Iterator[str]:
-    """Each resource of each pool of which more is taken than was free."""
-    taken: Counter[tuple[str, str]] = Counter()
-    for assignment, demand in zip(plan.assignments, problem.demand.tolist(), strict=True):
-        if assignment.pool is not None:
-            for name, amount in zip(problem.resource_classes, demand, strict=True):
-                taken[assignment.pool, name] += amount
-    for pool, free in zip(problem.pool_ids, problem.free.tolist(), strict=True):
-        for name, limit in zip(problem.resource_classes, free, strict=True):
-            if taken[pool, name] > limit:
-                yield f"{pool}: {name} {taken[pool, name]} is more than the {limit} that is free"
+def _slots(problem: PlacementProblem, requests: Int64) -> Iterator[tuple[Int64, Int64, Int64]]:
+    """For each slot of time: whether these requests are there, and what is free [V, K] and [P, K]."""
+    providers, periods = problem.providers, problem.periods
+    if periods is None:
+        yield np.ones(len(requests), dtype=np.int64), providers.free, problem.free
+        return
+    for slot in range(len(periods.names)):
+        there = (periods.first[requests] <= slot) & (slot < periods.end[requests])
+        pool_free = problem.free.copy()
+        np.subtract.at(pool_free, providers.pool_of, periods.taken[slot])
+        yield there.astype(np.int64), providers.free - periods.taken[slot], np.maximum(pool_free, 0)
 
 
-def why(after: Placed, request: int, pool: int) -> Iterator[Rejection]:
-    """One reason for each resource that is short once the plan is carried out.
-
-    What is too large for a single machine there is left to `largest`: freeing room would not help.
-    """
-    problem = after.problem
-    demand, largest = problem.demand[request], problem.largest[pool]
-    short = (demand > after.free_after[pool]) & (demand <= largest)
-    others = _others(after, request, pool) if short.any() else ""
-    name = problem.pool_ids[pool]
-    for k in np.flatnonzero(short).tolist():
-        resource_class = problem.resource_classes[k]
-        need, limit = int(demand[k]), int(after.free_after[pool, k])
-        yield Rejection(
-            rule_id="capacity",
-            pool=name,
-            dimension=resource_class,
-            limit=format_amount(resource_class, max(0, limit)),
-            need=format_amount(resource_class, need),
-            why=f"{amount_more(resource_class, need - limit)} would have to be free on {name}{others}",
-            remedy=f"free {amount_of(resource_class, need - limit)} on {name}, or order a smaller size",
-        )
+def _post_each(model: Model, demand: Int64, free: Int64) -> None:
+    g, v = model.shape
+    cells = model.cells()
+    row = np.tile(np.arange(v, dtype=np.int64), g)
+    model.rows(row, cells.reshape(-1), np.repeat(demand, v), np.full(v, -NO_LIMIT, dtype=np.int64), free)
 
 
-def _others(after: Placed, request: int, pool: int) -> str:
+def _post_pools(model: Model, demand: Int64, free: Int64) -> None:
+    g, v = model.shape
+    row = np.tile(model.problem.providers.pool_of, g)
+    lower = np.full(len(free), -NO_LIMIT, dtype=np.int64)
+    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), lower, free)
+
+
+def _overfull(problem: PlacementProblem, seats: Seats, slot: int) -> Iterator[str]:
+    """Counted in Python integers: what providers have, less what others and these requests take in one slot."""
+    providers, periods = problem.providers, problem.periods
+    left = dict(zip(providers.ids, providers.free.tolist(), strict=True))
+    of_pool = dict(zip(problem.pool_ids, problem.free.tolist(), strict=True))
+    pools = [problem.pool_ids[p] for p in providers.pool_of.tolist()]
+    takers = list(zip(seats.provider_of.tolist(), problem.demand.tolist(), strict=True))
+    if periods is not None:
+        spans = zip(periods.first.tolist(), periods.end.tolist(), strict=True)
+        takers = [t for t, (first, end) in zip(takers, spans, strict=True) if first <= slot < end]
+        takers += list(enumerate(periods.taken[slot].tolist()))
+    for v, amounts in takers:
+        if v >= 0:
+            left[providers.ids[v]] = [a - b for a, b in zip(left[providers.ids[v]], amounts, strict=True)]
+            of_pool[pools[v]] = [a - b for a, b in zip(of_pool[pools[v]], amounts, strict=True)]
+    own = providers.own.tolist() if providers.are_hosts else [True] * len(problem.resource_classes)
+    limits = dict(zip(providers.ids, providers.free.tolist(), strict=True))
+    yield from _short_of(problem, left, limits, own)
+    if providers.are_hosts:
+        of_pools = dict(zip(problem.pool_ids, problem.free.tolist(), strict=True))
+        yield from _short_of(problem, of_pool, of_pools, [True] * len(own))
+
+
+def _short_of(
+    problem: PlacementProblem, left: dict[str, list[int]], limits: dict[str, list[int]], counts: list[bool]
+) -> Iterator[str]:
+    for name, amounts in left.items():
+        for k, resource_class in enumerate(problem.resource_classes):
+            if counts[k] and amounts[k] < 0:
+                used, limit = limits[name][k] - amounts[k], limits[name][k]
+                yield f"{name}: {resource_class} {used} is more than the {limit} that is free"
+
+
+def _others(after: Placed, request: int, provider: int) -> str:
     """Whether the request lost to others of its batch, rather than to what was there before."""
-    count = int(after.requests_in[pool])
-    if not count or (after.problem.demand[request] > after.problem.free[pool]).any():
+    problem = after.problem
+    count = int(after.requests_on[provider]) - int(after.provider_of[request] == provider)
+    if not count or (problem.demand[request] > problem.providers.free[provider]).any():
         return ""
     what = (
         "1 other request of this batch uses" if count == 1 else f"{count} other requests of this batch use"

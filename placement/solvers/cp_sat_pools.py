@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from placement.arrays import Int64
 from placement.budget import Budget
 from placement.packing import Packing
-from placement.problem import Int64
 
 _NO_LIMIT = np.iinfo(np.int64).max
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from placement.model import CountModel
+from placement.arrays import Int64
+from placement.model import Model
 from placement.packing import Packing, fill, settle
-from placement.problem import Int64
 
 
-def start(model: CountModel) -> Packing:
+def start(model: Model) -> Packing:
     """The packing that places the most, then costs the least, of those that simple orders give."""
     best: Packing | None = None
     for order in _orders(model):
@@ -28,12 +28,12 @@ def polish(packing: Packing, order: Int64 | None = None) -> None:
         settle(packing)
 
 
-def _orders(model: CountModel) -> list[Int64]:
+def _orders(model: Model) -> list[Int64]:
     """Small first places many; large first packs well; most to lose first is cheap."""
     classes = model.classes
     total = np.maximum(model.problem.free.sum(axis=0), 1)
     size = (classes.demand / total).max(axis=1, initial=0.0)
-    cost = np.where(model.rows().upper > 0, classes.cost, np.iinfo(np.int64).max)
+    cost = np.where(model.packing_rows().upper > 0, classes.cost, np.iinfo(np.int64).max)
     cost = np.sort(cost, axis=1)
     regret = (cost[:, 1] - cost[:, 0]) / np.maximum(size, 1e-12) if cost.shape[1] > 1 else size
     return [np.argsort(key, kind="stable") for key in (size, -size, -regret)]

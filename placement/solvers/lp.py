@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.budget import Budget
 from placement.packing import Packing
-from placement.problem import Int64
 
 
 @dataclass(frozen=True, eq=False)

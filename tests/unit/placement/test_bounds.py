@@ -5,19 +5,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from placement import constraints
 from placement.bounds import least_cost_micros, most_placed
 from placement.budget import Budget
 from placement.packing import Packing
 from placement.plan import Limits
 from placement.problem import PlacementProblem
+from placement.solve import posted
 from placement.solvers.lp import relax
 
 
 @pytest.fixture
 def one_of_two(problem_of: Callable[..., PlacementProblem]) -> Packing:
     """Two machines of 4 vCPU cost 1 each in a, which has room for one, and 11 each in b."""
-    return Packing(constraints.posted(problem_of([[4], [4]], [[4], [8]], [[1, 11], [2, 12]])))
+    return Packing(posted(problem_of([[4], [4]], [[4], [8]], [[1, 11], [2, 12]])))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_no_more_are_placed_than_pools_can_take_alone(
     problem_of: Callable[..., PlacementProblem],
 ) -> None:
     problem = problem_of([[4]] * 5, [[9], [3]], [[1, 1]] * 5)
-    assert most_placed(Packing(constraints.posted(problem))) == 2
+    assert most_placed(Packing(posted(problem))) == 2
 
 
 def test_prices_of_the_linear_program_give_its_own_bound(one_of_two: Packing) -> None:
@@ -57,7 +57,7 @@ def test_prices_of_the_linear_program_give_its_own_bound(one_of_two: Packing) ->
 
 def test_prices_prove_how_many_go_without(problem_of: Callable[..., PlacementProblem]) -> None:
     # Two sizes that each fill the pool alone: counting says 3 + 2, the row says three of the small.
-    packing = Packing(constraints.posted(problem_of([[2]] * 3 + [[3]] * 2, [[6]], [[1]] * 5)))
+    packing = Packing(posted(problem_of([[2]] * 3 + [[3]] * 2, [[6]], [[1]] * 5)))
     value = np.full_like(packing.upper, -1)
     relaxed = relax(packing, value, 0, Budget.of(Limits()), 1.0)
     assert relaxed is not None

@@ -6,25 +6,22 @@ import numpy as np
 import pytest
 
 from placement import constraints
-from placement.constraints import Constraint, allowed, capacity, largest
-from placement.model import CountModel
+from placement.constraint import Constraint
+from placement.constraints.allowed import Allowed
+from placement.constraints.capacity import Capacity
+from placement.constraints.largest import Largest
+from placement.model import Model
 from placement.placed import Placed, placed
-from placement.plan import Assignment, Plan, PlanStatus
 from placement.problem import PlacementProblem
+from placement.seats import Seats
+
+allowed, capacity, largest = Allowed(), Capacity(), Largest()
 
 
-def plan_of(problem: PlacementProblem, *pools: str | None) -> Plan:
-    """A plan that says where requests go and nothing else."""
-    seats = zip(problem.request_ids, pools, strict=True)
-    return Plan(
-        status=PlanStatus.FEASIBLE,
-        assignments=tuple(Assignment(request_id=r, pool=p, candidates=()) for r, p in seats),
-        cost_micros=0,
-        bound_micros=0,
-        solver="by hand",
-        currency="EUR",
-        horizon_hours=720,
-    )
+def plan_of(problem: PlacementProblem, *pools: str | None) -> Seats:
+    """Where requests go, by the names of pools."""
+    position = {None: -1} | {name: p for p, name in enumerate(problem.pool_ids)}
+    return Seats(np.array([position[pool] for pool in pools], dtype=np.int64))
 
 
 def after(problem: PlacementProblem, *pools: int) -> Placed:
@@ -32,17 +29,18 @@ def after(problem: PlacementProblem, *pools: int) -> Placed:
 
 
 def upper_with(problem: PlacementProblem, constraint: Constraint) -> list[list[int]]:
-    model = CountModel(problem)
+    model = Model(problem)
     constraint.post(model)
-    return model.rows().upper.tolist()
+    return model.packing_rows().upper.tolist()
 
 
 def test_every_file_of_the_folder_is_a_constraint_and_says_what_it_keeps() -> None:
-    names = [one.__name__.rpartition(".")[2] for one in constraints.ALL]
-    assert names == ["allowed", "capacity", "largest"]
-    for one in constraints.ALL:
-        assert one.__doc__
-        assert all(callable(getattr(one, function)) for function in ("post", "check", "why"))
+    always = {"allowed", "capacity", "largest"}
+    assert {name for name, kind in constraints.kinds().items() if kind.always} == always
+    for name, kind in constraints.kinds().items():
+        assert kind.__doc__
+        assert ("kind" in kind.model_fields) == (name not in always)
+        assert {"post", "admit", "check"} <= set(vars(kind))
 
 
 def test_allowed_keeps_requests_out_of_refused_pools(problem_of: Callable[..., PlacementProblem]) -> None:
@@ -115,7 +113,7 @@ def test_an_overfull_pool_lacks_what_it_owes_as_well(problem_of: Callable[..., P
 
 
 def test_a_packing_row_refuses_negative_values(problem_of: Callable[..., PlacementProblem]) -> None:
-    model = CountModel(problem_of([[1]], [[1]], [[1]]))
+    model = Model(problem_of([[1]], [[1]], [[1]]))
     cell = np.array([0], dtype=np.int64)
     with pytest.raises(AssertionError, match="no negative values"):
         model.at_most(cell, np.array([-1], dtype=np.int64), 3)

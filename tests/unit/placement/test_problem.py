@@ -28,7 +28,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"resource_classes": ("vcpu", "vcpu")}, "resource_classes: 'vcpu' stands twice"),
     ({"rejections": {(0, 2): ()}}, r"rejections: no such pair \(0, 2\)"),
     ({"rejections": {(-1, 0): ()}}, r"rejections: no such pair \(-1, 0\)"),
-    ({"current": np.array([0, 2])}, r"current\[1\]: 2 must be a pool's position, 0 to 1, or -1"),
+    ({"current": np.array([0, 2])}, r"current\[1\]: 2 must be a provider's position, 0 to 1, or -1"),
     ({"current": np.array([0])}, "current: must be a numpy array of int64 of shape"),
 ]
 

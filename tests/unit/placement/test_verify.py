@@ -98,6 +98,6 @@ def test_a_cheaper_pool_with_room_is_a_breach(problem_of: Callable[..., Placemen
     problem = problem_of([[1]], [[4], [4]], [[3, 5]])
     plan = solve(problem)
     dearer = assigned(plan, 0, pool="b").model_copy(
-        update={"cost_micros": 5, "bound_micros": 3, "status": PlanStatus.FEASIBLE}
+        update={"cost_micros": 5, "bound_micros": 3, "status": PlanStatus.FEASIBLE, "terms": {}}
     )
     assert breaches(problem, dearer) == ("r0: a is cheaper and has room",)

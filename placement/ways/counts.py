@@ -1,0 +1,34 @@
+"""Requests that only compete for room and price: greedy, the linear program rounded, CP-SAT, until counting proves it."""
+
+from placement.model import Model
+from placement.outcome import Clock, Listener, Outcome, Proven
+from placement.plan import Limits
+from placement.problem import DEFAULT_OBJECTIVE
+from placement.search import search
+
+RANK = 1
+_CELLS = 200_000
+"""Above this a pure Python fill of cell after cell takes longer than the ways that work on arrays."""
+
+
+def fits(model: Model) -> bool:
+    """Cells and packing rows only, one priority, and the usual objective."""
+    problem = model.problem
+    usual = problem.objective == DEFAULT_OBJECTIVE and len(set(model.classes.priority.tolist())) <= 1
+    return usual and model.plain and model.shape[0] * model.shape[1] <= _CELLS
+
+
+def solve(
+    model: Model, limits: Limits, tell: Listener | None = None, clock: Clock | None = None
+) -> Outcome:
+    """The most placed, then the least paid, then the fewest moved; the moves are not proven."""
+    found = search(model, limits)
+    count = len(model.problem.request_ids)
+    without = count - int(found.counts.sum())
+    cost = int((found.counts * model.classes.cost).sum())
+    return Outcome(
+        counts=found.counts,
+        unplaced=(Proven(without, count - found.most_placed),),
+        levels=(Proven(cost, found.least_cost_micros),),
+        solver=found.solver,
+    )
