@@ -70,6 +70,8 @@ class PlacementProblem:
     hosts: Hosts | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Label -> its value for each pool, ``""`` for none: site, country, hypervisor."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Name -> ids of requests: constraints may name them together."""
     constraints: tuple[Constraint, ...] = ()
     """Beyond those that always hold."""
     priority: Int64 | None = None
@@ -113,6 +115,7 @@ class PlacementProblem:
         if self.periods is not None:
             yield from _wrong_periods(self.periods, r, v, k)
         yield from _wrong_objective(self.objective)
+        yield from _wrong_groups(self.groups, self.request_positions)
         for n, constraint in enumerate(self.constraints):
             for problem in constraint.problems(self):
                 yield f"constraints[{n}].{problem}"
@@ -238,6 +241,15 @@ def _wrong_labels(name: str, labels: Mapping[str, tuple[str, ...]], count: int) 
             yield f"{name}.{label}: this name is taken; every problem has it"
         if len(values) != count:
             yield f"{name}.{label}: {len(values)} values for {count}"
+
+
+def _wrong_groups(groups: Mapping[str, tuple[str, ...]], requests: Mapping[str, int]) -> Iterator[str]:
+    for name, ids in groups.items():
+        if name in requests and ids != (name,):
+            yield f"groups.{name}: a request has this id; call the group something else"
+        for n, one in enumerate(ids):
+            if one not in requests:
+                yield f"groups.{name}[{n}]: there is no request '{one}'"
 
 
 def _wrong_objective(objective: tuple[Mapping[str, int], ...]) -> Iterator[str]:
