@@ -6,9 +6,10 @@ import numpy as np
 
 from catalog.orders import Request
 from catalog.pools import Pool
-from catalog.resources import ResourceClass, Resources
+from catalog.resources import Inventory, ResourceClass, Resources
 from placement.arrays import Int64
 from placement.problem import InvalidProblem, Pair, PlacementProblem
+from placement.providers import Hosts
 from policies.decisions import Rejection
 
 _SHARED = frozenset({ResourceClass.DISK_GIB})
@@ -23,12 +24,15 @@ def build(
     cost_micros: Int64,
     currency: str,
     horizon_hours: int,
+    on_hosts: Mapping[str, Mapping[str, Resources]] | None = None,
 ) -> PlacementProblem:
     """The problem of placing `requests` on `pools`, of which `allocated` is taken already by pool name.
 
     A pool that gave away more than it has is full. A pool that reports hosts takes no machine larger
     than its largest usable host, resource by resource; one that reports none is taken as one host.
-    `rejections` and `cost_micros` [R, P] go in the order given. Raises InvalidProblem.
+    With `on_hosts` (pool -> host -> what its machines hold) requests are placed on hosts: room that is
+    scattered over the hosts of a pool is then no room. What is allocated but on no known host counts for
+    the pool alone. `rejections` and `cost_micros` [R, P] go in the order given. Raises InvalidProblem.
     """
     unknown = sorted(set(allocated) - {pool.name for pool in pools})
     if unknown:
@@ -53,7 +57,51 @@ def build(
         rejections=rejections,
         currency=currency,
         horizon_hours=horizon_hours,
+        hosts=None if on_hosts is None else _hosts(pools, capacity, on_hosts),
+        labels={"site": tuple(p.site for p in pools), "hypervisor": tuple(p.hypervisor for p in pools)},
     )
+
+
+def _hosts(
+    pools: Sequence[Pool], capacity: Sequence[list[int]], on_hosts: Mapping[str, Mapping[str, Resources]]
+) -> Hosts:
+    """Every usable host as a provider; a pool that reports none, or none that is usable, as one host."""
+    ids, pool_of, free, largest = [], [], [], []
+    for p, pool in enumerate(pools):
+        taken = on_hosts.get(pool.name, {})
+        usable = [host for host in pool.hosts if host.usable]
+        for host in usable:
+            used = taken.get(host.name, Resources())
+            ids.append(f"{pool.name}/{host.name}")
+            pool_of.append(p)
+            free.append(
+                [_host_free(pool, rc, host.resources.amount(rc), used.amount(rc)) for rc in ResourceClass]
+            )
+            largest.append([0 if rc in _SHARED else host.resources.amount(rc) for rc in ResourceClass])
+        if not usable:
+            room = [0 if rc in _SHARED else n for rc, n in zip(ResourceClass, capacity[p], strict=True)]
+            ids.append(pool.name)
+            pool_of.append(p)
+            free.append([0] * len(room) if pool.hosts else room)
+            largest.append(room)
+    return Hosts(
+        ids=tuple(ids),
+        pool_of=np.array(pool_of, dtype=np.int64),
+        free=_matrix("hosts.free", free),
+        largest=_matrix("hosts.largest", largest),
+        shared=frozenset(rc.value for rc in _SHARED),
+    )
+
+
+def _host_free(pool: Pool, resource_class: ResourceClass, total: int, used: int) -> int:
+    """What a host may still give: overcommitted as its pool, without the pool's reserve, which is kept for the whole."""
+    if resource_class in _SHARED:
+        return 0
+    inventory = pool.inventories.get(resource_class)
+    if inventory is None:
+        return 0
+    capacity = Inventory(total=total, allocation_ratio=inventory.allocation_ratio).capacity
+    return max(0, capacity - used)
 
 
 def pool_capacity(pool: Pool) -> list[int]:

@@ -113,7 +113,7 @@ def _quote_rows(app_: "App", quoted: "Quoted", unusable: "Mapping[str, str]") ->
                 "currency": card.currency,
                 "formula": price_formula(quoted.prices[candidate.tier]),
                 "verdict": "recommended" if chosen else ("refused" if why else "possible"),
-                "why": _why(chosen, why),
+                "why": _why(chosen, why) + _closest(candidate),
                 "remedy": "; ".join(dict.fromkeys(r.remedy for r in why)),
             }
         )
@@ -139,6 +139,12 @@ def _never_reached(
     ]
 
 
+def _closest(candidate: "Candidate") -> str:
+    """Whose reasons are told, where the pool has several hosts and not its policies alone refuse it."""
+    several = candidate.hosts > 1 and any(name != "allowed" for name in candidate.refused_hosts)
+    return f" (on the closest of its {candidate.hosts} hosts)" if several else ""
+
+
 def _why(chosen: bool, why: "Sequence[Rejection]") -> str:
     if chosen:
         return "cheapest pool that fulfils every rule"
@@ -157,6 +163,7 @@ def print_quote(app_: "App", quoted: "Quoted", unusable: "Mapping[str, str]", or
         f"{request.offering}: {amounts(request.resources)}, data: {request.data_classification.value}"
         "   (price of a 30-day month)"
     )
+    by_pool = {c.pool: c for c in quoted.assignment.candidates}
     reasons = {c.pool: [*quoted.over_quota, *_telling(c)] for c in quoted.assignment.candidates}
     for row in _quote_rows(app_, quoted, unusable):
         refused = reasons.get(row["pool"], [])
@@ -167,6 +174,8 @@ def print_quote(app_: "App", quoted: "Quoted", unusable: "Mapping[str, str]", or
         )
         for text in bullets(f"{r.why}; {r.remedy}" for r in refused):
             console.print(f"{'':<11}{text}", markup=False)
+        if closest := _closest(by_pool[row["pool"]]) if row["pool"] in by_pool else "":
+            console.print(f"{'':<11}{closest.strip()}", markup=False)
     chosen = quoted.assignment.pool if not quoted.over_quota else None
     if chosen is None:
         console.print("No pool can take it as things stand; each reason above says what would help.")

@@ -11,6 +11,7 @@ from catalog.pools import Pool, PoolEntry
 from catalog.resources import ResourceClass, Resources
 from chargeback.quotes import cost_micros
 from chargeback.rate_cards import RateCard
+from connectors.contract import VmView
 from placement.build import build
 from placement.plan import Limits, Plan
 from placement.problem import Int64, PlacementProblem
@@ -30,7 +31,8 @@ HORIZON_HOURS = 720
 class Estate:
     """What a plan is made from, read at one moment.
 
-    `allocated` is what orders hold plus what machines hold that tierwise did not make, per pool.
+    `allocated` is what orders hold plus what machines hold that tierwise did not make, per pool;
+    `on_hosts` what all machines hold that were seen on a host, by pool and host.
     `version` tells whether allocations changed since.
     """
 
@@ -40,6 +42,7 @@ class Estate:
     used_by_tenant: Mapping[str, Resources]
     version: int
     moment: datetime
+    on_hosts: Mapping[str, Mapping[str, Resources]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,17 @@ def estate(app: App) -> Estate:
         foreign = seen_views[pool.endpoint].foreign.get(pool.provider)
         if foreign is not None:
             allocated[pool.name] = allocated.get(pool.name, Resources()) + foreign
-    return Estate(_sorted(seen), seen.unusable, allocated, used, version, moment)
+    on_hosts = {pool.name: _on_hosts(pool, seen_views[pool.endpoint].vms) for pool in seen.pools}
+    return Estate(_sorted(seen), seen.unusable, allocated, used, version, moment, on_hosts)
+
+
+def _on_hosts(pool: Pool, vms: Sequence[VmView]) -> dict[str, Resources]:
+    """What the machines of a pool hold on each host, switched off or not: they will be switched on again there."""
+    held: dict[str, Resources] = {}
+    for vm in vms:
+        if vm.provider == pool.provider and vm.host is not None:
+            held[vm.host] = held.get(vm.host, Resources()) + vm.resources
+    return held
 
 
 def _sorted(seen: SeenPools) -> tuple[Pool, ...]:
@@ -84,8 +97,10 @@ def plan_requests(
     return Planned(solve(problem, limits or Limits()), tuple(requests), over_quota)
 
 
-def problem_for(app: App, on: Estate, requests: Sequence[Request]) -> PlacementProblem:
-    """The placement problem of these requests on this estate, at the present prices."""
+def problem_for(
+    app: App, on: Estate, requests: Sequence[Request], *, hosts: bool = True
+) -> PlacementProblem:
+    """The placement problem of these requests on this estate, at the present prices; on hosts or on pools alone."""
     catalog, rules = app.documents.catalog, app.documents.rules
     rejections = dict(decide(catalog, rules, requests, on.pools))
     for j, pool in enumerate(on.pools):
@@ -104,6 +119,7 @@ def problem_for(app: App, on: Estate, requests: Sequence[Request]) -> PlacementP
         prices(card, on.pools, [request.resources for request in requests], on.moment),
         currency=card.currency,
         horizon_hours=HORIZON_HOURS,
+        on_hosts=on.on_hosts if hosts else None,
     )
 
 

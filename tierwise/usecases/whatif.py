@@ -1,7 +1,7 @@
 """The running estate on changed prices and pools: what would then be best, and what that changes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlmodel import select
@@ -101,7 +101,10 @@ def run(app: App, changes: Sequence[str], limits: Limits | None = None) -> Answe
     before = np.array([pools.index(machine.pool) for machine in machines], dtype=np.int64)
     try:
         result = what_if(
-            problem_for(app, _without(on, machines), requests), before, parse(changes), limits or Limits()
+            problem_for(app, _without(on, machines), requests, hosts=False),
+            before,
+            parse(changes),
+            limits or Limits(),
         )
     except ScenarioInvalid as error:
         msg = f"{len(error.problems)} of the changes cannot be made"
@@ -129,7 +132,7 @@ def _without(on: Estate, machines: Sequence[MachineRow]) -> Estate:
     left = dict(on.allocated)
     for machine in machines:
         left[machine.pool] = _less(left.get(machine.pool, Resources()), _resources(machine))
-    return Estate(on.pools, on.unusable, left, on.used_by_tenant, on.version, on.moment)
+    return replace(on, allocated=left)
 
 
 def _less(amount: Resources, part: Resources) -> Resources:

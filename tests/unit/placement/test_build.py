@@ -115,3 +115,56 @@ def test_a_capacity_beyond_integers_is_refused() -> None:
 def test_nothing_to_place_and_nowhere_to_place_it_are_problems_too() -> None:
     assert built([], []).demand.shape == (0, 3)
     assert built([request(1)], []).free.shape == (0, 3)
+
+
+def host(name: str, vcpu: int = 16, memory_mib: int = 32768, *, usable: bool = True) -> Host:
+    return Host(
+        name=name, resources=Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=500), usable=usable
+    )
+
+
+def on_hosts(
+    requests: Sequence[Request], pools: Sequence[Pool], held: Mapping[str, Mapping[str, Resources]]
+) -> PlacementProblem:
+    allocated = {name: sum(of.values(), Resources()) for name, of in held.items()}
+    prices = np.ones((len(requests), len(pools)), dtype=np.int64)
+    return build(requests, pools, allocated, {}, prices, "EUR", 720, held)
+
+
+def test_hosts_have_their_pools_overcommit_and_lose_what_their_machines_hold() -> None:
+    vcpu = Inventory(total=32, reserved=2, allocation_ratio=Decimal("2.5"))
+    cluster = pool("a", vcpu, hosts=(host("h1"), host("h2", usable=False), host("h3")))
+    problem = on_hosts([request(1)], [cluster], {"a": {"h1": Resources(vcpu=9, memory_mib=8192)}})
+    assert problem.hosts is not None
+    assert problem.hosts.ids == ("a/h1", "a/h3")
+    # 16 vCPU x 2.5 = 40, less 9; memory is not overcommitted: 32 GiB less 8; disk is the pool's.
+    assert problem.hosts.free.tolist() == [[31, 24576, 0], [40, 32768, 0]]
+    assert problem.hosts.largest.tolist() == [[16, 32768, 0], [16, 32768, 0]]
+    assert problem.free.tolist() == [[66, 57344, 1000]]
+
+
+def test_room_that_is_scattered_over_hosts_is_no_room() -> None:
+    cluster = pool("a", Inventory(total=32), hosts=(host("h1"), host("h2")))
+    held = {"a": {name: Resources(vcpu=2, memory_mib=20480) for name in ("h1", "h2")}}
+    big = request(1, memory_mib=16384)
+    plan = solve(on_hosts([big], [cluster], held))
+    (candidate,) = plan.assignments[0].candidates
+    assert plan.assignments[0].pool is None
+    assert (candidate.hosts, candidate.refused_hosts) == (2, {"capacity": 2})
+    assert candidate.rejections[0].why == "4 GiB more memory would have to be free on a/h1"
+    assert solve(built([big], [cluster], {"a": held["a"]["h1"]})).assignments[0].pool == "a"
+
+
+def test_a_plan_says_which_host_a_machine_fits_on() -> None:
+    cluster = pool("a", Inventory(total=32), hosts=(host("h1"), host("h2")))
+    plan = solve(on_hosts([request(n, memory_mib=20480) for n in (1, 2)], [cluster], {}))
+    assert sorted(str(a.host) for a in plan.assignments) == ["a/h1", "a/h2"]
+
+
+def test_a_pool_without_hosts_is_one_and_one_whose_hosts_are_all_down_takes_nothing() -> None:
+    bare = pool("a", Inventory(total=8))
+    down = pool("b", Inventory(total=0), memory_mib=0, hosts=(host("h1", usable=False),))
+    plan = solve(on_hosts([request(1)], [bare, down], {}))
+    assert (plan.assignments[0].pool, plan.assignments[0].host) == ("a", "a")
+    refused = next(c for c in plan.assignments[0].candidates if c.pool == "b")
+    assert {r.rule_id for r in refused.rejections} == {"largest-host"}
