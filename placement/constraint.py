@@ -32,6 +32,10 @@ class Constraint(Value):
     terms: ClassVar[tuple[str, ...]] = ()
     """The terms of the objective that it adds to."""
 
+    def fact(self, problem: "PlacementProblem") -> str:
+        """What it asks for, as a sentence of a conflict: ``a machine must fit on one host``."""
+        return f"the constraint '{type(self).__module__.rpartition('.')[2]}' must be kept"
+
     def problems(self, problem: "PlacementProblem") -> Iterator[str]:
         """Each mistake in its data that only the problem shows, starting with its path below the constraint.
 

@@ -10,6 +10,7 @@ from placement import constraints
 from placement.arrays import Bool, Int64
 from placement.classes import Classes, classes_of
 from placement.constraint import Constraint
+from placement.counterfactual import WouldHelp, would_help
 from placement.placed import Placed
 from placement.plan import Assignment, Candidate
 from policies.decisions import Rejection
@@ -35,6 +36,7 @@ class _Explainer:
     after: Placed
     classes: Classes
     known: dict[tuple[object, ...], tuple[Candidate, ...]] = field(default_factory=dict)
+    helps: dict[tuple[object, ...], WouldHelp | None] = field(default_factory=dict)
 
     def assignment(self, request: int) -> Assignment:
         problem, provider = self.after.problem, int(self.after.provider_of[request])
@@ -45,26 +47,36 @@ class _Explainer:
             host=problem.providers.ids[provider] if pool >= 0 and problem.providers.are_hosts else None,
             candidates=self._candidates(request, provider, pool),
             choices=_choices(self.after, request) if self.after.choices else {},
+            would_help=self._would_help(request) if pool < 0 else None,
         )
+
+    def _would_help(self, request: int) -> WouldHelp | None:
+        key = int(self.classes.of[request]), self._words(request)
+        if key not in self.helps:
+            self.helps[key] = would_help(self.after, request, list(blocking(self.after, request)))
+        return self.helps[key]
+
+    def _words(self, request: int) -> tuple[object, ...]:
+        """In which policies refuse a request: what else they are told by is the same for its class."""
+        rejections, pools = self.after.problem.rejections, range(len(self.after.problem.pool_ids))
+        return tuple(rejections.get((request, p), ()) for p in pools)
 
     def _candidates(self, request: int, provider: int, pool: int) -> tuple[Candidate, ...]:
         """Requests of one class that policies refuse in the same words share their candidates."""
-        rejections, pools = self.after.problem.rejections, range(len(self.after.problem.pool_ids))
-        words = tuple(rejections.get((request, p), ()) for p in pools)
-        key = int(self.classes.of[request]), provider, words
+        key = int(self.classes.of[request]), provider, self._words(request)
         if key not in self.known:
             self.known[key] = _candidates(self.after, request, pool)
         return self.known[key]
 
 
 def _candidates(after: Placed, request: int, chosen: int) -> tuple[Candidate, ...]:
-    blocking = list(_blocking(after, request))
+    found_blocking = list(blocking(after, request))
     pools = range(len(after.problem.pool_ids))
-    found = [_candidate(after, request, p, blocking, chosen=p == chosen) for p in pools]
+    found = [_candidate(after, request, p, found_blocking, chosen=p == chosen) for p in pools]
     return tuple(sorted(found, key=_order))
 
 
-def _blocking(after: Placed, request: int) -> Iterator[tuple[Constraint, Bool]]:
+def blocking(after: Placed, request: int) -> Iterator[tuple[Constraint, Bool]]:
     """Every constraint that blocks any provider, with those that it blocks."""
     for one in constraints.of(after.problem):
         blocked = one.blocked(after, request)

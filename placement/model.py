@@ -44,6 +44,7 @@ class _Blocks:
     coefficient: list[Int64] = field(default_factory=list)
     lower: list[Int64] = field(default_factory=list)
     upper: list[Int64] = field(default_factory=list)
+    about: list[Int64] = field(default_factory=list)
     count: int = 0
 
 
@@ -85,6 +86,15 @@ class Model:
         )
         return packing and self._columns == self._upper.size and not self._terms
 
+    @property
+    def row_count(self) -> int:
+        """How many rows the matrix has so far: one for each class, then those that were posted."""
+        return len(self.classes.count) + self._blocks.count
+
+    def abouts(self) -> Int64:
+        """What each row of the matrix is about; 0 for the rows of classes."""
+        return np.concatenate([np.zeros(len(self.classes.count), dtype=np.int64), *self._blocks.about])
+
     def cells(self) -> Int64:
         """[G, V] the column of each cell."""
         return np.arange(self._upper.size, dtype=np.int64).reshape(self._upper.shape)
@@ -105,10 +115,19 @@ class Model:
         """[count] new columns that are 0 or 1."""
         return self.variables(np.zeros(count, dtype=np.int64), np.ones(count, dtype=np.int64))
 
-    def rows(self, row: Int64, column: Int64, coefficient: Int64, lower: Int64, upper: Int64) -> None:
+    def rows(
+        self,
+        row: Int64,
+        column: Int64,
+        coefficient: Int64,
+        lower: Int64,
+        upper: Int64,
+        about: Int64 | None = None,
+    ) -> None:
         """Many rows at once: ``lower[m] <= sum of coefficient * column over entries with row == m <= upper[m]``.
 
-        `row` counts from 0 within this call; entries with coefficient 0 are dropped.
+        `row` counts from 0 within this call; entries with coefficient 0 are dropped. `about` [m] tells apart
+        the facts that a constraint's rows are about, for `placement.conflict`; all are about one where it is not given.
         """
         used = coefficient != 0
         blocks = self._blocks
@@ -117,6 +136,7 @@ class Model:
         blocks.coefficient.append(coefficient[used])
         blocks.lower.append(lower)
         blocks.upper.append(upper)
+        blocks.about.append(np.zeros(len(lower), dtype=np.int64) if about is None else about)
         blocks.count += len(lower)
 
     def row(self, columns: Int64, coefficients: Int64, lower: int, upper: int) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from catalog.base import Value
 from catalog.frozen import FrozenMapping
+from placement.counterfactual import WouldHelp
 from policies.decisions import Rejection
 
 
@@ -66,6 +67,8 @@ class Assignment(Value):
     """Where the problem has hosts."""
     choices: FrozenMapping[str, str] = Field(default_factory=dict)
     """What else was chosen there, by constraint: a datastore, NUMA nodes."""
+    would_help: WouldHelp | None = None
+    """Of a request without a place: the cheapest single change that gives it one, if a single one is enough."""
 
 
 class Level(Value):

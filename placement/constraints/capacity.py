@@ -28,9 +28,9 @@ class Capacity(Constraint):
             for k, own in enumerate(model.problem.providers.own.tolist()):
                 demand = model.classes.demand[:, k] * there
                 if own:
-                    _post_each(model, demand, free[:, k])
+                    _post_each(model, demand, free[:, k], k)
                 if model.problem.hosts is not None:
-                    _post_pools(model, demand, pool_free[:, k])
+                    _post_pools(model, demand, pool_free[:, k], k)
 
     def admit(self, kernel: Kernel) -> None:
         """The same, one sum for each slot of time."""
@@ -53,11 +53,8 @@ class Capacity(Constraint):
                 yield f"{text}{when}"
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
-        """Every provider on which any resource would be short, the machine being not too large for it anyway."""
-        problem = after.problem
-        demand = problem.demand[request]
-        short = (demand > after.left(request)) & (demand <= problem.providers.largest)
-        blocked: Bool = short.any(axis=1)
+        """Every provider on which any resource would be short."""
+        blocked: Bool = (after.problem.demand[request] > after.left(request)).any(axis=1)
         return blocked
 
     def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
@@ -99,18 +96,25 @@ def _slots(problem: PlacementProblem, requests: Int64) -> Iterator[tuple[Int64, 
         yield there.astype(np.int64), providers.free - periods.taken[slot], np.maximum(pool_free, 0)
 
 
-def _post_each(model: Model, demand: Int64, free: Int64) -> None:
+def _post_each(model: Model, demand: Int64, free: Int64, k: int) -> None:
     g, v = model.shape
-    cells = model.cells()
     row = np.tile(np.arange(v, dtype=np.int64), g)
-    model.rows(row, cells.reshape(-1), np.repeat(demand, v), np.full(v, -NO_LIMIT, dtype=np.int64), free)
+    open_below = np.full(v, -NO_LIMIT, dtype=np.int64)
+    about = _about(model.problem, model.problem.providers.pool_of, k)
+    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), open_below, free, about)
 
 
-def _post_pools(model: Model, demand: Int64, free: Int64) -> None:
+def _post_pools(model: Model, demand: Int64, free: Int64, k: int) -> None:
     g, v = model.shape
     row = np.tile(model.problem.providers.pool_of, g)
-    lower = np.full(len(free), -NO_LIMIT, dtype=np.int64)
-    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), lower, free)
+    open_below = np.full(len(free), -NO_LIMIT, dtype=np.int64)
+    about = _about(model.problem, np.arange(len(free), dtype=np.int64), k)
+    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), open_below, free, about)
+
+
+def _about(problem: PlacementProblem, pool: Int64, k: int) -> Int64:
+    """Which pool's room of which resource a row is about: ``pool * K + k``."""
+    return pool * len(problem.resource_classes) + k
 
 
 def _overfull(problem: PlacementProblem, seats: Seats, slot: int) -> Iterator[str]:

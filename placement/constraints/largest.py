@@ -19,6 +19,10 @@ class Largest(Constraint):
 
     always: ClassVar[bool] = True
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """As in a sentence."""
+        return "a machine must fit on one host"
+
     def post(self, model: Model) -> None:
         """Forbid every cell whose requests are larger than the provider allows."""
         for k in range(len(model.problem.resource_classes)):

@@ -11,7 +11,7 @@ import numpy as np
 
 from placement.arrays import Int64
 from placement.budget import Budget
-from placement.matrix import NO_LIMIT, Matrix
+from placement.matrix import NO_LIMIT, Expression, Matrix
 from placement.outcome import NOTHING_PROVEN, Listener, Progress, Proven
 from placement.stages import Stage
 
@@ -129,6 +129,11 @@ def solve(
         return Answer(None, ())
     rest = stages[len(proven) :]
     return Answer(values, (*proven, *(Proven(stage.value(values), NOTHING_PROVEN) for stage in rest)))
+
+
+def feasible(matrix: Matrix, nothing: Expression, budget: Budget) -> bool:
+    """Whether values that keep every row were found within the limits. Raises Infeasible where there are none."""
+    return CpSat(matrix, budget).least(Stage("feasible", nothing), 1.0) is not None
 
 
 def _told(cp: Any, tell: Listener, stage: Stage) -> Any:
