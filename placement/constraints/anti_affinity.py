@@ -1,0 +1,147 @@
+"""Requests that must not fail together: at most a few of a group are in one domain of a label."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from placement.arrays import Bool, Int64
+from placement.constraint import Constraint
+from placement.grouping import (
+    Names,
+    PenaltyMicros,
+    called,
+    empty_label,
+    is_member,
+    keep_in_domains,
+    others_in,
+    pool_name,
+    without_label,
+)
+from placement.headcount import by_domain
+from placement.kernel import Kernel
+from placement.matrix import NO_LIMIT
+from placement.model import Model
+from placement.placed import Placed
+from placement.problem import PlacementProblem
+from placement.references import domains, members, unknown_label, unknown_requests
+from placement.seats import Seats
+from policies.decisions import Rejection
+
+
+class AntiAffinity(Constraint):
+    """No domain has more than `most` members, or each one in excess costs a penalty.
+
+    A provider without a value of the label is in no domain: it takes no member, since nobody knows with whom
+    it would fail; where keeping apart is only wished for, each member there is one in excess. Members count
+    whenever they are there.
+    """
+
+    terms: ClassVar[tuple[str, ...]] = ("penalties",)
+
+    kind: Literal["anti_affinity"] = "anti_affinity"
+    requests: Names
+    label: str = "host"
+    most: Annotated[int, Field(strict=True, ge=1)] = 1
+    """Members in one domain."""
+    penalty_micros: PenaltyMicros | None = None
+    """For each placed member in excess of `most` in its domain; None: there must be none."""
+
+    def problems(self, problem: PlacementProblem) -> Iterator[str]:
+        """Unknown requests, and a label that divides nothing."""
+        yield from unknown_requests(problem, "requests", self.requests)
+        yield from unknown_label(problem, "label", self.label)
+        yield from empty_label(problem, "label", self.label)
+
+    def labels(self, problem: PlacementProblem) -> Int64 | None:
+        """Members are told from the others."""
+        return members(problem, self.requests).astype(np.int64)
+
+    def post(self, model: Model) -> None:
+        """A packing row for each domain; where it is a wish, its excess is a column that costs."""
+        where = domains(model.problem, self.label)
+        group = members(model.problem, self.requests)[model.classes.one]
+        inside = np.flatnonzero(group)
+        has, count, cells = np.flatnonzero(where.of >= 0), len(where.names), model.cells()[inside]
+        row, column = np.tile(where.of[has], len(inside)), cells[:, has].reshape(-1)
+        coefficient = np.ones(len(column), dtype=np.int64)
+        strays = cells[:, where.of < 0].reshape(-1)
+        if self.penalty_micros is None:
+            keep_in_domains(model, group, where)
+        else:
+            total = int(model.classes.count[inside].sum())
+            excess = model.variables(np.zeros(count, dtype=np.int64), np.full(count, total, dtype=np.int64))
+            row = np.concatenate([row, np.arange(count, dtype=np.int64)])
+            column = np.concatenate([column, excess])
+            coefficient = np.concatenate([coefficient, np.full(count, -1, dtype=np.int64)])
+            paid = np.concatenate([excess, strays])
+            model.cost("penalties", paid, np.full(len(paid), self.penalty_micros, dtype=np.int64))
+        limit = np.full(count, self.most, dtype=np.int64)
+        model.rows(row, column, coefficient, np.full(count, -NO_LIMIT, dtype=np.int64), limit)
+
+    def admit(self, kernel: Kernel) -> None:
+        """The same; those in no domain are one domain more, in which all are in excess."""
+        where = domains(kernel.problem, self.label)
+        group = members(kernel.problem, self.requests)[kernel.classes.one]
+        count, weight = len(where.names), group.astype(np.int64)
+        if self.penalty_micros is None:
+            keep_in_domains(kernel, group, where)
+            kernel.at_most(weight, where.of, np.full(count, self.most, dtype=np.int64))
+        else:
+            domain_of = np.where(where.of < 0, count, where.of)
+            free = np.append(np.full(count, self.most, dtype=np.int64), 0)
+            cost = np.full(count + 1, self.penalty_micros, dtype=np.int64)
+            kernel.per_excess("penalties", weight, domain_of, free, cost)
+
+    def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
+        """Members in no domain, and domains with more than `most`."""
+        if self.penalty_micros is not None:
+            return
+        inside, outside = by_domain(problem, seats, self.requests, self.label)
+        yield from (f"{name}: is where there is no {self.label}" for name in outside)
+        for domain, names in inside.items():
+            if len(names) > self.most:
+                yield f"{self.label} {domain}: {called(names)} are {len(names)} of {called(self.requests)}, more than {self.most}"
+
+    def cost(self, problem: PlacementProblem, seats: Seats) -> Mapping[str, int]:
+        """The penalty for each member in excess."""
+        if self.penalty_micros is None:
+            return {}
+        inside, outside = by_domain(problem, seats, self.requests, self.label)
+        excess = len(outside) + sum(max(0, len(names) - self.most) for names in inside.values())
+        return {"penalties": self.penalty_micros * excess}
+
+    def blocked(self, after: Placed, request: int) -> Bool | None:
+        """Every provider in a full domain or in none; all, where any domain is overfull without this request."""
+        problem = after.problem
+        if self.penalty_micros is not None or not is_member(problem, self.requests, request):
+            return None
+        where = domains(problem, self.label)
+        others = others_in(after, members(problem, self.requests), where, request)
+        if (others > self.most).any():
+            return np.ones(len(where.of), dtype=np.bool_)
+        full: Bool = np.append(others >= self.most, True)[where.of]  # The last one stands for no domain.
+        return full
+
+    def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
+        """How many are there already, or that the provider is in no domain."""
+        problem, where = after.problem, domains(after.problem, self.label)
+        domain = int(where.of[provider])
+        if domain < 0:
+            yield without_label("anti_affinity", problem, provider, self.label)
+            return
+        others = others_in(after, members(problem, self.requests), where, request)
+        if others[domain] < self.most:  # Then another one has too many already.
+            domain = int(np.argmax(others))
+        count, name, group = int(others[domain]), where.names[domain], called(self.requests)
+        yield Rejection(
+            rule_id="anti_affinity",
+            pool=pool_name(problem, provider),
+            dimension=self.label,
+            limit=f"{self.most} in one {self.label}",
+            need=f"{count + 1} in {name}",
+            why=f"at most {self.most} of {group} may be in one {self.label}, "
+            f"and {name} has {count} already",
+            remedy=f"add another {self.label} for {group}, or allow more than {self.most} in one",
+        )

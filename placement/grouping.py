@@ -1,0 +1,105 @@
+"""What constraints about groups of requests share: who belongs to one, where the others are, what people call it."""
+
+from collections.abc import Collection, Iterable
+from typing import Annotated
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from pydantic import Field
+
+from catalog.base import SAFE_INTEGER
+from placement.arrays import Bool, Int64
+from placement.kernel import Kernel
+from placement.model import Model
+from placement.placed import Placed
+from placement.problem import PlacementProblem
+from placement.providers import Domains
+from placement.references import members
+from policies.decisions import Rejection
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+"""Ids of requests, or names of groups of them; at least one."""
+
+PenaltyMicros = Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER)]
+"""What breaking a wish once costs, in micro-units of the currency over the horizon."""
+
+_NAMES: WeakKeyDictionary[PlacementProblem, list[tuple[str, ...]]] = WeakKeyDictionary()
+"""Asked for every request that is explained; the groups are turned over once a problem."""
+
+
+def names_of(problem: PlacementProblem, request: int) -> tuple[str, ...]:
+    """Every name that a constraint may mean this request by: its id, and its groups'."""
+    known = _NAMES.get(problem)
+    if known is None:
+        names = {one: [one] for one in problem.request_ids}
+        for group, ids in problem.groups.items():
+            for one in dict.fromkeys(ids):
+                names[one].append(group)
+        known = _NAMES[problem] = [tuple(names[one]) for one in problem.request_ids]
+    return known[request]
+
+
+def is_member(problem: PlacementProblem, names: Collection[str], request: int) -> bool:
+    """Whether any of the names means this request."""
+    return any(name in names for name in names_of(problem, request))
+
+
+def told_apart(problem: PlacementProblem, sides: Iterable[Iterable[str]]) -> Int64 | None:
+    """[R] a number for each request, equal where the same sides name them; None where there is no side."""
+    masks = [members(problem, names) for names in sides]
+    if not masks:
+        return None
+    packed = np.packbits(np.column_stack(masks), axis=1)
+    _, number = np.unique(packed, axis=0, return_inverse=True)
+    return number.reshape(-1).astype(np.int64)
+
+
+def others_in(after: Placed, group: Bool, domains: Domains, request: int) -> Int64:
+    """[D] how many members, but for this request, each domain has."""
+    rest = group & (after.provider_of >= 0)
+    rest[request] = False
+    domain = domains.of[after.provider_of[rest]]
+    return np.bincount(domain[domain >= 0], minlength=len(domains.names)).astype(np.int64)
+
+
+def keep_in_domains(told: Kernel | Model, group: Bool, where: Domains) -> None:
+    """No member, by class [G], goes to a provider that is in no domain."""
+    nowhere = where.of < 0
+    if nowhere.any():
+        told.forbid(group[:, None] & nowhere[None, :])
+
+
+def called(names: Collection[str]) -> str:
+    """Names in a sentence: ``web``, ``r0 and r1``, ``r0, r1 and 3 more``."""
+    first, count = list(names)[:3], len(names)
+    if count <= 1:
+        return "".join(first)
+    if count <= 3:
+        return f"{', '.join(first[:-1])} and {first[-1]}"
+    return f"{first[0]}, {first[1]} and {count - 2} more"
+
+
+def pool_name(problem: PlacementProblem, provider: int) -> str:
+    """The pool that a provider is, or is a host of."""
+    return problem.pool_ids[int(problem.providers.pool_of[provider])]
+
+
+def without_label(rule_id: str, problem: PlacementProblem, provider: int, label: str) -> Rejection:
+    """Why a provider in no domain takes no member of a group whose domains count."""
+    name = problem.providers.ids[provider]
+    return Rejection(
+        rule_id=rule_id,
+        pool=pool_name(problem, provider),
+        dimension=label,
+        limit=f"no {label}",
+        need=f"a {label}",
+        why=f"{name} has no {label}, so nobody knows whom its machines share one with",
+        remedy=f"give {name} a value of the label {label}",
+    )
+
+
+def empty_label(problem: PlacementProblem, path: str, label: str) -> Iterable[str]:
+    """The label, where it is known and no provider has a value of it."""
+    domains = problem.domains(label)
+    if domains is not None and not domains.names and problem.providers.ids:
+        yield f"{path}: no host or pool has a value of the label '{label}'; give them one"
