@@ -2,18 +2,47 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from placement.arrays import Int64
 from placement.constraint import Constraint
+from placement.periods import Periods
 from placement.placed import placed
 from placement.plan import Plan, PlanStatus
 from placement.problem import PlacementProblem
+from placement.providers import Hosts
 from placement.seats import Seats
 from placement.solve import solve
 from placement.verify import breaches, seats_of
 from tierwise.testing.placement import best_by_trying, value_of_plan
+
+
+def two_hosts(
+    *demand: tuple[int, int], constraint: Constraint | None = None, **more: Any
+) -> PlacementProblem:
+    """Requests r0, r1, ... on the roomy hosts h0 and h1 of pool a; `more` are fields of the problem."""
+    roomy = np.full((2, 2), 100, dtype=np.int64)
+    return PlacementProblem(
+        resource_classes=("vcpu", "memory_mib"),
+        request_ids=tuple(f"r{i}" for i in range(len(demand))),
+        demand=np.array(demand, dtype=np.int64),
+        pool_ids=("a",),
+        tier_of=("tier-1",),
+        free=np.full((1, 2), 200, dtype=np.int64),
+        largest=np.full((1, 2), 100, dtype=np.int64),
+        cost_micros=np.ones((len(demand), 1), dtype=np.int64),
+        hosts=Hosts(("h0", "h1"), np.zeros(2, dtype=np.int64), roomy, roomy.copy()),
+        constraints=(constraint,) if constraint else (),
+        **more,
+    )
+
+
+def may_to_june(*spans: tuple[int, int], hosts: int = 2) -> Periods:
+    """Slot 0 is in May, 1 in June; a span (first, end) for each request; nobody else is on the `hosts`."""
+    first, end = np.array(spans, dtype=np.int64).T.copy()
+    return Periods(("in May", "in June"), first, end, np.zeros((2, hosts, 2), dtype=np.int64))
 
 
 def few(problem: PlacementProblem, requests: int) -> PlacementProblem:

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from placement.constraints.numa import Node, Numa, OnNodes
-from placement.periods import Periods
 from placement.placed import placed
 from placement.problem import InvalidProblem, PlacementProblem
-from placement.providers import Hosts
 from placement.seats import Seats
 from placement.solve import solve
 from tierwise.testing.constraint_samples.numa import sample
-from tierwise.testing.constraint_trials import best_plan, few, misjudged
+from tierwise.testing.constraint_trials import best_plan, few, may_to_june, misjudged, two_hosts
 from tierwise.testing.placement import small_problem
 
 SOME = settings(max_examples=40, deadline=None)
@@ -27,26 +25,6 @@ TWO_NODES = (
     Node(free={"vcpu": 4, "memory_mib": 8}, pinned_free=2),
     Node(free={"vcpu": 4, "memory_mib": 4}, pinned_free=4),
 )
-
-
-def problem_of(
-    *demand: tuple[int, int], numa: Numa | None = None, periods: Periods | None = None
-) -> PlacementProblem:
-    """Requests r0, r1, ... on hosts h0 and h1 of pool a, both roomy."""
-    roomy = np.full((2, 2), 100, dtype=np.int64)
-    return PlacementProblem(
-        resource_classes=("vcpu", "memory_mib"),
-        request_ids=tuple(f"r{i}" for i in range(len(demand))),
-        demand=np.array(demand, dtype=np.int64),
-        pool_ids=("a",),
-        tier_of=("tier-1",),
-        free=np.full((1, 2), 200, dtype=np.int64),
-        largest=np.full((1, 2), 100, dtype=np.int64),
-        cost_micros=np.ones((len(demand), 1), dtype=np.int64),
-        hosts=Hosts(("h0", "h1"), np.zeros(2, dtype=np.int64), roomy, roomy.copy()),
-        constraints=(numa,) if numa else (),
-        periods=periods,
-    )
 
 
 def on(requests: Mapping[str, OnNodes], hosts: Mapping[str, tuple[Node, ...]] | None = None) -> Numa:
@@ -63,14 +41,14 @@ def nodes_chosen(problem: PlacementProblem) -> list[str | None]:
 
 
 def test_a_machine_on_one_node_goes_to_the_only_node_with_enough_memory() -> None:
-    assert nodes_chosen(problem_of((2, 6), numa=on({"r0": OnNodes()}))) == ["0"]
+    assert nodes_chosen(two_hosts((2, 6), constraint=on({"r0": OnNodes()}))) == ["0"]
 
 
 def test_a_machine_on_two_nodes_takes_half_from_each_rounded_up() -> None:
     numa = on({"r0": OnNodes(nodes=2)})
-    assert nodes_chosen(problem_of((7, 7), numa=numa)) == ["0+1"]
-    assert nodes_chosen(problem_of((9, 7), numa=numa)) == [None]
-    assert list(numa.check(problem_of((9, 7)), seats([0], [3]))) == [
+    assert nodes_chosen(two_hosts((7, 7), constraint=numa)) == ["0+1"]
+    assert nodes_chosen(two_hosts((9, 7), constraint=numa)) == [None]
+    assert list(numa.check(two_hosts((9, 7)), seats([0], [3]))) == [
         "h0, node 0: vcpu 5 is more than the 4 that is free",
         "h0, node 1: vcpu 5 is more than the 4 that is free",
     ]
@@ -78,11 +56,11 @@ def test_a_machine_on_two_nodes_takes_half_from_each_rounded_up() -> None:
 
 def test_a_pinned_machine_takes_dedicated_cpus_and_leaves_the_shared_ones() -> None:
     numa = on({"r0": OnNodes(pinned=True), "r1": OnNodes()})
-    assert sorted(map(str, nodes_chosen(problem_of((4, 1), (4, 3), numa=numa)))) in (
+    assert sorted(map(str, nodes_chosen(two_hosts((4, 1), (4, 3), constraint=numa)))) in (
         ["0", "1"],
         ["1", "1"],
     )
-    problem = problem_of((4, 1), (4, 3))
+    problem = two_hosts((4, 1), (4, 3))
     assert list(numa.check(problem, seats([0, 0], [2, 2]))) == []
     assert list(numa.check(problem, seats([0, 0], [1, 2]))) == [
         "h0, node 0: pinned 4 is more than the 2 that is free"
@@ -90,7 +68,7 @@ def test_a_pinned_machine_takes_dedicated_cpus_and_leaves_the_shared_ones() -> N
 
 
 def test_hosts_without_nodes_take_only_who_asks_for_none() -> None:
-    problem = problem_of((1, 99), (2, 2), numa=on({"r1": OnNodes()}))
+    problem = two_hosts((1, 99), (2, 2), constraint=on({"r1": OnNodes()}))
     plan = solve(problem, way="exact")
     assert plan.assignments[1].host == "h0"
     assert plan.assignments[0].host == "h1"
@@ -98,7 +76,7 @@ def test_hosts_without_nodes_take_only_who_asks_for_none() -> None:
 
 
 def test_the_checker_names_each_wrong_set_of_nodes() -> None:
-    numa, problem = on({"r0": OnNodes(), "r1": OnNodes(nodes=2)}), problem_of((1, 1), (1, 1), (1, 1))
+    numa, problem = on({"r0": OnNodes(), "r1": OnNodes(nodes=2)}), two_hosts((1, 1), (1, 1), (1, 1))
     assert list(numa.check(problem, seats([0, 1, 0], [3, 3, 1]))) == [
         "r0: on node 0+1 of h0 (2 nodes), needs 1",
         "r1: on node 0+1 of h1 (0 nodes), needs 2",
@@ -109,26 +87,23 @@ def test_the_checker_names_each_wrong_set_of_nodes() -> None:
 
 def test_machines_that_are_never_there_together_share_a_node() -> None:
     numa = on({"r0": OnNodes(), "r1": OnNodes()})
-    none = np.zeros((2, 2, 2), dtype=np.int64)
-    starts, ends = np.array([0, 1], dtype=np.int64), np.array([1, 2], dtype=np.int64)
-    apart = Periods(("in May", "in June"), starts, ends, none)
-    together = Periods(("in May", "in June"), np.zeros(2, dtype=np.int64), ends, none)
+    apart, together = may_to_june((0, 1), (1, 2)), may_to_june((0, 1), (0, 2))
     asked = (3, 5), (3, 5)
-    assert nodes_chosen(problem_of(*asked, numa=numa, periods=apart)) == ["0", "0"]
-    assert None in nodes_chosen(problem_of(*asked, numa=numa, periods=together))
-    assert list(numa.check(problem_of(*asked, periods=together), seats([0, 0], [1, 1]))) == [
+    assert nodes_chosen(two_hosts(*asked, constraint=numa, periods=apart)) == ["0", "0"]
+    assert None in nodes_chosen(two_hosts(*asked, constraint=numa, periods=together))
+    assert list(numa.check(two_hosts(*asked, periods=together), seats([0, 0], [1, 1]))) == [
         "h0, node 0: memory_mib 10 is more than the 8 that is free in May",
         "h0, node 0: vcpu 6 is more than the 4 that is free in May",
     ]
     for periods, blocked in (apart, False), (together, True):
-        problem = problem_of(*asked, periods=periods)
+        problem = two_hosts(*asked, periods=periods)
         after = placed(problem, np.array([0, -1]), {"numa": np.array([1, -1])})
         assert numa.blocked(after, 1).tolist() == [blocked, True]
 
 
 def test_the_reasons_tell_what_is_short_on_how_many_nodes() -> None:
     numa = on({"r0": OnNodes(), "r1": OnNodes(), "r2": OnNodes(nodes=2, pinned=True)})
-    problem = problem_of((4, 8), (3, 6), (8, 2), numa=numa)
+    problem = two_hosts((4, 8), (3, 6), (8, 2), constraint=numa)
     after = placed(problem, np.array([0, -1, -1]), {"numa": np.array([1, -1, -1])})
     (reason,) = numa.why(after, 1, 0)
     assert (reason.dimension, reason.limit, reason.need) == ("memory_mib", "4 MiB", "6 MiB")
@@ -146,7 +121,7 @@ def test_the_reasons_tell_what_is_short_on_how_many_nodes() -> None:
 def test_room_on_different_nodes_is_said_to_be_no_room() -> None:
     nodes = Node(free={"vcpu": 1, "memory_mib": 9}), Node(free={"vcpu": 9, "memory_mib": 1})
     numa = on({"r0": OnNodes()}, {"h0": nodes})
-    (reason,) = numa.why(placed(problem_of((5, 5)), np.array([-1])), 0, 0)
+    (reason,) = numa.why(placed(two_hosts((5, 5)), np.array([-1])), 0, 0)
     assert (
         reason.why
         == "what the machine takes on one NUMA node of h0 is free there, but not on the same nodes"
@@ -173,7 +148,7 @@ def test_room_on_different_nodes_is_said_to_be_no_room() -> None:
     ],
 )
 def test_wrong_data_is_refused_with_its_path(numa: Numa, message: str) -> None:
-    problem = replace(problem_of((1, 1)), groups={"all": ("r0",)})
+    problem = replace(two_hosts((1, 1)), groups={"all": ("r0",)})
     with pytest.raises(InvalidProblem) as caught:
         replace(problem, constraints=(numa,))
     assert str(caught.value) == f"constraints[0].{message}"
@@ -184,9 +159,9 @@ def test_pools_pinning_without_vcpus_and_a_second_one_are_refused() -> None:
     with pytest.raises(InvalidProblem, match="this problem places on pools; give it hosts"):
         replace(small_problem(1, hosts=False), constraints=(numa,))
     with pytest.raises(InvalidProblem, match="another constraint of this kind"):
-        replace(problem_of((1, 1)), constraints=(numa, numa))
+        replace(two_hosts((1, 1)), constraints=(numa, numa))
     with pytest.raises(InvalidProblem, match=r"requests.r0.pinned: the problem does not count vcpu"):
-        replace(problem_of((1, 1)), resource_classes=("cores", "memory_mib"), constraints=(numa,))
+        replace(two_hosts((1, 1)), resource_classes=("cores", "memory_mib"), constraints=(numa,))
 
 
 def test_negative_amounts_and_no_nodes_are_no_data() -> None:
