@@ -63,7 +63,9 @@ class _Explainer:
 
     def _candidates(self, request: int, provider: int, pool: int) -> tuple[Candidate, ...]:
         """Requests of one class that policies refuse in the same words share their candidates."""
-        key = int(self.classes.of[request]), provider, self._words(request)
+        # Without constraints that look beyond a pool, which of its hosts a request is on changes nothing elsewhere.
+        seat = provider if self.after.problem.constraints else pool
+        key = int(self.classes.of[request]), seat, self._words(request)
         if key not in self.known:
             self.known[key] = _candidates(self.after, request, pool)
         return self.known[key]

@@ -54,6 +54,13 @@ class HostsOn(Constraint):
             if running > self.most_on:
                 yield f"most_on: {self.most_on} is less than the {running} of already_on; name fewer there"
 
+    def costs_of(self, problem: PlacementProblem) -> Int64 | None:
+        """[V] what each costs while it is on, where nothing but that is asked for; None where there is a limit."""
+        if self.most_on is not None:
+            return None
+        counts = self._concerned(problem) & ~seats_named(problem, self.already_on)
+        return np.where(counts, self._costs(problem), 0)
+
     def post(self, model: Model) -> None:
         """A column for each that may be switched on; while it is 0, nothing sits there."""
         problem = model.problem
