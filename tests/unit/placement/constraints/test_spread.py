@@ -1,6 +1,7 @@
 """Spread: counts of a group's members in domains that do not differ much, as a must or as a wish."""
 
 from collections import Counter
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -8,10 +9,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from placement.constraints.spread import Spread
+from placement.kernel import Kernel
 from placement.problem import InvalidProblem
 from tierwise.testing.constraint_promises import keeps_promises
 from tierwise.testing.constraint_samples.spread import sample
 from tierwise.testing.racks import after, at, hosts_of, racks, solved
+from tierwise.testing.recorded_kernel import Recorded
 
 SITES = Spread(requests=("web",), label="site")
 RACKS = Spread(requests=("web",), label="rack")
@@ -58,6 +61,14 @@ def test_the_wish_costs_for_each_unit_of_skew_and_each_member_outside() -> None:
     assert solved(racks(sites, requests=4)).terms == {"price": 3 + 5, "penalties": 3}
     dear = SITES.model_copy(update={"penalty_micros": 5})
     assert solved(racks(dear, requests=4)).terms["penalties"] == 0
+
+
+def test_of_a_wish_the_online_kernel_sees_who_is_outside() -> None:
+    wish = RACKS.model_copy(update={"penalty_micros": 3})
+    kernel = Recorded(racks(wish))
+    wish.admit(cast("Kernel", kernel))  # A wish uses prices alone.
+    assert kernel.cost(at(racks(), "h3", "h3", "h0")) == {"penalties": 6}
+    assert kernel.holds(at(racks(), "h0", "h0", "h0"))
 
 
 def test_a_breach_gives_the_counts() -> None:
