@@ -23,6 +23,9 @@ Names = Annotated[tuple[str, ...], Field(min_length=1)]
 PenaltyMicros = Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER)]
 """What breaking a wish once costs, in micro-units of the currency over the horizon."""
 
+Entries = tuple[Int64, Int64, Int64]
+"""Row, column and coefficient of each entry of a block of rows."""
+
 _NAMES: WeakKeyDictionary[PlacementProblem, list[tuple[str, ...]]] = WeakKeyDictionary()
 """Asked for every request that is explained; the groups are turned over once a problem."""
 
@@ -67,6 +70,31 @@ def keep_in_domains(told: Kernel | Model, group: Bool, where: Domains) -> None:
     nowhere = where.of < 0
     if nowhere.any():
         told.forbid(group[:, None] & nowhere[None, :])
+
+
+def counted(model: Model, group: Bool, where: Domains) -> Entries:
+    """A block of rows that count the members, one for each domain."""
+    has = np.flatnonzero(where.of >= 0)
+    cells = model.cells()[np.ix_(np.flatnonzero(group), has)]
+    return np.tile(where.of[has], len(cells)), cells.reshape(-1), np.ones(cells.size, dtype=np.int64)
+
+
+def less(entries: Entries, columns: Int64) -> Entries:
+    """The same rows, each less its own of the columns, of which there are as many as rows."""
+    row, column, coefficient = entries
+    count = len(columns)
+    return (
+        np.concatenate([row, np.arange(count, dtype=np.int64)]),
+        np.concatenate([column, columns]),
+        np.concatenate([coefficient, np.full(count, -1, dtype=np.int64)]),
+    )
+
+
+def pay(model: Model, columns: Int64, group: Bool, where: Domains, penalty_micros: int) -> None:
+    """A penalty for each unit of the columns, and for each member in no domain."""
+    strays = model.cells()[np.ix_(np.flatnonzero(group), np.flatnonzero(where.of < 0))]
+    paid = np.concatenate([columns, strays.reshape(-1)])
+    model.cost("penalties", paid, np.full(len(paid), penalty_micros, dtype=np.int64))
 
 
 def called(names: Collection[str]) -> str:

@@ -11,10 +11,13 @@ from placement.grouping import (
     Names,
     PenaltyMicros,
     called,
+    counted,
     empty_label,
     is_member,
     keep_in_domains,
+    less,
     others_in,
+    pay,
     pool_name,
     without_label,
 )
@@ -58,12 +61,12 @@ class Affinity(Constraint):
     def post(self, model: Model) -> None:
         """One domain is chosen: members elsewhere are forbidden, or paid for."""
         group = members(model.problem, self.requests)[model.classes.one]
-        inside, where = np.flatnonzero(group), domains(model.problem, self.label)
+        where = domains(model.problem, self.label)
         if self.penalty_micros is None:
             keep_in_domains(model, group, where)
-            _post_together(model, inside, where)
+            _post_together(model, group, where)
         else:
-            _post_outside(model, inside, where, self.penalty_micros)
+            _post_outside(model, group, where, self.penalty_micros)
 
     def admit(self, kernel: Kernel) -> None:
         """The same where it must be; the kernel has no words for the largest domain, so it does not see the wish."""
@@ -129,36 +132,35 @@ class Affinity(Constraint):
         )
 
 
-def _post_together(model: Model, inside: Int64, where: Domains) -> None:
+def _chosen(model: Model, count: int) -> Int64:
+    """[D] a column for each domain, of which one is 1 at most."""
+    chosen = model.booleans(count)
+    model.at_most(chosen, np.ones(count, dtype=np.int64), 1)
+    return chosen
+
+
+def _post_together(model: Model, group: Bool, where: Domains) -> None:
     """Members of a class are in a domain only where it is the chosen one: a row for each class and domain."""
-    count = len(where.names)
-    chosen = model.booleans(count)
-    model.at_most(chosen, np.ones(count, dtype=np.int64), 1)
-    has = np.flatnonzero(where.of >= 0)
+    count, inside, has = len(where.names), np.flatnonzero(group), np.flatnonzero(where.of >= 0)
+    chosen = _chosen(model, count)
     n, every = len(inside), np.arange(count, dtype=np.int64)
-    of_class = np.arange(n, dtype=np.int64)[:, None] * count
-    row = np.concatenate([(of_class + where.of[has]).reshape(-1), (of_class + every).reshape(-1)])
-    column = np.concatenate([model.cells()[np.ix_(inside, has)].reshape(-1), np.tile(chosen, n)])
+    first = np.arange(n, dtype=np.int64)[:, None] * count
+    cells = model.cells()[np.ix_(inside, has)].reshape(-1)
+    row = np.concatenate([(first + where.of[has]).reshape(-1), (first + every).reshape(-1)])
+    column = np.concatenate([cells, np.tile(chosen, n)])
     most = np.repeat(model.classes.count[inside], count)
-    coefficient = np.concatenate([np.ones(n * len(has), dtype=np.int64), -most])
-    limits = np.full(n * count, -NO_LIMIT, dtype=np.int64), np.zeros(n * count, dtype=np.int64)
-    model.rows(row, column, coefficient, *limits)
+    coefficient = np.concatenate([np.ones(len(cells), dtype=np.int64), -most])
+    limit = np.zeros(n * count, dtype=np.int64)
+    model.rows(row, column, coefficient, limit - NO_LIMIT, limit)
 
 
-def _post_outside(model: Model, inside: Int64, where: Domains, penalty: int) -> None:
+def _post_outside(model: Model, group: Bool, where: Domains, penalty_micros: int) -> None:
     """``members in domain - N * chosen <= outside``, of which the chosen domain needs none."""
-    count, total = len(where.names), int(model.classes.count[inside].sum())
-    chosen = model.booleans(count)
-    model.at_most(chosen, np.ones(count, dtype=np.int64), 1)
-    zeros = np.zeros(count, dtype=np.int64)
-    apart = model.variables(zeros, np.full(count, total, dtype=np.int64))
-    has, every = np.flatnonzero(where.of >= 0), np.arange(count, dtype=np.int64)
-    cells = model.cells()[inside]
-    row = np.concatenate([np.tile(where.of[has], len(inside)), every, every])
-    column = np.concatenate([cells[:, has].reshape(-1), chosen, apart])
-    ones = np.ones(cells[:, has].size, dtype=np.int64)
-    coefficient = np.concatenate([ones, np.full(count, -total), np.full(count, -1)])
-    model.rows(row, column, coefficient, np.full(count, -NO_LIMIT, dtype=np.int64), zeros)
-    strays = cells[:, where.of < 0]
-    paid = np.concatenate([apart, strays.reshape(-1)])
-    model.cost("penalties", paid, np.full(len(paid), penalty, dtype=np.int64))
+    count = len(where.names)
+    total = np.full(count, model.classes.count[group].sum(), dtype=np.int64)
+    zeros, every = np.zeros(count, dtype=np.int64), np.arange(count, dtype=np.int64)
+    chosen, outside = _chosen(model, count), model.variables(zeros, total)
+    row, column, coefficient = less(counted(model, group, where), outside)
+    row, column = np.concatenate([row, every]), np.concatenate([column, chosen])
+    model.rows(row, column, np.concatenate([coefficient, -total]), zeros - NO_LIMIT, zeros)
+    pay(model, outside, group, where, penalty_micros)

@@ -12,10 +12,13 @@ from placement.grouping import (
     Names,
     PenaltyMicros,
     called,
+    counted,
     empty_label,
     is_member,
     keep_in_domains,
+    less,
     others_in,
+    pay,
     pool_name,
     without_label,
 )
@@ -62,23 +65,15 @@ class AntiAffinity(Constraint):
         """A packing row for each domain; where it is a wish, its excess is a column that costs."""
         where = domains(model.problem, self.label)
         group = members(model.problem, self.requests)[model.classes.one]
-        inside = np.flatnonzero(group)
-        has, count, cells = np.flatnonzero(where.of >= 0), len(where.names), model.cells()[inside]
-        row, column = np.tile(where.of[has], len(inside)), cells[:, has].reshape(-1)
-        coefficient = np.ones(len(column), dtype=np.int64)
-        strays = cells[:, where.of < 0].reshape(-1)
+        entries, count = counted(model, group, where), len(where.names)
         if self.penalty_micros is None:
             keep_in_domains(model, group, where)
         else:
-            total = int(model.classes.count[inside].sum())
-            excess = model.variables(np.zeros(count, dtype=np.int64), np.full(count, total, dtype=np.int64))
-            row = np.concatenate([row, np.arange(count, dtype=np.int64)])
-            column = np.concatenate([column, excess])
-            coefficient = np.concatenate([coefficient, np.full(count, -1, dtype=np.int64)])
-            paid = np.concatenate([excess, strays])
-            model.cost("penalties", paid, np.full(len(paid), self.penalty_micros, dtype=np.int64))
-        limit = np.full(count, self.most, dtype=np.int64)
-        model.rows(row, column, coefficient, np.full(count, -NO_LIMIT, dtype=np.int64), limit)
+            total = np.full(count, model.classes.count[group].sum(), dtype=np.int64)
+            excess = model.variables(np.zeros_like(total), total)
+            entries = less(entries, excess)
+            pay(model, excess, group, where, self.penalty_micros)
+        model.rows(*entries, np.full(count, -NO_LIMIT, dtype=np.int64), np.full(count, self.most))
 
     def admit(self, kernel: Kernel) -> None:
         """The same; those in no domain are one domain more, in which all are in excess."""

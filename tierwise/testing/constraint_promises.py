@@ -8,6 +8,7 @@ import numpy as np
 
 from placement.constraint import Constraint
 from placement.kernel import Kernel
+from placement.periods import Periods
 from placement.placed import placed
 from placement.plan import PlanStatus
 from placement.problem import PlacementProblem
@@ -22,26 +23,39 @@ Sample = Callable[[PlacementProblem, np.random.Generator], Constraint]
 
 
 def problem_with(
-    sample: Sample, seed: int, *, hosts: bool = True, running: bool = False
+    sample: Sample, seed: int, *, hosts: bool = True, running: bool = False, times: bool = False
 ) -> PlacementProblem:
-    """A small problem with a group ``web`` and one constraint; where `running`, some requests run somewhere today."""
+    """A small problem with a group ``web`` and one constraint.
+
+    Where `running`, some requests run somewhere today; with `times`, not all are there at the same time.
+    """
     problem = small_problem(seed, hosts=hosts)
     chance = np.random.default_rng([seed, 3])
     where = chance.integers(-1, len(problem.providers.ids), len(problem.request_ids))
+    first = chance.integers(0, 2, len(problem.request_ids))
+    end = first + chance.integers(1, 3 - first)
+    none = np.zeros((2, *problem.providers.free.shape), dtype=np.int64)
     problem = replace(
-        problem, groups={"web": some(chance, problem.request_ids)}, current=where if running else None
+        problem,
+        groups={"web": some(chance, problem.request_ids)},
+        current=where if running else None,
+        periods=Periods(("in May", "in June"), first, end, none) if times else None,
     )
     return replace(problem, constraints=(sample(problem, chance),))
 
 
 def keeps_promises(
-    sample: Sample, seed: int, *, priced_online: Callable[[Constraint], bool] = lambda _: True
+    sample: Sample,
+    seed: int,
+    *,
+    priced_online: Callable[[Constraint], bool] = lambda _: True,
+    times: bool = False,
 ) -> None:
     """The exact way finds what trying all plans finds; `blocked` and `admit` say what `check` and `cost` say.
 
     `priced_online`: whether the kernel has words for what the constraint costs.
     """
-    problem = problem_with(sample, seed, hosts=seed % 4 != 0, running=seed % 3 == 0)
+    problem = problem_with(sample, seed, hosts=seed % 4 != 0, running=seed % 3 == 0, times=times)
     (constraint,) = problem.constraints
     assert type(constraint).model_validate(constraint.model_dump()) == constraint
     plan = solve(problem, way="exact")

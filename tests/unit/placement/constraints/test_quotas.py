@@ -30,6 +30,12 @@ def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> No
     keeps_promises(sample, seed)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_so_are_they_where_not_all_are_there_at_the_same_time(seed: int) -> None:
+    keeps_promises(sample, seed, times=True)
+
+
 def test_the_third_of_two_stays_out_wherever_there_is_room() -> None:
     plan = solved(racks(TWO))
     (out,) = plan.unplaced

@@ -1,0 +1,206 @@
+"""Requests are spread evenly over the domains of a label, as by Kubernetes' topologySpreadConstraints."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from placement.arrays import Bool, Int64
+from placement.constraint import Constraint
+from placement.grouping import (
+    Names,
+    PenaltyMicros,
+    called,
+    counted,
+    empty_label,
+    is_member,
+    keep_in_domains,
+    less,
+    others_in,
+    pay,
+    pool_name,
+    without_label,
+)
+from placement.headcount import by_domain
+from placement.kernel import Kernel
+from placement.matrix import NO_LIMIT
+from placement.model import Model
+from placement.placed import Placed
+from placement.problem import PlacementProblem
+from placement.providers import Domains
+from placement.references import domains, members, unknown_label, unknown_requests
+from placement.seats import Seats
+from policies.decisions import Rejection
+
+
+class Spread(Constraint):
+    """The fullest and the emptiest domain differ by at most `max_skew` members, or the difference costs a penalty.
+
+    It is the finished plan that is even, in any order of placing. Eligible are all domains of the label, or those
+    in `domains`. Only placed members count, whenever they are there. Members go to eligible domains only; where
+    evenness is only wished for, each one elsewhere counts as one unit of skew too many.
+    """
+
+    terms: ClassVar[tuple[str, ...]] = ("penalties",)
+
+    kind: Literal["spread"] = "spread"
+    requests: Names
+    label: str
+    max_skew: Annotated[int, Field(strict=True, ge=1)] = 1
+    """Members that the fullest eligible domain may have more than the emptiest."""
+    min_domains: Annotated[int, Field(strict=True, ge=1)] = 1
+    """With fewer domains in use, the emptiest counts as empty; there must be as many eligible ones."""
+    domains: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """The eligible values of the label; None: all of them."""
+    penalty_micros: PenaltyMicros | None = None
+    """For each unit of skew above `max_skew` and each member outside the eligible domains; None: there is neither."""
+
+    def problems(self, problem: PlacementProblem) -> Iterator[str]:
+        """Unknown requests and domains, a label that divides nothing, more domains wanted than there are."""
+        yield from unknown_requests(problem, "requests", self.requests)
+        yield from unknown_label(problem, "label", self.label)
+        yield from empty_label(problem, "label", self.label)
+        where = problem.domains(self.label)
+        if where is None or not where.names:
+            return
+        for n, name in enumerate(self.domains or ()):
+            if name not in where.names:
+                yield f"domains[{n}]: no {self.label} is called '{name}'; there are {', '.join(where.names)}"
+        count = len(set(self.domains or where.names))
+        if self.min_domains > count:
+            yield f"min_domains: {self.min_domains} is more than the {count} there are of {self.label}; lower it"
+
+    def labels(self, problem: PlacementProblem) -> Int64 | None:
+        """Members are told from the others."""
+        return members(problem, self.requests).astype(np.int64)
+
+    def post(self, model: Model) -> None:
+        """Every domain has between `least` and ``least + max_skew`` members; with a wish, `over` more.
+
+        Fewer than `min_domains` in use, of at least as many, means one is empty: then `least` is 0 anyway.
+        """
+        group = members(model.problem, self.requests)[model.classes.one]
+        where = self._eligible(model.problem)
+        count, total = len(where.names), model.classes.count[group].sum(keepdims=True)
+        above = less(counted(model, group, where), np.repeat(model.variables(total * 0, total), count))
+        open_end, zeros = np.full(count, NO_LIMIT, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        model.rows(*above, zeros, open_end)
+        if self.penalty_micros is None:
+            keep_in_domains(model, group, where)
+        else:
+            over = model.variables(total * 0, total)
+            above = less(above, np.repeat(over, count))
+            pay(model, over, group, where, self.penalty_micros)
+        model.rows(*above, -open_end, zeros + self.max_skew)
+
+    def admit(self, kernel: Kernel) -> None:
+        """The same where it must be; of a wish, the kernel has words only for the members outside."""
+        group = members(kernel.problem, self.requests)[kernel.classes.one]
+        where = self._eligible(kernel.problem)
+        if self.penalty_micros is None:
+            keep_in_domains(kernel, group, where)
+            eligible = np.ones(len(where.names), dtype=np.bool_)
+            kernel.even(group, where.of, eligible, self.max_skew, self.min_domains)
+        else:
+            outside = group[:, None] & (where.of < 0)[None, :]
+            kernel.price("penalties", outside * np.int64(self.penalty_micros))
+
+    def _eligible(self, problem: PlacementProblem) -> Domains:
+        """The eligible domains alone."""
+        where = domains(problem, self.label)
+        if self.domains is None:
+            return where
+        kept = [d for d, name in enumerate(where.names) if name in self.domains]
+        number = np.full(len(where.names) + 1, -1, dtype=np.int64)  # The last one stands for no domain.
+        number[kept] = np.arange(len(kept))
+        return Domains(number[where.of], tuple(where.names[d] for d in kept))
+
+    def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
+        """Members outside the eligible domains, and too large a difference."""
+        if self.penalty_micros is not None:
+            return
+        inside, outside = self._count(problem, seats)
+        yield from (
+            f"{name}: is in no {self.label} that {called(self.requests)} may be in" for name in outside
+        )
+        skew = self._skew(inside)
+        if skew > self.max_skew:
+            parts = ", ".join(f"{domain} {count}" for domain, count in inside.items())
+            yield f"{called(self.requests)}: {self.label} counts differ by {skew}, more than {self.max_skew}: {parts}"
+
+    def cost(self, problem: PlacementProblem, seats: Seats) -> Mapping[str, int]:
+        """The penalty for each unit of skew above what is allowed, and each member outside."""
+        if self.penalty_micros is None:
+            return {}
+        inside, outside = self._count(problem, seats)
+        return {
+            "penalties": self.penalty_micros * (max(0, self._skew(inside) - self.max_skew) + len(outside))
+        }
+
+    def _count(self, problem: PlacementProblem, seats: Seats) -> tuple[dict[str, int], list[str]]:
+        """Members in each eligible domain, also in empty ones; and those that are in none of these."""
+        inside, outside = by_domain(problem, seats, self.requests, self.label)
+        where = problem.domains(self.label)
+        eligible = self.domains or (where.names if where is not None else ())
+        others = [name for domain, names in inside.items() if domain not in eligible for name in names]
+        return {domain: len(inside.get(domain, ())) for domain in sorted(set(eligible))}, outside + others
+
+    def _skew(self, counts: Mapping[str, int]) -> int:
+        used = sum(count > 0 for count in counts.values())
+        least = 0 if used < self.min_domains else min(counts.values(), default=0)
+        return max(counts.values(), default=0) - least
+
+    def blocked(self, after: Placed, request: int) -> Bool | None:
+        """Every provider that would make the counts differ too much, or is outside the eligible domains."""
+        problem = after.problem
+        if self.penalty_micros is not None or not is_member(problem, self.requests, request):
+            return None
+        where = self._eligible(problem)
+        counts = others_in(after, members(problem, self.requests), where, request)
+        if not len(counts):
+            return None
+        least = np.full(len(counts), counts.min())
+        if (counts == least).sum() == 1:  # One more in the only emptiest domain lifts the least.
+            least += counts == least
+        uneven = np.maximum(counts.max(), counts + 1) - least > self.max_skew
+        blocked: Bool = np.append(uneven, True)[where.of]
+        return blocked
+
+    def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
+        """The counts that are too far apart, or that the provider is in no eligible domain."""
+        problem, where = after.problem, self._eligible(after.problem)
+        domain, group = int(where.of[provider]), called(self.requests)
+        if domain < 0:
+            yield self._outside(problem, provider)
+            return
+        counts = others_in(after, members(problem, self.requests), where, request)
+        counts[domain] += 1
+        low, high = int(np.argmin(counts)), int(np.argmax(counts))
+        yield Rejection(
+            rule_id="spread",
+            pool=pool_name(problem, provider),
+            dimension=self.label,
+            limit=f"skew {self.max_skew}",
+            need=f"skew {counts[high] - counts[low]}",
+            why=f"{group} would have {counts[high]} in {self.label} {where.names[high]} and {counts[low]} in "
+            f"{where.names[low]}, which differ by more than {self.max_skew}",
+            remedy=f"place more of {group} in {where.names[low]} first, or allow a larger max_skew",
+        )
+
+    def _outside(self, problem: PlacementProblem, provider: int) -> Rejection:
+        domain = int(domains(problem, self.label).of[provider])
+        if domain < 0:
+            return without_label("spread", problem, provider, self.label)
+        name = domains(problem, self.label).names[domain]
+        eligible = called(self.domains or ())
+        return Rejection(
+            rule_id="spread",
+            pool=pool_name(problem, provider),
+            dimension=self.label,
+            limit=eligible,
+            need=name,
+            why=f"{called(self.requests)} is spread over {eligible}, "
+            f"and {problem.providers.ids[provider]} is in {name}",
+            remedy=f"make room in {eligible}, or add {name} to the domains",
+        )
