@@ -141,6 +141,8 @@ class Asks:
         return tuple(resources.get(name, 0) for name in self.form.resource_classes)
 
     def _costs(self, n: int, request: Request) -> Row:
+        if request.flavor is not None and request.flavor not in self.form.flavors:
+            return (0,) * len(self.form.pools)  # Its prices are not known either; told already.
         prices, at = self._said(n, request, lambda one: one.prices, "prices")
         resources, _ = self._said(n, request, lambda one: one.resources, "resources")
         demand = tuple((resources or {}).get(name, 0) for name in self.form.resource_classes)

@@ -48,7 +48,7 @@ def _constraints(located: Tree, bodies: object, found: list[Problem]) -> tuple[C
         elif kind is None:
             names = known_names("", kinds.written())
             found.append(located.problem(("constraints", n, "kind"), f"is required and missing; {names}"))
-        elif kind not in kinds.written():
+        elif not isinstance(kind, str) or kind not in kinds.written():
             names = known_names(kind, kinds.written())
             found.append(
                 located.problem(("constraints", n, "kind"), f"there is no such constraint; {names}", kind)

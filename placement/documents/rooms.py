@@ -126,7 +126,7 @@ def _of_inventories(form: Document, at: str, inventories: Mapping[str, Inventory
         if one.reserved > one.total:
             yield f"{at}.{name}.reserved: {one.reserved} is more than the total {one.total}"
         elif _room(one)[0] >= LIMIT:
-            yield f"{at}.{name}: (total - reserved) x allocation_ratio is {_room(one)[0]}, more than 62 bits hold"
+            yield f"{at}.{name}: (total - reserved) x allocation_ratio - used is {_room(one)[0]}, more than 62 bits hold"
 
 
 def _unknown_classes(form: Document, at: str, named: Mapping[str, object]) -> Iterator[str]:
@@ -148,6 +148,8 @@ def _overflow(form: Document) -> Iterator[str]:
     )
     for what, inventories in zip(("pools", "hosts"), levels, strict=True):
         pairs = [_room(one) for of in inventories for one in of.values()]
+        if max((free for free, _ in pairs), default=0) >= LIMIT:
+            return  # Told where it stands.
         if max(sum(free for free, _ in pairs), sum(most for _, most in pairs)) >= LIMIT:
             yield f"pools: the inventories of all {what} together are more than 62 bits hold; use a larger unit"
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,8 @@ from catalog.documents import Located
 from catalog.problems import Path, Problem
 from catalog.wording import shown
 from placement.problem import InvalidProblem
+
+_NOTHING = object()
 
 
 class InvalidDocument(InvalidProblem):
@@ -22,12 +25,11 @@ class InvalidDocument(InvalidProblem):
 class Tree(Located):
     """A document whose problems say their place as programmers do: ``pools[0].hosts[2].id``."""
 
-    def problem(self, path: Path, message: str, value: object = ...) -> Problem:
+    def problem(self, path: Path, message: str, value: object = _NOTHING) -> Problem:
         """The problem at exactly this path."""
-        found = ""
-        if value is not ...:
-            found = str(value) if isinstance(value, Decimal) else shown(value, path)
-        return Problem(self.file, 1, 1, bracketed(path), found, message)
+        said = super().problem(path, message, *(() if value is _NOTHING else (value,)))
+        found = str(value) if isinstance(value, Decimal) else said.value
+        return replace(said, path=bracketed(path), value=found)
 
 
 def bracketed(path: Path) -> str:

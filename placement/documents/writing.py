@@ -53,7 +53,10 @@ def money(micros: int) -> str:
 
 def _constraint(constraint: Constraint) -> Json:
     kind = kinds.declared(type(constraint))
-    return {"kind": kind, **constraint.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})}
+    return {
+        "kind": kind,
+        **constraint.model_dump(mode="json", exclude_defaults=True, by_alias=True, exclude={"kind"}),
+    }
 
 
 def _pools(problem: PlacementProblem) -> Iterator[Json]:
