@@ -207,42 +207,45 @@ def proven(matrix: Matrix, expression: Expression, prices: Float64, sums: Sums |
     A price of a row is per unit of it: >= 0 counts against its lower limit, <= 0 against its upper one.
     """
     cost = dense(len(matrix.lower), expression)
-    row = np.repeat(np.arange(len(matrix.row_lower)), np.diff(matrix.start))
-    scale = _scale(matrix, cost, prices, row)
-    if scale is None:
-        return _at_bounds(matrix, cost, sums)
-    price = _usable(matrix, np.rint(np.nan_to_num(prices) * scale).astype(np.int64))
+    prices = np.where(_useless(matrix, prices), 0.0, np.nan_to_num(prices))
+    rows = np.flatnonzero(prices)
+    entries = ranges(matrix.start[rows], matrix.start[rows + 1])
+    count = matrix.start[rows + 1] - matrix.start[rows]
+    column, coefficient = matrix.column[entries], matrix.coefficient[entries]
+    sizes = np.abs(coefficient)
+    paid = np.bincount(column, weights=np.repeat(np.abs(prices[rows]), count) * sizes, minlength=len(cost))
+    scale = _scale(float((np.abs(cost) + paid).max(initial=0.0)), prices)
+    price = np.rint(prices * scale).astype(np.int64)
     reduced = cost * scale
-    np.subtract.at(reduced, matrix.column, price[row] * matrix.coefficient)
-    worth = _worth(matrix, price)
-    return -((-_at_bounds(matrix, reduced, sums) - worth) // scale)
-
-
-def _scale(matrix: Matrix, cost: Int64, prices: Float64, row: Int64) -> int | None:
-    """The finest power of two for which no column's sum can leave int64; None where there is none."""
-    sizes = np.abs(np.nan_to_num(prices))[row] * np.abs(matrix.coefficient)
-    most = np.abs(cost) + np.bincount(matrix.column, weights=sizes, minlength=len(cost))
-    largest = max(float(most.max(initial=0.0)), float(np.abs(np.nan_to_num(prices)).max(initial=0.0)))
-    if not np.isfinite(largest):
-        return None
-    finest = _FINEST if largest <= 0 else int(np.floor(np.log2(_SAFE / max(largest, 2.0))))
-    # A rounded price is off by half a part; that many more parts a column may come to.
-    slack = float(
-        np.bincount(matrix.column, weights=np.abs(matrix.coefficient), minlength=1).max(initial=0)
-    )
-    return 2 ** min(finest, _FINEST) if finest >= 0 and slack < _SAFE else None
-
-
-def _usable(matrix: Matrix, price: Int64) -> Int64:
-    """Without the prices that count against a limit that is open."""
-    open_below, open_above = matrix.row_lower <= -NO_LIMIT, matrix.row_upper >= NO_LIMIT
-    useless = ((price > 0) & open_below) | ((price < 0) & open_above)
-    return np.where(useless, 0, price)
-
-
-def _worth(matrix: Matrix, price: Int64) -> int:
+    np.subtract.at(reduced, column, np.repeat(price[rows], count) * coefficient)
     limit = np.where(price > 0, matrix.row_lower, matrix.row_upper)
-    return _dot(price, limit)
+    return -((-_at_bounds(matrix, reduced, sums) - _dot(price, limit)) // scale)
+
+
+def ranges(start: Int64, end: Int64) -> Int64:
+    """``start[0], start[0] + 1, ..., end[0] - 1, start[1], ...``."""
+    size = end - start
+    before = np.concatenate([[0], np.cumsum(size)])
+    return np.arange(before[-1], dtype=np.int64) + np.repeat(start - before[:-1], size)
+
+
+def _scale(most: float, prices: Float64) -> int:
+    """The finest power of two for which no column's sum can leave int64; at least 1.
+
+    A rounded price is off by half a part at most, so a column comes to no more than the float says and
+    half its coefficients: far below the two bits that are kept free.
+    """
+    largest = max(most, float(np.abs(prices).max(initial=0.0)), 2.0)
+    assert largest < _SAFE, f"prices come to {largest:.3g} for one column, which does not fit into 61 bits"
+    return 2 ** int(np.floor(np.log2(_SAFE / largest)))
+
+
+def _useless(matrix: Matrix, prices: Float64) -> Bool:
+    """Prices that count against a limit that is open."""
+    useless: Bool = ((prices > 0) & (matrix.row_lower <= -NO_LIMIT)) | (
+        (prices < 0) & (matrix.row_upper >= NO_LIMIT)
+    )
+    return useless
 
 
 def _at_bounds(matrix: Matrix, reduced: Int64, sums: Sums | None) -> int:
@@ -256,25 +259,27 @@ def _at_bounds(matrix: Matrix, reduced: Int64, sums: Sums | None) -> int:
     np.minimum.at(least, sums.of[inside], reduced[inside])
     used = np.flatnonzero(least < np.iinfo(np.int64).max)
     boxes = _box_sums(matrix, reduced, sums, inside)
-    for s, price, low, high in zip(
-        used.tolist(),
+    for box, price, low, high in zip(
+        boxes[used].tolist(),
         least[used].tolist(),
         sums.lower[used].tolist(),
         sums.upper[used].tolist(),
         strict=True,
     ):
-        total += max(boxes.get(s, 0), price * (high if price < 0 else low))
+        total += max(box, price * (high if price < 0 else low))
     return total
 
 
-def _box_sums(matrix: Matrix, reduced: Int64, sums: Sums, inside: Int64) -> dict[int, int]:
-    """Of each sum, what its columns come to at their own bounds; columns there are at least 0."""
+def _box_sums(matrix: Matrix, reduced: Int64, sums: Sums, inside: Int64) -> Int64:
+    """Of each sum, what its columns come to at their own bounds, those being 0 or more; very low where that overflows."""
     some = inside[reduced[inside] < 0]
-    boxes: dict[int, int] = {}
-    for s, price, upper in zip(
-        sums.of[some].tolist(), reduced[some].tolist(), matrix.upper[some].tolist(), strict=True
-    ):
-        boxes[s] = boxes.get(s, 0) + price * upper
+    of = sums.of[some]
+    sizes = reduced[some].astype(np.float64) * matrix.upper[some]
+    overflows = np.bincount(of, weights=sizes, minlength=len(sums.lower)) < -_SAFE
+    boxes = np.zeros(len(sums.lower), dtype=np.int64)
+    fine = ~overflows[of]
+    np.add.at(boxes, of[fine], reduced[some[fine]] * matrix.upper[some[fine]])
+    boxes[overflows] = np.iinfo(np.int64).min
     return boxes
 
 

@@ -1,0 +1,193 @@
+"""What no plan is below, stage by stage: prices of the small program of what is alike, checked on the whole matrix.
+
+Where whole hosts (or packs) make a difference, how many of a kind of columns are used is branched on: at most n of
+them, or at least n + 1. Every leaf's bound is recomputed in integers on the whole matrix; the least of them holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from itertools import count
+from math import ceil, floor
+
+import numpy as np
+
+from placement.arrays import Int64
+from placement.budget import Budget
+from placement.large import alike
+from placement.large.alike import Alike
+from placement.matrix import NO_LIMIT, Matrix
+from placement.outcome import NOTHING_PROVEN
+from placement.relaxation import Float64, Program, Relaxed, Solver, Sums, dense, proven, with_row
+from placement.stages import Stage
+
+_ITERATIONS_PER_UNIT = 200_000.0
+"""Simplex iterations that count as one second of deterministic time, at a thousand entries."""
+_LEAVES = 200
+_WHOLE = 1e-6
+_DEAR = 4.0
+"""What missing an earlier stage's value by one costs in the program, in parts of this stage's value at hand."""
+
+
+@dataclass(order=True)
+class _Node:
+    value: float
+    number: int
+    limits: Mapping[int, tuple[int, int]] = field(compare=False)
+    """How many of a kind of columns there are together, where that is limited."""
+    answer: Relaxed = field(compare=False)
+
+
+class Bounds:
+    """Asked for one stage after the other, with what the plan at hand has reached on those before."""
+
+    def __init__(self, matrix: Matrix, cells: int, budget: Budget) -> None:
+        self._matrix, self._cells, self._budget = matrix, cells, budget
+        self._own = _packed(matrix)
+
+    def least(self, stages: tuple[Stage, ...], reached: tuple[int, ...], stage: Stage, value: int) -> int:
+        """No plan that reaches as much in `stages` makes `stage` less; `value` is what the plan at hand has."""
+        matrix = self._matrix
+        for one, most in zip(stages, reached, strict=True):
+            if len(one.expression.column):
+                matrix = with_row(matrix, one.expression, -NO_LIMIT, most - one.constant)
+        dear = _DEAR * (abs(value) + 1.0)
+        tree = _Tree(matrix, stage, self._cells, self._own, self._budget, len(self._matrix.row_lower), dear)
+        return min(value, tree.bound(value))
+
+
+class _Tree:
+    """Branch and bound over how many of each kind of columns beyond the cells are used."""
+
+    def __init__(
+        self, matrix: Matrix, stage: Stage, cells: int, own: Int64, budget: Budget, firm: int, dear: float
+    ) -> None:
+        """`firm` rows are the problem's own; the rest are earlier stages', which may be missed at a `dear` price."""
+        self._matrix, self._stage, self._budget, self._own = matrix, stage, budget, own
+        costs = dense(len(matrix.lower), stage.expression)
+        self._step = int(np.gcd.reduce(stage.expression.coefficient)) if len(costs) else 1
+        self.kinds: Alike = alike.alike(matrix, costs)
+        self._size = np.bincount(self.kinds.column, minlength=self.kinds.columns)
+        self._program: Program = alike.program_of(matrix, costs, self.kinds)
+        beyond = np.unique(self.kinds.column[cells:])
+        self._counted = beyond[self._program.lower[beyond] >= 0]
+        self._solver = Solver(_elastic(self._program, np.unique(self.kinds.row[firm:]), dear))
+        self._numbers = count()
+        self._closed: list[int] = []
+
+    def bound(self, value: int) -> int:
+        """The least of the leaves when the budget is over, when all are proven, or when none can be raised."""
+        root = self._solved({})
+        if root is None:
+            return self._exact({}, np.zeros(self.kinds.rows))
+        best = self._exact(root.limits, root.answer.prices)
+        open_nodes = [root]
+        for _ in range(_LEAVES):
+            if self._budget.spent or not open_nodes or self._raised(open_nodes[0].value) >= value:
+                break
+            node = heappop(open_nodes)
+            at = self._branching(node.answer)
+            if at is None:
+                self._closed.append(self._exact(node.limits, node.answer.prices))
+                continue
+            for child in self._children(node, at):
+                heappush(open_nodes, child)
+        leaves = [self._exact(node.limits, node.answer.prices) for node in open_nodes]
+        return max(best, min([*self._closed, *leaves], default=value))
+
+    def _children(self, node: _Node, at: int) -> list[_Node]:
+        total = float(node.answer.values[at] * self._size[at])
+        low, high = node.limits.get(at, self._range(at))
+        found = []
+        for limits in ((low, floor(total)), (ceil(total), high)):
+            child = self._solved({**node.limits, at: limits})
+            if child is None:
+                # Its parent's prices prove no less of it than they did of the parent; it is not looked at again.
+                self._closed.append(self._exact({**node.limits, at: limits}, node.answer.prices))
+            else:
+                found.append(child)
+        return found
+
+    def _range(self, at: int) -> tuple[int, int]:
+        size = int(self._size[at])
+        return round(float(self._program.lower[at]) * size), round(float(self._program.upper[at]) * size)
+
+    def _solved(self, limits: Mapping[int, tuple[int, int]]) -> _Node | None:
+        for at, (low, high) in limits.items():
+            self._solver.bound(at, low / self._size[at], high / self._size[at])
+        entries = len(self._program.column)
+        most = int(self._budget.deterministic_time * _ITERATIONS_PER_UNIT * 1000 / max(1000, entries))
+        answer = self._solver.solve(self._budget.time_limit_s, most, self._budget.seed)
+        for at in limits:
+            self._solver.bound(at, self._program.lower[at], self._program.upper[at])
+        if answer is None:
+            self._budget.spend(0.01, 0.0)
+            return None
+        work = answer.iterations * max(1000, entries) / 1000 / _ITERATIONS_PER_UNIT
+        self._budget.spend(work + 0.001, answer.wall_s)
+        return _Node(answer.objective, next(self._numbers), limits, answer)
+
+    def _branching(self, answer: Relaxed) -> int | None:
+        """The kind whose total is farthest from whole."""
+        total = answer.values[self._counted] * self._size[self._counted]
+        away = np.abs(total - np.rint(total))
+        if not len(away) or away.max() < _WHOLE:
+            return None
+        return int(self._counted[int(np.argmax(away))])
+
+    def _exact(self, limits: Mapping[int, tuple[int, int]], prices: Float64) -> int:
+        sums = self._sums(limits)
+        spread = alike.prices_of(self.kinds, prices)
+        least = proven(self._matrix, self._stage.expression, spread, sums)
+        return -(-least // self._step) * self._step + self._stage.constant
+
+    def _raised(self, objective: float) -> int:
+        """What a leaf of this value would prove, were floats exact."""
+        least = objective - abs(objective) * 1e-9
+        return ceil(least / self._step) * self._step + self._stage.constant if np.isfinite(least) else NOTHING_PROVEN
+
+    def _sums(self, limits: Mapping[int, tuple[int, int]]) -> Sums:
+        """The class rows of the cells, and what was branched on."""
+        of = self._own.copy()
+        lower, upper = np.zeros(len(self._matrix.row_lower), dtype=np.int64), self._matrix.row_upper.copy()
+        if limits:
+            kinds = np.array(sorted(limits), dtype=np.int64)
+            number = np.full(self.kinds.columns, -1, dtype=np.int64)
+            number[kinds] = len(lower) + np.arange(len(kinds))
+            chosen = number[self.kinds.column]
+            of = np.where(chosen >= 0, chosen, of)
+            lower = np.append(lower, [limits[k][0] for k in kinds.tolist()])
+            upper = np.append(upper, [limits[k][1] for k in kinds.tolist()])
+        return Sums(of, lower, upper)
+
+
+def _elastic(program: Program, rows: Int64, dear: float) -> Program:
+    """With a column for each of these rows, all of which have an upper limit only, that it may be missed by."""
+    n = len(rows)
+    row_of = np.repeat(np.arange(len(program.row_lower)), np.diff(program.start))
+    order = np.argsort(np.concatenate([row_of, rows]), kind="stable")
+    columns = np.concatenate([program.column, len(program.lower) + np.arange(n)])
+    coefficients = np.concatenate([program.coefficient, np.full(n, -1.0)])
+    counts = np.diff(program.start)
+    counts[rows] += 1
+    return replace(
+        program,
+        lower=np.append(program.lower, np.zeros(n)),
+        upper=np.append(program.upper, np.full(n, np.inf)),
+        cost=np.append(program.cost, np.full(n, dear)),
+        start=np.concatenate([[0], np.cumsum(counts)]),
+        column=columns[order],
+        coefficient=coefficients[order],
+    )
+
+
+def _packed(matrix: Matrix) -> Int64:
+    """[N] for each column >= 0 a row that limits the sum of such columns, the first there is; -1 for none."""
+    row_of = np.repeat(np.arange(len(matrix.row_lower), dtype=np.int64), np.diff(matrix.start))
+    bad = (matrix.coefficient < 1) | (matrix.lower[matrix.column] < 0)
+    good = np.bincount(row_of, weights=bad, minlength=len(matrix.row_lower)) == 0
+    good &= (matrix.row_upper < NO_LIMIT) & (matrix.row_lower <= 0)
+    found = np.full(len(matrix.lower), len(good), dtype=np.int64)
+    some = good[row_of] & (matrix.lower[matrix.column] == 0)
+    np.minimum.at(found, matrix.column[some], row_of[some])
+    return np.where(found == len(good), -1, found)
