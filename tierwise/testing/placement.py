@@ -18,24 +18,35 @@ from placement.plan import Plan
 from placement.problem import PlacementProblem
 from placement.providers import Hosts
 from placement.seats import Seats
-from placement.verify import broken, terms_of
+from placement.verify import terms_of
 
 Value = tuple[int, ...]
 """Unplaced requests by priority, the highest first; then the objective's levels. Less is better."""
 
 
 def best_by_trying(problem: PlacementProblem) -> Value | None:
-    """The value of the best plan, by trying all of them; None where no plan keeps every constraint."""
-    return min((value(problem, seats) for seats in every_plan(problem)), default=None)
+    """The value of the best plan, by trying all of them; None where no plan keeps every constraint.
+
+    What a plan costs does not depend on the choices that constraints ask for, so that of these only one that
+    keeps them is looked for.
+    """
+    best: Value | None = None
+    others = [one for one in constraints.of(problem) if not one.choice_count(problem)]
+    for provider_of in _assignments(problem):
+        seats = Seats(provider_of)
+        found = value(problem, seats)
+        if best is not None and found >= best:
+            continue
+        kept = not any(_breaches(one, problem, seats) for one in others)
+        if kept and any(not _any_broken(problem, s) for s in _with_choices(problem, provider_of)):
+            best = found
+    return best
 
 
 def every_plan(problem: PlacementProblem) -> Iterator[Seats]:
     """Every plan that keeps all constraints, with every choice that any of them asks for."""
     for provider_of in _assignments(problem):
-        for choices in _choices(problem, provider_of):
-            seats = Seats(provider_of, choices)
-            if not broken(problem, seats):
-                yield seats
+        yield from (s for s in _with_choices(problem, provider_of) if not _any_broken(problem, s))
 
 
 def value(problem: PlacementProblem, seats: Seats) -> Value:
@@ -120,6 +131,18 @@ def _assignments(problem: PlacementProblem) -> Iterator[Int64]:
         seats[i] = -1
 
     yield from from_request(0)
+
+
+def _breaches(one: Constraint, problem: PlacementProblem, seats: Seats) -> bool:
+    return next(iter(one.check(problem, seats)), None) is not None
+
+
+def _any_broken(problem: PlacementProblem, seats: Seats) -> bool:
+    return any(_breaches(one, problem, seats) for one in constraints.of(problem))
+
+
+def _with_choices(problem: PlacementProblem, provider_of: Int64) -> Iterator[Seats]:
+    return (Seats(provider_of, choices) for choices in _choices(problem, provider_of))
 
 
 def _choices(problem: PlacementProblem, provider_of: Int64) -> Iterator[dict[str, Int64]]:
