@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +52,20 @@ def test_a_member_in_no_domain_is_outside_and_alone() -> None:
     wish = Affinity(requests=("web",), label="rack", penalty_micros=3)
     assert wish.cost(racks(), at(racks(), "h3", "h3", "h0")) == {"penalties": 6}
     assert not list(wish.check(racks(), at(racks(), "h3", "h3", "h0")))
+
+
+def test_a_cheap_host_in_no_rack_is_paid_for_while_that_is_cheaper() -> None:
+    cheap_b = np.tile(np.array([5, 1], dtype=np.int64), (3, 1))
+    wish = Affinity(requests=("web",), label="rack", penalty_micros=3)
+    assert solved(racks(wish, cost_micros=cheap_b)).terms == {"price": 1 + 1 + 1, "penalties": 3}
+    dear = wish.model_copy(update={"penalty_micros": 5})
+    assert solved(racks(dear, cost_micros=cheap_b)).terms == {"price": 1 + 1 + 5, "penalties": 0}
+
+
+def test_where_the_others_are_apart_already_no_place_puts_it_right() -> None:
+    blocked = Affinity(requests=("web",)).blocked(after(racks(), "h0", "h1", None), 2)
+    assert blocked is not None
+    assert blocked.all()
 
 
 def test_a_breach_names_who_is_where() -> None:

@@ -71,6 +71,16 @@ def test_a_refusal_says_how_many_are_there() -> None:
     assert nowhere.need == "a rack"
 
 
+def test_where_the_others_are_too_many_already_no_place_puts_it_right() -> None:
+    must = AntiAffinity(requests=("web",))
+    now = after(racks(), "h0", "h0", None)
+    blocked = must.blocked(now, 2)
+    assert blocked is not None
+    assert blocked.all()
+    (why,) = must.why(now, 2, 3)
+    assert "and h0 has 2 already" in why.why
+
+
 def test_where_it_must_hold_it_is_a_packing_that_counting_solves_too() -> None:
     problem = racks(AntiAffinity(requests=("web",)), requests=4)
     assert posted(problem).plain

@@ -75,6 +75,9 @@ def test_who_needs_nothing_of_an_exhausted_quota_goes() -> None:
     exhausted = Quotas(requests=("web",), limits={"vcpu": 1}, used={"vcpu": 3})
     free_of_it = racks(exhausted, demand=np.array([[0], [1], [0]], dtype=np.int64))
     assert [one.request_id for one in solved(free_of_it).unplaced] == ["r1"]
+    now = after(free_of_it, None, None, None)
+    assert exhausted.blocked(now, 0) is None
+    assert exhausted.blocked(now, 1) is not None
 
 
 def test_a_refusal_says_limit_used_need_and_what_else_helps() -> None:
