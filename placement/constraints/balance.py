@@ -107,6 +107,8 @@ class Balance(Constraint):
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Those that would have less than their headroom."""
+        if not self.headroom_ppm:
+            return None
         short = [self._short(after, request, spots) for spots in self._spots(after.problem)]
         found = [lack > 0 for lack in short if lack is not None]
         return np.logical_or.reduce(found) if found else None

@@ -113,7 +113,8 @@ class Licences(Constraint):
 
     @staticmethod
     def _outside(problem: PlacementProblem, product: Product, request: int) -> Bool | None:
-        if not members(problem, product.requests)[request]:
+        own, groups = problem.request_ids[request], problem.groups
+        if not any(own == name or own in groups.get(name, ()) for name in product.requests):
             return None
         return ~seats_named(problem, (name for names in product.scopes.values() for name in names))
 

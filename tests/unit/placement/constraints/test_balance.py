@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from placement.constraints.balance import Balance
-from placement.periods import Periods
 from placement.placed import placed
 from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
-from tierwise.testing.agreement import blocked_as_checked, proven_best
+from tierwise.testing.agreement import blocked_as_checked, posted_as_counted, proven_best, with_times
 from tierwise.testing.constraint_samples.balance import sample
 from tierwise.testing.placement import small_problem
 from tierwise.testing.told_kernel import told
@@ -128,24 +127,8 @@ def test_headroom_is_a_share_of_a_whole(share: float) -> None:
         Balance.model_validate({"headroom_ppm": {"vcpu": share}})
 
 
-def with_times(problem: PlacementProblem, seed: int) -> PlacementProblem:
-    chance = np.random.default_rng([seed, 15])
-    r, v = len(problem.request_ids), len(problem.providers.ids)
-    first = chance.integers(0, 2, r)
-    taken = chance.integers(0, 3, (2, v, 2))
-    return replace(
-        problem,
-        periods=Periods(
-            names=("in May", "in June"),
-            first=first.astype(np.int64),
-            end=np.maximum(first + 1, chance.integers(1, 3, r)).astype(np.int64),
-            taken=np.minimum(taken, problem.providers.free).astype(np.int64),
-        ),
-    )
-
-
 @pytest.mark.parametrize(("hosts", "times"), [(True, False), (True, True), (False, False)])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds)
 def test_no_plan_is_better_and_blocked_says_what_the_checker_says(
     hosts: bool, times: bool, seed: int
@@ -157,6 +140,7 @@ def test_no_plan_is_better_and_blocked_says_what_the_checker_says(
     best = proven_best(problem)
     assert best is not None
     blocked_as_checked(problem, rule, best)
+    posted_as_counted(problem, seed)
     for moved in range(len(problem.providers.ids)):
         all_there = replace(best, provider_of=np.full_like(best.provider_of, moved))
         assert told(problem, rule).keeps(all_there) == (not list(rule.check(problem, all_there)))

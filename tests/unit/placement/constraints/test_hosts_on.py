@@ -14,7 +14,7 @@ from placement.placed import Placed, placed
 from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
-from tierwise.testing.agreement import blocked_as_checked, proven_best
+from tierwise.testing.agreement import blocked_as_checked, posted_as_counted, proven_best, with_times
 from tierwise.testing.constraint_samples.hosts_on import sample
 from tierwise.testing.placement import small_problem
 from tierwise.testing.told_kernel import told
@@ -79,6 +79,15 @@ def test_a_pools_cost_is_that_of_each_of_its_hosts_that_is_not_named() -> None:
     assert rule.cost(problem, seats(-1, -1)) == {"hosts_on": 0}
 
 
+def test_a_machine_that_takes_no_room_switches_its_host_on_too(problem_of: ProblemOf) -> None:
+    rule = HostsOn(default_cost_micros=9, already_on=("b",))
+    problem = problem_of([[0], [2]], [[2], [1]], [[1, 5]] * 2, more={"constraints": (rule,)})
+    without = replace(problem, demand=np.zeros((2, 1), dtype=np.int64))
+    assert [a.pool for a in solve(without, way="exact").assignments] == ["b", "b"]
+    plan = solve(problem, way="exact")
+    assert ([a.pool for a in plan.assignments], plan.terms["hosts_on"]) == (["a", "a"], 9)
+
+
 def test_more_than_may_be_on_is_told_by_name(three_pools: Callable[[HostsOn], PlacementProblem]) -> None:
     rule = HostsOn(most_on=1)
     problem = three_pools(rule)
@@ -138,13 +147,18 @@ def test_negative_and_broken_numbers_are_refused(wrong: dict[str, object]) -> No
         HostsOn.model_validate(wrong)
 
 
-@pytest.mark.parametrize("hosts", [True, False])
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize(("hosts", "times"), [(True, False), (True, True), (False, False)])
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_no_plan_is_better_and_blocked_says_what_the_checker_says(hosts: bool, seed: int) -> None:
+def test_no_plan_is_better_and_blocked_says_what_the_checker_says(
+    hosts: bool, times: bool, seed: int
+) -> None:
     problem = small_problem(seed, hosts=hosts)
+    problem = with_times(problem, seed) if times else problem
     rule = random_hosts_on(problem, seed)
-    best = proven_best(replace(problem, constraints=(rule,)))
+    problem = replace(problem, constraints=(rule,))
+    best = proven_best(problem)
     assert best is not None
-    blocked_as_checked(replace(problem, constraints=(rule,)), rule, best)
+    blocked_as_checked(problem, rule, best)
+    posted_as_counted(problem, seed)
     assert told(problem, rule).costs(best) == rule.cost(problem, best)

@@ -14,7 +14,7 @@ from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from placement.solvers.exact import Infeasible
-from tierwise.testing.agreement import blocked_as_checked, proven_best, with_running
+from tierwise.testing.agreement import blocked_as_checked, posted_as_counted, proven_best, with_running
 from tierwise.testing.constraint_samples.preemption import sample
 from tierwise.testing.placement import small_problem
 from tierwise.testing.told_kernel import told
@@ -78,13 +78,14 @@ def test_an_unknown_request_is_refused_with_its_path(problem_of: ProblemOf) -> N
 
 
 @pytest.mark.parametrize("hosts", [True, False])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_no_plan_is_better_or_there_is_none_and_nothing_is_blocked(hosts: bool, seed: int) -> None:
     problem = with_running(small_problem(seed, hosts=hosts), seed, priorities=3)
     rule = random_preemption(problem, seed)
     problem = replace(problem, constraints=(rule,))
     best = proven_best(problem)
+    posted_as_counted(problem, seed)
     if best is not None:
         blocked_as_checked(problem, rule, best)
         assert told(problem, rule).keeps(best)
