@@ -1,6 +1,6 @@
 """Where machines would restart when hosts of a pool fail: a simulation in plain Python, without any solver.
 
-It tries, in this order: the hosts that the plan states; each lost host's machines together onto one host;
+It tries, in this order: each lost host's machines together onto one host; the hosts that the plan states;
 first fit decreasing by all resources and by each; and then every way, up to `MOST_STEPS`. Hosts are always
 tried in the same order. So whatever is found is a proof, and only a search that ends early says nothing.
 """
@@ -8,7 +8,9 @@ tried in the same order. So whatever is found is a proof, and only a search that
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import comb
+from operator import add, le, sub
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +37,23 @@ class Machine(NamedTuple):
     """Where the plan says that it restarts; -1: it says nothing."""
 
 
+class Load(NamedTuple):
+    """What would have to restart if a host failed."""
+
+    machines: tuple[Machine, ...] = ()
+    takes: Amounts = ()
+    """Of all of them together."""
+    hosts: frozenset[int] = frozenset()
+    """Those that are large enough for each of them."""
+
+    def plus(self, machine: Machine) -> "Load":
+        """One machine more."""
+        if not self.machines:
+            return Load((machine,), machine.takes, machine.hosts)
+        takes = tuple(map(add, self.takes, machine.takes))
+        return Load((*self.machines, machine), takes, self.hosts & machine.hosts)
+
+
 @dataclass(frozen=True)
 class Scene:
     """A pool at one time."""
@@ -43,31 +62,49 @@ class Scene:
     """What all of its hosts offer to requests: by it, large machines are told from small ones."""
     left: Left
     """Of every host that is up."""
-    on: dict[int, tuple[Machine, ...]]
-    """Host -> those of its machines that must restart; the others only take room while their host is up."""
+    on: dict[int, Load]
+    """By host; who need not restart is not in it, and only takes room while the host is up."""
 
-    def lost(self, hosts: Sequence[int]) -> list[Machine]:
+    def lost(self, hosts: Iterable[int]) -> list[Machine]:
         """The machines that must restart when these hosts fail."""
-        return [machine for host in hosts for machine in self.on[host]]
+        return [machine for host in hosts for machine in self.on[host].machines]
 
     def after(self, hosts: Sequence[int]) -> Left | None:
         """What the other hosts have left once all have restarted; None where no way was found."""
         left = {host: amounts for host, amounts in self.left.items() if host not in hosts}
-        machines = self.lost(hosts)
-        if not machines or not left:
-            return None if machines else left
-        if not _fits(total(m.takes for m in machines), total(_usable(has) for has in left.values())):
+        loads = [self.on[host] for host in hosts if self.on[host].machines]
+        if not loads or not left:
+            return None if loads else left
+        takes = total(load.takes for load in loads)
+        if not _fits(takes, total(left.values())) and not _fits(takes, total(map(_usable, left.values()))):
             return None
-        for units in _orders(machines, [self.on[host] for host in hosts], self.size):
+        machines = self.lost(hosts)
+        for units in _orders(machines, loads, self.size):
             found = _first_fit(units, left)
             if found is not None:
                 return found
         return _Search(_alike_together(machines, self.size), left).found()
 
+    def spared(self, losses: int) -> bool:
+        """Whether there are hosts to spare, with which `after` finds a way for whichever `losses` hosts are lost.
+
+        Receivers have room for the whole load of any host. Each lost host with a load needs one that is not
+        lost: enough are `losses` that carry no load themselves, or twice as many of any kind. First fit of whole
+        loads finds one, since each load before has used one at most.
+        """
+        loads = [load for load in self.on.values() if load.machines]
+        if not loads:
+            return True
+        top = tuple(map(max, zip(*(load.takes for load in loads), strict=True)))
+        common = frozenset.intersection(*(load.hosts for load in loads))
+        receivers = [host for host, has in self.left.items() if host in common and _fits(top, has)]
+        empty = sum(not self.on[host].machines for host in receivers)
+        return len(self.left) > losses and (empty >= losses or len(receivers) >= 2 * losses)
+
     def moved(self, host: int, machine: Machine, *, restarts: bool) -> "Scene":
         """The same with one machine more."""
         left = {**self.left, host: _less(self.left[host], machine.takes)}
-        on = {**self.on, host: (*self.on[host], machine)} if restarts else self.on
+        on = {**self.on, host: self.on[host].plus(machine)} if restarts else self.on
         return replace(self, left=left, on=on)
 
 
@@ -77,24 +114,31 @@ def scenes(
     """A pool in every slot of time; `restarts` [R] are the requests that must, `without` is one to leave out."""
     periods, stated = problem.periods, seats.choice("ha_reserve")
     hosts = hosts_of(problem, pool)
-    provider_of = seats.provider_of.tolist()
-    seated = [i for i, v in enumerate(provider_of) if v in hosts and i != without]
+    inside, known = set(hosts), dict[Amounts, Machine]()
+    seated = [(i, v) for i, v in enumerate(seats.provider_of.tolist()) if v in inside and i != without]
     for slot in range(1 if periods is None else len(periods.names)):
-        left = {v: own(problem, problem.providers.free[v].tolist()) for v in hosts}
-        on: dict[int, tuple[Machine, ...]] = dict.fromkeys(hosts, ())
-        if periods is not None:
-            taken = periods.taken[slot].tolist()
-            left = {v: _less(amounts, own(problem, taken[v])) for v, amounts in left.items()}
-        size = total(left.values())
-        for i in seated:
+        left = _offered(problem, hosts, slot)
+        size, on = total(left.values()), dict.fromkeys(hosts, Load())
+        for i, host in seated:
             if periods is not None and not periods.first[i] <= slot < periods.end[i]:
                 continue
-            host, to = provider_of[i], -1 if stated is None else int(stated[i])
-            machine = machine_of(problem, i, hosts)._replace(stated=to)
+            demand = tuple(problem.demand[i].tolist())
+            if demand not in known:
+                known[demand] = machine_of(problem, i, hosts)
+            machine = known[demand]._replace(stated=-1 if stated is None else int(stated[i]))
             left[host] = _less(left[host], machine.takes)
             if restarts[i]:
-                on[host] = (*on[host], machine)
+                on[host] = on[host].plus(machine)
         yield Scene(size, left, on)
+
+
+def _offered(problem: PlacementProblem, hosts: Sequence[int], slot: int) -> Left:
+    """What hosts have for requests, others' load taken off."""
+    left = {v: own(problem, problem.providers.free[v].tolist()) for v in hosts}
+    if problem.periods is None:
+        return left
+    taken = problem.periods.taken[slot].tolist()
+    return {v: _less(amounts, own(problem, taken[v])) for v, amounts in left.items()}
 
 
 def hosts_of(problem: PlacementProblem, pool: int) -> list[int]:
@@ -104,9 +148,9 @@ def hosts_of(problem: PlacementProblem, pool: int) -> list[int]:
 
 def machine_of(problem: PlacementProblem, request: int, hosts: Sequence[int]) -> Machine:
     """A request as one of a pool's machines."""
-    demand, largest = problem.demand[request].tolist(), problem.providers.largest
-    fits = [v for v in hosts if all(n <= most for n, most in zip(demand, largest[v].tolist(), strict=True))]
-    return Machine(own(problem, demand), frozenset(fits))
+    large_enough = (problem.demand[request] <= problem.providers.largest[hosts]).all(axis=1).tolist()
+    fits = frozenset(v for v, fit in zip(hosts, large_enough, strict=True) if fit)
+    return Machine(own(problem, problem.demand[request].tolist()), fits)
 
 
 def total(amounts: Iterable[Amounts]) -> Amounts:
@@ -141,16 +185,12 @@ _Units = list[tuple[Amounts, frozenset[int]]]
 """What is put onto one host each, in this order, and the hosts that it may go to."""
 
 
-def _orders(machines: list[Machine], lost: list[tuple[Machine, ...]], every: Amounts) -> Iterator[_Units]:
+def _orders(machines: list[Machine], loads: list[Load], every: Amounts) -> Iterator[_Units]:
+    yield [load[1:] for load in sorted(loads, key=lambda load: -_share(load.takes, every))]
     one_by_one = sorted(machines, key=lambda m: -_share(m.takes, every))
     if any(machine.stated >= 0 for machine in machines):
-        first = [m for m in machines if m.stated >= 0]
-        rest = [m for m in one_by_one if m.stated < 0]
-        yield [
-            *((m.takes, m.hosts & {m.stated}) for m in first),
-            *((m.takes, m.hosts) for m in rest),
-        ]
-    yield sorted((_together(host) for host in lost if host), key=lambda u: -_share(u[0], every))
+        first = [(m.takes, m.hosts & {m.stated}) for m in machines if m.stated >= 0]
+        yield [*first, *((m.takes, m.hosts) for m in one_by_one if m.stated < 0)]
     yield [(m.takes, m.hosts) for m in one_by_one]
     for k in range(len(every)):
         yield [(m.takes, m.hosts) for m in _largest_first(machines, k)]
@@ -158,10 +198,6 @@ def _orders(machines: list[Machine], lost: list[tuple[Machine, ...]], every: Amo
 
 def _largest_first(machines: list[Machine], k: int) -> list[Machine]:
     return sorted(machines, key=lambda m: -m.takes[k])
-
-
-def _together(machines: tuple[Machine, ...]) -> tuple[Amounts, frozenset[int]]:
-    return total(m.takes for m in machines), frozenset.intersection(*(m.hosts for m in machines))
 
 
 def _first_fit(units: _Units, left: Left) -> Left | None:
@@ -215,7 +251,7 @@ class _Search:
     def _take_back(self) -> int:
         h = self._at.pop()
         host, takes = self._hosts[h], self._machines[len(self._at)].takes
-        self._left[host] = tuple(left + n for left, n in zip(self._left[host], takes, strict=True))
+        self._left[host] = tuple(map(add, self._left[host], takes))
         return h
 
 
@@ -223,6 +259,7 @@ def _alike_together(machines: list[Machine], every: Amounts) -> list[Machine]:
     return sorted(machines, key=lambda m: (-_share(m.takes, every), m.takes, sorted(m.hosts)))
 
 
+@lru_cache(maxsize=4096)
 def _share(takes: Amounts, every: Amounts) -> int:
     """Its part of each resource added up, in millionths."""
     return sum(n * 1_000_000 // max(1, of) for n, of in zip(takes, every, strict=True))
@@ -233,8 +270,8 @@ def _usable(has: Amounts) -> Amounts:
 
 
 def _fits(takes: Amounts, has: Amounts) -> bool:
-    return all(n <= left for n, left in zip(takes, has, strict=True))
+    return all(map(le, takes, has))
 
 
 def _less(has: Amounts, takes: Amounts) -> Amounts:
-    return tuple(left - n for left, n in zip(has, takes, strict=True))
+    return tuple(map(sub, has, takes))

@@ -17,8 +17,10 @@ does not hold. Solvers are told, pool by pool, the first of these that applies:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
+from operator import le
 from typing import Annotated, Literal
 
 import numpy as np
@@ -121,7 +123,7 @@ class HaReserve(Constraint):
         slots = ("",) if problem.periods is None else tuple(f" {name}" for name in problem.periods.names)
         for pool, losses in self._pools(problem):
             for when, scene in zip(slots, restarts.scenes(problem, seats, pool, must), strict=True):
-                for lost in _sets(scene, losses):
+                for lost in () if scene.spared(losses) else _sets(scene, losses):
                     if scene.after(lost) is None:
                         hosts = " and ".join(names[v] for v in lost)
                         count = len(scene.lost(lost))
@@ -135,14 +137,9 @@ class HaReserve(Constraint):
         for pool, losses in self._pools(problem):
             for scene in self._scenes(after, request, pool):
                 machine = restarts.machine_of(problem, request, list(scene.left))
-                left = {lost: scene.after(lost) for lost in _sets(scene, losses)}
-                for v in np.flatnonzero(~blocked & (problem.providers.pool_of == pool)).tolist():
-                    moved = scene.moved(v, machine, restarts=must[request])
-                    blocked[v] = any(
-                        # The search goes the same way with the machine there where it left room for it anyway.
-                        not _has_room(has, v, machine) and moved.after(lost) is None
-                        for lost, has in left.items()
-                    )
+                judge = _Judge(scene, losses, machine, must[request])
+                for v in scene.left:
+                    blocked[v] |= judge.breaks(v)
         return blocked if blocked.any() else None
 
     def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
@@ -177,9 +174,34 @@ class HaReserve(Constraint):
         return every[int(problem.periods.first[request]) : int(problem.periods.end[request])]
 
 
-def _has_room(left: Left | None, host: int, machine: Machine) -> bool:
-    has = () if left is None else left.get(host, ())
-    return bool(has) and all(n <= room for n, room in zip(machine.takes, has, strict=True))
+@dataclass
+class _Judge:
+    """One machine on each host of a pool in turn."""
+
+    scene: Scene
+    losses: int
+    machine: Machine
+    restarts: bool
+    known: dict[tuple[int, ...], Left | None] = field(default_factory=dict)
+    """What sets of lost hosts leave without the machine."""
+
+    def breaks(self, host: int) -> bool:
+        """Whether any set of hosts could not fail with the machine there."""
+        moved = self.scene.moved(host, self.machine, restarts=self.restarts)
+        if moved.spared(self.losses):
+            return False
+        # With the host among the lost, its new machine must restart too: most likely not to hold.
+        sets = sorted(_sets(moved, self.losses), key=lambda lost: host not in lost)
+        return any(not self._makes_no_difference(host, lost) and moved.after(lost) is None for lost in sets)
+
+    def _makes_no_difference(self, host: int, lost: tuple[int, ...]) -> bool:
+        """Every step of `Scene.after` is the same with the machine there, where it leaves that much room anyway."""
+        if host in lost:
+            return False
+        if lost not in self.known:
+            self.known[lost] = self.scene.after(lost)
+        left = self.known[lost]
+        return left is not None and all(map(le, self.machine.takes, left[host]))
 
 
 def _sets(scene: Scene, losses: int) -> list[tuple[int, ...]]:

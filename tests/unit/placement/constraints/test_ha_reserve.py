@@ -245,7 +245,45 @@ def test_two_hosts_of_a_larger_pool_may_fail_and_every_host_can_still_be_judged(
     assert not posted(problem).choices
     plan = solve(problem, Limits(deterministic_time=2.0), way="exact")
     assert sum(a.host is not None for a in plan.assignments) == 18
-    assert misjudged(problem, plan, TWO, "ha_reserve") == []
+    assert misjudged(problem, seats_of(problem, plan), TWO, "ha_reserve") == []
+
+
+@SOME
+@given(seeds)
+def test_with_hosts_to_spare_a_way_is_found_for_whichever_are_lost(seed: int) -> None:
+    chance = np.random.default_rng([seed, 42])
+    n, r, losses = int(chance.integers(3, 8)), int(chance.integers(2, 20)), int(chance.integers(1, 4))
+    problem = pool_of(chance.integers(16, 40, n).tolist(), chance.integers(1, 8, r).tolist())
+    used = int(chance.integers(1, n + 1))
+    (scene,) = restarts.scenes(problem, seats(*chance.integers(0, used, r).tolist()), 0, [True] * r)
+    if scene.spared(losses):
+        assert all(scene.after(lost) is not None for lost in combinations(range(n), losses))
+
+
+def test_hosts_to_spare_are_as_many_empty_ones_as_may_fail_or_twice_as_many_with_room() -> None:
+    def spared(losses: int, *provider_of: int) -> bool:
+        problem = pool_of([10, 10, 10, 10], [5] * len(provider_of))
+        (scene,) = restarts.scenes(problem, seats(*provider_of), 0, [True] * len(provider_of))
+        return scene.spared(losses)
+
+    assert [spared(k, 0, 0, 1, 1) for k in (1, 2, 3)] == [True, True, False]
+    assert [spared(k, 0, 0, 1, 1, 2) for k in (1, 2)] == [True, False]
+    assert [spared(k, 0, 0, 1, 1, 2, 3) for k in (1, 2)] == [False, False]
+    assert [spared(k, 0, 1, 2, 3) for k in (1, 2, 3)] == [True, True, False]
+
+
+@SOME
+@given(seeds)
+def test_in_larger_pools_too_blocked_is_what_the_checker_says(seed: int) -> None:
+    chance = np.random.default_rng([seed, 43])
+    n, r = int(chance.integers(4, 7)), int(chance.integers(6, 14))
+    reserve = HaReserve(pools={"a": int(chance.integers(1, 3))}, restart=None if seed % 3 else ("r0", "r2"))
+    problem = pool_of(chance.integers(10, 16, n).tolist(), chance.integers(1, 6, r).tolist())
+    provider_of = chance.integers(0, n, r)
+    while list(reserve.check(problem, Seats(provider_of))):
+        provider_of = provider_of.copy()
+        provider_of[chance.choice(np.flatnonzero(provider_of >= 0))] = -1
+    assert misjudged(problem, Seats(provider_of), reserve, "ha_reserve") == []
 
 
 def test_spare_hosts_cost_the_room_of_as_many_whole_hosts_as_may_fail() -> None:
