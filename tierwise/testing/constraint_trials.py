@@ -10,7 +10,7 @@ from placement.arrays import Int64
 from placement.constraint import Constraint
 from placement.periods import Periods
 from placement.placed import placed
-from placement.plan import Plan, PlanStatus
+from placement.plan import PlanStatus
 from placement.problem import PlacementProblem
 from placement.providers import Hosts
 from placement.seats import Seats
@@ -56,21 +56,20 @@ def few(problem: PlacementProblem, requests: int) -> PlacementProblem:
     )
 
 
-def best_plan(problem: PlacementProblem) -> Plan:
-    """The exact way's plan. Raises AssertionError unless brute force finds none better and nothing wrong with it."""
+def best_plan(problem: PlacementProblem) -> Seats:
+    """The exact way's plan, as seats. Raises AssertionError unless brute force finds none better and nothing wrong with it."""
     plan = solve(problem, way="exact")
     assert value_of_plan(problem, plan) == best_by_trying(problem)
     assert plan.status is PlanStatus.OPTIMAL
     assert breaches(problem, plan) == ()
-    return plan
+    return seats_of(problem, plan)
 
 
-def misjudged(problem: PlacementProblem, plan: Plan, constraint: Constraint, name: str) -> list[str]:
+def misjudged(problem: PlacementProblem, seats: Seats, constraint: Constraint, name: str) -> list[str]:
     """Each request and provider where `blocked` is not what `check` says of every seat that the request could have there.
 
-    `name` is the constraint's choice; the plan breaks nothing.
+    `name` is the constraint's choice; the seats break nothing of it.
     """
-    seats = seats_of(problem, plan)
     after = placed(problem, seats.provider_of, seats.choices)
     wrong = []
     for i, request in enumerate(problem.request_ids):

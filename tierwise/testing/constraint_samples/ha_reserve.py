@@ -1,0 +1,16 @@
+"""One or two hosts of one or both pools may fail; sometimes not everyone must restart."""
+
+import numpy as np
+
+from placement.constraints.ha_reserve import HaReserve
+from placement.problem import PlacementProblem
+
+
+def sample(problem: PlacementProblem, chance: np.random.Generator) -> HaReserve:
+    """For problems with hosts."""
+    pools = [name for name in problem.pool_ids if chance.random() < 0.7] or list(problem.pool_ids[:1])
+    some = tuple(name for name in problem.request_ids if chance.random() < 0.6)
+    return HaReserve(
+        pools={name: 2 if chance.random() < 0.25 else 1 for name in pools},
+        restart=some if chance.random() < 0.4 else None,
+    )
