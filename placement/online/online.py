@@ -1,0 +1,172 @@
+"""The kernel's door: ask where a request could go, put it there, take it away."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from placement.arrays import Bool, Int64
+from placement.online import rules, scan, whole
+from placement.online.admitted import EVEN, TOGETHER, Admitted
+from placement.online.memory import COMES, FORBIDDEN, GOES, pack
+from placement.online.tables import parts_of
+from placement.problem import PlacementProblem
+from placement.seats import Seats
+
+_COMPILES = hasattr(scan.seek, "py_func")
+
+
+class Online:
+    """A problem with some of its requests placed; nobody is at first, whatever `problem.current` says.
+
+    Every rule that forbids holds at each step, and so it is kept by every plan made by `decide` alone. Taking
+    requests away can leave spread uneven or break nothing else; `uneven` tells. Costs are the objective's first
+    level: its prices, and what penalties, openings and packs add given who is there.
+    """
+
+    def __init__(self, problem: PlacementProblem, *, compiled: bool = _COMPILES) -> None:
+        """`compiled=False` searches in numpy: the same answers. Raises ValueError where failover is too large."""
+        self.problem = problem
+        admitted = Admitted(problem)
+        self.classes = admitted.classes
+        self._memory, self._parts = pack(parts_of(admitted))
+        self._has = {"numa": admitted.nodes is not None, "datastores": admitted.datastores is not None}
+        self._of = self.classes.of.astype(np.int64)
+        self._home = np.full(len(self._of), -1) if problem.current is None else problem.current
+        self._compiled = compiled
+
+    @property
+    def provider_of(self) -> Int64:
+        """[R] where each request is, -1 for none; read-only."""
+        view = self._parts.provider_of.view()
+        view.setflags(write=False)
+        return view
+
+    @property
+    def choices(self) -> dict[str, Int64]:
+        """[R] what else was chosen, by the constraint that asks: ``numa`` as a bit mask of nodes, ``datastores``; -1 for none."""
+        placed = self.provider_of >= 0
+        chosen = {"numa": self._parts.numa_of, "datastores": self._parts.store_of}
+        return {name: np.where(placed, one, -1) for name, one in chosen.items() if self._has[name]}
+
+    @property
+    def seats(self) -> Seats:
+        """A copy of the decisions, for the checker."""
+        return Seats(self.provider_of.copy(), self.choices)
+
+    def best(self, request: int) -> int:
+        """The provider that would take the request at the least cost; -1 where none could.
+
+        Among equals: where it runs today, then one with requests on it, then the tightest fit, then the first.
+        A request that is placed is judged as if it were not.
+        """
+        with self._without(request):
+            return self._seek(request)
+
+    def mask(self, request: int) -> Bool:
+        """[V] the providers that could take the request; one that is placed is judged as if it were not."""
+        g = int(self._of[request])
+        with self._without(request):
+            return scan.mask(self._memory, g) if self._compiled else whole.mask(self._parts, g)
+
+    def cost(self, request: int, provider: int) -> int:
+        """What the request would add to the objective's first level there.
+
+        Raises ValueError where it may never go there.
+        """
+        g, home, parts = int(self._of[request]), int(self._home[request]), self._parts
+        price = int(parts.prices[parts.pattern_of[g], provider])
+        if price == FORBIDDEN:
+            name, where = self.problem.request_ids[request], self.problem.providers.ids[provider]
+            msg = f"'{name}' has no price on '{where}': it may never go there; ask mask() where it can"
+            raise ValueError(msg)
+        away = int(parts.away[0]) if home not in {-1, provider} else 0
+        with self._without(request):
+            return price + away + int(rules.on_top(self._memory, g, provider))
+
+    def decide(self, request: int) -> int:
+        """Place the request on its best provider and give that back; -1, and nothing done, where none could take it."""
+        assert self._parts.provider_of[request] < 0, (
+            f"{self.problem.request_ids[request]} is placed already"
+        )
+        g, home = self._of[request], self._home[request]
+        if self._compiled:
+            return int(scan.decide(self._memory, request, g, home))
+        provider = whole.seek(self._parts, int(g), int(home))
+        if provider >= 0:
+            rules.take(self._memory, request, int(g), provider)
+        return provider
+
+    def decide_many(self, requests: Sequence[int] | Int64) -> Int64:
+        """`decide` of one after another, in one compiled loop: the provider of each, -1 for none."""
+        wanted = np.asarray(requests, dtype=np.int64)
+        found = np.full(len(wanted), -1, dtype=np.int64)
+        assert (self._parts.provider_of[wanted] < 0).all(), "some of these requests are placed already"
+        if self._compiled:
+            scan.decide_each(self._memory, wanted, self._of, self._home, found)
+        else:
+            found[:] = [self.decide(i) for i in wanted.tolist()]
+        return found
+
+    def place(self, request: int, provider: int, *, force: bool = False) -> None:
+        """Put the request there; with `force`, whatever the rules say (a running estate may break them).
+
+        Raises ValueError where it is placed already, or where the rules do not let it.
+        """
+        name, where = self.problem.request_ids[request], self.problem.providers.ids[provider]
+        if self._parts.provider_of[request] >= 0:
+            msg = f"'{name}' is placed already; move it, or remove it first"
+            raise ValueError(msg)
+        if not force and not self._may(request, provider):
+            msg = f"'{name}' cannot go to '{where}': some rule forbids it; ask mask() where it can"
+            raise ValueError(msg)
+        rules.take(self._memory, request, int(self._of[request]), provider)
+
+    def remove(self, request: int) -> int:
+        """Take the request away, and give back where it was; -1, and nothing done, where it was nowhere."""
+        provider = int(self._parts.provider_of[request])
+        if provider >= 0:
+            rules.count_in(self._memory, request, int(self._of[request]), provider, GOES)
+        return provider
+
+    def move(self, request: int, provider: int) -> None:
+        """Take the request from where it is to another provider. Raises ValueError, and nothing done, where it cannot go."""
+        with self._without(request):
+            possible = self._may(request, provider)
+        if not possible:
+            name, where = self.problem.request_ids[request], self.problem.providers.ids[provider]
+            msg = f"'{name}' cannot move to '{where}': some rule forbids it; ask mask() where it can"
+            raise ValueError(msg)
+        self.remove(request)
+        rules.take(self._memory, request, int(self._of[request]), provider)
+
+    def uneven(self) -> int:
+        """How many rules of spread or togetherness the requests break now: 0 unless some were removed or forced."""
+        p = self._parts
+        broken = 0
+        for f in np.flatnonzero((p.kind == EVEN) | (p.kind == TOGETHER)).tolist():
+            counts = p.counts[p.count_at[f] : p.count_at[f + 1]]
+            if p.kind[f] == TOGETHER:
+                broken += int((counts > 0).sum() > 1)
+                continue
+            eligible = p.value[p.value_at[f] + np.arange(len(counts)) * p.value_step[f], 0] != 0
+            least = 0 if p.from_zero[f] else counts[eligible].min()
+            broken += int(counts[eligible].max() - least > p.max_skew[f])
+        return broken
+
+    def _seek(self, request: int) -> int:
+        g, home = int(self._of[request]), int(self._home[request])
+        return int(scan.seek(self._memory, g, home) if self._compiled else whole.seek(self._parts, g, home))
+
+    def _may(self, request: int, provider: int) -> bool:
+        return bool(scan.could(self._memory, int(self._of[request]), provider))
+
+    @contextmanager
+    def _without(self, request: int) -> Iterator[None]:
+        """As if the request were not placed; afterwards it is where it was, with all that was chosen for it."""
+        provider = self.remove(request)
+        try:
+            yield
+        finally:
+            if provider >= 0:
+                rules.count_in(self._memory, request, int(self._of[request]), provider, COMES)

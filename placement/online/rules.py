@@ -1,0 +1,273 @@
+"""The rules one provider at a time, compiled: may a request go there, what would it cost, and it comes or goes."""
+
+from placement.arrays import Int64
+from placement.online.admitted import AT_MOST, EVEN, EXCESS, OPENING, TOGETHER
+from placement.online.compiled import compiled
+from placement.online.failover import carry, plan_restarts, survives
+from placement.online.memory import (
+    COMES,
+    COUNT_AT,
+    COUNTS,
+    FROM_ZERO,
+    KIND,
+    LANE,
+    LANE_AT,
+    LANE_WEIGHT,
+    LOW,
+    LOWS,
+    MAP_OF,
+    MAPS,
+    MAX_SKEW,
+    NUMA_FREE,
+    NUMA_NEED,
+    NUMA_NODES,
+    NUMA_OF,
+    ON,
+    PROVIDER_OF,
+    ROOM,
+    ROWS,
+    RULE,
+    RULE_AT,
+    RULE_SOFT,
+    RULE_WEIGHT,
+    STORE_ALLOWED,
+    STORE_FREE,
+    STORE_NEED,
+    STORE_OF,
+    STORE_REACH,
+    TIMES,
+    TOTAL,
+    VALUE,
+    VALUE_AT,
+    VALUE_STEP,
+    WIDTH,
+    at,
+    get,
+)
+
+
+@compiled
+def may(m: Int64, g: int, v: int) -> bool:
+    """Whether every rule but the lanes and refusals lets one more of class `g` onto provider `v`."""
+    for n in range(get(m, RULE_AT, g), get(m, RULE_SOFT, g)):
+        f = get(m, RULE, n)
+        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
+        if d >= 0 and not _keeps(m, f, d, get(m, RULE_WEIGHT, n)):
+            return False
+    if get(m, NUMA_NODES, g) > 0 and _nodes_that_fit(m, g, v) < get(m, NUMA_NODES, g):
+        return False
+    if _stores(m, g) and store_for(m, g, v) < 0:
+        return False
+    return m[TIMES + ROWS] == 0 or survives(m, g, v)
+
+
+@compiled
+def _value(m: Int64, f: int, d: int) -> int:
+    """Where the values of rule `f` for its domain `d` begin."""
+    return at(m, VALUE, get(m, VALUE_AT, f) + d * get(m, VALUE_STEP, f))
+
+
+@compiled
+def _keeps(m: Int64, f: int, d: int, weight: int) -> bool:
+    """Whether rule `f` lets `weight` more into its domain `d`."""
+    count = get(m, COUNTS, get(m, COUNT_AT, f) + d)
+    kind = get(m, KIND, f)
+    value = m[_value(m, f, d)]
+    if kind == AT_MOST:
+        return bool(count + weight <= value)
+    if kind == TOGETHER:
+        return bool(count == get(m, TOTAL, f))
+    if value == 0:  # EVEN, and this domain is not compared.
+        return True
+    least = get(m, LOW, f)
+    if get(m, FROM_ZERO, f) != 0:
+        least = 0
+    elif count == least and get(m, LOWS, f) == 1:
+        least += 1  # It is the only one with so few: once it has one more, nobody has less.
+    return bool(count + 1 - least <= get(m, MAX_SKEW, f))
+
+
+@compiled
+def on_top(m: Int64, g: int, v: int) -> int:
+    """What one more of class `g` on provider `v` adds to the first level, beyond its price."""
+    total = 0
+    for n in range(get(m, RULE_SOFT, g), get(m, RULE_AT, g + 1)):
+        f, weight = get(m, RULE, n), get(m, RULE_WEIGHT, n)
+        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
+        if d < 0:
+            continue
+        count = get(m, COUNTS, get(m, COUNT_AT, f) + d)
+        value = _value(m, f, d)
+        a, b, most = m[value], m[value + 1], m[value + 2]
+        if get(m, KIND, f) == EXCESS:
+            total += (max(0, count + weight - a) - max(0, count - a)) * b
+        elif get(m, KIND, f) == OPENING:
+            total += a if count == 0 else 0
+        else:  # PACKS
+            total += min(most, -(-(count + weight) // a) * b) - min(most, -(-count // a) * b)
+    return total
+
+
+@compiled
+def _room_left(m: Int64, free: int, need: int, width: int) -> int:
+    """What is left of a node or datastore in all once it gives what is needed; -1 where it does not fit."""
+    left = 0
+    for k in range(width):
+        if m[need + k] > m[free + k] and m[need + k] > 0:
+            return -1
+        left += m[free + k] - m[need + k]
+    return max(0, left)
+
+
+@compiled
+def _nodes_that_fit(m: Int64, g: int, v: int) -> int:
+    need, width, nodes = at(m, NUMA_NEED, g), m[NUMA_NEED + WIDTH], _nodes(m)
+    fit = 0
+    for n in range(nodes):
+        if _room_left(m, at(m, NUMA_FREE, v) + n * width, need, width) >= 0:
+            fit += 1
+    return fit
+
+
+@compiled
+def _nodes(m: Int64) -> int:
+    nodes: int = m[NUMA_FREE + WIDTH] // max(1, m[NUMA_NEED + WIDTH])
+    return nodes
+
+
+@compiled
+def nodes_for(m: Int64, g: int, v: int) -> int:
+    """The NUMA nodes, as a bit mask, on which least is left of all that fit; the first ones where too few fit."""
+    need, width, nodes = at(m, NUMA_NEED, g), m[NUMA_NEED + WIDTH], _nodes(m)
+    chosen = 0
+    for _ in range(min(nodes, get(m, NUMA_NODES, g))):
+        best, best_left = -1, 0
+        spare = -1
+        for n in range(nodes):
+            if (chosen >> n) & 1 != 0:
+                continue
+            if spare < 0:
+                spare = n
+            left = _room_left(m, at(m, NUMA_FREE, v) + n * width, need, width)
+            if left >= 0 and (best < 0 or left < best_left):
+                best, best_left = n, left
+        chosen |= 1 << (best if best >= 0 else spare)  # Spare: only where the rules were not asked.
+    return chosen
+
+
+@compiled
+def _stores(m: Int64, g: int) -> bool:
+    """Whether class `g` needs a datastore at all."""
+    need, total = at(m, STORE_NEED, g), 0
+    for q in range(m[STORE_NEED + WIDTH]):
+        total += m[need + q]
+    return bool(total > 0)
+
+
+@compiled
+def store_for(m: Int64, g: int, v: int) -> int:
+    """The datastore on which least is left of those that the provider reaches, that suit and that have room; -1 for none."""
+    need, width = at(m, STORE_NEED, g), m[STORE_NEED + WIDTH]
+    reach, allowed = at(m, STORE_REACH, v), at(m, STORE_ALLOWED, g)
+    best, best_left = -1, 0
+    for one in range(m[STORE_FREE + ROWS]):
+        if m[reach + one] != 0 and m[allowed + one] != 0:
+            left = _room_left(m, at(m, STORE_FREE, one), need, width)
+            if left >= 0 and (best < 0 or left < best_left):
+                best, best_left = one, left
+    return best
+
+
+@compiled
+def take(m: Int64, i: int, g: int, v: int) -> None:
+    """Request `i` of class `g` goes to provider `v`; its nodes, datastore and restarts are chosen."""
+    m[at(m, NUMA_OF, i)] = nodes_for(m, g, v) if get(m, NUMA_NODES, g) > 0 else -1
+    m[at(m, STORE_OF, i)] = store_for(m, g, v) if _stores(m, g) else -1
+    if m[TIMES + ROWS] > 0:
+        plan_restarts(m, i, g, v)
+    count_in(m, i, g, v, COMES)
+
+
+@compiled
+def count_in(m: Int64, i: int, g: int, v: int, sign: int) -> None:
+    """Request `i` is added (`sign` COMES) with the choices it has, or taken out (GOES)."""
+    m[at(m, PROVIDER_OF, i)] = v if sign > 0 else -1
+    m[at(m, ON, v)] += sign
+    room = at(m, ROOM, v)
+    for n in range(get(m, LANE_AT, g), get(m, LANE_AT, g + 1)):
+        m[room + get(m, LANE, n)] -= sign * get(m, LANE_WEIGHT, n)
+    for n in range(get(m, RULE_AT, g), get(m, RULE_AT, g + 1)):
+        f = get(m, RULE, n)
+        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
+        if d >= 0:
+            _count_one(m, f, d, sign * get(m, RULE_WEIGHT, n))
+    _give(m, i, g, v, sign)
+    if m[TIMES + ROWS] > 0:
+        carry(m, i, g, v, sign)
+
+
+@compiled
+def _give(m: Int64, i: int, g: int, v: int, sign: int) -> None:
+    """Its NUMA nodes and its datastore give, or get back, what it needs."""
+    chosen, width = get(m, NUMA_OF, i), m[NUMA_NEED + WIDTH]
+    if chosen > 0:
+        for n in range(_nodes(m)):
+            if (chosen >> n) & 1 != 0:
+                free = at(m, NUMA_FREE, v) + n * width
+                for k in range(width):
+                    m[free + k] -= sign * m[at(m, NUMA_NEED, g) + k]
+    store = get(m, STORE_OF, i)
+    if store >= 0:
+        for q in range(m[STORE_NEED + WIDTH]):
+            m[at(m, STORE_FREE, store) + q] -= sign * m[at(m, STORE_NEED, g) + q]
+
+
+@compiled
+def _count_one(m: Int64, f: int, d: int, weight: int) -> None:
+    """One rule's count changes by `weight` in domain `d`."""
+    counts = get(m, COUNT_AT, f)
+    was = get(m, COUNTS, counts + d)
+    now = was + weight
+    m[at(m, COUNTS, counts + d)] = now
+    low, lows = at(m, LOW, f), at(m, LOWS, f)
+    kind = get(m, KIND, f)
+    if kind == TOGETHER:
+        m[at(m, TOTAL, f)] += weight
+        if weight > 0:
+            m[low] = d
+        elif now == 0:
+            m[low] = _first_used(m, f)
+    elif kind == EVEN and m[_value(m, f, d)] != 0:
+        if now < m[low]:
+            m[low], m[lows] = now, 1
+        elif now == m[low]:
+            m[lows] += 1
+        elif was == m[low]:
+            m[lows] -= 1
+            if m[lows] == 0:
+                _least(m, f)
+
+
+@compiled
+def _first_used(m: Int64, f: int) -> int:
+    first = get(m, COUNT_AT, f)
+    for n in range(first, get(m, COUNT_AT, f + 1)):
+        if get(m, COUNTS, n) > 0:
+            return n - first
+    return 0
+
+
+@compiled
+def _least(m: Int64, f: int) -> None:
+    """Find the least count of rule `f` anew, and how many domains have it."""
+    low, lows = at(m, LOW, f), at(m, LOWS, f)
+    first = get(m, COUNT_AT, f)
+    m[lows] = 0
+    for d in range(get(m, COUNT_AT, f + 1) - first):
+        if m[_value(m, f, d)] == 0:
+            continue
+        n = get(m, COUNTS, first + d)
+        if m[lows] == 0 or n < m[low]:
+            m[low], m[lows] = n, 1
+        elif n == m[low]:
+            m[lows] += 1

@@ -1,0 +1,155 @@
+"""What was admitted, laid out for the inner loops with nobody placed."""
+
+import numpy as np
+
+from placement.arrays import Int64
+from placement.online.admitted import EVEN, EXCESS, TOGETHER, Admitted, Rule
+from placement.online.failover import failover_parts
+from placement.online.memory import FORBIDDEN, Parts
+
+
+def parts_of(admitted: Admitted) -> Parts:
+    """Everything of a problem. Raises ValueError where its plan of restarts is too large to keep."""
+    r, v = len(admitted.problem.request_ids), len(admitted.problem.providers.ids)
+    return Parts(
+        **_prices(admitted),
+        **_lanes(admitted),
+        **_rules(admitted),
+        **_nodes(admitted),
+        **_datastores(admitted),
+        **failover_parts(admitted),
+        away=np.array(
+            [admitted.counts_for("moves") if admitted.problem.current is not None else 0], dtype=np.int64
+        ),
+        provider_of=np.full(r, -1, dtype=np.int64),
+        numa_of=np.full(r, -1, dtype=np.int64),
+        store_of=np.full(r, -1, dtype=np.int64),
+        on=np.zeros(v, dtype=np.int64),
+    )
+
+
+def starts(lengths: list[int]) -> Int64:
+    """Where lists of these lengths begin, one after another, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _prices(admitted: Admitted) -> dict[str, Int64]:
+    prices = np.where(admitted.forbidden, FORBIDDEN, admitted.prices)
+    known: dict[bytes, int] = {}
+    of = [known.setdefault(row.tobytes(), len(known)) for row in prices]
+    rows = np.array([np.frombuffer(row, dtype=np.int64) for row in known], dtype=np.int64)
+    lists = [np.argsort(row, kind="stable")[: int((row < FORBIDDEN).sum())] for row in rows]
+    return {
+        "pattern_of": np.array(of, dtype=np.int64),
+        "prices": rows.reshape(-1, prices.shape[1]),
+        "candidate_at": starts([len(one) for one in lists]),
+        "candidate": _joined(lists),
+    }
+
+
+def _lanes(admitted: Admitted) -> dict[str, Int64]:
+    g, v = admitted.prices.shape
+    at, lane, weight = _by_class([one for one, _ in admitted.lanes], None, g)
+    limits = np.array([limit for _, limit in admitted.lanes], dtype=np.int64).reshape(-1, v)
+    scale = (v << 20) // np.maximum(1, np.maximum(limits, 0).sum(axis=1))
+    return {"lane_at": at, "lane": lane, "lane_weight": weight, "scale": scale, "room": limits.T}
+
+
+def _rules(admitted: Admitted) -> dict[str, Int64]:
+    """The rules' columns; equal maps and constant values are kept once."""
+    rules, (g, v) = admitted.rules, admitted.prices.shape
+    soft = np.array([one.kind >= EXCESS for one in rules], dtype=np.bool_)
+    at, rule, weight = _by_class([one.weight for one in rules], np.argsort(soft, kind="stable"), g)
+    costs = np.bincount(np.repeat(np.arange(g), np.diff(at))[soft[rule]], minlength=g)
+    known: dict[bytes, int] = {}
+    map_of = [known.setdefault(one.domain_of.tobytes(), len(known)) for one in rules]
+    maps = np.array([np.frombuffer(one, dtype=np.int64) for one in known], dtype=np.int64).reshape(-1, v)
+    eligible = [int(one.values[:, 0].sum()) if one.kind == EVEN else 0 for one in rules]
+    joined = [n for n, one in zip(map_of, rules, strict=True) if one.kind == TOGETHER]
+    count_at = starts([len(one.values) for one in rules])
+    return {
+        "rule_at": at,
+        "rule_soft": at[1:] - costs,
+        "rule": rule,
+        "rule_weight": weight,
+        "kind": _column([one.kind for one in rules]),
+        "map_of": _column(map_of),
+        "count_at": count_at,
+        **_values(rules),
+        "max_skew": _column([one.max_skew for one in rules]),
+        "from_zero": _column([int(n < one.min_domains) for n, one in zip(eligible, rules, strict=True)]),
+        "maps": maps,
+        **_members(maps, joined),
+        "counts": np.zeros(int(count_at[-1]), dtype=np.int64),
+        "total": np.zeros(len(rules), dtype=np.int64),
+        "low": np.zeros(len(rules), dtype=np.int64),
+        "lows": _column(eligible),
+    }
+
+
+def _values(rules: list[Rule]) -> dict[str, Int64]:
+    same = [len(one.values) > 0 and bool((one.values == one.values[0]).all()) for one in rules]
+    kept = [one.values[:1] if alike else one.values for one, alike in zip(rules, same, strict=True)]
+    return {
+        "value_at": starts([len(one) for one in kept])[:-1],
+        "value_step": _column([0 if alike else 1 for alike in same]),
+        "value": np.concatenate([np.zeros((0, 3), dtype=np.int64), *kept]),
+    }
+
+
+def _members(maps: Int64, wanted: list[int]) -> dict[str, Int64]:
+    """The providers of each domain of the `wanted` maps; of the others nothing is kept."""
+    at, begin = [], [0]
+    members: list[Int64] = []
+    for n, domain_of in enumerate(maps):
+        at.append(len(begin) - 1)
+        if n in wanted:
+            without = int(domain_of.max(initial=-1)) + 1
+            domain = np.where(domain_of < 0, without, domain_of)
+            members.append(np.argsort(domain, kind="stable"))
+            begin += (np.cumsum(np.bincount(domain, minlength=without + 1)) + begin[-1]).tolist()
+    return {"member_at": _column(at), "member_start": _column(begin), "member": _joined(members)}
+
+
+def _nodes(admitted: Admitted) -> dict[str, Int64]:
+    (g, v), k = admitted.prices.shape, admitted.classes.demand.shape[1]
+    numa = admitted.nodes
+    return {
+        "numa_nodes": np.zeros(g, dtype=np.int64) if numa is None else numa.nodes,
+        "numa_need": np.zeros((g, k), dtype=np.int64) if numa is None else numa.need,
+        "numa_free": np.zeros((v, 0, k), dtype=np.int64) if numa is None else numa.free,
+    }
+
+
+def _datastores(admitted: Admitted) -> dict[str, Int64]:
+    g, v = admitted.prices.shape
+    stores = admitted.datastores
+    return {
+        "store_need": np.zeros((g, 0), dtype=np.int64) if stores is None else stores.need,
+        "store_reach": np.zeros((v, 0), dtype=np.int64)
+        if stores is None
+        else stores.reach.astype(np.int64),
+        "store_allowed": np.zeros((g, 0), dtype=np.int64)
+        if stores is None
+        else stores.allowed.astype(np.int64),
+        "store_free": np.zeros((0, 0), dtype=np.int64) if stores is None else stores.free,
+    }
+
+
+def _by_class(weights: list[Int64], order: Int64 | None, classes: int) -> tuple[Int64, Int64, Int64]:
+    """By class: where its list begins, the lanes or rules that count it (in this order), and with what weight."""
+    numbers = range(len(weights)) if order is None else order.tolist()
+    found = [(np.flatnonzero(weights[n]), n) for n in numbers]
+    of = _joined([of for of, _ in found])
+    which = np.repeat(_column([n for _, n in found]), [len(of) for of, _ in found])
+    weight = _joined([weights[n][of] for of, n in found])
+    by_class = np.argsort(of, kind="stable")
+    return starts(np.bincount(of, minlength=classes).tolist()), which[by_class], weight[by_class]
+
+
+def _column(values: list[int]) -> Int64:
+    return np.array(values, dtype=np.int64)
+
+
+def _joined(parts: list[Int64]) -> Int64:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
