@@ -5,19 +5,24 @@ import numpy as np
 from placement.arrays import Int64
 from placement.model import Model
 
-COLUMNS = 400
+_COLUMNS = 400
 """Measured: parts of 300 to 450 columns are mostly solved to the end in a fraction of a second."""
+_FEWEST, _MOST = 120, 1_600
 _WAYS = 3
 
 
 class Neighbours:
-    """Draws parts; what part was worth is not remembered, so the draws depend on the seed and on the plan alone."""
+    """Draws parts, by a seed and by what the plan is like."""
 
-    def __init__(self, model: Model, chance: np.random.Generator, columns: int = COLUMNS) -> None:
-        self._model, self._chance, self._columns = model, chance, columns
+    def __init__(self, model: Model, chance: np.random.Generator) -> None:
+        self._model, self._chance, self._columns = model, chance, _COLUMNS
         free = np.maximum(model.problem.providers.free, 1).astype(np.float64)
-        self._share = model.classes.demand[:, None, :] if free.size == 0 else None
         self._free = free
+
+    def learn(self, *, ended: bool) -> None:
+        """Parts that are solved to the end may be larger, others must be smaller."""
+        step = self._columns // 16
+        self._columns = min(_MOST, self._columns + step // 2) if ended else max(_FEWEST, self._columns - step)
 
     def draw(self, counts: Int64) -> tuple[Int64, Int64]:
         """Hosts, and the cells [n] of their part, from `counts` [G, V]."""
