@@ -23,6 +23,8 @@ from placement.stages import Stage
 
 _ITERATIONS_PER_UNIT = 200_000.0
 """Simplex iterations that count as one second of deterministic time, at a thousand entries."""
+_COUNTED_S = 1e-8
+"""Deterministic time of counting one entry of the matrix."""
 _LEAVES = 200
 _WHOLE = 1e-6
 _DEAR = 4.0
@@ -44,8 +46,17 @@ class Bounds:
     def __init__(self, matrix: Matrix, cells: int, budget: Budget) -> None:
         self._matrix, self._cells, self._budget = matrix, cells, budget
         self._own = _packed(matrix)
+        self.wanted: list[tuple[Int64, int]] = []
+        """Columns that are alike, and how many of them the answer behind the last bound uses."""
 
-    def least(self, stages: tuple[Stage, ...], reached: tuple[int, ...], stage: Stage, value: int) -> int:
+    def least(
+        self,
+        stages: tuple[Stage, ...],
+        reached: tuple[int, ...],
+        stage: Stage,
+        value: int,
+        deterministic_time: float,
+    ) -> int:
         """No plan that reaches as much in `stages` makes `stage` less; `value` is what the plan at hand has."""
         matrix = self._matrix
         for one, most in zip(stages, reached, strict=True):
@@ -53,7 +64,9 @@ class Bounds:
                 matrix = with_row(matrix, one.expression, -NO_LIMIT, most - one.constant)
         dear = _DEAR * (abs(value) + 1.0)
         tree = _Tree(matrix, stage, self._cells, self._own, self._budget, len(self._matrix.row_lower), dear)
-        return min(value, tree.bound(value))
+        bound = tree.bound(value, self._budget.deterministic_time - deterministic_time)
+        self.wanted = tree.wanted()
+        return min(value, bound)
 
 
 class _Tree:
@@ -74,18 +87,21 @@ class _Tree:
         self._solver = Solver(_elastic(self._program, np.unique(self.kinds.row[firm:]), dear))
         self._numbers = count()
         self._closed: list[int] = []
+        self._best: Relaxed | None = None
 
-    def bound(self, value: int) -> int:
-        """The least of the leaves when the budget is over, when all are proven, or when none can be raised."""
+    def bound(self, value: int, end: float) -> int:
+        """The least of the leaves when the budget is down to `end`, when all are proven, or when none can be raised."""
         root = self._solved({})
         if root is None:
             return self._exact({}, np.zeros(self.kinds.rows))
         best = self._exact(root.limits, root.answer.prices)
         open_nodes = [root]
+        self._best = root.answer
         for _ in range(_LEAVES):
-            if self._budget.spent or not open_nodes or self._raised(open_nodes[0].value) >= value:
+            if self._over(end) or not open_nodes or self._raised(open_nodes[0].value) >= value:
                 break
             node = heappop(open_nodes)
+            self._best = node.answer
             at = self._branching(node.answer)
             if at is None:
                 self._closed.append(self._exact(node.limits, node.answer.prices))
@@ -94,6 +110,19 @@ class _Tree:
                 heappush(open_nodes, child)
         leaves = [self._exact(node.limits, node.answer.prices) for node in open_nodes]
         return max(best, min([*self._closed, *leaves], default=value))
+
+    def wanted(self) -> list[tuple[Int64, int]]:
+        """Of columns that are 0 or 1 and alike, how many the answer with the least value uses."""
+        if self._best is None:
+            return []
+        found = []
+        order = np.argsort(self.kinds.column, kind="stable")
+        starts = np.searchsorted(self.kinds.column[order], np.arange(self.kinds.columns + 1))
+        for kind in self._counted.tolist():
+            columns = order[starts[kind] : starts[kind + 1]]
+            if (self._matrix.lower[columns] == 0).all() and (self._matrix.upper[columns] == 1).all():
+                found.append((columns, ceil(self._best.values[kind] * self._size[kind] - _WHOLE)))
+        return found
 
     def _children(self, node: _Node, at: int) -> list[_Node]:
         total = float(node.answer.values[at] * self._size[at])
@@ -127,6 +156,9 @@ class _Tree:
         self._budget.spend(work + 0.001, answer.wall_s)
         return _Node(answer.objective, next(self._numbers), limits, answer)
 
+    def _over(self, end: float) -> bool:
+        return self._budget.spent or self._budget.deterministic_time < end
+
     def _branching(self, answer: Relaxed) -> int | None:
         """The kind whose total is farthest from whole."""
         total = answer.values[self._counted] * self._size[self._counted]
@@ -136,6 +168,7 @@ class _Tree:
         return int(self._counted[int(np.argmax(away))])
 
     def _exact(self, limits: Mapping[int, tuple[int, int]], prices: Float64) -> int:
+        self._budget.spend(_COUNTED_S * len(self._matrix.column), 0.0)
         sums = self._sums(limits)
         spread = alike.prices_of(self.kinds, prices)
         least = proven(self._matrix, self._stage.expression, spread, sums)

@@ -1,0 +1,82 @@
+"""What the search asks of the online kernel, and plans made by asking it for one request after another."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from placement.arrays import Int64
+from placement.problem import PlacementProblem
+from placement.seats import Seats
+
+_PARTS = 2**20
+
+
+class Seating(Protocol):
+    """A problem with some of its requests placed; the rules that forbid hold at each step."""
+
+    @property
+    def provider_of(self) -> Int64:
+        """[R] -1 for none."""
+
+    @property
+    def seats(self) -> Seats:
+        """A copy of the decisions."""
+
+    def cost(self, request: int, provider: int) -> int:
+        """What the request adds to the objective's first level there, as if it were not placed yet."""
+
+    def decide(self, request: int) -> int:
+        """Place it where that costs the least; -1 where no provider could take it."""
+
+    def place(self, request: int, provider: int) -> None:
+        """Put it there. Raises ValueError where the rules do not let it."""
+
+    def remove(self, request: int) -> int:
+        """Take it away; where it was."""
+
+
+Maker = Callable[[PlacementProblem], Seating]
+
+
+def sizes(problem: PlacementProblem) -> Int64:
+    """[R] the share of all free room that each request takes, of the resource where that is largest; in parts of 2**20."""
+    free = np.maximum(problem.providers.free.sum(axis=0), 1).astype(np.float64)
+    share = (problem.demand / free).max(axis=1, initial=0.0) * max(1, len(problem.providers.ids))
+    return np.rint(share * _PARTS).astype(np.int64)
+
+
+def orders(problem: PlacementProblem, choices: Int64) -> Iterator[Int64]:
+    """Orders to place requests in, those of higher priority first; `choices` [R] is how many providers each has.
+
+    Largest first; those with the fewest providers first; and those that run today first.
+    """
+    priority = np.zeros(len(choices), dtype=np.int64) if problem.priority is None else problem.priority
+    size = sizes(problem)
+    rank = np.floor(np.log2(np.maximum(choices, 1))).astype(np.int64)
+    yield np.lexsort((-size, -priority))
+    yield np.lexsort((-size, rank, -priority))
+    if problem.current is not None:
+        yield np.lexsort((-size, problem.current < 0, -priority))
+
+
+def seat_in(seating: Seating, order: Int64) -> list[int]:
+    """Place one after another, and once more those that found nothing at first; who was placed, in order."""
+    placed = [i for i in order.tolist() if seating.decide(i) >= 0]
+    left = order[seating.provider_of[order] < 0]
+    return [*placed, *(i for i in left.tolist() if seating.decide(i) >= 0)]
+
+
+def stay(seating: Seating, problem: PlacementProblem, requests: Sequence[int]) -> list[int]:
+    """Leave those who run where they run, as far as the rules let them; who stays."""
+    assert problem.current is not None
+    found = []
+    for i in requests:
+        home = int(problem.current[i])
+        if home >= 0:
+            try:
+                seating.place(i, home)
+            except ValueError:
+                continue
+            found.append(i)
+    return found
