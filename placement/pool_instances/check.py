@@ -1,53 +1,70 @@
-"""What an assignment breaks and costs, request by request, without the counts that made it."""
+"""What an assignment breaks and costs, counted from its requests, without the counts that made it."""
 
-from collections import Counter
-from math import ceil
+import numpy as np
 
 from placement.pool_instances.instance import PoolInstance
-from placement.problem import Int64
+from placement.problem import Bool, Int64
 
 
 def breaches(instance: PoolInstance, assignment: Int64) -> tuple[str, ...]:
     """Every rule that is broken, in words with the values."""
     if assignment.shape != instance.klass.shape:
         return (f"{assignment.shape[0]} pools for {len(instance.klass)} requests",)
-    found: list[str] = []
-    pools = len(instance.capacity)
-    used = [[0] * instance.demand.shape[1] for _ in range(pools)]
-    apps: Counter[tuple[int, int]] = Counter()
-    demand, allowed = instance.demand.tolist(), instance.allowed.tolist()
-    rows = zip(assignment.tolist(), instance.klass.tolist(), instance.app.tolist(), strict=True)
-    for i, (p, c, a) in enumerate(rows):
-        if not -1 <= p < pools:
-            found.append(f"request {i}: there is no pool {p}")
-        elif p >= 0:
-            if not allowed[c][p]:
-                found.append(f"request {i}: class {c} is not allowed on pool {p}")
-            apps[a, p] += 1
-            used[p] = [u + d for u, d in zip(used[p], demand[c], strict=True)]
-    for p, amounts in enumerate(used):
-        found += [
-            f"pool {p}: {u} of resource {r} used, {has} there"
-            for r, (u, has) in enumerate(zip(amounts, instance.capacity[p].tolist(), strict=True))
-            if u > has
-        ]
-    size = Counter(instance.app.tolist())
-    for (a, p), n in apps.items():
-        if instance.app_spread[a] and size[a] >= 2 and n > ceil(instance.app_max_share * size[a]):
-            found.append(f"application {a}: {n} of {size[a]} requests on pool {p}")
-    return tuple(found)
+    there = (assignment >= 0) & (assignment < len(instance.capacity))
+    return (
+        *_strangers(instance, assignment, there),
+        *_overfull(instance, assignment, there),
+        *_crowded(instance, assignment, there),
+    )
 
 
 def cost(instance: PoolInstance, assignment: Int64) -> int:
     """Unit costs, opened pools, licence packs and unplaced requests."""
-    total, opened = 0, set()
-    windows: Counter[int] = Counter()
-    for p, c in zip(assignment.tolist(), instance.klass.tolist(), strict=True):
-        if p < 0:
-            total += instance.unplaced_cost
-            continue
-        opened.add(p)
-        total += int(instance.unit_cost[c, p])
-        windows[p] += int(instance.demand[c, 0]) if instance.windows[c] > 0 else 0
-    packs = sum(-(-vcpus // instance.licence_pack_vcpus) for vcpus in windows.values())
-    return total + sum(int(instance.open_cost[p]) for p in opened) + packs * instance.licence_pack_cost
+    placed = np.flatnonzero(assignment >= 0)
+    pool, klass = assignment[placed], instance.klass[placed]
+    opened = np.unique(pool)
+    needs = np.where(instance.windows[klass] > 0, instance.demand[klass, 0], 0)
+    vcpus = np.zeros(len(instance.capacity), dtype=np.int64)
+    np.add.at(vcpus, pool, needs)
+    packs = -(-vcpus // instance.licence_pack_vcpus)
+    return (
+        int(instance.unit_cost[klass, pool].sum())
+        + int(instance.open_cost[opened].sum())
+        + int(packs.sum()) * instance.licence_pack_cost
+        + (len(assignment) - len(placed)) * instance.unplaced_cost
+    )
+
+
+def _strangers(instance: PoolInstance, assignment: Int64, there: Bool) -> list[str]:
+    """Requests in pools that there are not, or that are not for their class."""
+    unknown = np.flatnonzero(~there & (assignment != -1))
+    found = [f"request {i}: there is no pool {assignment[i]}" for i in unknown.tolist()]
+    placed = np.flatnonzero(there)
+    barred = placed[~instance.allowed[instance.klass[placed], assignment[placed]]]
+    return found + [
+        f"request {i}: class {instance.klass[i]} is not allowed on pool {assignment[i]}"
+        for i in barred.tolist()
+    ]
+
+
+def _overfull(instance: PoolInstance, assignment: Int64, there: Bool) -> list[str]:
+    used = np.zeros_like(instance.capacity)
+    np.add.at(used, assignment[there], instance.demand[instance.klass[there]])
+    return [
+        f"pool {p}: {used[p, r]} of resource {r} used, {instance.capacity[p, r]} there"
+        for p, r in np.argwhere(used > instance.capacity).tolist()
+    ]
+
+
+def _crowded(instance: PoolInstance, assignment: Int64, there: Bool) -> list[str]:
+    """Applications with more of themselves in a pool than their share."""
+    size = np.bincount(instance.app, minlength=len(instance.app_spread))
+    pools = len(instance.capacity)
+    key, number = np.unique(instance.app[there] * pools + assignment[there], return_counts=True)
+    app = key // pools if pools else key
+    most = np.ceil(instance.app_max_share * size[app])
+    wrong = np.flatnonzero(instance.app_spread[app] & (size[app] >= 2) & (number > most))
+    return [
+        f"application {app[i]}: {number[i]} of {size[app[i]]} requests on pool {key[i] % pools}"
+        for i in wrong.tolist()
+    ]

@@ -1,10 +1,13 @@
-"""Stage 3: the best whole counts near known ones, by CP-SAT over a few hundred cells at a time."""
+"""The best whole counts near known ones, by CP-SAT over a few hundred cells at a time.
+
+CP-SAT is spoken to through ortools' compiled helper: `cp_model` itself loads pandas, for seconds.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ortools.sat.python import cp_model
+from ortools.sat.python import cp_model_helper as helper
 
 from placement.pool_instances.cells import Cells
 from placement.problem import Int64
@@ -38,21 +41,24 @@ def improve(cells: Cells, counts: Int64, near: Near) -> Found | None:
 
     One worker and a limit in deterministic time give the same counts, unless the wall limit stops it.
     """
-    model = cp_model.CpModel()
-    built = _Built(cells, counts, near, model.proto)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1  # More workers race, and ties then fall by chance.
-    solver.parameters.linearization_level = 2  # The rows are knapsacks: their relaxation says most.
-    solver.parameters.random_seed = near.seed
-    solver.parameters.max_deterministic_time = near.deterministic_time
-    solver.parameters.max_time_in_seconds = max(near.time_limit_s, 0.01)
-    status = solver.solve(model)
-    if status == cp_model.UNKNOWN:
+    model = helper.CpModelProto()
+    built = _Built(cells, counts, near, model)
+    parameters = helper.SatParameters()
+    parameters.num_workers = 1  # More workers race, and ties then fall by chance.
+    parameters.linearization_level = 2  # The rows are knapsacks: their relaxation says most.
+    parameters.random_seed = near.seed
+    parameters.max_deterministic_time = near.deterministic_time
+    parameters.max_time_in_seconds = max(near.time_limit_s, 0.01)
+    solver: Any = helper.SolveWrapper()
+    solver.set_parameters(parameters)
+    response = solver.solve(model)
+    if response.status == helper.CpSolverStatus.UNKNOWN:
         return None
-    if status not in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
-        msg = f"a model with a known answer is {solver.status_name(status)}: {model.validate()}"
+    if response.status not in {helper.CpSolverStatus.OPTIMAL, helper.CpSolverStatus.FEASIBLE}:
+        msg = (
+            f"a model with a known answer is {response.status}: {helper.CpSatHelper.validate_model(model)}"
+        )
         raise AssertionError(msg)
-    response = solver.response_proto
     better = built.fixed.copy()
     better[built.g, built.p] = list(response.solution)[: len(built.g)]
     return Found(better, built.constant + int(response.inner_objective_lower_bound))

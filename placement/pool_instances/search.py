@@ -1,23 +1,32 @@
-"""Better counts by freeing a few hundred of them at a time; the rest stays.
+"""Better counts, in rounds of two that may run at the same time: annealing, or freeing a few hundred counts.
 
-Each round frees two parts and solves both from the same counts, perhaps at the same time; what of the
-two goes together is kept. So the counts after a number of rounds do not depend on how many cores run.
+Both of a round begin from the same counts; the better is kept, or what of the two goes together. So the
+counts after a number of rounds do not depend on how many cores run.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placement.pool_instances.cells import Cells
+from placement.pool_instances.filling import fill
 from placement.pool_instances.neighbourhood import Found, Near, improve
 from placement.problem import Bool, Int64
 
-Run = Callable[[Callable[[Near], Found | None], Sequence[Near]], Iterable[Found | None]]
+if TYPE_CHECKING:  # numba, which that loads, is loaded while SCIP solves.
+    from placement.pool_instances.annealing import Annealing
+
+Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
 
 _TARGET = 200
 """Free counts in a part: CP-SAT often ends these within its limit."""
+_TEMPERATURES = 20
+"""Of a run of annealing where rounds are counted; where only time counts, as many as fit."""
+_RUN_S = (0.3, 4.0)
+"""The shortest and the longest run worth its time."""
 _WINDOWS = (2, 6)
 """How far a count may go in one round: near is quick, far finds what several must do together."""
 
@@ -59,6 +68,33 @@ class Search:
         found = improve(self.cells, self.counts, self._near(part, deterministic_time, effort.left_s))
         if found is not None:
             self._take(self.counts, found)
+
+    def anneal(self, annealing: "Annealing", tries: Effort, effort: Effort) -> bool:
+        """Rounds of two runs until the effort is spent, or that of the tries with nothing that fits."""
+        done, fits = 0, False
+        while self.objective > self.bound and done != effort.rounds:
+            if (effort if fits else tries).left_s <= 0 or (fits and effort.left_s < _RUN_S[0]):
+                break
+            seeds = [(stiff, self._seed()) for stiff in (False, True)]
+            length_s = _run_s(effort.left_s)
+
+            def one(job: tuple[bool, int], length_s: float = length_s) -> Int64 | None:
+                return annealing.run(*job, _over(effort, length_s))
+
+            for counts in effort.run(one, seeds):
+                fits |= counts is not None and self._better(counts)
+            done += 1
+        return fits
+
+    def _better(self, counts: Int64) -> bool:
+        """Keep counts that cost less, with what waits filled in; whether they hold."""
+        fill(self.cells, counts, np.ones(self.cells.pools, dtype=np.bool_))
+        if not self._holds(counts):
+            return False
+        objective = self.cells.objective(counts)
+        if objective < self.objective:
+            self.counts, self.objective = counts, objective
+        return True
 
     def run(self, effort: Effort) -> None:
         """Rounds until the effort is spent or the bound is met."""
@@ -132,3 +168,21 @@ class Search:
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
+
+
+def _run_s(left_s: float) -> float:
+    """The length of the next run: half of what is left, so that another one can begin elsewhere."""
+    return left_s if left_s < 2 * _RUN_S[0] else min(left_s / 2, _RUN_S[1])
+
+
+def _over(effort: Effort, length_s: float) -> Callable[[], float]:
+    """Tells, at each temperature, which part of a run is over: by count where rounds are, or by time."""
+    begin, told = effort.clock(), 0
+
+    def over() -> float:
+        nonlocal told
+        told += 1
+        counted = 0.0 if effort.rounds is None else (told - 1) / _TEMPERATURES
+        return max(counted, (effort.clock() - begin) / length_s)
+
+    return over

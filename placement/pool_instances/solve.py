@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,13 +10,14 @@ from placement.pool_instances.cells import Cells, by_class, by_class_and_app
 from placement.pool_instances.check import breaches, cost
 from placement.pool_instances.filling import promising, start
 from placement.pool_instances.instance import PoolInstance
-from placement.pool_instances.relaxation import relax
+from placement.pool_instances.relaxation import Relaxed, relax
 from placement.pool_instances.search import Effort, Run, Search
 from placement.pool_instances.seats import seat
 from placement.problem import Int64
 
-_SHARE = {"relaxation": 0.75, "fractions": 0.85, "classes": 0.9}
-"""Of the time limit: when the relaxation ends, and the search over classes."""
+_SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.93}
+"""Of the time limit: when the relaxation ends, annealing gives up without counts that fit, and the search over
+classes ends."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,59 @@ def solve(
     def effort(share: float) -> Effort:
         return Effort(clock, begin + share * limits.time_limit_s, limits.rounds, run)
 
-    cells = fine if small else by_class(instance)
-    relaxed = relax(cells, _SHARE["relaxation"] * limits.time_limit_s, limits.seed)
-    search = Search(cells, start(cells, relaxed), relaxed.bound, limits.seed)
     if small:
-        search.everything(effort(1.0), limits.time_limit_s)
-        search.run(effort(1.0))
-        return _answer(instance, _seated(fine, search.counts), search.bound)
+        return _whole(instance, fine, limits, effort(1.0))
+    cells = by_class(instance)
+    relaxed, near = run(
+        _call,
+        [
+            lambda: relax(cells, _SHARE["relaxation"] * limits.time_limit_s, limits.seed),
+            lambda: _loaded(cells),
+        ],
+    )
+    search = Search(cells, start(cells, relaxed), relaxed.bound, limits.seed)
     if _left_out(search, seat(instance, search.counts)) == 0:
-        search.near(promising(cells, relaxed, search.counts), effort(_SHARE["fractions"]), 1.0)
-        search.run(effort(_SHARE["classes"]))
+        _over_classes(search, relaxed, near, effort)
     assignment = seat(instance, search.counts)
     if _left_out(search, assignment):
         again = Search(fine, _counted(fine, assignment), search.bound, limits.seed)
         again.run(effort(1.0))
         assignment = _seated(fine, again.counts)
     return _answer(instance, assignment, search.bound)
+
+
+def _call(job: Callable[[], Any]) -> Any:
+    return job()
+
+
+def _loaded(cells: Cells) -> Int64:
+    """The table of pairs in exchange; and numba is loaded, as long as SCIP does not need the processor."""
+    from placement.pool_instances.annealing import near_pairs, warm  # noqa: PLC0415 - while SCIP solves
+
+    warm()
+    return near_pairs(cells)
+
+
+def _whole(instance: PoolInstance, fine: Cells, limits: PoolLimits, effort: Effort) -> PoolAnswer:
+    """A small instance, all at once."""
+    relaxed = relax(fine, _SHARE["relaxation"] * limits.time_limit_s, limits.seed)
+    search = Search(fine, start(fine, relaxed), relaxed.bound, limits.seed)
+    search.everything(effort, limits.time_limit_s)
+    search.run(effort)
+    return _answer(instance, _seated(fine, search.counts), search.bound)
+
+
+def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callable[[float], Effort]) -> None:
+    """Anneal; where no run fits, CP-SAT from the filled counts, which do."""
+    from placement.pool_instances.annealing import prepare  # noqa: PLC0415 - loaded by now
+
+    if relaxed.counts is not None:
+        annealing = prepare(search.cells, relaxed, near)
+        if search.anneal(annealing, effort(_SHARE["tries"]), effort(_SHARE["classes"])):
+            return
+    part = promising(search.cells, relaxed, search.counts)
+    search.near(part, effort(_SHARE["fractions"]), 1.0)
+    search.run(effort(_SHARE["classes"]))
 
 
 def _left_out(search: Search, assignment: Int64) -> int:
