@@ -88,6 +88,11 @@ class Fitting:
         """What all hosts lack together, weighed; 0 is a packing."""
         return int(self.arrays[3].sum())
 
+    @property
+    def lacking(self) -> float:
+        """What all hosts lack together, in hosts."""
+        return self.excess / _PARTS
+
     def step(self, temperature: float, *, plain: bool = False) -> int:
         """Try some moves; how many were tried before all fitted. `plain`: a few, without the compiled loop."""
         moves = moves_of_a_step(len(self.demand))

@@ -13,6 +13,18 @@ from placement.hosts import loops
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_HELPERS = (
+    loops.excess_after,
+    loops.move,
+    loops.swap,
+    loops.relist,
+    loops.pick,
+    loops.rates,
+    loops.at_most,
+    loops.put,
+)
+
+
 def compiled(function: F, without: F) -> F:
     """The function compiled, and kept on disk for the next process; `without` where numba is missing."""
     try:
@@ -20,7 +32,7 @@ def compiled(function: F, without: F) -> F:
         from numba.extending import register_jitable  # noqa: PLC0415 - as above
     except ImportError:
         return without
-    for helper in (loops.excess_after, loops.move, loops.swap, loops.relist, loops.pick):
+    for helper in _HELPERS:
         register_jitable(helper)
     try:
         kept: Any = numba.njit(cache=True)(function)
@@ -32,6 +44,7 @@ def compiled(function: F, without: F) -> F:
 first_fit = compiled(loops.first_fit, loops.first_fit_numpy)
 level = compiled(loops.level, loops.level_numpy)
 anneal = compiled(loops.anneal, loops.anneal)
+fullest = compiled(loops.fullest, loops.fullest)
 
 
 def warm() -> bool:
@@ -48,4 +61,5 @@ def warm() -> bool:
     shape, host_of, weight = row.copy(), row.copy(), row + 1
     lists = (place, members, filled, excess, hot, hot_at)
     anneal(one, shape, one.copy(), weight, host_of, *lists, 0, draws, row.copy())
+    fullest(one, row + 1, row + 1, row + 1, 1)
     return hasattr(anneal, "py_func")

@@ -200,3 +200,78 @@ def anneal(
         hots = relist(hot, hot_at, hots, a, left)
         hots = relist(hot, hot_at, hots, b, right)
     return chance.shape[0], hots
+
+
+def rates(demand: Int64, worth: Int64) -> tuple[Int64, Int64]:
+    """[C + 1, K] twice: the most that a unit of a resource is worth in shapes from c on, as a fraction.
+
+    A denominator of 0: some shape takes none of it, and the resource says nothing.
+    """
+    shapes, resources = demand.shape
+    over = np.zeros((shapes + 1, resources), dtype=np.int64)
+    under = np.ones((shapes + 1, resources), dtype=np.int64)
+    for c in range(shapes - 1, -1, -1):
+        for k in range(resources):
+            over[c, k], under[c, k] = over[c + 1, k], under[c + 1, k]
+            if under[c, k] == 0 or demand[c, k] == 0:
+                under[c, k] = 0
+            elif worth[c] * under[c, k] > over[c, k] * demand[c, k]:
+                over[c, k], under[c, k] = worth[c], demand[c, k]
+    return over, under
+
+
+def at_most(room: Int64, over: Int64, under: Int64) -> np.int64:
+    """What `room` [K] is worth at most at the rates [K]."""
+    most = np.int64(2**62)
+    for k in range(len(room)):
+        if under[k] > 0:
+            most = min(most, room[k] * over[k] // under[k])
+    return most
+
+
+def put(room: Int64, demand: Int64, limit: int) -> int:
+    """Take as many of `demand` [K] off `room` [K] as fit, at most `limit`; how many."""
+    n = limit
+    for k in range(len(room)):
+        if demand[k] > 0:
+            n = min(n, room[k] // demand[k])
+    for k in range(len(room)):
+        room[k] -= n * demand[k]
+    return n
+
+
+def fullest(
+    demand: Int64, limit: Int64, room: Int64, worth: Int64, nodes_max: int
+) -> tuple[int, Int64, int]:
+    """The filling of one host that is worth most: (its worth, how many of each shape, steps taken).
+
+    Depth first over shapes [C, K] in their order, at most `limit` [C] of each, all with some `worth` [C].
+    Exact unless `nodes_max` steps were taken. `room` [K] is changed in place and back.
+    """
+    shapes = len(demand)
+    over, under = rates(demand, worth)
+    taken = np.zeros(shapes, dtype=np.int64)
+    best_taken = np.zeros(shapes, dtype=np.int64)
+    best, now, nodes, c = 0, 0, 0, 0
+    while c >= 0:
+        while c < shapes and now + at_most(room, over[c], under[c]) > best:
+            taken[c] = put(room, demand[c], limit[c])
+            now += taken[c] * worth[c]
+            nodes += 1
+            c += 1
+        if now > best:
+            best = now
+            best_taken[:] = taken
+            best_taken[c:] = 0
+        c -= 1
+        while c >= 0 and (taken[c] == 0 or nodes >= nodes_max):
+            room += taken[c] * demand[c]
+            now -= taken[c] * worth[c]
+            taken[c] = 0
+            c -= 1
+        if c >= 0:
+            taken[c] -= 1
+            room += demand[c]
+            now -= worth[c]
+            c += 1
+    return best, best_taken, nodes

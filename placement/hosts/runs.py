@@ -11,7 +11,7 @@ import numpy as np
 
 from placement.problem import Int64
 
-_ONE_BY_ONE = 4
+_ONE_BY_ONE = 24
 """Up to so many requests, looking for the next host is quicker than looking for a level."""
 _UNLIMITED = np.int64(2**62)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from placement.budget import Budget
 from placement.hosts import annealing, exact, greedy
-from placement.hosts.bounds import Bounds
+from placement.hosts.bounds import Bounds, Target
 from placement.hosts.kinds import Kinds, kinds_of, switched_on
 from placement.hosts.neighbours import choose
 from placement.hosts.problem import UNPLACED_COST, HostProblem
@@ -33,6 +33,10 @@ _WHOLE = 2_500
 _WHOLE_SHARE = 0.6
 _FALL = 0.8
 """What may be left of the excess after each cold step, so that another is worth its time."""
+_PROVING = 0.7
+"""What part of the limits is left when proving by fillings ends, proven or not."""
+_HOPELESS = 0.02
+"""When hosts of this part of all are lacking, hosts hold few requests and only a long search helps."""
 _LOADING_S = 2.0
 """With less than this left, compiled loops would be loaded only when time is over."""
 _OVERHEAD = 0.01
@@ -98,7 +102,9 @@ class Search:
         one_step = annealing.moves_of_a_step(len(self.host_of))
         self.steps = int(np.clip(possible / one_step / _ATTEMPTS, _FEWEST, _MOST))
         self.kept = self.budget.deterministic_time * (1 - _FITTING)
-        self._fit(self.least_out, self._floor(self.least_out), self.steps)
+        least = self.bounds.cheapest(self.least_out, self._floor(self.least_out))
+        if not self._fit(self.least_out, least, self.steps) and not self._in_a_hurry:
+            self._prove_fillings()
         if not self.done and self._out > self.least_out:
             self._place_more()
         if not self.done:
@@ -119,6 +125,8 @@ class Search:
                 return
             hosts = switched_on(self.kinds, target.counts)
             fitting = self._begin(hosts, 0)
+            if fitting.lacking > 1 + len(hosts) * _HOPELESS:
+                return
             self._cool(fitting)
             if self._seat(fitting, hosts):
                 return
@@ -138,15 +146,26 @@ class Search:
         least = self.bounds.cheapest(self.least_out, 0).bound
         self._raise((self.kinds.impossible + self.least_out) * UNPLACED_COST + least)
 
+    def _prove_fillings(self) -> None:
+        """With a part of the limits, since what it proves is mostly little and sometimes most of the gap."""
+        time, seconds = self.budget.deterministic_time * _PROVING, self.budget.time_limit_s * _PROVING
+
+        def over() -> bool:
+            spent = self.budget.deterministic_time < time or self.budget.time_limit_s < seconds
+            return self.done or spent
+
+        floor = self._floor(self.least_out)
+        least = self.bounds.fill(self.host_of, self.least_out, floor, over).bound
+        self._raise((self.kinds.impossible + self.least_out) * UNPLACED_COST + least)
+
     def _floor(self, out: int) -> int:
         """A cost that plans which leave out so many cannot be below."""
         return max(
             0, self.bound - self.least_out * UNPLACED_COST - self.kinds.impossible * UNPLACED_COST
         ) * (out == self.least_out)
 
-    def _fit(self, out: int, at_least: int, steps: int) -> bool:
-        """Try to place all but `out` on the cheapest hosts of at least that cost that may suffice."""
-        target = self.bounds.cheapest(out, at_least)
+    def _fit(self, out: int, target: Target, steps: int) -> bool:
+        """Try to place all but `out` on the hosts that a target counts."""
         self.budget.spend(_OVERHEAD, 0.0)
         if target.counts is None:
             return False
@@ -203,7 +222,7 @@ class Search:
         width = max(1, (self.rank[1] - low) // 16)
         while low < self.rank[1] and not self.done and self.budget.deterministic_time > self.kept:
             middle = min(low + width, self.rank[1] - 1)
-            if self._fit(out, middle, steps):
+            if self._fit(out, self.bounds.roomiest(out, middle), steps):
                 width = max(1, (self.rank[1] - low) // 2)
             else:
                 low = middle + 1
