@@ -4,14 +4,16 @@ Requests that may stay out have a place too: one more host, which has all of eve
 many seats. A seat is one more resource, of which every request takes one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from placement.hosts.kernels import anneal, level
+from placement.hosts import loops, runs
+from placement.hosts.greedy import CELLS
 from placement.problem import Int64
 
 _PARTS = 2**20
@@ -19,8 +21,23 @@ _MOVES = 2**16
 _MOVES_EACH = 2**7
 """Moves in one step, at most and for each request: chance is drawn, and limits are looked at, between steps."""
 
+_PLAIN = 2**12
+"""So many moves take plain Python less time than loading the compiled loop."""
+
 _LOG = np.rint(-np.log((np.arange(4096) + 0.5) / 4096) * 1024).astype(np.int64)
 """-ln(u) in parts of 1024: what a move may cost at temperature 1, by chance."""
+
+
+@cache
+def _compiled() -> Callable[..., tuple[int, int]]:
+    from placement.hosts.kernels import anneal  # noqa: PLC0415 - loads numba, which takes a second
+
+    return anneal
+
+
+def loaded() -> bool:
+    """Whether a step that is not plain would begin at once."""
+    return _compiled.cache_info().currsize > 0
 
 
 def moves_of_a_step(requests: int) -> int:
@@ -71,9 +88,18 @@ class Fitting:
         """What all hosts lack together, weighed; 0 is a packing."""
         return int(self.arrays[3].sum())
 
-    def step(self, temperature: float) -> int:
-        """Try some moves; how many were tried before all fitted."""
+    @property
+    def lacking(self) -> float:
+        """What all hosts lack together, in hosts."""
+        return self.excess / _PARTS
+
+    def step(self, temperature: float, *, plain: bool = False) -> int:
+        """Try some moves; how many were tried before all fitted. `plain`: a few, without the compiled loop."""
         moves = moves_of_a_step(len(self.demand))
+        if plain:
+            anneal, moves = loops.anneal, min(moves, _PLAIN)
+        else:
+            anneal = _compiled()
         chance = np.random.default_rng([self.seed, self.steps])
         draws = chance.integers(0, 2**31, (moves, 4), dtype=np.int64)
         allowance = (_LOG[chance.integers(0, len(_LOG), moves)] * round(temperature)) >> 10
@@ -107,24 +133,47 @@ def begin(demand: Int64, capacity: Int64, shape: Int64, seats: int, seed: int) -
         out = np.append(demand.sum(axis=0), seats)
         hosts = np.vstack([hosts, out])
     share = _PARTS // np.maximum(hosts[:, :-1], 1)
-    largest = (demand / np.maximum(capacity.sum(axis=0) / max(1, len(capacity)), 1.0)).max(
-        axis=1, initial=0.0
-    )
-    order = np.argsort(-np.rint(largest * _PARTS).astype(np.int64), kind="stable")
     host_of = np.full(len(demand), -1, dtype=np.int64)
     inside = slice(0, len(capacity)) if len(capacity) else slice(0, len(hosts))
-    wide = hosts[inside, -1].copy()
-    level(demand, order, share[inside], np.zeros_like(share[inside]), wide, host_of)
+    _spread(demand, shape, share[inside], hosts[inside, -1].copy(), host_of)
     return Fitting(with_seats, hosts, shape, host_of, seed)
+
+
+def _spread(demand: Int64, shape: Int64, share: Int64, seats: Int64, host_of: Int64) -> None:
+    """Each request in turn, shapes with the largest share of a mean host first, to where it is least full."""
+    shapes, one = np.unique(shape, return_index=True)
+    mean = share.sum(axis=0) / max(1, len(share))
+    largest = (demand[one] * mean).max(axis=1, initial=0.0)
+    order = np.argsort(-np.rint(largest).astype(np.int64), kind="stable")
+    groups = runs.grouped(shape, shapes[order])
+    load = np.zeros_like(share)
+    if len(shapes) * len(share) <= CELLS:
+        for (_, requests), n in zip(groups, one[order].tolist(), strict=True):
+            runs.level(demand[n], share, load, seats, requests, host_of)
+    else:
+        from placement.hosts.kernels import level  # noqa: PLC0415 - loads numba, which takes a second
+
+        every = np.concatenate([np.empty(0, dtype=np.int64), *(requests for _, requests in groups)])
+        level(demand, every, share, load, seats, host_of)
 
 
 def temperatures(fitting: Fitting, steps: int) -> Iterator[float]:
     """From what a small request weighs down to nearly nothing, in equal ratios."""
-    weighed = fitting.demand[:, :-1] * fitting.weight[:-1]
-    least = np.where(weighed > 0, weighed, _PARTS).min(axis=0, initial=_PARTS)
-    unit = float(least.max(initial=1))
+    unit = _unit(fitting)
     for n in range(steps):
         yield unit * 0.5 * 0.02 ** (n / max(1, steps - 1))
+
+
+def cold(fitting: Fitting) -> float:
+    """A temperature at which excess falls from the first move; measured, quickest where hosts hold many."""
+    return _unit(fitting) * 0.05
+
+
+def _unit(fitting: Fitting) -> float:
+    """What the smallest request that takes any of a resource weighs, by the resource where that is most."""
+    weighed = fitting.demand[:, :-1] * fitting.weight[:-1]
+    least = np.where(weighed > 0, weighed, _PARTS).min(axis=0, initial=_PARTS)
+    return float(least.max(initial=1))
 
 
 def _weights(capacity: Int64, demand: Int64) -> Int64:

@@ -1,22 +1,25 @@
 """How many must stay out, and what the hosts must cost: proven with whole hosts of each kind.
 
 Cuts and counts take turns: the cheapest counts of hosts that keep all cuts so far, then the cut that the
-linear program finds against them. Counts and cuts are integers and the solver of the counts is exact.
+linear program finds against them. Counts and cuts are integers and the search for counts is exact.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from placement.budget import Budget
+from placement.hosts.counts import Needs, cheapest, roomiest, strongest
 from placement.hosts.cuts import Cut, first_cuts
 from placement.hosts.kinds import Kinds
+from placement.hosts.patterns import filling_cuts
 from placement.hosts.relax import separate
 from placement.problem import Int64
 
 _ROUNDS = 40
-_SHARE = 0.2
+_ROWS_PER_UNIT = 2_000_000
+"""Partial counts looked at that count as one second of deterministic time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,41 +53,47 @@ class Bounds:
 
     def cheapest(self, unplaced: int, at_least: int) -> Target:
         """The cheapest counts, of at least that cost, with which at most `unplaced` may stay out."""
-        bound = at_least
-        counts: Int64 | None = None
+        target = Target(None, at_least)
         for _ in range(_ROUNDS):
-            counts, bound = self._counts(unplaced, bound)
-            if counts is None or self.budget.spent:
+            target = self.counted(unplaced, target.bound)
+            if target.counts is None or self.budget.spent:
                 break
-            cut = separate(self.kinds, counts)
-            if cut is None or int((cut.value * counts).sum()) >= cut.need(self.kinds, unplaced):
+            cut = separate(self.kinds, target.counts)
+            if cut is None or int((cut.value * target.counts).sum()) >= cut.need(self.kinds, unplaced):
                 break
             self.cuts.append(cut)
-        return Target(counts, bound)
+        return target
 
-    def _counts(self, unplaced: int, at_least: int) -> tuple[Int64 | None, int]:
-        from ortools.sat.python import cp_model  # noqa: PLC0415 - takes seconds; greedy alone needs none
+    def fill(self, host_of: Int64, unplaced: int, at_least: int, until: Callable[[], bool]) -> Target:
+        """As `cheapest`, with cuts from whole fillings of hosts, beginning with those of a plan.
 
-        model: Any = cp_model.CpModel()
-        counts = [model.new_int_var(0, int(n), "") for n in self.kinds.hosts]
-        for cut in self.cuts:
-            need = cut.need(self.kinds, unplaced)
-            if need > 0:
-                model.add(cp_model.LinearExpr.weighted_sum(counts, cut.value.tolist()) >= need)
-        cost = cp_model.LinearExpr.weighted_sum(counts, self.kinds.cost.tolist())
-        model.add(cost >= at_least)
-        model.minimize(cost)
-        solver: Any = cp_model.CpSolver()
-        solver.parameters.num_workers = 1  # More workers race, and ties then fall by chance.
-        solver.parameters.random_seed = self.budget.seed
-        solver.parameters.max_deterministic_time = max(self.budget.deterministic_time * _SHARE, 0.01)
-        solver.parameters.max_time_in_seconds = max(self.budget.time_limit_s * _SHARE, 0.01)
-        status = solver.solve(model)
-        self.budget.spend(solver.deterministic_time, solver.wall_time)
-        if status == cp_model.INFEASIBLE:
-            return None, int((self.kinds.cost * self.kinds.hosts).sum()) + 1
-        bound = at_least
-        if status in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
-            bound = max(bound, int(solver.response_proto.inner_objective_lower_bound))
-            return np.array([solver.value(n) for n in counts], dtype=np.int64), bound
-        return None, bound
+        They say more where hosts hold few requests and several resources are scarce. Ends early when
+        `until` says so.
+        """
+        target = self.counted(unplaced, at_least)
+        for cut in filling_cuts(self.kinds, host_of, self.budget):
+            if target.counts is None or until():
+                break
+            if int((cut.value * target.counts).sum()) < cut.need(self.kinds, unplaced):
+                self.cuts.append(cut)
+                target = self.counted(unplaced, target.bound)
+        return target
+
+    def counted(self, unplaced: int, at_least: int) -> Target:
+        """The cheapest counts that the cuts so far allow."""
+        found = cheapest(self._needs(unplaced), at_least)
+        self.budget.spend(found.rows / _ROWS_PER_UNIT, 0.0)
+        return Target(found.counts, found.bound)
+
+    def roomiest(self, unplaced: int, at_most: int) -> Target:
+        """Of the counts that cost at most that, those with the most to spare, to each cut in proportion."""
+        found = roomiest(self._needs(unplaced), at_most)
+        self.budget.spend(found.rows / _ROWS_PER_UNIT, 0.0)
+        return Target(found.counts, found.bound)
+
+    def _needs(self, unplaced: int) -> Needs:
+        value = np.array([cut.value for cut in self.cuts], dtype=np.int64)
+        value = value.reshape(len(self.cuts), len(self.kinds.hosts))
+        need = np.array([cut.need(self.kinds, unplaced) for cut in self.cuts], dtype=np.int64)
+        strong = strongest(value, need)
+        return Needs(value[strong], need[strong], self.kinds.cost, self.kinds.hosts)

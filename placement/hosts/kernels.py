@@ -1,7 +1,6 @@
 """The inner loops, compiled by numba where it is installed and plain Python where it is not.
 
-All arithmetic is on int64 and all chance comes in as an argument, so both ways, and every machine, give
-the same answer.
+Importing this module loads numba, which takes a second: whoever may do without imports it late.
 """
 
 from collections.abc import Callable
@@ -9,17 +8,32 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from placement.problem import Int64
+from placement.hosts import loops
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
-    """The function compiled, and kept on disk for the next process; itself where numba is missing."""
+_HELPERS = (
+    loops.excess_after,
+    loops.move,
+    loops.swap,
+    loops.relist,
+    loops.pick,
+    loops.rates,
+    loops.at_most,
+    loops.put,
+)
+
+
+def compiled(function: F, without: F) -> F:
+    """The function compiled, and kept on disk for the next process; `without` where numba is missing."""
     try:
         import numba  # noqa: PLC0415 - optional at run time: slower without, and the same
+        from numba.extending import register_jitable  # noqa: PLC0415 - as above
     except ImportError:
-        return function
+        return without
+    for helper in _HELPERS:
+        register_jitable(helper)
     try:
         kept: Any = numba.njit(cache=True)(function)
     except RuntimeError:  # no folder to keep it in: read-only installation without a home
@@ -27,206 +41,25 @@ def compiled(function: F) -> F:
     return cast("F", kept)
 
 
-@compiled
-def first_fit(demand: Int64, order: Int64, room: Int64, hosts: Int64, host_of: Int64) -> int:
-    """Put each request of `order` on the first of `hosts` with room; how many found none.
+first_fit = compiled(loops.first_fit, loops.first_fit_numpy)
+level = compiled(loops.level, loops.level_numpy)
+anneal = compiled(loops.anneal, loops.anneal)
+fullest = compiled(loops.fullest, loops.fullest)
 
-    `room` [H, K] and `host_of` [R] are changed in place; a request without a host keeps its -1.
+
+def warm() -> bool:
+    """Compile all loops and keep them on disk, so that no later process must; False where numba is missing.
+
+    An installer calls it once, as who may write beside this file; it takes some seconds.
     """
-    left = 0
-    for i in order:
-        found = False
-        for h in hosts:
-            fits = True
-            for k in range(demand.shape[1]):
-                if demand[i, k] > room[h, k]:
-                    fits = False
-                    break
-            if fits:
-                for k in range(demand.shape[1]):
-                    room[h, k] -= demand[i, k]
-                host_of[i] = h
-                found = True
-                break
-        if not found:
-            left += 1
-    return left
-
-
-def first_fit_numpy(demand: Int64, order: Int64, room: Int64, hosts: Int64, host_of: Int64) -> int:
-    """The same as `first_fit`, one request at a time over all hosts at once."""
-    left = 0
-    mine = room[hosts]
-    for i in order.tolist():
-        fits = (mine >= demand[i]).all(axis=1)
-        n = int(fits.argmax()) if len(fits) else 0
-        if len(fits) and fits[n]:
-            mine[n] -= demand[i]
-            host_of[i] = hosts[n]
-        else:
-            left += 1
-    room[hosts] = mine
-    return left
-
-
-@compiled
-def level(demand: Int64, order: Int64, share: Int64, load: Int64, seats: Int64, host_of: Int64) -> None:
-    """Put each request of `order` where the fullest resource is then the least full; hosts may overflow.
-
-    `share` [H, K] is what one unit takes of a host's resource, in parts of 2**20; `load` [H, K] in the
-    same parts, `seats` [H] (how many more it may take) and `host_of` are changed in place.
-    """
-    for i in order:
-        best, best_full = -1, np.int64(0)
-        for h in range(load.shape[0]):
-            if seats[h] <= 0:
-                continue
-            full = np.int64(0)
-            for k in range(load.shape[1]):
-                full = max(full, load[h, k] + demand[i, k] * share[h, k])
-                if best >= 0 and full >= best_full:
-                    break
-            if best < 0 or full < best_full:
-                best, best_full = h, full
-        for k in range(load.shape[1]):
-            load[best, k] += demand[i, k] * share[best, k]
-        seats[best] -= 1
-        host_of[i] = best
-
-
-def level_numpy(
-    demand: Int64, order: Int64, share: Int64, load: Int64, seats: Int64, host_of: Int64
-) -> None:
-    """The same as `level`, one request at a time over all hosts at once."""
-    for i in order.tolist():
-        full = (load + demand[i] * share).max(axis=1)
-        full[seats <= 0] = np.iinfo(np.int64).max
-        best = int(full.argmin())
-        load[best] += demand[i] * share[best]
-        seats[best] -= 1
-        host_of[i] = best
-
-
-@compiled
-def _excess(room: Int64, weight: Int64, demand: Int64, comes: int, goes: int) -> int:
-    """What one host lacks, weighed, when a request comes and another goes; -1 for neither."""
-    total = 0
-    for k in range(len(room)):
-        left = room[k]
-        if comes >= 0:
-            left -= demand[comes, k]
-        if goes >= 0:
-            left += demand[goes, k]
-        if left < 0:
-            total -= weight[k] * left
-    return total
-
-
-@compiled
-def _move(host_of: Int64, place: Int64, members: Int64, filled: Int64, i: int, b: int) -> None:
-    """Request `i` leaves its host for `b`; the last of those it leaves takes its place in the list."""
-    a = host_of[i]
-    filled[a] -= 1
-    last = members[a, filled[a]]
-    members[a, place[i]] = last
-    place[last] = place[i]
-    members[b, filled[b]] = i
-    place[i] = filled[b]
-    filled[b] += 1
-    host_of[i] = b
-
-
-@compiled
-def _swap(host_of: Int64, place: Int64, members: Int64, i: int, j: int) -> None:
-    """Requests `i` and `j` take each other's place."""
-    a, b = host_of[i], host_of[j]
-    members[a, place[i]] = j
-    members[b, place[j]] = i
-    place[i], place[j] = place[j], place[i]
-    host_of[i], host_of[j] = b, a
-
-
-@compiled
-def _relist(hot: Int64, hot_at: Int64, hots: int, h: int, excess: int) -> int:
-    """Host `h` goes into or out of the list of overfull hosts; how many are in it then."""
-    if excess > 0 and hot_at[h] < 0:
-        hot[hots] = h
-        hot_at[h] = hots
-        return hots + 1
-    if excess == 0 and hot_at[h] >= 0:
-        moved = hot[hots - 1]
-        hot[hot_at[h]] = moved
-        hot_at[moved] = hot_at[h]
-        hot_at[h] = -1
-        return hots - 1
-    return hots
-
-
-@compiled
-def _pick(chance: Int64, hot: Int64, hots: int, members: Int64, filled: Int64) -> tuple[int, int, int, int]:
-    """(host, request, other host, other request) of one move; host -1 for none, other request -1 to move alone.
-
-    Three of four moves begin at an overfull host, and three of four are swaps.
-    """
-    hosts, width = members.shape
-    start = chance[0] >> 2
-    a = hot[(start * hots) >> 29] if chance[0] & 3 else (start * hosts) >> 29
-    b = (chance[1] * hosts) >> 31
-    alone = (chance[3] & 3) == 0
-    if a == b or filled[a] == 0 or (alone and filled[b] == width) or (not alone and filled[b] == 0):
-        return -1, -1, -1, -1
-    i = members[a, (chance[2] * filled[a]) >> 31]
-    j = -1 if alone else members[b, ((chance[3] >> 2) * filled[b]) >> 29]
-    return a, i, b, j
-
-
-@compiled
-def anneal(
-    demand: Int64,
-    shape: Int64,
-    room: Int64,
-    weight: Int64,
-    host_of: Int64,
-    place: Int64,
-    members: Int64,
-    filled: Int64,
-    excess: Int64,
-    hot: Int64,
-    hot_at: Int64,
-    hots: int,
-    chance: Int64,
-    allowance: Int64,
-) -> tuple[int, int]:
-    """Move and swap requests between hosts until none is overfull or `chance` [n, 4] is used up.
-
-    `room` [H, K] may be negative: weighed by `weight` [K] and summed, what is lacking is a host's
-    `excess`. Hosts with excess are listed in `hot`, of which the first `hots` count. A move may add
-    `allowance` [n] to the sum of excesses. Gives back (moves tried, hosts still overfull); everything
-    else is changed in place.
-    """
-    for n in range(chance.shape[0]):
-        if hots == 0:
-            return n, hots
-        a, i, b, j = _pick(chance[n], hot, hots, members, filled)
-        if a < 0 or (j >= 0 and shape[i] == shape[j]):
-            continue
-        left = _excess(room[a], weight, demand, j, i)
-        right = _excess(room[b], weight, demand, i, j)
-        if left + right - excess[a] - excess[b] > allowance[n]:
-            continue
-        room[a] += demand[i]
-        room[b] -= demand[i]
-        if j >= 0:
-            room[a] -= demand[j]
-            room[b] += demand[j]
-            _swap(host_of, place, members, i, j)
-        else:
-            _move(host_of, place, members, filled, i, b)
-        excess[a], excess[b] = left, right
-        hots = _relist(hot, hot_at, hots, a, left)
-        hots = _relist(hot, hot_at, hots, b, right)
-    return chance.shape[0], hots
-
-
-if not hasattr(first_fit, "py_func"):  # nothing was compiled
-    first_fit, level = first_fit_numpy, level_numpy
+    one, row = np.ones((1, 1), dtype=np.int64), np.zeros(1, dtype=np.int64)
+    first_fit(one, row, one.copy(), row, row - 1)
+    level(one, row, one, one.copy(), row + 1, row - 1)
+    hot, hot_at, place, filled, excess = (row.copy() for _ in range(5))
+    members: Any = np.zeros((1, 1), dtype=np.int32)
+    draws = np.zeros((1, 4), dtype=np.int64)
+    shape, host_of, weight = row.copy(), row.copy(), row + 1
+    lists = (place, members, filled, excess, hot, hot_at)
+    anneal(one, shape, one.copy(), weight, host_of, *lists, 0, draws, row.copy())
+    fullest(one, row + 1, row + 1, row + 1, 1)
+    return hasattr(anneal, "py_func")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
+from placement.hosts import loops
 from placement.hosts.bounds import Bounds
 from placement.hosts.problem import UNPLACED_COST, HostProblem
 from placement.hosts.search import Search
@@ -76,12 +78,40 @@ def test_what_counting_proves_is_never_above_the_optimum(problem: HostProblem) -
     assert bound <= brute_force(problem)
 
 
+@settings(max_examples=120, deadline=None)
+@given(problems())
+def test_what_fillings_prove_is_never_above_the_optimum(problem: HostProblem) -> None:
+    search = Search(problem, QUICK, None, None)
+    out = search.bounds.least_unplaced()
+    filled = search.bounds.fill(search.host_of, out, 0, lambda: False)
+    assert (out + search.kinds.impossible) * UNPLACED_COST + filled.bound <= brute_force(problem)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrays(np.int64, (3, 2), elements=st.integers(0, 5)),
+    arrays(np.int64, 3, elements=st.integers(0, 3)),
+    arrays(np.int64, 2, elements=st.integers(0, 12)),
+    arrays(np.int64, 3, elements=st.integers(1, 9)),
+)
+def test_no_filling_of_a_host_is_worth_more(
+    demand: np.ndarray, limit: np.ndarray, room: np.ndarray, worth: np.ndarray
+) -> None:
+    fillings = (np.array(n) for n in itertools.product(*(range(n + 1) for n in limit.tolist())))
+    best = max(int(n @ worth) for n in fillings if (n @ demand <= room).all())
+    before = room.copy()
+    most, filling, _ = loops.fullest(demand, limit, room, worth, 10**6)
+    assert (most, int(filling @ worth), room.tolist()) == (best, best, before.tolist())
+    assert (filling @ demand <= room).all()
+    assert (filling <= limit).all()
+
+
 @settings(max_examples=60, deadline=None)
 @given(problems(), st.integers(0, 1000))
 def test_without_the_exact_model_the_bound_and_the_plan_still_hold(problem: HostProblem, seed: int) -> None:
     search = Search(problem, Limits(deterministic_time=0.05, seed=seed), None, None)
     search._prove()
-    search._fit(search.least_out, 0, 4)
+    search._fit(search.least_out, search.bounds.cheapest(search.least_out, 0), 4)
     search._improve_parts()
     assert search.bound <= brute_force(problem) <= search.objective
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from placement.hosts import files
+from placement.hosts import files, kernels
 from placement.hosts.problem import HostProblem
 from placement.hosts.result import Progress
 from placement.hosts.solve import solve
@@ -26,25 +26,42 @@ if sys.argv[1] == "without":
     sys.modules["numba"] = None
 import numpy as np
 from placement.hosts import annealing, greedy, kernels
+from placement.hosts.kinds import kinds_of
 from placement.hosts.problem import HostProblem
+from placement.hosts.solve import solve
+from placement.plan import Limits
 compiled = hasattr(kernels.anneal, "py_func")
 chance = np.random.default_rng(7)
 demand = chance.integers(100, 550, (40, 3))
 problem = HostProblem(demand, np.full((24, 3), 1000), np.full(24, 5), np.zeros(24, dtype=np.int64))
-found = [greedy.best(problem).tolist(), greedy.first_fit_decreasing(problem).tolist()]
+found = [greedy.best(problem, kinds_of(problem)).tolist()]
 for seats, hosts in ((0, 17), (2, 15)):
     fitting = annealing.begin(demand, problem.capacity[:hosts], np.arange(40), seats, 1)
     found.append(fitting.host_of.tolist())
     for temperature in annealing.temperatures(fitting, 4):
         fitting.step(temperature)
     found.append([fitting.host_of.tolist(), fitting.excess, fitting.hots, fitting.room.tolist()])
+plan = solve(HostProblem(demand[:30], *(a[:17] for a in (problem.capacity, problem.host_cost, problem.host_type))), Limits(deterministic_time=0.05))
+found.append([plan.host_of.tolist(), plan.objective, plan.bound, plan.solver])
 print(json.dumps([compiled, found]))
 """
 
+IN_A_FRESH_PROCESS = """
+import json, sys
+import numpy as np
+from placement.hosts.problem import HostProblem
+from placement.hosts.solve import solve
+chance = np.random.default_rng(1)
+shape = chance.integers(0, 8, 1000)
+demand = chance.integers(1, 20, (8, 2))[shape]
+plan = solve(HostProblem(demand, np.full((200, 2), 150), np.full(200, 5), np.zeros(200, dtype=np.int64)))
+print(json.dumps([plan.gap, "numba" in sys.modules, "ortools" in sys.modules]))
+"""
 
-def in_another_process(word: str) -> list[object]:
+
+def in_another_process(word: str, program: str = IN_ANOTHER_PROCESS) -> list[object]:
     done = subprocess.run(
-        [sys.executable, "-c", IN_ANOTHER_PROCESS, word],
+        [sys.executable, "-c", program, word],
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -58,6 +75,31 @@ def test_without_numba_the_loops_give_the_same_answers() -> None:
     with_numba, without = in_another_process("with"), in_another_process("without")
     assert (with_numba[0], without[0]) == (True, False)
     assert with_numba[1] == without[1]
+
+
+def test_many_small_requests_need_neither_compiled_loops_nor_a_solver() -> None:
+    assert in_another_process("", IN_A_FRESH_PROCESS) == [0.0, False, False]
+
+
+def test_warming_compiles_the_loops_as_they_are_called() -> None:
+    assert kernels.warm() == hasattr(kernels.anneal, "py_func")
+    if kernels.warm():
+        loops = (kernels.first_fit, kernels.level, kernels.anneal)
+        before = [len(getattr(loop, "signatures")) for loop in loops]  # noqa: B009 - numba's, unknown to types
+        hard = coarse(40)
+        solve(hard, Limits(deterministic_time=0.1))
+        assert [len(getattr(loop, "signatures")) for loop in loops] == before  # noqa: B009 - as above
+
+
+def coarse(requests: int) -> HostProblem:
+    chance = np.random.default_rng(1)
+    hosts = requests * 3 // 5
+    return HostProblem(
+        chance.integers(100, 550, (requests, 3)),
+        np.full((hosts, 3), 1000),
+        np.full(hosts, 5),
+        np.zeros(hosts, dtype=np.int64),
+    )
 
 
 def problem(**changes: object) -> HostProblem:
@@ -97,15 +139,8 @@ def test_a_request_that_fits_no_host_stays_out_and_the_rest_is_proven() -> None:
 
 
 def test_progress_only_gets_better_and_ends_with_the_answer() -> None:
-    chance = np.random.default_rng(1)
     told: list[Progress] = []
-    hard = HostProblem(
-        chance.integers(100, 550, (40, 3)),
-        np.full((24, 3), 1000),
-        np.full(24, 5),
-        np.zeros(24, dtype=np.int64),
-    )
-    plan = solve(hard, Limits(deterministic_time=0.3), tell=told.append)
+    plan = solve(coarse(40), Limits(deterministic_time=0.3), tell=told.append)
     assert (told[-1].objective, told[-1].bound, told[-1].gap) == (plan.objective, plan.bound, plan.gap)
     for one, next_one in itertools.pairwise(told):
         assert next_one.objective <= one.objective
