@@ -4,10 +4,11 @@ Importing this module loads numba, which takes a second: whoever may do without 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
+from placement.compiling import compiled
 from placement.hosts import loops
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,26 +26,20 @@ _HELPERS = (
 )
 
 
-def compiled(function: F, without: F) -> F:
-    """The function compiled, and kept on disk for the next process; `without` where numba is missing."""
+def _with_helpers(function: F, without: F) -> F:
     try:
-        import numba  # noqa: PLC0415 - optional at run time: slower without, and the same
-        from numba.extending import register_jitable  # noqa: PLC0415 - as above
+        from numba.extending import register_jitable  # noqa: PLC0415 - as in `compiled`
     except ImportError:
         return without
     for helper in _HELPERS:
         register_jitable(helper)
-    try:
-        kept: Any = numba.njit(cache=True)(function)
-    except RuntimeError:  # no folder to keep it in: read-only installation without a home
-        kept = numba.njit(function)
-    return cast("F", kept)
+    return compiled(function, without)
 
 
-first_fit = compiled(loops.first_fit, loops.first_fit_numpy)
-level = compiled(loops.level, loops.level_numpy)
-anneal = compiled(loops.anneal, loops.anneal)
-fullest = compiled(loops.fullest, loops.fullest)
+first_fit = _with_helpers(loops.first_fit, loops.first_fit_numpy)
+level = _with_helpers(loops.level, loops.level_numpy)
+anneal = _with_helpers(loops.anneal, loops.anneal)
+fullest = _with_helpers(loops.fullest, loops.fullest)
 
 
 def warm() -> bool:

@@ -100,7 +100,9 @@ def _row_of(matrix: Matrix) -> Int64:
 
 
 def _coarsest(matrix: Matrix) -> Alike:
-    return Alike(np.zeros(len(matrix.lower), dtype=np.int64), np.zeros(len(matrix.row_lower), dtype=np.int64))
+    return Alike(
+        np.zeros(len(matrix.lower), dtype=np.int64), np.zeros(len(matrix.row_lower), dtype=np.int64)
+    )
 
 
 def _refined(matrix: Matrix, costs: Int64, step: float | None, enough: int) -> tuple[Alike, bool]:

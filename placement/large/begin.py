@@ -114,7 +114,9 @@ def _as_far_as_whole(problem: PlacementProblem, seats: Seats, placed: list[int])
     """The longest beginning of the order that breaks nothing, found by halving: not all of what constraints say is
     known to the kernel, and what it does not know (that only so many hosts may be on) breaks at some point.
     """
-    return _halved(placed, lambda first: _only(seats, placed[:first]), lambda some: not broken(problem, some))
+    return _halved(
+        placed, lambda first: _only(seats, placed[:first]), lambda some: not broken(problem, some)
+    )
 
 
 def _halved(placed: list[int], some: Callable[[int], Seats], fine: Callable[[Seats], bool]) -> Seats:

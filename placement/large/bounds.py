@@ -177,7 +177,11 @@ class _Tree:
     def _raised(self, objective: float) -> int:
         """What a leaf of this value would prove, were floats exact."""
         least = objective - abs(objective) * 1e-9
-        return ceil(least / self._step) * self._step + self._stage.constant if np.isfinite(least) else NOTHING_PROVEN
+        return (
+            ceil(least / self._step) * self._step + self._stage.constant
+            if np.isfinite(least)
+            else NOTHING_PROVEN
+        )
 
     def _sums(self, limits: Mapping[int, tuple[int, int]]) -> Sums:
         """The class rows of the cells, and what was branched on."""

@@ -181,7 +181,9 @@ class Incumbent:
         part = part_of(state, free)
         if (part.matrix.lower > part.matrix.upper).any():
             return None
-        stages = [part.stage(stage.name, costs) for stage, costs in zip(self.stages, self.costs, strict=True)]
+        stages = [
+            part.stage(stage.name, costs) for stage, costs in zip(self.stages, self.costs, strict=True)
+        ]
         stages = [stage for stage in stages if len(stage.expression.column)]
         if len(free):
             values = _least(part.matrix, stages, self.budget)
@@ -197,7 +199,9 @@ def _least(matrix: Matrix, stages: list[Stage], budget: Budget) -> Int64 | None:
         values = matrix.lower.copy()
         for stage in reversed(stages):
             values[stage.expression.column] = np.where(
-                stage.expression.coefficient < 0, matrix.upper[stage.expression.column], matrix.lower[stage.expression.column]
+                stage.expression.coefficient < 0,
+                matrix.upper[stage.expression.column],
+                matrix.lower[stage.expression.column],
             )
         return values
     own = Budget(budget.seed, max(0.5, budget.deterministic_time * _COMPLETING), budget.time_limit_s)

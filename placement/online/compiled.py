@@ -8,19 +8,19 @@ from zlib import crc32
 
 import numpy as np
 
-from placement.hosts import kernels
+from placement import compiling
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """As `placement.hosts.kernels.compiled`, under a name that says what it was compiled with.
+    """As `placement.compiling.compiled`, under a name that says what it was compiled with.
 
     Numba keeps machine code by the function's name and file, and does not notice that a constant or function
     of another file has changed; all that it uses is in the name here, so that a change is another name.
     """
     function.__qualname__ = f"{function.__qualname__}_{crc32(_used(function).encode()):08x}"
-    return kernels.compiled(function)
+    return compiling.compiled(function)
 
 
 def _used(function: Callable[..., Any]) -> str:

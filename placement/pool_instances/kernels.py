@@ -1,31 +1,12 @@
-"""The inner loop of the annealing, compiled by numba where it is installed and plain Python where it is not.
-
-`placement.hosts.kernels` has a `compiled` too; loading it to borrow that costs more than these lines.
-"""
-
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+"""The inner loop of the annealing, compiled by numba where it is installed and plain Python where it is not."""
 
 import numpy as np
 import numpy.typing as npt
 
-from placement.problem import Int64
+from placement.arrays import Int64
+from placement.compiling import compiled
 
 Float64 = npt.NDArray[np.float64]
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """The function compiled, and kept on disk for the next process; itself where numba is missing."""
-    try:
-        import numba  # noqa: PLC0415 - optional at run time: slower without, and the same
-    except ImportError:
-        return function
-    try:
-        kept: Any = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder to keep it in: read-only installation without a home
-        kept = numba.njit(nogil=True)(function)
-    return cast("F", kept)
 
 
 @compiled

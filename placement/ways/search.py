@@ -65,6 +65,8 @@ def _prove(plan: Incumbent, bounds: Bounds, deterministic_time: float) -> Bool |
             break
         if plan.values[n] > plan.bounds[n]:
             before = plan.stages[:n], plan.values[:n]
-            plan.prove(n, bounds.least(*before, stage, plan.values[n], plan.budget.deterministic_time - end))
+            plan.prove(
+                n, bounds.least(*before, stage, plan.values[n], plan.budget.deterministic_time - end)
+            )
             closed = closed_by(plan, bounds.wanted) if stage.name == "level 1" else closed
     return closed

@@ -3,14 +3,18 @@
 import pkgutil
 from dataclasses import replace
 from importlib import import_module
+from itertools import product
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placement import constraints
+from placement.explain import name_of
+from placement.online import Online
 from placement.plan import PlanStatus
 from placement.problem import PlacementProblem
+from placement.seats import Seats
 from placement.solve import solve
 from placement.solvers.exact import Infeasible
 from placement.verify import breaches
@@ -23,6 +27,10 @@ SAMPLES = {
 }
 CHOOSING = frozenset({"numa", "devices", "datastores"})
 """Kinds whose choices multiply the plans that must be tried: one of them at a time."""
+
+
+CAREFUL = frozenset({"ha_reserve", "devices"})
+"""Kinds that the kernel keeps by a plan of its own, so that it may refuse what another plan would allow."""
 
 
 def constrained(seed: int, most: int) -> PlacementProblem:
@@ -61,3 +69,38 @@ def test_no_plan_is_better_than_the_exact_one_whatever_is_asked_at_once(seed: in
     assert value_of_plan(problem, plan) == best
     assert plan.status is PlanStatus.OPTIMAL
     assert breaches(problem, plan) == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_the_online_kernel_lets_a_request_go_just_where_the_checker_finds_nothing_wrong(
+    seed: int, most: int
+) -> None:
+    problem = constrained(seed, most)
+    careful = any(one.kind in CAREFUL for one in problem.constraints)
+    blind = any(getattr(one, "most_on", None) is not None for one in problem.constraints)
+    kernel, chance = Online(problem), np.random.default_rng([seed, 6])
+    for i in chance.permutation(len(problem.request_ids)).tolist():
+        fine = np.array([fits(problem, kernel.seats, i, v) for v in range(len(problem.providers.ids))])
+        mask = kernel.mask(i)
+        assert blind or not (mask & ~fine).any(), (i, mask, fine)
+        assert careful or not (fine & ~mask).any(), (i, mask, fine)
+        if (mask & fine).any():
+            kernel.place(i, int(chance.choice(np.flatnonzero(mask & fine))))
+
+
+def fits(problem: PlacementProblem, seats: Seats, request: int, provider: int) -> bool:
+    """Whether the plan with the request there, with whatever choice, breaks nothing but what must be placed."""
+    provider_of = seats.provider_of.copy()
+    provider_of[request] = provider
+    looked_at = [one for one in constraints.of(problem) if name_of(one) != "preemption"]
+    asking = [(name_of(one), one.choice_count(problem)) for one in looked_at if one.choice_count(problem)]
+    for picks in product(*(range(-1, count) for _, count in asking)):
+        choices = {}
+        for (name, _), pick in zip(asking, picks, strict=True):
+            choices[name] = np.array(seats.choices.get(name, np.full(len(provider_of), -1)))
+            choices[name][request] = pick
+        after = Seats(provider_of, choices)
+        if not any(True for one in looked_at for _ in one.check(problem, after)):
+            return True
+    return False
