@@ -155,6 +155,16 @@ class PlacementProblem:
 
         ``host``, ``pool`` and ``tier`` are always there; ``host`` is the pool where there are no hosts.
         """
+        if label not in self._domains:
+            self._domains[label] = self._divided(label)
+        return self._domains[label]
+
+    @cached_property
+    def _domains(self) -> dict[str, Domains | None]:
+        """Those that were asked for: constraints ask again and again."""
+        return {}
+
+    def _divided(self, label: str) -> Domains | None:
         pool_of = self.providers.pool_of.tolist()
         if label == "host":
             return divide(self.providers.ids)

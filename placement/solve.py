@@ -62,7 +62,8 @@ def plan_after(after: Placed, outcome: Outcome, classes: Classes) -> Plan:
     """The plan of decisions, with what is proven of them."""
     problem = after.problem
     terms = terms_of(problem, after.seats)
-    first = outcome.levels[0] if outcome.levels else Proven(0, 0)
+    levels = _counted(problem.objective, terms, outcome.levels)
+    first = levels[0] if levels else Proven(0, 0)
     every = (*outcome.unplaced, first)
     usual = problem.objective == DEFAULT_OBJECTIVE
     cost = sum(terms.get(name, 0) for name in COSTS)
@@ -77,7 +78,7 @@ def plan_after(after: Placed, outcome: Outcome, classes: Classes) -> Plan:
         horizon_hours=problem.horizon_hours,
         unplaced_bound=sum(max(0, one.bound) for one in outcome.unplaced),
         terms=terms,
-        levels=() if usual else _levels(problem.objective, outcome.levels),
+        levels=() if usual else _levels(problem.objective, levels),
         preempted=_preempted(after),
     )
 
@@ -93,6 +94,14 @@ def dealt(classes: Classes, provider_of: Int64, counts: Int64) -> Int64:
             row[c] -= 1
             choice[i] = c
     return choice
+
+
+def _counted(
+    objective: tuple[Mapping[str, int], ...], terms: Mapping[str, int], levels: tuple[Proven, ...]
+) -> tuple[Proven, ...]:
+    """Levels as they are counted: a model that was stopped early may say more, since its own columns may be above need."""
+    values = [sum(n * terms.get(name, 0) for name, n in weights.items()) for weights in objective]
+    return tuple(Proven(n, min(n, one.bound)) for n, one in zip(values, levels, strict=False))
 
 
 def _levels(objective: tuple[Mapping[str, int], ...], levels: tuple[Proven, ...]) -> tuple[Level, ...]:

@@ -20,9 +20,9 @@ _OPEN = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Values [N] of all columns, or None where the limits were over before there were any; and each stage's proof."""
+    """Values [N] of all columns, and each stage's proof."""
 
-    values: Int64 | None
+    values: Int64
     proven: tuple[Proven, ...]
 
 
@@ -98,6 +98,10 @@ class CpSat:
         linear.domain.extend([low if low > -NO_LIMIT else -_OPEN - 1, high if high < NO_LIMIT else _OPEN])
 
 
+class OutOfTime(Exception):
+    """The limits were over before anything was found that keeps every row; more of them may find something."""
+
+
 class Infeasible(Exception):
     """No values keep every row: only where something must be placed, since leaving all out keeps the others."""
 
@@ -109,7 +113,7 @@ def solve(
     tell: Listener | None = None,
     hint: Int64 | None = None,
 ) -> Answer:
-    """Every stage least, in order. Raises Infeasible."""
+    """Every stage least, in order; nothing placed where that is all that the limits allow. Raises Infeasible and OutOfTime."""
     model = CpSat(matrix, budget, tell)
     if hint is not None:
         model.hint(hint)
@@ -123,10 +127,11 @@ def solve(
             break
         proven.append(found)
     values = hint if model.values is None else model.values
-    if values is None and not any(len(stage.expression.column) for stage in stages):
-        values = matrix.lower
     if values is None:
-        return Answer(None, ())
+        nothing = np.maximum(matrix.lower, 0)
+        if len(matrix.broken(nothing)):
+            raise OutOfTime
+        values = nothing
     rest = stages[len(proven) :]
     return Answer(values, (*proven, *(Proven(stage.value(values), NOTHING_PROVEN) for stage in rest)))
 

@@ -25,8 +25,6 @@ def solve(
     matrix = model.matrix()
     every = (*stages.unplaced_stages(model), *stages.level_stages(model, matrix))
     answer = exact.solve(matrix, every, Budget.of(limits), tell)
-    if answer.values is None:
-        raise exact.Infeasible
     priorities = len(stages.priorities(model))
     g, v = model.shape
     return Outcome(

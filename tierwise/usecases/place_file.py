@@ -10,7 +10,7 @@ from placement import document, ways
 from placement.document import InvalidDocument
 from placement.outcome import NOTHING_PROVEN, Clock, Listener, Progress
 from placement.plan import Assignment, Limits, Plan
-from placement.problem import COSTS, DEFAULT_OBJECTIVE, InvalidProblem, PlacementProblem
+from placement.problem import COSTS, InvalidProblem, PlacementProblem
 from placement.solve import posted
 from placement.solve import solve as solve_problem
 from placement.solvers.exact import Infeasible
@@ -101,7 +101,9 @@ def summary(plan: Plan) -> dict[str, Any]:
 
 def exact_summary(plan: Plan) -> dict[str, Any]:
     """The same amounts in micro-units of the currency, for programs."""
-    levels = [dict(level.model_dump(), gap_percent=_percent(level.value, level.bound)) for level in plan.levels]
+    levels = [
+        dict(level.model_dump(), gap_percent=_percent(level.value, level.bound)) for level in plan.levels
+    ]
     return {
         "currency": plan.currency,
         "horizon_hours": plan.horizon_hours,
@@ -204,7 +206,11 @@ def _nearest(one: Assignment) -> tuple[str, list[str], list[str]]:
     candidate = min(one.candidates, key=lambda c: len(c.rejections))
     reasons = candidate.rejections
     if not reasons:
-        return candidate.pool, ["it would fit, but the search was stopped before it was placed"], ["search longer"]
+        return (
+            candidate.pool,
+            ["it would fit, but the search was stopped before it was placed"],
+            ["search longer"],
+        )
     return candidate.pool, [r.why for r in reasons], [r.remedy for r in reasons]
 
 
@@ -214,7 +220,9 @@ def _text(value: Any, indent: int) -> str:
         return line
     inner, space = indent + 1, "\n" + " " * (indent + 1)
     if isinstance(value, dict):
-        parts = [f"{json.dumps(name, ensure_ascii=False)}: {_text(part, inner)}" for name, part in value.items()]
+        parts = [
+            f"{json.dumps(name, ensure_ascii=False)}: {_text(part, inner)}" for name, part in value.items()
+        ]
         return "{" + space + ("," + space).join(parts) + "\n" + " " * indent + "}"
     parts = [_text(part, inner) for part in value]
     return "[" + space + ("," + space).join(parts) + "\n" + " " * indent + "]"
