@@ -25,9 +25,10 @@ def assignments(after: Placed, classes: Classes | None = None) -> tuple[Assignme
     return tuple(explainer.assignment(i) for i in range(len(after.problem.request_ids)))
 
 
-def candidates(after: Placed, request: int) -> tuple[Candidate, ...]:
-    """Every pool for one request, in the same order."""
-    return _candidates(against(after, request), -1)
+def explained(after: Placed, request: int) -> tuple[tuple[Candidate, ...], WouldHelp | None]:
+    """Every pool for one request, in the same order, and the cheapest single change that would help; without a plan of all."""
+    standing = against(after, request)
+    return _candidates(standing, -1), would_help(standing)
 
 
 @dataclass

@@ -15,13 +15,11 @@ from statistics import median
 import numpy as np
 
 from placement import constraints
-from placement.against import against
 from placement.conflict import conflict
 from placement.constraints.anti_affinity import AntiAffinity
 from placement.constraints.quotas import Quotas
 from placement.constraints.spread import Spread
-from placement.counterfactual import would_help
-from placement.explain import candidates
+from placement.explain import explained
 from placement.placed import Placed, placed
 from placement.problem import PlacementProblem
 from placement.providers import Hosts
@@ -58,7 +56,7 @@ def _explaining() -> dict[str, int | float | str]:
 
 
 def _explain(after: Placed, request: int) -> object:
-    return candidates(after, request), would_help(against(after, request))
+    return explained(after, request)
 
 
 def _host_by_host(after: Placed, request: int) -> int:
