@@ -32,7 +32,8 @@ def solve(
     ] = 10.0,
     seed: Seed = 0,
     way: Annotated[
-        str | None, typer.Option("--way", help="Solve in this way instead of the one that suits the problem.")
+        str | None,
+        typer.Option("--way", help="Solve in this way instead of the one that suits the problem."),
     ] = None,
     result: Annotated[
         Path | None,
@@ -62,7 +63,7 @@ def solve(
     with _progress(problem) as tell:
         plan = place_file.solve(problem, limits, way=way, tell=tell, clock=time.monotonic)
     if result is not None:
-        place_file.write(result, place_file.written(problem, plan, explain=explain))
+        place_file.write(result, place_file.written(plan, explain=explain))
     took = {
         "seconds": round(time.monotonic() - begin, 2),
         "cpu_seconds": round(time.process_time() - spent, 2),
@@ -73,7 +74,9 @@ def solve(
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="The problem: a JSON document.")],
-    plan: Annotated[Path, typer.Argument(help="The plan: what `place solve -o` wrote, or the same from elsewhere.")],
+    plan: Annotated[
+        Path, typer.Argument(help="The plan: what `place solve -o` wrote, or the same from elsewhere.")
+    ],
     form: Form = Format.TABLE,
 ) -> None:
     """Check a plan against its problem, without any solver: every rule, and every sum that the plan states.
@@ -100,7 +103,9 @@ def check(
     else:
         document({"holds": True, **facts}, form)
     if found.breaches:
-        msg = f"{plan} does not hold: {counted(len(found.breaches), 'breach').replace('breachs', 'breaches')}"
+        msg = (
+            f"{plan} does not hold: {counted(len(found.breaches), 'breach').replace('breachs', 'breaches')}"
+        )
         raise RefusedByPolicy(msg)
 
 
@@ -109,10 +114,13 @@ def generate(
     result: Annotated[
         Path | None, typer.Option("--result", "-o", help="Write to this file instead of stdout.")
     ] = None,
-    requests: Annotated[int, typer.Option("--requests", min=1, max=1_000_000, help="How many machines.")] = 200,
+    requests: Annotated[
+        int, typer.Option("--requests", min=1, max=1_000_000, help="How many machines.")
+    ] = 200,
     hosts: Annotated[int, typer.Option("--hosts", min=4, max=100_000, help="How many hosts.")] = 20,
     fill: Annotated[
-        int, typer.Option("--fill", min=1, max=200, help="Percent of the hosts' vCPU that machines ask for.")
+        int,
+        typer.Option("--fill", min=1, max=200, help="Percent of the hosts' vCPU that machines ask for."),
     ] = 75,
     seed: Seed = 0,
 ) -> None:
@@ -164,7 +172,9 @@ def _show(plan: "Plan", took: dict[str, Any], form: Format) -> None:
         write("\n")
         _emit_some(unplaced, "unplaced requests")
     if plan.preempted:
-        note(f"given up, so that others of higher priority have a place: {', '.join(plan.preempted[:_SHOWN])}")
+        note(
+            f"given up, so that others of higher priority have a place: {', '.join(plan.preempted[:_SHOWN])}"
+        )
 
 
 def _emit_some(rows: list[dict[str, Any]], what: str) -> None:
