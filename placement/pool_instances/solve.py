@@ -112,6 +112,8 @@ def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callabl
         annealing = prepare(search.cells, relaxed, near)
         if search.anneal(annealing, effort(_SHARE["tries"]), effort(_SHARE["classes"])):
             return
+    if effort(_SHARE["classes"]).left_s <= 0:
+        return
     part = promising(search.cells, relaxed, search.counts)
     search.near(part, effort(_SHARE["fractions"]), 1.0)
     search.run(effort(_SHARE["classes"]))
