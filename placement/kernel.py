@@ -29,6 +29,9 @@ class Kernel(Protocol):
     def together(self, members: Bool, domain_of: Int64) -> None:
         """All placed requests of the classes `members` [G] are in one domain."""
 
+    def apart(self, kind: Int64, domain_of: Int64) -> None:
+        """In each domain, placed requests are of one `kind` [G] only; -1 for classes that may be beside any."""
+
     def even(
         self, members: Bool, domain_of: Int64, eligible: Bool, max_skew: int, min_domains: int
     ) -> None:

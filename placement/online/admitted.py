@@ -9,7 +9,7 @@ from placement.arrays import Bool, Int64
 from placement.classes import Classes, classes_of
 from placement.problem import PlacementProblem
 
-AT_MOST, TOGETHER, EVEN, EXCESS, OPENING, PACKS = range(6)
+AT_MOST, TOGETHER, EVEN, APART, EXCESS, OPENING, PACKS = range(7)
 """Kinds of `Rule`; those from EXCESS on cost something and never forbid anything."""
 
 
@@ -19,7 +19,7 @@ class Rule:
 
     kind: int
     weight: Int64
-    """[G]."""
+    """[G]; of APART, the kind of a class plus 1."""
     domain_of: Int64
     """[V]."""
     values: Int64
@@ -111,6 +111,13 @@ class Admitted:
         """As `Kernel.together`."""
         if members.any():
             self._rule(TOGETHER, members, domain_of, np.zeros(int(domain_of.max(initial=-1)) + 1, np.int64))
+
+    def apart(self, kind: Int64, domain_of: Int64) -> None:
+        """As `Kernel.apart`."""
+        assert int(kind.max(initial=0)) < 2**20 - 1, f"kinds are numbered from 0, not {kind.max()}"
+        if (kind >= 0).any():
+            nothing = np.zeros(int(domain_of.max(initial=-1)) + 1, dtype=np.int64)
+            self._rule(APART, np.maximum(kind, -1) + 1, domain_of, nothing)
 
     def even(
         self, members: Bool, domain_of: Int64, eligible: Bool, max_skew: int, min_domains: int

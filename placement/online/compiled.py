@@ -1,5 +1,7 @@
 """Compiling what calls each other across files, without ever running what was compiled from an older file."""
 
+import builtins
+import dis
 from collections.abc import Callable
 from typing import Any, TypeVar
 from zlib import crc32
@@ -22,10 +24,17 @@ def compiled(function: F) -> F:
 
 
 def _used(function: Callable[..., Any]) -> str:
-    """Its code, and what its names stand for: compiled functions by their names, which say all of them in turn."""
+    """Its code, and what its names stand for: compiled functions by their names, which say all of them in turn.
+
+    Whatever it calls must stand before it: what is not there yet could not be in the name.
+    """
     code = function.__code__
     parts = [code.co_code.hex(), repr(code.co_consts)]
-    for name in code.co_names:
-        used = function.__globals__.get(name)
-        parts.append(repr(used) if isinstance(used, int | np.int64) else getattr(used, "__qualname__", ""))
+    for one in dis.get_instructions(function):
+        if one.opname == "LOAD_GLOBAL":
+            used = function.__globals__.get(one.argval, vars(builtins).get(one.argval))
+            assert used is not None, f"{function.__name__} is compiled before '{one.argval}', which it uses"
+            parts.append(
+                repr(used) if isinstance(used, int | np.int64) else getattr(used, "__qualname__", "")
+            )
     return " ".join(parts)

@@ -83,26 +83,6 @@ def failover_parts(admitted: Admitted) -> dict[str, Int64]:
 
 
 @compiled
-def survives(m: Int64, g: int, v: int) -> bool:
-    """Whether a request of class `g` on provider `v` leaves every promise kept."""
-    demand, left = at(m, DEMAND, g), at(m, LEFT, v)
-    for n in range(get(m, PROMISE_AT, v), get(m, PROMISE_AT, v + 1)):
-        z, h = get(m, PROMISE, n), get(m, PROMISE_LOCAL, n)
-        peak = at(m, PEAK, get(m, HOST_AT, z) + h)
-        for k in range(m[LEFT + WIDTH]):
-            if m[demand + k] > 0 and m[demand + k] > m[left + k] - m[peak + k]:
-                return False
-        if m[at(m, RESTARTS, z) + g] == 0:
-            continue
-        times = get(m, TIMES, z)
-        first = at(m, FAILS_IN, get(m, FAILS_IN_AT, z) + h * times)
-        for n_th in range(times):
-            if restart(m, z, g, m[first + n_th]) < 0:
-                return False
-    return True
-
-
-@compiled
 def restart(m: Int64, z: int, g: int, scenario: int) -> int:
     """The host of promise `z` (its position there) that takes over a request of class `g`; -1 for none.
 
@@ -131,6 +111,26 @@ def restart(m: Int64, z: int, g: int, scenario: int) -> int:
 
 
 @compiled
+def survives(m: Int64, g: int, v: int) -> bool:
+    """Whether a request of class `g` on provider `v` leaves every promise kept."""
+    demand, left = at(m, DEMAND, g), at(m, LEFT, v)
+    for n in range(get(m, PROMISE_AT, v), get(m, PROMISE_AT, v + 1)):
+        z, h = get(m, PROMISE, n), get(m, PROMISE_LOCAL, n)
+        peak = at(m, PEAK, get(m, HOST_AT, z) + h)
+        for k in range(m[LEFT + WIDTH]):
+            if m[demand + k] > 0 and m[demand + k] > m[left + k] - m[peak + k]:
+                return False
+        if m[at(m, RESTARTS, z) + g] == 0:
+            continue
+        times = get(m, TIMES, z)
+        first = at(m, FAILS_IN, get(m, FAILS_IN_AT, z) + h * times)
+        for n_th in range(times):
+            if restart(m, z, g, m[first + n_th]) < 0:
+                return False
+    return True
+
+
+@compiled
 def plan_restarts(m: Int64, i: int, g: int, v: int) -> None:
     """Choose where request `i` restarts in each scenario in which its provider fails."""
     target = at(m, TARGET, i)
@@ -141,22 +141,6 @@ def plan_restarts(m: Int64, i: int, g: int, v: int) -> None:
         for n_th in range(times):
             must = m[at(m, RESTARTS, z) + g] != 0
             m[target + n_th] = restart(m, z, g, m[first + n_th]) if must else -1
-        target += times
-
-
-@compiled
-def carry(m: Int64, i: int, g: int, v: int, sign: int) -> None:
-    """Add request `i` to the plan (`sign` COMES), or take it out (GOES)."""
-    demand, left, target = at(m, DEMAND, g), at(m, LEFT, v), at(m, TARGET, i)
-    for k in range(m[LEFT + WIDTH]):
-        m[left + k] -= sign * m[demand + k]
-    for n in range(get(m, PROMISE_AT, v), get(m, PROMISE_AT, v + 1)):
-        z = get(m, PROMISE, n)
-        times = get(m, TIMES, z)
-        first = at(m, FAILS_IN, get(m, FAILS_IN_AT, z) + get(m, PROMISE_LOCAL, n) * times)
-        for n_th in range(times):
-            if m[target + n_th] >= 0:
-                _load(m, z, m[first + n_th], m[target + n_th], demand, sign)
         target += times
 
 
@@ -177,6 +161,22 @@ def _load(m: Int64, z: int, scenario: int, b: int, demand: int, sign: int) -> No
             for entry in range(get(m, FAILS_AT, z) + b, get(m, FAILS_AT, z + 1), size):
                 highest = max(highest, m[at(m, LOAD, entry) + k])
             m[peak + k] = highest
+
+
+@compiled
+def carry(m: Int64, i: int, g: int, v: int, sign: int) -> None:
+    """Add request `i` to the plan (`sign` COMES), or take it out (GOES)."""
+    demand, left, target = at(m, DEMAND, g), at(m, LEFT, v), at(m, TARGET, i)
+    for k in range(m[LEFT + WIDTH]):
+        m[left + k] -= sign * m[demand + k]
+    for n in range(get(m, PROMISE_AT, v), get(m, PROMISE_AT, v + 1)):
+        z = get(m, PROMISE, n)
+        times = get(m, TIMES, z)
+        first = at(m, FAILS_IN, get(m, FAILS_IN_AT, z) + get(m, PROMISE_LOCAL, n) * times)
+        for n_th in range(times):
+            if m[target + n_th] >= 0:
+                _load(m, z, m[first + n_th], m[target + n_th], demand, sign)
+        target += times
 
 
 def survivors(p: Parts, g: int) -> Bool:

@@ -108,7 +108,7 @@ class Parts(NamedTuple):
     room: Int64
     """[V, L]."""
     counts: Int64
-    """By rule and domain, the weight there."""
+    """By rule and domain, the weight there; of APART, 2**20 for each request there, plus its weight."""
     total: Int64
     """[F] of TOGETHER, the members placed in any domain."""
     low: Int64

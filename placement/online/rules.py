@@ -1,7 +1,7 @@
 """The rules one provider at a time, compiled: may a request go there, what would it cost, and it comes or goes."""
 
 from placement.arrays import Int64
-from placement.online.admitted import AT_MOST, EVEN, EXCESS, OPENING, TOGETHER
+from placement.online.admitted import APART, AT_MOST, EVEN, EXCESS, OPENING, TOGETHER
 from placement.online.compiled import compiled
 from placement.online.failover import carry, plan_restarts, survives
 from placement.online.memory import (
@@ -45,20 +45,8 @@ from placement.online.memory import (
     get,
 )
 
-
-@compiled
-def may(m: Int64, g: int, v: int) -> bool:
-    """Whether every rule but the lanes and refusals lets one more of class `g` onto provider `v`."""
-    for n in range(get(m, RULE_AT, g), get(m, RULE_SOFT, g)):
-        f = get(m, RULE, n)
-        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
-        if d >= 0 and not _keeps(m, f, d, get(m, RULE_WEIGHT, n)):
-            return False
-    if get(m, NUMA_NODES, g) > 0 and _nodes_that_fit(m, g, v) < get(m, NUMA_NODES, g):
-        return False
-    if _stores(m, g) and store_for(m, g, v) < 0:
-        return False
-    return m[TIMES + ROWS] == 0 or survives(m, g, v)
+KINDS = 2**20
+"""What one request adds to a count of APART; the rest is the kind that is there."""
 
 
 @compiled
@@ -77,6 +65,8 @@ def _keeps(m: Int64, f: int, d: int, weight: int) -> bool:
         return bool(count + weight <= value)
     if kind == TOGETHER:
         return bool(count == get(m, TOTAL, f))
+    if kind == APART:
+        return bool(count == 0 or count % KINDS == weight)
     if value == 0:  # EVEN, and this domain is not compared.
         return True
     least = get(m, LOW, f)
@@ -88,24 +78,9 @@ def _keeps(m: Int64, f: int, d: int, weight: int) -> bool:
 
 
 @compiled
-def on_top(m: Int64, g: int, v: int) -> int:
-    """What one more of class `g` on provider `v` adds to the first level, beyond its price."""
-    total = 0
-    for n in range(get(m, RULE_SOFT, g), get(m, RULE_AT, g + 1)):
-        f, weight = get(m, RULE, n), get(m, RULE_WEIGHT, n)
-        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
-        if d < 0:
-            continue
-        count = get(m, COUNTS, get(m, COUNT_AT, f) + d)
-        value = _value(m, f, d)
-        a, b, most = m[value], m[value + 1], m[value + 2]
-        if get(m, KIND, f) == EXCESS:
-            total += (max(0, count + weight - a) - max(0, count - a)) * b
-        elif get(m, KIND, f) == OPENING:
-            total += a if count == 0 else 0
-        else:  # PACKS
-            total += min(most, -(-(count + weight) // a) * b) - min(most, -(-count // a) * b)
-    return total
+def _nodes(m: Int64) -> int:
+    nodes: int = m[NUMA_FREE + WIDTH] // max(1, m[NUMA_NEED + WIDTH])
+    return nodes
 
 
 @compiled
@@ -127,32 +102,6 @@ def _nodes_that_fit(m: Int64, g: int, v: int) -> int:
         if _room_left(m, at(m, NUMA_FREE, v) + n * width, need, width) >= 0:
             fit += 1
     return fit
-
-
-@compiled
-def _nodes(m: Int64) -> int:
-    nodes: int = m[NUMA_FREE + WIDTH] // max(1, m[NUMA_NEED + WIDTH])
-    return nodes
-
-
-@compiled
-def nodes_for(m: Int64, g: int, v: int) -> int:
-    """The NUMA nodes, as a bit mask, on which least is left of all that fit; the first ones where too few fit."""
-    need, width, nodes = at(m, NUMA_NEED, g), m[NUMA_NEED + WIDTH], _nodes(m)
-    chosen = 0
-    for _ in range(min(nodes, get(m, NUMA_NODES, g))):
-        best, best_left = -1, 0
-        spare = -1
-        for n in range(nodes):
-            if (chosen >> n) & 1 != 0:
-                continue
-            if spare < 0:
-                spare = n
-            left = _room_left(m, at(m, NUMA_FREE, v) + n * width, need, width)
-            if left >= 0 and (best < 0 or left < best_left):
-                best, best_left = n, left
-        chosen |= 1 << (best if best >= 0 else spare)  # Spare: only where the rules were not asked.
-    return chosen
 
 
 @compiled
@@ -179,73 +128,67 @@ def store_for(m: Int64, g: int, v: int) -> int:
 
 
 @compiled
-def take(m: Int64, i: int, g: int, v: int) -> None:
-    """Request `i` of class `g` goes to provider `v`; its nodes, datastore and restarts are chosen."""
-    m[at(m, NUMA_OF, i)] = nodes_for(m, g, v) if get(m, NUMA_NODES, g) > 0 else -1
-    m[at(m, STORE_OF, i)] = store_for(m, g, v) if _stores(m, g) else -1
-    if m[TIMES + ROWS] > 0:
-        plan_restarts(m, i, g, v)
-    count_in(m, i, g, v, COMES)
-
-
-@compiled
-def count_in(m: Int64, i: int, g: int, v: int, sign: int) -> None:
-    """Request `i` is added (`sign` COMES) with the choices it has, or taken out (GOES)."""
-    m[at(m, PROVIDER_OF, i)] = v if sign > 0 else -1
-    m[at(m, ON, v)] += sign
-    room = at(m, ROOM, v)
-    for n in range(get(m, LANE_AT, g), get(m, LANE_AT, g + 1)):
-        m[room + get(m, LANE, n)] -= sign * get(m, LANE_WEIGHT, n)
-    for n in range(get(m, RULE_AT, g), get(m, RULE_AT, g + 1)):
+def may(m: Int64, g: int, v: int) -> bool:
+    """Whether every rule but the lanes and refusals lets one more of class `g` onto provider `v`."""
+    for n in range(get(m, RULE_AT, g), get(m, RULE_SOFT, g)):
         f = get(m, RULE, n)
         d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
-        if d >= 0:
-            _count_one(m, f, d, sign * get(m, RULE_WEIGHT, n))
-    _give(m, i, g, v, sign)
-    if m[TIMES + ROWS] > 0:
-        carry(m, i, g, v, sign)
+        if d >= 0 and not _keeps(m, f, d, get(m, RULE_WEIGHT, n)):
+            return False
+    if get(m, NUMA_NODES, g) > 0 and _nodes_that_fit(m, g, v) < get(m, NUMA_NODES, g):
+        return False
+    if _stores(m, g) and store_for(m, g, v) < 0:
+        return False
+    return m[TIMES + ROWS] == 0 or survives(m, g, v)
 
 
 @compiled
-def _give(m: Int64, i: int, g: int, v: int, sign: int) -> None:
-    """Its NUMA nodes and its datastore give, or get back, what it needs."""
-    chosen, width = get(m, NUMA_OF, i), m[NUMA_NEED + WIDTH]
-    if chosen > 0:
-        for n in range(_nodes(m)):
+def on_top(m: Int64, g: int, v: int) -> int:
+    """What one more of class `g` on provider `v` adds to the first level, beyond its price."""
+    total = 0
+    for n in range(get(m, RULE_SOFT, g), get(m, RULE_AT, g + 1)):
+        f, weight = get(m, RULE, n), get(m, RULE_WEIGHT, n)
+        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
+        if d < 0:
+            continue
+        count = get(m, COUNTS, get(m, COUNT_AT, f) + d)
+        value = _value(m, f, d)
+        a, b, most = m[value], m[value + 1], m[value + 2]
+        if get(m, KIND, f) == EXCESS:
+            total += (max(0, count + weight - a) - max(0, count - a)) * b
+        elif get(m, KIND, f) == OPENING:
+            total += a if count == 0 else 0
+        else:  # PACKS
+            total += min(most, -(-(count + weight) // a) * b) - min(most, -(-count // a) * b)
+    return total
+
+
+@compiled
+def nodes_for(m: Int64, g: int, v: int) -> int:
+    """The NUMA nodes, as a bit mask, on which least is left of all that fit; the first ones where too few fit."""
+    need, width, nodes = at(m, NUMA_NEED, g), m[NUMA_NEED + WIDTH], _nodes(m)
+    chosen = 0
+    for _ in range(min(nodes, get(m, NUMA_NODES, g))):
+        best, best_left = -1, 0
+        spare = -1
+        for n in range(nodes):
             if (chosen >> n) & 1 != 0:
-                free = at(m, NUMA_FREE, v) + n * width
-                for k in range(width):
-                    m[free + k] -= sign * m[at(m, NUMA_NEED, g) + k]
-    store = get(m, STORE_OF, i)
-    if store >= 0:
-        for q in range(m[STORE_NEED + WIDTH]):
-            m[at(m, STORE_FREE, store) + q] -= sign * m[at(m, STORE_NEED, g) + q]
+                continue
+            if spare < 0:
+                spare = n
+            left = _room_left(m, at(m, NUMA_FREE, v) + n * width, need, width)
+            if left >= 0 and (best < 0 or left < best_left):
+                best, best_left = n, left
+        chosen |= 1 << (best if best >= 0 else spare)  # Spare: only where the rules were not asked.
+    return chosen
 
 
 @compiled
-def _count_one(m: Int64, f: int, d: int, weight: int) -> None:
-    """One rule's count changes by `weight` in domain `d`."""
-    counts = get(m, COUNT_AT, f)
-    was = get(m, COUNTS, counts + d)
-    now = was + weight
-    m[at(m, COUNTS, counts + d)] = now
-    low, lows = at(m, LOW, f), at(m, LOWS, f)
-    kind = get(m, KIND, f)
-    if kind == TOGETHER:
-        m[at(m, TOTAL, f)] += weight
-        if weight > 0:
-            m[low] = d
-        elif now == 0:
-            m[low] = _first_used(m, f)
-    elif kind == EVEN and m[_value(m, f, d)] != 0:
-        if now < m[low]:
-            m[low], m[lows] = now, 1
-        elif now == m[low]:
-            m[lows] += 1
-        elif was == m[low]:
-            m[lows] -= 1
-            if m[lows] == 0:
-                _least(m, f)
+def _kinds(was: int, weight: int) -> int:
+    """The count of APART with one more of a kind (`weight` > 0), or one less."""
+    if weight < 0:
+        return was - KINDS if was >= 2 * KINDS else 0
+    return was // KINDS * KINDS + KINDS + weight
 
 
 @compiled
@@ -271,3 +214,75 @@ def _least(m: Int64, f: int) -> None:
             m[low], m[lows] = n, 1
         elif n == m[low]:
             m[lows] += 1
+
+
+@compiled
+def _count_one(m: Int64, f: int, d: int, weight: int) -> None:
+    """One rule's count changes by `weight` in domain `d`."""
+    counts = get(m, COUNT_AT, f)
+    kind = get(m, KIND, f)
+    was = get(m, COUNTS, counts + d)
+    now = was + weight
+    if kind == APART:
+        now = _kinds(was, weight)
+    m[at(m, COUNTS, counts + d)] = now
+    low, lows = at(m, LOW, f), at(m, LOWS, f)
+    if kind == TOGETHER:
+        m[at(m, TOTAL, f)] += weight
+        if weight > 0:
+            m[low] = d
+        elif now == 0:
+            m[low] = _first_used(m, f)
+    elif kind == EVEN and m[_value(m, f, d)] != 0:
+        if now < m[low]:
+            m[low], m[lows] = now, 1
+        elif now == m[low]:
+            m[lows] += 1
+        elif was == m[low]:
+            m[lows] -= 1
+            if m[lows] == 0:
+                _least(m, f)
+
+
+@compiled
+def _give(m: Int64, i: int, g: int, v: int, sign: int) -> None:
+    """Its NUMA nodes and its datastore give, or get back, what it needs."""
+    chosen, width = get(m, NUMA_OF, i), m[NUMA_NEED + WIDTH]
+    if chosen > 0:
+        for n in range(_nodes(m)):
+            if (chosen >> n) & 1 != 0:
+                free = at(m, NUMA_FREE, v) + n * width
+                for k in range(width):
+                    m[free + k] -= sign * m[at(m, NUMA_NEED, g) + k]
+    store = get(m, STORE_OF, i)
+    if store >= 0:
+        for q in range(m[STORE_NEED + WIDTH]):
+            m[at(m, STORE_FREE, store) + q] -= sign * m[at(m, STORE_NEED, g) + q]
+
+
+@compiled
+def count_in(m: Int64, i: int, g: int, v: int, sign: int) -> None:
+    """Request `i` is added (`sign` COMES) with the choices it has, or taken out (GOES)."""
+    m[at(m, PROVIDER_OF, i)] = v if sign > 0 else -1
+    m[at(m, ON, v)] += sign
+    room = at(m, ROOM, v)
+    for n in range(get(m, LANE_AT, g), get(m, LANE_AT, g + 1)):
+        m[room + get(m, LANE, n)] -= sign * get(m, LANE_WEIGHT, n)
+    for n in range(get(m, RULE_AT, g), get(m, RULE_AT, g + 1)):
+        f = get(m, RULE, n)
+        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
+        if d >= 0:
+            _count_one(m, f, d, sign * get(m, RULE_WEIGHT, n))
+    _give(m, i, g, v, sign)
+    if m[TIMES + ROWS] > 0:
+        carry(m, i, g, v, sign)
+
+
+@compiled
+def take(m: Int64, i: int, g: int, v: int) -> None:
+    """Request `i` of class `g` goes to provider `v`; its nodes, datastore and restarts are chosen."""
+    m[at(m, NUMA_OF, i)] = nodes_for(m, g, v) if get(m, NUMA_NODES, g) > 0 else -1
+    m[at(m, STORE_OF, i)] = store_for(m, g, v) if _stores(m, g) else -1
+    if m[TIMES + ROWS] > 0:
+        plan_restarts(m, i, g, v)
+    count_in(m, i, g, v, COMES)

@@ -81,33 +81,6 @@ def candidates(m: Int64, g: int) -> tuple[int, int, bool]:
 
 
 @compiled
-def seek(m: Int64, g: int, home: int) -> int:
-    """The best provider for one more of class `g`, -1 for none; `home` is where it runs today, -1 for nowhere."""
-    prices, on = at(m, PRICES, get(m, PATTERN_OF, g)), m[ON]
-    best, cost, opens, left = -1, FORBIDDEN, 2, 0
-    if home >= 0 and could(m, g, home):
-        best, cost, opens = home, m[prices + home] + on_top(m, g, home), -1
-    away = get(m, AWAY, 0) if home >= 0 else 0
-    begin, end, cheapest_first = candidates(m, g)
-    for n in range(begin, end):
-        v = m[n]
-        price = m[prices + v]
-        if price == FORBIDDEN or price + away > cost:
-            if cheapest_first:
-                break
-            continue
-        price += away
-        opening = int(m[on + v] == 0)
-        gap = _gap(m, g, v)
-        if gap < 0 or not _before(price, opening, gap, v, cost, opens, left, best) or not may(m, g, v):
-            continue
-        price += on_top(m, g, v)
-        if _before(price, opening, gap, v, cost, opens, left, best):
-            best, cost, opens, left = v, price, opening, gap
-    return best
-
-
-@compiled
 def _gap(m: Int64, g: int, v: int) -> int:
     """What is left of provider `v` once it takes one more of class `g`, over its lanes; -1 where it does not fit."""
     room, lane, weight = at(m, ROOM, v), m[LANE], m[LANE_WEIGHT]
@@ -132,6 +105,33 @@ def _before(
     if gap != left:
         return bool(gap < left)
     return bool(v < best)
+
+
+@compiled
+def seek(m: Int64, g: int, home: int) -> int:
+    """The best provider for one more of class `g`, -1 for none; `home` is where it runs today, -1 for nowhere."""
+    prices, on = at(m, PRICES, get(m, PATTERN_OF, g)), m[ON]
+    best, cost, opens, left = -1, FORBIDDEN, 2, 0
+    if home >= 0 and could(m, g, home):
+        best, cost, opens = home, m[prices + home] + on_top(m, g, home), -1
+    away = get(m, AWAY, 0) if home >= 0 else 0
+    begin, end, cheapest_first = candidates(m, g)
+    for n in range(begin, end):
+        v = m[n]
+        price = m[prices + v]
+        if price == FORBIDDEN or price + away > cost:
+            if cheapest_first:
+                break
+            continue
+        price += away
+        opening = int(m[on + v] == 0)
+        gap = _gap(m, g, v)
+        if gap < 0 or not _before(price, opening, gap, v, cost, opens, left, best) or not may(m, g, v):
+            continue
+        price += on_top(m, g, v)
+        if _before(price, opening, gap, v, cost, opens, left, best):
+            best, cost, opens, left = v, price, opening, gap
+    return best
 
 
 @compiled

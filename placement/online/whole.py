@@ -3,9 +3,10 @@
 import numpy as np
 
 from placement.arrays import Bool, Int64
-from placement.online.admitted import AT_MOST, EXCESS, OPENING, TOGETHER
+from placement.online.admitted import APART, AT_MOST, EXCESS, OPENING, TOGETHER
 from placement.online.failover import survivors
 from placement.online.memory import FORBIDDEN, Parts
+from placement.online.rules import KINDS
 
 
 def mask(p: Parts, g: int) -> Bool:
@@ -50,6 +51,8 @@ def _kept(p: Parts, f: int, weight: int) -> Bool:
         kept = there + weight <= value[:, 0]
     elif p.kind[f] == TOGETHER:
         kept = there == p.total[f]
+    elif p.kind[f] == APART:
+        kept = (there == 0) | (there % KINDS == weight)
     else:
         eligible = value[:, 0] != 0
         counts = there[eligible]

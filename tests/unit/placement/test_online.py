@@ -51,7 +51,7 @@ class Says(Constraint):
             getattr(kernel, name)(**of_classes)
 
 
-BY_REQUEST = {"weight", "members", "cells", "need", "nodes", "allowed"}
+BY_REQUEST = {"kind", "weight", "members", "cells", "need", "nodes", "allowed"}
 
 
 def a_problem(chance: np.random.Generator) -> PlacementProblem:
@@ -113,6 +113,11 @@ def _even(problem: PlacementProblem, chance: np.random.Generator, labels: Int64)
         "max_skew": int(chance.integers(1, 3)),
         "min_domains": int(chance.integers(0, 4)),
     }
+
+
+def _apart(problem: PlacementProblem, chance: np.random.Generator, labels: Int64) -> dict[str, Any]:
+    domain_of, _ = _domains(problem, chance)
+    return {"kind": chance.integers(-1, 2, 3)[labels], "domain_of": domain_of}
 
 
 def _per_excess(problem: PlacementProblem, chance: np.random.Generator, labels: Int64) -> dict[str, Any]:
@@ -182,6 +187,7 @@ MAKE = {
     "at_most": _at_most,
     "together": _together,
     "even": _even,
+    "apart": _apart,
     "per_excess": _per_excess,
     "opening": _opening,
     "packs": _packs,
@@ -269,6 +275,14 @@ class Recount:
         counts = [self._in(seats, members, domain_of, e) for e in range(len(eligible)) if eligible[e]]
         least = 0 if sum(n > 0 for n in counts) < min_domains else min(counts)
         return self._in(seats, members, domain_of, d) - least <= max_skew
+
+    def _apart(self, *, i: int, v: int, seats: list[int], kind: Int64, domain_of: Int64) -> bool:
+        d = int(domain_of[v])
+        if kind[i] < 0 or d < 0:
+            return True
+        return {int(kind[j]) for j, w in enumerate(seats) if w >= 0 and domain_of[w] == d} - {-1} == {
+            kind[i]
+        }
 
     def _forbid(self, *, i: int, v: int, seats: list[int], cells: Int64) -> bool:
         return not cells[i, v]
