@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.budget import Budget
 from placement.hosts import annealing, exact, greedy
 from placement.hosts.bounds import Bounds, Target
@@ -17,7 +18,6 @@ from placement.hosts.neighbours import choose
 from placement.hosts.problem import UNPLACED_COST, HostProblem
 from placement.hosts.result import Clock, Listener, Progress
 from placement.plan import Limits
-from placement.problem import Int64
 
 _MOVES_PER_UNIT = 4_000_000
 """Moves of the annealing that count as one second of deterministic time."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from placement.arrays import Int64
 from placement.pool_instances.cells import Cells
 from placement.pool_instances.kernels import anneal
 from placement.pool_instances.relaxation import Relaxed, prices
-from placement.problem import Int64
 
 Float64 = npt.NDArray[np.float64]
 

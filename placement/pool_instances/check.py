@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.pool_instances.instance import PoolInstance
-from placement.problem import Bool, Int64
 
 
 def breaches(instance: PoolInstance, assignment: Int64) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from placement.problem import Bool, Int64, InvalidProblem
+from placement.arrays import Bool, Int64
+from placement.problem import InvalidProblem
 
 _LARGEST = 2.0**53
 """Sums stay below this, so that linear solvers, which count in floats, see every integer exactly."""

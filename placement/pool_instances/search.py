@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.pool_instances.cells import Cells
 from placement.pool_instances.filling import fill
 from placement.pool_instances.neighbourhood import Found, Near, improve
-from placement.problem import Bool, Int64
 
 if TYPE_CHECKING:  # numba, which that loads, is loaded while SCIP solves.
     from placement.pool_instances.annealing import Annealing
