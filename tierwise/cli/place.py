@@ -79,7 +79,7 @@ def check(
     ],
     form: Form = Format.TABLE,
 ) -> None:
-    """Check a plan against its problem, without any solver: every rule, and every sum that the plan states.
+    """Check a plan against its problem without a solver: every rule, and every sum it states.
 
     A plan that does not hold ends with 5, and each breach is printed.
     """
@@ -170,7 +170,10 @@ def generate(
     ] = 75,
     seed: Seed = 0,
 ) -> None:
-    """Make up a realistic problem: applications, tenants, racks and running machines; the same for the same seed."""
+    """Make up a realistic problem; the same seed makes the same.
+
+    Applications with their components, tenants with quotas, racks, licences, and machines that run today.
+    """
     from placement.document import write as document_of
     from placement.generator import estate
     from tierwise.usecases import place_file
@@ -184,7 +187,7 @@ def generate(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of placement problems, with every kind of constraint that is installed."""
+    """Print the JSON Schema of placement problems, with every installed kind of constraint."""
     import json
 
     from placement.document import schema as schema_of

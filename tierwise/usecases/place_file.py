@@ -140,7 +140,7 @@ def progress_in_words(problem: PlacementProblem, progress: Progress) -> str:
     found = f"{progress.solver}, {progress.stage}: {word(progress.value)} found"
     if progress.bound <= NOTHING_PROVEN:
         return f"{found}, nothing proven yet"
-    return f"{found}, at least {word(progress.bound)} is needed (gap {100 * progress.gap:.2f} %)"
+    return f"{found}, at least {word(max(0, progress.bound))} is needed (gap {100 * progress.gap:.2f} %)"
 
 
 def _words_of(problem: PlacementProblem, stage: str) -> Callable[[int], str]:
