@@ -134,7 +134,9 @@ class Solver:
             parameters.lp_algorithm = mathopt.LPAlgorithm.DUAL_SIMPLEX
             parameters.glop.change_status_to_imprecise = False  # Prices are only asked to be good.
             parameters.glop.perturb_costs_in_dual_simplex = True
-            result = self._solver.solve(params=parameters)
+            result = self._warm(parameters)
+            if result is None:
+                return None
         done = result.termination.reason == mathopt.TerminationReason.OPTIMAL
         if not (done or self._whole) or not result.has_primal_feasible_solution():
             return None
@@ -147,6 +149,16 @@ class Solver:
             iterations=int(result.solve_stats.simplex_iterations),
             wall_s=result.solve_stats.solve_time.total_seconds(),
         )
+
+
+    def _warm(self, parameters: Any) -> Any:
+        """Go on from the last basis; None where GLOP gives up, which it tells by an exception, and begin anew."""
+        try:
+            return self._solver.solve(params=parameters)
+        except (AttributeError, RuntimeError):  # MathOpt 9.15 fails to translate the first kind into the second.
+            kind = self._mathopt.SolverType.GLOP
+            self._solver = self._mathopt.IncrementalSolver(self._model, kind)
+            return None
 
 
 def _scaled(program: Program) -> tuple[Program, float, Float64]:

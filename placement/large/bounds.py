@@ -27,8 +27,8 @@ _COUNTED_S = 1e-8
 """Deterministic time of counting one entry of the matrix."""
 _LEAVES = 200
 _WHOLE = 1e-6
-_DEAR = 4.0
-"""What missing an earlier stage's value by one costs in the program, in parts of this stage's value at hand."""
+_DEAR, _FEW = 4.0, 50.0
+"""Leaving out so few more than the plan at hand does costs in the program so many times what this stage has come to."""
 
 
 @dataclass(order=True)
@@ -46,8 +46,6 @@ class Bounds:
     def __init__(self, matrix: Matrix, cells: int, budget: Budget) -> None:
         self._matrix, self._cells, self._budget = matrix, cells, budget
         self._own = _packed(matrix)
-        self.wanted: list[tuple[Int64, int]] = []
-        """Columns that are alike, and how many of them the answer behind the last bound uses."""
 
     def least(
         self,
@@ -62,10 +60,10 @@ class Bounds:
         for one, most in zip(stages, reached, strict=True):
             if len(one.expression.column):
                 matrix = with_row(matrix, one.expression, -NO_LIMIT, most - one.constant)
-        dear = _DEAR * (abs(value) + 1.0)
+        everyone = sum(one.constant for one in stages if one.name == "unplaced")
+        dear = _DEAR * (abs(value) + 1.0) * min(1.0, _FEW / max(1, everyone))
         tree = _Tree(matrix, stage, self._cells, self._own, self._budget, len(self._matrix.row_lower), dear)
         bound = tree.bound(value, self._budget.deterministic_time - deterministic_time)
-        self.wanted = tree.wanted()
         return min(value, bound)
 
 
@@ -87,7 +85,6 @@ class _Tree:
         self._solver = Solver(_elastic(self._program, np.unique(self.kinds.row[firm:]), dear))
         self._numbers = count()
         self._closed: list[int] = []
-        self._best: Relaxed | None = None
 
     def bound(self, value: int, end: float) -> int:
         """The least of the leaves when the budget is down to `end`, when all are proven, or when none can be raised."""
@@ -96,12 +93,10 @@ class _Tree:
             return self._exact({}, np.zeros(self.kinds.rows))
         best = self._exact(root.limits, root.answer.prices)
         open_nodes = [root]
-        self._best = root.answer
         for _ in range(_LEAVES):
             if self._over(end) or not open_nodes or self._raised(open_nodes[0].value) >= value:
                 break
             node = heappop(open_nodes)
-            self._best = node.answer
             at = self._branching(node.answer)
             if at is None:
                 self._closed.append(self._exact(node.limits, node.answer.prices))
@@ -110,19 +105,6 @@ class _Tree:
                 heappush(open_nodes, child)
         leaves = [self._exact(node.limits, node.answer.prices) for node in open_nodes]
         return max(best, min([*self._closed, *leaves], default=value))
-
-    def wanted(self) -> list[tuple[Int64, int]]:
-        """Of columns that are 0 or 1 and alike, how many the answer with the least value uses."""
-        if self._best is None:
-            return []
-        found = []
-        order = np.argsort(self.kinds.column, kind="stable")
-        starts = np.searchsorted(self.kinds.column[order], np.arange(self.kinds.columns + 1))
-        for kind in self._counted.tolist():
-            columns = order[starts[kind] : starts[kind + 1]]
-            if (self._matrix.lower[columns] == 0).all() and (self._matrix.upper[columns] == 1).all():
-                found.append((columns, ceil(self._best.values[kind] * self._size[kind] - _WHOLE)))
-        return found
 
     def _children(self, node: _Node, at: int) -> list[_Node]:
         total = float(node.answer.values[at] * self._size[at])
