@@ -30,7 +30,7 @@ def rebuild(plan: Incumbent, seed: int, deterministic_time: float, *, until_plac
     """Ruin and recreate from the best plan; if that is asked for, only until all are placed."""
     run = Rebuilding(plan.problem, plan.seats(), plan.budget, seed)
     run.run(deterministic_time, until_placed=until_placed)
-    plan.offer(run.best, "rebuilt")
+    plan.offer(run.best_seats, "rebuilt")
 
 
 def _offer(plan: Incumbent, seats: Seats, placed: list[int], solver: str) -> None:
@@ -65,7 +65,8 @@ def _plans(plan: Incumbent) -> Iterator[tuple[Online, list[int]]]:
 
 def _width(plan: Incumbent) -> Int64:
     """[R] how many providers each request could have alone."""
-    return (plan.model.upper > 0).sum(axis=1)[plan.model.classes.of]
+    width: Int64 = (plan.model.upper > 0).sum(axis=1)[plan.model.classes.of]
+    return width
 
 
 def _spend(budget: Budget, problem: PlacementProblem) -> None:

@@ -28,7 +28,7 @@ _COUNTED_S = 1e-8
 _LEAVES = 200
 _WHOLE = 1e-6
 _DEAR, _FEW = 4.0, 50.0
-"""Leaving out so few more than the plan at hand does costs in the program so many times what this stage has come to."""
+"""In the program, leaving out so few more than the plan at hand does costs so many times what this stage has come to."""
 
 
 @dataclass(order=True)
@@ -62,7 +62,7 @@ class Bounds:
                 matrix = with_row(matrix, one.expression, -NO_LIMIT, most - one.constant)
         everyone = sum(one.constant for one in stages if one.name == "unplaced")
         dear = _DEAR * (abs(value) + 1.0) * min(1.0, _FEW / max(1, everyone))
-        tree = _Tree(matrix, stage, self._cells, self._own, self._budget, len(self._matrix.row_lower), dear)
+        tree = _Tree(matrix, stage, self._cells, self._own, self._budget, dear)
         bound = tree.bound(value, self._budget.deterministic_time - deterministic_time)
         return min(value, bound)
 
@@ -71,18 +71,18 @@ class _Tree:
     """Branch and bound over how many of each kind of columns beyond the cells are used."""
 
     def __init__(
-        self, matrix: Matrix, stage: Stage, cells: int, own: Int64, budget: Budget, firm: int, dear: float
+        self, matrix: Matrix, stage: Stage, cells: int, own: Int64, budget: Budget, dear: float
     ) -> None:
-        """`firm` rows are the problem's own; the rest are earlier stages', which may be missed at a `dear` price."""
+        """What the program misses, it misses at a `dear` price."""
         self._matrix, self._stage, self._budget, self._own = matrix, stage, budget, own
         costs = dense(len(matrix.lower), stage.expression)
-        self._step = int(np.gcd.reduce(stage.expression.coefficient)) if len(costs) else 1
+        self._step = max(1, int(np.gcd.reduce(stage.expression.coefficient)))
         self.kinds: Alike = alike.alike(matrix, costs)
         self._size = np.bincount(self.kinds.column, minlength=self.kinds.columns)
         self._program: Program = alike.program_of(matrix, costs, self.kinds)
         beyond = np.unique(self.kinds.column[cells:])
         self._counted = beyond[self._program.lower[beyond] >= 0]
-        self._solver = Solver(_elastic(self._program, np.unique(self.kinds.row[firm:]), dear))
+        self._solver = Solver(_elastic(self._program, dear))
         self._numbers = count()
         self._closed: list[int] = []
 
@@ -159,7 +159,11 @@ class _Tree:
     def _raised(self, objective: float) -> int:
         """What a leaf of this value would prove, were floats exact."""
         least = objective - abs(objective) * 1e-9
-        return ceil(least / self._step) * self._step + self._stage.constant if np.isfinite(least) else NOTHING_PROVEN
+        return (
+            ceil(least / self._step) * self._step + self._stage.constant
+            if np.isfinite(least)
+            else NOTHING_PROVEN
+        )
 
     def _sums(self, limits: Mapping[int, tuple[int, int]]) -> Sums:
         """The class rows of the cells, and what was branched on."""
@@ -176,13 +180,20 @@ class _Tree:
         return Sums(of, lower, upper)
 
 
-def _elastic(program: Program, rows: Int64, dear: float) -> Program:
-    """With a column for each of these rows, all of which have an upper limit only, that it may be missed by."""
-    n = len(rows)
+def _elastic(program: Program, dear: float) -> Program:
+    """With a column for each row that is not kept where all are at their lower bounds, which it may be missed by.
+
+    Then every branch has an answer, and where that misses a row its value says how hopeless it is.
+    """
     row_of = np.repeat(np.arange(len(program.row_lower)), np.diff(program.start))
+    products = program.coefficient * program.lower[program.column]
+    least = np.bincount(row_of, weights=products, minlength=len(program.row_lower))
+    rows = np.flatnonzero((least < program.row_lower) | (least > program.row_upper))
+    n = len(rows)
     order = np.argsort(np.concatenate([row_of, rows]), kind="stable")
     columns = np.concatenate([program.column, len(program.lower) + np.arange(n)])
-    coefficients = np.concatenate([program.coefficient, np.full(n, -1.0)])
+    signs = np.where(least[rows] < program.row_lower[rows], 1.0, -1.0)
+    coefficients = np.concatenate([program.coefficient, signs])
     counts = np.diff(program.start)
     counts[rows] += 1
     return replace(

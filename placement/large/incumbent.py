@@ -6,7 +6,7 @@ from placement.arrays import Int64
 from placement.budget import Budget
 from placement.classes import spread
 from placement.large.part import Columns, Part, State, part_of
-from placement.matrix import Matrix
+from placement.matrix import Expression, Matrix
 from placement.model import Model
 from placement.outcome import NOTHING_PROVEN, Listener, Outcome, Progress, Proven
 from placement.problem import PlacementProblem
@@ -19,6 +19,8 @@ from placement.verify import broken
 
 _COMPLETING = 0.1
 """The part of what is left that may go into what follows from who sits where."""
+
+_ANYTHING = Stage("any", Expression(np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)))
 
 
 class Incumbent:
@@ -121,7 +123,9 @@ class Incumbent:
         return self._seats_of(self.state.values)
 
     def _seats_of(self, values: Int64) -> Seats:
-        provider_of = spread(self.problem, self.model.classes, values[: self.cells].reshape(self.model.shape))
+        provider_of = spread(
+            self.problem, self.model.classes, values[: self.cells].reshape(self.model.shape)
+        )
         chosen = self.model.chosen(values)
         return Seats(provider_of, {n: dealt(self.model.classes, provider_of, c) for n, c in chosen.items()})
 
@@ -185,7 +189,9 @@ class Incumbent:
         part = part_of(state, free)
         if (part.matrix.lower > part.matrix.upper).any():
             return None
-        stages = [part.stage(stage.name, costs) for stage, costs in zip(self.stages, self.costs, strict=True)]
+        stages = [
+            part.stage(stage.name, costs) for stage, costs in zip(self.stages, self.costs, strict=True)
+        ]
         stages = [stage for stage in stages if len(stage.expression.column)]
         if len(free):
             values = _least(part.matrix, stages, self.budget)
@@ -201,23 +207,19 @@ def _least(matrix: Matrix, stages: list[Stage], budget: Budget) -> Int64 | None:
         values = matrix.lower.copy()
         for stage in reversed(stages):
             values[stage.expression.column] = np.where(
-                stage.expression.coefficient < 0, matrix.upper[stage.expression.column], matrix.lower[stage.expression.column]
+                stage.expression.coefficient < 0,
+                matrix.upper[stage.expression.column],
+                matrix.lower[stage.expression.column],
             )
         return values
     own = Budget(budget.seed, max(0.5, budget.deterministic_time * _COMPLETING), budget.time_limit_s)
     before = own.deterministic_time, own.time_limit_s
     try:
-        values = exact.solve(matrix, stages or [_anything()], own).values
+        found = exact.solve(matrix, stages or [_ANYTHING], own).values
     except exact.Infeasible:
-        return None
+        found = None
     budget.spend(before[0] - own.deterministic_time, before[1] - own.time_limit_s)
-    return values
-
-
-def _anything() -> Stage:
-    from placement.matrix import Expression  # noqa: PLC0415 - beside its only use
-
-    return Stage("any", Expression(np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)))
+    return found
 
 
 def _at_first(stage: Stage) -> int:

@@ -22,7 +22,9 @@ class Neighbours:
     def learn(self, *, ended: bool) -> None:
         """Parts that are solved to the end may be larger, others must be smaller."""
         step = self._columns // 16
-        self._columns = min(_MOST, self._columns + step // 2) if ended else max(_FEWEST, self._columns - step)
+        self._columns = (
+            min(_MOST, self._columns + step // 2) if ended else max(_FEWEST, self._columns - step)
+        )
 
     def draw(self, counts: Int64) -> tuple[Int64, Int64]:
         """Hosts, and the cells [n] of their part, from `counts` [G, V]."""

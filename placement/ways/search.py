@@ -53,4 +53,6 @@ def _prove(plan: Incumbent, bounds: Bounds, deterministic_time: float) -> None:
             break
         if plan.values[n] > plan.bounds[n]:
             before = plan.stages[:n], plan.values[:n]
-            plan.prove(n, bounds.least(*before, stage, plan.values[n], plan.budget.deterministic_time - end))
+            plan.prove(
+                n, bounds.least(*before, stage, plan.values[n], plan.budget.deterministic_time - end)
+            )
