@@ -76,6 +76,14 @@ class Incumbent:
         self._became(values, solver)
         return True
 
+    def begin(self, values: Int64, solver: str) -> bool:
+        """Take values of all columns as the first plan, if they keep every constraint."""
+        if broken(self.problem, self._seats_of(values)):
+            return False
+        self.state, self._safe = State.of(self.matrix, self.by_column, values), values.copy()
+        self._became(self._values_of(values), solver)
+        return True
+
     def holds(self, seats: Seats) -> bool:
         """Whether seats keep every constraint, with what else has to be chosen for them."""
         return self._holding(seats) is not None

@@ -13,6 +13,8 @@ from placement.solvers import exact
 RANK = 3
 _BOUND, _KEPT = 0.15, 0.1
 """Parts of the limits: for bounds, and of these again to prove what came out in the end."""
+_ENTRIES = 2_000_000
+"""Entries of the matrix up to which CP-SAT is asked for a first plan, where the kernel finds none."""
 _ROUNDS = ((0.3, 0.15), (0.2, 1.0))
 """Parts of the limits for ruin and recreate, and then for CP-SAT."""
 
@@ -30,7 +32,7 @@ def solve(
     plan = Incumbent(model, budget, tell)
     begin(plan)
     if plan.state is None:
-        raise exact.Infeasible
+        _begin_exactly(plan)
     if any(plan.values[: len(plan.values) - len(model.problem.objective)]):
         rebuild(plan, limits.seed, whole * _ROUNDS[0][0], until_placed=True)
     bounds = Bounds(plan.matrix, plan.cells, budget)
@@ -43,6 +45,16 @@ def solve(
                 made(plan, limits.seed + n, min(whole * share, left))
     _prove(plan, bounds, budget.deterministic_time)
     return plan.outcome()
+
+
+def _begin_exactly(plan: Incumbent) -> None:
+    """Any plan at all, where requests must be placed for whom the kernel, one after another, found no room."""
+    if len(plan.matrix.column) > _ENTRIES:
+        raise exact.Infeasible
+    first = len(plan.stages) - len(plan.problem.objective)
+    answer = exact.solve(plan.matrix, plan.stages[:first], plan.budget)
+    if answer.values is None or not plan.begin(answer.values, "cp-sat"):
+        raise exact.Infeasible
 
 
 def _prove(plan: Incumbent, bounds: Bounds, deterministic_time: float) -> None:
