@@ -50,6 +50,11 @@ class Online:
         return {name: np.where(placed, one, -1) for name, one in chosen.items() if self._has[name]}
 
     @property
+    def nbytes(self) -> int:
+        """The memory that the kernel itself keeps."""
+        return self._memory.nbytes
+
+    @property
     def seats(self) -> Seats:
         """A copy of the decisions, for the checker."""
         return Seats(self.provider_of.copy(), self.choices)
