@@ -7,7 +7,7 @@ import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.online import rules, scan, whole
-from placement.online.admitted import EVEN, TOGETHER, Admitted
+from placement.online.admitted import TOGETHER, Admitted
 from placement.online.memory import COMES, FORBIDDEN, GOES, pack
 from placement.online.tables import parts_of
 from placement.problem import PlacementProblem
@@ -48,6 +48,13 @@ class Online:
         placed = self.provider_of >= 0
         chosen = {"numa": self._parts.numa_of, "datastores": self._parts.store_of}
         return {name: np.where(placed, one, -1) for name, one in chosen.items() if self._has[name]}
+
+    @property
+    def fit(self) -> Int64:
+        """[V] what each provider has left in all resources together, each worth alike; read-only."""
+        view = self._parts.fit.view()
+        view.setflags(write=False)
+        return view
 
     @property
     def nbytes(self) -> int:
@@ -104,14 +111,60 @@ class Online:
 
     def decide_many(self, requests: Sequence[int] | Int64) -> Int64:
         """`decide` of one after another, in one compiled loop: the provider of each, -1 for none."""
+        return self.put(requests)[0]
+
+    def put(self, requests: Sequence[int] | Int64) -> tuple[Int64, int]:
+        """`decide_many`, and what these requests add to the objective's first level."""
         wanted = np.asarray(requests, dtype=np.int64)
         found = np.full(len(wanted), -1, dtype=np.int64)
         assert (self._parts.provider_of[wanted] < 0).all(), "some of these requests are placed already"
         if self._compiled:
-            scan.decide_each(self._memory, wanted, self._of, self._home, found)
-        else:
-            found[:] = [self.decide(i) for i in wanted.tolist()]
-        return found
+            return found, int(scan.put_each(self._memory, wanted, self._of, self._home, found))
+        spent = 0
+        for n, i in enumerate(wanted.tolist()):
+            found[n] = self._seek(i)
+            if found[n] >= 0:
+                spent += self.cost(i, int(found[n]))
+                rules.take(self._memory, i, int(self._of[i]), int(found[n]))
+        return found, spent
+
+    def pull(self, requests: Sequence[int] | Int64) -> int:
+        """Take these requests away; what the objective's first level is less by it."""
+        wanted = np.asarray(requests, dtype=np.int64)
+        return int(scan.pull_each(self._memory, wanted, self._of, self._home))
+
+    def remembered(self, requests: Sequence[int] | Int64) -> tuple[Int64, ...]:
+        """Where these requests are, with all that was chosen for them: what `restore` takes."""
+        wanted, parts = np.asarray(requests, dtype=np.int64), self._parts
+        chosen = (parts.provider_of, parts.numa_of, parts.store_of, parts.target)
+        return (wanted, *(one[wanted] for one in chosen))
+
+    def restore(self, remembered: tuple[Int64, ...]) -> None:
+        """Put requests back as they were remembered; whoever has come since must have gone again."""
+        wanted, provider_of, *chosen = remembered
+        self.pull(wanted)
+        parts = self._parts
+        for part, values in zip((parts.numa_of, parts.store_of, parts.target), chosen, strict=True):
+            part[wanted] = values
+        for i, provider in zip(wanted.tolist(), provider_of.tolist(), strict=True):
+            if provider >= 0:
+                rules.count_in(self._memory, i, int(self._of[i]), provider, COMES)
+
+    def group_of(self, request: int) -> tuple[Int64, Int64] | None:
+        """The requests that must be in one domain with this one, and [V] each provider's domain; None where there are none."""
+        p, g = self._parts, int(self._of[request])
+        for f in p.rule[p.rule_at[g] : p.rule_soft[g]].tolist():
+            if p.kind[f] == TOGETHER:
+                entries = np.flatnonzero(p.rule == f)
+                classes = np.searchsorted(p.rule_at, entries, side="right") - 1
+                return np.flatnonzero(np.isin(self._of, classes)), p.maps[p.map_of[f]]
+        return None
+
+    def grouped(self) -> Bool:
+        """[R] whether a request must be in one domain with others."""
+        entries = np.flatnonzero(self._parts.kind[self._parts.rule] == TOGETHER)
+        classes = np.searchsorted(self._parts.rule_at, entries, side="right") - 1
+        return np.isin(self._of, classes)
 
     def place(self, request: int, provider: int, *, force: bool = False) -> None:
         """Put the request there; with `force`, whatever the rules say (a running estate may break them).
@@ -147,17 +200,7 @@ class Online:
 
     def uneven(self) -> int:
         """How many rules of spread or togetherness the requests break now: 0 unless some were removed or forced."""
-        p = self._parts
-        broken = 0
-        for f in np.flatnonzero((p.kind == EVEN) | (p.kind == TOGETHER)).tolist():
-            counts = p.counts[p.count_at[f] : p.count_at[f + 1]]
-            if p.kind[f] == TOGETHER:
-                broken += int((counts > 0).sum() > 1)
-                continue
-            eligible = p.value[p.value_at[f] + np.arange(len(counts)) * p.value_step[f], 0] != 0
-            least = 0 if p.from_zero[f] else counts[eligible].min()
-            broken += int(counts[eligible].max() - least > p.max_skew[f])
-        return broken
+        return int(rules.uneven(self._memory))
 
     def _seek(self, request: int) -> int:
         g, home = int(self._of[request]), int(self._home[request])

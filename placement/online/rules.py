@@ -389,3 +389,27 @@ def take(m: Int64, i: int, g: int, v: int) -> None:
     if m[TIMES + ROWS] > 0:
         plan_restarts(m, i, g, v)
     count_in(m, i, g, v, COMES)
+
+
+@compiled
+def _skew(m: Int64, f: int) -> int:
+    """By how much the counts of rule `f` (EVEN) differ."""
+    first, most = get(m, COUNT_AT, f), 0
+    for d in range(get(m, COUNT_AT, f + 1) - first):
+        if m[_value(m, f, d)] != 0:
+            most = max(most, get(m, COUNTS, first + d))
+    return most if get(m, FROM_ZERO, f) != 0 else most - get(m, LOW, f)
+
+
+@compiled
+def uneven(m: Int64) -> int:
+    """How many rules of spread or togetherness the requests break."""
+    broken = 0
+    for f in range(m[KIND + ROWS]):
+        kind = get(m, KIND, f)
+        if kind == TOGETHER and get(m, TOTAL, f) > 0:
+            if get(m, COUNTS, get(m, COUNT_AT, f) + get(m, LOW, f)) < get(m, TOTAL, f):
+                broken += 1
+        elif kind == EVEN and _skew(m, f) > get(m, MAX_SKEW, f):
+            broken += 1
+    return broken

@@ -16,6 +16,7 @@ from placement.online.memory import (
     COUNT_AT,
     FIT,
     FORBIDDEN,
+    GOES,
     KIND,
     LANE,
     LANE_AT,
@@ -31,6 +32,7 @@ from placement.online.memory import (
     ORDER,
     PATTERN_OF,
     PRICES,
+    PROVIDER_OF,
     ROOM,
     RULE,
     RULE_AT,
@@ -41,7 +43,7 @@ from placement.online.memory import (
     at,
     get,
 )
-from placement.online.rules import may, may_behind_gates, on_top, set_gates, take, through_gates
+from placement.online.rules import count_in, may, may_behind_gates, on_top, set_gates, take, through_gates
 
 
 @compiled
@@ -188,8 +190,36 @@ def decide(m: Int64, i: int, g: int, home: int) -> int:
 
 
 @compiled
-def decide_each(m: Int64, requests: Int64, class_of: Int64, home_of: Int64, found: Int64) -> None:
-    """One request after another goes to the best provider; `found` is where, -1 for those that stay out."""
+def cost_at(m: Int64, g: int, home: int, v: int) -> int:
+    """What a request that is not placed adds to the objective's first level on provider `v`."""
+    away = get(m, AWAY, 0) if home >= 0 and home != v else 0
+    cost: int = m[at(m, PRICES, get(m, PATTERN_OF, g)) + v] + away + on_top(m, g, v)
+    return cost
+
+
+@compiled
+def pull_each(m: Int64, requests: Int64, class_of: Int64, home_of: Int64) -> int:
+    """Take these requests away, one after another; what the first level is less by it."""
+    saved = 0
     for n in range(len(requests)):
         i = requests[n]
-        found[n] = decide(m, i, class_of[i], home_of[i])
+        v = get(m, PROVIDER_OF, i)
+        if v >= 0:
+            count_in(m, i, class_of[i], v, GOES)
+            saved += cost_at(m, class_of[i], home_of[i], v)
+    return saved
+
+
+@compiled
+def put_each(m: Int64, requests: Int64, class_of: Int64, home_of: Int64, found: Int64) -> int:
+    """`decide` one after another; `found` is where, -1 for those that stay out. What the first level is more by it."""
+    spent = 0
+    for n in range(len(requests)):
+        i = requests[n]
+        g, home = class_of[i], home_of[i]
+        v = seek(m, g, home)
+        if v >= 0:
+            spent += cost_at(m, g, home, v)
+            take(m, i, g, v)
+        found[n] = v
+    return spent
