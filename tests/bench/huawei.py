@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class Topology(Constraint):
         kernel.numa(seq.demand[one] // nodes[:, None], nodes, seq.nodes_free)
 
 
-def problem_of(sequence: Sequence) -> PlacementProblem:
+def problem_of(sequence: Sequence, kind: type[Topology] = Topology) -> PlacementProblem:
     """One pool, every request at the same price anywhere: what counts is how many hosts stay empty."""
     SEQUENCES.append(sequence)
     v, r = len(sequence.rack), len(sequence.demand)
@@ -114,7 +114,7 @@ def problem_of(sequence: Sequence) -> PlacementProblem:
         largest=np.full((1, 2), 2**30),
         cost_micros=np.zeros((r, 1), dtype=np.int64),
         hosts=Hosts(tuple(f"host-{n}" for n in range(v)), np.zeros(v, dtype=np.int64), free, free.copy()),
-        constraints=(Topology(number=len(SEQUENCES) - 1),),
+        constraints=(kind(number=len(SEQUENCES) - 1),),
     )
 
 
@@ -123,9 +123,9 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
     with zipfile.ZipFile(path) as book:
         shared = [
             "".join(text.text or "" for text in one.iter(f"{_SHEET}t"))
-            for one in ElementTree.fromstring(book.read("xl/sharedStrings.xml"))
+            for one in ET.fromstring(book.read("xl/sharedStrings.xml"))
         ]
-        sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+        sheet = ET.fromstring(book.read("xl/worksheets/sheet1.xml"))
     for row in sheet.iter(f"{_SHEET}row"):
         cells = {}
         for cell in row:

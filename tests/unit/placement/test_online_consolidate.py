@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from placement.online import Online, consolidate
 from placement.verify import broken
-from tests.unit.placement.test_online import MAKE, Recount, a_problem, same, with_primitives
+from tierwise.testing.kernel import MAKE, Recount, a_problem, same, with_primitives
 
 OFTEN = settings(max_examples=40, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
