@@ -105,7 +105,7 @@ def _even(problem: PlacementProblem, chance: np.random.Generator, labels: Int64)
         "members": labels != 0,
         "domain_of": domain_of,
         "eligible": chance.random(d) < 0.8,
-        "max_skew": int(chance.integers(1, 3)),
+        "max_skew": int(chance.integers(0, 3)),
         "min_domains": int(chance.integers(0, 4)),
     }
 
