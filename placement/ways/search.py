@@ -35,7 +35,7 @@ def solve(
         _begin_exactly(plan)
     if any(plan.values[: len(plan.values) - len(model.problem.objective)]):
         rebuild(plan, limits.seed, whole * _ROUNDS[0][0], until_placed=True)
-    bounds = Bounds(plan.matrix, plan.cells, budget)
+    bounds = Bounds(plan.matrix, model.shape, budget)
     _prove(plan, bounds, whole * _BOUND)
     for n, (rebuilding, improving) in enumerate(_ROUNDS):
         for made in (rebuild, improve):
