@@ -28,7 +28,7 @@ def solve(
     model: Model, limits: Limits, tell: Listener | None = None, clock: Clock | None = None
 ) -> Outcome:
     """The best counts that the limits allow. Raises Infeasible where no plan was found that keeps every constraint."""
-    budget, whole = Budget.of(limits), limits.deterministic_time
+    budget, whole = Budget.of(limits, clock), limits.deterministic_time
     plan = Incumbent(model, budget, tell)
     begin(plan)
     if plan.state is None:
