@@ -224,7 +224,7 @@ def _least(matrix: Matrix, stages: list[Stage], budget: Budget) -> Int64 | None:
     before = own.deterministic_time, own.time_limit_s
     try:
         found = exact.solve(matrix, stages or [_ANYTHING], own).values
-    except exact.Infeasible:
+    except (exact.Infeasible, exact.OutOfTime):
         found = None
     budget.spend(before[0] - own.deterministic_time, before[1] - own.time_limit_s)
     return found
