@@ -104,7 +104,10 @@ class Numa(Constraint):
         data, one = self._data(kernel.problem), kernel.classes.one
         able = data.nodes[one][:, None] <= data.there.sum(axis=1)[None, :]
         kernel.forbid(~able)
-        kernel.numa(data.need[one], data.nodes[one], data.free)
+        # A node that is not there must not take even who needs nothing: each takes one of as many seats as there are requests.
+        seats = (data.there * len(data.nodes)).astype(np.int64)
+        need = np.column_stack([data.need[one], data.nodes[one] > 0]).astype(np.int64)
+        kernel.numa(need, data.nodes[one], np.concatenate([data.free, seats[:, :, None]], axis=2))
 
     def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
         """Each request on a wrong set of nodes, and each node that gives more than it has."""

@@ -1,12 +1,13 @@
 """What a constraint's tests have in common: a solver against brute force, and `blocked` against `check`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from placement.arrays import Int64
+from placement.classes import classes_of
 from placement.constraint import Constraint
 from placement.periods import Periods
 from placement.placed import placed
@@ -17,6 +18,42 @@ from placement.seats import Seats
 from placement.solve import solve
 from placement.verify import breaches, seats_of
 from tierwise.testing.placement import best_by_trying, value_of_plan
+
+
+class Told:
+    """A kernel that only remembers what the `admit` of a problem's one constraint tells it, by primitive."""
+
+    def __init__(self, problem: PlacementProblem) -> None:
+        self.problem, self.classes = problem, classes_of(problem)
+        self.calls: dict[str, list[tuple[Any, ...]]] = {}
+        kernel: Any = self
+        (constraint,) = problem.constraints
+        constraint.admit(kernel)
+
+    def __getattr__(self, primitive: str) -> Callable[..., None]:
+        return lambda *said: self.calls.setdefault(primitive, []).append(said)
+
+    def forbidden(self, provider_of: Int64) -> bool:
+        """Whether any request sits where `forbid` says that none may."""
+        g, placed_ones = self.classes.of, np.flatnonzero(provider_of >= 0)
+        cells = g[placed_ones], provider_of[placed_ones]
+        return any(bool(said[0][cells].any()) for said in self.calls.get("forbid", []))
+
+    def stored(self, provider_of: Int64, store_of: Int64) -> bool:
+        """Whether seats and stores keep what the one `storage` says; a plan in plain Python."""
+        ((need, reach, allowed, free),) = self.calls["storage"]
+        left = free.tolist()
+        for g, v, s in zip(self.classes.of, provider_of, store_of, strict=True):
+            if v < 0:
+                continue
+            if not need[g].any():
+                if s >= 0:
+                    return False
+                continue
+            if s < 0 or not reach[v, s] or not allowed[g, s]:
+                return False
+            left[s] = [has - n for has, n in zip(left[s], need[g].tolist(), strict=True)]
+        return all(has >= 0 for row in left for has in row)
 
 
 def two_hosts(

@@ -14,7 +14,7 @@ from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from tierwise.testing.constraint_samples.datastores import sample
-from tierwise.testing.constraint_trials import best_plan, few, may_to_june, misjudged, two_hosts
+from tierwise.testing.constraint_trials import Told, best_plan, few, may_to_june, misjudged, two_hosts
 from tierwise.testing.placement import small_problem
 
 SOME = settings(max_examples=40, deadline=None)
@@ -163,3 +163,17 @@ def test_no_plan_is_better_than_the_exact_one_and_blocked_is_what_the_checker_sa
     datastores = sample(problem, np.random.default_rng([seed, 33]))
     problem = replace(problem, constraints=(datastores,))
     assert misjudged(problem, best_plan(problem), datastores, "datastores") == []
+
+
+@SOME
+@given(seeds)
+def test_the_kernel_is_told_just_what_the_checker_says(seed: int) -> None:
+    chance = np.random.default_rng([seed, 53])
+    problem = few(small_problem(seed, hosts=bool(seed % 2)), 3)
+    datastores = sample(problem, chance)
+    told, v = Told(replace(problem, constraints=(datastores,))), len(problem.providers.ids)
+    for _ in range(20):
+        provider_of = chance.integers(-1, v, len(problem.request_ids))
+        stores = chance.integers(-1, datastores.choice_count(problem), len(provider_of))
+        held = not list(datastores.check(problem, Seats(provider_of, {"datastores": stores})))
+        assert told.stored(provider_of, stores) == held

@@ -14,7 +14,7 @@ from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from tierwise.testing.constraint_samples.devices import sample
-from tierwise.testing.constraint_trials import best_plan, few, may_to_june, misjudged, two_hosts
+from tierwise.testing.constraint_trials import Told, best_plan, few, may_to_june, misjudged, two_hosts
 from tierwise.testing.placement import small_problem
 
 SOME = settings(max_examples=40, deadline=None)
@@ -133,3 +133,22 @@ def test_no_plan_is_better_than_the_exact_one_and_blocked_is_what_the_checker_sa
     devices = sample(problem, np.random.default_rng([seed, 32]))
     problem = replace(problem, constraints=(devices,))
     assert misjudged(problem, best_plan(problem), devices, "devices") == []
+
+
+@SOME
+@given(seeds)
+def test_the_kernel_is_told_just_what_the_checker_says(seed: int) -> None:
+    chance = np.random.default_rng([seed, 52])
+    problem = few(small_problem(seed), 3)
+    devices = sample(problem, chance)
+    told, v, c = (
+        Told(replace(problem, constraints=(devices,))),
+        len(problem.providers.ids),
+        devices.choice_count(problem),
+    )
+    for _ in range(20):
+        provider_of = chance.integers(-1, v, len(problem.request_ids))
+        models = chance.integers(-1, c, len(provider_of))
+        store_of = np.where(models < 0, -1, provider_of * c + models)
+        held = not list(devices.check(problem, Seats(provider_of, {"devices": models})))
+        assert told.stored(provider_of, store_of) == held

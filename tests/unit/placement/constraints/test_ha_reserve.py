@@ -20,7 +20,7 @@ from placement.seats import Seats
 from placement.solve import posted, solve
 from placement.verify import seats_of
 from tierwise.testing.constraint_samples.ha_reserve import sample
-from tierwise.testing.constraint_trials import best_plan, few, may_to_june, misjudged
+from tierwise.testing.constraint_trials import Told, best_plan, few, may_to_june, misjudged
 from tierwise.testing.placement import best_by_trying, small_problem, value_of_plan
 
 SOME = settings(max_examples=40, deadline=None)
@@ -293,3 +293,11 @@ def test_spare_hosts_cost_the_room_of_as_many_whole_hosts_as_may_fail() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ha_reserve, "MOST_CHOICES", -1)
             assert unplaced(problem) == 10 - filled
+
+
+def test_the_kernel_is_told_each_pool_with_its_losses_and_who_must_restart() -> None:
+    vital = HaReserve(pools={"a": 1}, restart=("vital",))
+    told = Told(pool_of([10, 10], [1, 1, 2], groups={"vital": ("r0", "r2")}, constraints=(vital,)))
+    ((pool, losses, weight),) = told.calls["failover"]
+    assert (pool, losses) == (0, 1)
+    assert weight[told.classes.of].tolist() == [1, 0, 1]
