@@ -1,7 +1,7 @@
 # Each target does its own set-up (scripts/set_up.py): .venv with the locked packages, and for demo and test,
 # as root on Debian, the packages of the real counterparts. A second run finds all that done.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench docs lock clean
+.PHONY: help demo test check fix bench bench-placement docs lock clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -10,7 +10,7 @@ SET_UP = @command -v $(PYTHON) >/dev/null || { echo "set-up stopped: there is no
 COMPILE = .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock"
 
 help:  ## what can be made
-	@sed -nE 's/^([a-z]+):.*  ## (.*)/make \1\t\2/p' Makefile | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/make \1\t\2/p' Makefile | expand -t 22
 
 demo:  ## quote, place, provision and bill an example estate on real counterparts (ARGS='...' goes to the command)
 	$(SET_UP) --counterparts
@@ -31,6 +31,10 @@ fix:  ## format, and put right what the linters can
 bench:  ## run the benchmarks and write their figures into docs/benchmarks.md (ARGS='rating' for some)
 	$(SET_UP) --counterparts
 	@.venv/bin/python tests/bench/run.py $(ARGS)
+
+bench-placement:  ## the benchmarks of the placement engine alone
+	$(SET_UP)
+	@.venv/bin/python tests/bench/run.py place_
 
 docs:  ## write the generated pages of docs/reference again
 	$(SET_UP)

@@ -262,7 +262,8 @@ class _Facts:
             for name, n in zip(problem.resource_classes, problem.demand[all_[0]].tolist(), strict=True)
             if n
         )
-        what = first if len(all_) == 1 else f"{count} of the {len(all_)} requests like {first}"
+        part = f"all {count}" if count == len(all_) else f"{count} of the {len(all_)}"
+        what = first if len(all_) == 1 else f"{part} requests like {first}"
         return Fact(kind="requests", subject=first, words=f"{what} ({size}) must be placed")
 
 

@@ -1,13 +1,12 @@
 """For each request every pool: what it costs there, and all that stands against it."""
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from placement import constraints
-from placement.arrays import Bool, Int64
+from placement.against import Against, against
+from placement.arrays import Int64
 from placement.classes import Classes, classes_of
 from placement.constraint import Constraint
 from placement.counterfactual import WouldHelp, would_help
@@ -26,9 +25,10 @@ def assignments(after: Placed, classes: Classes | None = None) -> tuple[Assignme
     return tuple(explainer.assignment(i) for i in range(len(after.problem.request_ids)))
 
 
-def candidates(after: Placed, request: int) -> tuple[Candidate, ...]:
-    """Every pool for one request, in the same order."""
-    return _candidates(after, request, -1)
+def explained(after: Placed, request: int) -> tuple[tuple[Candidate, ...], WouldHelp | None]:
+    """Every pool for one request, in the same order, and the cheapest single change that would help; without a plan of all."""
+    standing = against(after, request)
+    return _candidates(standing, -1), would_help(standing)
 
 
 @dataclass
@@ -53,7 +53,7 @@ class _Explainer:
     def _would_help(self, request: int) -> WouldHelp | None:
         key = int(self.classes.of[request]), self._words(request)
         if key not in self.helps:
-            self.helps[key] = would_help(self.after, request, list(blocking(self.after, request)))
+            self.helps[key] = would_help(against(self.after, request))
         return self.helps[key]
 
     def _words(self, request: int) -> tuple[object, ...]:
@@ -67,58 +67,65 @@ class _Explainer:
         seat = provider if self.after.problem.constraints else pool
         key = int(self.classes.of[request]), seat, self._words(request)
         if key not in self.known:
-            self.known[key] = _candidates(self.after, request, pool)
+            self.known[key] = _candidates(against(self.after, request), pool)
         return self.known[key]
 
 
-def _candidates(after: Placed, request: int, chosen: int) -> tuple[Candidate, ...]:
-    found_blocking = list(blocking(after, request))
-    pools = range(len(after.problem.pool_ids))
-    found = [_candidate(after, request, p, found_blocking, chosen=p == chosen) for p in pools]
+def _candidates(all_: Against, chosen: int) -> tuple[Candidate, ...]:
+    problem, providers = all_.after.problem, all_.after.problem.providers
+    pool_of, pools = providers.pool_of, len(problem.pool_ids)
+    inside = np.bincount(pool_of, minlength=pools).tolist()
+    refused = [
+        (name_of(one), np.bincount(pool_of[blocked], minlength=pools).tolist())
+        for one, blocked in all_.blocking
+    ]
+    nearest = _nearest(all_).tolist()
+    found = []
+    for p in range(pools):
+        possible = p == chosen or (nearest[p] >= 0 and all_.count[nearest[p]] == 0)
+        found.append(
+            Candidate(
+                pool=problem.pool_ids[p],
+                tier=problem.tier_of[p],
+                cost_micros=int(problem.cost_micros[all_.request, p]),
+                rejections=() if possible else _reasons(all_, p, nearest[p]),
+                hosts=inside[p] if providers.are_hosts else 0,
+                refused_hosts={} if possible or not providers.are_hosts else _counts(refused, p),
+            )
+        )
     return tuple(sorted(found, key=_order))
 
 
-def blocking(after: Placed, request: int) -> Iterator[tuple[Constraint, Bool]]:
-    """Every constraint that blocks any provider, with those that it blocks."""
-    for one in constraints.of(after.problem):
-        blocked = one.blocked(after, request)
-        if blocked is not None and blocked.any():
-            yield one, blocked
+def _counts(refused: list[tuple[str, list[int]]], pool: int) -> dict[str, int]:
+    """How many hosts of a pool each kind of constraint refuses; of several of a kind, the one that refuses the most."""
+    most: dict[str, int] = {}
+    for name, hosts in refused:
+        if hosts[pool]:
+            most[name] = max(hosts[pool], most.get(name, 0))
+    return most
 
 
-def _candidate(
-    after: Placed, request: int, pool: int, blocking: list[tuple[Constraint, Bool]], *, chosen: bool
-) -> Candidate:
-    problem, providers = after.problem, after.problem.providers
-    inside = np.flatnonzero(providers.pool_of == pool)
-    reasons: tuple[Rejection, ...] = ()
-    refused: Counter[str] = Counter()
-    if not chosen:
-        count = sum((blocked[inside].astype(np.int64) for _, blocked in blocking), np.zeros_like(inside))
-        if len(inside) == 0 or count.min() > 0:
-            refused.update({name_of(one): int(blocked[inside].sum()) for one, blocked in blocking})
-            reasons = (
-                _reasons(after, request, inside, count, blocking) if len(inside) else (_empty(after, pool),)
-            )
-    return Candidate(
-        pool=problem.pool_ids[pool],
-        tier=problem.tier_of[pool],
-        cost_micros=int(problem.cost_micros[request, pool]),
-        rejections=reasons,
-        hosts=len(inside) if providers.are_hosts else 0,
-        refused_hosts={name: n for name, n in refused.items() if n} if providers.are_hosts else {},
-    )
+def _nearest(all_: Against) -> Int64:
+    """[P] of each pool the host that the fewest constraints refuse, and of these the one with the most room; -1: it has none."""
+    problem = all_.after.problem
+    pool_of, count = problem.providers.pool_of, all_.count
+    fewest = np.full(len(problem.pool_ids), len(all_.blocking) + 1, dtype=np.int64)
+    np.minimum.at(fewest, pool_of, count)
+    best = np.flatnonzero(count == fewest[pool_of])
+    room = all_.after.left(all_.request)[best].min(axis=1, initial=np.iinfo(np.int64).max)
+    roomiest = np.full(len(fewest), np.iinfo(np.int64).min, dtype=np.int64)
+    np.maximum.at(roomiest, pool_of[best], room)
+    best = best[room == roomiest[pool_of[best]]][::-1]  # Backwards, so that the first one is written last.
+    nearest = np.full(len(fewest), -1, dtype=np.int64)
+    nearest[pool_of[best]] = best
+    return nearest
 
 
-def _reasons(
-    after: Placed, request: int, inside: Int64, count: Int64, blocking: list[tuple[Constraint, Bool]]
-) -> tuple[Rejection, ...]:
-    """Those of the host that the fewest constraints refuse; of equals, the one with the most room."""
-    room = after.left(request)[inside].min(axis=1, initial=0)
-    nearest = int(inside[np.lexsort((-room, count))[0]])
-    return tuple(
-        r for one, blocked in blocking if blocked[nearest] for r in one.why(after, request, nearest)
-    )
+def _reasons(all_: Against, pool: int, nearest: int) -> tuple[Rejection, ...]:
+    if nearest < 0:
+        return (_empty(all_.after, pool),)
+    asked = [one for one, blocked in all_.blocking if blocked[nearest]]
+    return tuple(r for one in asked for r in one.why(all_.after, all_.request, nearest))
 
 
 def _empty(after: Placed, pool: int) -> Rejection:

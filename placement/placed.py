@@ -54,19 +54,39 @@ class Placed:
         return left, of_pool
 
     def left(self, request: int) -> Int64:
-        """[V, K] what is left for a request while it is there, its own machine not counted; below 0 where overfull."""
-        periods, providers = self.problem.periods, self.problem.providers
-        slots = slice(None) if periods is None else slice(periods.first[request], periods.end[request])
-        left, of_pool = (one[slots].min(axis=0) for one in self._left)
+        """[V, K] what is left for a request while it is there, its own machine not counted; below 0 where overfull.
+
+        Read-only: requests without a provider that are there at the same time share it.
+        """
+        problem, periods, providers = self.problem, self.problem.periods, self.problem.providers
+        span = (0, 1) if periods is None else (int(periods.first[request]), int(periods.end[request]))
         at = int(self.provider_of[request])
-        if at >= 0:
-            left[at] += self.problem.demand[request]
-            of_pool[providers.pool_of[at]] += self.problem.demand[request]
-        if providers.are_hosts:
-            reach = of_pool[providers.pool_of]
-            left = np.where(providers.own, np.minimum(left, reach), reach)
-        found: Int64 = left
-        return found
+        if at < 0:
+            return self._left_in(span)
+        left, of_pool = (one[span[0] : span[1]].min(axis=0) for one in self._left)
+        left[at] += problem.demand[request]
+        of_pool[providers.pool_of[at]] += problem.demand[request]
+        return self._combined(left, of_pool)
+
+    def _left_in(self, span: tuple[int, int]) -> Int64:
+        if span not in self._spans:
+            found = self._combined(*(one[span[0] : span[1]].min(axis=0) for one in self._left))
+            found.setflags(write=False)
+            self._spans[span] = found
+        return self._spans[span]
+
+    @cached_property
+    def _spans(self) -> dict[tuple[int, int], Int64]:
+        return {}
+
+    def _combined(self, left: Int64, of_pool: Int64) -> Int64:
+        """What both the provider and its pool have left."""
+        providers = self.problem.providers
+        if not providers.are_hosts:
+            return left
+        reach = of_pool[providers.pool_of]
+        both: Int64 = np.where(providers.own, np.minimum(left, reach), reach)
+        return both
 
 
 def placed(

@@ -141,6 +141,11 @@ class PlacementProblem:
         )
 
     @cached_property
+    def known_members(self) -> dict[int, tuple[tuple[str, ...], Bool]]:
+        """What `placement.references.members` has looked up, by the identity of the names."""
+        return {}
+
+    @cached_property
     def request_positions(self) -> Mapping[str, int]:
         """Request id -> its position."""
         return {name: i for i, name in enumerate(self.request_ids)}

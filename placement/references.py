@@ -14,11 +14,17 @@ from placement.providers import Domains
 
 
 def members(problem: PlacementProblem, names: Iterable[str]) -> Bool:
-    """[R] the requests that any of the names stands for: a request's id, or a group's name."""
+    """[R] the requests that any of the names stands for: a request's id, or a group's name; read-only."""
+    known = problem.known_members.get(id(names))
+    if known is not None and known[0] is names:
+        return known[1]
     found = np.zeros(len(problem.request_ids), dtype=np.bool_)
     for name in names:
         for one in problem.groups.get(name, (name,)):
             found[problem.request_positions[one]] = True
+    found.setflags(write=False)
+    if isinstance(names, tuple):  # It is a constraint's own, which is asked for again and again.
+        problem.known_members[id(names)] = (names, found)
     return found
 
 

@@ -11,7 +11,7 @@ from placement.explain import assignments
 from placement.packing import Packing
 from placement.placed import placed
 from placement.plan import Limits, Plan, PlanStatus
-from placement.problem import COSTS, PlacementProblem
+from placement.problem import COSTS, InvalidProblem, PlacementProblem
 from placement.scenario import Change, apply
 from placement.solve import DEFAULT_LIMITS, posted, solve
 from placement.verify import broken_constraints, terms_of
@@ -42,8 +42,12 @@ def what_if(
 
     `before` [R] is the provider of each request, -1 for none, and `problem.free` must not count as
     allocated what these requests take. After the changes everything may move; of plans that cost the
-    same, one with few moves is found. Raises ScenarioInvalid and InvalidProblem.
+    same, one with few moves is found. Raises ScenarioInvalid, and InvalidProblem also for a problem with hosts,
+    constraints or periods: changes are of pools.
     """
+    if problem.hosts is not None or problem.constraints or problem.periods is not None:
+        msg = "hosts, constraints, periods: changes are of pools alone; build the problem without them"
+        raise InvalidProblem(msg)
     running = replace(problem, current=before)
     base = as_it_runs(running, before)
     changed = solve(apply(running, changes), limits)

@@ -17,7 +17,7 @@ from typer.core import TyperArgument, TyperGroup
 
 from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
-from tierwise.docs import capabilities
+from tierwise.docs import capabilities, placement_problem
 from tierwise.errors import ExitCode, TierwiseError
 from tierwise.settings import Settings
 
@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, name what would change")
     check = parser.parse_args().check
     changed = []
-    for name, text in {"capabilities.md": capabilities.installed(), "cli.md": cli_page()}.items():
+    for name, text in pages().items():
         page = REFERENCE / name
         if not page.is_file() or page.read_text() != text:
             changed.append(name)
@@ -41,6 +41,16 @@ def main() -> int:
     for name in changed:
         print(f"docs/reference/{name} {'is not current: run make docs' if check else 'is written'}")
     return 1 if check and changed else 0
+
+
+def pages() -> dict[str, str]:
+    """File name -> what must stand in it."""
+    return {
+        "capabilities.md": capabilities.installed(),
+        "cli.md": cli_page(),
+        "placement-problem.md": NOTICE + placement_problem.page(),
+        "placement-problem.schema.json": placement_problem.schema_text(),
+    }
 
 
 INTRODUCTION = """\
@@ -122,7 +132,8 @@ def _exit_codes() -> str:
     return (
         f"## Exit codes\n\n| code | meaning |\n| ---: | --- |\n{rows}\n"
         "An order or quote that no pool takes ends with 7 where rules allow a pool that lacks room, with 8 where they\n"
-        "allow one that does not answer, and with 5 otherwise; a batch that failed in several ways with 1. A signal ends\n"
+        "allow one that does not answer, and with 5 otherwise; a batch that failed in several ways with 1. `tierwise place\n"
+        "check` ends with 5 where the plan breaks a rule or misstates a sum. A signal ends\n"
         "a command as shells expect it: Ctrl-C with 130, a reader that closes the pipe (`| head`) with 141. What was\n"
         "accepted by then is finished by `tierwise order resume`.\n\n"
         "A bug in tierwise ends with 1, in two lines: the error, and the file under `logs/` in the data directory that\n"

@@ -8,8 +8,8 @@ A plan holds if `placement.restarts` finds a way for every set; where its search
 does not hold. Solvers are told, pool by pool, the first of these that applies:
 
 - where every way is tried: columns for each set, which is exact;
-- where one host may fail: a host to restart on for each machine, which the plan states, and which is exact (with
-  periods, one for all time, which is a little more than needed);
+- where one host may fail, up to `MOST_CHOICES`: a host to restart on for each machine, which the plan states, and
+  which is exact (with periods, one for all time, which is a little more than needed);
 - otherwise: receivers with room for the whole load of any host, `losses` that are empty or twice as many that are
   not. That is sufficient, and costs the room of `losses` whole hosts, as every reserve of this kind does where
   hosts are equal; but it asks for the room in whole pieces. A pool that is evenly filled to more than half,

@@ -31,6 +31,7 @@ class Asks:
     problems: list[str] = field(default_factory=list)
     _checked: set[str] = field(default_factory=set)
     _told: set[int] = field(default_factory=set)
+    _refused: dict[str, dict[int, tuple[Rejection, ...]]] = field(default_factory=dict)
     _rows: dict[tuple[Row, str], Row] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -112,7 +113,9 @@ class Asks:
         first = 0
         for n, request in enumerate(self.form.requests):
             refused, at = self._said(n, request, lambda one: one.refused, "refused")
-            for p, reasons in self._refusals(refused or {}, at).items():
+            if at not in self._refused:  # What a flavor says is the same for all of its requests.
+                self._refused[at] = self._refusals(refused or {}, at)
+            for p, reasons in self._refused[at].items():
                 found.update(dict.fromkeys(((i, p) for i in range(first, first + self.counts[n])), reasons))
             first += self.counts[n]
         return found

@@ -80,11 +80,17 @@ class Reason(Part):
     """Why policies refuse a pool, in full."""
 
     rule_id: Text
+    """The rule that says no."""
     dimension: str
+    """What it looked at: country, tier, a capability."""
     limit: str
+    """What there is."""
     need: str
+    """What was asked."""
     why: Words
+    """In a sentence, for the person who asked."""
     remedy: Words
+    """What would make it possible."""
 
 
 Refused = Mapping[Text, Words | tuple[Reason, ...]]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from placement.arrays import Int64
 from placement.hosts import loops, runs
 from placement.hosts.greedy import CELLS
-from placement.problem import Int64
 
 _PARTS = 2**20
 _MOVES = 2**16

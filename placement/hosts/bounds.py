@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.budget import Budget
 from placement.hosts.counts import Needs, cheapest, roomiest, strongest
 from placement.hosts.cuts import Cut, first_cuts
 from placement.hosts.kinds import Kinds
 from placement.hosts.patterns import filling_cuts
 from placement.hosts.relax import separate
-from placement.problem import Int64
 
 _ROUNDS = 40
 _ROWS_PER_UNIT = 2_000_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.problem import Bool, Int64
+from placement.arrays import Bool, Int64
 
 _ROWS = 400_000
 """Partial counts that are looked at; behind these only the bound is said."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.hosts.kinds import Kinds
-from placement.problem import Int64
 
 _SUMS_UP_TO = 2**16
 """Capacities up to this are lowered to what sums of demands can reach."""

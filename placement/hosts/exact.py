@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.budget import Budget
 from placement.hosts.cuts import Cut
 from placement.hosts.kinds import Kinds
 from placement.hosts.problem import UNPLACED_COST
-from placement.problem import Bool, Int64
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.hosts import runs
 from placement.hosts.kinds import Kinds
 from placement.hosts.problem import HostProblem
-from placement.problem import Int64
 
 CELLS = 2_000_000
 """Shapes x hosts up to which numpy is done before compiled loops would be loaded."""

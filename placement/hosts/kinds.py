@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.hosts.problem import HostProblem
-from placement.problem import Bool, Int64
 
 
 @dataclass(frozen=True, eq=False)

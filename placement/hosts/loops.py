@@ -6,7 +6,7 @@ the same answer.
 
 import numpy as np
 
-from placement.problem import Int64
+from placement.arrays import Int64
 
 
 def first_fit(demand: Int64, order: Int64, room: Int64, hosts: Int64, host_of: Int64) -> int:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.budget import Budget
 from placement.hosts.cuts import Cut
 from placement.hosts.kinds import Kinds
-from placement.problem import Int64
 
 _SCALE = 1_000
 """Prices are rounded to this part of a unit of cost."""

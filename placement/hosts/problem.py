@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.problem import Int64, InvalidProblem
+from placement.arrays import Int64
+from placement.problem import InvalidProblem
 
 UNPLACED_COST = 10**9
 """What a request without a host adds to the objective: more than all hosts together may cost."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.hosts.cuts import Cut, priced
 from placement.hosts.kinds import Kinds
-from placement.problem import Int64
 
 _SCALE = 2.0**32
 """A request without a host weighs this; prices are rounded to it."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from placement.arrays import Int64
 from placement.plan import PlanStatus
-from placement.problem import Int64
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from placement.problem import Int64
+from placement.arrays import Int64
 
 _ONE_BY_ONE = 24
 """Up to so many requests, looking for the next host is quicker than looking for a level."""

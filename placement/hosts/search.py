@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.budget import Budget
 from placement.hosts import annealing, exact, greedy
 from placement.hosts.bounds import Bounds, Target
@@ -17,7 +18,6 @@ from placement.hosts.neighbours import choose
 from placement.hosts.problem import UNPLACED_COST, HostProblem
 from placement.hosts.result import Clock, Listener, Progress
 from placement.plan import Limits
-from placement.problem import Int64
 
 _MOVES_PER_UNIT = 4_000_000
 """Moves of the annealing that count as one second of deterministic time."""
@@ -31,6 +31,8 @@ _MORE = (1024, 512, 256, 128, 64, 16)
 _WHOLE = 2_500
 """Shapes x hosts up to which CP-SAT is asked for the whole problem."""
 _WHOLE_SHARE = 0.6
+_LOOSE = (12, 24, 40)
+"""The same for the first short attempts to fit where an even spread is far from fitting."""
 _FALL = 0.8
 """What may be left of the excess after each cold step, so that another is worth its time."""
 _PROVING = 0.7
@@ -103,6 +105,7 @@ class Search:
         self.steps = int(np.clip(possible / one_step / _ATTEMPTS, _FEWEST, _MOST))
         self.kept = self.budget.deterministic_time * (1 - _FITTING)
         least = self.bounds.cheapest(self.least_out, self._floor(self.least_out))
+        self._fit_loosely(least.bound)
         if not self._fit(self.least_out, least, self.steps) and not self._in_a_hurry:
             self._prove_fillings()
         if not self.done and self._out > self.least_out:
@@ -145,6 +148,15 @@ class Search:
             self.least_out = self.bounds.least_unplaced()
         least = self.bounds.cheapest(self.least_out, 0).bound
         self._raise((self.kinds.impossible + self.least_out) * UNPLACED_COST + least)
+
+    def _fit_loosely(self, least: int) -> None:
+        """Far better than first fit before long attempts begin, on hosts that leave some room."""
+        for part in _LOOSE:
+            dear = least + -(-least // part)
+            if self.done or dear >= self.rank[1] or self._out > self.least_out:
+                return
+            if not self._fit(self.least_out, self.bounds.roomiest(self.least_out, dear), _FEWEST):
+                return
 
     def _prove_fillings(self) -> None:
         """With a part of the limits, since what it proves is mostly little and sometimes most of the gap."""

@@ -1,6 +1,6 @@
 """First plans: the kernel places one request after another, in several orders, and what comes out is checked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,61 +8,65 @@ import numpy as np
 from placement.arrays import Bool, Int64
 from placement.budget import Budget
 from placement.large.incumbent import Incumbent
-from placement.large.rebuild import Rebuild
-from placement.large.seating import Maker, Seating, orders, seat_in, stay
+from placement.large.rebuild import Rebuilding
+from placement.large.seating import orders, seat_in, stay
+from placement.online import Online
 from placement.problem import PlacementProblem
 from placement.seats import Seats
-from placement.verify import broken
 
 _PLACING_S, _SCANNED_S = 1e-5, 4e-9
 _FITTING = 0.2
 """The part of what is left that may go into fitting all requests onto the providers that a bound suggests."""
 
 
-def begin(plan: Incumbent, make: Maker) -> None:
+def begin(plan: Incumbent) -> None:
     """Offer a plan of each order; nothing at all, if nothing else keeps every constraint."""
-    for seating, placed in _plans(plan, make):
-        seats = seating.seats
-        if not plan.offer(seats, "in order"):
-            plan.offer(_as_far_as_whole(plan.problem, seats, placed), "in order")
+    for seating, placed in _plans(plan):
+        _offer(plan, seating.seats, placed, "in order")
         if plan.budget.spent:
             break
     if plan.state is None:
         plan.offer(_nobody(plan.problem), "nothing placed")
 
 
-def begin_on(plan: Incumbent, make: Maker, closed: Bool, chance: np.random.Generator) -> None:
+def begin_on(plan: Incumbent, closed: Bool, seed: int) -> None:
     """Fit as many as possible onto providers that are not `closed` [V], then the rest onto the others."""
     problem = plan.problem
-    seating = make(without_room(problem, closed))
+    seating = Online(without_room(problem, closed))
     order = next(orders(problem, _width(plan)))
     seat_in(seating, order)
-    fitted = Rebuild(problem, seating, plan.budget, chance)
+    fitted = Rebuilding(seating.problem, seating.seats, plan.budget, seed)
     fitted.run(plan.budget.deterministic_time * _FITTING, until_placed=True)
     _spend(plan.budget, problem)
-    whole = make(problem)
+    whole = Online(problem)
     placed = [i for i in order.tolist() if _put(whole, i, int(fitted.best.provider_of[i]))]
     placed += seat_in(whole, order[whole.provider_of[order] < 0])
-    if not plan.offer(whole.seats, "fitted"):
-        plan.offer(_as_far_as_whole(problem, whole.seats, placed), "fitted")
+    _offer(plan, whole.seats, placed, "fitted")
 
 
-def rebuild(
-    plan: Incumbent,
-    make: Maker,
-    chance: np.random.Generator,
-    deterministic_time: float,
-    *,
-    until_placed: bool = False,
-) -> None:
+def rebuild(plan: Incumbent, seed: int, deterministic_time: float, *, until_placed: bool = False) -> None:
     """Ruin and recreate from the best plan; if that is asked for, only until all are placed."""
-    seating = make(plan.problem)
-    seats = plan.seats()
-    for i in np.flatnonzero(seats.provider_of >= 0).tolist():
-        _put(seating, i, int(seats.provider_of[i]))
-    run = Rebuild(plan.problem, seating, plan.budget, chance)
+    run = Rebuilding(plan.problem, plan.seats(), plan.budget, seed)
     run.run(deterministic_time, until_placed=until_placed)
     plan.offer(run.best, "rebuilt")
+
+
+def _offer(plan: Incumbent, seats: Seats, placed: list[int], solver: str) -> None:
+    """Offer seats, or as many of them as break nothing.
+
+    Not all of what constraints say is known to the kernel; what it does not know (that only so many hosts may be
+    on) breaks at some point of the order, which is found by halving.
+    """
+    if plan.offer(seats, solver) or plan.holds(seats):
+        return
+    low, high = 0, len(placed)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if plan.holds(_only(seats, placed[:middle])):
+            low = middle
+        else:
+            high = middle - 1
+    plan.offer(_only(seats, placed[:low]), solver)
 
 
 def without_room(problem: PlacementProblem, closed: Bool) -> PlacementProblem:
@@ -74,10 +78,10 @@ def without_room(problem: PlacementProblem, closed: Bool) -> PlacementProblem:
     )
 
 
-def _plans(plan: Incumbent, make: Maker) -> Iterator[tuple[Seating, list[int]]]:
+def _plans(plan: Incumbent) -> Iterator[tuple[Online, list[int]]]:
     problem = plan.problem
     for n, order in enumerate(orders(problem, _width(plan))):
-        seating = make(problem)
+        seating = Online(problem)
         staying: list[int] = []
         if problem.current is not None and n == 2:
             staying = stay(seating, problem, order.tolist())
@@ -96,7 +100,7 @@ def _spend(budget: Budget, problem: PlacementProblem) -> None:
     budget.spend(len(problem.request_ids) * each, 0.0)
 
 
-def _put(seating: Seating, request: int, provider: int) -> bool:
+def _put(seating: Online, request: int, provider: int) -> bool:
     if provider < 0:
         return False
     try:
@@ -108,26 +112,6 @@ def _put(seating: Seating, request: int, provider: int) -> bool:
 
 def _nobody(problem: PlacementProblem) -> Seats:
     return Seats(np.full(len(problem.request_ids), -1, dtype=np.int64))
-
-
-def _as_far_as_whole(problem: PlacementProblem, seats: Seats, placed: list[int]) -> Seats:
-    """The longest beginning of the order that breaks nothing, found by halving: not all of what constraints say is
-    known to the kernel, and what it does not know (that only so many hosts may be on) breaks at some point.
-    """
-    return _halved(
-        placed, lambda first: _only(seats, placed[:first]), lambda some: not broken(problem, some)
-    )
-
-
-def _halved(placed: list[int], some: Callable[[int], Seats], fine: Callable[[Seats], bool]) -> Seats:
-    low, high = 0, len(placed)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fine(some(middle)):
-            low = middle
-        else:
-            high = middle - 1
-    return some(low)
 
 
 def _only(seats: Seats, requests: list[int]) -> Seats:

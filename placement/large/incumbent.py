@@ -1,7 +1,5 @@
 """The best plan so far: values of all columns, what every stage comes to, and what is proven of each."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from placement.arrays import Int64
@@ -66,9 +64,7 @@ class Incumbent:
 
     def offer(self, seats: Seats, solver: str) -> bool:
         """Take seats if they are better. What breaks a constraint is refused, whoever made it."""
-        if broken(self.problem, seats):
-            return False
-        state = self._completed(seats)
+        state = self._holding(seats)
         if state is None:
             return False
         values = self._values_of(state.values)
@@ -77,6 +73,14 @@ class Incumbent:
         self.state, self._safe = state, state.values.copy()
         self._became(values, solver)
         return True
+
+    def holds(self, seats: Seats) -> bool:
+        """Whether seats keep every constraint, with what else has to be chosen for them."""
+        return self._holding(seats) is not None
+
+    def _holding(self, seats: Seats) -> State | None:
+        state = self._completed(seats)
+        return None if state is None or broken(self.problem, self._seats_of(state.values)) else state
 
     def take(self, part: Part, values: Int64, solver: str) -> bool:
         """Give a part other values if no stage gets worse before one gets better; whether any became better."""
@@ -114,12 +118,16 @@ class Incumbent:
     def seats(self) -> Seats:
         """The plan by requests."""
         assert self.state is not None, "there is no plan yet"
-        provider_of = spread(self.problem, self.model.classes, self.counts)
-        chosen = self._chosen()
+        return self._seats_of(self.state.values)
+
+    def _seats_of(self, values: Int64) -> Seats:
+        provider_of = spread(self.problem, self.model.classes, values[: self.cells].reshape(self.model.shape))
+        chosen = self.model.chosen(values)
         return Seats(provider_of, {n: dealt(self.model.classes, provider_of, c) for n, c in chosen.items()})
 
     def outcome(self) -> Outcome:
         """What to hand back."""
+        assert self.state is not None, "there is no plan yet"
         first = len(priorities(self.model))
         found = [Proven(v, min(v, b)) for v, b in zip(self.values, self.bounds, strict=True)]
         return Outcome(
@@ -127,12 +135,8 @@ class Incumbent:
             unplaced=tuple(found[:first]),
             levels=tuple(found[first:]),
             solver=self.solver,
-            choices=self._chosen(),
+            choices=self.model.chosen(self.state.values),
         )
-
-    def _chosen(self) -> Mapping[str, Int64]:
-        assert self.state is not None, "there is no plan yet"
-        return self.model.chosen(self.state.values)
 
     def _values_of(self, values: Int64) -> tuple[int, ...]:
         return tuple(stage.value(values) for stage in self.stages)

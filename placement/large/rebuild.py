@@ -1,147 +1,121 @@
-"""Ruin and recreate: take the requests of a few hosts away, and let the kernel place them again in another order.
+"""Ruin and recreate on the online kernel: a worse plan is kept by a chance that falls.
 
-A worse plan is kept by a chance that falls: the temperature begins at what a typical worse plan costs, as the
-first attempts show, and ends at a hundredth of that.
+The temperature begins at a third of what a typical worse plan costs, as the first attempts show, and ends at a
+hundredth of that. A request that stays out costs more than any place, and more the larger it is.
 """
-
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from placement.arrays import Int64
 from placement.budget import Budget
-from placement.large.seating import Seating, sizes
+from placement.large import ruin
+from placement.large.seating import sizes
+from placement.online import Online
+from placement.online.memory import COMES, TIMES, ROWS
+from placement.online.rules import count_in, take
 from placement.problem import PlacementProblem
 from placement.seats import Seats
 
-Rank = tuple[int, ...]
-"""Unplaced by priority, the highest first; then what the first level came to beyond where it began."""
-
-_ATTEMPT_S, _SCANNED_S = 2e-5, 4e-9
-"""Deterministic time of one question to the kernel, and of each provider that it looks at."""
-_LEARNING = 40
-_MOST_TAKEN = 120
-_COOLED = 0.01
+_PLACED_S, _SCANNED_S, _DRAWN_S = 1.5e-6, 8e-9, 1.5e-9
+"""Deterministic time of placing one request, for each provider that is looked at, and of each request drawn from."""
+_TIMES = 64
+"""Attempts between two looks at the budget."""
+_FIRST, _LAST = 0.3, 0.003
+_HIGHEST = 2**50
 
 
-@dataclass
-class Rebuild:
-    """One run on a seating that is changed in place; `best` are the best seats so far."""
+class Rebuilding(Online):
+    """A plan that is taken apart and put together again, in place."""
 
-    problem: PlacementProblem
-    seating: Seating
-    budget: Budget
-    chance: np.random.Generator
-    best: Seats = field(init=False)
-    rank: Rank = field(init=False)
-    best_rank: Rank = field(init=False)
-    _size: Int64 = field(init=False)
-    _priority: Int64 = field(init=False)
-    _levels: list[int] = field(init=False)
-    _worse: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Begin with what is there."""
-        problem = self.problem
-        count = len(problem.request_ids)
-        self._priority = np.zeros(count, dtype=np.int64) if problem.priority is None else problem.priority
-        self._levels = sorted(set(self._priority.tolist()), reverse=True)
+    def __init__(self, problem: PlacementProblem, seats: Seats, budget: Budget, seed: int) -> None:
+        super().__init__(problem)
+        self._budget = budget
         self._size = sizes(problem)
-        self.best, self.rank = self.seating.seats, (*self._out(), 0)
-        self.best_rank = self.rank
+        self._load = np.zeros(len(problem.providers.ids), dtype=np.int64)
+        for i in np.flatnonzero(seats.provider_of >= 0).tolist():
+            self._put_back(i, int(seats.provider_of[i]), seats)
+        self._out_cost = self._dear()
+        self._worse = np.zeros(128, dtype=np.int64)
+        self._score = np.zeros(5, dtype=np.int64)
+        self._score[ruin.CHANCE] = 2 * seed + 1
+        out = self.provider_of < 0
+        self._score[ruin.TOTAL_COST] = self._score[ruin.LEAST] = int(self._out_cost[out].sum())
+        parts = self._parts
+        self._best = np.array([parts.provider_of, parts.numa_of, parts.store_of])
+
+    @property
+    def best(self) -> Seats:
+        """The best so far."""
+        provider_of, nodes, stores = self._best.copy()
+        placed = provider_of >= 0
+        chosen = {"numa": nodes, "datastores": stores}
+        return Seats(provider_of, {n: np.where(placed, c, -1) for n, c in chosen.items() if self._has[n]})
+
+    @property
+    def all_placed(self) -> bool:
+        """Whether nobody is out in the best plan."""
+        return bool((self._best[0] >= 0).all())
 
     def run(self, deterministic_time: float, *, until_placed: bool = False) -> None:
         """Until so much is spent; or, if that is asked for, until all are placed."""
-        end = self.budget.deterministic_time - deterministic_time
-        begin = self.budget.deterministic_time
-        while self.budget.deterministic_time > max(end, 0.0) and not self.budget.spent:
-            if until_placed and not any(self.best_rank[:-1]):
+        begin = self._budget.deterministic_time
+        end = max(0.0, begin - deterministic_time)
+        self._attempt(0)
+        while self._budget.deterministic_time > end and not self._budget.spent:
+            if until_placed and self.all_placed:
                 return
-            done = (begin - self.budget.deterministic_time) / max(deterministic_time, 1e-9)
-            if not self._attempt(done):
-                return
+            done = (begin - self._budget.deterministic_time) / deterministic_time
+            self._attempt(self._temperature(done))
 
-    def _attempt(self, done: float) -> bool:
-        taken = self._drawn()
-        if len(taken) == 0:
-            return False
-        before = {i: int(self.seating.provider_of[i]) for i in taken.tolist()}
-        gone = self._remove([i for i, v in before.items() if v >= 0])
-        noisy = self._size[taken] * self.chance.uniform(0.6, 1.4, len(taken))
-        order = taken[np.lexsort((-noisy, -self._priority[taken]))]
-        come = self._place(order.tolist())
-        steps = 2 * len(taken)
-        self.budget.spend(steps * (_ATTEMPT_S + _SCANNED_S * len(self.problem.providers.ids)), 0.0)
-        rank = (*self._out(), self.rank[-1] + come - gone)
-        if self._keeps(rank, done):
-            self.rank = rank
-            if rank < self.best_rank:
-                self.best, self.best_rank = self.seating.seats, rank
+    def _temperature(self, done: float) -> int:
+        learnt = self._worse[: int(self._score[ruin.LEARNT])]
+        cheap = learnt[learnt < int(self._out_cost.min(initial=_HIGHEST))]
+        typical = float(np.median(cheap)) if len(cheap) else 0.0
+        return min(round(typical * _FIRST * (_LAST / _FIRST) ** done), _HIGHEST >> 14)
+
+    def _attempt(self, temperature: int) -> None:
+        seen = int(self._score[ruin.SEEN])
+        ruin.attempts(
+            self._memory,
+            self._of,
+            self._home,
+            self._size,
+            self._load,
+            self._out_cost,
+            ruin.LOG,
+            _TIMES,
+            temperature,
+            self._score,
+            self._worse,
+            self._best,
+        )
+        placed = int(self._score[ruin.SEEN]) - seen
+        each = _PLACED_S + _SCANNED_S * len(self._load)
+        self._budget.spend(placed * each + _TIMES * _DRAWN_S * len(self._size), 0.0)
+
+    def _put_back(self, request: int, provider: int, seats: Seats) -> None:
+        g = int(self._of[request])
+        if self._memory[TIMES + ROWS] > 0:
+            take(self._memory, request, g, provider)
         else:
-            self._restore(before)
-        return True
+            for name, mine in (("numa", self._parts.numa_of), ("datastores", self._parts.store_of)):
+                chosen = seats.choice(name)
+                mine[request] = -1 if chosen is None else chosen[request]
+            count_in(self._memory, request, g, provider, COMES)
+        self._load[provider] += self._size[request]
 
-    def _keeps(self, rank: Rank, done: float) -> bool:
-        if rank[:-1] != self.rank[:-1]:
-            return rank[:-1] < self.rank[:-1]
-        worse = rank[-1] - self.rank[-1]
-        if worse <= 0:
-            return True
-        if len(self._worse) < _LEARNING:
-            self._worse.append(worse)
-            return False
-        temperature = 0.3 * float(np.median(self._worse)) * _COOLED**done
-        return bool(self.chance.exponential() * temperature > worse)
+    def _dear(self) -> Int64:
+        """[R] what staying out costs: several times the dearest place that anybody has, and more for large ones.
 
-    def _restore(self, before: dict[int, int]) -> None:
-        """As it was; who does not fit any more, since nodes or datastores fell otherwise, stays out."""
-        for i in before:
-            self.seating.remove(i)
-        if not all([self._put(i, v) for i, v in before.items() if v >= 0]):
-            self.rank = (*self._out(), self.rank[-1])
-
-    def _put(self, request: int, provider: int) -> bool:
-        try:
-            self.seating.place(request, provider)
-        except ValueError:
-            return False
-        return True
-
-    def _remove(self, requests: list[int]) -> int:
-        total = 0
-        for i in requests:
-            total += self.seating.cost(i, int(self.seating.provider_of[i]))
-            self.seating.remove(i)
-        return total
-
-    def _place(self, requests: list[int]) -> int:
-        total = 0
-        for i in requests:
-            v = self.seating.decide(i)
-            if v >= 0:
-                total += self.seating.cost(i, v)
-        return total
-
-    def _out(self) -> tuple[int, ...]:
-        out = self.seating.provider_of < 0
-        return tuple(int((out & (self._priority == p)).sum()) for p in self._levels)
-
-    def _drawn(self) -> Int64:
-        """The requests of a few hosts, poorly filled ones more often, and some of those that are out."""
-        provider_of = self.seating.provider_of
-        placed = np.flatnonzero(provider_of >= 0)
-        load = np.bincount(provider_of[placed], weights=self._size[placed], minlength=1)
-        used = np.flatnonzero(np.bincount(provider_of[placed], minlength=1))
-        out = np.flatnonzero(provider_of < 0)
-        if len(out) > _MOST_TAKEN:
-            out = self.chance.choice(out, _MOST_TAKEN, replace=False)
-        if len(used) == 0:
-            return out
-        poor = 1.0 - load[used] / max(1.0, float(load.max()))
-        bias = 3.0 * float(self.chance.random())
-        order = used[np.argsort(-(poor * bias + self.chance.gumbel(size=len(used))), kind="stable")]
-        hosts = order[: int(self.chance.integers(2, 7))]
-        taken = placed[np.isin(provider_of[placed], hosts)]
-        if len(taken) > _MOST_TAKEN:
-            taken = self.chance.choice(taken, _MOST_TAKEN, replace=False)
-        return np.concatenate([taken, out])
+        A higher priority costs as much more as all below it together, as far as 50 bits go.
+        """
+        paid = 1
+        for i in np.flatnonzero(self.provider_of >= 0).tolist():
+            paid = max(paid, self.cost(i, int(self.provider_of[i])))
+        priority = self.problem.priority
+        levels = np.zeros(len(self._size), dtype=np.int64)
+        if priority is not None:
+            levels = np.unique(priority, return_inverse=True)[1].reshape(-1)
+        share = self._size.astype(np.float64) / max(1, int(self._size.max(initial=1)))
+        costs = 4.0 * paid * (1.0 + share) * np.exp2(8.0 * levels)
+        return np.minimum(np.rint(costs), float(_HIGHEST)).astype(np.int64)

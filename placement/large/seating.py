@@ -1,42 +1,14 @@
-"""What the search asks of the online kernel, and plans made by asking it for one request after another."""
+"""Plans made by asking the online kernel for one request after another."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from placement.arrays import Int64
+from placement.online import Online
 from placement.problem import PlacementProblem
-from placement.seats import Seats
 
 _PARTS = 2**20
-
-
-class Seating(Protocol):
-    """A problem with some of its requests placed; the rules that forbid hold at each step."""
-
-    @property
-    def provider_of(self) -> Int64:
-        """[R] -1 for none."""
-
-    @property
-    def seats(self) -> Seats:
-        """A copy of the decisions."""
-
-    def cost(self, request: int, provider: int) -> int:
-        """What the request adds to the objective's first level there, as if it were not placed yet."""
-
-    def decide(self, request: int) -> int:
-        """Place it where that costs the least; -1 where no provider could take it."""
-
-    def place(self, request: int, provider: int) -> None:
-        """Put it there. Raises ValueError where the rules do not let it."""
-
-    def remove(self, request: int) -> int:
-        """Take it away; where it was."""
-
-
-Maker = Callable[[PlacementProblem], Seating]
 
 
 def sizes(problem: PlacementProblem) -> Int64:
@@ -60,14 +32,14 @@ def orders(problem: PlacementProblem, choices: Int64) -> Iterator[Int64]:
         yield np.lexsort((-size, problem.current < 0, -priority))
 
 
-def seat_in(seating: Seating, order: Int64) -> list[int]:
+def seat_in(seating: Online, order: Int64) -> list[int]:
     """Place one after another, and once more those that found nothing at first; who was placed, in order."""
-    placed = [i for i in order.tolist() if seating.decide(i) >= 0]
+    first = order[seating.decide_many(order) >= 0]
     left = order[seating.provider_of[order] < 0]
-    return [*placed, *(i for i in left.tolist() if seating.decide(i) >= 0)]
+    return [*first.tolist(), *left[seating.decide_many(left) >= 0].tolist()]
 
 
-def stay(seating: Seating, problem: PlacementProblem, requests: Sequence[int]) -> list[int]:
+def stay(seating: Online, problem: PlacementProblem, requests: Sequence[int]) -> list[int]:
     """Leave those who run where they run, as far as the rules let them; who stays."""
     assert problem.current is not None
     found = []

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from placement.arrays import Int64
 from placement.pool_instances.cells import Cells
 from placement.pool_instances.kernels import anneal
 from placement.pool_instances.relaxation import Relaxed, prices
-from placement.problem import Int64
 
 Float64 = npt.NDArray[np.float64]
 
@@ -136,10 +136,14 @@ def near_pairs(cells: Cells) -> Int64:
     first, second = np.divmod(np.arange(len(change)), classes + 1)
     some = min(_NEAR, len(change) - 1)
     found: Int64 = np.empty((len(change), some), dtype=np.int64)
-    for i in range(len(change)):
-        distance = np.abs(change - change[i]).sum(axis=1)
-        distance[(first == first[i]) | (second == second[i]) | (first == second)] = np.inf
-        found[i] = np.argpartition(distance, some)[:some]
+    for c in range(classes + 1):
+        mine = np.flatnonzero(first == c)
+        distance = np.zeros((len(mine), len(change)), dtype=np.float32)
+        for column in change.T:
+            distance += np.abs(column[mine][:, None] - column[None, :])
+        distance[:, (first == c) | (first == second)] = np.inf
+        distance[second[mine][:, None] == second[None, :]] = np.inf
+        found[mine] = np.argpartition(distance, some, axis=1)[:, :some]
     return found
 
 

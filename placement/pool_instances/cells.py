@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.pool_instances.instance import PoolInstance
-from placement.problem import Int64
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.pool_instances.instance import PoolInstance
-from placement.problem import Bool, Int64
 
 
 def breaches(instance: PoolInstance, assignment: Int64) -> tuple[str, ...]:
@@ -62,8 +62,11 @@ def _crowded(instance: PoolInstance, assignment: Int64, there: Bool) -> list[str
     pools = len(instance.capacity)
     key, number = np.unique(instance.app[there] * pools + assignment[there], return_counts=True)
     app = key // pools if pools else key
-    most = np.ceil(instance.app_max_share * size[app])
-    wrong = np.flatnonzero(instance.app_spread[app] & (size[app] >= 2) & (number > most))
+    if instance.app_most is None:
+        most = np.where(size[app] >= 2, np.ceil(instance.app_max_share * size[app]), 1)
+    else:
+        most = instance.app_most[app]
+    wrong = np.flatnonzero(instance.app_spread[app] & (number > most))
     return [
         f"application {app[i]}: {number[i]} of {size[app[i]]} requests on pool {key[i] % pools}"
         for i in wrong.tolist()

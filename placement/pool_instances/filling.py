@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.pool_instances.cells import Cells
 from placement.pool_instances.relaxation import Relaxed
-from placement.problem import Bool, Int64
 
 
 def start(cells: Cells, relaxed: Relaxed) -> Int64:

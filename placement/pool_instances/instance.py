@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from placement.problem import Bool, Int64, InvalidProblem
+from placement.arrays import Bool, Int64
+from placement.problem import InvalidProblem
 
 _LARGEST = 2.0**53
 """Sums stay below this, so that linear solvers, which count in floats, see every integer exactly."""
@@ -45,6 +46,8 @@ class PoolInstance:
     app_max_share: float
     """The largest part of an application's requests in one pool, rounded up to requests; 0 to 1."""
     unplaced_cost: int
+    app_most: Int64 | None = None
+    """[A] in place of the share: the most requests of each application in one pool."""
 
     def __post_init__(self) -> None:
         """Refuse wrong shapes, unknown classes and applications, negative values and sums over 53 bits."""
@@ -65,6 +68,10 @@ class PoolInstance:
             _within(name, getattr(self, name), None)
         _within("klass", self.klass, c)
         _within("app", self.app, a)
+        if self.app_most is not None and (
+            self.app_most.shape != (a,) or (self.app_most[self.app_spread] < 0).any()
+        ):
+            _refuse("app_most", f"{a} numbers are needed, none below 0 for an application that spreads")
         self._check_numbers()
         self._check_sums()
         for field in fields(self):
@@ -105,6 +112,8 @@ class PoolInstance:
         Of an application with one request, that one may go anywhere.
         """
         size = np.bincount(self.app, minlength=len(self.app_spread)).astype(np.int64)
+        if self.app_most is not None:
+            return np.where(self.app_spread, np.minimum(self.app_most, size), size)
         most = np.ceil(self.app_max_share * size).astype(np.int64)
         return np.where(self.app_spread & (size >= 2), most, size)
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from ortools.sat.python import cp_model_helper as helper
 
+from placement.arrays import Int64
 from placement.pool_instances.cells import Cells
-from placement.problem import Int64
 
 _LOWEST = -(2**61)
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from placement.arrays import Bool, Int64
 from placement.pool_instances.cells import Cells
-from placement.problem import Bool, Int64
 
 # By name: its stub, once read, makes mypy believe that `ortools.linear_solver` has nothing else.
 helper: Any = import_module("ortools.linear_solver.python.model_builder_helper")

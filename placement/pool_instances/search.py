@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placement.arrays import Bool, Int64
 from placement.pool_instances.cells import Cells
 from placement.pool_instances.filling import fill
 from placement.pool_instances.neighbourhood import Found, Near, improve
-from placement.problem import Bool, Int64
 
 if TYPE_CHECKING:  # numba, which that loads, is loaded while SCIP solves.
     from placement.pool_instances.annealing import Annealing
@@ -25,7 +25,7 @@ _TARGET = 200
 """Free counts in a part: CP-SAT often ends these within its limit."""
 _TEMPERATURES = 20
 """Of a run of annealing where rounds are counted; where only time counts, as many as fit."""
-_RUN_S = (0.3, 4.0)
+_RUN_S = (0.2, 4.0)
 """The shortest and the longest run worth its time."""
 _WINDOWS = (2, 6)
 """How far a count may go in one round: near is quick, far finds what several must do together."""
@@ -70,10 +70,13 @@ class Search:
             self._take(self.counts, found)
 
     def anneal(self, annealing: "Annealing", tries: Effort, effort: Effort) -> bool:
-        """Rounds of two runs until the effort is spent, or that of the tries with nothing that fits."""
+        """Rounds of two runs until the effort is spent, or that of the tries with nothing that fits.
+
+        The first comes off however late it is: what is filled without it can cost several percent more.
+        """
         done, fits = 0, False
         while self.objective > self.bound and done != effort.rounds:
-            if (effort if fits else tries).left_s <= 0 or (fits and effort.left_s < _RUN_S[0]):
+            if done and (effort.left_s < _RUN_S[0] or not (fits or tries.left_s > 0)):
                 break
             seeds = [(stiff, self._seed()) for stiff in (False, True)]
             length_s = _run_s(effort.left_s)
@@ -172,7 +175,7 @@ class Search:
 
 def _run_s(left_s: float) -> float:
     """The length of the next run: half of what is left, so that another one can begin elsewhere."""
-    return left_s if left_s < 2 * _RUN_S[0] else min(left_s / 2, _RUN_S[1])
+    return max(left_s, _RUN_S[0] / 2) if left_s < 2 * _RUN_S[0] else min(left_s / 2, _RUN_S[1])
 
 
 def _over(effort: Effort, length_s: float) -> Callable[[], float]:

@@ -6,8 +6,8 @@ spreading leaves a request without a seat is there anything to pay.
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.pool_instances.instance import PoolInstance
-from placement.problem import Int64
 
 
 def seat(instance: PoolInstance, counts: Int64) -> Int64:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from placement.arrays import Int64
 from placement.pool_instances.cells import Cells, by_class, by_class_and_app
 from placement.pool_instances.check import breaches, cost
 from placement.pool_instances.filling import promising, start
@@ -13,7 +14,6 @@ from placement.pool_instances.instance import PoolInstance
 from placement.pool_instances.relaxation import Relaxed, relax
 from placement.pool_instances.search import Effort, Run, Search
 from placement.pool_instances.seats import seat
-from placement.problem import Int64
 
 _SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.93}
 """Of the time limit: when the relaxation ends, annealing gives up without counts that fit, and the search over
@@ -112,6 +112,8 @@ def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callabl
         annealing = prepare(search.cells, relaxed, near)
         if search.anneal(annealing, effort(_SHARE["tries"]), effort(_SHARE["classes"])):
             return
+    if effort(_SHARE["classes"]).left_s <= 0:
+        return
     part = promising(search.cells, relaxed, search.counts)
     search.near(part, effort(_SHARE["fractions"]), 1.0)
     search.run(effort(_SHARE["classes"]))

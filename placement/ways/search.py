@@ -1,7 +1,5 @@
 """Problems of any size: plans by the online kernel, then parts made better by CP-SAT, with bounds for every stage."""
 
-import numpy as np
-
 from placement.arrays import Bool
 from placement.budget import Budget
 from placement.large.begin import begin, begin_on, rebuild
@@ -9,12 +7,9 @@ from placement.large.bounds import Bounds
 from placement.large.guess import closed_by
 from placement.large.improve import improve
 from placement.large.incumbent import Incumbent
-from placement.large.seating import Seating
 from placement.model import Model
-from placement.online import Online
 from placement.outcome import Clock, Listener, Outcome
 from placement.plan import Limits
-from placement.problem import PlacementProblem
 from placement.solvers import exact
 
 RANK = 3
@@ -33,27 +28,21 @@ def solve(
     """The best counts that the limits allow. Raises Infeasible where no plan was found that keeps every constraint."""
     budget = Budget.of(limits)
     plan = Incumbent(model, budget, tell)
-    chance = np.random.default_rng([limits.seed, len(model.problem.request_ids)])
-    begin(plan, seating)
+    begin(plan)
     if plan.state is None:
         raise exact.Infeasible
     if any(plan.values[: len(plan.values) - len(model.problem.objective)]):
-        rebuild(plan, seating, chance, limits.deterministic_time * _REBUILD, until_placed=True)
+        rebuild(plan, limits.seed, limits.deterministic_time * _REBUILD, until_placed=True)
     bounds = Bounds(plan.matrix, plan.cells, budget)
     whole = limits.deterministic_time
     closed = _prove(plan, bounds, whole * _BOUND)
     if not plan.done and closed is not None:
-        begin_on(plan, seating, closed, chance)
+        begin_on(plan, closed, limits.seed)
     if not plan.done and not budget.spent:
-        rebuild(plan, seating, chance, whole * _REBUILD)
+        rebuild(plan, limits.seed, whole * _REBUILD)
     improve(plan, limits.seed, budget.deterministic_time - whole * _KEPT)
     _prove(plan, bounds, budget.deterministic_time)
     return plan.outcome()
-
-
-def seating(problem: PlacementProblem) -> Seating:
-    """The kernel that plans are made with."""
-    return Online(problem)
 
 
 def _prove(plan: Incumbent, bounds: Bounds, deterministic_time: float) -> Bool | None:

@@ -103,7 +103,8 @@ def requests_of(problem: PlacementProblem, found: Conflict) -> list[int]:
     keep = []
     for fact in found.facts:
         if fact.kind == "requests":
-            count = int(fact.words.split(" of the ")[0]) if " of the " in fact.words else 1
+            words = fact.words.removeprefix("all ")
+            count = int(words.split()[0]) if " requests like " in words else 1
             keep += classes[fact.subject][:count]
     return sorted(keep)
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placement.arrays import Int64
 from placement.plan import Limits, Plan, PlanStatus
-from placement.problem import Int64, PlacementProblem
+from placement.problem import PlacementProblem
 from placement.scenario import parse
 from placement.solve import solve
 from placement.verify import breaches

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from placement.plan import Plan
     from placement.problem import PlacementProblem
 
-app = typer.Typer(help="Solve and check placement problems from files.", no_args_is_help=True)
+app = typer.Typer(help="Solve, check and explain placement problems from files.", no_args_is_help=True)
 
 Form = Annotated[Format, typer.Option("--output", help="How to print: table, json, yaml or csv.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Where chance starts.")]
@@ -63,7 +63,7 @@ def solve(
     with _progress(problem) as tell:
         plan = place_file.solve(problem, limits, way=way, tell=tell, clock=time.monotonic)
     if result is not None:
-        place_file.write(result, place_file.written(problem, plan, explain=explain))
+        place_file.write(result, place_file.written(plan, explain=explain))
     took = {
         "seconds": round(time.monotonic() - begin, 2),
         "cpu_seconds": round(time.process_time() - spent, 2),
@@ -79,7 +79,7 @@ def check(
     ],
     form: Form = Format.TABLE,
 ) -> None:
-    """Check a plan against its problem, without any solver: every rule, and every sum that the plan states.
+    """Check a plan against its problem without a solver: every rule, and every sum it states.
 
     A plan that does not hold ends with 5, and each breach is printed.
     """
@@ -110,6 +110,52 @@ def check(
 
 
 @app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="The problem: a JSON document.")],
+    requests: Annotated[
+        list[str] | None,
+        typer.Argument(help="Requests or groups; all that have no place where none are named."),
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", min=0.1, help="Seconds to search for.")
+    ] = 10.0,
+    seed: Seed = 0,
+    form: Form = Format.TABLE,
+) -> None:
+    """Solve a problem, and say of requests why they are there, why not elsewhere, and what would help.
+
+    Where not all requests have a place, a smallest set of facts that cannot all be true is told too.
+    """
+    import time
+
+    from placement.conflict import conflict
+    from placement.plan import Limits
+    from tierwise.usecases import place_explain, place_file
+
+    problem = place_file.load(file)
+    limits = Limits(deterministic_time=time_limit, time_limit_s=time_limit, seed=seed)
+    with _progress(problem) as tell:
+        plan = place_file.solve(problem, limits, tell=tell, clock=time.monotonic)
+    wanted = place_explain.chosen(problem, plan, requests or [])
+    why = conflict(problem, limits) if plan.unplaced and not requests else None
+    if form is not Format.TABLE:
+        said = {
+            "requests": [one.model_dump(mode="json") for one in wanted],
+            "conflict": why.model_dump(mode="json") if why else None,
+        }
+        document(said, form)
+        return
+    if not wanted:
+        note("every request has a place; name one to see why it is there")
+    for one in wanted[:_SHOWN]:
+        write("\n".join(place_explain.lines(problem, one)) + "\n")
+    if len(wanted) > _SHOWN:
+        note(f"{len(wanted) - _SHOWN} more requests are not shown; name them, or --output json has all")
+    if why is not None:
+        write("\n" + "\n".join(place_explain.conflict_lines(why)) + "\n")
+
+
+@app.command()
 def generate(
     result: Annotated[
         Path | None, typer.Option("--result", "-o", help="Write to this file instead of stdout.")
@@ -124,7 +170,10 @@ def generate(
     ] = 75,
     seed: Seed = 0,
 ) -> None:
-    """Make up a realistic problem: applications, tenants, racks and running machines; the same for the same seed."""
+    """Make up a realistic problem; the same seed makes the same.
+
+    Applications with their components, tenants with quotas, racks, licences, and machines that run today.
+    """
     from placement.document import write as document_of
     from placement.generator import estate
     from tierwise.usecases import place_file
@@ -138,7 +187,7 @@ def generate(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of placement problems, with every kind of constraint that is installed."""
+    """Print the JSON Schema of placement problems, with every installed kind of constraint."""
     import json
 
     from placement.document import schema as schema_of

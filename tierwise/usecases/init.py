@@ -19,9 +19,9 @@ def example_dir(name: str) -> Path:
     """The folder of a worked example, from the installed package or from the source tree."""
     packaged = Path(str(importlib.resources.files("tierwise"))) / "examples"
     for root in (packaged, packaged.parents[1] / "examples"):
-        if (root / name).is_dir():
+        if (root / name / "catalog.yaml").is_file():
             return root / name
-    known = sorted({p.name for p in packaged.parents[1].glob("examples/*") if p.is_dir()})
+    known = sorted({p.parent.name for p in packaged.parents[1].glob("examples/*/catalog.yaml")})
     msg = f"there is no example '{name}'; known are {', '.join(known) or 'none'}"
     raise InvalidInput(msg)
 

@@ -12,9 +12,10 @@ from catalog.resources import ResourceClass, Resources
 from chargeback.quotes import cost_micros
 from chargeback.rate_cards import RateCard
 from connectors.contract import VmView
+from placement.arrays import Int64
 from placement.build import build
 from placement.plan import Limits, Plan
-from placement.problem import Int64, PlacementProblem
+from placement.problem import PlacementProblem
 from placement.solve import solve
 from policies.decide import check_quotas, decide
 from policies.decisions import Rejection

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from catalog.base import Value
 from catalog.documents import checked
 from catalog.problems import Problem
 from catalog.wording import known_names
@@ -19,10 +20,10 @@ from placement.seats import Seats
 from placement.verify import broken, terms_of
 
 
-class SaidAssignment(BaseModel):
+class SaidAssignment(Value):
     """Where a plan says that a request goes."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     request_id: str
     pool: str | None = None
@@ -30,19 +31,19 @@ class SaidAssignment(BaseModel):
     choices: Mapping[str, str] = Field(default_factory=dict)
 
 
-class SaidLevel(BaseModel):
+class SaidLevel(Value):
     """What a plan says of one level of the objective."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     value: int
     bound: int
 
 
-class SaidPlan(BaseModel):
+class SaidPlan(Value):
     """A plan's own words; only its assignments are needed, the rest is compared where it is there."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     assignments: tuple[SaidAssignment, ...]
     cost_micros: int | None = None

@@ -38,9 +38,10 @@ def lines(problem: PlacementProblem, one: Assignment) -> Iterator[str]:
     width = max((len(candidate.pool) for candidate in one.candidates), default=0)
     prices = [money(candidate.cost_micros) for candidate in one.candidates]
     wide = max((len(price) for price in prices), default=0)
+    tiers = max((len(candidate.tier) for candidate in one.candidates), default=0)
     for candidate, price in zip(one.candidates, prices, strict=True):
         verdict = "chosen" if candidate.pool == one.pool else _verdict(candidate)
-        yield f"  {candidate.pool:<{width}}  {candidate.tier}  {price:>{wide}}  {verdict}"
+        yield f"  {candidate.pool:<{width}}  {candidate.tier:<{tiers}}  {price:>{wide}}  {verdict}"
         if candidate.pool != one.pool:
             yield from (f"      {why.why}; {why.remedy}" for why in candidate.rejections)
     if one.pool is None:

@@ -9,7 +9,7 @@ from typing import Any
 from placement import document, ways
 from placement.document import InvalidDocument
 from placement.outcome import NOTHING_PROVEN, Clock, Listener, Progress
-from placement.plan import Assignment, Limits, Plan
+from placement.plan import Assignment, Level, Limits, Plan
 from placement.problem import COSTS, InvalidProblem, PlacementProblem
 from placement.solve import posted
 from placement.solve import solve as solve_problem
@@ -53,7 +53,7 @@ def solve(
         raise NoPlace(msg) from None
 
 
-def written(problem: PlacementProblem, plan: Plan, *, explain: bool) -> str:
+def written(plan: Plan, *, explain: bool) -> str:
     """The plan as JSON text: candidates only of requests without a place, unless all are to be explained."""
     said = plan.model_dump(mode="json", exclude={"assignments"})
     rows = [_assignment(one, explain=explain) for one in plan.assignments]
@@ -140,14 +140,13 @@ def progress_in_words(problem: PlacementProblem, progress: Progress) -> str:
     found = f"{progress.solver}, {progress.stage}: {word(progress.value)} found"
     if progress.bound <= NOTHING_PROVEN:
         return f"{found}, nothing proven yet"
-    return f"{found}, at least {word(progress.bound)} is needed (gap {100 * progress.gap:.2f} %)"
+    return f"{found}, at least {word(max(0, progress.bound))} is needed (gap {100 * progress.gap:.2f} %)"
 
 
 def _words_of(problem: PlacementProblem, stage: str) -> Callable[[int], str]:
     number = stage.removeprefix("level ")
     level = problem.objective[int(number) - 1] if number.isdecimal() else {}
-    is_money = bool(level) and all(weight == 1 and term in COSTS for term, weight in level.items())
-    return moneyed(problem.currency) if is_money else str
+    return moneyed(problem.currency) if in_money(level) else str
 
 
 def _must_fit(problem: PlacementProblem, way: str) -> None:
@@ -177,21 +176,26 @@ def _proven(plan: Plan, money: Callable[[int], str]) -> dict[str, Any]:
     if not plan.levels:
         gap = _percent(plan.cost_micros, plan.bound_micros)
         return {"bound": money(plan.bound_micros), "gap_percent": gap}
-    return {
-        f"level {n}": f"{level.value:,} of {' + '.join(_weighted(level.terms))}, {_at_least(level.value, level.bound)}"
-        for n, level in enumerate(plan.levels, start=1)
-    }
+    return {f"level {n}": _level(level, money) for n, level in enumerate(plan.levels, start=1)}
+
+
+def _level(level: Level, money: Callable[[int], str]) -> str:
+    """``EUR 777.79 of price + penalties, at least EUR 770.00 is needed (gap 1.0 %)``."""
+    word = money if in_money(level.terms) else "{:,}".format
+    said = f"{word(level.value)} of {' + '.join(_weighted(level.terms))}"
+    if level.bound <= NOTHING_PROVEN:
+        return f"{said}, nothing proven"
+    return f"{said}, at least {word(level.bound)} is needed (gap {_percent(level.value, level.bound)} %)"
+
+
+def in_money(terms: Mapping[str, int]) -> bool:
+    """Whether a level of the objective is an amount of money."""
+    return bool(terms) and all(weight == 1 and term in COSTS for term, weight in terms.items())
 
 
 def _weighted(terms: Mapping[str, int]) -> Iterator[str]:
     for name, weight in terms.items():
         yield name if weight == 1 else f"{weight} x {name}"
-
-
-def _at_least(value: int, bound: int) -> str:
-    if bound <= NOTHING_PROVEN:
-        return "nothing proven"
-    return f"at least {bound:,} is needed (gap {_percent(value, bound)} %)"
 
 
 def _percent(value: int, bound: int) -> float | None:

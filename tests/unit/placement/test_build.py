@@ -11,8 +11,9 @@ from catalog.orders import Request
 from catalog.pools import Host, Hypervisor, Pool
 from catalog.resources import Inventory, ResourceClass, Resources
 from catalog.workload_classes import DataClassification
+from placement.arrays import Int64
 from placement.build import build
-from placement.problem import Int64, InvalidProblem, PlacementProblem
+from placement.problem import InvalidProblem, PlacementProblem
 from placement.solve import solve
 
 

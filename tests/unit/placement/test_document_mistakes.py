@@ -45,7 +45,7 @@ def changed(tree: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 IN_HOSTS: list[tuple[str, Any, str]] = [
     ("format", "tierwise-placement/2", "format: must be one of tierwise-placement/1; did you mean 'tierwise-placement/1'? (found 'tierwise-placement/2')"),
     ("format", ..., "format: is required and missing"),
-    ("requsts", [], "requsts: unknown field; did you mean 'requests'? known are format, currency"),
+    ("requestz", [], "requestz: unknown field; did you mean 'requests'? known are format, currency"),
     ("currency", "euro", "currency: must be text that matches ^[A-Z]{3}$ (found 'euro')"),
     ("pools", [], "pools: must be a list or mapping of at least 1 (found a list)"),
     ("pools.0.hosts.1.inventories.vcpu.total", -24, "pools[0].hosts[1].inventories.vcpu.total: must be at least 0 (found -24)"),
@@ -67,7 +67,7 @@ IN_HOSTS: list[tuple[str, Any, str]] = [
     ("pools.0.hosts.0.inventories.disk_gib", {"total": 1}, "pools[1].inventories.disk_gib: pools[0].hosts[0] has its own disk_gib, so machines take it from their host; state it on the hosts of 'nl-1' too, or on no host"),
     ("pools.1.labels.tier", "x", "labels.tier: this name is taken; every problem has it"),
     ("resource_classes", ["vcpu", "memory_mib", "vcpu", "disk_gib"], "resource_classes[2]: 'vcpu' is resource_classes[0] too; use each name once"),
-    ("requests.0.flavor", "smal", "requests[0].flavor: there is no flavor 'smal'; did you mean 'small'? known are small, audited"),
+    ("requests.0.flavor", "smalls", "requests[0].flavor: there is no flavor 'smalls'; did you mean 'small'? known are small, audited"),
     ("requests.3.resources", ..., "requests[3].resources: is required and missing; state it here or in a flavor"),
     ("flavors.small.resources.gpu", 1, "flavors.small.resources.gpu: there is no resource class 'gpu'"),
     ("requests.3.resources.vcpu", None, "requests[3].resources.vcpu: must be a whole number (found nothing)"),
@@ -158,7 +158,7 @@ def test_all_mistakes_of_form_are_told_together_and_then_all_of_names() -> None:
     assert [one.partition(":")[0] for one in told(form)] == [
         "pools[0].hosts[0].inventories.vcpu.total", "requests[0].count", "constraints[0].kind",
     ]  # fmt: skip
-    names = changed(changed(HOSTS, "requests.0.flavor", "smal"), "reservations.0.provider", "kvm-2")
+    names = changed(changed(HOSTS, "requests.0.flavor", "smalls"), "reservations.0.provider", "kvm-2")
     names = changed(
         changed(names, "groups.front", ["webb"]), "pools.0.hosts.0.inventories.vcpu.reserved", 99
     )
@@ -202,7 +202,7 @@ def test_whatever_stands_in_a_document_it_is_read_or_refused_in_words(
         try:
             for part in path[:-1]:
                 at = at[part]
-            at[path[-1]] = value
+            at[path[-1]] = deepcopy(value)
         except (KeyError, IndexError, TypeError):
             continue  # The first one took the place of what holds the second.
     try:

@@ -1,12 +1,14 @@
 """A what-if compares the estate as it runs with what would be best once something changed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from placement.diff import diff
-from placement.problem import PlacementProblem
+from placement.problem import InvalidProblem, PlacementProblem
+from placement.providers import Hosts
 from placement.scenario import parse
 from placement.solve import solve
 from placement.what_if import WhatIf, what_if
@@ -98,3 +100,13 @@ def test_plans_in_different_currencies_are_not_compared(estate: PlacementProblem
     plan = solve(estate)
     with pytest.raises(AssertionError, match="not comparable: EUR/720 h, USD/720 h"):
         diff(plan, plan.model_copy(update={"currency": "USD"}))
+
+
+def test_a_problem_that_looks_inside_pools_is_refused(problem_of: Callable[..., PlacementProblem]) -> None:
+    problem = problem_of([[1]], [[4]], [[1]])
+    inside = replace(
+        problem,
+        hosts=Hosts(("h",), np.zeros(1, dtype=np.int64), problem.free, problem.largest),
+    )
+    with pytest.raises(InvalidProblem, match="changes are of pools alone"):
+        what_if(inside, np.zeros(1, dtype=np.int64), [])

@@ -1,0 +1,116 @@
+"""Annealing and checking of pool instances, against plain counts made here."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from placement.pool_instances.annealing import Annealing, near_pairs, prepare, rounded
+from placement.pool_instances.cells import Cells, by_class
+from placement.pool_instances.check import breaches
+from placement.pool_instances.instance import PoolInstance
+from placement.pool_instances.relaxation import prices, relax, room
+from placement.pool_instances.solve import PoolLimits, solve
+
+
+def instance(seed: int = 0, requests: int = 200) -> PoolInstance:
+    """Eight classes on four pools, of which one may stay closed; needs are multiples of 1, 2 and 40."""
+    rng = np.random.default_rng(seed)
+    vcpus = rng.choice([1, 2, 4, 8], 8)
+    demand = np.stack([vcpus, vcpus * rng.choice([2, 4], 8), rng.choice([40, 80, 160], 8)], 1)
+    klass = rng.integers(0, 8, requests)
+    total = demand[klass].sum(0)
+    return PoolInstance(
+        demand=demand.astype(np.int64),
+        klass=klass,
+        app=rng.integers(0, 5, requests),
+        capacity=(total[None, :] * np.array([0.5, 0.4, 0.3, 0.3])[:, None]).astype(np.int64),
+        allowed=np.ones((8, 4), dtype=np.bool_),
+        unit_cost=rng.integers(100, 300, (8, 4)) * vcpus[:, None],
+        open_cost=np.array([3000, 2500, 2000, 9000]),
+        windows=(rng.random(8) < 0.5).astype(np.int64),
+        app_spread=np.zeros(5, dtype=np.bool_),
+        licence_pack_vcpus=16,
+        licence_pack_cost=900,
+        app_max_share=0.6,
+        unplaced_cost=1_000_000,
+    )
+
+
+def annealing(cells: Cells) -> Annealing:
+    return prepare(cells, relax(cells, 60, 0), near_pairs(cells))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("stiff", [False, True])
+def test_a_run_loses_no_request_and_overfills_no_pool(seed: int, stiff: bool) -> None:
+    cells = by_class(instance(seed))
+    parts = iter([0.0, 0.3, 0.6, 0.9, 1.0])
+    counts = annealing(cells).run(stiff, seed, lambda: next(parts))
+    assert counts is not None
+    used = np.zeros_like(cells.instance.capacity)
+    for g, p in np.ndindex(counts.shape):
+        used[p] += counts[g, p] * cells.demand[g]
+    assert counts.min() >= 0
+    assert counts.sum(axis=1).tolist() == [Counter(cells.instance.klass.tolist())[g] for g in range(8)]
+    assert (used <= cells.instance.capacity).all()
+
+
+def test_annealing_costs_less_than_the_filling_it_begins_beside() -> None:
+    one = instance(3)
+    bound = relax(by_class(one), 60, 0).bound
+    answer = solve(one, PoolLimits(time_limit_s=60, rounds=2, solve_whole_up_to=0), lambda: 0.0)
+    assert answer.unplaced == 0
+    assert bound <= answer.objective <= bound * 1.02
+
+
+def test_the_room_of_a_pool_is_what_whole_requests_can_fill() -> None:
+    one = instance()
+    cells = by_class(one)
+    most = room(cells)
+    steps = np.gcd.reduce(one.demand, axis=0)
+    assert (most % steps == 0).all()
+    assert ((one.capacity - most >= 0) & (one.capacity - most < steps)).all()
+
+
+def test_a_resource_has_a_price_only_in_an_opened_pool() -> None:
+    cells = by_class(instance())
+    opened = np.array([True, True, True, False])
+    worth = prices(cells, opened)
+    assert (worth >= 0).all()
+    assert worth[:3].any()
+    assert not worth[3].any()
+
+
+def test_relaxed_counts_round_to_all_requests_that_they_place() -> None:
+    cells = by_class(instance(1))
+    relaxed = relax(cells, 60, 0)
+    assert relaxed.counts is not None
+    counts = rounded(cells, relaxed.counts)
+    assert counts.sum(axis=1).tolist() == cells.count.tolist()
+    assert np.abs(counts - relaxed.counts).max() < 1 + 1e-6
+
+
+def test_every_broken_rule_is_named_with_its_values() -> None:
+    one = PoolInstance(
+        demand=np.array([[4], [1]]),
+        klass=np.array([0, 0, 1, 1]),
+        app=np.array([0, 0, 0, 0]),
+        capacity=np.array([[5], [9]]),
+        allowed=np.array([[True, True], [False, True]]),
+        unit_cost=np.ones((2, 2), dtype=np.int64),
+        open_cost=np.zeros(2, dtype=np.int64),
+        windows=np.zeros(2, dtype=np.int64),
+        app_spread=np.array([True]),
+        licence_pack_vcpus=16,
+        licence_pack_cost=0,
+        app_max_share=0.5,
+        unplaced_cost=0,
+    )
+    assert breaches(one, np.array([1, -1, 1, -1])) == ()
+    assert breaches(one, np.array([0, 0, 0, 7])) == (
+        "request 3: there is no pool 7",
+        "request 2: class 1 is not allowed on pool 0",
+        "pool 0: 9 of resource 0 used, 5 there",
+        "application 0: 3 of 4 requests on pool 0",
+    )
