@@ -48,6 +48,11 @@ class Affinity(Constraint):
     penalty_micros: PenaltyMicros | None = None
     """For each placed member outside the domain that has the most of them; None: they must be together."""
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who must share what."""
+        must = "must" if self.penalty_micros is None else "should"
+        return f"{called(self.requests)} {must} be in one {self.label}"
+
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, and a label that divides nothing."""
         yield from unknown_requests(problem, "requests", self.requests)

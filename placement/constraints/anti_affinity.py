@@ -51,6 +51,11 @@ class AntiAffinity(Constraint):
     penalty_micros: PenaltyMicros | None = None
     """For each placed member in excess of `most` in its domain; None: there must be none."""
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """How many of whom may share what."""
+        may = "may" if self.penalty_micros is None else "should"
+        return f"at most {self.most} of {called(self.requests)} {may} be in one {self.label}"
+
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, and a label that divides nothing."""
         yield from unknown_requests(problem, "requests", self.requests)

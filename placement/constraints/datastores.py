@@ -12,6 +12,7 @@ from catalog.resources import Amount
 from catalog.units import format_amount
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
@@ -53,6 +54,15 @@ class Datastores(Constraint):
     datastores: FrozenMapping[_Text, Datastore]
     requests: FrozenMapping[str, Disk]
     """By id or by group."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who needs how much of what."""
+        asks = [
+            f"{name} needs {format_amount('disk_gib', disk.disk_gib)}{f' and {disk.iops:,} IOPS' if disk.iops else ''}"
+            f" on a {' or '.join(disk.tiers)}{' ' if disk.tiers else ''}datastore"
+            for name, disk in self.requests.items()
+        ]
+        return in_words(asks) or "no request needs a datastore"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, and tiers that no datastore has."""

@@ -44,6 +44,11 @@ class HostGroups(Constraint):
         """Whether it may be broken at a price."""
         return self.relation.startswith("should")
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who runs where."""
+        relation = self.relation.replace("_", " ")
+        return f"{called(self.requests)} {relation} run on {called(self.providers)}"
+
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, hosts and pools."""
         yield from unknown_requests(problem, "requests", self.requests)
