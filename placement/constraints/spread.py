@@ -59,13 +59,11 @@ class Spread(Constraint):
     def fact(self, problem: PlacementProblem) -> str:
         """Who is spread over what, and how evenly."""
         must = "must" if self.penalty_micros is None else "should"
-        over = self.label if self.domains is None else f"the {self.label}s {called(self.domains)}"
-        there = len(self._eligible(problem).names)
-        few = f" and 0 as the least, since there are fewer than {self.min_domains}"
-        return (
-            f"{called(self.requests)} {must} be spread over {over} with a skew of at most {self.max_skew}"
-            f"{few if there < self.min_domains else ''}"
-        )
+        over = self.label if self.domains is None else f"{self.label} {called(self.domains)}"
+        skew = f"a skew of at most {self.max_skew}"
+        if self._from_zero(len(self._eligible(problem).names)):
+            skew = f"at most {self.max_skew} in each, as there are fewer than {self.min_domains}"
+        return f"{called(self.requests)} {must} be spread over {over} with {skew}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests and domains, and a label that divides nothing."""
