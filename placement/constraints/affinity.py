@@ -44,7 +44,9 @@ class Affinity(Constraint):
 
     kind: Literal["affinity"] = "affinity"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     label: str = "host"
+    """What divides hosts or pools into domains."""
     penalty_micros: PenaltyMicros | None = None
     """For each placed member outside the domain that has the most of them; None: they must be together."""
 

@@ -45,7 +45,9 @@ class AntiAffinity(Constraint):
 
     kind: Literal["anti_affinity"] = "anti_affinity"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     label: str = "host"
+    """What divides hosts or pools into domains."""
     most: Annotated[int, Field(strict=True, ge=1)] = 1
     """Members in one domain."""
     penalty_micros: PenaltyMicros | None = None

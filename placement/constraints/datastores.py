@@ -32,6 +32,7 @@ class Datastore(Value):
     free_gib: Amount
     """Thin provisioning, if any, is in this figure."""
     free_iops: Amount
+    """Input and output operations a second that are not promised yet."""
     tier: _Text
     """What its storage is called: ``gold``, ``nvme``."""
     reached_by: tuple[str, ...]
@@ -42,7 +43,9 @@ class Disk(Value):
     """What a request keeps on a datastore."""
 
     disk_gib: Annotated[Amount, Field(ge=1)]
+    """All of its disks together."""
     iops: Amount = 0
+    """Operations a second."""
     tiers: tuple[_Text, ...] = ()
     """Any one of these will do; none given: any storage will."""
 
@@ -52,6 +55,7 @@ class Datastores(Constraint):
 
     kind: Literal["datastores"] = "datastores"
     datastores: FrozenMapping[_Text, Datastore]
+    """By name."""
     requests: FrozenMapping[str, Disk]
     """By id or by group."""
 

@@ -26,9 +26,11 @@ class HostGroups(Constraint):
 
     kind: Literal["host_groups"] = "host_groups"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     providers: Annotated[tuple[str, ...], Field(min_length=1)]
     """Ids of hosts, or of pools, which means all of their hosts."""
     relation: Literal["must", "must_not", "should", "should_not"]
+    """The first two are kept; the last two cost a penalty where they are not."""
     penalty_micros: PenaltyMicros | None = None
     """For each placed machine against the wish; a wish has one, and only a wish."""
 

@@ -32,6 +32,7 @@ class Licences(Constraint):
 
     kind: Literal["licences"] = "licences"
     products: tuple[Product, ...]
+    """Each counted for itself."""
     processors: FrozenMapping[str, Processors] = Field(default_factory=dict)
     """By host, or by pool for those of its hosts that are not named."""
 

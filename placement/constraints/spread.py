@@ -46,7 +46,9 @@ class Spread(Constraint):
 
     kind: Literal["spread"] = "spread"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     label: str
+    """What divides hosts or pools into domains."""
     max_skew: Annotated[int, Field(strict=True, ge=1)] = 1
     """Members that the fullest eligible domain may have more than the emptiest."""
     min_domains: Annotated[int, Field(strict=True, ge=1)] = 1
