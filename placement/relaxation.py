@@ -134,7 +134,9 @@ class Solver:
             parameters.lp_algorithm = mathopt.LPAlgorithm.DUAL_SIMPLEX
             parameters.glop.change_status_to_imprecise = False  # Prices are only asked to be good.
             parameters.glop.perturb_costs_in_dual_simplex = True
-            result = self._solver.solve(params=parameters)
+            result = self._warm(parameters)
+            if result is None:
+                return None
         done = result.termination.reason == mathopt.TerminationReason.OPTIMAL
         if not (done or self._whole) or not result.has_primal_feasible_solution():
             return None
@@ -147,6 +149,18 @@ class Solver:
             iterations=int(result.solve_stats.simplex_iterations),
             wall_s=result.solve_stats.solve_time.total_seconds(),
         )
+
+    def _warm(self, parameters: Any) -> Any:
+        """Go on from the last basis; None where GLOP gives up, which it tells by an exception, and begin anew."""
+        try:
+            return self._solver.solve(params=parameters)
+        except (
+            AttributeError,
+            RuntimeError,
+        ):  # MathOpt 9.15 fails to translate the first kind into the second.
+            kind = self._mathopt.SolverType.GLOP
+            self._solver = self._mathopt.IncrementalSolver(self._model, kind)
+            return None
 
 
 def _scaled(program: Program) -> tuple[Program, float, Float64]:
@@ -226,7 +240,8 @@ def ranges(start: Int64, end: Int64) -> Int64:
     """``start[0], start[0] + 1, ..., end[0] - 1, start[1], ...``."""
     size = end - start
     before = np.concatenate([[0], np.cumsum(size)])
-    return np.arange(before[-1], dtype=np.int64) + np.repeat(start - before[:-1], size)
+    found: Int64 = np.arange(before[-1], dtype=np.int64) + np.repeat(start - before[:-1], size)
+    return found
 
 
 def _scale(most: float, prices: Float64) -> int:
@@ -237,7 +252,8 @@ def _scale(most: float, prices: Float64) -> int:
     """
     largest = max(most, float(np.abs(prices).max(initial=0.0)), 2.0)
     assert largest < _SAFE, f"prices come to {largest:.3g} for one column, which does not fit into 61 bits"
-    return 2 ** int(np.floor(np.log2(_SAFE / largest)))
+    bits = int(np.floor(np.log2(_SAFE / largest)))
+    return 1 << bits
 
 
 def _useless(matrix: Matrix, prices: Float64) -> Bool:

@@ -66,7 +66,7 @@ def program_of(matrix: Matrix, costs: Int64, kinds: Alike) -> Program:
     return Program(
         lower=_mean(kinds.column, matrix.lower, size),
         upper=_mean(kinds.column, matrix.upper, size),
-        cost=np.bincount(kinds.column, weights=costs, minlength=kinds.columns),
+        cost=_mean(kinds.column, costs, size) * size,
         start=np.searchsorted(at_row, np.arange(kinds.rows + 1)),
         column=at_column,
         coefficient=total / many[at_row],
@@ -129,7 +129,8 @@ def _met_by_rows(matrix: Matrix, kind: Int64) -> Int64:
     """[M] a number that stands for what the coefficients on each kind of columns add up to; sums wrap around."""
     products = matrix.coefficient * _hash(kind).view(np.int64)[matrix.column]
     sums = np.concatenate([[0], np.cumsum(products)])
-    return sums[matrix.start[1:]] - sums[matrix.start[:-1]]
+    met: Int64 = sums[matrix.start[1:]] - sums[matrix.start[:-1]]
+    return met
 
 
 def _met_by_columns(matrix: Matrix, kind: Int64) -> Int64:

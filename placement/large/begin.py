@@ -1,11 +1,10 @@
 """First plans: the kernel places one request after another, in several orders, and what comes out is checked."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
-from placement.arrays import Bool, Int64
+from placement.arrays import Int64
 from placement.budget import Budget
 from placement.large.incumbent import Incumbent
 from placement.large.rebuild import Rebuilding
@@ -15,8 +14,6 @@ from placement.problem import PlacementProblem
 from placement.seats import Seats
 
 _PLACING_S, _SCANNED_S = 1e-5, 4e-9
-_FITTING = 0.2
-"""The part of what is left that may go into fitting all requests onto the providers that a bound suggests."""
 
 
 def begin(plan: Incumbent) -> None:
@@ -29,26 +26,11 @@ def begin(plan: Incumbent) -> None:
         plan.offer(_nobody(plan.problem), "nothing placed")
 
 
-def begin_on(plan: Incumbent, closed: Bool, seed: int) -> None:
-    """Fit as many as possible onto providers that are not `closed` [V], then the rest onto the others."""
-    problem = plan.problem
-    seating = Online(without_room(problem, closed))
-    order = next(orders(problem, _width(plan)))
-    seat_in(seating, order)
-    fitted = Rebuilding(seating.problem, seating.seats, plan.budget, seed)
-    fitted.run(plan.budget.deterministic_time * _FITTING, until_placed=True)
-    _spend(plan.budget, problem)
-    whole = Online(problem)
-    placed = [i for i in order.tolist() if _put(whole, i, int(fitted.best.provider_of[i]))]
-    placed += seat_in(whole, order[whole.provider_of[order] < 0])
-    _offer(plan, whole.seats, placed, "fitted")
-
-
 def rebuild(plan: Incumbent, seed: int, deterministic_time: float, *, until_placed: bool = False) -> None:
     """Ruin and recreate from the best plan; if that is asked for, only until all are placed."""
     run = Rebuilding(plan.problem, plan.seats(), plan.budget, seed)
     run.run(deterministic_time, until_placed=until_placed)
-    plan.offer(run.best, "rebuilt")
+    plan.offer(run.best_seats, "rebuilt")
 
 
 def _offer(plan: Incumbent, seats: Seats, placed: list[int], solver: str) -> None:
@@ -69,15 +51,6 @@ def _offer(plan: Incumbent, seats: Seats, placed: list[int], solver: str) -> Non
     plan.offer(_only(seats, placed[:low]), solver)
 
 
-def without_room(problem: PlacementProblem, closed: Bool) -> PlacementProblem:
-    """The problem with nothing free on some providers."""
-    if problem.hosts is None:
-        return replace(problem, free=np.where(closed[:, None], 0, problem.free))
-    return replace(
-        problem, hosts=replace(problem.hosts, free=np.where(closed[:, None], 0, problem.hosts.free))
-    )
-
-
 def _plans(plan: Incumbent) -> Iterator[tuple[Online, list[int]]]:
     problem = plan.problem
     for n, order in enumerate(orders(problem, _width(plan))):
@@ -92,22 +65,13 @@ def _plans(plan: Incumbent) -> Iterator[tuple[Online, list[int]]]:
 
 def _width(plan: Incumbent) -> Int64:
     """[R] how many providers each request could have alone."""
-    return (plan.model.upper > 0).sum(axis=1)[plan.model.classes.of]
+    width: Int64 = (plan.model.upper > 0).sum(axis=1)[plan.model.classes.of]
+    return width
 
 
 def _spend(budget: Budget, problem: PlacementProblem) -> None:
     each = _PLACING_S + _SCANNED_S * len(problem.providers.ids)
     budget.spend(len(problem.request_ids) * each, 0.0)
-
-
-def _put(seating: Online, request: int, provider: int) -> bool:
-    if provider < 0:
-        return False
-    try:
-        seating.place(request, provider)
-    except ValueError:
-        return False
-    return True
 
 
 def _nobody(problem: PlacementProblem) -> Seats:

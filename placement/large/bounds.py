@@ -27,8 +27,8 @@ _COUNTED_S = 1e-8
 """Deterministic time of counting one entry of the matrix."""
 _LEAVES = 200
 _WHOLE = 1e-6
-_DEAR = 4.0
-"""What missing an earlier stage's value by one costs in the program, in parts of this stage's value at hand."""
+_DEAR, _FEW = 4.0, 50.0
+"""In the program, leaving out so few more than the plan at hand does costs so many times what this stage has come to."""
 
 
 @dataclass(order=True)
@@ -46,8 +46,6 @@ class Bounds:
     def __init__(self, matrix: Matrix, cells: int, budget: Budget) -> None:
         self._matrix, self._cells, self._budget = matrix, cells, budget
         self._own = _packed(matrix)
-        self.wanted: list[tuple[Int64, int]] = []
-        """Columns that are alike, and how many of them the answer behind the last bound uses."""
 
     def least(
         self,
@@ -62,10 +60,10 @@ class Bounds:
         for one, most in zip(stages, reached, strict=True):
             if len(one.expression.column):
                 matrix = with_row(matrix, one.expression, -NO_LIMIT, most - one.constant)
-        dear = _DEAR * (abs(value) + 1.0)
-        tree = _Tree(matrix, stage, self._cells, self._own, self._budget, len(self._matrix.row_lower), dear)
+        everyone = sum(one.constant for one in stages if one.name == "unplaced")
+        dear = _DEAR * (abs(value) + 1.0) * min(1.0, _FEW / max(1, everyone))
+        tree = _Tree(matrix, stage, self._cells, self._own, self._budget, dear)
         bound = tree.bound(value, self._budget.deterministic_time - deterministic_time)
-        self.wanted = tree.wanted()
         return min(value, bound)
 
 
@@ -73,21 +71,20 @@ class _Tree:
     """Branch and bound over how many of each kind of columns beyond the cells are used."""
 
     def __init__(
-        self, matrix: Matrix, stage: Stage, cells: int, own: Int64, budget: Budget, firm: int, dear: float
+        self, matrix: Matrix, stage: Stage, cells: int, own: Int64, budget: Budget, dear: float
     ) -> None:
-        """`firm` rows are the problem's own; the rest are earlier stages', which may be missed at a `dear` price."""
+        """What the program misses, it misses at a `dear` price."""
         self._matrix, self._stage, self._budget, self._own = matrix, stage, budget, own
         costs = dense(len(matrix.lower), stage.expression)
-        self._step = int(np.gcd.reduce(stage.expression.coefficient)) if len(costs) else 1
+        self._step = max(1, int(np.gcd.reduce(stage.expression.coefficient)))
         self.kinds: Alike = alike.alike(matrix, costs)
         self._size = np.bincount(self.kinds.column, minlength=self.kinds.columns)
         self._program: Program = alike.program_of(matrix, costs, self.kinds)
         beyond = np.unique(self.kinds.column[cells:])
         self._counted = beyond[self._program.lower[beyond] >= 0]
-        self._solver = Solver(_elastic(self._program, np.unique(self.kinds.row[firm:]), dear))
+        self._solver = Solver(_elastic(self._program, dear))
         self._numbers = count()
         self._closed: list[int] = []
-        self._best: Relaxed | None = None
 
     def bound(self, value: int, end: float) -> int:
         """The least of the leaves when the budget is down to `end`, when all are proven, or when none can be raised."""
@@ -96,12 +93,10 @@ class _Tree:
             return self._exact({}, np.zeros(self.kinds.rows))
         best = self._exact(root.limits, root.answer.prices)
         open_nodes = [root]
-        self._best = root.answer
         for _ in range(_LEAVES):
             if self._over(end) or not open_nodes or self._raised(open_nodes[0].value) >= value:
                 break
             node = heappop(open_nodes)
-            self._best = node.answer
             at = self._branching(node.answer)
             if at is None:
                 self._closed.append(self._exact(node.limits, node.answer.prices))
@@ -110,19 +105,6 @@ class _Tree:
                 heappush(open_nodes, child)
         leaves = [self._exact(node.limits, node.answer.prices) for node in open_nodes]
         return max(best, min([*self._closed, *leaves], default=value))
-
-    def wanted(self) -> list[tuple[Int64, int]]:
-        """Of columns that are 0 or 1 and alike, how many the answer with the least value uses."""
-        if self._best is None:
-            return []
-        found = []
-        order = np.argsort(self.kinds.column, kind="stable")
-        starts = np.searchsorted(self.kinds.column[order], np.arange(self.kinds.columns + 1))
-        for kind in self._counted.tolist():
-            columns = order[starts[kind] : starts[kind + 1]]
-            if (self._matrix.lower[columns] == 0).all() and (self._matrix.upper[columns] == 1).all():
-                found.append((columns, ceil(self._best.values[kind] * self._size[kind] - _WHOLE)))
-        return found
 
     def _children(self, node: _Node, at: int) -> list[_Node]:
         total = float(node.answer.values[at] * self._size[at])
@@ -198,13 +180,20 @@ class _Tree:
         return Sums(of, lower, upper)
 
 
-def _elastic(program: Program, rows: Int64, dear: float) -> Program:
-    """With a column for each of these rows, all of which have an upper limit only, that it may be missed by."""
-    n = len(rows)
+def _elastic(program: Program, dear: float) -> Program:
+    """With a column for each row that is not kept where all are at their lower bounds, which it may be missed by.
+
+    Then every branch has an answer, and where that misses a row its value says how hopeless it is.
+    """
     row_of = np.repeat(np.arange(len(program.row_lower)), np.diff(program.start))
+    products = program.coefficient * program.lower[program.column]
+    least = np.bincount(row_of, weights=products, minlength=len(program.row_lower))
+    rows = np.flatnonzero((least < program.row_lower) | (least > program.row_upper))
+    n = len(rows)
     order = np.argsort(np.concatenate([row_of, rows]), kind="stable")
     columns = np.concatenate([program.column, len(program.lower) + np.arange(n)])
-    coefficients = np.concatenate([program.coefficient, np.full(n, -1.0)])
+    signs = np.where(least[rows] < program.row_lower[rows], 1.0, -1.0)
+    coefficients = np.concatenate([program.coefficient, signs])
     counts = np.diff(program.start)
     counts[rows] += 1
     return replace(

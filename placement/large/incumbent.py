@@ -6,7 +6,7 @@ from placement.arrays import Int64
 from placement.budget import Budget
 from placement.classes import spread
 from placement.large.part import Columns, Part, State, part_of
-from placement.matrix import Matrix
+from placement.matrix import Expression, Matrix
 from placement.model import Model
 from placement.outcome import NOTHING_PROVEN, Listener, Outcome, Progress, Proven
 from placement.problem import PlacementProblem
@@ -19,6 +19,8 @@ from placement.verify import broken
 
 _COMPLETING = 0.1
 """The part of what is left that may go into what follows from who sits where."""
+
+_ANYTHING = Stage("any", Expression(np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)))
 
 
 class Incumbent:
@@ -74,6 +76,14 @@ class Incumbent:
         self._became(values, solver)
         return True
 
+    def begin(self, values: Int64, solver: str) -> bool:
+        """Take values of all columns as the first plan, if they keep every constraint."""
+        if broken(self.problem, self._seats_of(values)):
+            return False
+        self.state, self._safe = State.of(self.matrix, self.by_column, values), values.copy()
+        self._became(self._values_of(values), solver)
+        return True
+
     def holds(self, seats: Seats) -> bool:
         """Whether seats keep every constraint, with what else has to be chosen for them."""
         return self._holding(seats) is not None
@@ -121,7 +131,9 @@ class Incumbent:
         return self._seats_of(self.state.values)
 
     def _seats_of(self, values: Int64) -> Seats:
-        provider_of = spread(self.problem, self.model.classes, values[: self.cells].reshape(self.model.shape))
+        provider_of = spread(
+            self.problem, self.model.classes, values[: self.cells].reshape(self.model.shape)
+        )
         chosen = self.model.chosen(values)
         return Seats(provider_of, {n: dealt(self.model.classes, provider_of, c) for n, c in chosen.items()})
 
@@ -211,17 +223,11 @@ def _least(matrix: Matrix, stages: list[Stage], budget: Budget) -> Int64 | None:
     own = Budget(budget.seed, max(0.5, budget.deterministic_time * _COMPLETING), budget.time_limit_s)
     before = own.deterministic_time, own.time_limit_s
     try:
-        values = exact.solve(matrix, stages or [_anything()], own).values
+        found = exact.solve(matrix, stages or [_ANYTHING], own).values
     except exact.Infeasible:
-        return None
+        found = None
     budget.spend(before[0] - own.deterministic_time, before[1] - own.time_limit_s)
-    return values
-
-
-def _anything() -> Stage:
-    from placement.matrix import Expression  # noqa: PLC0415 - beside its only use
-
-    return Stage("any", Expression(np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)))
+    return found
 
 
 def _at_first(stage: Stage) -> int:

@@ -11,7 +11,7 @@ from placement.budget import Budget
 from placement.large import ruin
 from placement.large.seating import sizes
 from placement.online import Online
-from placement.online.memory import COMES, TIMES, ROWS
+from placement.online.memory import COMES, ROWS, TIMES
 from placement.online.rules import count_in, take
 from placement.problem import PlacementProblem
 from placement.seats import Seats
@@ -37,14 +37,14 @@ class Rebuilding(Online):
         self._out_cost = self._dear()
         self._worse = np.zeros(128, dtype=np.int64)
         self._score = np.zeros(5, dtype=np.int64)
-        self._score[ruin.CHANCE] = 2 * seed + 1
+        self._score[ruin.CHANCE] = 1 + seed % (2**31 - 2)
         out = self.provider_of < 0
         self._score[ruin.TOTAL_COST] = self._score[ruin.LEAST] = int(self._out_cost[out].sum())
         parts = self._parts
         self._best = np.array([parts.provider_of, parts.numa_of, parts.store_of])
 
     @property
-    def best(self) -> Seats:
+    def best_seats(self) -> Seats:
         """The best so far."""
         provider_of, nodes, stores = self._best.copy()
         placed = provider_of >= 0
@@ -71,7 +71,8 @@ class Rebuilding(Online):
         learnt = self._worse[: int(self._score[ruin.LEARNT])]
         cheap = learnt[learnt < int(self._out_cost.min(initial=_HIGHEST))]
         typical = float(np.median(cheap)) if len(cheap) else 0.0
-        return min(round(typical * _FIRST * (_LAST / _FIRST) ** done), _HIGHEST >> 14)
+        cooled = float((_LAST / _FIRST) ** min(done, 1.0))
+        return min(round(typical * _FIRST * cooled), _HIGHEST >> 14)
 
     def _attempt(self, temperature: int) -> None:
         seen = int(self._score[ruin.SEEN])
@@ -118,4 +119,5 @@ class Rebuilding(Online):
             levels = np.unique(priority, return_inverse=True)[1].reshape(-1)
         share = self._size.astype(np.float64) / max(1, int(self._size.max(initial=1)))
         costs = 4.0 * paid * (1.0 + share) * np.exp2(8.0 * levels)
-        return np.minimum(np.rint(costs), float(_HIGHEST)).astype(np.int64)
+        dear: Int64 = np.minimum(np.rint(costs), float(_HIGHEST)).astype(np.int64)
+        return dear

@@ -48,9 +48,10 @@ CHANCE, TOTAL_COST, LEAST, LEARNT, SEEN = range(5)
 
 @compiled
 def _chance(score: Int64) -> int:
-    """The next number below 2**31 of a linear congruential generator (Knuth's MMIX), its upper half."""
-    score[CHANCE] = score[CHANCE] * 6364136223846793005 + 1442695040888963407
-    return (score[CHANCE] >> 33) & 0x7FFFFFFF
+    """The next of the numbers from 1 to 2**31 - 2 (Park and Miller, "Random number generators", CACM 31, 1988)."""
+    drawn: int = score[CHANCE] * 48271 % 0x7FFFFFFF
+    score[CHANCE] = drawn
+    return drawn
 
 
 @compiled

@@ -15,7 +15,8 @@ def sizes(problem: PlacementProblem) -> Int64:
     """[R] the share of all free room that each request takes, of the resource where that is largest; in parts of 2**20."""
     free = np.maximum(problem.providers.free.sum(axis=0), 1).astype(np.float64)
     share = (problem.demand / free).max(axis=1, initial=0.0) * max(1, len(problem.providers.ids))
-    return np.rint(share * _PARTS).astype(np.int64)
+    size: Int64 = np.rint(share * _PARTS).astype(np.int64)
+    return size
 
 
 def orders(problem: PlacementProblem, choices: Int64) -> Iterator[Int64]:
