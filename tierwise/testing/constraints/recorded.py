@@ -158,7 +158,7 @@ class Recorded:
         self.rules.append(keeps)
 
     def failover(self, pool: int, losses: int, weight: Int64) -> None:
-        """For each set of hosts that may fail, some way of all ways to restart fits."""
+        """For each set of hosts that may fail, some way of all ways to restart fits, beside the most that others ever take."""
         hosts = np.flatnonzero(self.problem.providers.pool_of == pool).tolist()
         sets = list(combinations(hosts, min(losses, len(hosts))))
         self.rules.append(lambda plan: all(self._survives(plan, hosts, lost, weight) for lost in sets))
@@ -174,15 +174,16 @@ class Recorded:
         )
 
     def _fits(self, staying: list[tuple[int, int]], coming: list[tuple[int, int]]) -> bool:
-        providers, demand = self.problem.providers, self.classes.demand
+        providers, demand, periods = self.problem.providers, self.classes.demand, self.problem.periods
         own = np.flatnonzero(providers.own)
+        free = providers.free if periods is None else providers.free - periods.taken.max(axis=0)
         if not all(
             self.classes.allowed[g, v] and (demand[g] <= providers.largest[v]).all() for g, v in coming
         ):
             return False
         for v in {v for _, v in coming}:
             used = sum(demand[g] for g, at in (*staying, *coming) if at == v)
-            if (used > providers.free[v])[own].any():
+            if (used > free[v])[own].any():
                 return False
         return True
 
