@@ -13,6 +13,7 @@ from placement.arrays import Int64
 from placement.bounds import least_cost_micros, most_placed
 from placement.budget import Budget
 from placement.model import Model
+from placement.outcome import Clock
 from placement.packing import Packing
 from placement.plan import Limits
 from placement.solvers import greedy, lp
@@ -105,9 +106,10 @@ class _Search:
             self.best, self.solver = packing, solver
 
 
-def search(model: Model, limits: Limits) -> Outcome:
+def search(model: Model, limits: Limits, clock: Clock | None = None) -> Outcome:
     """The best counts that the limits allow, with what is proven about every plan."""
-    run = _Search(model, Budget.of(limits), greedy.start(model))
+    budget = Budget.of(limits, clock)
+    run = _Search(model, budget, greedy.start(model))
     most = run.place_most()
     least = run.pay_least()
     if model.problem.current is not None:

@@ -11,6 +11,10 @@ from placement.constraint import Constraint
 from placement.problem import PlacementProblem
 
 
+_ALWAYS = ("allowed", "capacity", "largest")
+"""Those that say so themselves; named here, so that a plain order does not load all the others to find them."""
+
+
 @cache
 def kinds() -> dict[str, type[Constraint]]:
     """Every constraint by the name of its file, in alphabetical order."""
@@ -25,7 +29,7 @@ def of(problem: PlacementProblem) -> tuple[Constraint, ...]:
 
 @cache
 def _always() -> tuple[Constraint, ...]:
-    return tuple(kind() for kind in kinds().values() if kind.always)
+    return tuple(_only_one(name)() for name in _ALWAYS)
 
 
 def _only_one(name: str) -> type[Constraint]:

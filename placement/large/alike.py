@@ -21,8 +21,8 @@ UInt64 = npt.NDArray[np.uint64]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDS = 12
-_ENOUGH = 4_000
-"""Kinds above which differences of limits and costs are overlooked, and at last those of structure."""
+ENOUGH = 16_000
+"""Kinds above which differences of limits and costs are overlooked."""
 _STEPS = (None, 8.0, 2.0, 0.5)
 """How finely values are told apart: exactly, or by so many steps for each doubling."""
 
@@ -45,14 +45,18 @@ class Alike:
         return int(self.row.max(initial=-1)) + 1
 
 
-def alike(matrix: Matrix, costs: Int64, enough: int = _ENOUGH) -> Alike:
-    """Kinds that keep the small program below so few, told apart as finely as that allows; costs [N]."""
-    found = _coarsest(matrix)
+def alike(matrix: Matrix, costs: Int64, enough: int = ENOUGH) -> Alike | None:
+    """At most so many kinds, told apart as finely as that allows; None where that takes more. Costs [N]."""
     for step in _STEPS:
         found, stable = _refined(matrix, costs, step, enough)
         if stable:
-            break
-    return found
+            return found
+    return None
+
+
+def coarsest(matrix: Matrix, costs: Int64) -> Alike:
+    """The kinds before there would be too many: the small program is then of averages of different things."""
+    return _refined(matrix, costs, _STEPS[-1], ENOUGH)[0]
 
 
 def program_of(matrix: Matrix, costs: Int64, kinds: Alike) -> Program:
@@ -97,12 +101,6 @@ def _mean_limit(kind: Int64, limits: Int64, size: Float64) -> Float64:
 
 def _row_of(matrix: Matrix) -> Int64:
     return np.repeat(np.arange(len(matrix.row_lower), dtype=np.int64), np.diff(matrix.start))
-
-
-def _coarsest(matrix: Matrix) -> Alike:
-    return Alike(
-        np.zeros(len(matrix.lower), dtype=np.int64), np.zeros(len(matrix.row_lower), dtype=np.int64)
-    )
 
 
 def _refined(matrix: Matrix, costs: Int64, step: float | None, enough: int) -> tuple[Alike, bool]:

@@ -4,7 +4,7 @@ Where whole hosts (or packs) make a difference, how many of a kind of columns ar
 them, or at least n + 1. Every leaf's bound is recomputed in integers on the whole matrix; the least of them holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
@@ -16,6 +16,7 @@ from placement.arrays import Int64
 from placement.budget import Budget
 from placement.large import alike
 from placement.large.alike import Alike
+from placement.large.relevant import View, views
 from placement.matrix import NO_LIMIT, Matrix
 from placement.outcome import NOTHING_PROVEN
 from placement.relaxation import Float64, Program, Relaxed, Solver, Sums, dense, proven, with_row
@@ -43,8 +44,9 @@ class _Node:
 class Bounds:
     """Asked for one stage after the other, with what the plan at hand has reached on those before."""
 
-    def __init__(self, matrix: Matrix, cells: int, budget: Budget) -> None:
-        self._matrix, self._cells, self._budget = matrix, cells, budget
+    def __init__(self, matrix: Matrix, shape: tuple[int, int], budget: Budget) -> None:
+        """`shape` is (G, V): the first G times V columns are cells, the first G rows are of classes."""
+        self._matrix, self._shape, self._budget = matrix, shape, budget
         self._own = _packed(matrix)
 
     def least(
@@ -62,35 +64,63 @@ class Bounds:
                 matrix = with_row(matrix, one.expression, -NO_LIMIT, most - one.constant)
         everyone = sum(one.constant for one in stages if one.name == "unplaced")
         dear = _DEAR * (abs(value) + 1.0) * min(1.0, _FEW / max(1, everyone))
-        tree = _Tree(matrix, stage, self._cells, self._own, self._budget, dear)
-        bound = tree.bound(value, self._budget.deterministic_time - deterministic_time)
+        end = self._budget.deterministic_time - deterministic_time
+        costs = dense(len(matrix.lower), stage.expression)
+        bound = NOTHING_PROVEN
+        for view, kinds in _small(matrix, costs, self._shape):
+            cells = self._shape[0] * self._shape[1]
+            tree = _Tree(matrix, stage, view, kinds, cells, self._own, self._budget, dear)
+            bound = max(bound, tree.bound(value, end))
+            if tree.answered or self._budget.spent:
+                break
         return min(value, bound)
+
+
+def _small(matrix: Matrix, costs: Int64, shape: tuple[int, int]) -> Iterator[tuple[View, Alike]]:
+    """Views with few enough kinds, the fullest first; of the last, whatever its kinds are."""
+    view = None
+    for view in views(matrix, costs, shape):
+        kinds = alike.alike(view.matrix, costs)
+        if kinds is not None:
+            yield view, kinds
+    assert view is not None, "there is always a view of all rows"
+    yield view, alike.coarsest(view.matrix, costs)
 
 
 class _Tree:
     """Branch and bound over how many of each kind of columns beyond the cells are used."""
 
     def __init__(
-        self, matrix: Matrix, stage: Stage, cells: int, own: Int64, budget: Budget, dear: float
+        self,
+        matrix: Matrix,
+        stage: Stage,
+        view: View,
+        kinds: Alike,
+        cells: int,
+        own: Int64,
+        budget: Budget,
+        dear: float,
     ) -> None:
         """What the program misses, it misses at a `dear` price."""
         self._matrix, self._stage, self._budget, self._own = matrix, stage, budget, own
+        self._view, self.kinds = view, kinds
         costs = dense(len(matrix.lower), stage.expression)
         self._step = max(1, int(np.gcd.reduce(stage.expression.coefficient)))
-        self.kinds: Alike = alike.alike(matrix, costs)
         self._size = np.bincount(self.kinds.column, minlength=self.kinds.columns)
-        self._program: Program = alike.program_of(matrix, costs, self.kinds)
+        self._program: Program = alike.program_of(view.matrix, costs, self.kinds)
         beyond = np.unique(self.kinds.column[cells:])
         self._counted = beyond[self._program.lower[beyond] >= 0]
         self._solver = Solver(_elastic(self._program, dear))
         self._numbers = count()
         self._closed: list[int] = []
+        self.answered = False
 
     def bound(self, value: int, end: float) -> int:
         """The least of the leaves when the budget is down to `end`, when all are proven, or when none can be raised."""
         root = self._solved({})
         if root is None:
             return self._exact({}, np.zeros(self.kinds.rows))
+        self.answered = True
         best = self._exact(root.limits, root.answer.prices)
         open_nodes = [root]
         for _ in range(_LEAVES):
@@ -152,7 +182,7 @@ class _Tree:
     def _exact(self, limits: Mapping[int, tuple[int, int]], prices: Float64) -> int:
         self._budget.spend(_COUNTED_S * len(self._matrix.column), 0.0)
         sums = self._sums(limits)
-        spread = alike.prices_of(self.kinds, prices)
+        spread = self._view.whole(alike.prices_of(self.kinds, prices))
         least = proven(self._matrix, self._stage.expression, spread, sums)
         return -(-least // self._step) * self._step + self._stage.constant
 

@@ -3,6 +3,7 @@
 `Online` is built from a problem; its constraints say their rules in the primitives of `placement.kernel`.
 """
 
+from placement.online.consolidate import consolidate
 from placement.online.online import Online
 
-__all__ = ["Online"]
+__all__ = ["Online", "consolidate"]

@@ -19,17 +19,15 @@ from placement.online.memory import (
     FAILS_AT,
     FAILS_IN,
     FAILS_IN_AT,
-    FORBIDDEN,
     HOST,
     HOST_AT,
     LEFT,
     LOAD,
-    PATTERN_OF,
     PEAK,
-    PRICES,
     PROMISE,
     PROMISE_AT,
     PROMISE_LOCAL,
+    RESTART_ON,
     RESTARTS,
     TARGET,
     TIMES,
@@ -71,6 +69,7 @@ def failover_parts(admitted: Admitted) -> dict[str, Int64]:
         "fails_at": _starts([one.size for one in fails]),
         "fails": np.concatenate([_column([]), *(one.reshape(-1) for one in fails)]),
         "restarts": np.array([one.weight for one in found], dtype=np.int64).reshape(-1, len(classes.one)),
+        "restart_on": (~admitted.forbidden).astype(np.int64) if found else np.zeros((0, v), dtype=np.int64),
         "demand": np.where(providers.own, classes.demand, 0),
         "worth": (v << 20) // np.maximum(1, left.sum(axis=0)),
         "left": left,
@@ -91,11 +90,11 @@ def restart(m: Int64, z: int, g: int, scenario: int) -> int:
     first = get(m, HOST_AT, z)
     size = get(m, HOST_AT, z + 1) - first
     entry = get(m, FAILS_AT, z) + scenario * size
-    demand, prices = at(m, DEMAND, g), at(m, PRICES, get(m, PATTERN_OF, g))
+    demand, allowed = at(m, DEMAND, g), at(m, RESTART_ON, g)
     best, best_rise = -1, 0
     for b in range(size):
         host = get(m, HOST, first + b)
-        if get(m, FAILS, entry + b) != 0 or m[prices + host] == FORBIDDEN:
+        if get(m, FAILS, entry + b) != 0 or m[allowed + host] == 0:
             continue
         load, left, peak = at(m, LOAD, entry + b), at(m, LEFT, host), at(m, PEAK, first + b)
         rise = 0
@@ -182,7 +181,7 @@ def carry(m: Int64, i: int, g: int, v: int, sign: int) -> None:
 def survivors(p: Parts, g: int) -> Bool:
     """[V] `survives` of every provider at once, in numpy."""
     fine = np.ones(len(p.left), dtype=np.bool_)
-    demand, allowed = p.demand[g], p.prices[p.pattern_of[g]] < FORBIDDEN
+    demand = p.demand[g]
     for z in range(len(p.times)):
         these = slice(p.host_at[z], p.host_at[z + 1])
         hosts = p.host[these]
@@ -190,7 +189,7 @@ def survivors(p: Parts, g: int) -> Bool:
         if p.restarts[z, g]:
             there = slice(p.fails_at[z], p.fails_at[z + 1])
             taken = p.load[there].reshape(-1, len(hosts), len(demand)) + demand
-            fits = ((taken <= p.left[hosts]) | (demand == 0)).all(axis=2) & allowed[hosts]
+            fits = ((taken <= p.left[hosts]) | (demand == 0)).all(axis=2) & (p.restart_on[g, hosts] != 0)
             kept = (fits & (p.fails[there].reshape(-1, len(hosts)) == 0)).any(axis=1)
             within = p.fails_in[p.fails_in_at[z] : p.fails_in_at[z + 1]].reshape(len(hosts), -1)
             fine[hosts] &= kept[within].all(axis=1)

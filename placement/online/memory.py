@@ -26,9 +26,15 @@ class Parts(NamedTuple):
     """[G] classes with equal prices and refusals share a pattern."""
     prices: Int64
     """[patterns, V] FORBIDDEN where a class may not go."""
+    shelf_of: Int64
+    """[V] providers that cost the same in every pattern share a shelf."""
+    shelf_at: Int64
+    """Where a shelf begins in `order`."""
     candidate_at: Int64
     candidate: Int64
-    """By pattern, the providers that it may go to, the cheapest first."""
+    """By pattern, the shelves that it may go to, the cheapest first."""
+    least_fit: Int64
+    """[G] what `fit` is at least where a class fits."""
     lane_at: Int64
     lane: Int64
     lane_weight: Int64
@@ -59,6 +65,8 @@ class Parts(NamedTuple):
     """[., 3] as in `Rule`."""
     maps: Int64
     """[M, V] the domain of each provider, -1 for none."""
+    everywhere: Int64
+    """[M] whether every provider has a domain."""
     member_at: Int64
     """[M] where a map's lists begin in `member_start`, one for each domain and one for who has none."""
     member_start: Int64
@@ -93,10 +101,17 @@ class Parts(NamedTuple):
     """By promise, whether a host fails in a scenario: [scenarios, hosts], flat."""
     restarts: Int64
     """[Z, G] whether a class is restarted."""
+    restart_on: Int64
+    """[G, V] where a class may restart, where there are promises."""
     demand: Int64
     """[G, K] of providers' own resources; 0 of what only pools limit."""
     worth: Int64
     """[K] as `scale`, for restarts."""
+    gate: Int64
+    """[F] scratch of one search: the domains that a rule with few domains lets the request into, as a bit mask."""
+    to_ask: Int64
+    """[2 + F] scratch of one search: how many gates are not wide open, how many rules have no gate; the entries
+    of the former from the third on, those of the latter from the end."""
     provider_of: Int64
     """[R] -1 for none. From here on, parts change as requests come and go."""
     numa_of: Int64
@@ -105,6 +120,12 @@ class Parts(NamedTuple):
     """[R] datastore, -1 for none."""
     on: Int64
     """[V] requests on each provider."""
+    order: Int64
+    """[V] by shelf, the providers as they are preferred at the same cost: on ones first, then the fullest, then the first."""
+    opened: Int64
+    """By shelf, how many are on."""
+    fit: Int64
+    """[V] what is left in all lanes together, each worth its `scale`."""
     room: Int64
     """[V, L]."""
     counts: Int64
@@ -147,7 +168,9 @@ COMES, GOES = _number(1), _number(-1)
 
 
 PATTERN_OF, PRICES = _header("pattern_of"), _header("prices")
+SHELF_OF, SHELF_AT = _header("shelf_of"), _header("shelf_at")
 CANDIDATE_AT, CANDIDATE = _header("candidate_at"), _header("candidate")
+LEAST_FIT, ORDER, OPENED, FIT = (_header(n) for n in ("least_fit", "order", "opened", "fit"))
 LANE_AT, LANE, LANE_WEIGHT, SCALE = (_header(n) for n in ("lane_at", "lane", "lane_weight", "scale"))
 RULE_AT, RULE_SOFT, RULE, RULE_WEIGHT = (
     _header(n) for n in ("rule_at", "rule_soft", "rule", "rule_weight")
@@ -155,6 +178,7 @@ RULE_AT, RULE_SOFT, RULE, RULE_WEIGHT = (
 KIND, MAP_OF, COUNT_AT = _header("kind"), _header("map_of"), _header("count_at")
 VALUE_AT, VALUE_STEP, VALUE = _header("value_at"), _header("value_step"), _header("value")
 MAX_SKEW, FROM_ZERO, MAPS = _header("max_skew"), _header("from_zero"), _header("maps")
+EVERYWHERE, GATE, TO_ASK = (_header(n) for n in ("everywhere", "gate", "to_ask"))
 MEMBER_AT, MEMBER_START, MEMBER = _header("member_at"), _header("member_start"), _header("member")
 AWAY, NUMA_NODES, NUMA_NEED = _header("away"), _header("numa_nodes"), _header("numa_need")
 STORE_NEED, STORE_REACH, STORE_ALLOWED = (
@@ -165,7 +189,7 @@ HOST_AT, HOST, TIMES = _header("host_at"), _header("host"), _header("times")
 FAILS_IN_AT, FAILS_IN, FAILS_AT, FAILS = (
     _header(n) for n in ("fails_in_at", "fails_in", "fails_at", "fails")
 )
-RESTARTS, DEMAND, WORTH = _header("restarts"), _header("demand"), _header("worth")
+RESTARTS, RESTART_ON, DEMAND, WORTH = (_header(n) for n in ("restarts", "restart_on", "demand", "worth"))
 PROVIDER_OF, NUMA_OF, STORE_OF, ON = (_header(n) for n in ("provider_of", "numa_of", "store_of", "on"))
 ROOM, COUNTS, TOTAL, LOW, LOWS = (_header(n) for n in ("room", "counts", "total", "low", "lows"))
 NUMA_FREE, STORE_FREE = _header("numa_free"), _header("store_free")

@@ -7,7 +7,7 @@ import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.online import rules, scan, whole
-from placement.online.admitted import EVEN, TOGETHER, Admitted
+from placement.online.admitted import TOGETHER, Admitted
 from placement.online.memory import COMES, FORBIDDEN, GOES, pack
 from placement.online.tables import parts_of
 from placement.problem import PlacementProblem
@@ -29,7 +29,8 @@ class Online:
         self.problem = problem
         admitted = Admitted(problem)
         self.classes = admitted.classes
-        self._memory, self._parts = pack(parts_of(admitted))
+        self.memory, self.parts = pack(parts_of(admitted))
+        """What the compiled functions work on, and views of it by name; to be read, not written."""
         self._has = {"numa": admitted.nodes is not None, "datastores": admitted.datastores is not None}
         self._of = self.classes.of.astype(np.int64)
         self._home = np.full(len(self._of), -1) if problem.current is None else problem.current
@@ -38,7 +39,7 @@ class Online:
     @property
     def provider_of(self) -> Int64:
         """[R] where each request is, -1 for none; read-only."""
-        view = self._parts.provider_of.view()
+        view = self.parts.provider_of.view()
         view.setflags(write=False)
         return view
 
@@ -46,8 +47,20 @@ class Online:
     def choices(self) -> dict[str, Int64]:
         """[R] what else was chosen, by the constraint that asks: ``numa`` as a bit mask of nodes, ``datastores``; -1 for none."""
         placed = self.provider_of >= 0
-        chosen = {"numa": self._parts.numa_of, "datastores": self._parts.store_of}
+        chosen = {"numa": self.parts.numa_of, "datastores": self.parts.store_of}
         return {name: np.where(placed, one, -1) for name, one in chosen.items() if self._has[name]}
+
+    @property
+    def fit(self) -> Int64:
+        """[V] what each provider has left in all resources together, each worth alike; read-only."""
+        view = self.parts.fit.view()
+        view.setflags(write=False)
+        return view
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the kernel itself keeps."""
+        return self.memory.nbytes
 
     @property
     def seats(self) -> Seats:
@@ -67,14 +80,14 @@ class Online:
         """[V] the providers that could take the request; one that is placed is judged as if it were not."""
         g = int(self._of[request])
         with self._without(request):
-            return scan.mask(self._memory, g) if self._compiled else whole.mask(self._parts, g)
+            return scan.mask(self.memory, g) if self._compiled else whole.mask(self.parts, g)
 
     def cost(self, request: int, provider: int) -> int:
         """What the request would add to the objective's first level there.
 
         Raises ValueError where it may never go there.
         """
-        g, home, parts = int(self._of[request]), int(self._home[request]), self._parts
+        g, home, parts = int(self._of[request]), int(self._home[request]), self.parts
         price = int(parts.prices[parts.pattern_of[g], provider])
         if price == FORBIDDEN:
             name, where = self.problem.request_ids[request], self.problem.providers.ids[provider]
@@ -82,31 +95,75 @@ class Online:
             raise ValueError(msg)
         away = int(parts.away[0]) if home not in {-1, provider} else 0
         with self._without(request):
-            return price + away + int(rules.on_top(self._memory, g, provider))
+            return price + away + int(rules.on_top(self.memory, g, provider))
 
     def decide(self, request: int) -> int:
         """Place the request on its best provider and give that back; -1, and nothing done, where none could take it."""
-        assert self._parts.provider_of[request] < 0, (
-            f"{self.problem.request_ids[request]} is placed already"
-        )
+        assert self.parts.provider_of[request] < 0, f"{self.problem.request_ids[request]} is placed already"
         g, home = self._of[request], self._home[request]
         if self._compiled:
-            return int(scan.decide(self._memory, request, g, home))
-        provider = whole.seek(self._parts, int(g), int(home))
+            return int(scan.decide(self.memory, request, g, home))
+        provider = whole.seek(self.parts, int(g), int(home))
         if provider >= 0:
-            rules.take(self._memory, request, int(g), provider)
+            rules.take(self.memory, request, int(g), provider)
         return provider
 
     def decide_many(self, requests: Sequence[int] | Int64) -> Int64:
         """`decide` of one after another, in one compiled loop: the provider of each, -1 for none."""
+        return self.put(requests)[0]
+
+    def put(self, requests: Sequence[int] | Int64) -> tuple[Int64, int]:
+        """`decide_many`, and what these requests add to the objective's first level."""
         wanted = np.asarray(requests, dtype=np.int64)
         found = np.full(len(wanted), -1, dtype=np.int64)
-        assert (self._parts.provider_of[wanted] < 0).all(), "some of these requests are placed already"
+        assert (self.parts.provider_of[wanted] < 0).all(), "some of these requests are placed already"
         if self._compiled:
-            scan.decide_each(self._memory, wanted, self._of, self._home, found)
-        else:
-            found[:] = [self.decide(i) for i in wanted.tolist()]
-        return found
+            return found, int(scan.put_each(self.memory, wanted, self._of, self._home, found))
+        spent = 0
+        for n, i in enumerate(wanted.tolist()):
+            found[n] = self._seek(i)
+            if found[n] >= 0:
+                spent += self.cost(i, int(found[n]))
+                rules.take(self.memory, i, int(self._of[i]), int(found[n]))
+        return found, spent
+
+    def pull(self, requests: Sequence[int] | Int64) -> int:
+        """Take these requests away; what the objective's first level is less by it."""
+        wanted = np.asarray(requests, dtype=np.int64)
+        return int(scan.pull_each(self.memory, wanted, self._of, self._home))
+
+    def remembered(self, requests: Sequence[int] | Int64) -> tuple[Int64, ...]:
+        """Where these requests are, with all that was chosen for them: what `restore` takes."""
+        wanted, parts = np.asarray(requests, dtype=np.int64), self.parts
+        chosen = (parts.provider_of, parts.numa_of, parts.store_of, parts.target)
+        return (wanted, *(one[wanted] for one in chosen))
+
+    def restore(self, remembered: tuple[Int64, ...]) -> None:
+        """Put requests back as they were remembered; whoever has come since must have gone again."""
+        wanted, provider_of, *chosen = remembered
+        self.pull(wanted)
+        parts = self.parts
+        for part, values in zip((parts.numa_of, parts.store_of, parts.target), chosen, strict=True):
+            part[wanted] = values
+        for i, provider in zip(wanted.tolist(), provider_of.tolist(), strict=True):
+            if provider >= 0:
+                rules.count_in(self.memory, i, int(self._of[i]), provider, COMES)
+
+    def group_of(self, request: int) -> tuple[Int64, Int64] | None:
+        """The requests that must be in one domain with this one, and [V] each provider's domain; None where there are none."""
+        p, g = self.parts, int(self._of[request])
+        for f in p.rule[p.rule_at[g] : p.rule_soft[g]].tolist():
+            if p.kind[f] == TOGETHER:
+                entries = np.flatnonzero(p.rule == f)
+                classes = np.searchsorted(p.rule_at, entries, side="right") - 1
+                return np.flatnonzero(np.isin(self._of, classes)), p.maps[p.map_of[f]]
+        return None
+
+    def grouped(self) -> Bool:
+        """[R] whether a request must be in one domain with others."""
+        entries = np.flatnonzero(self.parts.kind[self.parts.rule] == TOGETHER)
+        classes = np.searchsorted(self.parts.rule_at, entries, side="right") - 1
+        return np.isin(self._of, classes)
 
     def place(self, request: int, provider: int, *, force: bool = False) -> None:
         """Put the request there; with `force`, whatever the rules say (a running estate may break them).
@@ -114,19 +171,19 @@ class Online:
         Raises ValueError where it is placed already, or where the rules do not let it.
         """
         name, where = self.problem.request_ids[request], self.problem.providers.ids[provider]
-        if self._parts.provider_of[request] >= 0:
+        if self.parts.provider_of[request] >= 0:
             msg = f"'{name}' is placed already; move it, or remove it first"
             raise ValueError(msg)
         if not force and not self._may(request, provider):
             msg = f"'{name}' cannot go to '{where}': some rule forbids it; ask mask() where it can"
             raise ValueError(msg)
-        rules.take(self._memory, request, int(self._of[request]), provider)
+        rules.take(self.memory, request, int(self._of[request]), provider)
 
     def remove(self, request: int) -> int:
         """Take the request away, and give back where it was; -1, and nothing done, where it was nowhere."""
-        provider = int(self._parts.provider_of[request])
+        provider = int(self.parts.provider_of[request])
         if provider >= 0:
-            rules.count_in(self._memory, request, int(self._of[request]), provider, GOES)
+            rules.count_in(self.memory, request, int(self._of[request]), provider, GOES)
         return provider
 
     def move(self, request: int, provider: int) -> None:
@@ -138,28 +195,18 @@ class Online:
             msg = f"'{name}' cannot move to '{where}': some rule forbids it; ask mask() where it can"
             raise ValueError(msg)
         self.remove(request)
-        rules.take(self._memory, request, int(self._of[request]), provider)
+        rules.take(self.memory, request, int(self._of[request]), provider)
 
     def uneven(self) -> int:
         """How many rules of spread or togetherness the requests break now: 0 unless some were removed or forced."""
-        p = self._parts
-        broken = 0
-        for f in np.flatnonzero((p.kind == EVEN) | (p.kind == TOGETHER)).tolist():
-            counts = p.counts[p.count_at[f] : p.count_at[f + 1]]
-            if p.kind[f] == TOGETHER:
-                broken += int((counts > 0).sum() > 1)
-                continue
-            eligible = p.value[p.value_at[f] + np.arange(len(counts)) * p.value_step[f], 0] != 0
-            least = 0 if p.from_zero[f] else counts[eligible].min()
-            broken += int(counts[eligible].max() - least > p.max_skew[f])
-        return broken
+        return int(rules.uneven(self.memory))
 
     def _seek(self, request: int) -> int:
         g, home = int(self._of[request]), int(self._home[request])
-        return int(scan.seek(self._memory, g, home) if self._compiled else whole.seek(self._parts, g, home))
+        return int(scan.seek(self.memory, g, home) if self._compiled else whole.seek(self.parts, g, home))
 
     def _may(self, request: int, provider: int) -> bool:
-        return bool(scan.could(self._memory, int(self._of[request]), provider))
+        return bool(scan.could(self.memory, int(self._of[request]), provider))
 
     @contextmanager
     def _without(self, request: int) -> Iterator[None]:
@@ -169,4 +216,4 @@ class Online:
             yield
         finally:
             if provider >= 0:
-                rules.count_in(self._memory, request, int(self._of[request]), provider, COMES)
+                rules.count_in(self.memory, request, int(self._of[request]), provider, COMES)

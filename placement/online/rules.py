@@ -8,7 +8,10 @@ from placement.online.memory import (
     COMES,
     COUNT_AT,
     COUNTS,
+    EVERYWHERE,
+    FIT,
     FROM_ZERO,
+    GATE,
     KIND,
     LANE,
     LANE_AT,
@@ -23,6 +26,8 @@ from placement.online.memory import (
     NUMA_NODES,
     NUMA_OF,
     ON,
+    OPENED,
+    ORDER,
     PROVIDER_OF,
     ROOM,
     ROWS,
@@ -30,12 +35,16 @@ from placement.online.memory import (
     RULE_AT,
     RULE_SOFT,
     RULE_WEIGHT,
+    SCALE,
+    SHELF_AT,
+    SHELF_OF,
     STORE_ALLOWED,
     STORE_FREE,
     STORE_NEED,
     STORE_OF,
     STORE_REACH,
     TIMES,
+    TO_ASK,
     TOTAL,
     VALUE,
     VALUE_AT,
@@ -45,6 +54,8 @@ from placement.online.memory import (
     get,
 )
 
+GATES = 62
+"""Rules with at most so many domains have a gate: one bit for each."""
 KINDS = 2**20
 """What one request adds to a count of APART; the rest is the kind that is there."""
 
@@ -128,6 +139,16 @@ def store_for(m: Int64, g: int, v: int) -> int:
 
 
 @compiled
+def _may_otherwise(m: Int64, g: int, v: int) -> bool:
+    """Whether NUMA nodes, datastores and failover let one more of class `g` onto provider `v`."""
+    if get(m, NUMA_NODES, g) > 0 and _nodes_that_fit(m, g, v) < get(m, NUMA_NODES, g):
+        return False
+    if _stores(m, g) and store_for(m, g, v) < 0:
+        return False
+    return m[TIMES + ROWS] == 0 or survives(m, g, v)
+
+
+@compiled
 def may(m: Int64, g: int, v: int) -> bool:
     """Whether every rule but the lanes and refusals lets one more of class `g` onto provider `v`."""
     for n in range(get(m, RULE_AT, g), get(m, RULE_SOFT, g)):
@@ -135,11 +156,56 @@ def may(m: Int64, g: int, v: int) -> bool:
         d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
         if d >= 0 and not _keeps(m, f, d, get(m, RULE_WEIGHT, n)):
             return False
-    if get(m, NUMA_NODES, g) > 0 and _nodes_that_fit(m, g, v) < get(m, NUMA_NODES, g):
-        return False
-    if _stores(m, g) and store_for(m, g, v) < 0:
-        return False
-    return m[TIMES + ROWS] == 0 or survives(m, g, v)
+    return _may_otherwise(m, g, v)
+
+
+@compiled
+def set_gates(m: Int64, g: int) -> bool:
+    """Ask rules with few domains once for each domain, not for each provider; False where one lets nobody in."""
+    gates, others, last = 0, 0, m[TO_ASK] + m[TO_ASK + ROWS] - 1
+    for n in range(get(m, RULE_AT, g), get(m, RULE_SOFT, g)):
+        f, gate = get(m, RULE, n), 0
+        domains = get(m, COUNT_AT, f + 1) - get(m, COUNT_AT, f)
+        if domains > GATES:
+            m[last - others] = n
+            others += 1
+            continue
+        for d in range(domains):
+            if _keeps(m, f, d, get(m, RULE_WEIGHT, n)):
+                gate |= 1 << d
+        if gate == 0 and get(m, EVERYWHERE, get(m, MAP_OF, f)) != 0:
+            return False
+        if gate != (1 << domains) - 1:
+            m[at(m, GATE, f)] = gate
+            m[m[TO_ASK] + 2 + gates] = f
+            gates += 1
+    m[m[TO_ASK]], m[m[TO_ASK] + 1] = gates, others
+    return True
+
+
+@compiled
+def through_gates(m: Int64, v: int) -> bool:
+    """Whether the gates that are set let the request onto provider `v`."""
+    first = m[TO_ASK] + 2
+    for n in range(first, first + m[m[TO_ASK]]):
+        f = m[n]
+        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
+        if d >= 0 and (get(m, GATE, f) >> d) & 1 == 0:
+            return False
+    return True
+
+
+@compiled
+def may_behind_gates(m: Int64, g: int, v: int) -> bool:
+    """What `may` asks beyond the gates."""
+    end = m[TO_ASK] + m[TO_ASK + ROWS]
+    for at_entry in range(end - m[m[TO_ASK] + 1], end):
+        n = m[at_entry]
+        f = get(m, RULE, n)
+        d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
+        if d >= 0 and not _keeps(m, f, d, get(m, RULE_WEIGHT, n)):
+            return False
+    return _may_otherwise(m, g, v)
 
 
 @compiled
@@ -261,13 +327,50 @@ def _give(m: Int64, i: int, g: int, v: int, sign: int) -> None:
 
 
 @compiled
+def _earlier(m: Int64, a: int, b: int) -> bool:
+    """Whether provider `a` comes before `b` in the order of their shelf."""
+    on_a, on_b = get(m, ON, a) > 0, get(m, ON, b) > 0
+    if on_a != on_b:
+        return on_a
+    fit_a, fit_b = get(m, FIT, a), get(m, FIT, b)
+    return bool(fit_a < fit_b or (fit_a == fit_b and a < b))
+
+
+@compiled
+def _take_room(m: Int64, g: int, v: int, sign: int) -> None:
+    """Provider `v` has one more of class `g`, or one less, and finds its new place on its shelf."""
+    shelf = get(m, SHELF_OF, v)
+    first, last = at(m, ORDER, get(m, SHELF_AT, shelf)), at(m, ORDER, get(m, SHELF_AT, shelf + 1)) - 1
+    low, high = first, last
+    while low < high:
+        middle = (low + high) // 2
+        if _earlier(m, m[middle], v):
+            low = middle + 1
+        else:
+            high = middle
+    was_on = get(m, ON, v) > 0
+    m[at(m, ON, v)] += sign
+    m[at(m, OPENED, shelf)] += int(get(m, ON, v) > 0) - int(was_on)
+    room, fit = at(m, ROOM, v), 0
+    for n in range(get(m, LANE_AT, g), get(m, LANE_AT, g + 1)):
+        m[room + get(m, LANE, n)] -= sign * get(m, LANE_WEIGHT, n)
+    for n in range(m[ROOM + WIDTH]):
+        fit += max(0, m[room + n]) * get(m, SCALE, n)
+    m[at(m, FIT, v)] = fit
+    while low > first and _earlier(m, v, m[low - 1]):
+        m[low] = m[low - 1]
+        low -= 1
+    while low < last and _earlier(m, m[low + 1], v):
+        m[low] = m[low + 1]
+        low += 1
+    m[low] = v
+
+
+@compiled
 def count_in(m: Int64, i: int, g: int, v: int, sign: int) -> None:
     """Request `i` is added (`sign` COMES) with the choices it has, or taken out (GOES)."""
     m[at(m, PROVIDER_OF, i)] = v if sign > 0 else -1
-    m[at(m, ON, v)] += sign
-    room = at(m, ROOM, v)
-    for n in range(get(m, LANE_AT, g), get(m, LANE_AT, g + 1)):
-        m[room + get(m, LANE, n)] -= sign * get(m, LANE_WEIGHT, n)
+    _take_room(m, g, v, sign)
     for n in range(get(m, RULE_AT, g), get(m, RULE_AT, g + 1)):
         f = get(m, RULE, n)
         d = m[at(m, MAPS, get(m, MAP_OF, f)) + v]
@@ -286,3 +389,27 @@ def take(m: Int64, i: int, g: int, v: int) -> None:
     if m[TIMES + ROWS] > 0:
         plan_restarts(m, i, g, v)
     count_in(m, i, g, v, COMES)
+
+
+@compiled
+def _skew(m: Int64, f: int) -> int:
+    """By how much the counts of rule `f` (EVEN) differ."""
+    first, most = get(m, COUNT_AT, f), 0
+    for d in range(get(m, COUNT_AT, f + 1) - first):
+        if m[_value(m, f, d)] != 0:
+            most = max(most, get(m, COUNTS, first + d))
+    return most if get(m, FROM_ZERO, f) != 0 else most - get(m, LOW, f)
+
+
+@compiled
+def uneven(m: Int64) -> int:
+    """How many rules of spread or togetherness the requests break."""
+    broken = 0
+    for f in range(m[KIND + ROWS]):
+        kind = get(m, KIND, f)
+        if kind == TOGETHER and get(m, TOTAL, f) > 0:
+            if get(m, COUNTS, get(m, COUNT_AT, f) + get(m, LOW, f)) < get(m, TOTAL, f):
+                broken += 1
+        elif kind == EVEN and _skew(m, f) > get(m, MAX_SKEW, f):
+            broken += 1
+    return broken

@@ -2,18 +2,23 @@
 
 import numpy as np
 
-from placement.arrays import Int64
+from placement.arrays import Bool, Int64
 from placement.online.admitted import EVEN, EXCESS, TOGETHER, Admitted, Rule
 from placement.online.failover import failover_parts
 from placement.online.memory import FORBIDDEN, Parts
+
+_FEW = 16
+"""Shelves hold so many providers at least, on average, or walking along them saves nothing."""
 
 
 def parts_of(admitted: Admitted) -> Parts:
     """Everything of a problem. Raises ValueError where its plan of restarts is too large to keep."""
     r, v = len(admitted.problem.request_ids), len(admitted.problem.providers.ids)
+    prices, lanes = _prices(admitted), _lanes(admitted)
     return Parts(
-        **_prices(admitted),
-        **_lanes(admitted),
+        **prices,
+        **lanes,
+        order=np.lexsort((np.arange(v), lanes["fit"], prices["shelf_of"])),
         **_rules(admitted),
         **_nodes(admitted),
         **_datastores(admitted),
@@ -34,17 +39,48 @@ def starts(lengths: list[int]) -> Int64:
 
 
 def _prices(admitted: Admitted) -> dict[str, Int64]:
-    prices = np.where(admitted.forbidden, FORBIDDEN, admitted.prices)
-    known: dict[bytes, int] = {}
-    of = [known.setdefault(row.tobytes(), len(known)) for row in prices]
-    rows = np.array([np.frombuffer(row, dtype=np.int64) for row in known], dtype=np.int64)
-    lists = [np.argsort(row, kind="stable")[: int((row < FORBIDDEN).sum())] for row in rows]
+    """Prices and shelves; whom even an empty provider would not hold is forbidden there, unless shelves get too small."""
+    of, rows, shelf_of = _shelves(
+        np.where(admitted.forbidden | _never(admitted), FORBIDDEN, admitted.prices)
+    )
+    if len(shelf_of) and shelf_of.max() > len(shelf_of) // _FEW:
+        of, rows, shelf_of = _shelves(np.where(admitted.forbidden, FORBIDDEN, admitted.prices))
+    at = starts(np.bincount(shelf_of).tolist())
+    order = np.argsort(shelf_of, kind="stable")
+    of_shelf = rows[:, order[at[:-1]]]
+    lists = [np.argsort(row, kind="stable")[: int((row < FORBIDDEN).sum())] for row in of_shelf]
     return {
-        "pattern_of": np.array(of, dtype=np.int64),
-        "prices": rows.reshape(-1, prices.shape[1]),
+        "pattern_of": of,
+        "prices": rows,
+        "shelf_of": shelf_of,
+        "shelf_at": at,
+        "opened": np.zeros(len(at) - 1, dtype=np.int64),
         "candidate_at": starts([len(one) for one in lists]),
         "candidate": _joined(lists),
     }
+
+
+def _shelves(prices: Int64) -> tuple[Int64, Int64, Int64]:
+    """[G] the number of each distinct row, these rows, and [V] the number of each distinct column."""
+    patterns: dict[bytes, int] = {}
+    of = [patterns.setdefault(row.tobytes(), len(patterns)) for row in prices]
+    rows = np.array([np.frombuffer(row, dtype=np.int64) for row in patterns], dtype=np.int64)
+    rows = rows.reshape(-1, prices.shape[1])
+    shelves: dict[bytes, int] = {}
+    return _column(of), rows, _column([shelves.setdefault(one.tobytes(), len(shelves)) for one in rows.T])
+
+
+def _never(admitted: Admitted) -> Bool:
+    """[G, V] where a class would not fit if nobody else were there."""
+    never = np.zeros(admitted.prices.shape, dtype=np.bool_)
+    for weight, limit in admitted.lanes:
+        never |= weight[:, None] > np.where(weight[:, None] > 0, limit, 0)
+    if admitted.nodes is not None:
+        need, nodes, free = admitted.nodes.need, admitted.nodes.nodes, admitted.nodes.free
+        for g in np.flatnonzero(nodes).tolist():
+            fit = ((need[g] <= free) | (need[g] == 0)).all(axis=2).sum(axis=1)
+            never[g] |= fit < nodes[g]
+    return never
 
 
 def _lanes(admitted: Admitted) -> dict[str, Int64]:
@@ -52,7 +88,18 @@ def _lanes(admitted: Admitted) -> dict[str, Int64]:
     at, lane, weight = _by_class([one for one, _ in admitted.lanes], None, g)
     limits = np.array([limit for _, limit in admitted.lanes], dtype=np.int64).reshape(-1, v)
     scale = (v << 20) // np.maximum(1, np.maximum(limits, 0).sum(axis=1))
-    return {"lane_at": at, "lane": lane, "lane_weight": weight, "scale": scale, "room": limits.T}
+    of = np.repeat(np.arange(g), np.diff(at))
+    least = np.zeros(g, dtype=np.int64)
+    np.add.at(least, of, weight * scale[lane])
+    return {
+        "lane_at": at,
+        "lane": lane,
+        "lane_weight": weight,
+        "scale": scale,
+        "least_fit": least,
+        "fit": np.asarray(scale @ np.maximum(limits, 0), dtype=np.int64),
+        "room": limits.T,
+    }
 
 
 def _rules(admitted: Admitted) -> dict[str, Int64]:
@@ -69,7 +116,7 @@ def _rules(admitted: Admitted) -> dict[str, Int64]:
     count_at = starts([len(one.values) for one in rules])
     return {
         "rule_at": at,
-        "rule_soft": at[1:] - costs,
+        "rule_soft": (at[1:] - costs).astype(np.int64),
         "rule": rule,
         "rule_weight": weight,
         "kind": _column([one.kind for one in rules]),
@@ -79,6 +126,9 @@ def _rules(admitted: Admitted) -> dict[str, Int64]:
         "max_skew": _column([one.max_skew for one in rules]),
         "from_zero": _column([int(n < one.min_domains) for n, one in zip(eligible, rules, strict=True)]),
         "maps": maps,
+        "everywhere": _column([int((one >= 0).all()) for one in maps]),
+        "gate": np.zeros(len(rules), dtype=np.int64),
+        "to_ask": np.zeros(2 + len(rules), dtype=np.int64),
         **_members(maps, joined),
         "counts": np.zeros(int(count_at[-1]), dtype=np.int64),
         "total": np.zeros(len(rules), dtype=np.int64),

@@ -35,11 +35,9 @@ def seek(p: Parts, g: int, home: int) -> int:
     where = np.flatnonzero(could)
     if not len(where):
         return -1
-    lanes = slice(p.lane_at[g], p.lane_at[g + 1])
     away = np.where(where == home, 0, p.away[0] if home >= 0 else 0)
     cost = p.prices[p.pattern_of[g], where] + away + _extras(p, g)[where]
-    left = ((p.room[where][:, p.lane[lanes]] - p.lane_weight[lanes]) * p.scale[p.lane[lanes]]).sum(axis=1)
-    order = np.lexsort((where, left, p.on[where] == 0, where != home, cost))
+    order = np.lexsort((where, p.fit[where], p.on[where] == 0, where != home, cost))
     return int(where[order[0]])
 
 

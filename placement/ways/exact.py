@@ -8,14 +8,14 @@ from placement.plan import Limits
 from placement.solvers import exact
 
 RANK = 2
-_ENTRIES = 300_000
-"""Entries of the matrix up to which CP-SAT is asked for the whole."""
+_CELLS = 2_000
+"""Classes x providers up to which CP-SAT is asked for the whole; the search way is better sooner above."""
 
 
 def fits(model: Model) -> bool:
     """Small models of any kind."""
     g, v = model.shape
-    return g * v * max(1, len(model.problem.resource_classes)) <= _ENTRIES
+    return g * v <= _CELLS
 
 
 def solve(
@@ -24,7 +24,7 @@ def solve(
     """The whole model. Raises Infeasible where requests that must be placed cannot all be."""
     matrix = model.matrix()
     every = (*stages.unplaced_stages(model), *stages.level_stages(model, matrix))
-    answer = exact.solve(matrix, every, Budget.of(limits), tell)
+    answer = exact.solve(matrix, every, Budget.of(limits, clock), tell)
     priorities = len(stages.priorities(model))
     g, v = model.shape
     return Outcome(

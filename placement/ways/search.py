@@ -28,14 +28,14 @@ def solve(
     model: Model, limits: Limits, tell: Listener | None = None, clock: Clock | None = None
 ) -> Outcome:
     """The best counts that the limits allow. Raises Infeasible where no plan was found that keeps every constraint."""
-    budget, whole = Budget.of(limits), limits.deterministic_time
+    budget, whole = Budget.of(limits, clock), limits.deterministic_time
     plan = Incumbent(model, budget, tell)
     begin(plan)
     if plan.state is None:
         _begin_exactly(plan)
     if any(plan.values[: len(plan.values) - len(model.problem.objective)]):
         rebuild(plan, limits.seed, whole * _ROUNDS[0][0], until_placed=True)
-    bounds = Bounds(plan.matrix, plan.cells, budget)
+    bounds = Bounds(plan.matrix, model.shape, budget)
     _prove(plan, bounds, whole * _BOUND)
     for n, (rebuilding, improving) in enumerate(_ROUNDS):
         for made in (rebuild, improve):

@@ -49,7 +49,7 @@ def test_no_stage_of_the_best_plan_is_below_its_bound(seed: int) -> None:
     model = posted(problem)
     matrix = model.matrix()
     stages = (*unplaced_stages(model), *level_stages(model, matrix))
-    bounds = Bounds(matrix, model.shape[0] * model.shape[1], Budget.of(Limits()))
+    bounds = Bounds(matrix, model.shape, Budget.of(Limits()))
     for n, stage in enumerate(stages):
         assert bounds.least(stages[:n], best[:n], stage, best[n] + 7, 1.0) <= best[n], stage.name
 
@@ -130,6 +130,7 @@ def test_hosts_that_are_alike_are_one_column_with_the_same_optimum(hosts: int) -
     ]
     matrix, costs = by_hand([5] * n + [1] * n, rows), np.array([0] * n + [10] * n, dtype=np.int64)
     found = alike.alike(matrix, costs)
+    assert found is not None
     assert (found.columns, found.rows) == (2, 2)
     small = Solver(alike.program_of(matrix, costs, found)).solve(60.0, 10**6)
     large = Solver(program_of(matrix, all_columns(*costs.tolist()))).solve(60.0, 10**6)
@@ -150,7 +151,7 @@ def test_branching_on_how_many_hosts_are_on_proves_what_rounding_cannot() -> Non
     ]
     matrix = by_hand([5] * n + [1] * n, rows)
     stage = Stage("level 1", all_columns(*[1] * n, *[10] * n))
-    assert Bounds(matrix, n, Budget.of(Limits())).least((), (), stage, 40, 1.0) == 25
+    assert Bounds(matrix, (1, n), Budget.of(Limits())).least((), (), stage, 40, 1.0) == 25
     rounded = Solver(program_of(matrix, stage.expression)).solve(60.0, 10**6)
     assert rounded is not None
     assert proven(matrix, stage.expression, rounded.prices) == 18

@@ -37,6 +37,7 @@ def upper_with(problem: PlacementProblem, constraint: Constraint) -> list[list[i
 def test_every_file_of_the_folder_is_a_constraint_and_says_what_it_keeps() -> None:
     always = {"allowed", "capacity", "largest"}
     assert {name for name, kind in constraints.kinds().items() if kind.always} == always
+    assert always == set(constraints._ALWAYS)
     for name, kind in constraints.kinds().items():
         assert kind.__doc__
         assert ("kind" in kind.model_fields) == (name not in always)
