@@ -1,6 +1,6 @@
 """What constraints about groups of requests share: who belongs to one, where the others are, what people call it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 from weakref import WeakKeyDictionary
 
@@ -99,12 +99,13 @@ def pay(model: Model, columns: Int64, group: Bool, where: Domains, penalty_micro
 
 def called(names: Collection[str]) -> str:
     """Names in a sentence: ``web``, ``r0 and r1``, ``r0, r1 and 3 more``."""
-    first, count = list(names)[:3], len(names)
-    if count <= 1:
-        return "".join(first)
-    if count <= 3:
-        return f"{', '.join(first[:-1])} and {first[-1]}"
-    return f"{first[0]}, {first[1]} and {count - 2} more"
+    return in_words(list(names))
+
+
+def in_words(parts: Sequence[str]) -> str:
+    """Up to three parts of a sentence; of more, two and how many more: ``a, b and 3 more``."""
+    shown = list(parts) if len(parts) <= 3 else [*parts[:2], f"{len(parts) - 2} more"]
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
 
 
 def pool_name(problem: PlacementProblem, provider: int) -> str:

@@ -37,7 +37,7 @@ class Kernel(Protocol):
     ) -> None:
         """The members' counts in the `eligible` [D] domains differ by at most `max_skew`.
 
-        With fewer than `min_domains` domains in use, the least of the counts is taken as 0 (as in Kubernetes'
+        With fewer than `min_domains` eligible domains, the least of the counts is taken as 0 (as in Kubernetes'
         topologySpreadConstraints). Whoever places one after another keeps it at every step.
         """
 

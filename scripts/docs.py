@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from typer.core import TyperArgument, TyperGroup
 
 from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
-from tierwise.docs import capabilities, placement_problem
+from tierwise.docs import capabilities, placement_constraints, placement_problem
 from tierwise.errors import ExitCode, TierwiseError
 from tierwise.settings import Settings
 
@@ -48,9 +49,18 @@ def pages() -> dict[str, str]:
     return {
         "capabilities.md": capabilities.installed(),
         "cli.md": cli_page(),
+        "placement-constraints.md": NOTICE + placement_constraints.page(*constraint_examples()),
         "placement-problem.md": NOTICE + placement_problem.page(),
         "placement-problem.schema.json": placement_problem.schema_text(),
     }
+
+
+def constraint_examples() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The example of each kind, and the document that they are about."""
+    cluster = REFERENCE.parent.parent / "examples" / "placement" / "cluster.json"
+    return json.loads((REFERENCE / "placement-constraints.json").read_text()), json.loads(
+        cluster.read_text()
+    )
 
 
 INTRODUCTION = """\

@@ -44,9 +44,16 @@ class Affinity(Constraint):
 
     kind: Literal["affinity"] = "affinity"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     label: str = "host"
+    """What divides hosts or pools into domains."""
     penalty_micros: PenaltyMicros | None = None
     """For each placed member outside the domain that has the most of them; None: they must be together."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who must share what."""
+        must = "must" if self.penalty_micros is None else "should"
+        return f"{called(self.requests)} {must} be in one {self.label}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, and a label that divides nothing."""

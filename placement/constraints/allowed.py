@@ -20,6 +20,10 @@ class Allowed(Constraint):
 
     always: ClassVar[bool] = True
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """As in a sentence."""
+        return "policies and capabilities must allow the place of a machine"
+
     def post(self, model: Model) -> None:
         """Forbid every cell that policies refuse."""
         model.forbid(~model.classes.allowed)

@@ -45,11 +45,18 @@ class AntiAffinity(Constraint):
 
     kind: Literal["anti_affinity"] = "anti_affinity"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     label: str = "host"
+    """What divides hosts or pools into domains."""
     most: Annotated[int, Field(strict=True, ge=1)] = 1
     """Members in one domain."""
     penalty_micros: PenaltyMicros | None = None
     """For each placed member in excess of `most` in its domain; None: there must be none."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """How many of whom may share what."""
+        may = "may" if self.penalty_micros is None else "should"
+        return f"at most {self.most} of {called(self.requests)} {may} be in one {self.label}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, and a label that divides nothing."""

@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from catalog.frozen import FrozenMapping
-from catalog.units import amount_more, amount_of, format_amount
+from catalog.units import amount_more, amount_of, format_amount, noun
 from placement.amounts import PartsPerMillion
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
@@ -42,6 +43,14 @@ class Balance(Constraint):
     """Those whose load counts; all where none are named."""
     headroom_ppm: FrozenMapping[str, PartsPerMillion] = Field(default_factory=dict)
     """Resource class -> the share of what is free at the start that requests must leave free on each."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """What must stay free."""
+        where = f"each host of {in_words(self.hosts)}" if self.hosts else "each host"
+        kept = [f"{ppm / 10_000:g} % of {noun(name)}" for name, ppm in self.headroom_ppm.items()]
+        if not kept:
+            return "the most loaded host is loaded as little as possible"
+        return f"{in_words(kept)} must stay free on {where}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, and amounts whose load does not fit into 61 bits."""

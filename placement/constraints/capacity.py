@@ -22,6 +22,10 @@ class Capacity(Constraint):
 
     always: ClassVar[bool] = True
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """As in a sentence."""
+        return "no host or pool gives more than it has free"
+
     def post(self, model: Model) -> None:
         """One packing row for each limit."""
         for there, free, pool_free in _slots(model.problem, model.classes.one):

@@ -12,6 +12,7 @@ from catalog.resources import Amount
 from catalog.units import format_amount
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
@@ -31,6 +32,7 @@ class Datastore(Value):
     free_gib: Amount
     """Thin provisioning, if any, is in this figure."""
     free_iops: Amount
+    """Input and output operations a second that are not promised yet."""
     tier: _Text
     """What its storage is called: ``gold``, ``nvme``."""
     reached_by: tuple[str, ...]
@@ -41,7 +43,9 @@ class Disk(Value):
     """What a request keeps on a datastore."""
 
     disk_gib: Annotated[Amount, Field(ge=1)]
+    """All of its disks together."""
     iops: Amount = 0
+    """Operations a second."""
     tiers: tuple[_Text, ...] = ()
     """Any one of these will do; none given: any storage will."""
 
@@ -51,8 +55,18 @@ class Datastores(Constraint):
 
     kind: Literal["datastores"] = "datastores"
     datastores: FrozenMapping[_Text, Datastore]
+    """By name."""
     requests: FrozenMapping[str, Disk]
     """By id or by group."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who needs how much of what."""
+        asks = [
+            f"{name} needs {format_amount('disk_gib', disk.disk_gib)}{f' and {disk.iops:,} IOPS' if disk.iops else ''}"
+            f" on a {' or '.join(disk.tiers)}{' ' if disk.tiers else ''}datastore"
+            for name, disk in self.requests.items()
+        ]
+        return in_words(asks) or "no request needs a datastore"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, and tiers that no datastore has."""

@@ -14,6 +14,7 @@ from catalog.frozen import FrozenMapping
 from catalog.resources import Amount
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
@@ -43,6 +44,13 @@ class Devices(Constraint):
     """Host -> model -> how many are free; a host that is not here has none."""
     requests: FrozenMapping[str, Ask]
     """By id or by group; who is not here gets none."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who needs how many of what."""
+        asks = [
+            f"{name} needs {ask.count} {' or '.join(ask.models)}" for name, ask in self.requests.items()
+        ]
+        return in_words(asks) or "no request needs a device"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, and models that are on no host."""

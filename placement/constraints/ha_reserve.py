@@ -31,6 +31,7 @@ from catalog.units import amount_of, format_amount
 from placement import restarts
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.model import Model
 from placement.options import twice
@@ -56,6 +57,14 @@ class HaReserve(Constraint):
     """Pool -> how many of its hosts may fail at once."""
     restart: tuple[str, ...] | None = None
     """The requests that must restart, by id or group; None: all. The others stay down with their host."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Which pool must survive what."""
+        losses = [
+            f"pool {name} must survive the loss of any {losses} host{'s' if losses > 1 else ''}"
+            for name, losses in self.pools.items()
+        ]
+        return in_words(losses) or "no pool must survive a loss"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, and more sets of hosts than are simulated."""

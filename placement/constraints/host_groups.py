@@ -26,9 +26,11 @@ class HostGroups(Constraint):
 
     kind: Literal["host_groups"] = "host_groups"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     providers: Annotated[tuple[str, ...], Field(min_length=1)]
     """Ids of hosts, or of pools, which means all of their hosts."""
     relation: Literal["must", "must_not", "should", "should_not"]
+    """The first two are kept; the last two cost a penalty where they are not."""
     penalty_micros: PenaltyMicros | None = None
     """For each placed machine against the wish; a wish has one, and only a wish."""
 
@@ -43,6 +45,11 @@ class HostGroups(Constraint):
     def wish(self) -> bool:
         """Whether it may be broken at a price."""
         return self.relation.startswith("should")
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who runs where."""
+        relation = self.relation.replace("_", " ")
+        return f"{called(self.requests)} {relation} run on {called(self.providers)}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, hosts and pools."""

@@ -10,6 +10,7 @@ from catalog.frozen import FrozenMapping
 from placement.amounts import Count, Micros
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
@@ -36,6 +37,13 @@ class HostsOn(Constraint):
     """Hosts or pools that run anyway: they cost nothing, and count among `most_on`."""
     most_on: Count | None = None
     """How many of `hosts` may be on, with those that run anyway."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """How many may be on."""
+        what = "hosts" if problem.providers.are_hosts else "pools"
+        if self.most_on is None:
+            return f"{what} that are on cost money"
+        return f"at most {self.most_on} {f'of {in_words(self.hosts)}' if self.hosts else what} may be on"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, and a limit that those which run anyway exceed."""

@@ -11,6 +11,7 @@ from catalog.frozen import FrozenMapping
 from catalog.resources import ResourceClass
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.licensing import counting, posting
 from placement.licensing.products import Alternative, Processors, Product
@@ -31,8 +32,17 @@ class Licences(Constraint):
 
     kind: Literal["licences"] = "licences"
     products: tuple[Product, ...]
+    """Each counted for itself."""
     processors: FrozenMapping[str, Processors] = Field(default_factory=dict)
     """By host, or by pool for those of its hosts that are not named."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Which products need a scope."""
+        need = [
+            f"machines of {product.name} need a licence scope ({in_words(list(product.scopes))})"
+            for product in self.products
+        ]
+        return in_words(need) or "no machine needs a licence"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, hosts in two scopes, hosts to count of which nothing is known, and sums that are too large."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
-from placement.grouping import pool_name
+from placement.grouping import called, pool_name
 from placement.kernel import Kernel
 from placement.model import Model
 from placement.placed import Placed
@@ -26,6 +26,14 @@ class Maintenance(Constraint):
     """Ids of hosts, or of pools, which means all of their hosts."""
     evacuate: bool = False
     """Whether running machines must leave too; false: they may stay where they are, but not move from one to another."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """What is closed."""
+        one = len(self.providers) == 1
+        closed = "evacuated for maintenance"
+        if not self.evacuate:
+            closed = f"in maintenance and take{'s' if one else ''} nothing new"
+        return f"{called(self.providers)} {'is' if one else 'are'} {closed}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown hosts and pools."""

@@ -35,6 +35,10 @@ class MoveCost(Constraint):
     default_cost_micros: Micros = 0
     """What all others cost."""
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """That moving costs."""
+        return "a machine that leaves where it runs costs money"
+
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names."""
         for name in self.cost_micros:

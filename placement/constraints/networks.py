@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from catalog.frozen import FrozenMapping
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
-from placement.grouping import called, names_of, pool_name, told_apart
+from placement.grouping import called, in_words, names_of, pool_name, told_apart
 from placement.kernel import Kernel
 from placement.model import Model
 from placement.placed import Placed
@@ -39,6 +39,15 @@ class Networks(Constraint):
     """Reached networks, by a host's or a pool's id."""
     requests: FrozenMapping[str, NetworkNames]
     """Needed networks, by a request's id or a group's name."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who needs what."""
+        needs = [
+            f"{name} must reach {in_words(networks)}"
+            for name, networks in self.requests.items()
+            if networks
+        ]
+        return in_words(needs) or "no request needs a network"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, hosts and pools."""

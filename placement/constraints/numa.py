@@ -12,6 +12,7 @@ from catalog.resources import Amount
 from catalog.units import amount_of, format_amount
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
@@ -51,6 +52,15 @@ class Numa(Constraint):
     """Host -> its nodes; hosts that are not here take no request that asks for nodes."""
     requests: FrozenMapping[str, OnNodes]
     """By id or by group."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who sits on how many nodes."""
+        asks = [
+            f"{name} needs {shape.nodes} NUMA node{'s' if shape.nodes > 1 else ''}"
+            f"{' of dedicated CPUs' if shape.pinned else ''}"
+            for name, shape in self.requests.items()
+        ]
+        return in_words(asks) or "no request needs NUMA nodes"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, nodes that keep different resource classes, and pinning where nobody has vCPUs."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from placement.arrays import Int64
 from placement.constraint import Constraint
+from placement.grouping import called
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
@@ -27,6 +28,11 @@ class Preemption(Constraint):
     kind: Literal["preemption"] = "preemption"
     preemptible: tuple[str, ...] = ()
     """Requests, or groups for all of theirs; those that do not run today are never bound by it."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who keeps a place."""
+        but = f", except {called(self.preemptible)}" if self.preemptible else ""
+        return f"machines that run must keep a place{but}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names. Whether all that must stay can stay is for the solver to find out."""

@@ -11,7 +11,7 @@ from catalog.frozen import FrozenMapping
 from catalog.units import amount_more, amount_of, format_amount
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
-from placement.grouping import Names, called, is_member, pool_name
+from placement.grouping import Names, called, in_words, is_member, pool_name
 from placement.headcount import placed_members
 from placement.kernel import Kernel
 from placement.model import Model
@@ -49,6 +49,14 @@ class Quotas(Constraint):
                 msg = f"used.{name}: limits has no {name}; add it, or leave this out"
                 raise ValueError(msg)
         return self
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who has how much of what."""
+        parts = [
+            amount_of(name, limit) + (f" ({self.used[name]:,} in use)" if self.used.get(name) else "")
+            for name, limit in self.limits.items()
+        ]
+        return f"quota: {called(self.requests)} has at most {in_words(parts)}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests and resource classes."""

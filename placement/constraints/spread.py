@@ -46,18 +46,29 @@ class Spread(Constraint):
 
     kind: Literal["spread"] = "spread"
     requests: Names
+    """Ids of requests, or names of groups: the members."""
     label: str
+    """What divides hosts or pools into domains."""
     max_skew: Annotated[int, Field(strict=True, ge=1)] = 1
     """Members that the fullest eligible domain may have more than the emptiest."""
     min_domains: Annotated[int, Field(strict=True, ge=1)] = 1
-    """With fewer domains in use, the emptiest counts as empty; there must be as many eligible ones."""
+    """With fewer eligible domains than this, the emptiest counts as empty: each has `max_skew` members at most."""
     domains: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The eligible values of the label; None: all of them."""
     penalty_micros: PenaltyMicros | None = None
     """For each unit of skew above `max_skew` and each member outside the eligible domains; None: there is neither."""
 
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who is spread over what, and how evenly."""
+        must = "must" if self.penalty_micros is None else "should"
+        over = self.label if self.domains is None else f"{self.label} {called(self.domains)}"
+        skew = f"a skew of at most {self.max_skew}"
+        if self._from_zero(len(self._eligible(problem).names)):
+            skew = f"at most {self.max_skew} in each, as there are fewer than {self.min_domains}"
+        return f"{called(self.requests)} {must} be spread over {over} with {skew}"
+
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
-        """Unknown requests and domains, a label that divides nothing, more domains wanted than there are."""
+        """Unknown requests and domains, and a label that divides nothing."""
         yield from unknown_requests(problem, "requests", self.requests)
         yield from unknown_label(problem, "label", self.label)
         yield from empty_label(problem, "label", self.label)
@@ -67,25 +78,21 @@ class Spread(Constraint):
         for n, name in enumerate(self.domains or ()):
             if name not in where.names:
                 yield f"domains[{n}]: no {self.label} is called '{name}'; there are {', '.join(where.names)}"
-        count = len(set(self.domains or where.names))
-        if self.min_domains > count:
-            yield f"min_domains: {self.min_domains} is more than the {count} there are of {self.label}; lower it"
 
     def labels(self, problem: PlacementProblem) -> Int64 | None:
         """Members are told from the others."""
         return members(problem, self.requests).astype(np.int64)
 
     def post(self, model: Model) -> None:
-        """Every domain has between `least` and ``least + max_skew`` members; with a wish, `over` more.
-
-        Fewer than `min_domains` in use, of at least as many, means one is empty: then `least` is 0 anyway.
-        """
+        """Every domain has between `least` and ``least + max_skew`` members; with a wish, `over` more."""
         group = members(model.problem, self.requests)[model.classes.one]
         where = self._eligible(model.problem)
         count, total = len(where.names), model.classes.count[group].sum(keepdims=True)
-        above = less(counted(model, group, where), np.repeat(model.variables(total * 0, total), count))
+        lift = total * (not self._from_zero(count))
+        above = less(counted(model, group, where), np.repeat(model.variables(total * 0, lift), count))
         open_end, zeros = np.full(count, NO_LIMIT, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        model.rows(*above, zeros, open_end)
+        if lift.any():
+            model.rows(*above, zeros, open_end)
         if self.penalty_micros is None:
             keep_in_domains(model, group, where)
         else:
@@ -105,6 +112,10 @@ class Spread(Constraint):
         else:
             outside = group[:, None] & (where.of < 0)[None, :]
             kernel.price("penalties", outside * np.int64(self.penalty_micros))
+
+    def _from_zero(self, eligible: int) -> bool:
+        """Whether there are so few eligible domains that the least of the counts is taken as 0."""
+        return eligible < self.min_domains
 
     def _eligible(self, problem: PlacementProblem) -> Domains:
         """The eligible domains alone."""
@@ -127,7 +138,8 @@ class Spread(Constraint):
         skew = self._skew(inside)
         if skew > self.max_skew:
             parts = ", ".join(f"{domain} {count}" for domain, count in inside.items())
-            yield f"{called(self.requests)}: {self.label} counts differ by {skew}, more than {self.max_skew}: {parts}"
+            what = "reach" if self._from_zero(len(inside)) else "differ by"
+            yield f"{called(self.requests)}: {self.label} counts {what} {skew}, more than {self.max_skew}: {parts}"
 
     def cost(self, problem: PlacementProblem, seats: Seats) -> Mapping[str, int]:
         """The penalty for each unit of skew above what is allowed, and each member outside."""
@@ -147,8 +159,7 @@ class Spread(Constraint):
         return {domain: len(inside.get(domain, ())) for domain in sorted(set(eligible))}, outside + others
 
     def _skew(self, counts: Mapping[str, int]) -> int:
-        used = sum(count > 0 for count in counts.values())
-        least = 0 if used < self.min_domains else min(counts.values(), default=0)
+        least = 0 if len(counts) < self.min_domains else min(counts.values(), default=0)
         return max(counts.values(), default=0) - least
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
@@ -160,9 +171,9 @@ class Spread(Constraint):
         counts = others_in(after, members(problem, self.requests), where, request)
         if not len(counts):
             return None
-        least = np.full(len(counts), counts.min())
-        if (counts == least).sum() == 1:  # One more in the only emptiest domain lifts the least.
-            least += counts == least
+        least = np.full(len(counts), 0 if self._from_zero(len(counts)) else counts.min())
+        if not self._from_zero(len(counts)) and (counts == least).sum() == 1:
+            least += counts == least  # One more in the only emptiest domain lifts the least.
         uneven = np.maximum(counts.max(), counts + 1) - least > self.max_skew
         blocked: Bool = np.append(uneven, True)[where.of]
         return blocked
@@ -177,15 +188,22 @@ class Spread(Constraint):
         counts = others_in(after, members(problem, self.requests), where, request)
         counts[domain] += 1
         low, high = int(np.argmin(counts)), int(np.argmax(counts))
+        few = self._from_zero(len(counts))
+        skew = counts[high] - (0 if few else counts[low])
+        full = f"{group} would have {counts[high]} in {self.label} {where.names[high]}"
         yield Rejection(
             rule_id="spread",
             pool=pool_name(problem, provider),
             dimension=self.label,
             limit=f"skew {self.max_skew}",
-            need=f"skew {counts[high] - counts[low]}",
-            why=f"{group} would have {counts[high]} in {self.label} {where.names[high]} and {counts[low]} in "
-            f"{where.names[low]}, which differ by more than {self.max_skew}",
-            remedy=f"place more of {group} in {where.names[low]} first, or allow a larger max_skew",
+            need=f"skew {skew}",
+            why=f"{full}, more than {self.max_skew}, and the least counts as 0 "
+            f"with fewer than {self.min_domains} to spread over"
+            if few
+            else f"{full} and {counts[low]} in {where.names[low]}, which differ by more than {self.max_skew}",
+            remedy=f"add another {self.label} for {group}, or allow a larger max_skew"
+            if few
+            else f"place more of {group} in {where.names[low]} first, or allow a larger max_skew",
         )
 
     def _outside(self, problem: PlacementProblem, provider: int) -> Rejection:

@@ -10,7 +10,7 @@ from catalog.base import Value
 from catalog.frozen import FrozenMapping
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
-from placement.grouping import called, names_of, pool_name, told_apart
+from placement.grouping import called, in_words, names_of, pool_name, told_apart
 from placement.kernel import Kernel
 from placement.model import Model
 from placement.placed import Placed
@@ -66,6 +66,11 @@ class Traits(Constraint):
     """By a host's or a pool's id."""
     requests: FrozenMapping[str, Wanted]
     """By a request's id or a group's name."""
+
+    def fact(self, problem: PlacementProblem) -> str:
+        """Who needs what."""
+        wants = [f"{name} needs {words}" for name, one in self.requests.items() if (words := _words(one))]
+        return in_words(wants) or "no request needs a trait"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown requests, hosts and pools."""
@@ -165,6 +170,12 @@ class Traits(Constraint):
             if hosts
             else f"add a host with {dimension}"
         )
+
+
+def _words(wanted: Wanted) -> str:
+    """``HW_GPU, STORAGE_NVME or STORAGE_SSD, and no ha_restart``, or nothing."""
+    parts = [*wanted.required, *(" or ".join(names) for names in wanted.any_of)]
+    return in_words([*parts, *(f"no {name}" for name in wanted.forbidden)])
 
 
 def _named(wanted: Wanted) -> set[str]:

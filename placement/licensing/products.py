@@ -17,8 +17,11 @@ class Processors(Value):
     """What a host has, for metrics that count it; of a pool without hosts, `hosts` equal ones."""
 
     sockets: Size
+    """Sockets of one host."""
     cores_per_socket: Size
+    """Cores of each socket."""
     hosts: Size = 1
+    """How many hosts a pool has; 1 for a host."""
 
 
 class Alternative(Value):
@@ -30,10 +33,13 @@ class Alternative(Value):
     """
 
     name: Text
+    """What it is called, once in a product."""
     metric: Literal["per_core", "per_host", "per_socket", "per_vcpu", "per_machine"]
+    """What is counted: of the scope's hosts (the first three), or of its machines."""
     per_socket_minimum: Count = 0
     """Cores; of `per_core` only, as the next."""
     per_host_minimum: Count = 0
+    """Cores."""
     per_machine_minimum: Count = 0
     """vCPU; of `per_vcpu` only."""
     covers: Size | None = None
@@ -78,6 +84,7 @@ class Product(Value):
     """What some machines need a licence for. A scope is a set of hosts among which they may move."""
 
     name: Text
+    """What it is called, once in a problem."""
     requests: tuple[str, ...]
     """Requests or groups."""
     scopes: FrozenMapping[str, tuple[str, ...]]

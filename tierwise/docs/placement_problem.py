@@ -141,8 +141,8 @@ def _default(field: dict[str, Any]) -> str:
 def _kinds() -> Iterator[str]:
     yield "## Constraints\n"
     yield (
-        "Each entry of `constraints` has a `kind`; its other fields are in the JSON Schema, and in the file of this name\n"
-        "in `placement/constraints/`. Names of requests may be names of groups. Room, the largest machine and refusals\n"
+        "Each entry of `constraints` has a `kind`; its other fields are in [placement-constraints.md](placement-constraints.md)\n"
+        "with an example each. Names of requests may be names of groups. Room, the largest machine and refusals\n"
         "hold always and are not listed. A distribution of somebody else adds a kind by an entry point of the group\n"
         "`tierwise.constraints`.\n"
     )

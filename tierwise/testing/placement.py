@@ -14,11 +14,12 @@ import numpy as np
 from placement import constraints
 from placement.arrays import Int64
 from placement.constraint import Constraint
+from placement.explain import name_of
 from placement.plan import Plan
 from placement.problem import PlacementProblem
 from placement.providers import Hosts
 from placement.seats import Seats
-from placement.verify import terms_of
+from placement.verify import seats_of, terms_of
 
 Value = tuple[int, ...]
 """Unplaced requests by priority, the highest first; then the objective's levels. Less is better."""
@@ -38,7 +39,7 @@ def best_by_trying(problem: PlacementProblem) -> Value | None:
         if best is not None and found >= best:
             continue
         kept = not any(_breaches(one, problem, seats) for one in others)
-        if kept and any(not _any_broken(problem, s) for s in _with_choices(problem, provider_of)):
+        if kept and any(True for _ in ways_to_choose(problem, provider_of)):
             best = found
     return best
 
@@ -46,7 +47,12 @@ def best_by_trying(problem: PlacementProblem) -> Value | None:
 def every_plan(problem: PlacementProblem) -> Iterator[Seats]:
     """Every plan that keeps all constraints, with every choice that any of them asks for."""
     for provider_of in _assignments(problem):
-        yield from (s for s in _with_choices(problem, provider_of) if not _any_broken(problem, s))
+        yield from ways_to_choose(problem, provider_of)
+
+
+def ways_to_choose(problem: PlacementProblem, provider_of: Int64) -> Iterator[Seats]:
+    """The plans with these seats that keep all constraints, one for each choice that any of them asks for."""
+    yield from (s for s in _with_choices(problem, provider_of) if not _any_broken(problem, s))
 
 
 def value(problem: PlacementProblem, seats: Seats) -> Value:
@@ -65,8 +71,6 @@ def value(problem: PlacementProblem, seats: Seats) -> Value:
 
 def value_of_plan(problem: PlacementProblem, plan: Plan) -> Value:
     """The same of a plan by names."""
-    from placement.verify import seats_of  # noqa: PLC0415 - beside its only use
-
     return value(problem, seats_of(problem, plan))
 
 
@@ -147,7 +151,7 @@ def _with_choices(problem: PlacementProblem, provider_of: Int64) -> Iterator[Sea
 
 def _choices(problem: PlacementProblem, provider_of: Int64) -> Iterator[dict[str, Int64]]:
     asking = [(one, one.choice_count(problem)) for one in constraints.of(problem)]
-    named = [(_name(one), count) for one, count in asking if count]
+    named = [(name_of(one), count) for one, count in asking if count]
     placed = np.flatnonzero(provider_of >= 0).tolist()
     for picks in product(*(product(range(-1, count), repeat=len(placed)) for _, count in named)):
         chosen = {}
@@ -155,7 +159,3 @@ def _choices(problem: PlacementProblem, provider_of: Int64) -> Iterator[dict[str
             chosen[name] = np.full(len(provider_of), -1, dtype=np.int64)
             chosen[name][placed] = pick
         yield chosen
-
-
-def _name(constraint: Constraint) -> str:
-    return type(constraint).__module__.rpartition(".")[2]

@@ -4,7 +4,7 @@ import numpy as np
 
 from placement.constraints.anti_affinity import AntiAffinity
 from placement.problem import PlacementProblem
-from tierwise.testing.some import a_label, maybe_penalty, some_requests
+from tierwise.testing.constraints.chance import a_label, maybe_penalty, some_requests
 
 
 def sample(problem: PlacementProblem, chance: np.random.Generator) -> AntiAffinity:

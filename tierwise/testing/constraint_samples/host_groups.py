@@ -4,7 +4,7 @@ import numpy as np
 
 from placement.constraints.host_groups import HostGroups
 from placement.problem import PlacementProblem
-from tierwise.testing.some import one_of, some_providers, some_requests
+from tierwise.testing.constraints.chance import one_of, some_providers, some_requests
 
 
 def sample(problem: PlacementProblem, chance: np.random.Generator) -> HostGroups:

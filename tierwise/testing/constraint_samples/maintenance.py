@@ -4,7 +4,7 @@ import numpy as np
 
 from placement.constraints.maintenance import Maintenance
 from placement.problem import PlacementProblem
-from tierwise.testing.some import some_providers
+from tierwise.testing.constraints.chance import some_providers
 
 
 def sample(problem: PlacementProblem, chance: np.random.Generator) -> Maintenance:

@@ -4,7 +4,7 @@ import numpy as np
 
 from placement.constraints.networks import Networks
 from placement.problem import PlacementProblem
-from tierwise.testing.some import some, some_providers, some_requests
+from tierwise.testing.constraints.chance import some, some_providers, some_requests
 
 _NAMES = ("dmz", "lan", "vlan 12")
 

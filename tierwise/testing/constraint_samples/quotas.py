@@ -4,7 +4,7 @@ import numpy as np
 
 from placement.constraints.quotas import Quotas
 from placement.problem import PlacementProblem
-from tierwise.testing.some import some, some_requests
+from tierwise.testing.constraints.chance import some, some_requests
 
 
 def sample(problem: PlacementProblem, chance: np.random.Generator) -> Quotas:

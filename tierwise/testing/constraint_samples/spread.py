@@ -4,7 +4,7 @@ import numpy as np
 
 from placement.constraints.spread import Spread
 from placement.problem import PlacementProblem
-from tierwise.testing.some import a_label, maybe_penalty, some, some_requests
+from tierwise.testing.constraints.chance import a_label, maybe_penalty, some, some_requests
 
 
 def sample(problem: PlacementProblem, chance: np.random.Generator) -> Spread:
@@ -17,7 +17,7 @@ def sample(problem: PlacementProblem, chance: np.random.Generator) -> Spread:
         requests=some_requests(problem, chance),
         label=label,
         max_skew=int(chance.integers(1, 3)),
-        min_domains=int(chance.integers(1, len(chosen or where.names) + 1)),
+        min_domains=int(chance.integers(1, len(chosen or where.names) + 3)),
         domains=chosen,
         penalty_micros=maybe_penalty(chance),
     )

@@ -4,7 +4,7 @@ import numpy as np
 
 from placement.constraints.traits import Traits
 from placement.problem import PlacementProblem
-from tierwise.testing.some import some, some_providers, some_requests
+from tierwise.testing.constraints.chance import some, some_providers, some_requests
 
 _NAMES = ("HW_GPU", "STORAGE_SSD", "ha_restart")
 

@@ -11,15 +11,16 @@ from pydantic import ValidationError
 from placement.constraints.affinity import Affinity
 from placement.model import Model
 from placement.problem import InvalidProblem
-from tierwise.testing.constraint_promises import keeps_promises
 from tierwise.testing.constraint_samples.affinity import sample
-from tierwise.testing.racks import after, at, hosts_of, racks, solved
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting
+from tierwise.testing.constraints.scenes import after, at, hosts_of, racks, solved
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
-    keeps_promises(sample, seed, priced_online=lambda one: one.penalty_micros is None)  # type: ignore[attr-defined]  # an Affinity
+    keeps_promises(sample, seed, Setting(told_costs="no more"))
 
 
 def test_three_that_stay_on_one_host_of_two_leave_one_out() -> None:

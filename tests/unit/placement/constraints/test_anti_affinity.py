@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from placement.constraints.anti_affinity import AntiAffinity
 from placement.problem import InvalidProblem
 from placement.solve import posted, solve
-from tierwise.testing.constraint_promises import keeps_promises
 from tierwise.testing.constraint_samples.anti_affinity import sample
-from tierwise.testing.racks import after, at, hosts_of, racks, solved
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.scenes import after, at, hosts_of, racks, solved
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
     keeps_promises(sample, seed)

@@ -14,10 +14,12 @@ from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from tierwise.testing.constraint_samples.datastores import sample
-from tierwise.testing.constraint_trials import Told, best_plan, few, may_to_june, misjudged, two_hosts
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting, first
+from tierwise.testing.constraints.scenes import may_to_june, two_hosts
 from tierwise.testing.placement import small_problem
 
-SOME = settings(max_examples=40, deadline=None)
+SOME = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 STORES = {
@@ -60,7 +62,7 @@ def test_requests_without_a_disk_are_on_no_datastore() -> None:
 
 
 def test_pools_reach_datastores_too() -> None:
-    problem = few(small_problem(3, hosts=False), 1)
+    problem = first(small_problem(3, hosts=False), 1)
     store = Datastore(free_gib=5, free_iops=0, tier="gold", reached_by=("b",))
     asking = Datastores(datastores={"ds": store}, requests={"r0": Disk(disk_gib=5)})
     (assignment,) = solve(replace(problem, constraints=(asking,)), way="exact").assignments
@@ -153,27 +155,13 @@ def test_a_second_one_and_negative_amounts_are_refused() -> None:
             Datastores.model_validate({"datastores": {}, "requests": {"r0": wrong}})
 
 
-@pytest.mark.parametrize("hosts", [True, False])
 @SOME
 @given(seeds)
-def test_no_plan_is_better_than_the_exact_one_and_blocked_is_what_the_checker_says(
-    hosts: bool, seed: int
-) -> None:
-    problem = few(small_problem(seed, hosts=hosts), 3)
-    datastores = sample(problem, np.random.default_rng([seed, 33]))
-    problem = replace(problem, constraints=(datastores,))
-    assert misjudged(problem, best_plan(problem), datastores, "datastores") == []
+def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(most_requests=3))
 
 
 @SOME
 @given(seeds)
-def test_the_kernel_is_told_just_what_the_checker_says(seed: int) -> None:
-    chance = np.random.default_rng([seed, 53])
-    problem = few(small_problem(seed, hosts=bool(seed % 2)), 3)
-    datastores = sample(problem, chance)
-    told, v = Told(replace(problem, constraints=(datastores,))), len(problem.providers.ids)
-    for _ in range(20):
-        provider_of = chance.integers(-1, v, len(problem.request_ids))
-        stores = chance.integers(-1, datastores.choice_count(problem), len(provider_of))
-        held = not list(datastores.check(problem, Seats(provider_of, {"datastores": stores})))
-        assert told.stored(provider_of, stores) == held
+def test_over_time_the_kernel_is_careful_and_the_rest_is_as_checked(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(most_requests=3, times=True, told_rules="no less"))

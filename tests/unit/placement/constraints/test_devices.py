@@ -14,10 +14,13 @@ from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from tierwise.testing.constraint_samples.devices import sample
-from tierwise.testing.constraint_trials import Told, best_plan, few, may_to_june, misjudged, two_hosts
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting
+from tierwise.testing.constraints.recorded import Recorded
+from tierwise.testing.constraints.scenes import may_to_june, two_hosts
 from tierwise.testing.placement import small_problem
 
-SOME = settings(max_examples=40, deadline=None)
+SOME = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 HOSTS = {"h0": {"a100": 2, "t4": 4}, "h1": {"t4": 1}}
@@ -126,29 +129,37 @@ def test_pools_a_second_one_and_parts_of_devices_are_refused() -> None:
         Devices.model_validate({"hosts": {"h0": {"t4": -1}}, "requests": {}})
 
 
-@SOME
-@given(seeds)
-def test_no_plan_is_better_than_the_exact_one_and_blocked_is_what_the_checker_says(seed: int) -> None:
-    problem = few(small_problem(seed), 3)
-    devices = sample(problem, np.random.default_rng([seed, 32]))
-    problem = replace(problem, constraints=(devices,))
-    assert misjudged(problem, best_plan(problem), devices, "devices") == []
+def as_stores(problem: PlacementProblem, chosen: Seats) -> Seats:
+    """The kernel is told of stores, one for each host and model."""
+    (constraint,) = problem.constraints
+    models = chosen.choices["devices"]
+    store = chosen.provider_of * constraint.choice_count(problem) + models
+    return Seats(chosen.provider_of, {"datastores": np.where(models < 0, -1, store)})
+
+
+def test_the_kernel_is_told_that_devices_are_of_their_own_host() -> None:
+    asking = on(r0=Ask(models=("t4",)))
+    kernel = Recorded(two_hosts((1, 1), constraint=asking))
+    asking.admit(kernel)
+    stores = {(v, s) for v in (0, 1) for s in range(4) if kernel.holds(told_of(v, s))}
+    assert stores == {(0, T4), (1, 2 + T4)}
+
+
+def told_of(provider: int, store: int) -> Seats:
+    return Seats(np.array([provider]), {"datastores": np.array([store])})
 
 
 @SOME
 @given(seeds)
-def test_the_kernel_is_told_just_what_the_checker_says(seed: int) -> None:
-    chance = np.random.default_rng([seed, 52])
-    problem = few(small_problem(seed), 3)
-    devices = sample(problem, chance)
-    told, v, c = (
-        Told(replace(problem, constraints=(devices,))),
-        len(problem.providers.ids),
-        devices.choice_count(problem),
+def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(hosts=True, most_requests=3, for_kernel=as_stores))
+
+
+@SOME
+@given(seeds)
+def test_over_time_the_kernel_is_careful_and_the_rest_is_as_checked(seed: int) -> None:
+    keeps_promises(
+        sample,
+        seed,
+        Setting(hosts=True, most_requests=3, times=True, told_rules="no less", for_kernel=as_stores),
     )
-    for _ in range(20):
-        provider_of = chance.integers(-1, v, len(problem.request_ids))
-        models = chance.integers(-1, c, len(provider_of))
-        store_of = np.where(models < 0, -1, provider_of * c + models)
-        held = not list(devices.check(problem, Seats(provider_of, {"devices": models})))
-        assert told.stored(provider_of, store_of) == held

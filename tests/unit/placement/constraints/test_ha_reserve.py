@@ -20,10 +20,12 @@ from placement.seats import Seats
 from placement.solve import posted, solve
 from placement.verify import seats_of
 from tierwise.testing.constraint_samples.ha_reserve import sample
-from tierwise.testing.constraint_trials import Told, best_plan, few, may_to_june, misjudged
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting, blocked_disagrees, first
+from tierwise.testing.constraints.scenes import may_to_june
 from tierwise.testing.placement import best_by_trying, small_problem, value_of_plan
 
-SOME = settings(max_examples=40, deadline=None)
+SOME = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 ONE = HaReserve(pools={"a": 1})
 TWO = HaReserve(pools={"a": 2})
@@ -207,17 +209,20 @@ def test_the_checker_accepts_just_the_pools_that_some_way_saves(seed: int) -> No
 
 @SOME
 @given(seeds)
-def test_no_plan_is_better_than_the_exact_one_and_blocked_is_what_the_checker_says(seed: int) -> None:
-    problem = small_problem(seed)
-    reserve = sample(problem, np.random.default_rng([seed, 34]))
-    problem = replace(problem, constraints=(reserve,))
-    assert misjudged(problem, best_plan(problem), reserve, "ha_reserve") == []
+def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(hosts=True))
+
+
+@SOME
+@given(seeds)
+def test_over_time_the_kernel_is_careful_and_the_rest_is_as_checked(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(hosts=True, times=True, told_rules="no less"))
 
 
 @SOME
 @given(seeds)
 def test_stated_restarts_lose_nothing_and_spare_hosts_promise_nothing_that_does_not_hold(seed: int) -> None:
-    problem = few(small_problem(seed), 4)
+    problem = first(small_problem(seed), 4)
     problem = replace(problem, constraints=(sample(problem, np.random.default_rng([seed, 35])),))
     best = best_by_trying(problem)
     one = all(losses == 1 for losses in problem.constraints[0].pools.values())
@@ -245,7 +250,7 @@ def test_two_hosts_of_a_larger_pool_may_fail_and_every_host_can_still_be_judged(
     assert not posted(problem).choices
     plan = solve(problem, Limits(deterministic_time=2.0), way="exact")
     assert sum(a.host is not None for a in plan.assignments) == 18
-    assert misjudged(problem, seats_of(problem, plan), TWO, "ha_reserve") == []
+    assert list(blocked_disagrees(problem, TWO, seats_of(problem, plan))) == []
 
 
 @SOME
@@ -283,7 +288,7 @@ def test_in_larger_pools_too_blocked_is_what_the_checker_says(seed: int) -> None
     while list(reserve.check(problem, Seats(provider_of))):
         provider_of = provider_of.copy()
         provider_of[chance.choice(np.flatnonzero(provider_of >= 0))] = -1
-    assert misjudged(problem, Seats(provider_of), reserve, "ha_reserve") == []
+    assert list(blocked_disagrees(problem, reserve, Seats(provider_of))) == []
 
 
 def test_spare_hosts_cost_the_room_of_as_many_whole_hosts_as_may_fail() -> None:
@@ -293,11 +298,3 @@ def test_spare_hosts_cost_the_room_of_as_many_whole_hosts_as_may_fail() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ha_reserve, "MOST_CHOICES", -1)
             assert unplaced(problem) == 10 - filled
-
-
-def test_the_kernel_is_told_each_pool_with_its_losses_and_who_must_restart() -> None:
-    vital = HaReserve(pools={"a": 1}, restart=("vital",))
-    told = Told(pool_of([10, 10], [1, 1, 2], groups={"vital": ("r0", "r2")}, constraints=(vital,)))
-    ((pool, losses, weight),) = told.calls["failover"]
-    assert (pool, losses) == (0, 1)
-    assert weight[told.classes.of].tolist() == [1, 0, 1]

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from placement.constraints.host_groups import HostGroups
 from placement.problem import InvalidProblem
-from tierwise.testing.constraint_promises import keeps_promises
 from tierwise.testing.constraint_samples.host_groups import sample
-from tierwise.testing.racks import after, at, hosts_of, racks, solved
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.scenes import after, at, hosts_of, racks, solved
 
 MUST = HostGroups(requests=("r0", "r1"), providers=("b",), relation="must")
 NOT = HostGroups(requests=("r0",), providers=("h0", "b"), relation="must_not")
@@ -17,7 +17,7 @@ SHOULD = HostGroups(requests=("web",), providers=("h0",), relation="should", pen
 SHOULD_NOT = HostGroups(requests=("web",), providers=("a",), relation="should_not", penalty_micros=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
     keeps_promises(sample, seed)

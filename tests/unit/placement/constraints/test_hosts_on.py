@@ -14,16 +14,12 @@ from placement.placed import Placed, placed
 from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
-from tierwise.testing.agreement import blocked_as_checked, posted_as_counted, proven_best, with_times
 from tierwise.testing.constraint_samples.hosts_on import sample
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting
 from tierwise.testing.placement import small_problem
-from tierwise.testing.told_kernel import told
 
 ProblemOf = Callable[..., PlacementProblem]
-
-
-def random_hosts_on(problem: PlacementProblem, seed: int) -> HostsOn:
-    return sample(problem, np.random.default_rng([seed, 11]))
 
 
 def seats(*providers: int) -> Seats:
@@ -147,18 +143,14 @@ def test_negative_and_broken_numbers_are_refused(wrong: dict[str, object]) -> No
         HostsOn.model_validate(wrong)
 
 
-@pytest.mark.parametrize(("hosts", "times"), [(True, False), (True, True), (False, False)])
-@settings(max_examples=20, deadline=None)
+@pytest.mark.parametrize("times", [False, True])
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_no_plan_is_better_and_blocked_says_what_the_checker_says(
-    hosts: bool, times: bool, seed: int
-) -> None:
-    problem = small_problem(seed, hosts=hosts)
-    problem = with_times(problem, seed) if times else problem
-    rule = random_hosts_on(problem, seed)
-    problem = replace(problem, constraints=(rule,))
-    best = proven_best(problem)
-    assert best is not None
-    blocked_as_checked(problem, rule, best)
-    posted_as_counted(problem, seed)
-    assert told(problem, rule).costs(best) == rule.cost(problem, best)
+def test_plans_refusals_and_online_words_are_those_of_the_check(times: bool, seed: int) -> None:
+    keeps_promises(sample, seed, Setting(times=times, told_rules="no more", quiet=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_without_a_limit_the_kernel_is_told_all(seed: int) -> None:
+    keeps_promises(lambda *of: sample(*of).model_copy(update={"most_on": None}), seed)

@@ -1,7 +1,6 @@
 """Moving costs money: a machine changes pools only where that saves more."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,16 +12,11 @@ from placement.constraints.move_cost import MoveCost
 from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
-from tierwise.testing.agreement import blocked_as_checked, posted_as_counted, proven_best, with_running
 from tierwise.testing.constraint_samples.move_cost import sample
-from tierwise.testing.placement import small_problem
-from tierwise.testing.told_kernel import told
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting
 
 ProblemOf = Callable[..., PlacementProblem]
-
-
-def random_move_cost(problem: PlacementProblem, seed: int) -> MoveCost:
-    return sample(problem, np.random.default_rng([seed, 12]))
 
 
 def seats(*providers: int) -> Seats:
@@ -81,17 +75,7 @@ def test_negative_and_broken_numbers_are_refused(wrong: dict[str, object]) -> No
         MoveCost.model_validate(wrong)
 
 
-@pytest.mark.parametrize("hosts", [True, False])
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_no_plan_is_better_and_nothing_is_blocked(hosts: bool, seed: int) -> None:
-    problem = with_running(small_problem(seed, hosts=hosts), seed)
-    if len(problem.request_ids) > 1:
-        problem = replace(problem, groups={"pair": problem.request_ids[:2]})
-    rule = random_move_cost(problem, seed)
-    problem = replace(problem, constraints=(rule,))
-    best = proven_best(problem)
-    assert best is not None
-    blocked_as_checked(problem, rule, best)
-    posted_as_counted(problem, seed)
-    assert told(problem, rule).costs(best)["moving"] <= rule.cost(problem, best)["moving"]
+def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(running=True, told_costs="no more", quiet=True))

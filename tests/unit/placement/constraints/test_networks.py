@@ -9,9 +9,9 @@ from placement.constraints.networks import Networks
 from placement.model import Model
 from placement.problem import InvalidProblem
 from placement.solve import posted
-from tierwise.testing.constraint_promises import keeps_promises
 from tierwise.testing.constraint_samples.networks import sample
-from tierwise.testing.racks import after, at, hosts_of, racks, solved
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.scenes import after, at, hosts_of, racks, solved
 
 REACH = {"a": ["lan"], "h1": ["dmz"], "h2": ["dmz", "lan"]}
 
@@ -20,7 +20,7 @@ def needing(**requests: list[str]) -> Networks:
     return Networks.model_validate({"providers": REACH, "requests": requests})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
     keeps_promises(sample, seed)

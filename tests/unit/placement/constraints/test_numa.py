@@ -15,10 +15,13 @@ from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from tierwise.testing.constraint_samples.numa import sample
-from tierwise.testing.constraint_trials import Told, best_plan, few, may_to_june, misjudged, two_hosts
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting
+from tierwise.testing.constraints.recorded import Recorded
+from tierwise.testing.constraints.scenes import may_to_june, two_hosts
 from tierwise.testing.placement import small_problem
 
-SOME = settings(max_examples=40, deadline=None)
+SOME = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 TWO_NODES = (
@@ -175,37 +178,23 @@ def test_negative_amounts_and_no_nodes_are_no_data() -> None:
             Numa.model_validate(wrong)
 
 
-@SOME
-@given(seeds)
-def test_no_plan_is_better_than_the_exact_one_and_blocked_is_what_the_checker_says(seed: int) -> None:
-    problem = few(small_problem(seed), 3)
-    numa = sample(problem, np.random.default_rng([seed, 31]))
-    problem = replace(problem, constraints=(numa,))
-    assert misjudged(problem, best_plan(problem), numa, "numa") == []
-
-
-def keeps_nodes(told: Told, provider_of: np.ndarray, masks: np.ndarray) -> bool:
-    """The primitive `numa` in plain Python; a node that a host does not have is one of too many."""
-    ((need, nodes, free),) = told.calls["numa"]
-    left = free.tolist()
-    for g, v, mask in zip(told.classes.of, provider_of, masks, strict=True):
-        chosen = [n for n in range(free.shape[1]) if mask > 0 and mask >> n & 1]
-        if v >= 0 and len(chosen) != nodes[g]:
-            return False
-        for n in chosen if v >= 0 else ():
-            left[v][n] = [has - amount for has, amount in zip(left[v][n], need[g].tolist(), strict=True)]
-    return all(has >= 0 for host in left for node in host for has in node)
+def test_the_kernel_is_told_which_nodes_are_there_even_where_nodes_give_nothing() -> None:
+    numa = on({"r0": OnNodes()}, {"h0": (Node(free={}), Node(free={})), "h1": (Node(free={}),)})
+    problem = two_hosts((1, 1), constraint=numa)
+    kernel = Recorded(problem)
+    numa.admit(kernel)
+    for host, mask in ((0, 1), (0, 2), (0, 3), (1, 1), (1, 2)):
+        assert kernel.holds(seats([host], [mask])) == (not list(numa.check(problem, seats([host], [mask]))))
+    assert not kernel.holds(seats([1], [2]))
 
 
 @SOME
 @given(seeds)
-def test_the_kernel_is_told_just_what_the_checker_says(seed: int) -> None:
-    chance = np.random.default_rng([seed, 51])
-    problem = few(small_problem(seed), 3)
-    numa = sample(problem, chance)
-    told, v = Told(replace(problem, constraints=(numa,))), len(problem.providers.ids)
-    for _ in range(20):
-        provider_of = chance.integers(-1, v, len(problem.request_ids))
-        masks = chance.choice([-1, *range(1, numa.choice_count(problem))], len(provider_of))
-        held = not list(numa.check(problem, Seats(provider_of, {"numa": masks})))
-        assert (not told.forbidden(provider_of) and keeps_nodes(told, provider_of, masks)) == held
+def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(hosts=True, most_requests=3))
+
+
+@SOME
+@given(seeds)
+def test_over_time_the_kernel_is_careful_and_the_rest_is_as_checked(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(hosts=True, most_requests=3, times=True, told_rules="no less"))

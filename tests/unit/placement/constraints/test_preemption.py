@@ -14,16 +14,11 @@ from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from placement.solvers.exact import Infeasible
-from tierwise.testing.agreement import blocked_as_checked, posted_as_counted, proven_best, with_running
 from tierwise.testing.constraint_samples.preemption import sample
-from tierwise.testing.placement import small_problem
-from tierwise.testing.told_kernel import told
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting
 
 ProblemOf = Callable[..., PlacementProblem]
-
-
-def random_preemption(problem: PlacementProblem, seed: int) -> Preemption:
-    return sample(problem, np.random.default_rng([seed, 16]))
 
 
 def full_pool(problem_of: ProblemOf, rule: Preemption, urgent_vcpu: int) -> PlacementProblem:
@@ -77,15 +72,7 @@ def test_an_unknown_request_is_refused_with_its_path(problem_of: ProblemOf) -> N
         full_pool(problem_of, Preemption(preemptible=("r0", "r9")), 1)
 
 
-@pytest.mark.parametrize("hosts", [True, False])
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_no_plan_is_better_or_there_is_none_and_nothing_is_blocked(hosts: bool, seed: int) -> None:
-    problem = with_running(small_problem(seed, hosts=hosts), seed, priorities=3)
-    rule = random_preemption(problem, seed)
-    problem = replace(problem, constraints=(rule,))
-    best = proven_best(problem)
-    posted_as_counted(problem, seed)
-    if best is not None:
-        blocked_as_checked(problem, rule, best)
-        assert told(problem, rule).keeps(best)
+def test_no_plan_is_better_or_there_is_none_and_nothing_is_blocked(seed: int) -> None:
+    keeps_promises(sample, seed, Setting(running=True, told_rules="no more", quiet=True))

@@ -10,9 +10,10 @@ from placement.constraints.quotas import Quotas
 from placement.periods import Periods
 from placement.problem import InvalidProblem
 from placement.solve import posted
-from tierwise.testing.constraint_promises import keeps_promises
 from tierwise.testing.constraint_samples.quotas import sample
-from tierwise.testing.racks import after, at, racks, solved
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.promises import Setting
+from tierwise.testing.constraints.scenes import after, at, racks, solved
 
 TWO = Quotas(requests=("web",), limits={"machines": 2})
 CPUS = Quotas(requests=("web",), limits={"vcpu": 5, "machines": 9}, used={"vcpu": 3})
@@ -24,7 +25,7 @@ IN_TURN = Periods(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
     keeps_promises(sample, seed)
@@ -33,7 +34,7 @@ def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> No
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_so_are_they_where_not_all_are_there_at_the_same_time(seed: int) -> None:
-    keeps_promises(sample, seed, times=True)
+    keeps_promises(sample, seed, Setting(times=True))
 
 
 def test_the_third_of_two_stays_out_wherever_there_is_room() -> None:

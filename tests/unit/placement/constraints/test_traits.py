@@ -11,9 +11,9 @@ from placement.constraints.traits import Traits
 from placement.model import Model
 from placement.problem import InvalidProblem
 from placement.solve import posted
-from tierwise.testing.constraint_promises import keeps_promises
 from tierwise.testing.constraint_samples.traits import sample
-from tierwise.testing.racks import after, at, hosts_of, racks, solved
+from tierwise.testing.constraints import keeps_promises
+from tierwise.testing.constraints.scenes import after, at, hosts_of, racks, solved
 
 HAVE = {"b": ["STORAGE_SSD"], "h1": ["HW_GPU", "ha_restart"], "h3": ["HW_GPU"]}
 
@@ -22,7 +22,7 @@ def wanting(**requests: Mapping[str, object]) -> Traits:
     return Traits.model_validate({"providers": HAVE, "requests": requests})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
     keeps_promises(sample, seed)

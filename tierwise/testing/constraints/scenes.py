@@ -1,8 +1,11 @@
-"""A problem to tell single facts of constraints by: four hosts in two pools, two racks and two sites."""
+"""Problems to tell single facts of constraints by: hosts in two racks and two sites, or two hosts with room for all."""
+
+from typing import Any
 
 import numpy as np
 
 from placement.constraint import Constraint
+from placement.periods import Periods
 from placement.placed import Placed, placed
 from placement.plan import Plan
 from placement.problem import PlacementProblem
@@ -58,3 +61,29 @@ def hosts_of(plan: Plan) -> list[str | None]:
 def solved(problem: PlacementProblem) -> Plan:
     """Solved exactly."""
     return solve(problem, way="exact")
+
+
+def two_hosts(
+    *demand: tuple[int, int], constraint: Constraint | None = None, **more: Any
+) -> PlacementProblem:
+    """Requests r0, r1, ... on the roomy hosts h0 and h1 of pool a; `more` are fields of the problem."""
+    roomy = np.full((2, 2), 100, dtype=np.int64)
+    return PlacementProblem(
+        resource_classes=("vcpu", "memory_mib"),
+        request_ids=tuple(f"r{i}" for i in range(len(demand))),
+        demand=np.array(demand, dtype=np.int64),
+        pool_ids=("a",),
+        tier_of=("tier-1",),
+        free=np.full((1, 2), 200, dtype=np.int64),
+        largest=np.full((1, 2), 100, dtype=np.int64),
+        cost_micros=np.ones((len(demand), 1), dtype=np.int64),
+        hosts=Hosts(("h0", "h1"), np.zeros(2, dtype=np.int64), roomy, roomy.copy()),
+        constraints=(constraint,) if constraint else (),
+        **more,
+    )
+
+
+def may_to_june(*spans: tuple[int, int], hosts: int = 2) -> Periods:
+    """Slot 0 is in May, 1 in June; a span (first, end) for each request; nobody else is on the `hosts`."""
+    first, end = np.array(spans, dtype=np.int64).T.copy()
+    return Periods(("in May", "in June"), first, end, np.zeros((2, hosts, 2), dtype=np.int64))
