@@ -18,6 +18,7 @@ from placement.stages import Stage, level_stages, priorities, unplaced_stages
 from placement.verify import broken
 
 _COMPLETING = 0.1
+_COUNTING_S = 2.0
 """The part of what is left that may go into what follows from who sits where."""
 
 _ANYTHING = Stage("any", Expression(np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)))
@@ -220,7 +221,12 @@ def _least(matrix: Matrix, stages: list[Stage], budget: Budget) -> Int64 | None:
                 matrix.lower[stage.expression.column],
             )
         return values
-    own = Budget(budget.seed, max(0.5, budget.deterministic_time * _COMPLETING), budget.time_limit_s)
+    # A plan that is found must be counted, even where finding it took all the time.
+    own = Budget(
+        budget.seed,
+        max(0.5, budget.deterministic_time * _COMPLETING),
+        max(_COUNTING_S, budget.time_limit_s),
+    )
     before = own.deterministic_time, own.time_limit_s
     try:
         found = exact.solve(matrix, stages or [_ANYTHING], own).values

@@ -8,7 +8,7 @@ from placement.plan import Limits
 from placement.solvers import exact
 
 RANK = 2
-_CELLS = 2_000
+_CELLS = 400
 """Classes x providers up to which CP-SAT is asked for the whole; the search way is better sooner above."""
 
 
