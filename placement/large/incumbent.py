@@ -18,8 +18,9 @@ from placement.stages import Stage, level_stages, priorities, unplaced_stages
 from placement.verify import broken
 
 _COMPLETING = 0.1
-_COUNTING_S = 2.0
 """The part of what is left that may go into what follows from who sits where."""
+_COUNTING_S = 2.0
+"""Seconds for that at least."""
 
 _ANYTHING = Stage("any", Expression(np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)))
 
