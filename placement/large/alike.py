@@ -21,9 +21,9 @@ UInt64 = npt.NDArray[np.uint64]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDS = 12
-ENOUGH = 16_000
+ENOUGH = 60_000
 """Kinds above which differences of limits and costs are overlooked."""
-_STEPS = (None, 8.0, 2.0, 0.5)
+_STEPS = (None, 2.0)
 """How finely values are told apart: exactly, or by so many steps for each doubling."""
 
 

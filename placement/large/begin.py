@@ -17,13 +17,25 @@ _PLACING_S, _SCANNED_S = 1e-5, 4e-9
 
 
 def begin(plan: Incumbent) -> None:
-    """Offer a plan of each order; nothing at all, if nothing else keeps every constraint."""
-    for seating, placed in _plans(plan):
-        _offer(plan, seating.seats, placed, "in order")
-        if plan.budget.spent:
+    """Offer the best of several orders, and the next best if that breaks a constraint; nobody, if all do."""
+    made = sorted(_plans(plan), key=lambda one: _rank(plan.problem, one[0]))
+    for seats, placed in made:
+        _offer(plan, seats, placed, "in order")
+        if plan.state is not None:
             break
     if plan.state is None:
         plan.offer(_nobody(plan.problem), "nothing placed")
+
+
+def _rank(problem: PlacementProblem, seats: Seats) -> tuple[int, ...]:
+    """Unplaced by priority, the highest first; then their prices."""
+    out = seats.provider_of < 0
+    priority = np.zeros(len(out), dtype=np.int64) if problem.priority is None else problem.priority
+    levels = sorted(set(priority.tolist()), reverse=True)
+    placed = np.flatnonzero(~out)
+    pools = problem.providers.pool_of[seats.provider_of[placed]]
+    price = int(problem.cost_micros[placed, pools].sum())
+    return (*(int((out & (priority == p)).sum()) for p in levels), price)
 
 
 def rebuild(plan: Incumbent, seed: int, deterministic_time: float, *, until_placed: bool = False) -> None:
@@ -51,7 +63,7 @@ def _offer(plan: Incumbent, seats: Seats, placed: list[int], solver: str) -> Non
     plan.offer(_only(seats, placed[:low]), solver)
 
 
-def _plans(plan: Incumbent) -> Iterator[tuple[Online, list[int]]]:
+def _plans(plan: Incumbent) -> Iterator[tuple[Seats, list[int]]]:
     problem = plan.problem
     for n, order in enumerate(orders(problem, _width(plan))):
         seating = Online(problem)
@@ -60,7 +72,7 @@ def _plans(plan: Incumbent) -> Iterator[tuple[Online, list[int]]]:
             staying = stay(seating, problem, order.tolist())
         placed = [*staying, *seat_in(seating, order[seating.provider_of[order] < 0])]
         _spend(plan.budget, problem)
-        yield seating, placed
+        yield seating.seats, placed
 
 
 def _width(plan: Incumbent) -> Int64:

@@ -56,8 +56,12 @@ class Bounds:
         stage: Stage,
         value: int,
         deterministic_time: float,
+        values: Int64 | None = None,
     ) -> int:
-        """No plan that reaches as much in `stages` makes `stage` less; `value` is what the plan at hand has."""
+        """No plan that reaches as much in `stages` makes `stage` less.
+
+        `value` is what the plan at hand has, and `values` [N] are its columns, which tell what rows may matter.
+        """
         matrix = self._matrix
         for one, most in zip(stages, reached, strict=True):
             if len(one.expression.column):
@@ -67,7 +71,7 @@ class Bounds:
         end = self._budget.deterministic_time - deterministic_time
         costs = dense(len(matrix.lower), stage.expression)
         bound = NOTHING_PROVEN
-        for view, kinds in _small(matrix, costs, self._shape):
+        for view, kinds in _small(matrix, costs, self._shape, values):
             cells = self._shape[0] * self._shape[1]
             tree = _Tree(matrix, stage, view, kinds, cells, self._own, self._budget, dear)
             bound = max(bound, tree.bound(value, end))
@@ -76,10 +80,12 @@ class Bounds:
         return min(value, bound)
 
 
-def _small(matrix: Matrix, costs: Int64, shape: tuple[int, int]) -> Iterator[tuple[View, Alike]]:
+def _small(
+    matrix: Matrix, costs: Int64, shape: tuple[int, int], values: Int64 | None
+) -> Iterator[tuple[View, Alike]]:
     """Views with few enough kinds, the fullest first; of the last, whatever its kinds are."""
     view = None
-    for view in views(matrix, costs, shape):
+    for view in views(matrix, costs, shape, values):
         kinds = alike.alike(view.matrix, costs)
         if kinds is not None:
             yield view, kinds

@@ -14,6 +14,9 @@ from placement.matrix import NO_LIMIT, Matrix
 from placement.relaxation import Float64, ranges
 
 _HOPS = 8
+_ALL = 6_000_000
+"""Entries up to which all rows are tried."""
+_NEAR = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +35,27 @@ class View:
         return every
 
 
-def views(matrix: Matrix, costs: Int64, shape: tuple[int, int]) -> Iterator[View]:
-    """All rows; then those of classes, of room and of costs; then without those of costs. `shape` is (G, V)."""
+def views(
+    matrix: Matrix, costs: Int64, shape: tuple[int, int], values: Int64 | None = None
+) -> Iterator[View]:
+    """All rows; then those of classes, of room and of costs; then only those of them that a plan comes near to.
+
+    `shape` is (G, V); `values` [N] are a plan's. Rows of single providers are kept as long as there are any.
+    """
     classes, providers = shape
     size = np.diff(matrix.start)
-    every = np.ones(len(size), dtype=np.bool_)
-    wide = (size >= max(1, classes // 2)) | (np.arange(len(size)) < classes)
+    own = np.arange(len(size)) < classes
+    wide = (size >= max(1, classes // 2)) | own
     idle = _idle(matrix, costs)
-    yield _view(matrix, every, idle)
-    yield _view(matrix, wide | _about_costs(matrix, costs, classes * providers, idle), idle)
-    yield _view(matrix, wide, idle)
+    if len(matrix.column) <= _ALL:
+        yield _view(matrix, np.ones(len(size), dtype=np.bool_), idle)
+    priced = _about_costs(matrix, costs, classes * providers, idle)
+    yield _view(matrix, wide | priced, idle)
+    if values is not None:
+        near = own | (size <= classes) | _near(matrix, values)
+        yield _view(matrix, (wide & near) | priced, idle)
+        yield _view(matrix, wide & near, idle)
+    yield _view(matrix, own | (wide & (size <= classes)), idle)
 
 
 def _view(matrix: Matrix, rows: Bool, idle: Bool) -> View:
@@ -61,6 +75,15 @@ def _view(matrix: Matrix, rows: Bool, idle: Bool) -> View:
         terms={},
     )
     return View(view, chosen, len(matrix.row_lower))
+
+
+def _near(matrix: Matrix, values: Int64) -> Bool:
+    """[M] rows that a plan comes near to breaking: only these are likely to have a price."""
+    activity = matrix.activity(values).astype(np.float64)
+    below = activity >= matrix.row_upper * (1 - _NEAR * np.sign(matrix.row_upper))
+    above = activity <= matrix.row_lower * (1 + _NEAR * np.sign(matrix.row_lower))
+    near: Bool = below | above
+    return near
 
 
 def _idle(matrix: Matrix, costs: Int64) -> Bool:

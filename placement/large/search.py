@@ -58,7 +58,7 @@ def _prove(plan: Incumbent, bounds: Bounds, deterministic_time: float) -> None:
         if plan.budget.spent or plan.budget.deterministic_time < end:
             break
         if plan.values[n] > plan.bounds[n]:
+            assert plan.state is not None, "there is no plan yet"
+            left = plan.budget.deterministic_time - end
             before = plan.stages[:n], plan.values[:n]
-            plan.prove(
-                n, bounds.least(*before, stage, plan.values[n], plan.budget.deterministic_time - end)
-            )
+            plan.prove(n, bounds.least(*before, stage, plan.values[n], left, plan.state.values))
