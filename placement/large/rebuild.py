@@ -40,7 +40,7 @@ class Rebuilding(Online):
         self._score[ruin.CHANCE] = 1 + seed % (2**31 - 2)
         out = self.provider_of < 0
         self._score[ruin.TOTAL_COST] = self._score[ruin.LEAST] = int(self._out_cost[out].sum())
-        parts = self._parts
+        parts = self.parts
         self._best = np.array([parts.provider_of, parts.numa_of, parts.store_of])
 
     @property
@@ -77,7 +77,7 @@ class Rebuilding(Online):
     def _attempt(self, temperature: int) -> None:
         seen = int(self._score[ruin.SEEN])
         ruin.attempts(
-            self._memory,
+            self.memory,
             self._of,
             self._home,
             self._size,
@@ -96,13 +96,13 @@ class Rebuilding(Online):
 
     def _put_back(self, request: int, provider: int, seats: Seats) -> None:
         g = int(self._of[request])
-        if self._memory[TIMES + ROWS] > 0:
-            take(self._memory, request, g, provider)
+        if self.memory[TIMES + ROWS] > 0:
+            take(self.memory, request, g, provider)
         else:
-            for name, mine in (("numa", self._parts.numa_of), ("datastores", self._parts.store_of)):
+            for name, mine in (("numa", self.parts.numa_of), ("datastores", self.parts.store_of)):
                 chosen = seats.choice(name)
                 mine[request] = -1 if chosen is None else chosen[request]
-            count_in(self._memory, request, g, provider, COMES)
+            count_in(self.memory, request, g, provider, COMES)
         self._load[provider] += self._size[request]
 
     def _dear(self) -> Int64:
