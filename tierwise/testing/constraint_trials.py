@@ -41,7 +41,7 @@ class Told:
 
     def stored(self, provider_of: Int64, store_of: Int64) -> bool:
         """Whether seats and stores keep what the one `storage` says; a plan in plain Python."""
-        ((need, reach, allowed, free),) = self.calls["storage"]
+        ((_, need, reach, allowed, free, choice_of),) = self.calls["storage"]
         left = free.tolist()
         for g, v, s in zip(self.classes.of, provider_of, store_of, strict=True):
             if v < 0:
@@ -50,7 +50,7 @@ class Told:
                 if s >= 0:
                     return False
                 continue
-            if s < 0 or not reach[v, s] or not allowed[g, s]:
+            if s < 0 or not reach[v, s] or not allowed[g, choice_of[s]]:
                 return False
             left[s] = [has - n for has, n in zip(left[s], need[g].tolist(), strict=True)]
         return all(has >= 0 for row in left for has in row)
