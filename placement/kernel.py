@@ -61,15 +61,19 @@ class Kernel(Protocol):
         remembers the chosen nodes as a bit mask, the choice ``numa``.
         """
 
-    def storage(self, need: Int64, reach: Bool, allowed: Bool, free: Int64) -> None:
-        """Requests also sit on a datastore that their provider reaches (`reach` [V, S]) and that suits (`allowed` [G, S]).
+    def storage(
+        self, name: str, need: Int64, reach: Bool, allowed: Bool, free: Int64, choice_of: Int64
+    ) -> None:
+        """Requests also sit on a store that their provider reaches (`reach` [V, S]): a datastore, a host's devices of a model.
 
-        `need` [G, Q] of `free` [S, Q] (capacity, IOPS); a class that needs nothing sits on none. The choice is ``datastores``.
+        `need` [G, Q] of `free` [S, Q] (capacity, IOPS); a class that needs nothing sits on none. A store stands for one
+        of C choices (`choice_of` [S]) of the constraint `name`, and no provider reaches two of the same; `allowed`
+        [G, C] are the choices that suit. Each name is told once: a request sits on one store of each that it needs.
         """
 
     def failover(self, pool: int, losses: int, weight: Int64) -> None:
         """Whichever `losses` hosts of a pool fail at once, their machines fit on what the others have left.
 
         `weight` [G] is 1 for classes that must be restarted, 0 for those that need not. Kept by a plan of where
-        each machine would restart, for each set of hosts that may fail.
+        each machine would restart, for each set of hosts that may fail. If one may, its host is the choice ``ha_reserve``.
         """

@@ -113,7 +113,8 @@ class Datastores(Constraint):
     def admit(self, kernel: Kernel) -> None:
         """The same; over time, as if everyone stayed for good, since the primitive knows no time."""
         data, one = self._data(kernel.problem), kernel.classes.one
-        kernel.storage(data.need[one], data.reach, data.suits[one], data.free)
+        stores = np.arange(len(data.free))
+        kernel.storage("datastores", data.need[one], data.reach, data.suits[one], data.free, stores)
 
     def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
         """Each disk that is nowhere, out of reach or on the wrong tier, and each datastore that gives more than it has."""

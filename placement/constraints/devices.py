@@ -94,13 +94,13 @@ class Devices(Constraint):
             model.rows(row, columns[g, v, c], count[g] * there[g], lower, free.reshape(-1))
 
     def admit(self, kernel: Kernel) -> None:
-        """The same, as stores that one host each reaches; over time, as if everyone stayed for good."""
+        """The same, each model of a host as a store that it alone reaches; over time, as if everyone stayed for good."""
         free, one = self._free(kernel.problem), kernel.classes.one
         count, suits = (asked[one] for asked in self._asked(kernel.problem))
         v, c = free.shape
         reach = np.repeat(np.eye(v, dtype=np.bool_), c, axis=1)
-        allowed = np.tile(suits.astype(np.bool_), (1, v))
-        kernel.storage(count[:, None], reach, allowed, free.reshape(-1, 1))
+        models, suits_it = np.tile(np.arange(c), v), suits.astype(np.bool_)
+        kernel.storage("devices", count[:, None], reach, suits_it, free.reshape(-1, 1), models)
 
     def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
         """Each request without devices that suit it, and each model of which a host gives more than it has."""

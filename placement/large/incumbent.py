@@ -187,7 +187,7 @@ class Incumbent:
             if choice is None:
                 free.append(np.unique(columns[columns >= 0]))
                 continue
-            some = choice[seated] >= 0
+            some = (choice[seated] >= 0) & (columns[g, v] >= 0).any(axis=1)  # Others are asked for none.
             at = columns[g[some], v[some], choice[seated][some]]
             if (at < 0).any():
                 return None

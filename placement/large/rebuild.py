@@ -11,8 +11,6 @@ from placement.budget import Budget
 from placement.large import ruin
 from placement.large.seating import sizes
 from placement.online import Online
-from placement.online.memory import COMES, ROWS, TIMES
-from placement.online.rules import count_in, take
 from placement.problem import PlacementProblem
 from placement.seats import Seats
 
@@ -33,7 +31,9 @@ class Rebuilding(Online):
         self._size = sizes(problem)
         self._load = np.zeros(len(problem.providers.ids), dtype=np.int64)
         for i in np.flatnonzero(seats.provider_of >= 0).tolist():
-            self._put_back(i, int(seats.provider_of[i]), seats)
+            provider = int(seats.provider_of[i])
+            self.put_back(i, provider, seats.choices)
+            self._load[provider] += self._size[i]
         self._out_cost = self._dear()
         self._worse = np.zeros(128, dtype=np.int64)
         self._score = np.zeros(5, dtype=np.int64)
@@ -41,20 +41,20 @@ class Rebuilding(Online):
         out = self.provider_of < 0
         self._score[ruin.TOTAL_COST] = self._score[ruin.LEAST] = int(self._out_cost[out].sum())
         parts = self.parts
-        self._best = np.array([parts.provider_of, parts.numa_of, parts.store_of])
+        self._best = np.column_stack([parts.provider_of, parts.numa_of, parts.store_of, parts.target])
+        """[R, .] the provider and what was chosen, as `placement.online.rules.keep` has it."""
 
     @property
     def best_seats(self) -> Seats:
         """The best so far."""
-        provider_of, nodes, stores = self._best.copy()
-        placed = provider_of >= 0
-        chosen = {"numa": nodes, "datastores": stores}
-        return Seats(provider_of, {n: np.where(placed, c, -1) for n, c in chosen.items() if self._has[n]})
+        best, families = self._best.copy(), self.parts.store_of.shape[1]
+        kept = best[:, 1], best[:, 2 : 2 + families], best[:, 2 + families :]
+        return Seats(best[:, 0], self._chosen.named(best[:, 0], kept))
 
     @property
     def all_placed(self) -> bool:
         """Whether nobody is out in the best plan."""
-        return bool((self._best[0] >= 0).all())
+        return bool((self._best[:, 0] >= 0).all())
 
     def run(self, deterministic_time: float, *, until_placed: bool = False) -> None:
         """Until so much is spent; or, if that is asked for, until all are placed."""
@@ -93,17 +93,6 @@ class Rebuilding(Online):
         placed = int(self._score[ruin.SEEN]) - seen
         each = _PLACED_S + _SCANNED_S * len(self._load)
         self._budget.spend(placed * each + _TIMES * _DRAWN_S * len(self._size), 0.0)
-
-    def _put_back(self, request: int, provider: int, seats: Seats) -> None:
-        g = int(self._of[request])
-        if self.memory[TIMES + ROWS] > 0:
-            take(self.memory, request, g, provider)
-        else:
-            for name, mine in (("numa", self.parts.numa_of), ("datastores", self.parts.store_of)):
-                chosen = seats.choice(name)
-                mine[request] = -1 if chosen is None else chosen[request]
-            count_in(self.memory, request, g, provider, COMES)
-        self._load[provider] += self._size[request]
 
     def _dear(self) -> Int64:
         """[R] what staying out costs: several times the dearest place that anybody has, and more for large ones.

@@ -18,23 +18,19 @@ from placement.online.memory import (
     KIND,
     LOW,
     MAX_SKEW,
-    NUMA_OF,
     PATTERN_OF,
     PRICES,
     PROVIDER_OF,
-    ROWS,
     RULE,
     RULE_AT,
     RULE_SOFT,
-    STORE_OF,
-    TIMES,
     VALUE,
     VALUE_AT,
     VALUE_STEP,
     at,
     get,
 )
-from placement.online.rules import count_in, on_top, take
+from placement.online.rules import choose_again, count_in, keep, kept_width, on_top, take
 from placement.online.scan import seek
 
 MOST_TAKEN = 160
@@ -108,7 +104,8 @@ def _take_away(
     for j in range(n):
         i = taken[j]
         v = get(m, PROVIDER_OF, i)
-        before[0, j], before[1, j], before[2, j] = v, get(m, NUMA_OF, i), get(m, STORE_OF, i)
+        before[j, 0] = v
+        keep(m, i, before[j, 1:])
         if v < 0:
             total += out_cost[i]
             continue
@@ -133,7 +130,7 @@ def _put(m: Int64, of: Int64, home: Int64, size: Int64, load: Int64, out_cost: I
 
 @compiled
 def _undo(m: Int64, of: Int64, size: Int64, load: Int64, taken: Int64, n: int, before: Int64) -> None:
-    """As it was, with the same nodes and datastores."""
+    """As it was, with the same choices."""
     for j in range(n):
         i = taken[j]
         v = get(m, PROVIDER_OF, i)
@@ -141,8 +138,8 @@ def _undo(m: Int64, of: Int64, size: Int64, load: Int64, taken: Int64, n: int, b
             count_in(m, i, of[i], v, GOES)
             load[v] -= size[i]
     for j in range(n):
-        i, v = taken[j], before[0, j]
-        m[at(m, NUMA_OF, i)], m[at(m, STORE_OF, i)] = before[1, j], before[2, j]
+        i, v = taken[j], before[j, 0]
+        choose_again(m, i, before[j, 1:])
         if v >= 0:
             count_in(m, i, of[i], v, COMES)
             load[v] += size[i]
@@ -174,9 +171,9 @@ def _even(m: Int64, of: Int64, taken: Int64, n: int) -> bool:
 @compiled
 def _remember(m: Int64, score: Int64, best: Int64) -> None:
     score[LEAST] = score[TOTAL_COST]
-    first, nodes, stores = at(m, PROVIDER_OF, 0), at(m, NUMA_OF, 0), at(m, STORE_OF, 0)
-    for i in range(best.shape[1]):
-        best[0, i], best[1, i], best[2, i] = m[first + i], m[nodes + i], m[stores + i]
+    for i in range(len(best)):
+        best[i, 0] = get(m, PROVIDER_OF, i)
+        keep(m, i, best[i, 1:])
 
 
 @compiled
@@ -194,17 +191,15 @@ def attempts(
     worse: Int64,
     best: Int64,
 ) -> None:
-    """So many attempts; `best` [3, R] keeps provider, nodes and datastore of the cheapest plan, `worse` what lost.
+    """So many attempts; `best` [R, 1 + `kept_width`] keeps provider and choices of the cheapest plan, `worse` what lost.
 
     `score` is as the names above say; `load` [V] is the size of what is on each provider.
     """
-    taken, before = np.empty(2 * MOST_TAKEN, np.int64), np.empty((3, 2 * MOST_TAKEN), np.int64)
+    taken = np.empty(2 * MOST_TAKEN, np.int64)
+    before = np.empty((2 * MOST_TAKEN, 1 + kept_width(m)), np.int64)
     key = np.empty(2 * MOST_TAKEN, np.float64)
-    whole = m[:0].copy()
     for _ in range(times):
         n = _draw(m, size, load, score, taken)
-        if m[TIMES + ROWS] > 0:
-            whole = m.copy()  # Where requests restart is not kept by request alone.
         gone = _take_away(m, of, home, size, load, out_cost, taken, n, before)
         for j in range(n):
             key[j] = -float(size[taken[j]]) * (600 + _chance(score) % 800)
@@ -224,5 +219,3 @@ def attempts(
                 _remember(m, score, best)
             continue
         _undo(m, of, size, load, taken, n, before)
-        if len(whole) > 0:
-            m[:] = whole

@@ -42,12 +42,14 @@ class Numa:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """Datastores as `Kernel.storage` takes them."""
+    """A family of stores as `Kernel.storage` takes it."""
 
+    name: str
     need: Int64
     reach: Bool
     allowed: Bool
     free: Int64
+    choice_of: Int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ class Admitted:
     """(weight [G], limit [V]) of rules that limit each provider for itself and concern most classes."""
     rules: list[Rule] = field(default_factory=list)
     nodes: Numa | None = None
-    datastores: Storage | None = None
+    families: list[Storage] = field(default_factory=list)
     failovers: list[Failover] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -148,10 +150,16 @@ class Admitted:
         assert free.shape[1] <= 62, f"{free.shape[1]} NUMA nodes do not fit into a bit mask"
         self.nodes = Numa(need, nodes, free)
 
-    def storage(self, need: Int64, reach: Bool, allowed: Bool, free: Int64) -> None:
-        """As `Kernel.storage`; a problem has one."""
-        assert self.datastores is None, "a problem says once what its datastores are"
-        self.datastores = Storage(need, reach, allowed, free)
+    def storage(
+        self, name: str, need: Int64, reach: Bool, allowed: Bool, free: Int64, choice_of: Int64
+    ) -> None:
+        """As `Kernel.storage`."""
+        assert all(one.name != name for one in self.families), f"a problem says once what its {name} are"
+        v, s = np.nonzero(reach)
+        assert len(v) == len(np.unique(v * allowed.shape[1] + choice_of[s])), (
+            f"{name}: a provider reaches two stores that are the same choice"
+        )
+        self.families.append(Storage(name, need, reach, allowed, free, choice_of))
 
     def failover(self, pool: int, losses: int, weight: Int64) -> None:
         """As `Kernel.failover`."""

@@ -4,8 +4,8 @@
 and how wide its rows are. `at` finds a row; the views that `pack` gives back look at the same memory.
 
 G classes, V providers, K resources, R requests; L lanes (what each provider limits for itself), F rules (counts by
-domain), M maps of providers to domains, S datastores, Z promises of failover. Lists of lists are flat, with an
-array `..._at` of where each begins, one longer than there are lists.
+domain), M maps of providers to domains, N families of stores, S stores of all of them, Z promises of failover.
+Lists of lists are flat, with an array `..._at` of where each begins, one longer than there are lists.
 """
 
 from typing import NamedTuple, cast
@@ -79,11 +79,16 @@ class Parts(NamedTuple):
     numa_need: Int64
     """[G, K]."""
     store_need: Int64
-    """[G, amounts]."""
-    store_reach: Int64
-    """[V, S]."""
+    """[G, N, amounts]."""
+    store_at: Int64
+    """[N + 1] where the stores of a family begin."""
+    reach_at: Int64
+    reach: Int64
+    """By provider and family, the stores that it reaches."""
+    store_choice: Int64
+    """[S] the choice that a store stands for, those of all families numbered on."""
     store_allowed: Int64
-    """[G, S]."""
+    """[G, choices of all families]."""
     promise_at: Int64
     promise: Int64
     promise_local: Int64
@@ -117,7 +122,7 @@ class Parts(NamedTuple):
     numa_of: Int64
     """[R] bit mask of nodes, -1 for none."""
     store_of: Int64
-    """[R] datastore, -1 for none."""
+    """[R, N] the store of each family, -1 for none."""
     on: Int64
     """[V] requests on each provider."""
     order: Int64
@@ -181,9 +186,10 @@ MAX_SKEW, FROM_ZERO, MAPS = _header("max_skew"), _header("from_zero"), _header("
 EVERYWHERE, GATE, TO_ASK = (_header(n) for n in ("everywhere", "gate", "to_ask"))
 MEMBER_AT, MEMBER_START, MEMBER = _header("member_at"), _header("member_start"), _header("member")
 AWAY, NUMA_NODES, NUMA_NEED = _header("away"), _header("numa_nodes"), _header("numa_need")
-STORE_NEED, STORE_REACH, STORE_ALLOWED = (
-    _header(n) for n in ("store_need", "store_reach", "store_allowed")
+STORE_NEED, STORE_CHOICE, STORE_ALLOWED = (
+    _header(n) for n in ("store_need", "store_choice", "store_allowed")
 )
+REACH_AT, REACH = _header("reach_at"), _header("reach")
 PROMISE_AT, PROMISE, PROMISE_LOCAL = (_header(n) for n in ("promise_at", "promise", "promise_local"))
 HOST_AT, HOST, TIMES = _header("host_at"), _header("host"), _header("times")
 FAILS_IN_AT, FAILS_IN, FAILS_AT, FAILS = (

@@ -1,6 +1,6 @@
 """The kernel's door: ask where a request could go, put it there, take it away."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,6 +8,8 @@ import numpy as np
 from placement.arrays import Bool, Int64
 from placement.online import rules, scan, whole
 from placement.online.admitted import TOGETHER, Admitted
+from placement.online.chosen import Chosen
+from placement.online.failover import plan_restarts
 from placement.online.memory import COMES, FORBIDDEN, GOES, pack
 from placement.online.tables import parts_of
 from placement.problem import PlacementProblem
@@ -31,7 +33,7 @@ class Online:
         self.classes = admitted.classes
         self.memory, self.parts = pack(parts_of(admitted))
         """What the compiled functions work on, and views of it by name; to be read, not written."""
-        self._has = {"numa": admitted.nodes is not None, "datastores": admitted.datastores is not None}
+        self._chosen = Chosen(admitted, self.parts)
         self._of = self.classes.of.astype(np.int64)
         self._home = np.full(len(self._of), -1) if problem.current is None else problem.current
         self._compiled = compiled
@@ -45,10 +47,13 @@ class Online:
 
     @property
     def choices(self) -> dict[str, Int64]:
-        """[R] what else was chosen, by the constraint that asks: ``numa`` as a bit mask of nodes, ``datastores``; -1 for none."""
-        placed = self.provider_of >= 0
-        chosen = {"numa": self.parts.numa_of, "datastores": self.parts.store_of}
-        return {name: np.where(placed, one, -1) for name, one in chosen.items() if self._has[name]}
+        """[R] what else was chosen, by the constraint that asks; -1 for none.
+
+        ``numa`` is a bit mask of nodes, ``ha_reserve`` the provider to restart on where single hosts may fail; the
+        others are as their constraints number what they told as stores.
+        """
+        parts = self.parts
+        return self._chosen.named(self.provider_of, (parts.numa_of, parts.store_of, parts.target))
 
     @property
     def fit(self) -> Int64:
@@ -178,6 +183,16 @@ class Online:
             msg = f"'{name}' cannot go to '{where}': some rule forbids it; ask mask() where it can"
             raise ValueError(msg)
         rules.take(self.memory, request, int(self._of[request]), provider)
+
+    def put_back(self, request: int, provider: int, choices: Mapping[str, Int64]) -> None:
+        """Put a request that is not placed there with these choices [R], as `choices` has them, whatever the rules say.
+
+        Where it restarts is planned anew as far as they do not say.
+        """
+        g = int(self._of[request])
+        plan_restarts(self.memory, request, g, provider)
+        self._chosen.note(request, provider, choices)
+        rules.count_in(self.memory, request, g, provider, COMES)
 
     def remove(self, request: int) -> int:
         """Take the request away, and give back where it was; -1, and nothing done, where it was nowhere."""

@@ -29,6 +29,8 @@ from placement.online.memory import (
     OPENED,
     ORDER,
     PROVIDER_OF,
+    REACH,
+    REACH_AT,
     ROOM,
     ROWS,
     RULE,
@@ -39,10 +41,11 @@ from placement.online.memory import (
     SHELF_AT,
     SHELF_OF,
     STORE_ALLOWED,
+    STORE_CHOICE,
     STORE_FREE,
     STORE_NEED,
     STORE_OF,
-    STORE_REACH,
+    TARGET,
     TIMES,
     TO_ASK,
     TOTAL,
@@ -96,7 +99,7 @@ def _nodes(m: Int64) -> int:
 
 @compiled
 def _room_left(m: Int64, free: int, need: int, width: int) -> int:
-    """What is left of a node or datastore in all once it gives what is needed; -1 where it does not fit."""
+    """What is left of a node or store in all once it gives what is needed; -1 where it does not fit."""
     left = 0
     for k in range(width):
         if m[need + k] > m[free + k] and m[need + k] > 0:
@@ -116,22 +119,25 @@ def _nodes_that_fit(m: Int64, g: int, v: int) -> int:
 
 
 @compiled
-def _stores(m: Int64, g: int) -> bool:
-    """Whether class `g` needs a datastore at all."""
-    need, total = at(m, STORE_NEED, g), 0
-    for q in range(m[STORE_NEED + WIDTH]):
+def _needs_store(m: Int64, g: int, f: int) -> bool:
+    """Whether class `g` sits on a store of family `f`."""
+    width, total = m[STORE_FREE + WIDTH], 0
+    need = at(m, STORE_NEED, g) + f * width
+    for q in range(width):
         total += m[need + q]
     return bool(total > 0)
 
 
 @compiled
-def store_for(m: Int64, g: int, v: int) -> int:
-    """The datastore on which least is left of those that the provider reaches, that suit and that have room; -1 for none."""
-    need, width = at(m, STORE_NEED, g), m[STORE_NEED + WIDTH]
-    reach, allowed = at(m, STORE_REACH, v), at(m, STORE_ALLOWED, g)
+def store_for(m: Int64, g: int, v: int, f: int) -> int:
+    """The store on which least is left of those of family `f` that `v` reaches, that suit and that have room; -1 for none."""
+    width = m[STORE_FREE + WIDTH]
+    need, allowed = at(m, STORE_NEED, g) + f * width, at(m, STORE_ALLOWED, g)
+    lists = v * m[STORE_OF + WIDTH] + f
     best, best_left = -1, 0
-    for one in range(m[STORE_FREE + ROWS]):
-        if m[reach + one] != 0 and m[allowed + one] != 0:
+    for n in range(get(m, REACH_AT, lists), get(m, REACH_AT, lists + 1)):
+        one = get(m, REACH, n)
+        if m[allowed + get(m, STORE_CHOICE, one)] != 0:
             left = _room_left(m, at(m, STORE_FREE, one), need, width)
             if left >= 0 and (best < 0 or left < best_left):
                 best, best_left = one, left
@@ -140,11 +146,12 @@ def store_for(m: Int64, g: int, v: int) -> int:
 
 @compiled
 def _may_otherwise(m: Int64, g: int, v: int) -> bool:
-    """Whether NUMA nodes, datastores and failover let one more of class `g` onto provider `v`."""
+    """Whether NUMA nodes, stores and failover let one more of class `g` onto provider `v`."""
     if get(m, NUMA_NODES, g) > 0 and _nodes_that_fit(m, g, v) < get(m, NUMA_NODES, g):
         return False
-    if _stores(m, g) and store_for(m, g, v) < 0:
-        return False
+    for f in range(m[STORE_OF + WIDTH]):
+        if _needs_store(m, g, f) and store_for(m, g, v, f) < 0:
+            return False
     return m[TIMES + ROWS] == 0 or survives(m, g, v)
 
 
@@ -312,7 +319,7 @@ def _count_one(m: Int64, f: int, d: int, weight: int) -> None:
 
 @compiled
 def _give(m: Int64, i: int, g: int, v: int, sign: int) -> None:
-    """Its NUMA nodes and its datastore give, or get back, what it needs."""
+    """Its NUMA nodes and its stores give, or get back, what it needs."""
     chosen, width = get(m, NUMA_OF, i), m[NUMA_NEED + WIDTH]
     if chosen > 0:
         for n in range(_nodes(m)):
@@ -320,10 +327,12 @@ def _give(m: Int64, i: int, g: int, v: int, sign: int) -> None:
                 free = at(m, NUMA_FREE, v) + n * width
                 for k in range(width):
                     m[free + k] -= sign * m[at(m, NUMA_NEED, g) + k]
-    store = get(m, STORE_OF, i)
-    if store >= 0:
-        for q in range(m[STORE_NEED + WIDTH]):
-            m[at(m, STORE_FREE, store) + q] -= sign * m[at(m, STORE_NEED, g) + q]
+    amounts, stores, need = m[STORE_FREE + WIDTH], at(m, STORE_OF, i), at(m, STORE_NEED, g)
+    for f in range(m[STORE_OF + WIDTH]):
+        if m[stores + f] >= 0:
+            free = at(m, STORE_FREE, m[stores + f])
+            for q in range(amounts):
+                m[free + q] -= sign * m[need + f * amounts + q]
 
 
 @compiled
@@ -383,12 +392,45 @@ def count_in(m: Int64, i: int, g: int, v: int, sign: int) -> None:
 
 @compiled
 def take(m: Int64, i: int, g: int, v: int) -> None:
-    """Request `i` of class `g` goes to provider `v`; its nodes, datastore and restarts are chosen."""
+    """Request `i` of class `g` goes to provider `v`; its nodes, stores and restarts are chosen."""
     m[at(m, NUMA_OF, i)] = nodes_for(m, g, v) if get(m, NUMA_NODES, g) > 0 else -1
-    m[at(m, STORE_OF, i)] = store_for(m, g, v) if _stores(m, g) else -1
+    stores = at(m, STORE_OF, i)
+    for f in range(m[STORE_OF + WIDTH]):
+        m[stores + f] = store_for(m, g, v, f) if _needs_store(m, g, f) else -1
     if m[TIMES + ROWS] > 0:
         plan_restarts(m, i, g, v)
     count_in(m, i, g, v, COMES)
+
+
+@compiled
+def kept_width(m: Int64) -> int:
+    """How many numbers say what was chosen for a request."""
+    width: int = 1 + m[STORE_OF + WIDTH] + m[TARGET + WIDTH]
+    return width
+
+
+@compiled
+def keep(m: Int64, i: int, kept: Int64) -> None:
+    """Write down what was chosen for request `i`: its nodes, then its stores, then where it restarts."""
+    families, times = m[STORE_OF + WIDTH], m[TARGET + WIDTH]
+    stores, target = at(m, STORE_OF, i), at(m, TARGET, i)
+    kept[0] = get(m, NUMA_OF, i)
+    for f in range(families):
+        kept[1 + f] = m[stores + f]
+    for n in range(times):
+        kept[1 + families + n] = m[target + n]
+
+
+@compiled
+def choose_again(m: Int64, i: int, kept: Int64) -> None:
+    """What `keep` wrote down is chosen for request `i`, which is not placed."""
+    families, times = m[STORE_OF + WIDTH], m[TARGET + WIDTH]
+    stores, target = at(m, STORE_OF, i), at(m, TARGET, i)
+    m[at(m, NUMA_OF, i)] = kept[0]
+    for f in range(families):
+        m[stores + f] = kept[1 + f]
+    for n in range(times):
+        m[target + n] = kept[1 + families + n]
 
 
 @compiled

@@ -21,14 +21,14 @@ def parts_of(admitted: Admitted) -> Parts:
         order=np.lexsort((np.arange(v), lanes["fit"], prices["shelf_of"])),
         **_rules(admitted),
         **_nodes(admitted),
-        **_datastores(admitted),
+        **_stores(admitted),
         **failover_parts(admitted),
         away=np.array(
             [admitted.counts_for("moves") if admitted.problem.current is not None else 0], dtype=np.int64
         ),
         provider_of=np.full(r, -1, dtype=np.int64),
         numa_of=np.full(r, -1, dtype=np.int64),
-        store_of=np.full(r, -1, dtype=np.int64),
+        store_of=np.full((r, len(admitted.families)), -1, dtype=np.int64),
         on=np.zeros(v, dtype=np.int64),
     )
 
@@ -171,18 +171,29 @@ def _nodes(admitted: Admitted) -> dict[str, Int64]:
     }
 
 
-def _datastores(admitted: Admitted) -> dict[str, Int64]:
-    g, v = admitted.prices.shape
-    stores = admitted.datastores
+def _stores(admitted: Admitted) -> dict[str, Int64]:
+    """Families one after another, as wide as the one with the most amounts."""
+    (g, v), families = admitted.prices.shape, admitted.families
+    at = starts([len(one.free) for one in families])
+    choices = starts([one.allowed.shape[1] for one in families])
+    amounts = max((one.free.shape[1] for one in families), default=0)
+    need = np.zeros((g, len(families), amounts), dtype=np.int64)
+    free = np.zeros((int(at[-1]), amounts), dtype=np.int64)
+    for f, one in enumerate(families):
+        need[:, f, : one.need.shape[1]] = one.need
+        free[at[f] : at[f + 1], : one.free.shape[1]] = one.free
+    reached = [np.nonzero(one.reach) for one in families]
+    by = _joined([of * len(families) + f for f, (of, _) in enumerate(reached)])
     return {
-        "store_need": np.zeros((g, 0), dtype=np.int64) if stores is None else stores.need,
-        "store_reach": np.zeros((v, 0), dtype=np.int64)
-        if stores is None
-        else stores.reach.astype(np.int64),
-        "store_allowed": np.zeros((g, 0), dtype=np.int64)
-        if stores is None
-        else stores.allowed.astype(np.int64),
-        "store_free": np.zeros((0, 0), dtype=np.int64) if stores is None else stores.free,
+        "store_need": need,
+        "store_at": at,
+        "reach_at": starts(np.bincount(by, minlength=v * len(families)).tolist()),
+        "reach": _joined([s + at[f] for f, (_, s) in enumerate(reached)])[np.argsort(by, kind="stable")],
+        "store_choice": _joined([one.choice_of + choices[f] for f, one in enumerate(families)]),
+        "store_allowed": np.concatenate(
+            [np.zeros((g, 0), dtype=np.int64), *(one.allowed.astype(np.int64) for one in families)], axis=1
+        ),
+        "store_free": free,
     }
 
 

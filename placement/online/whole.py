@@ -20,10 +20,8 @@ def mask(p: Parts, g: int) -> Bool:
     if p.numa_nodes[g] > 0:
         need = p.numa_need[g]
         could &= ((need <= p.numa_free) | (need == 0)).all(axis=2).sum(axis=1) >= p.numa_nodes[g]
-    if p.store_need[g].any():
-        need = p.store_need[g]
-        suits = ((need <= p.store_free) | (need == 0)).all(axis=1) & (p.store_allowed[g] != 0)
-        could &= ((p.store_reach != 0) & suits).any(axis=1)
+    for f in np.flatnonzero(p.store_need[g].any(axis=1)).tolist():
+        could &= _stored(p, g, f)
     if len(p.times):
         could &= survivors(p, g)
     return could
@@ -39,6 +37,18 @@ def seek(p: Parts, g: int, home: int) -> int:
     cost = p.prices[p.pattern_of[g], where] + away + _extras(p, g)[where]
     order = np.lexsort((where, p.fit[where], p.on[where] == 0, where != home, cost))
     return int(where[order[0]])
+
+
+def _stored(p: Parts, g: int, f: int) -> Bool:
+    """[V] whether a store of family `f` that suits and has room is within reach."""
+    these, need = slice(p.store_at[f], p.store_at[f + 1]), p.store_need[g, f]
+    fits = np.zeros(len(p.store_free), dtype=np.bool_)
+    fits[these] = ((need <= p.store_free[these]) | (need == 0)).all(axis=1)
+    fits[these] &= p.store_allowed[g, p.store_choice[these]] != 0
+    reached = np.concatenate([[0], np.cumsum(fits[p.reach])])
+    suitable = reached[p.reach_at[1:]] > reached[p.reach_at[:-1]]
+    stored: Bool = suitable.reshape(len(p.on), -1)[:, f]
+    return stored
 
 
 def _kept(p: Parts, f: int, weight: int) -> Bool:

@@ -43,9 +43,11 @@ class Says(Constraint):
         one = kernel.classes.one
         for name, data in SAID[self.number].calls:
             of_classes = {k: v[one] if k in BY_REQUEST else v for k, v in data.items()}
-            getattr(kernel, name)(**of_classes)
+            getattr(kernel, PRIMITIVE.get(name, name))(**of_classes)
 
 
+PRIMITIVE = {"devices": "storage"}
+"""What is told by a primitive of another name."""
 BY_REQUEST = {"kind", "weight", "members", "cells", "need", "nodes", "allowed"}
 
 
@@ -166,10 +168,26 @@ def _numa(problem: PlacementProblem, chance: np.random.Generator, labels: Int64)
 def _storage(problem: PlacementProblem, chance: np.random.Generator, labels: Int64) -> dict[str, Any]:
     need = chance.integers(0, 5, (3, 2)) * chance.integers(0, 2, (3, 1))
     return {
+        "name": "datastores",
         "need": need[labels],
         "reach": chance.random((len(problem.providers.ids), 3)) < 0.6,
         "allowed": (chance.random((3, 3)) < 0.7)[labels],
         "free": chance.integers(0, 15, (3, 2)),
+        "choice_of": chance.permutation(3),
+    }
+
+
+def _devices(problem: PlacementProblem, chance: np.random.Generator, labels: Int64) -> dict[str, Any]:
+    """Two models in each provider, in any order, of which each provider reaches its own."""
+    v = len(problem.providers.ids)
+    owner, model = chance.permutation(np.argwhere(np.ones((v, 2), dtype=np.bool_))).T
+    return {
+        "name": "devices",
+        "need": chance.integers(0, 3, (3, 1))[labels],
+        "reach": np.arange(v)[:, None] == owner,
+        "allowed": (chance.random((3, 2)) < 0.7)[labels],
+        "free": chance.integers(0, 5, (2 * v, 1)),
+        "choice_of": model,
     }
 
 
@@ -192,6 +210,7 @@ MAKE: dict[str, Maker] = {
     "numa": _numa,
     "storage": _storage,
     "failover": _failover,
+    "devices": _devices,
 }
 
 
@@ -301,17 +320,31 @@ class Recount:
         return bool(fit >= nodes[i])
 
     def _storage(
-        self, *, i: int, v: int, seats: list[int], need: Int64, reach: Int64, allowed: Int64, free: Int64
+        self,
+        *,
+        i: int,
+        v: int,
+        seats: list[int],
+        name: str,
+        need: Int64,
+        reach: Int64,
+        allowed: Int64,
+        free: Int64,
+        choice_of: Int64,
     ) -> bool:
         left = free.copy()
-        for j, s in enumerate(self.online.choices["datastores"].tolist()):
-            if s >= 0:
-                assert reach[seats[j], s]
-                assert allowed[j, s]
+        for j, choice in enumerate(self.online.choices[name].tolist()):
+            if seats[j] >= 0 and j != i:
+                assert (choice >= 0) == need[j].any()
+            if choice >= 0:
+                (s,) = [s for s, c in enumerate(choice_of) if c == choice and reach[seats[j], s]]
+                assert allowed[j, choice]
                 left[s] -= need[j]
         assert (left >= 0).all()
-        fits = (left >= need[i]).all(axis=1) & reach[v] & allowed[i]
+        fits = (left >= need[i]).all(axis=1) & reach[v] & allowed[i, choice_of]
         return bool(fits.any()) or not need[i].any()
+
+    _devices = _storage
 
     def _failover(self, *, i: int, v: int, seats: list[int], pool: int, losses: int, weight: Int64) -> bool:
         """With the restarts that the kernel has planned for the others."""
