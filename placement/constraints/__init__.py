@@ -10,7 +10,6 @@ from importlib import import_module
 from placement.constraint import Constraint
 from placement.problem import PlacementProblem
 
-
 _ALWAYS = ("allowed", "capacity", "largest")
 """Those that say so themselves; named here, so that a plain order does not load all the others to find them."""
 

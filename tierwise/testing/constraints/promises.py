@@ -50,8 +50,6 @@ class Setting:
     """``no more``: the kernel counts less than is to pay for some plans. ``no less``: more for some."""
     quiet: bool = False
     """Whether `why` says nothing of providers that are not blocked; it need not, since nobody asks."""
-    for_kernel: Callable[[PlacementProblem, Seats], Seats] = lambda _, seats: seats
-    """A plan with the choices named and numbered as the kernel does, where the constraint does it otherwise."""
 
 
 _USUAL = Setting()
@@ -216,11 +214,10 @@ def admit_disagrees(
     chance = np.random.default_rng([seed, 5])
     for seats in plans_by_chance(problem, constraint, chance, plans):
         breaks = list(constraint.check(problem, seats))
-        as_told = setting.for_kernel(problem, seats)
-        refused = not kernel.holds(as_told)
+        refused = not kernel.holds(seats)
         if _is_off(int(refused), int(bool(breaks)), setting.told_rules):
             yield f"{seats}: the kernel refuses it: {refused}, but {breaks}"
-        told, cost = kernel.cost(as_told), constraint.cost(problem, seats)
+        told, cost = kernel.cost(seats), constraint.cost(problem, seats)
         if not breaks and any(
             _is_off(told.get(term, 0), cost.get(term, 0), setting.told_costs) for term in {*told, *cost}
         ):

@@ -141,18 +141,23 @@ class Recorded:
 
         self.rules.append(keeps)
 
-    def storage(self, need: Int64, reach: Bool, allowed: Bool, free: Int64) -> None:
-        """Every request that needs any is on one store that suits, and no store gives more than it has."""
+    def storage(
+        self, name: str, need: Int64, reach: Bool, allowed: Bool, free: Int64, choice_of: Int64
+    ) -> None:
+        """Every request that needs any is on one store that it reaches and that suits, and no store gives more than it has."""
+        stands_for = choice_of.tolist()
 
         def keeps(plan: _Plan) -> bool:
             left = free.tolist()
-            for (g, v), store in zip(plan.pairs, self._chosen(plan, "datastores"), strict=True):
-                if need[g].any() != (store >= 0):
+            for (g, v), choice in zip(plan.pairs, self._chosen(plan, name), strict=True):
+                if need[g].any() != (choice >= 0):
                     return False
-                if store >= 0:
-                    if not (reach[v, store] and allowed[g, store]):
-                        return False
-                    left[store] = _less(left[store], need[g].tolist())
+                if choice < 0:
+                    continue
+                stores = [s for s, c in enumerate(stands_for) if c == choice and reach[v, s]]
+                if len(stores) != 1 or not allowed[g, choice]:
+                    return False
+                left[stores[0]] = _less(left[stores[0]], need[g].tolist())
             return all(has >= 0 for store in left for has in store)
 
         self.rules.append(keeps)

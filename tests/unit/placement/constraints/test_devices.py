@@ -129,30 +129,22 @@ def test_pools_a_second_one_and_parts_of_devices_are_refused() -> None:
         Devices.model_validate({"hosts": {"h0": {"t4": -1}}, "requests": {}})
 
 
-def as_stores(problem: PlacementProblem, chosen: Seats) -> Seats:
-    """The kernel is told of stores, one for each host and model."""
-    (constraint,) = problem.constraints
-    models = chosen.choices["devices"]
-    store = chosen.provider_of * constraint.choice_count(problem) + models
-    return Seats(chosen.provider_of, {"datastores": np.where(models < 0, -1, store)})
-
-
 def test_the_kernel_is_told_that_devices_are_of_their_own_host() -> None:
     asking = on(r0=Ask(models=("t4",)))
     kernel = Recorded(two_hosts((1, 1), constraint=asking))
     asking.admit(kernel)
-    stores = {(v, s) for v in (0, 1) for s in range(4) if kernel.holds(told_of(v, s))}
-    assert stores == {(0, T4), (1, 2 + T4)}
+    seats_that_hold = {(v, m) for v in (0, 1) for m in (A100, T4) if kernel.holds(told_of(v, m))}
+    assert seats_that_hold == {(0, T4), (1, T4)}
 
 
-def told_of(provider: int, store: int) -> Seats:
-    return Seats(np.array([provider]), {"datastores": np.array([store])})
+def told_of(provider: int, model: int) -> Seats:
+    return Seats(np.array([provider]), {"devices": np.array([model])})
 
 
 @SOME
 @given(seeds)
 def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> None:
-    keeps_promises(sample, seed, Setting(hosts=True, most_requests=3, for_kernel=as_stores))
+    keeps_promises(sample, seed, Setting(hosts=True, most_requests=3))
 
 
 @SOME
@@ -161,5 +153,5 @@ def test_over_time_the_kernel_is_careful_and_the_rest_is_as_checked(seed: int) -
     keeps_promises(
         sample,
         seed,
-        Setting(hosts=True, most_requests=3, times=True, told_rules="no less", for_kernel=as_stores),
+        Setting(hosts=True, most_requests=3, times=True, told_rules="no less"),
     )
