@@ -65,8 +65,10 @@ def _offer(plan: Incumbent, seats: Seats, placed: list[int], solver: str) -> Non
 
 def _plans(plan: Incumbent) -> Iterator[tuple[Seats, list[int]]]:
     problem = plan.problem
+    seating = Online(problem)
     for n, order in enumerate(orders(problem, _width(plan))):
-        seating = Online(problem)
+        for i in np.flatnonzero(seating.provider_of >= 0).tolist():
+            seating.remove(i)
         staying: list[int] = []
         if problem.current is not None and n == 2:
             staying = stay(seating, problem, order.tolist())
