@@ -31,8 +31,8 @@ def packable(seed: int) -> PlacementProblem:
 @given(st.integers(0, 2**32 - 1))
 def test_no_plan_is_better_than_the_packed_one_and_no_bound_is_above_it(seed: int) -> None:
     problem = packable(seed)
-    assert ways.chosen(posted(problem)) == "packing"
-    plan = solve(problem)
+    assert ways.way("packing").fits(posted(problem))
+    plan = solve(problem, way="packing")
     best = best_by_trying(problem)
     assert best is not None
     found = value_of_plan(problem, plan)
