@@ -12,28 +12,29 @@ from hypothesis import strategies as st
 from placement import constraints
 from placement.explain import name_of
 from placement.online import Online
-from placement.plan import PlanStatus
+from placement.plan import Limits, PlanStatus
 from placement.problem import PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from placement.solvers.exact import Infeasible
-from placement.verify import breaches
+from placement.verify import breaches, broken
 from tierwise.testing import constraint_samples
-from tierwise.testing.placement import best_by_trying, small_problem, value_of_plan
+from tierwise.testing.placement import Value, best_by_trying, small_problem, value_of_plan
 
 SAMPLES = {
     module.name: import_module(f"{constraint_samples.__name__}.{module.name}").sample
     for module in pkgutil.iter_modules(constraint_samples.__path__)
 }
+SHORT = Limits(deterministic_time=0.2)
 CHOOSING = frozenset({"numa", "devices", "datastores"})
-"""Kinds whose choices multiply the plans that must be tried: one of them at a time."""
+"""Kinds whose choices multiply the plans that must be tried: one of them at a time where all are."""
 
 
-CAREFUL = frozenset({"ha_reserve", "devices"})
+CAREFUL = frozenset({"ha_reserve"})
 """Kinds that the kernel keeps by a plan of its own, so that it may refuse what another plan would allow."""
 
 
-def constrained(seed: int, most: int) -> PlacementProblem:
+def constrained(seed: int, most: int, *, choosing_together: bool = False) -> PlacementProblem:
     """A small problem with up to so many constraints of different kinds."""
     chance = np.random.default_rng([seed, 5])
     kinds = [str(kind) for kind in chance.permutation(sorted(SAMPLES))[:most]]
@@ -48,7 +49,7 @@ def constrained(seed: int, most: int) -> PlacementProblem:
             current=chance.integers(-1, v, r).astype(np.int64),
             priority=chance.integers(0, 2, r).astype(np.int64),
         )
-    chosen = [kind for kind in kinds if kind not in choosing[1:]]
+    chosen = [kind for kind in kinds if choosing_together or kind not in choosing[1:]]
     return replace(problem, constraints=tuple(SAMPLES[kind](problem, chance) for kind in chosen))
 
 
@@ -76,7 +77,7 @@ def test_no_plan_is_better_than_the_exact_one_whatever_is_asked_at_once(seed: in
 def test_the_online_kernel_lets_a_request_go_just_where_the_checker_finds_nothing_wrong(
     seed: int, most: int
 ) -> None:
-    problem = constrained(seed, most)
+    problem = constrained(seed, most, choosing_together=True)
     careful = any(one.kind in CAREFUL for one in problem.constraints)
     blind = any(getattr(one, "most_on", None) is not None for one in problem.constraints)
     kernel, chance = Online(problem), np.random.default_rng([seed, 6])
@@ -87,6 +88,54 @@ def test_the_online_kernel_lets_a_request_go_just_where_the_checker_finds_nothin
         assert careful or not (fine & ~mask).any(), (i, mask, fine)
         if (mask & fine).any():
             kernel.place(i, int(chance.choice(np.flatnonzero(mask & fine))))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_what_is_decided_one_after_another_breaks_nothing(seed: int, most: int) -> None:
+    problem = known_online(constrained(seed, most, choosing_together=True))
+    online, chance = Online(problem), np.random.default_rng([seed, 7])
+    for i in chance.permutation(len(problem.request_ids)).tolist():
+        online.decide(i)
+        assert broken(problem, online.seats) == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_the_search_way_proves_nothing_that_the_best_plan_refutes(seed: int, most: int) -> None:
+    problem = constrained(seed, most, choosing_together=True)
+    best = best_of(problem)
+    try:
+        plan = solve(problem, SHORT, way="search")
+    except Infeasible:
+        assert best is None
+        return
+    assert best is not None
+    assert breaches(problem, plan) == ()
+    levels = len(best) - len(problem.objective)
+    assert plan.unplaced_bound <= sum(best[:levels])
+    if value_of_plan(problem, plan)[:levels] == best[:levels]:
+        assert plan.bound_micros <= best[levels]
+
+
+def best_of(problem: PlacementProblem) -> Value | None:
+    """By trying; where too many choices multiply, by the exact way, which the property above compares with that."""
+    if sum(one.kind in CHOOSING for one in problem.constraints) <= 1:
+        return best_by_trying(problem)
+    try:
+        return value_of_plan(problem, solve(problem, way="exact"))
+    except Infeasible:
+        return None
+
+
+def known_online(problem: PlacementProblem) -> PlacementProblem:
+    """Without what the kernel does not know: who must keep a place, and how many hosts may be on."""
+    unknown = [
+        one
+        for one in problem.constraints
+        if name_of(one) == "preemption" or getattr(one, "most_on", None) is not None
+    ]
+    return replace(problem, constraints=tuple(one for one in problem.constraints if one not in unknown))
 
 
 def fits(problem: PlacementProblem, seats: Seats, request: int, provider: int) -> bool:
