@@ -126,9 +126,12 @@ def set_up_environment() -> None:
         # Built from its source with the locked setuptools: an isolated build would fetch one unchecked.
         locks += [str(REQUIREMENTS / "libvirt.txt"), "--no-build-isolation"]
     target = ["--python", str(VENV_PYTHON)]
-    run("the locked packages could not be installed", [*uv, "sync", *target, "--require-hashes", *locks])
+    # Compiled now, or every process of a user who may not write there would compile them again.
+    sync = [*uv, "sync", *target, "--require-hashes", "--compile-bytecode"]
+    run("the locked packages could not be installed", [*sync, *locks])
     checkout = ["--no-deps", "--no-build-isolation", "--offline", "--editable", str(ROOT)]
     run("this checkout could not be installed into .venv", [*uv, "install", *target, *checkout])
+    run("the inner loops could not be compiled", [str(VENV_PYTHON), "-m", "placement.warm"])
     STAMP.write_text(wanted)
     without = "" if libvirt else " (no libvirt-python: it needs libvirt-dev, pkg-config, gcc, python3-dev)"
     say(f".venv is ready after {time.monotonic() - started:.0f} s{without}")
