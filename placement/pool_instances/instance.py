@@ -1,7 +1,7 @@
 """The pool problem of a benchmark file as frozen columns, checked when made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -123,11 +123,11 @@ def from_columns(columns: Mapping[str, Any]) -> PoolInstance:
 
     Raises InvalidProblem, whose message starts with the column's name.
     """
-    missing = [field.name for field in fields(PoolInstance) if field.name not in columns]
+    missing = [one.name for one in fields(PoolInstance) if one.default is MISSING and one.name not in columns]
     if missing:
         _refuse(missing[0], f"there is no such column; missing are {', '.join(missing)}")
     made: dict[str, Any] = {}
-    for field in fields(PoolInstance):
+    for field in (one for one in fields(PoolInstance) if one.name in columns):
         value = np.asarray(columns[field.name])
         if field.type in {int, float}:
             made[field.name] = _number(field.name, value, field.type)
