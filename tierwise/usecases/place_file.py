@@ -13,7 +13,7 @@ from placement.plan import Assignment, Level, Limits, Plan
 from placement.problem import COSTS, InvalidProblem, PlacementProblem
 from placement.solve import posted
 from placement.solve import solve as solve_problem
-from placement.solvers.exact import Infeasible
+from placement.solvers.exact import Infeasible, OutOfTime
 from tierwise.errors import InvalidInput, NoPlace
 
 _WIDTH = 110
@@ -50,6 +50,9 @@ def solve(
             "no plan keeps every machine that must stay: free room for them, or name more machines that may be "
             "given up in the constraint 'preemption'"
         )
+        raise NoPlace(msg) from None
+    except OutOfTime:
+        msg = "no plan that keeps every constraint was found in the time; give it more with --time-limit"
         raise NoPlace(msg) from None
 
 
