@@ -6,6 +6,7 @@ from importlib import import_module
 from itertools import product
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,3 +154,58 @@ def fits(problem: PlacementProblem, seats: Seats, request: int, provider: int) -
         if not any(True for one in looked_at for _ in one.check(problem, after)):
             return True
     return False
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_no_plan_of_eight_requests_on_four_hosts_is_better_with_every_kind_that_asks_for_no_choice(
+    seed: int,
+) -> None:
+    chance = np.random.default_rng([seed, 7])
+    problem = small_problem(seed, size=(8, 4))
+    kinds = sorted(
+        set(SAMPLES) - CHOOSING - {"ha_reserve"}
+    )  # Together with N+1, few would have a place at all.
+    everything = replace(problem, constraints=tuple(SAMPLES[kind](problem, chance) for kind in kinds))
+    plan = solve(everything, way="exact")
+    assert value_of_plan(everything, plan) == best_by_trying(everything)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_a_constraint_less_or_more_room_is_never_worse_and_the_order_of_requests_changes_nothing(
+    seed: int, most: int
+) -> None:
+    problem = constrained(seed, most)
+    try:
+        before = value_of_plan(problem, solve(problem, way="exact"))
+    except Infeasible:
+        return
+    free = problem.constraints
+    kept = [
+        one for one in free if not one.terms
+    ]  # Without its costs, a constraint's plans cannot be compared.
+    for one in kept:
+        less = replace(problem, constraints=tuple(other for other in free if other is not one))
+        assert value_of_plan(less, solve(less, way="exact")) <= before
+    turned = reversed_requests(problem)
+    assert value_of_plan(turned, solve(turned, way="exact")) == before
+    assert problem.hosts is not None
+    roomier = replace(
+        problem,
+        free=problem.free + 2,
+        largest=problem.largest + 2,
+        hosts=replace(problem.hosts, free=problem.hosts.free + 1),
+    )
+    assert value_of_plan(roomier, solve(roomier, way="exact")) <= before
+
+
+def reversed_requests(problem: PlacementProblem) -> PlacementProblem:
+    """The same problem, its last request first."""
+    return replace(
+        problem,
+        request_ids=problem.request_ids[::-1],
+        demand=problem.demand[::-1].copy(),
+        cost_micros=problem.cost_micros[::-1].copy(),
+        current=None if problem.current is None else problem.current[::-1].copy(),
+        priority=None if problem.priority is None else problem.priority[::-1].copy(),
+    )

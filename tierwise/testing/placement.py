@@ -74,13 +74,17 @@ def value_of_plan(problem: PlacementProblem, plan: Plan) -> Value:
     return value(problem, seats_of(problem, plan))
 
 
-def small_problem(seed: int, *, hosts: bool = True, **more: Any) -> PlacementProblem:
+def small_problem(
+    seed: int, *, hosts: bool = True, size: tuple[int, int] | None = None, **more: Any
+) -> PlacementProblem:
     """Up to five requests of few kinds on up to four hosts in two pools, usually too small for all of them.
 
-    Labels ``rack`` (of hosts) and ``site`` (of pools) are there; `more` replaces fields.
+    Or as many requests and hosts as `size` says. Labels ``rack`` (of hosts) and ``site`` (of pools) are there;
+    `more` replaces fields.
     """
     chance = np.random.default_rng(seed)
     r, h, p = int(chance.integers(1, 6)), int(chance.integers(2, 5)), 2
+    r, h = size or (r, h)
     kinds = int(chance.integers(1, r + 1))
     of = chance.integers(0, kinds, r)
     demand = chance.integers(1, 9, (kinds, 2))[of].astype(np.int64)
