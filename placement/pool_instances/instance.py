@@ -123,7 +123,9 @@ def from_columns(columns: Mapping[str, Any]) -> PoolInstance:
 
     Raises InvalidProblem, whose message starts with the column's name.
     """
-    missing = [one.name for one in fields(PoolInstance) if one.default is MISSING and one.name not in columns]
+    missing = [
+        one.name for one in fields(PoolInstance) if one.default is MISSING and one.name not in columns
+    ]
     if missing:
         _refuse(missing[0], f"there is no such column; missing are {', '.join(missing)}")
     made: dict[str, Any] = {}
