@@ -132,7 +132,10 @@ def test_what_cannot_be_read_written_or_meant_ends_with_3(tmp_path: Path) -> Non
             ("solve", pools, "-o", tmp_path / "no" / "plan.json"),
             "plan.json: cannot be written: No such file",
         ),
-        (("solve", pools, "--way", "magic"), "--way: there is no way 'magic'; there are counts, exact"),
+        (
+            ("solve", pools, "--way", "magic"),
+            "--way: there is no way 'magic'; there are counts, packing, pools, exact, search",
+        ),
         (
             ("solve", EXAMPLES / "hosts.json", "--way", "counts"),
             "--way: 'counts' is not meant for a problem of this",

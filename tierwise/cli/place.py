@@ -122,7 +122,7 @@ def explain(
     seed: Seed = 0,
     form: Form = Format.TABLE,
 ) -> None:
-    """Solve a problem, and say of requests why they are there, why not elsewhere, and what would help.
+    """Say of requests why they are there, why not elsewhere, and what would help.
 
     Where not all requests have a place, a smallest set of facts that cannot all be true is told too.
     """

@@ -19,7 +19,7 @@ from placement.problem import PlacementProblem
 from placement.providers import Hosts
 from placement.solve import posted, solve
 from placement.verify import breaches, broken
-from tierwise.testing.constraint_trials import two_hosts
+from tierwise.testing.constraints.scenes import two_hosts
 from tierwise.testing.kernel import MAKE, SAID, Said, Says, a_problem, same, with_primitives
 
 SOME = settings(max_examples=40, deadline=None)
