@@ -1,6 +1,7 @@
 """The durable workflow engine (DBOS Transact) inside this process, on the application's database."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,8 @@ class Runtime:
         """The workflows that run in this process."""
         self.stopped: dict[str, str] = {}
         """Workflows that ended here with an error, which a full disk may have kept from being written."""
+        self.planning = threading.Lock()
+        """Held from a batch's plan until its room is reserved: of batches that plan at once all but one lose."""
 
     @contextmanager
     def working(self, workflow_id: str) -> Iterator["Runtime"]:

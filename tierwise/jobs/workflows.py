@@ -17,8 +17,11 @@ from tierwise.jobs import changes, steps
 from tierwise.jobs.runtime import QUEUE, Runtime, current
 from tierwise.store.engine import StoreFailed
 
-MOST_PLANS = 5
-"""How often a batch is planned again when allocations change under it, before it gives up."""
+MOST_PLANS = 20
+"""How often a batch is planned when allocations change under it, before it gives up.
+
+Batches plan one after another, so each plan that is lost is a machine that was changed or removed meanwhile.
+"""
 
 _RESULT_OF = {
     PowerAction.ON: PowerState.ON,
@@ -53,11 +56,12 @@ def fulfil(batch_id: str, accepted: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _placed(runtime: Runtime, batch_id: str) -> list[str]:
     DBOS.run_step({"name": "observe"}, _observe)
-    for _ in range(MOST_PLANS):
-        planned = DBOS.run_step({"name": "plan"}, _plan, batch_id)
-        placed = runtime.transaction("reserve", changes.reserve, runtime.app, batch_id, planned)
-        if placed is not None:
-            return list(placed)
+    with runtime.planning:
+        for _ in range(MOST_PLANS):
+            planned = DBOS.run_step({"name": "plan"}, _plan, batch_id)
+            placed = runtime.transaction("reserve", changes.reserve, runtime.app, batch_id, planned)
+            if placed is not None:
+                return list(placed)
     msg = f"allocations changed during each of {MOST_PLANS} plans of the batch"
     raise TierwiseError(msg)
 

@@ -161,7 +161,8 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _twice(op: Op, work: Callable[[Op], Result]) -> Result:
-    """Do the work; once more where the session had ended, or where an object went while it was looked at.
+    """Do the work; once more where the session had ended, or where an object went while it was looked at,
+    or where the server closed the connection instead of answering.
 
     Every operation finds its machine by identity and changes nothing that is as wanted already, so
     repeating it is safe.
@@ -175,6 +176,9 @@ def _twice(op: Op, work: Callable[[Op], Result]) -> Result:
             op.session.login()
         elif not is_fault(fault, "ManagedObjectNotFound"):
             raise
+    except (ConnectionResetError, BrokenPipeError):
+        # A server closes idle connections at any time, also at the moment when one is used again.
+        op.session.login()
     return work(op)
 
 

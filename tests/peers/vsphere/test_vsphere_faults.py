@@ -85,6 +85,19 @@ def test_a_connection_that_dies_in_a_create_leaves_one_machine_after_the_repeat(
 ) -> None:
     identity = uuid4()
     simulator.rules(Rule(method="CreateVM_Task", action="reset", after=after, times=1))
+    view = connector.create_vm(spec, identity)
+    with look(simulator) as raw:
+        assert [vm._moId for vm in raw.of(identity)] == [view.native_id]
+        assert len(raw.machines()) == 2
+        assert raw.sessions() == 1
+    assert simulator.calls()["CreateVM_Task"] == (1 if after else 2)
+
+
+def test_a_server_that_closes_each_connection_is_unreachable_and_the_call_may_be_repeated(
+    simulator: VsphereSimulator, connector: Connector, look: Look, spec: VmSpec
+) -> None:
+    identity = uuid4()
+    simulator.rules(Rule(method="CreateVM_Task", action="reset", times=2))
     with pytest.raises(Unreachable) as caught:
         connector.create_vm(spec, identity)
     assert caught.value.retriable
@@ -92,7 +105,6 @@ def test_a_connection_that_dies_in_a_create_leaves_one_machine_after_the_repeat(
     with look(simulator) as raw:
         assert [vm._moId for vm in raw.of(identity)] == [view.native_id]
         assert len(raw.machines()) == 2
-    assert simulator.calls()["CreateVM_Task"] == (1 if after else 2)
 
 
 def test_a_machine_made_elsewhere_meanwhile_is_adopted_on_duplicate_name(
