@@ -161,8 +161,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _twice(op: Op, work: Callable[[Op], Result]) -> Result:
-    """Do the work; once more where the session had ended, or where an object went while it was looked at,
-    or where the server closed the connection instead of answering.
+    """Do the work; once more after a lost session, a closed connection, or an object that went meanwhile.
 
     Every operation finds its machine by identity and changes nothing that is as wanted already, so
     repeating it is safe.

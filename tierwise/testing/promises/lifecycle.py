@@ -9,7 +9,7 @@ import pytest
 from catalog.capabilities import Capability
 from catalog.resources import Resources
 from connectors.contract import Connector, PoolSnapshot, PowerAction, PowerState
-from connectors.errors import Conflict, ConnectorError, NotFound, Refused
+from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused, Unreachable
 from tierwise.testing.promises.base import (
     Connect,
     Counterpart,
@@ -92,10 +92,10 @@ class LifecyclePromises(Counterpart):
             pytest.skip("no reply can be lost on purpose here")
         identity = machines.identity()
         lose_next_create_reply()
-        try:
+        with suppress(
+            Unreachable, DeadlineExceeded
+        ):  # A driver that repeats the call by itself raises neither.
             machines.connector.create_vm(machines.spec(identity), identity)
-        except ConnectorError as error:
-            assert error.retriable  # A driver that repeats the call by itself has no error to report.
         again = connect()
         assert again.create_vm(machines.spec(identity), identity).identity == identity
         assert identities(again).count(identity) == 1
