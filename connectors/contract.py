@@ -6,11 +6,11 @@ A connector is used by one thread at a time; each worker opens its own.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar, Self
+from typing import BinaryIO, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, SecretStr
@@ -119,6 +119,81 @@ class UsageReading(Value):
     counter: bool
 
 
+class DiskFormat(StrEnum):
+    """How a disk's content is laid out in a file."""
+
+    VMDK = "vmdk"
+    VHD = "vhd"
+    VHDX = "vhdx"
+    QCOW2 = "qcow2"
+    RAW = "raw"
+
+    @property
+    def importing(self) -> Capability:
+        """The capability to take a disk in this format."""
+        return Capability(f"import_disk_{self.value}")
+
+    @property
+    def exporting(self) -> Capability:
+        """The capability to give a disk in this format."""
+        return Capability(f"export_disk_{self.value}")
+
+
+class Disk(Value):
+    """One disk of a machine. `key` is the hypervisor's own name of it, and names it while it is attached."""
+
+    key: str
+    size_bytes: int = Field(ge=0, description="What the guest sees, not what the file takes.")
+    bus: str = Field(description="The controller as the vendor names it: virtio, pvscsi, ide, xvd.")
+
+
+class NetworkCard(Value):
+    """One network card of a machine."""
+
+    mac: str = Field(
+        description="Six pairs of lower-case hexadecimal digits with colons; empty until known."
+    )
+    model: str = Field(description="The card as the vendor names it: virtio, vmxnet3, e1000, netfront.")
+    network: str = Field(description="The vendor's name of the network it is on; empty for none.")
+
+
+class VmDetails(Value):
+    """What a machine is made of, beyond its view: what a move to another hypervisor would have to carry."""
+
+    firmware: str = Field(description="bios or uefi.")
+    secure_boot: bool = False
+    disks: tuple[Disk, ...] = Field(
+        description="In the order in which the guest sees them; the first boots."
+    )
+    cards: tuple[NetworkCard, ...] = ()
+    guest_tools: str = Field(
+        default="", description="What runs in the guest for this hypervisor; empty: none."
+    )
+
+    def __hash__(self) -> int:
+        return hash((self.firmware, self.disks))
+
+
+class Changes(Value):
+    """What changed at an endpoint since a cursor.
+
+    `vms` are the machines that were made or changed, as they are now, and `gone` the native ids of those
+    that are no longer there. With `full`, `vms` are all machines, and what is not among them is gone.
+    """
+
+    cursor: str
+    vms: tuple[VmView, ...] = ()
+    gone: tuple[str, ...] = ()
+    full: bool = False
+
+    def __hash__(self) -> int:
+        return hash(self.cursor)
+
+
+Tell = Callable[[int], None]
+"""Called with the number of bytes that a transfer has carried so far."""
+
+
 class Connector(ABC):
     """A driver for one endpoint of one hypervisor.
 
@@ -212,6 +287,45 @@ class Connector(ABC):
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Measured values since a time; counters are cumulative from an arbitrary start."""
         raise self.unsupported(Capability.METRICS_CPU)
+
+    def details(self, identity: UUID) -> VmDetails:
+        """Firmware, disks and network cards of a machine. Raises NotFound.
+
+        Needed by every capability to give or take disks; a driver with none of them refuses.
+        """
+        raise self.unsupported(Capability.EXPORT_DISK_RAW)
+
+    def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
+        """Write the content of a disk of a machine that is off into an open, empty file, in this format.
+
+        Each part of the transfer has `timeout_s`, not the whole. Raises NotFound for a machine or disk that is
+        not there, and Conflict where the machine is not off.
+        """
+        raise self.unsupported(form.exporting)
+
+    def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
+        """Replace the content of a disk of a machine that is off by a file's, from its beginning to its end.
+
+        The file's virtual size must be that of the disk: Conflict where it is not, or where the machine is not
+        off. A transfer that fails leaves the disk's content undefined, and nothing else behind; repeating it
+        puts that right. Each part has `timeout_s`. Raises NotFound as `export_disk`.
+        """
+        raise self.unsupported(form.importing)
+
+    def migrate(self, identity: UUID, host: str) -> VmView:
+        """Bring a machine to another host of its provider, running if it runs; nothing if it is there.
+
+        Raises NotFound for a host that the provider does not have, and Refused where the host cannot take it.
+        """
+        raise self.unsupported(Capability.LIVE_MIGRATE)
+
+    def changes(self, since: str | None = None) -> Changes:
+        """What changed since the cursor of an earlier call on this endpoint, without waiting.
+
+        Without a cursor, or with one that the endpoint does not know any more (its service restarted, or the
+        feed ran over), the answer is full. A machine that changed and changed back may be told or not.
+        """
+        raise self.unsupported(Capability.WATCH)
 
     @classmethod
     def declared(cls) -> CapabilityReport:

@@ -14,6 +14,8 @@ for itself while it runs, and removes what it made.
 
 from tierwise.testing.promises.base import Counterpart
 from tierwise.testing.promises.connection import ConnectionPromises
+from tierwise.testing.promises.disks import DiskPromises
+from tierwise.testing.promises.feeds import FeedPromises, MigrationPromises
 from tierwise.testing.promises.lifecycle import LifecyclePromises
 from tierwise.testing.promises.operations import OperationPromises
 from tierwise.testing.promises.races import RacePromises
@@ -28,5 +30,8 @@ class ConnectorConformance(
     LifecyclePromises,
     OperationPromises,
     RacePromises,
+    DiskPromises,
+    FeedPromises,
+    MigrationPromises,
 ):
     """All promises of the contract; subclass it once for each counterpart."""

@@ -12,6 +12,7 @@ from catalog.resources import Resources
 from connectors.contract import (
     PLATFORM_CAPABILITIES,
     Connector,
+    DiskFormat,
     PoolSnapshot,
     PowerAction,
     PowerState,
@@ -39,7 +40,11 @@ PROVED = frozenset(
         Capability.RESIZE_HOT,
         Capability.SNAPSHOT,
         Capability.REVERT,
+        Capability.LIVE_MIGRATE,
+        Capability.WATCH,
         *METRICS,
+        *(form.importing for form in DiskFormat),
+        *(form.exporting for form in DiskFormat),
     }
 )
 """What this suite puts to the test wherever it is not declared missing."""

@@ -1,0 +1,199 @@
+# ruff: noqa: D102 -- a test suite is made of asserts, and a test's name is its sentence
+"""Disks go in and come out with the content that they had."""
+
+import hashlib
+import io
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID, uuid4
+
+import pytest
+
+from catalog.capabilities import Capability
+from connectors.contract import Connector, DiskFormat, PoolSnapshot, PowerState
+from connectors.errors import Conflict, NotFound, Unsupported
+from tierwise.testing.promises.base import Counterpart, Machines, Needs, identity_of
+
+GIB = 2**30
+BLOCK = 2**20
+
+_QEMU_NAME = {DiskFormat.VHD: "vpc"}
+_QEMU_OPTIONS = {DiskFormat.VHD: "force_size=on", DiskFormat.VMDK: "subformat=streamOptimized"}
+
+
+def _qemu(form: DiskFormat) -> str:
+    return _QEMU_NAME.get(form, form.value)
+
+
+def written_disk(path: Path, form: DiskFormat, size_bytes: int, seed: int) -> bytes:
+    """Make a disk image with random content in two places; the SHA-256 of what a guest would read."""
+    raw = path.with_suffix(".src")
+    chance = random.Random(seed)  # noqa: S311 -- content, not a secret
+    with raw.open("wb") as file:
+        file.truncate(size_bytes)
+        file.write(chance.randbytes(BLOCK))
+        file.seek(size_bytes - BLOCK)
+        file.write(chance.randbytes(BLOCK))
+    options = _QEMU_OPTIONS.get(form)
+    more = ["-o", options] if options else []
+    _run("qemu-img", "convert", "-f", "raw", "-O", _qemu(form), *more, str(raw), str(path))
+    digest = content(raw)
+    raw.unlink()
+    return digest
+
+
+def read_disk(path: Path, form: DiskFormat) -> tuple[int, bytes]:
+    """The virtual size of a disk image, and the SHA-256 of what a guest would read."""
+    raw = path.with_suffix(".out")
+    _run("qemu-img", "convert", "-f", _qemu(form), "-O", "raw", str(path), str(raw))
+    size, digest = raw.stat().st_size, content(raw)
+    raw.unlink()
+    return size, digest
+
+
+def content(path: Path) -> bytes:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _ignore(_done: int) -> None:
+    pass
+
+
+class DiskPromises(Counterpart):
+    """What is written to a disk is what is read from it."""
+
+    @pytest.fixture
+    def formats(self, needs: Needs, pool: PoolSnapshot) -> tuple[DiskFormat, DiskFormat]:
+        """A format that the endpoint takes, and one that it gives; skips where disks are not carried."""
+        needs(Capability.CREATE)
+        if shutil.which("qemu-img") is None:
+            pytest.skip("qemu-img is not installed; apt-get install qemu-utils")
+        has = pool.capabilities.has
+        taken = [form for form in DiskFormat if has(form.importing)]
+        given = [form for form in DiskFormat if has(form.exporting)]
+        if not taken or not given:
+            gap = pool.capabilities.gap(DiskFormat.RAW.exporting if taken else DiskFormat.RAW.importing)
+            pytest.skip(f"disks are not carried: {gap}")
+        return taken[0], given[0]
+
+    def test_the_details_of_a_new_machine_are_as_ordered(
+        self, formats: object, connector: Connector, machines: Machines
+    ) -> None:
+        view = machines.make()
+        found = connector.details(identity_of(view))
+        assert found.firmware in {"bios", "uefi"}
+        assert [disk.size_bytes for disk in found.disks] == [view.resources.disk_gib * GIB]
+
+    def test_every_format_taken_and_given_carries_the_content(
+        self, formats: object, connector: Connector, machines: Machines, pool: PoolSnapshot, tmp_path: Path
+    ) -> None:
+        identity = identity_of(machines.make())
+        (disk,) = connector.details(identity).disks
+        for seed, form in enumerate(f for f in DiskFormat if pool.capabilities.has(f.importing)):
+            source = tmp_path / f"in.{form}"
+            wanted = written_disk(source, form, disk.size_bytes, seed)
+            told: list[int] = []
+            with source.open("rb") as file:
+                connector.import_disk(identity, disk.key, form, file, told.append)
+            assert told == sorted(told)
+            assert told[-1] > 0
+            for out in (f for f in DiskFormat if pool.capabilities.has(f.exporting)):
+                target = tmp_path / f"out.{out}"
+                _export(connector, identity, disk.key, out, target)
+                assert read_disk(target, out) == (disk.size_bytes, wanted), (form, out)
+                target.unlink()
+            source.unlink()
+        assert connector.get_vm(identity).power is PowerState.OFF
+        assert [d.size_bytes for d in connector.details(identity).disks] == [disk.size_bytes]
+
+    def test_a_disk_of_another_size_is_not_taken(
+        self,
+        formats: tuple[DiskFormat, DiskFormat],
+        connector: Connector,
+        machines: Machines,
+        tmp_path: Path,
+    ) -> None:
+        identity = identity_of(machines.make())
+        (disk,) = connector.details(identity).disks
+        source = tmp_path / "larger"
+        written_disk(source, formats[0], disk.size_bytes + GIB, 7)
+        with source.open("rb") as file, pytest.raises(Conflict):
+            connector.import_disk(identity, disk.key, formats[0], file, _ignore)
+
+    def test_a_running_machine_gives_and_takes_no_disk(
+        self,
+        formats: tuple[DiskFormat, DiskFormat],
+        needs: Needs,
+        connector: Connector,
+        machines: Machines,
+    ) -> None:
+        needs(Capability.POWER_ON)
+        identity = identity_of(machines.make(on=True))
+        (disk,) = connector.details(identity).disks
+        taken, given = formats
+        with pytest.raises(Conflict):
+            connector.export_disk(identity, disk.key, given, io.BytesIO(), _ignore)
+        with pytest.raises(Conflict):
+            connector.import_disk(identity, disk.key, taken, io.BytesIO(b"x"), _ignore)
+
+    def test_a_machine_or_disk_that_is_not_there_is_not_found(
+        self, formats: tuple[DiskFormat, DiskFormat], connector: Connector, machines: Machines
+    ) -> None:
+        identity = identity_of(machines.make())
+        taken, given = formats
+        calls: list[Callable[[UUID, str], None]] = [
+            lambda i, key: connector.export_disk(i, key, given, io.BytesIO(), _ignore),
+            lambda i, key: connector.import_disk(i, key, taken, io.BytesIO(b"x"), _ignore),
+        ]
+        (disk,) = connector.details(identity).disks
+        for call in calls:
+            with pytest.raises(NotFound):
+                call(uuid4(), disk.key)
+            with pytest.raises(NotFound):
+                call(identity, "no such disk")
+        with pytest.raises(NotFound):
+            connector.details(uuid4())
+
+    @pytest.mark.parametrize("form", DiskFormat, ids=lambda form: str(form.value))
+    def test_a_format_declared_missing_is_refused_with_its_reason(
+        self, form: DiskFormat, needs: Needs, connector: Connector, machines: Machines, pool: PoolSnapshot
+    ) -> None:
+        needs(Capability.CREATE)
+        gaps = {form.importing: _importing, form.exporting: _exporting}
+        missing = {
+            capability: call for capability, call in gaps.items() if pool.capabilities.gap(capability)
+        }
+        if not missing:
+            pytest.skip(f"{form.value} is taken and given; other tests prove it")
+        identity = identity_of(machines.make())
+        for capability, call in missing.items():
+            with pytest.raises(Unsupported) as caught:
+                call(connector, identity, form)
+            assert caught.value.gap == pool.capabilities.gap(capability)
+
+
+def _importing(connector: Connector, identity: UUID, form: DiskFormat) -> None:
+    connector.import_disk(identity, "0", form, io.BytesIO(b"x"), _ignore)
+
+
+def _exporting(connector: Connector, identity: UUID, form: DiskFormat) -> None:
+    connector.export_disk(identity, "0", form, io.BytesIO(), _ignore)
+
+
+def _export(connector: Connector, identity: UUID, key: str, form: DiskFormat, target: Path) -> None:
+    told: list[int] = []
+    with target.open("w+b") as opened:
+        file: BinaryIO = opened
+        connector.export_disk(identity, key, form, file, told.append)
+    assert told == sorted(told)
+    assert told[-1] > 0
