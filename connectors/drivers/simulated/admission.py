@@ -59,6 +59,22 @@ class Admission:
             raise Refused(self._endpoint, operation, why, vendor_code="SIM_NO_MEMORY")
         return best
 
+    def check_host(self, db: sqlite3.Connection, machine: Machine, host: str) -> None:
+        """Raises NotFound for a host that is not there, and Refused for one that cannot take the machine."""
+        if host == machine.host:
+            return
+        known = {one.name: one for one in self._hosts.get(machine.provider, ())}
+        if host not in known:
+            why = f"{machine.provider} has no host '{host}'"
+            raise NotFound(self._endpoint, "migrate", why, hint=f"there are: {', '.join(list(known)[:8])}")
+        if not known[host].usable:
+            why = f"host '{host}' is in maintenance"
+            raise Refused(self._endpoint, "migrate", why, vendor_code="SIM_MAINTENANCE")
+        free = machines.free_memory_mib(db, (known[host],), without=machine.seq)[host]
+        if machine.power is PowerState.ON and free < machine.resources.memory_mib:
+            why = f"{machine.resources.memory_mib} MiB of memory are wanted, host '{host}' has {free}"
+            raise Refused(self._endpoint, "migrate", why, vendor_code="SIM_NO_MEMORY")
+
     def check_power(self, machine: Machine, action: PowerAction) -> None:
         """Raises Conflict when a machine that does not run is asked to suspend or shut down."""
         needs_running = action in {PowerAction.SUSPEND, PowerAction.SHUTDOWN}

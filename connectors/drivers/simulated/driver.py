@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import ClassVar, TypeVar
+from typing import BinaryIO, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr, ValidationError
@@ -15,16 +15,21 @@ from catalog.capabilities import Capability, Gap, GapReason
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors.contract import (
+    Changes,
     Connector,
+    Disk,
+    DiskFormat,
     EndpointSnapshot,
     PoolSnapshot,
     PowerAction,
     PowerState,
+    Tell,
     UsageReading,
+    VmDetails,
     VmSpec,
     VmView,
 )
-from connectors.drivers.simulated import control, database, faults, machines
+from connectors.drivers.simulated import contents, control, database, faults, machines
 from connectors.drivers.simulated.admission import Admission
 from connectors.drivers.simulated.faults import Exchange, FaultKind
 from connectors.drivers.simulated.machines import Machine
@@ -33,7 +38,9 @@ from connectors.errors import Conflict, NotFound, Refused, Unreachable, Unsuppor
 
 T = TypeVar("T")
 
-_NO_CONTENT = Gap(reason=GapReason.NEVER, detail="simulated disks have a size but no content")
+GIB = 2**30
+
+_RAW_ONLY = Gap(reason=GapReason.NEVER, detail="simulated disks are carried as raw images only")
 _NO_TRAFFIC = Gap(reason=GapReason.NEVER, detail="simulated machines read, write and send nothing")
 _NO_CALL = Gap(reason=GapReason.NOT_YET, detail="tierwise has no operation for it yet")
 
@@ -59,7 +66,12 @@ class Simulated(Connector):
 
     driver: ClassVar[str] = "simulated"
     gaps: ClassVar[Mapping[Capability, Gap]] = {
-        **{c: _NO_CONTENT for c in Capability if c.value.startswith(("import_disk_", "export_disk_"))},
+        **{
+            c: _RAW_ONLY
+            for form in DiskFormat
+            if form is not DiskFormat.RAW
+            for c in (form.importing, form.exporting)
+        },
         Capability.METRICS_DISK: _NO_TRAFFIC,
         Capability.METRICS_NET: _NO_TRAFFIC,
         Capability.CONSOLE: Gap(reason=GapReason.NEVER, detail="a simulated machine has no screen"),
@@ -67,8 +79,6 @@ class Simulated(Connector):
         Capability.TEMPLATE: _NO_CALL,
         Capability.DISK_HOTPLUG: _NO_CALL,
         Capability.TAGS: _NO_CALL,
-        Capability.WATCH: _NO_CALL,
-        Capability.LIVE_MIGRATE: _NO_CALL,
         Capability.STORAGE_MIGRATE: _NO_CALL,
         Capability.RESOURCE_POOLS: _NO_CALL,
     }
@@ -220,6 +230,59 @@ class Simulated(Connector):
 
         self._call("revert", identity, back)
 
+    def details(self, identity: UUID) -> VmDetails:
+        """One disk, and no network card."""
+        machine = self._call("details", identity, lambda db: self._found(db, "details", identity))
+        size = machine.resources.disk_gib * GIB
+        return VmDetails(
+            firmware="bios", disks=(Disk(key=contents.DISK, size_bytes=size, bus="simulated"),)
+        )
+
+    def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
+        """The raw image, with holes where nothing was written."""
+        self._require(form.exporting)
+
+        def give(db: sqlite3.Connection) -> None:
+            machine = self._idle(db, "export_disk", identity, key)
+            contents.read(db, machine.seq, machine.resources.disk_gib * GIB, to, tell)
+
+        self._call("export_disk", identity, give)
+
+    def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
+        """Take a raw image: all of it, or nothing."""
+        self._require(form.importing)
+
+        def take(db: sqlite3.Connection) -> None:
+            machine = self._idle(db, "import_disk", identity, key)
+            size, wanted = contents.size_of(source), machine.resources.disk_gib * GIB
+            if size != wanted:
+                why = f"the image has {size} bytes, and the disk of '{machine.name}' has {wanted}"
+                raise Conflict(self.endpoint.name, "import_disk", why, hint="make them equal")
+            contents.write(db, machine.seq, source, tell)
+
+        self._call("import_disk", identity, take)
+
+    def migrate(self, identity: UUID, host: str) -> VmView:
+        """To a host with room; a machine that is off goes too."""
+        self._require(Capability.LIVE_MIGRATE)
+
+        def go(db: sqlite3.Connection) -> Machine:
+            machine = self._found(db, "migrate", identity)
+            self._admission.check_host(db, machine, host)
+            moved = replace(machine, host=host)
+            if moved != machine:
+                machines.save(db, moved)
+            return moved
+
+        return self._call("migrate", identity, go).view()
+
+    def changes(self, since: str | None = None) -> Changes:
+        """By a table of changes that is never trimmed; another estate's cursor is not known."""
+        self._require(Capability.WATCH)
+        cursor, found, gone, full = self._call("changes", None, lambda db: machines.since(db, since))
+        views = sorted((machine.view() for machine in found), key=lambda v: (v.name, v.native_id))
+        return Changes(cursor=cursor, vms=tuple(views), gone=tuple(gone), full=full)
+
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """The meters as they stand now; nothing when `since` is in the future."""
         if not (self._has(Capability.METRICS_CPU) or self._has(Capability.METRICS_MEMORY)):
@@ -327,6 +390,17 @@ class Simulated(Connector):
         if machine is None:
             why = f"there is no machine with the identity {identity}"
             raise NotFound(self.endpoint.name, operation, why)
+        return machine
+
+    def _idle(self, db: sqlite3.Connection, operation: str, identity: UUID, key: str) -> Machine:
+        """The machine, off, of whose disk this is the key."""
+        machine = self._found(db, operation, identity)
+        if key != contents.DISK:
+            why = f"machine '{machine.name}' has no disk '{key}'"
+            raise NotFound(self.endpoint.name, operation, why, hint=f"its disk is '{contents.DISK}'")
+        if machine.power is not PowerState.OFF:
+            why = f"machine '{machine.name}' is {machine.power.value}"
+            raise Conflict(self.endpoint.name, operation, why, hint="shut it down first")
         return machine
 
     def _has(self, capability: Capability) -> bool:

@@ -27,6 +27,11 @@ Operation = Literal[
     "list_snapshots",
     "revert",
     "usage",
+    "details",
+    "export_disk",
+    "import_disk",
+    "migrate",
+    "changes",
 ]
 """The calls of the contract, or ``*`` for any of them."""
 

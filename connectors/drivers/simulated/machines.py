@@ -71,6 +71,19 @@ def everything(db: sqlite3.Connection) -> list[Machine]:
     return _where(db, "1 ORDER BY seq")
 
 
+def since(db: sqlite3.Connection, cursor: str | None) -> tuple[str, list[Machine], list[str], bool]:
+    """(the cursor now, machines made or changed since one, native ids of those gone, whether it is all of them)."""
+    (feed,) = db.execute("SELECT value FROM meta WHERE key = 'feed'").fetchone()
+    (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM change").fetchone()
+    now = f"{feed}:{newest}"
+    name, _, seen = (cursor or "").partition(":")
+    if name != feed or not (seen.isascii() and seen.isdecimal()) or int(seen) > newest:
+        return now, everything(db), [], True
+    rows = db.execute("SELECT DISTINCT vm FROM change WHERE seq > ? ORDER BY vm", (int(seen),)).fetchall()
+    found = {machine.seq: machine for (vm,) in rows for machine in _where(db, "seq = ?", vm)}
+    return now, list(found.values()), [f"vm-{vm}" for (vm,) in rows if vm not in found], False
+
+
 def add(db: sqlite3.Connection, spec: VmSpec, identity: UUID | None, host: str, *, half: bool) -> Machine:
     """Insert a machine that is off."""
     size = spec.resources

@@ -1,11 +1,8 @@
 # ruff: noqa: D102 -- a test suite is made of asserts, and a test's name is its sentence
 """Disks go in and come out with the content that they had."""
 
-import hashlib
 import io
 import random
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -14,55 +11,27 @@ from uuid import UUID, uuid4
 import pytest
 
 from catalog.capabilities import Capability
+from connectors import disks
 from connectors.contract import Connector, DiskFormat, PoolSnapshot, PowerState
+from connectors.disks import Image
 from connectors.errors import Conflict, NotFound, Unsupported
 from tierwise.testing.promises.base import Counterpart, Machines, Needs, identity_of
 
 GIB = 2**30
 BLOCK = 2**20
 
-_QEMU_NAME = {DiskFormat.VHD: "vpc"}
-_QEMU_OPTIONS = {DiskFormat.VHD: "force_size=on", DiskFormat.VMDK: "subformat=streamOptimized"}
 
-
-def _qemu(form: DiskFormat) -> str:
-    return _QEMU_NAME.get(form, form.value)
-
-
-def written_disk(path: Path, form: DiskFormat, size_bytes: int, seed: int) -> bytes:
-    """Make a disk image with random content in two places; the SHA-256 of what a guest would read."""
-    raw = path.with_suffix(".src")
+def written_disk(path: Path, form: DiskFormat, size_bytes: int, seed: int) -> Image:
+    """Make a disk image with random content at both ends; gives what it was made from, a raw image."""
+    raw = Image(path.with_suffix(".src"), DiskFormat.RAW)
     chance = random.Random(seed)  # noqa: S311 -- content, not a secret
-    with raw.open("wb") as file:
+    with raw.path.open("wb") as file:
         file.truncate(size_bytes)
         file.write(chance.randbytes(BLOCK))
         file.seek(size_bytes - BLOCK)
         file.write(chance.randbytes(BLOCK))
-    options = _QEMU_OPTIONS.get(form)
-    more = ["-o", options] if options else []
-    _run("qemu-img", "convert", "-f", "raw", "-O", _qemu(form), *more, str(raw), str(path))
-    digest = content(raw)
-    raw.unlink()
-    return digest
-
-
-def read_disk(path: Path, form: DiskFormat) -> tuple[int, bytes]:
-    """The virtual size of a disk image, and the SHA-256 of what a guest would read."""
-    raw = path.with_suffix(".out")
-    _run("qemu-img", "convert", "-f", _qemu(form), "-O", "raw", str(path), str(raw))
-    size, digest = raw.stat().st_size, content(raw)
-    raw.unlink()
-    return size, digest
-
-
-def content(path: Path) -> bytes:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+    disks.convert(raw, Image(path, form), _ignore)
+    return raw
 
 
 def _ignore(_done: int) -> None:
@@ -76,8 +45,8 @@ class DiskPromises(Counterpart):
     def formats(self, needs: Needs, pool: PoolSnapshot) -> tuple[DiskFormat, DiskFormat]:
         """A format that the endpoint takes, and one that it gives; skips where disks are not carried."""
         needs(Capability.CREATE)
-        if shutil.which("qemu-img") is None:
-            pytest.skip("qemu-img is not installed; apt-get install qemu-utils")
+        if why := disks.missing():
+            pytest.skip(why)
         has = pool.capabilities.has
         taken = [form for form in DiskFormat if has(form.importing)]
         given = [form for form in DiskFormat if has(form.exporting)]
@@ -110,9 +79,10 @@ class DiskPromises(Counterpart):
             for out in (f for f in DiskFormat if pool.capabilities.has(f.exporting)):
                 target = tmp_path / f"out.{out}"
                 _export(connector, identity, disk.key, out, target)
-                assert read_disk(target, out) == (disk.size_bytes, wanted), (form, out)
+                disks.must_be_equal(wanted, Image(target, out))
                 target.unlink()
             source.unlink()
+            wanted.path.unlink()
         assert connector.get_vm(identity).power is PowerState.OFF
         assert [d.size_bytes for d in connector.details(identity).disks] == [disk.size_bytes]
 
