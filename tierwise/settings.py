@@ -33,6 +33,13 @@ class Settings(BaseSettings):
         description="Seconds before the first retry; each further one doubles it.",
     )
 
+    boot_check_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=3600,
+        description="Seconds that a moved machine must go on running before the move counts as done.",
+    )
+
     @property
     def database(self) -> Path:
         """The SQLite file of orders, machines and durable work."""

@@ -58,6 +58,29 @@ FINDINGS = Fields(
     ("verdict", "subject", "finding"),
 )
 
+MOVES = Fields(
+    {
+        "machine": "its name",
+        "source": "the pool that it leaves",
+        "target": "the pool that it goes to",
+        "state": "`moving`, `moved` (waits to be confirmed), `stuck`, `confirmed`, `undone` or `failed`",
+        "error": "what went wrong",
+        "started_at": "when it began",
+        "ended_at": "when it was at its end",
+        "id": "its id",
+    },
+    ("machine", "source", "target", "state", "started_at"),
+)
+
+PREFLIGHT = Fields(
+    {
+        "kind": "`blocks` (the move cannot be made), `changes` or `note`",
+        "subject": "what it is about",
+        "text": "what is found, what changes or what it takes",
+    },
+    ("kind", "subject", "text"),
+)
+
 OFFERINGS = Fields(
     {
         "offering": "the name to order by",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwise.cli import moves
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import MACHINES, Columns, Sort, view
 from tierwise.cli.output import Format, Output, document, emit, note
@@ -15,7 +16,9 @@ from tierwise.cli.pools import Refresh
 if TYPE_CHECKING:
     from tierwise.app import App
 
-app = typer.Typer(help="List machines and change them.", no_args_is_help=True)
+app = typer.Typer(help="List machines, change and move them.", no_args_is_help=True)
+app.command()(moves.move)
+app.command(name="moves")(moves.moves)
 
 Name = Annotated[str, typer.Argument(help="The machine's name, or the start of its id.")]
 

@@ -103,7 +103,7 @@ def record_created(session: Session, app: App, order_id: str, vm: dict[str, Any]
             disk_gib=resources.disk_gib,
         )
     )
-    _event(
+    event(
         session,
         app,
         key=f"{order_id}:created",
@@ -122,7 +122,7 @@ def record_created(session: Session, app: App, order_id: str, vm: dict[str, Any]
 def record_delivered(session: Session, app: App, order_id: str) -> None:
     """The machine runs: the order is delivered."""
     _set_power(session, order_id, PowerState.ON)
-    _event(session, app, key=f"{order_id}:delivered", machine=order_id, kind="powered_on", details={})
+    event(session, app, key=f"{order_id}:delivered", machine=order_id, kind="powered_on", details={})
     row = session.get_one(OrderRow, order_id)
     row.status, row.finished_at = OrderStatus.DELIVERED, app.clock.now()
     session.add(row)
@@ -135,7 +135,7 @@ def record_failed(session: Session, app: App, order_id: str, error: dict[str, An
     if machine is not None:
         machine.state = MachineState.DELETED
         session.add(machine)
-        _event(session, app, key=f"{order_id}:undone", machine=order_id, kind="deleted", details={})
+        event(session, app, key=f"{order_id}:undone", machine=order_id, kind="deleted", details={})
     remedy = left or f"`tierwise order retry {row.machine_name}` tries again"
     why = Rejection(
         rule_id="delivery",
@@ -151,11 +151,11 @@ def record_failed(session: Session, app: App, order_id: str, error: dict[str, An
 
 def record_power(session: Session, app: App, change_id: str, machine_id: str, state: str) -> None:
     """The machine was brought to a power state."""
-    if _is_gone(session, machine_id):
+    if is_gone(session, machine_id):
         return
     kind = "powered_on" if state == PowerState.ON else "powered_off"
     _set_power(session, machine_id, PowerState(state))
-    _event(session, app, key=change_id, machine=machine_id, kind=kind, details={})
+    event(session, app, key=change_id, machine=machine_id, kind=kind, details={})
 
 
 def hold(session: Session, app: App, machine_id: str, resources: dict[str, int]) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def hold(session: Session, app: App, machine_id: str, resources: dict[str, int])
     """
     from tierwise.usecases.place import estate, forbidden  # noqa: PLC0415 - numpy and ortools only where they are used
 
-    if _is_gone(session, machine_id):
+    if is_gone(session, machine_id):
         return {"short": ["the machine was removed meanwhile"]}
     machine = session.get_one(MachineRow, machine_id)
     now = {rc.value: int(getattr(machine, rc.value)) for rc in ResourceClass}
@@ -186,7 +186,7 @@ def hold(session: Session, app: App, machine_id: str, resources: dict[str, int])
     ]
     if short:
         return {"short": short}
-    request = _as_request(session, machine)
+    request = as_request(session, machine)
     refused = forbidden(app.documents, on, machine.pool, request, Resources(**resources))
     if refused:
         return {"refused": [str(rejection) for rejection in refused]}
@@ -195,7 +195,7 @@ def hold(session: Session, app: App, machine_id: str, resources: dict[str, int])
     return {"before": now}
 
 
-def _as_request(session: Session, machine: MachineRow) -> Request:
+def as_request(session: Session, machine: MachineRow) -> Request:
     """The machine as it is, in the shape that rules decide on."""
     request = order_store.request_of(session.get_one(OrderRow, machine.id))
     resources = Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass})
@@ -206,39 +206,37 @@ def record_resized(
     session: Session, app: App, change_id: str, machine_id: str, resources: dict[str, int]
 ) -> None:
     """The machine has other resources, and holds just these."""
-    if _is_gone(session, machine_id):
+    if is_gone(session, machine_id):
         return
     machine = session.get_one(MachineRow, machine_id)
     for name, amount in resources.items():
         setattr(machine, name, amount)
     session.add(machine)
     order_store.set_allocation(session, machine_id, Resources(**resources))
-    _event(
-        session, app, key=change_id, machine=machine_id, kind="resized", details={"resources": resources}
-    )
+    event(session, app, key=change_id, machine=machine_id, kind="resized", details={"resources": resources})
 
 
 def release(session: Session, machine_id: str, resources: dict[str, int]) -> None:
     """Hold again what the machine really has, after a change that did not happen."""
-    if _is_gone(session, machine_id):
+    if is_gone(session, machine_id):
         return
     order_store.set_allocation(session, machine_id, Resources(**resources))
 
 
 def record_deleted(session: Session, app: App, change_id: str, machine_id: str) -> None:
     """The machine is gone, and its room free."""
-    if _is_gone(session, machine_id):
+    if is_gone(session, machine_id):
         return
     machine = session.get_one(MachineRow, machine_id)
     machine.state, machine.power = MachineState.DELETED, PowerState.OFF
     session.add(machine)
-    _event(session, app, key=change_id, machine=machine_id, kind="deleted", details={})
+    event(session, app, key=change_id, machine=machine_id, kind="deleted", details={})
     order_store.end(
         session, session.get_one(OrderRow, machine_id), OrderStatus.REMOVED, [], app.clock.now()
     )
 
 
-def _is_gone(session: Session, machine_id: str) -> bool:
+def is_gone(session: Session, machine_id: str) -> bool:
     """Whether a removal overtook this change: nothing happens to a machine after its end."""
     return session.get_one(MachineRow, machine_id).state == MachineState.DELETED
 
@@ -249,9 +247,10 @@ def _set_power(session: Session, machine_id: str, state: PowerState) -> None:
     session.add(machine)
 
 
-def _event(
+def event(
     session: Session, app: App, *, key: str, machine: str, kind: str, details: dict[str, Any]
 ) -> None:
+    """Something happened to a machine now; the same key is the same event."""
     # A clock that was set back must not put a machine's end before its beginning.
     now = max(app.clock.now(), events.latest(session, machine))
     events.append(

@@ -33,6 +33,17 @@ class Runtime:
         self.planning = threading.Lock()
         """Held from a batch's plan until its room is reserved: of batches that plan at once all but one lose."""
 
+        self.progress: dict[str, tuple[str, int, int]] = {}
+        """What long work of this process is at: (what, done, all)."""
+
+    def reporter(self, workflow_id: str) -> Callable[[str, int, int], None]:
+        """Keeps what a workflow tells of its progress, for whoever waits for it."""
+
+        def tell(what: str, done: int, total: int) -> None:
+            self.progress[workflow_id] = what, done, total
+
+        return tell
+
     @contextmanager
     def working(self, workflow_id: str) -> Iterator["Runtime"]:
         """Let others in this process see that a workflow runs, and what stopped it."""
@@ -45,6 +56,7 @@ class Runtime:
             raise
         finally:
             self.active.discard(workflow_id)
+            self.progress.pop(workflow_id, None)
 
     def transaction(self, name: str, change: Callable[..., Any], *arguments: Any) -> Any:
         """Run ``change(session, *arguments)`` as a step whose result commits with its rows."""
@@ -73,7 +85,7 @@ def running(app: App) -> Iterator[Runtime]:
 
     Raises StoreBusy when another process works on the same data directory.
     """
-    from tierwise.jobs import workflows  # noqa: PLC0415 - registers them; it imports this module
+    from tierwise.jobs import moving, workflows  # noqa: F401, PLC0415 - registers them; they import this module
 
     lock = FileLock(str(app.settings.data_dir / "tierwise.lock"))
     try:

@@ -43,7 +43,7 @@ def fulfil(batch_id: str, accepted: list[dict[str, Any]]) -> dict[str, Any]:
         clashes = runtime.transaction("accept", changes.accept, runtime.app, batch_id, accepted)
         if clashes:
             return {"clashes": clashes, "placed": []}
-        done = _outcome(lambda: {"placed": _placed(runtime, batch_id)})
+        done = outcome(lambda: {"placed": _placed(runtime, batch_id)})
         if "error" in done:
             # Orders that nobody will place must not keep their machines' names.
             runtime.transaction("give up", changes.give_up, runtime.app, batch_id, done["error"])
@@ -66,7 +66,7 @@ def _placed(runtime: Runtime, batch_id: str) -> list[str]:
     raise TierwiseError(msg)
 
 
-def _outcome(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def outcome(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the work gives, or the error that it ended with: every order must come to an end.
 
     Only an error that is written down decides anything: where the database failed, a machine that is
@@ -98,7 +98,7 @@ def _plan(batch_id: str) -> dict[str, Any]:
 def provision(order_id: str) -> None:
     """Create the order's machine powered off, write it down, and only then switch it on."""
     with current().working(f"provision:{order_id}") as runtime:
-        made = _outcome(lambda: _delivered(runtime, order_id))
+        made = outcome(lambda: _delivered(runtime, order_id))
         if "error" in made:
             _close(runtime, order_id, made["error"])
 
@@ -112,7 +112,7 @@ def abandon(order_id: str, message: str) -> None:
 
 def _close(runtime: Runtime, order_id: str, error: dict[str, Any]) -> None:
     # Whether a call that was not answered took effect is unknown: remove whatever there is.
-    undone = _outcome(lambda: DBOS.run_step({"name": "undo"}, lambda: steps.undo(runtime.app, order_id)))
+    undone = outcome(lambda: DBOS.run_step({"name": "undo"}, lambda: steps.undo(runtime.app, order_id)))
     left = ""
     if "error" in undone:
         left = (

@@ -13,6 +13,7 @@ from catalog.orders import Order, Request
 from catalog.resources import ResourceClass, Resources
 from policies.decisions import Rejection
 from tierwise.errors import InvalidInput
+from tierwise.store import moves
 from tierwise.store.tables import (
     AllocationRow,
     BatchRow,
@@ -106,8 +107,11 @@ def identities(session: Session) -> frozenset[str]:
 
 
 def allocated(session: Session) -> dict[str, Resources]:
-    """What orders hold, per pool."""
-    return _sums(session, sa.select(col(AllocationRow.pool), *_SUMS).group_by(col(AllocationRow.pool)))
+    """What orders hold, and what open moves hold beside them, per pool."""
+    held = _sums(session, sa.select(col(AllocationRow.pool), *_SUMS).group_by(col(AllocationRow.pool)))
+    for pool, amount in moves.held(session).items():
+        held[pool] = held.get(pool, Resources()) + amount
+    return held
 
 
 def used_by_tenant(session: Session) -> dict[str, Resources]:
@@ -177,6 +181,14 @@ def set_allocation(session: Session, consumer: str, resources: Resources) -> Non
     allocation = session.get_one(AllocationRow, consumer)
     for rc in ResourceClass:
         setattr(allocation, rc.value, resources.amount(rc))
+    session.add(allocation)
+    touch(session)
+
+
+def move_allocation(session: Session, consumer: str, pool: str) -> None:
+    """Hold what an order holds in another pool."""
+    allocation = session.get_one(AllocationRow, consumer)
+    allocation.pool = pool
     session.add(allocation)
     touch(session)
 

@@ -28,6 +28,19 @@ class MachineState(StrEnum):
     DELETED = "deleted"
 
 
+class MoveState(StrEnum):
+    """Where a move of a machine to another pool stands; all but the last three are open."""
+
+    MOVING = "moving"
+    MOVED = "moved"
+    """The machine runs in its new pool; the copy in the old one is kept until somebody confirms."""
+    STUCK = "stuck"
+    """The move failed, and what it had made could not be removed yet."""
+    CONFIRMED = "confirmed"
+    UNDONE = "undone"
+    FAILED = "failed"
+
+
 def _moment(**options: Any) -> Any:
     return Field(sa_type=UtcDateTime, **options)
 
@@ -137,6 +150,42 @@ class MachineEventRow(SQLModel, table=True):
     recorded_at: datetime = _moment(index=True)
     source: str
     details: str = Field(default="{}", description="Kind-specific fields, JSON.")
+
+
+_OPEN_MOVE = "state IN ('moving', 'moved', 'stuck')"
+
+
+class MoveRow(SQLModel, table=True):
+    """A move of a machine to a pool at another endpoint, and the room that it holds beside the machine's own."""
+
+    __tablename__ = "move"
+    __table_args__ = (
+        _one_of("state", MoveState),
+        sa.Index(
+            "one_open_move_per_machine",
+            "machine",
+            unique=True,
+            sqlite_where=sa.text(_OPEN_MOVE),
+            postgresql_where=sa.text(_OPEN_MOVE),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    machine: str = Field(foreign_key="machine.id", index=True)
+    source_pool: str
+    source_native_id: str
+    target_pool: str
+    held_pool: str = Field(
+        description="Where the room is held: the target's until the machine runs there, then the source's."
+    )
+    vcpu: int = _big()
+    memory_mib: int = _big()
+    disk_gib: int = _big()
+    state: str = Field(default=MoveState.MOVING)
+    was_on: bool = Field(description="Whether the machine ran when the move began.")
+    error: str = ""
+    started_at: datetime = _moment()
+    ended_at: datetime | None = _moment(default=None, nullable=True)
 
 
 class EndpointViewRow(SQLModel, table=True):

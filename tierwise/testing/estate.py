@@ -12,7 +12,7 @@ from tierwise.usecases.init import init, replace_endpoints
 
 def quick_settings(folder: Path) -> Settings:
     """Settings for the data directory ``folder/data``, with retries that do not keep a test waiting."""
-    return Settings(data_dir=folder / "data", workers=2, retries=3, retry_after_s=0.01)
+    return Settings(data_dir=folder / "data", workers=2, retries=3, retry_after_s=0.01, boot_check_s=0)
 
 
 def simulated_acme(

@@ -21,12 +21,14 @@ from tierwise.jobs import workflows
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow
 from tierwise.usecases.inventory import gap_of
+from tierwise.usecases.move import forbid_open_move
 from tierwise.usecases.observe import observe
 
 
 def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
     """Bring a machine to a power state."""
     machine = _find(app, wanted)
+    forbid_open_move(app, machine, unless_moved=True)
     _require(app, machine, action.capability)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.change_power, str(change_id), machine.id, action.value)
@@ -36,6 +38,7 @@ def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
 def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None:
     """Give a machine other resources; zero in `resources` means: as it is."""
     machine = _find(app, wanted)
+    forbid_open_move(app, machine)
     # What was removed since the last look must not count as room in use.
     observe(app, machine.endpoint)
     hot = machine.power != PowerState.OFF
@@ -52,6 +55,7 @@ def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None
 def delete(app: App, change_id: UUID, wanted: str) -> None:
     """Remove a machine and its disks."""
     machine = _find(app, wanted)
+    forbid_open_move(app, machine)
     _require(app, machine, Capability.DELETE)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.remove, str(change_id), machine.id)

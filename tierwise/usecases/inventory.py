@@ -11,8 +11,9 @@ from catalog.capabilities import Capability, Gap
 from catalog.resources import ResourceClass, Resources
 from connectors.contract import PowerState, VmView
 from tierwise.app import App
+from tierwise.store import moves
 from tierwise.store import orders as order_store
-from tierwise.store.tables import MachineRow, MachineState
+from tierwise.store.tables import MachineRow, MachineState, MoveRow, MoveState
 from tierwise.store.views import EndpointView
 from tierwise.usecases.observe import views
 
@@ -25,6 +26,8 @@ class Drift(StrEnum):
     GONE = "gone from its endpoint"
     CHANGED = "changed outside tierwise"
     LEFT_OVER = "left over: no order holds it"
+    KEPT = "copy of a moved machine, kept until the move is confirmed"
+    COMING = "being moved here"
     UNSEEN = "not seen since its endpoint was last reached"
 
 
@@ -61,27 +64,29 @@ def inventory(app: App) -> Inventory:
         active = select(MachineRow).where(MachineRow.state == MachineState.ACTIVE)
         ours = {row.id: row for row in session.exec(active)}
         live = order_store.identities(session)
+        moving = {row.machine: row for row in moves.all_moves(session, only_open=True)}
     pool_of = {(p.endpoint, p.provider): p for p in app.documents.catalog.pools.values()}
     machines: list[Machine] = []
     found: set[str] = set()
     for view in seen.values():
         for vm in view.vms:
             row = ours.get(str(vm.identity))
-            if row is not None:
-                found.add(row.id)
+            own = row if row is not None and row.endpoint == view.endpoint else None
+            if own is not None:
+                found.add(own.id)
             entry = pool_of.get((view.endpoint, vm.provider))
             machines.append(
                 Machine(
                     identity=str(vm.identity) if vm.identity else vm.native_id,
                     name=row.name if row else vm.name,
                     tenant=row.tenant if row else "",
-                    tier=row.tier if row else (entry.tier if entry else ""),
-                    pool=row.pool if row else (entry.name if entry else vm.provider),
+                    tier=own.tier if own else (entry.tier if entry else ""),
+                    pool=own.pool if own else (entry.name if entry else vm.provider),
                     endpoint=view.endpoint,
                     host=vm.host or "",
                     power=vm.power,
                     resources=vm.resources,
-                    drift=_drift(vm, row, live),
+                    drift=_drift(vm, view.endpoint, row, live, moving.get(row.id) if row else None),
                     seen_at=view.seen_at,
                 )
             )
@@ -90,11 +95,17 @@ def inventory(app: App) -> Inventory:
     return Inventory(tuple(machines), len(app.endpoints.names), _stale(app, seen))
 
 
-def _drift(vm: VmView, row: MachineRow | None, live: frozenset[str]) -> Drift:
+def _drift(
+    vm: VmView, endpoint: str, row: MachineRow | None, live: frozenset[str], move: MoveRow | None
+) -> Drift:
     if vm.identity is None:
         return Drift.UNKNOWN
     if row is None:
         return Drift.NONE if str(vm.identity) in live else Drift.LEFT_OVER
+    if row.endpoint != endpoint:
+        if move is None:
+            return Drift.LEFT_OVER
+        return Drift.KEPT if move.state == MoveState.MOVED else Drift.COMING
     if vm.power != row.power or vm.resources != _resources(row):
         return Drift.CHANGED
     return Drift.NONE

@@ -1,0 +1,246 @@
+"""The steps of a move that touch an endpoint or a file; each may be run again after a crash.
+
+They return plain data like the other steps: ``{"error": ...}`` where they failed.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from catalog.base import Value
+from catalog.resources import ResourceClass, Resources
+from connectors import disks
+from connectors.contract import Connector, DiskFormat, PowerAction, PowerState, VmDetails, VmSpec
+from connectors.disks import DiskError, Image
+from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
+from tierwise.app import App
+from tierwise.jobs import steps
+from tierwise.jobs.steps import Outcome
+from tierwise.store.tables import MachineRow, MoveRow, OrderRow
+
+Report = Callable[[str, int, int], None]
+"""Told (what is being done, bytes done, bytes in all)."""
+
+
+class Carried(Value):
+    """One disk on its way: its size, its names at both ends, and the formats that it travels in."""
+
+    index: int
+    size_bytes: int
+    source_key: str
+    target_key: str
+    export_form: DiskFormat
+    import_form: DiskFormat
+    verify_form: DiskFormat | None
+    """The format in which the target gives disks; None where it gives none, or nothing can compare them."""
+
+    def exported(self, folder_: Path) -> Image:
+        """The image as the source gives it."""
+        return Image(folder_ / f"disk-{self.index}.{self.export_form.value}", self.export_form)
+
+    def imported(self, folder_: Path) -> Image:
+        """The image as the target takes it; the same file where the formats are equal."""
+        return Image(folder_ / f"disk-{self.index}.{self.import_form.value}", self.import_form)
+
+
+def folder(app: App, move_id: str) -> Path:
+    """Where the images of a move are kept while it lasts."""
+    return app.settings.data_dir / "moves" / move_id
+
+
+def stop(app: App, move: MoveRow, endpoint: str) -> Outcome:
+    """Switch the machine off: by its guest where that obeys, otherwise at once."""
+    identity = UUID(move.machine)
+
+    def act(connector: Connector) -> None:
+        if connector.get_vm(identity).power is PowerState.OFF:
+            return
+        try:
+            connector.power(identity, PowerAction.SHUTDOWN)
+        except (Unsupported, Conflict, DeadlineExceeded):
+            connector.power(identity, PowerAction.OFF)
+
+    return steps.call(app, endpoint, act)
+
+
+def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
+    """The machine at its new endpoint, off and with empty disks; refused where it would not be the same."""
+    with app.session() as session:
+        machine = session.get_one(MachineRow, move.machine)
+        order = session.get_one(OrderRow, move.machine)
+    spec = VmSpec(
+        name=machine.name,
+        provider=app.documents.catalog.pools[move.target_pool].provider,
+        resources=Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass}),
+        annotations={
+            "tierwise.order": move.machine,
+            "tierwise.tenant": machine.tenant,
+            "tierwise.offering": order.offering,
+        },
+    )
+    made = steps.call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))
+    if "error" in made:
+        return made
+    found = details(app, endpoint, move.machine)
+    if "error" in found:
+        return found
+    there = VmDetails.model_validate(found["details"])
+    differ = _differences(source, there)
+    return _error("Different", differ) if differ else {**made, **found}
+
+
+def _differences(source: VmDetails, target: VmDetails) -> str:
+    """Why the guest would not start at its new place, or nothing."""
+    if source.firmware != target.firmware:
+        return f"it starts by {source.firmware}, and the new pool makes machines that start by {target.firmware}"
+    sizes = [disk.size_bytes for disk in source.disks], [disk.size_bytes for disk in target.disks]
+    if sizes[0] != sizes[1]:
+        return f"its disks have {sizes[0]} bytes, and those of the new pool's machine {sizes[1]}"
+    return ""
+
+
+def details(app: App, endpoint: str, machine: str) -> Outcome:
+    """What the machine is made of at an endpoint."""
+    found: list[VmDetails] = []
+    done = steps.call(app, endpoint, lambda c: found.append(c.details(UUID(machine))))
+    return done if "error" in done else {"details": found[-1].model_dump(mode="json")}
+
+
+def export(app: App, move: MoveRow, endpoint: str, at: Carried, report: Report) -> Outcome:
+    """The source's disk in a file of the move's folder; it is there whole, or not at all."""
+    target = at.exported(folder(app, move.id))
+
+    def act(connector: Connector) -> None:
+        target.path.parent.mkdir(parents=True, exist_ok=True)
+        part = target.path.with_suffix(".part")
+        with part.open("w+b") as file:
+            connector.export_disk(
+                UUID(move.machine),
+                at.source_key,
+                at.export_form,
+                file,
+                lambda done: report("exporting", done, at.size_bytes),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target.path)
+
+    return _guarded(app, endpoint, act) or _sized(target, at.size_bytes)
+
+
+def convert(app: App, move: MoveRow, at: Carried, report: Report) -> Outcome:
+    """The image in the format that the target takes, compared with what was exported."""
+    source, target = at.exported(folder(app, move.id)), at.imported(folder(app, move.id))
+    if source == target:
+        return {}
+    try:
+        disks.convert(source, target, lambda done: report("converting", done, at.size_bytes))
+    except DiskError as error:
+        return _error("DiskError", str(error))
+    return {}
+
+
+def import_(app: App, move: MoveRow, endpoint: str, at: Carried, report: Report) -> Outcome:
+    """The content on the target's disk."""
+    source = at.imported(folder(app, move.id))
+
+    def act(connector: Connector) -> None:
+        with source.path.open("rb") as file:
+            connector.import_disk(
+                UUID(move.machine),
+                at.target_key,
+                at.import_form,
+                file,
+                lambda done: report("importing", done, at.size_bytes),
+            )
+
+    return _guarded(app, endpoint, act) or {}
+
+
+def verify(app: App, move: MoveRow, endpoint: str, at: Carried, report: Report) -> Outcome:
+    """Read the target's disk back and compare it with what was sent; nothing where it gives no disks."""
+    if at.verify_form is None:
+        return {}
+    back = Image(folder(app, move.id) / f"back.{at.verify_form.value}", at.verify_form)
+
+    def act(connector: Connector) -> None:
+        with back.path.open("w+b") as file:
+            connector.export_disk(
+                UUID(move.machine),
+                at.target_key,
+                back.form,
+                file,
+                lambda done: report("reading back", done, at.size_bytes),
+            )
+
+    failed = _guarded(app, endpoint, act)
+    if failed:
+        return failed
+    try:
+        disks.must_be_equal(at.imported(folder(app, move.id)), back)
+    except DiskError as error:
+        return _error("DiskError", f"the new disk does not have the content that was sent: {error}")
+    finally:
+        back.path.unlink(missing_ok=True)
+    return {}
+
+
+def boot(app: App, move: MoveRow, endpoint: str) -> Outcome:
+    """Switch the machine on at its new place; it must still run a little later."""
+    done = steps.call(app, endpoint, lambda c: c.power(UUID(move.machine), PowerAction.ON))
+    if "error" in done:
+        return done
+    time.sleep(app.settings.boot_check_s)
+    seen = steps.call(app, endpoint, lambda c: c.get_vm(UUID(move.machine)))
+    if "error" not in seen and seen["vm"]["power"] != PowerState.ON.value:
+        return _error("Stopped", f"it was switched on and is {seen['vm']['power']} a little later")
+    return seen
+
+
+def switch(app: App, move: MoveRow, endpoint: str, action: PowerAction) -> Outcome:
+    """Bring the machine to a power state at one of its two endpoints."""
+    return steps.call(app, endpoint, lambda c: c.power(UUID(move.machine), action))
+
+
+def remove(app: App, move: MoveRow, endpoint: str) -> Outcome:
+    """Delete the machine at one of its two endpoints; one that is not there is gone already."""
+
+    def act(connector: Connector) -> None:
+        try:
+            connector.delete_vm(UUID(move.machine))
+        except NotFound:
+            return
+
+    return steps.call(app, endpoint, act)
+
+
+def clean(app: App, move_id: str) -> Outcome:
+    """Remove the move's files."""
+    shutil.rmtree(folder(app, move_id), ignore_errors=True)
+    return {}
+
+
+def _sized(image: Image, wanted: int) -> Outcome:
+    """An error where a hypervisor gave an image of another size, or none at all."""
+    try:
+        found = image.path.stat().st_size if image.form is DiskFormat.RAW else disks.size_bytes(image)
+    except DiskError as error:
+        return _error("DiskError", str(error))
+    return {} if found == wanted else _error("DiskError", f"the image has {found} bytes, the disk {wanted}")
+
+
+def _guarded(app: App, endpoint: str, act: Callable[[Connector], None]) -> Outcome | None:
+    """What went wrong, in the endpoint or with a file; None where nothing did."""
+    try:
+        done = steps.call(app, endpoint, act)
+    except OSError as error:
+        return _error("OSError", f"{error}; see to it, then start the move again")
+    return done if "error" in done else None
+
+
+def _error(kind: str, message: str) -> dict[str, Any]:
+    return {"error": {"kind": kind, "message": message, "retriable": False}}
