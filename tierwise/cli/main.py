@@ -16,6 +16,7 @@ from tierwise.cli import (
     pools,
     quotes,
     setup,
+    sim,
     usage,
     whatif,
 )
@@ -40,6 +41,7 @@ app.add_typer(charges.app, name="charge")
 setup.register(app)
 quotes.register(app)
 whatif.register(app)
+sim.register(app)
 
 _started: list[Context] = []
 """What this process works on, for the place where a bug's traceback is kept."""

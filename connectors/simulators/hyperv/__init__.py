@@ -53,6 +53,7 @@ class HypervSimulator:
         estate: Estate | None = None,
         *,
         listen: str = "127.0.0.1",
+        port: int = 0,
         certificate: Certificate | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class HypervSimulator:
         self._certificate = certificate
         self._configuration = {
             "listen": listen,
+            "port": port,
             "certificate": "" if certificate is None else str(certificate.certificate),
             "key": "" if certificate is None else str(certificate.key),
             "estate": (estate or Estate()).model_dump(),

@@ -116,7 +116,7 @@ class Listener(ThreadingHTTPServer):
             self.tls.load_cert_chain(configuration["certificate"], configuration["key"])
             pem = Path(configuration["certificate"]).read_text(encoding="ascii")
             self.bindings = sealing.bindings_of(ssl.PEM_cert_to_DER_cert(pem))
-        super().__init__((configuration["listen"], 0), Handler)
+        super().__init__((configuration["listen"], configuration["port"]), Handler)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection; the handshake is done here, so that a silent client holds up nobody."""

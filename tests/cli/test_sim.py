@@ -1,0 +1,136 @@
+"""``tierwise sim``: what it prints is enough to reach it, and what it was told happens."""
+
+import os
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from catalog.pools import Endpoint
+from connectors.errors import Refused
+from connectors.registry import connect
+
+KINDS = [
+    pytest.param("vsphere", marks=pytest.mark.counterpart("vcsim")),
+    pytest.param("hyperv", marks=pytest.mark.counterpart("hyperv-sim")),
+    pytest.param("xen", marks=pytest.mark.counterpart("xen-sim")),
+]
+
+Start = Callable[..., tuple[Endpoint, SecretStr, "subprocess.Popen[str]"]]
+
+
+@pytest.fixture
+def start(real: Any) -> Iterator[Start]:
+    """Starts the installed command, and reads the endpoint that it prints."""
+    with ExitStack() as running:
+
+        @contextmanager
+        def process(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+            with subprocess.Popen(
+                [str(real.command), "sim", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=real.environment(),
+            ) as started:
+                try:
+                    yield started
+                finally:
+                    started.kill()
+
+        def one(*arguments: str) -> tuple[Endpoint, SecretStr, "subprocess.Popen[str]"]:
+            started = running.enter_context(process(*arguments))
+            assert started.stderr is not None
+            assert started.stdout is not None
+            said = started.stderr.readline()
+            assert "Ctrl-C" in said, said + started.stderr.read()
+            os.set_blocking(started.stdout.fileno(), False)
+            document = yaml.safe_load(started.stdout.read())
+            ((name, fields),) = document["endpoints"].items()
+            secret = Path(fields["secret"].removeprefix("file:"))
+            assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+            return Endpoint(name=name, **fields), SecretStr(secret.read_text()), started
+
+        yield one
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_printed_is_an_endpoint_that_the_driver_opens(start: Start, kind: str) -> None:
+    endpoint, password, process = start(kind, "--name", "mine")
+    assert (endpoint.name, endpoint.driver) == ("mine", kind)
+    with connect(endpoint, password) as connector:
+        assert connector.probe().pools
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert not Path(str(endpoint.secret).removeprefix("file:")).exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fact", "hosts"),
+    [
+        pytest.param("vsphere", "hosts=5", 5, marks=pytest.mark.counterpart("vcsim")),
+        pytest.param("xen", "hosts=4", 4, marks=pytest.mark.counterpart("xen-sim")),
+    ],
+)
+def test_facts_of_the_estate_are_what_was_set(start: Start, kind: str, fact: str, hosts: int) -> None:
+    endpoint, password, _ = start(kind, "--set", fact)
+    with connect(endpoint, password) as connector:
+        assert len(connector.probe().pools[0].hosts) == hosts
+
+
+@pytest.mark.counterpart("xen-sim")
+def test_rules_from_a_file_make_calls_go_wrong(start: Start, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "- {method: session.login_with_password, action: fail, code: SESSION_AUTHENTICATION_FAILED,\n"
+        "   parameters: [root, nobody]}\n"
+    )
+    endpoint, password, _ = start("xen", "--rules", str(rules))
+    with pytest.raises(Refused, match="SESSION_AUTHENTICATION_FAILED"), connect(endpoint, password):
+        pass
+
+
+@pytest.mark.counterpart("xen-sim")
+def test_a_terminated_simulator_ends_and_takes_its_child_along(start: Start) -> None:
+    endpoint, password, process = start("xen")
+    process.terminate()
+    assert process.wait(30) == 0
+    for _ in range(100):
+        try:
+            with connect(endpoint, password):
+                pass
+        except Exception:  # noqa: BLE001 -- any kind of "not there"
+            return
+        time.sleep(0.1)
+    pytest.fail("the simulator still answers")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["vmware"], 2, "'vmware' is none of vsphere, hyperv, xen"),
+        (["xen", "--set", "hosts"], 2, "is not NAME=VALUE"),
+        (["xen", "--set", "hots=3"], 3, "has no hots; there are: pool, hosts,"),
+        (["xen", "--set", "hosts=none"], 3, "hosts: Input should be a valid integer"),
+        (["xen", "--rules", "/no/such/file"], 3, "/no/such/file cannot be read"),
+        (["hyperv", "--task-delay-ms", "5"], 3, "no tasks to delay"),
+    ],
+)
+def test_wrong_words_are_told_with_what_would_be_right(
+    tierwise: Any, arguments: list[str], code: int, said: str
+) -> None:
+    assert said in " ".join(tierwise("sim", *arguments, code=code).err.split())
+
+
+def test_the_facts_that_can_be_set_are_listed_with_their_defaults(tierwise: Any) -> None:
+    listed = tierwise("sim", "xen", "--facts").out.splitlines()
+    assert "hosts=2" in listed
+    assert any(line.startswith("sr_gib=1024  # Size of the shared SR") for line in listed)

@@ -1,0 +1,109 @@
+"""``tierwise sim``: a simulated hypervisor to try a driver on, or to see how things go wrong."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tierwise.cli.output import note
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command."""
+    root.command()(sim)
+
+
+def sim(
+    kind: Annotated[str, typer.Argument(help="vsphere, hyperv or xen.", metavar="HYPERVISOR")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A fact of the estate: NAME=VALUE.", metavar="NAME=VALUE"),
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="A YAML list of rules: which calls go wrong, and how.")
+    ] = None,
+    task_delay_ms: Annotated[int, typer.Option(min=0, help="How long each task runs.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on loopback; 0 takes a free one.")] = 0,
+    name: Annotated[str, typer.Option(help="The endpoint's name in your catalog.")] = "",
+    facts: Annotated[bool, typer.Option("--facts", help="Only list what --set can set.")] = False,
+) -> None:
+    """Run a simulated hypervisor until Ctrl-C, and print the endpoint to write into a catalog."""
+    import signal
+    import tempfile
+    import threading
+    from contextlib import suppress
+
+    from tierwise.simulating import Kind, simulating
+    from tierwise.simulating import facts as known
+
+    if kind not in {one.value for one in Kind}:
+        msg = f"'{kind}' is none of {', '.join(Kind)}"
+        raise typer.BadParameter(msg)
+    if facts:
+        for fact, (default, meaning) in known(Kind(kind)).items():
+            typer.echo(f"{fact}={default}" + (f"  # {meaning}" if meaning else ""))
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    with (
+        suppress(KeyboardInterrupt),
+        tempfile.TemporaryDirectory(prefix="tierwise-sim-") as folder,
+        simulating(
+            Kind(kind),
+            dict(_pair(text) for text in set_ or ()),
+            port=port,
+            rules=_read(rules),
+            task_delay_ms=task_delay_ms,
+            cache_dir=_cache_dir(),
+        ) as simulator,
+    ):
+        secret = Path(folder) / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(simulator.password.get_secret_value(), encoding="utf-8")
+        typer.echo(_document(simulator.endpoint(name or f"{kind}-sim"), secret))
+        note("it runs until you press Ctrl-C; its machines end with it")
+        threading.Event().wait()
+    note("stopped")
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        msg = f"'{text}' is not NAME=VALUE; --facts lists the names"
+        raise typer.BadParameter(msg)
+    return name.strip().replace("-", "_"), value
+
+
+def _read(rules: Path | None) -> list[Any]:
+    from tierwise.errors import InvalidInput
+
+    if rules is None:
+        return []
+    import yaml
+
+    try:
+        found = yaml.safe_load(rules.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"{rules} cannot be read: {error}"
+        raise InvalidInput(msg) from None
+    if not isinstance(found, list):
+        msg = f"{rules} must hold a list of rules, not {type(found).__name__}"
+        raise InvalidInput(msg)
+    return found
+
+
+def _document(endpoint: Any, secret: Path) -> str:
+    import yaml
+
+    fields = endpoint.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    fields["secret"] = f"file:{secret}"
+    return yaml.safe_dump({"endpoints": {endpoint.name: fields}}, sort_keys=False).rstrip()
+
+
+def _cache_dir() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("tierwise") / "simulators"

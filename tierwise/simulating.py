@@ -1,0 +1,145 @@
+"""Starting a simulated hypervisor from plain words: for people who want to try a driver, or break it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from catalog.pools import Endpoint
+from tierwise.errors import InvalidInput, TierwiseError
+
+
+class Simulation(Protocol):
+    """A running simulator. `password` is made anew at each start."""
+
+    password: SecretStr
+
+    def endpoint(self, name: str) -> Endpoint:
+        """How a catalog names it."""
+
+
+class Kind(StrEnum):
+    """The hypervisors for which there is a simulator that speaks their own protocol."""
+
+    VSPHERE = "vsphere"
+    HYPERV = "hyperv"
+    XEN = "xen"
+
+
+@contextmanager
+def simulating(
+    kind: Kind,
+    estate: Mapping[str, str],
+    *,
+    port: int = 0,
+    rules: Sequence[Any] = (),
+    task_delay_ms: int = 0,
+    cache_dir: Path,
+) -> Iterator[Simulation]:
+    """A simulator with these facts of its estate, and these rules of misbehaviour.
+
+    Raises InvalidInput for facts or rules that it does not know, and TierwiseError, with what to install,
+    where it cannot run or does not start.
+    """
+    starter = _STARTERS[kind]
+    try:
+        with starter(estate, port, rules, task_delay_ms, cache_dir) as simulator:
+            yield simulator
+    except RuntimeError as error:
+        raise TierwiseError(str(error)) from None
+
+
+def facts(kind: Kind) -> dict[str, tuple[str, str]]:
+    """What can be set of an estate: name -> (its default, what it is)."""
+    model = _estate_class(kind)
+    return {
+        name: (str(field.default), field.description or "") for name, field in model.model_fields.items()
+    }
+
+
+def _estate_class(kind: Kind) -> Any:
+    from connectors.simulators import hyperv, vsphere, xen  # noqa: PLC0415 - each only where it is used
+
+    return {Kind.VSPHERE: vsphere.Estate, Kind.HYPERV: hyperv.Estate, Kind.XEN: xen.Estate}[kind]
+
+
+def _checked(model: Any, given: Mapping[str, str], what: str) -> Any:
+    unknown = sorted(set(given) - set(model.model_fields))
+    if unknown:
+        msg = f"{what} has no {', '.join(unknown)}; there are: {', '.join(model.model_fields)}"
+        raise InvalidInput(msg)
+    values = {
+        name: [part for part in value.split(",") if part]
+        if "tuple" in str(model.model_fields[name].annotation)
+        else value
+        for name, value in given.items()
+    }
+    return _valid(model, values, what)
+
+
+def _valid(model: Any, value: Any, what: str) -> Any:
+    try:
+        return TypeAdapter(model).validate_python(value, strict=False)
+    except ValidationError as error:
+        msg = f"{what} is not valid"
+        details = [f"{'.'.join(map(str, e['loc'])) or what}: {e['msg']}" for e in error.errors()]
+        raise InvalidInput(msg, details=details) from None
+
+
+def _need(absent: str | None) -> None:
+    if absent:
+        raise TierwiseError(absent)
+
+
+@contextmanager
+def _vsphere(
+    estate: Mapping[str, str], port: int, rules: Sequence[Any], task_delay_ms: int, cache_dir: Path
+) -> Iterator[Simulation]:
+    from connectors.simulators import vsphere  # noqa: PLC0415 - only where it is used
+
+    facts_ = _checked(vsphere.Estate, estate, "the estate of vsphere")
+    ruled = _valid(list[vsphere.Rule], rules, "the list of rules")
+    _need(vsphere.missing())
+    binary = vsphere.build(cache_dir)
+    listen = f"127.0.0.1:{port}"
+    with vsphere.VsphereSimulator(
+        binary, facts_, listen=listen, task_delay_s=task_delay_ms / 1000
+    ) as simulator:
+        simulator.rules(*ruled)
+        yield simulator
+
+
+@contextmanager
+def _hyperv(
+    estate: Mapping[str, str], port: int, rules: Sequence[Any], task_delay_ms: int, _cache_dir: Path
+) -> Iterator[Simulation]:
+    from connectors.simulators import hyperv  # noqa: PLC0415 - only where it is used
+
+    facts_ = _checked(hyperv.Estate, estate, "the estate of hyperv")
+    ruled = _valid(list[hyperv.Rule], rules, "the list of rules")
+    if task_delay_ms:
+        msg = "Hyper-V's cmdlets return when they are done, so there are no tasks to delay; give rules with a delay"
+        raise InvalidInput(msg)
+    _need(hyperv.missing())
+    with hyperv.HypervSimulator(facts_, port=port) as simulator:
+        simulator.rules(*ruled)
+        yield simulator
+
+
+@contextmanager
+def _xen(
+    estate: Mapping[str, str], port: int, rules: Sequence[Any], task_delay_ms: int, _cache_dir: Path
+) -> Iterator[Simulation]:
+    from connectors.simulators import xen  # noqa: PLC0415 - only where it is used
+
+    facts_ = _checked(xen.Estate, estate, "the estate of xen")
+    ruled = _valid(list[xen.Rule], rules, "the list of rules")
+    with xen.XenSimulator(facts_, port=port, task_delay_s=task_delay_ms / 1000) as simulator:
+        simulator.rules(*ruled)
+        yield simulator
+
+
+_STARTERS = {Kind.VSPHERE: _vsphere, Kind.HYPERV: _hyperv, Kind.XEN: _xen}
