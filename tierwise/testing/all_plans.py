@@ -1,6 +1,6 @@
 """The best of all plans, for problems that are too large to look at every plan's every choice one by one.
 
-`tierwise.testing.placement.best_by_trying` asks the checkers about each plan. Here all plans are rows of one table,
+`tierwise.testing.placement.best_by_trying` asks the checkers about each plan. Here all plans are columns of one table,
 in the order of the least that they can come to, and what the checkers refuse once is struck from it: of a refused
 plan, the fewest requests that are refused by themselves, and with them every plan that has these where they are.
 That is sound for constraints of which a plan keeps all that it kept when a request leaves it, and only those are
