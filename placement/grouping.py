@@ -1,7 +1,7 @@
 """What constraints about groups of requests share: who belongs to one, where the others are, what people call it."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Annotated
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -9,12 +9,13 @@ from pydantic import Field
 
 from catalog.base import SAFE_INTEGER
 from placement.arrays import Bool, Int64
+from placement.constraint import Constraint
 from placement.kernel import Kernel
 from placement.model import Model
 from placement.placed import Placed
 from placement.problem import PlacementProblem
 from placement.providers import Domains
-from placement.references import members
+from placement.references import members, unknown_label, unknown_requests
 from policies.decisions import Rejection
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -25,6 +26,29 @@ PenaltyMicros = Annotated[int, Field(strict=True, ge=1, le=SAFE_INTEGER)]
 
 Entries = tuple[Int64, Int64, Int64]
 """Row, column and coefficient of each entry of a block of rows."""
+
+
+class OfGroup(Constraint):
+    """A constraint about which domains of a label the members of a group are in."""
+
+    terms: ClassVar[tuple[str, ...]] = ("penalties",)
+
+    if (
+        TYPE_CHECKING
+    ):  # Fields are each constraint's own: what they mean there, their defaults and their order.
+        requests: Names
+        label: str
+
+    def problems(self, problem: PlacementProblem) -> Iterator[str]:
+        """Unknown requests, and a label that divides nothing."""
+        yield from unknown_requests(problem, "requests", self.requests)
+        yield from unknown_label(problem, "label", self.label)
+        yield from _empty_label(problem, "label", self.label)
+
+    def labels(self, problem: PlacementProblem) -> Int64 | None:
+        """Members are told from the others."""
+        return members(problem, self.requests).astype(np.int64)
+
 
 _NAMES: WeakKeyDictionary[PlacementProblem, list[tuple[str, ...]]] = WeakKeyDictionary()
 """Asked for every request that is explained; the groups are turned over once a problem."""
@@ -127,7 +151,7 @@ def without_label(rule_id: str, problem: PlacementProblem, provider: int, label:
     )
 
 
-def empty_label(problem: PlacementProblem, path: str, label: str) -> Iterable[str]:
+def _empty_label(problem: PlacementProblem, path: str, label: str) -> Iterable[str]:
     """The label, where it is known and no provider has a value of it."""
     domains = problem.domains(label)
     if domains is not None and not domains.names and problem.providers.ids:

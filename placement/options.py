@@ -1,11 +1,12 @@
 """What constraints share whose requests also take one of several options on their provider: nodes, a device, a datastore."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
 
 from placement.arrays import Bool, Int64
+from placement.grouping import in_words
 from placement.model import Model
 from placement.problem import PlacementProblem
 from placement.references import members, unknown_requests
@@ -20,6 +21,11 @@ def entries(problem: PlacementProblem, named: Mapping[str, T]) -> list[T | None]
         for i in np.flatnonzero(members(problem, [name])).tolist():
             found[i] = said
     return found
+
+
+def needs(named: Mapping[str, T], one: Callable[[str, T], str], thing: str) -> str:
+    """What is said of requests as the fact of a conflict: ``r0 needs this and r1 needs that``."""
+    return in_words([one(name, said) for name, said in named.items()]) or f"no request needs {thing}"
 
 
 def misnamed(problem: PlacementProblem, path: str, named: Mapping[str, T]) -> Iterator[str]:

@@ -1,18 +1,17 @@
 """Requests that belong together are in one domain of a label: on one host, in one rack, at one site."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
 from placement.arrays import Bool, Int64
-from placement.constraint import Constraint
 from placement.grouping import (
     Names,
+    OfGroup,
     PenaltyMicros,
     called,
     counted,
-    empty_label,
     is_member,
     keep_in_domains,
     less,
@@ -28,19 +27,17 @@ from placement.model import Model
 from placement.placed import Placed
 from placement.problem import PlacementProblem
 from placement.providers import Domains
-from placement.references import domains, members, unknown_label, unknown_requests
+from placement.references import domains, members
 from placement.seats import Seats
 from policies.decisions import Rejection
 
 
-class Affinity(Constraint):
+class Affinity(OfGroup):
     """All members that are placed share one domain, or each one outside the largest costs a penalty.
 
     A provider without a value of the label is in no domain: it takes no member, or, where being together is
     only wished for, a member there is outside. Members count whenever they are there.
     """
-
-    terms: ClassVar[tuple[str, ...]] = ("penalties",)
 
     kind: Literal["affinity"] = "affinity"
     requests: Names
@@ -54,16 +51,6 @@ class Affinity(Constraint):
         """Who must share what."""
         must = "must" if self.penalty_micros is None else "should"
         return f"{called(self.requests)} {must} be in one {self.label}"
-
-    def problems(self, problem: PlacementProblem) -> Iterator[str]:
-        """Unknown requests, and a label that divides nothing."""
-        yield from unknown_requests(problem, "requests", self.requests)
-        yield from unknown_label(problem, "label", self.label)
-        yield from empty_label(problem, "label", self.label)
-
-    def labels(self, problem: PlacementProblem) -> Int64 | None:
-        """Members are told from the others."""
-        return members(problem, self.requests).astype(np.int64)
 
     def post(self, model: Model) -> None:
         """One domain is chosen: members elsewhere are forbidden, or paid for."""

@@ -1,19 +1,18 @@
 """Requests that must not fail together: at most a few of a group are in one domain of a label."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from placement.arrays import Bool, Int64
-from placement.constraint import Constraint
+from placement.arrays import Bool
 from placement.grouping import (
     Names,
+    OfGroup,
     PenaltyMicros,
     called,
     counted,
-    empty_label,
     is_member,
     keep_in_domains,
     less,
@@ -28,20 +27,18 @@ from placement.matrix import NO_LIMIT
 from placement.model import Model
 from placement.placed import Placed
 from placement.problem import PlacementProblem
-from placement.references import domains, members, unknown_label, unknown_requests
+from placement.references import domains, members
 from placement.seats import Seats
 from policies.decisions import Rejection
 
 
-class AntiAffinity(Constraint):
+class AntiAffinity(OfGroup):
     """No domain has more than `most` members, or each one in excess costs a penalty.
 
     A provider without a value of the label is in no domain: it takes no member, since nobody knows with whom
     it would fail; where keeping apart is only wished for, each member there is one in excess. Members count
     whenever they are there.
     """
-
-    terms: ClassVar[tuple[str, ...]] = ("penalties",)
 
     kind: Literal["anti_affinity"] = "anti_affinity"
     requests: Names
@@ -57,16 +54,6 @@ class AntiAffinity(Constraint):
         """How many of whom may share what."""
         may = "may" if self.penalty_micros is None else "should"
         return f"at most {self.most} of {called(self.requests)} {may} be in one {self.label}"
-
-    def problems(self, problem: PlacementProblem) -> Iterator[str]:
-        """Unknown requests, and a label that divides nothing."""
-        yield from unknown_requests(problem, "requests", self.requests)
-        yield from unknown_label(problem, "label", self.label)
-        yield from empty_label(problem, "label", self.label)
-
-    def labels(self, problem: PlacementProblem) -> Int64 | None:
-        """Members are told from the others."""
-        return members(problem, self.requests).astype(np.int64)
 
     def post(self, model: Model) -> None:
         """A packing row for each domain; where it is a wish, its excess is a column that costs."""

@@ -12,11 +12,10 @@ from catalog.resources import Amount
 from catalog.units import format_amount
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
-from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
-from placement.options import entries, in_each_slot, meeting, misnamed, post_options, presence, twice
+from placement.options import entries, in_each_slot, meeting, misnamed, needs, post_options, presence, twice
 from placement.placed import Placed
 from placement.problem import PlacementProblem
 from placement.references import seats_named, unknown_providers
@@ -61,12 +60,7 @@ class Datastores(Constraint):
 
     def fact(self, problem: PlacementProblem) -> str:
         """Who needs how much of what."""
-        asks = [
-            f"{name} needs {format_amount('disk_gib', disk.disk_gib)}{f' and {disk.iops:,} IOPS' if disk.iops else ''}"
-            f" on a {' or '.join(disk.tiers)}{' ' if disk.tiers else ''}datastore"
-            for name, disk in self.requests.items()
-        ]
-        return in_words(asks) or "no request needs a datastore"
+        return needs(self.requests, _needs, "a datastore")
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, and tiers that no datastore has."""
@@ -224,6 +218,12 @@ class Datastores(Constraint):
                     yield f"{name}: disk_gib {gib} is more than the {store.free_gib} that is free{when}"
                 if iops > store.free_iops:
                     yield f"{name}: iops {iops} is more than the {store.free_iops} that is free{when}"
+
+
+def _needs(name: str, disk: Disk) -> str:
+    iops = f" and {disk.iops:,} IOPS" if disk.iops else ""
+    tiers = f"{' or '.join(disk.tiers)} " if disk.tiers else ""
+    return f"{name} needs {format_amount('disk_gib', disk.disk_gib)}{iops} on a {tiers}datastore"
 
 
 class _Data(NamedTuple):

@@ -12,11 +12,10 @@ from catalog.resources import Amount
 from catalog.units import amount_of, format_amount
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
-from placement.grouping import in_words
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
-from placement.options import entries, in_each_slot, meeting, misnamed, post_options, presence, twice
+from placement.options import entries, in_each_slot, meeting, misnamed, needs, post_options, presence, twice
 from placement.placed import Placed
 from placement.problem import PlacementProblem
 from placement.seats import Seats
@@ -55,12 +54,7 @@ class Numa(Constraint):
 
     def fact(self, problem: PlacementProblem) -> str:
         """Who sits on how many nodes."""
-        asks = [
-            f"{name} needs {shape.nodes} NUMA node{'s' if shape.nodes > 1 else ''}"
-            f"{' of dedicated CPUs' if shape.pinned else ''}"
-            for name, shape in self.requests.items()
-        ]
-        return in_words(asks) or "no request needs NUMA nodes"
+        return needs(self.requests, _needs, "NUMA nodes")
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, nodes that keep different resource classes, and pinning where nobody has vCPUs."""
@@ -239,6 +233,11 @@ class Numa(Constraint):
                 limit = node.pinned_free if name == "pinned" else node.free.get(name, amount)
                 if amount > limit:
                     yield f"{host}, node {n}: {name} {amount} is more than the {limit} that is free{when}"
+
+
+def _needs(name: str, shape: OnNodes) -> str:
+    nodes = f"{shape.nodes} NUMA node{'s' if shape.nodes > 1 else ''}"
+    return f"{name} needs {nodes}{' of dedicated CPUs' if shape.pinned else ''}"
 
 
 class _Data(NamedTuple):

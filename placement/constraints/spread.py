@@ -1,19 +1,18 @@
 """Requests are spread evenly over the domains of a label, as by Kubernetes' topologySpreadConstraints."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from placement.arrays import Bool, Int64
-from placement.constraint import Constraint
+from placement.arrays import Bool
 from placement.grouping import (
     Names,
+    OfGroup,
     PenaltyMicros,
     called,
     counted,
-    empty_label,
     is_member,
     keep_in_domains,
     less,
@@ -29,20 +28,18 @@ from placement.model import Model
 from placement.placed import Placed
 from placement.problem import PlacementProblem
 from placement.providers import Domains
-from placement.references import domains, members, unknown_label, unknown_requests
+from placement.references import domains, members
 from placement.seats import Seats
 from policies.decisions import Rejection
 
 
-class Spread(Constraint):
+class Spread(OfGroup):
     """The fullest and the emptiest domain differ by at most `max_skew` members, or the difference costs a penalty.
 
     It is the finished plan that is even, in any order of placing. Eligible are all domains of the label, or those
     in `domains`. Only placed members count, whenever they are there. Members go to eligible domains only; where
     evenness is only wished for, each one elsewhere counts as one unit of skew too many.
     """
-
-    terms: ClassVar[tuple[str, ...]] = ("penalties",)
 
     kind: Literal["spread"] = "spread"
     requests: Names
@@ -68,20 +65,14 @@ class Spread(Constraint):
         return f"{called(self.requests)} {must} be spread over {over} with {skew}"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
-        """Unknown requests and domains, and a label that divides nothing."""
-        yield from unknown_requests(problem, "requests", self.requests)
-        yield from unknown_label(problem, "label", self.label)
-        yield from empty_label(problem, "label", self.label)
+        """The same, and domains that the label does not have."""
+        yield from super().problems(problem)
         where = problem.domains(self.label)
         if where is None or not where.names:
             return
         for n, name in enumerate(self.domains or ()):
             if name not in where.names:
                 yield f"domains[{n}]: no {self.label} is called '{name}'; there are {', '.join(where.names)}"
-
-    def labels(self, problem: PlacementProblem) -> Int64 | None:
-        """Members are told from the others."""
-        return members(problem, self.requests).astype(np.int64)
 
     def post(self, model: Model) -> None:
         """Every domain has between `least` and ``least + max_skew`` members; with a wish, `over` more."""

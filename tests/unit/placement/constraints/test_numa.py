@@ -18,7 +18,7 @@ from tierwise.testing.constraint_samples.numa import sample
 from tierwise.testing.constraints import keeps_promises
 from tierwise.testing.constraints.promises import Setting
 from tierwise.testing.constraints.recorded import Recorded
-from tierwise.testing.constraints.scenes import may_to_june, two_hosts
+from tierwise.testing.constraints.scenes import after, may_to_june, two_hosts
 from tierwise.testing.placement import small_problem
 
 SOME = settings(max_examples=20, deadline=None)
@@ -198,3 +198,12 @@ def test_plans_refusals_and_online_words_are_those_of_the_check(seed: int) -> No
 @given(seeds)
 def test_over_time_the_kernel_is_careful_and_the_rest_is_as_checked(seed: int) -> None:
     keeps_promises(sample, seed, Setting(hosts=True, most_requests=3, times=True, told_rules="no less"))
+
+
+def test_a_host_with_too_few_nodes_is_blocked_even_for_who_takes_nothing_that_is_kept_by_node() -> None:
+    bare = Node(free={})
+    numa = Numa(hosts={"h0": (bare,), "h1": (bare, bare)}, requests={"r0": OnNodes(nodes=2)})
+    problem = two_hosts((2, 2), constraint=numa)
+    blocked = numa.blocked(after(problem, None), 0)
+    assert blocked is not None
+    assert blocked.tolist() == [True, False]
