@@ -33,9 +33,8 @@ class OfGroup(Constraint):
 
     terms: ClassVar[tuple[str, ...]] = ("penalties",)
 
-    if (
-        TYPE_CHECKING
-    ):  # Fields are each constraint's own: what they mean there, their defaults and their order.
+    # Fields are each constraint's own: what they mean there, their defaults and their order.
+    if TYPE_CHECKING:
         requests: Names
         label: str
 

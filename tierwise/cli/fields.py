@@ -58,7 +58,7 @@ FINDINGS = Fields(
     ("verdict", "subject", "finding"),
 )
 
-MOVES = Fields(
+VM_MOVES = Fields(
     {
         "machine": "its name",
         "source": "the pool that it leaves",
@@ -207,6 +207,8 @@ LISTS: Mapping[str, Fields] = {
     "pool capabilities": CAPABILITIES,
     "order list": ORDERS,
     "vm list": MACHINES,
+    "vm move": PREFLIGHT,
+    "vm moves": VM_MOVES,
     "whatif": MOVES,
 }
 """Command -> the fields of its rows. The reference page is written from it."""

@@ -77,6 +77,43 @@ def _row(machine: Any) -> dict[str, Any]:
 
 
 @app.command()
+def watch(
+    ctx: typer.Context,
+    poll_s: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at a change feed.")] = 2,
+    list_s: Annotated[
+        float, typer.Option(min=0.1, help="The same for endpoints that have no feed, or do not answer.")
+    ] = 30,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Follow every endpoint until Ctrl-C, and tell each change of a machine as it happens."""
+    import dataclasses
+    import json
+    import threading
+
+    from tierwise.usecases.watch import Told, follow
+
+    context: Context = ctx.obj
+    stop = threading.Event()
+    with context.app() as app_:
+
+        def tell(told: Told) -> None:
+            at = app_.clock.now().isoformat(timespec="seconds")
+            if json_:
+                line = json.dumps({"at": at, **dataclasses.asdict(told)}, ensure_ascii=False)
+            else:
+                parts = (at, told.endpoint, told.what.value, told.machine, told.text)
+                line = "  ".join(part for part in parts if part)
+            typer.echo(line)
+            sys.stdout.flush()
+
+        try:
+            follow(app_, tell, stop, poll_s=poll_s, list_s=list_s)
+        except KeyboardInterrupt:
+            stop.set()
+            note("stopped")
+
+
+@app.command()
 def show(ctx: typer.Context, name: Name, refresh: Refresh = True, output: Output = Format.YAML) -> None:
     """Show one machine, what can be done with it, and what cannot and why."""
     from catalog.capabilities import Capability

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierwise.cli.context import Context, progress
-from tierwise.cli.fields import MOVES, PREFLIGHT, Columns, Sort, view
+from tierwise.cli.fields import PREFLIGHT, VM_MOVES, Columns, Sort, view
 from tierwise.cli.output import Format, Output, emit, note
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def moves(
     context: Context = ctx.obj
     with context.app() as app_:
         rows = listed(app_, everything=all_)
-    emit(rows, output, fields=MOVES, view=view(columns, sort))
+    emit(rows, output, fields=VM_MOVES, view=view(columns, sort))
     note(counted(len(rows), "move"))
 
 

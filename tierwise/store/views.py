@@ -60,6 +60,17 @@ def save_seen(
     session.add(row)
 
 
+def save_machines(session: Session, endpoint: str, at: datetime, vms: tuple[VmView, ...]) -> None:
+    """Remember the machines that a change feed told of; capacity and capabilities stay those of the last probe.
+
+    Nothing where the endpoint was never probed.
+    """
+    row = session.get(EndpointViewRow, endpoint)
+    if row is None or row.snapshot is None:
+        return
+    save_seen(session, endpoint, at, _Seen.model_validate_json(row.snapshot).snapshot, vms)
+
+
 def save_failed(session: Session, endpoint: str, at: datetime, error: str) -> None:
     """Remember that a probe failed; the last good view is kept."""
     row = session.get(EndpointViewRow, endpoint) or EndpointViewRow(endpoint=endpoint, tried_at=at)
