@@ -1,6 +1,7 @@
 """No provider, and no pool, gives more of any resource than it has free; overcommit and reserve are in that figure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import gt
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from placement.constraint import Constraint
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
-from placement.placed import Placed
+from placement.placed import Placed, exceeds
 from placement.problem import PlacementProblem
 from placement.seats import Seats
 from policies.decisions import Rejection
@@ -58,33 +59,44 @@ class Capacity(Constraint):
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider on which any resource would be short."""
-        blocked: Bool = (after.problem.demand[request] > after.left(request)).any(axis=1)
-        return blocked
+        return exceeds(after.problem.demand[request], after.left(request))
 
     def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
         """One reason for each resource that is short once the plan is carried out.
 
         What is too large for a single machine there is left to `largest`: freeing room would not help.
         """
-        problem, providers = after.problem, after.problem.providers
-        demand, largest = problem.demand[request], providers.largest[provider]
-        left = after.left(request)[provider]
-        short = (demand > left) & (demand <= largest)
-        others = _others(after, request, provider) if short.any() else ""
-        pool = problem.pool_ids[providers.pool_of[provider]]
-        for k in np.flatnonzero(short).tolist():
-            resource_class = problem.resource_classes[k]
-            need, limit = int(demand[k]), int(left[k])
-            name = providers.ids[provider] if providers.own[k] else pool
-            yield Rejection(
-                rule_id="capacity",
-                pool=pool,
-                dimension=resource_class,
-                limit=format_amount(resource_class, max(0, limit)),
-                need=format_amount(resource_class, need),
-                why=f"{amount_more(resource_class, need - limit)} would have to be free on {name}{others}",
-                remedy=f"free {amount_of(resource_class, need - limit)} on {name}, or order a smaller size",
-            )
+        (reasons,) = self.why_each(after, request, [provider])
+        yield from reasons
+
+    def why_each(
+        self, after: Placed, request: int, providers: list[int]
+    ) -> Iterator[tuple[Rejection, ...]]:
+        """The same of each."""
+        demand = after.problem.demand[request].tolist()
+        left = after.left(request)[providers].tolist()
+        largest = after.problem.providers.largest[providers].tolist()
+        for provider, has, most in zip(providers, left, largest, strict=True):
+            short = [k for k, need in enumerate(demand) if has[k] < need <= most[k]]
+            others = _others(after, request, provider, demand) if short else ""
+            yield tuple(_short(after.problem, provider, k, demand[k], has[k], others) for k in short)
+
+
+def _short(
+    problem: PlacementProblem, provider: int, k: int, need: int, limit: int, others: str
+) -> Rejection:
+    providers, resource_class = problem.providers, problem.resource_classes[k]
+    pool = problem.pool_ids[providers.pool_of[provider]]
+    name = providers.ids[provider] if providers.own[k] else pool
+    return Rejection(
+        rule_id="capacity",
+        pool=pool,
+        dimension=resource_class,
+        limit=format_amount(resource_class, max(0, limit)),
+        need=format_amount(resource_class, need),
+        why=f"{amount_more(resource_class, need - limit)} would have to be free on {name}{others}",
+        remedy=f"free {amount_of(resource_class, need - limit)} on {name}, or order a smaller size",
+    )
 
 
 def _slots(problem: PlacementProblem, requests: Int64) -> Iterator[tuple[Int64, Int64, Int64]]:
@@ -154,11 +166,11 @@ def _short_of(
                 yield f"{name}: {resource_class} {used} is more than the {limit} that is free"
 
 
-def _others(after: Placed, request: int, provider: int) -> str:
+def _others(after: Placed, request: int, provider: int, demand: Sequence[int]) -> str:
     """Whether the request lost to others of its batch, rather than to what was there before."""
     problem = after.problem
     count = int(after.requests_on[provider]) - int(after.provider_of[request] == provider)
-    if not count or (problem.demand[request] > problem.providers.free[provider]).any():
+    if not count or any(map(gt, demand, problem.providers.free[provider].tolist())):
         return ""
     what = (
         "1 other request of this batch uses" if count == 1 else f"{count} other requests of this batch use"

@@ -106,6 +106,10 @@ class Quotas(Constraint):
                 if taken and total > limit:
                     yield f"{called(self.requests)}: {name} {total} is more than the quota of {limit}{when}"
 
+    def concerns(self, problem: PlacementProblem) -> Bool | None:
+        """Members alone."""
+        return members(problem, self.requests)
+
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider, where a limit would be exceeded."""
         if not is_member(after.problem, self.requests, request):
