@@ -29,13 +29,17 @@ class Capacity(Constraint):
 
     def post(self, model: Model) -> None:
         """One packing row for each limit."""
+        hosts, providers = model.problem.hosts is not None, model.problem.providers
+        each = _of_each(model)
+        pools = _of_pools(model) if hosts else each
+        every = np.arange(len(model.problem.pool_ids), dtype=np.int64)
         for there, free, pool_free in _slots(model.problem, model.classes.one):
-            for k, own in enumerate(model.problem.providers.own.tolist()):
+            for k, own in enumerate(providers.own.tolist()):
                 demand = model.classes.demand[:, k] * there
                 if own:
-                    _post_each(model, demand, free[:, k], k)
-                if model.problem.hosts is not None:
-                    _post_pools(model, demand, pool_free[:, k], k)
+                    _post(model, each, demand, free[:, k], _about(model.problem, providers.pool_of, k))
+                if hosts:
+                    _post(model, pools, demand, pool_free[:, k], _about(model.problem, every, k))
 
     def admit(self, kernel: Kernel) -> None:
         """The same, one sum for each slot of time."""
@@ -112,20 +116,30 @@ def _slots(problem: PlacementProblem, requests: Int64) -> Iterator[tuple[Int64, 
         yield there.astype(np.int64), providers.free - periods.taken[slot], np.maximum(pool_free, 0)
 
 
-def _post_each(model: Model, demand: Int64, free: Int64, k: int) -> None:
+def _of_each(model: Model) -> tuple[Int64, Int64, Int64]:
+    """Row, cell and class of every entry of a row for each provider; row after row, so that nobody has to sort them."""
     g, v = model.shape
-    row = np.tile(np.arange(v, dtype=np.int64), g)
-    open_below = np.full(v, -NO_LIMIT, dtype=np.int64)
-    about = _about(model.problem, model.problem.providers.pool_of, k)
-    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), open_below, free, about)
+    row, of = np.repeat(np.arange(v, dtype=np.int64), g), np.tile(np.arange(g, dtype=np.int64), v)
+    return row, model.cells().T.reshape(-1), of
 
 
-def _post_pools(model: Model, demand: Int64, free: Int64, k: int) -> None:
-    g, v = model.shape
-    row = np.tile(model.problem.providers.pool_of, g)
-    open_below = np.full(len(free), -NO_LIMIT, dtype=np.int64)
-    about = _about(model.problem, np.arange(len(free), dtype=np.int64), k)
-    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), open_below, free, about)
+def _of_pools(model: Model) -> tuple[Int64, Int64, Int64]:
+    """The same of a row for each pool, where there are hosts."""
+    problem, g = model.problem, model.shape[0]
+    by_pool = problem.providers.by_pool
+    inside = np.split(by_pool.order, by_pool.start[1:]) if len(by_pool.order) else []
+    cells = [model.cells()[:, hosts].reshape(-1) for hosts in inside]
+    of = [np.repeat(np.arange(g, dtype=np.int64), len(hosts)) for hosts in inside]
+    empty = np.empty(0, dtype=np.int64)
+    row = np.repeat(by_pool.pools, by_pool.count * g)
+    return row, np.concatenate([empty, *cells]), np.concatenate([empty, *of])
+
+
+def _post(
+    model: Model, entries: tuple[Int64, Int64, Int64], demand: Int64, free: Int64, about: Int64
+) -> None:
+    row, cell, of = entries
+    model.rows(row, cell, demand[of], np.full(len(free), -NO_LIMIT, dtype=np.int64), free, about)
 
 
 def _about(problem: PlacementProblem, pool: Int64, k: int) -> Int64:
