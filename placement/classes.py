@@ -35,8 +35,10 @@ class Classes:
 def classes_of(problem: PlacementProblem) -> Classes:
     """Group requests that have the same demand, prices, refusals, priority and period, and that no constraint tells apart."""
     allowed = problem.allowed()
-    columns = (problem.demand, allowed, problem.cost_micros, *_own_columns(problem), *_labels(problem))
-    of, one, count = distinct(columns, len(problem.request_ids))
+    columns: list[Int64 | Bool] = [problem.demand, allowed, problem.cost_micros]
+    of, one, count = distinct(
+        [*columns, *_own_columns(problem), *_labels(problem)], len(problem.request_ids)
+    )
     pool_of = problem.providers.pool_of
     v = len(pool_of)
     current = np.zeros((len(count), v), dtype=np.int64)
