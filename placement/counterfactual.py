@@ -27,7 +27,7 @@ def would_help(all_: Against) -> WouldHelp | None:
     once = np.flatnonzero(all_.count == 1)
     where = providers.pool_of[once]
     prices = problem.cost_micros[all_.request]
-    some = np.unique(where)
+    some = np.flatnonzero(np.bincount(where, minlength=len(prices)))
     for pool in some[np.argsort(prices[some], kind="stable")].tolist():
         for provider, change in _single(all_, _roomiest_first(all_, once[where == pool])):
             return WouldHelp(

@@ -31,6 +31,9 @@ def explained(after: Placed, request: int) -> tuple[tuple[Candidate, ...], Would
     return _candidates(standing, -1), would_help(standing)
 
 
+_NO_ROOM = np.iinfo(np.int64).min
+
+
 @dataclass
 class _Explainer:
     after: Placed
@@ -74,7 +77,7 @@ class _Explainer:
 def _candidates(all_: Against, chosen: int) -> tuple[Candidate, ...]:
     problem, providers = all_.after.problem, all_.after.problem.providers
     pools = len(problem.pool_ids)
-    inside = np.bincount(providers.pool_of, minlength=pools).tolist()
+    inside = providers.by_pool.sizes(pools)
     refused = [
         (name_of(one), np.bincount(providers.pool_of[blocked], minlength=pools).tolist())
         for one, blocked in all_.blocking
@@ -114,7 +117,7 @@ def _nearest(all_: Against) -> Int64:
     by_pool = problem.providers.by_pool
     count = all_.count[by_pool.order]
     fewest = count == by_pool.least(count)
-    room = np.where(fewest, all_.after.least_left(all_.request)[by_pool.order], np.iinfo(np.int64).min)
+    room = np.where(fewest, all_.after.least_left(all_.request)[by_pool.order], _NO_ROOM)
     best = np.flatnonzero(fewest & (room == by_pool.most(room)))
     nearest = np.full(len(problem.pool_ids), -1, dtype=np.int64)
     nearest[by_pool.pools] = by_pool.order[best[np.searchsorted(best, by_pool.start)]]

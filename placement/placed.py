@@ -11,6 +11,7 @@ from placement.arrays import Bool, Int64
 from placement.problem import PlacementProblem
 from placement.providers import Domains
 from placement.seats import Seats
+from policies.decisions import Rejection
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +75,7 @@ class Placed:
         if found is None:
             for other in [one for one in self._rooms if isinstance(one, int)]:
                 self._rooms.pop(other, None)
-            # Column by column, as it is compared with what a request needs.
-            left = np.asfortranarray(self._left_in(span, request, at))
+            left = self._left_in(span, request, at)
             found = left, left.min(axis=1, initial=np.iinfo(np.int64).max)
             for one in found:
                 one.setflags(write=False)
@@ -91,6 +91,26 @@ class Placed:
 
     @cached_property
     def _rooms(self) -> dict[tuple[int, int] | int, tuple[Int64, Int64]]:
+        return {}
+
+    @cached_property
+    def said(self) -> dict[tuple[object, ...], Rejection]:
+        """Reasons that were given already, by all that they depend on: many requests are refused in the same words."""
+        return {}
+
+    def taken_by(self, group: Bool) -> Int64:
+        """[T, K + 1] what placed requests of a group take in each slot of time, and how many they are; read-only, kept."""
+        found = self._taken.get(id(group))
+        if found is None:
+            there = presence(self.problem)[:, group] * (self.provider_of[group] >= 0)
+            each = self.problem.demand[group]
+            sums = there @ np.column_stack([each, np.ones(len(each), dtype=np.int64)])
+            sums.setflags(write=False)
+            found = self._taken[id(group)] = group, sums
+        return found[1]
+
+    @cached_property
+    def _taken(self) -> dict[int, tuple[Bool, Int64]]:
         return {}
 
     def headcount(self, group: Bool, domains: Domains) -> Int64:
@@ -110,13 +130,25 @@ class Placed:
         return {}
 
     def _combined(self, left: Int64, of_pool: Int64) -> Int64:
-        """What both the provider and its pool have left."""
+        """What both the provider and its pool have left; stored column by column, as it is compared with what a request needs."""
         providers = self.problem.providers
-        if not providers.are_hosts:
-            return left
-        reach = of_pool[providers.pool_of]
-        both: Int64 = np.where(providers.own, np.minimum(left, reach), reach)
+        both = np.empty(left.shape, dtype=np.int64, order="F")
+        for k, own in enumerate(providers.own.tolist()):
+            both[:, k] = left[:, k]
+            if providers.are_hosts:
+                reach = of_pool[providers.pool_of, k]
+                both[:, k] = np.minimum(left[:, k], reach) if own else reach
         return both
+
+
+def presence(problem: PlacementProblem) -> Int64:
+    """[T, R] 1 for who is there in each slot of time; one slot where there are no periods."""
+    periods = problem.periods
+    if periods is None:
+        return np.ones((1, len(problem.request_ids)), dtype=np.int64)
+    slots = np.arange(len(periods.names))[:, None]
+    there: Int64 = ((periods.first <= slots) & (slots < periods.end)).astype(np.int64)
+    return there
 
 
 def exceeds(demand: Int64, room: Int64) -> Bool:

@@ -71,6 +71,13 @@ class ByPool:
     count: Int64
     """[Q] how many providers each has."""
 
+    def sizes(self, pools: int) -> list[int]:
+        """[P] how many providers each pool has."""
+        sizes = [0] * pools
+        for pool, count in zip(self.pools.tolist(), self.count.tolist(), strict=True):
+            sizes[pool] = count
+        return sizes
+
     def least(self, ordered: Int64) -> Int64:
         """[V] of values in this order, the smallest of each one's pool."""
         return np.repeat(np.minimum.reduceat(ordered, self.start), self.count) if len(ordered) else ordered

@@ -83,7 +83,15 @@ class Capacity(Constraint):
         for provider, has, most in zip(providers, left, largest, strict=True):
             short = [k for k, need in enumerate(demand) if has[k] < need <= most[k]]
             others = _others(after, request, provider, demand) if short else ""
-            yield tuple(_short(after.problem, provider, k, demand[k], has[k], others) for k in short)
+            yield tuple(_reason(after, provider, k, demand[k], has[k], others) for k in short)
+
+
+def _reason(after: Placed, provider: int, k: int, need: int, limit: int, others: str) -> Rejection:
+    key = "capacity", provider, k, need, limit, others
+    found = after.said.get(key)
+    if found is None:
+        found = after.said[key] = _short(after.problem, provider, k, need, limit, others)
+    return found
 
 
 def _short(

@@ -186,18 +186,26 @@ class Spread(Constraint):
     ) -> Iterator[tuple[Rejection, ...]]:
         """The same of each."""
         problem, where = after.problem, self._eligible(after.problem)
-        counts = others_in(after, members(problem, self.requests), where, request).copy()
-        group = called(self.requests)
+        group = members(problem, self.requests)
+        counts = others_in(after, group, where, request)
+        # Whoever has no place is told the same as the others that have none.
+        seat = -1 if counts is after.headcount(group, where) else int(after.provider_of[request])
         for provider, domain in zip(providers, where.of[providers].tolist(), strict=True):
-            if domain < 0:
-                yield (self._outside(problem, provider),)
-                continue
-            counts[domain] += 1
-            yield (self._uneven(pool_name(problem, provider), group, where, counts),)
-            counts[domain] -= 1
+            pool = pool_name(problem, provider)
+            key = "spread", id(self), pool, seat, domain if domain >= 0 else (provider,)
+            found = after.said.get(key)
+            if found is None:
+                found = after.said[key] = (
+                    self._outside(problem, provider)
+                    if domain < 0
+                    else self._uneven(pool, where, domain, counts)
+                )
+            yield (found,)
 
-    def _uneven(self, pool: str, group: str, where: Domains, counts: Int64) -> Rejection:
-        """That these counts are too far apart."""
+    def _uneven(self, pool: str, where: Domains, domain: int, others: Int64) -> Rejection:
+        """That one more than these in a domain is too many."""
+        counts, group = others.copy(), called(self.requests)
+        counts[domain] += 1
         low, high = int(counts.argmin()), int(counts.argmax())
         least, most = int(counts[low]), int(counts[high])
         few = self._from_zero(len(counts))
