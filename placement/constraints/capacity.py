@@ -1,6 +1,7 @@
 """No provider, and no pool, gives more of any resource than it has free; overcommit and reserve are in that figure."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from operator import gt
 from typing import ClassVar
 
@@ -100,14 +101,27 @@ def _short(
     providers, resource_class = problem.providers, problem.resource_classes[k]
     pool = problem.pool_ids[providers.pool_of[provider]]
     name = providers.ids[provider] if providers.own[k] else pool
+    has, wants, more, lacks = _amounts(resource_class, limit, need)
     return Rejection(
         rule_id="capacity",
         pool=pool,
         dimension=resource_class,
-        limit=format_amount(resource_class, max(0, limit)),
-        need=format_amount(resource_class, need),
-        why=f"{amount_more(resource_class, need - limit)} would have to be free on {name}{others}",
-        remedy=f"free {amount_of(resource_class, need - limit)} on {name}, or order a smaller size",
+        limit=has,
+        need=wants,
+        why=f"{more} would have to be free on {name}{others}",
+        remedy=f"free {lacks} on {name}, or order a smaller size",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _amounts(resource_class: str, limit: int, need: int) -> tuple[str, str, str, str]:
+    """What there is, what is needed, and what is missing in two ways, in words: sizes are few, and come again and again."""
+    missing = need - limit
+    return (
+        format_amount(resource_class, max(0, limit)),
+        format_amount(resource_class, need),
+        amount_more(resource_class, missing),
+        amount_of(resource_class, missing),
     )
 
 

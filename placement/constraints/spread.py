@@ -186,7 +186,7 @@ class Spread(Constraint):
     ) -> Iterator[tuple[Rejection, ...]]:
         """The same of each."""
         problem, where = after.problem, self._eligible(after.problem)
-        group = members(problem, self.requests)
+        group, name = members(problem, self.requests), called(self.requests)
         counts = others_in(after, group, where, request)
         # Whoever has no place is told the same as the others that have none.
         seat = -1 if counts is after.headcount(group, where) else int(after.provider_of[request])
@@ -198,13 +198,13 @@ class Spread(Constraint):
                 found = after.said[key] = (
                     self._outside(problem, provider)
                     if domain < 0
-                    else self._uneven(pool, where, domain, counts)
+                    else self._uneven(pool, name, where, counts, domain)
                 )
             yield (found,)
 
-    def _uneven(self, pool: str, where: Domains, domain: int, others: Int64) -> Rejection:
+    def _uneven(self, pool: str, group: str, where: Domains, others: Int64, domain: int) -> Rejection:
         """That one more than these in a domain is too many."""
-        counts, group = others.copy(), called(self.requests)
+        counts = others.copy()
         counts[domain] += 1
         low, high = int(counts.argmin()), int(counts.argmax())
         least, most = int(counts[low]), int(counts[high])
