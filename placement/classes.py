@@ -6,6 +6,7 @@ import numpy as np
 
 from placement import constraints
 from placement.arrays import Bool, Int64
+from placement.distinct import distinct
 from placement.problem import PlacementProblem
 
 
@@ -33,17 +34,11 @@ class Classes:
 
 def classes_of(problem: PlacementProblem) -> Classes:
     """Group requests that have the same demand, prices, refusals, priority and period, and that no constraint tells apart."""
-    p, k = len(problem.pool_ids), len(problem.resource_classes)
-    columns = (*_own_columns(problem), *_labels(problem))
     allowed = problem.allowed()
-    distinct, one, of, count = np.unique(
-        np.concatenate((problem.demand, allowed, problem.cost_micros, *columns), axis=1, dtype=np.int64),
-        axis=0,
-        return_index=True,
-        return_inverse=True,
-        return_counts=True,
+    columns: list[Int64 | Bool] = [problem.demand, allowed, problem.cost_micros]
+    of, one, count = distinct(
+        [*columns, *_own_columns(problem), *_labels(problem)], len(problem.request_ids)
     )
-    of = of.reshape(-1)
     pool_of = problem.providers.pool_of
     v = len(pool_of)
     current = np.zeros((len(count), v), dtype=np.int64)
@@ -54,17 +49,17 @@ def classes_of(problem: PlacementProblem) -> Classes:
         of=of,
         one=one,
         count=count,
-        demand=np.ascontiguousarray(distinct[:, :k]),
-        allowed=distinct[:, k : k + p][:, pool_of].astype(np.bool_),
-        cost=np.ascontiguousarray(distinct[:, k + p : k + 2 * p][:, pool_of]),
+        demand=problem.demand[one],
+        allowed=allowed[one][:, pool_of],
+        cost=np.ascontiguousarray(problem.cost_micros[one][:, pool_of]),
         current=current,
         priority=np.zeros(len(one), dtype=np.int64) if problem.priority is None else problem.priority[one],
     )
 
 
 def _own_columns(problem: PlacementProblem) -> list[Int64]:
-    """What the problem itself tells requests apart by; a constant keeps the key from being empty."""
-    columns = [np.zeros((len(problem.request_ids), 1), dtype=np.int64)]
+    """What the problem itself tells requests apart by, beyond demand, prices and refusals."""
+    columns = []
     if problem.priority is not None:
         columns.append(problem.priority[:, None])
     if problem.periods is not None:

@@ -70,14 +70,14 @@ class _ToldApart(Constraint):
     """Keeps nothing; requests that different policies refuse are different kinds here, though not to a solver."""
 
     def labels(self, problem: PlacementProblem) -> Int64:
-        """[R] which policies refuse a request where."""
-        words = [
-            tuple(sorted(r.rule_id for r in problem.rejections.get((i, p), ())))
-            for i in range(len(problem.request_ids))
-            for p in range(len(problem.pool_ids))
-        ]
-        number = {one: n for n, one in enumerate(dict.fromkeys(words))}
-        return np.array([number[one] for one in words], dtype=np.int64)
+        """[R, P] which policies refuse a request where, numbered in the order in which requests and pools stand."""
+        known: dict[tuple[str, ...], int] = {(): 0}
+        said = np.zeros((len(problem.request_ids), len(problem.pool_ids)), dtype=np.int64)
+        for pair, why in problem.rejections.items():
+            said[pair] = known.setdefault(tuple(sorted(r.rule_id for r in why)), len(known))
+        _, first, at = np.unique(said, return_index=True, return_inverse=True)
+        number = np.argsort(np.argsort(first))  # Not by how a mapping happens to be ordered.
+        return number[at].reshape(said.shape)
 
 
 def _reduced(facts: Sequence[int], impossible: Callable[[frozenset[int]], bool]) -> list[int]:
@@ -108,12 +108,15 @@ class _Facts:
     """Whether a trial ran out of its limits, so that a fact may stand there without need."""
     names: list[tuple[str, int]] = field(default_factory=list)
     """(kind, number) of each fact; requests first: fact g is class g."""
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Where each name stands."""
     forbids: dict[int, Bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Post constraint by constraint, and remember whose rows are whose."""
         self.model = Model(self.problem)
         self.names = [("requests", g) for g in range(len(self.model.classes.count))]
+        self.positions = {name: fact for fact, name in enumerate(self.names)}
         self.policies = _policies(self.problem, self.model)
         owner = [np.arange(len(self.names), dtype=np.int64)]
         for n, one in enumerate(constraints.of(self.problem)):
@@ -125,7 +128,7 @@ class _Facts:
 
     def _posted(self, n: int, one: Constraint) -> Int64:
         """Post one constraint; the fact of each of its rows."""
-        before, alone = self.model.row_count, Model(self.problem)
+        before, alone = self.model.row_count, Model(self.problem, self.model.classes)
         one.post(self.model)
         about = self.model.abouts()[before:]
         kind = "room" if isinstance(one, Capacity) else name_of(one)
@@ -141,9 +144,10 @@ class _Facts:
         return np.array([facts[int(a)] for a in about], dtype=np.int64)
 
     def _fact(self, name: tuple[str, int]) -> int:
-        if name not in self.names:
+        if name not in self.positions:
+            self.positions[name] = len(self.names)
             self.names.append(name)
-        return self.names.index(name)
+        return self.positions[name]
 
     def every(self) -> frozenset[int]:
         """All facts."""
@@ -210,7 +214,9 @@ class _Facts:
     def _kept(self, facts: frozenset[int], counts: dict[int, int]) -> Matrix:
         """The matrix in which just these facts hold, for the classes whose requests are among them."""
         matrix, (g, v) = self.matrix, self.model.shape
-        classes = np.array([fact in facts for fact in range(g)], dtype=np.bool_)
+        holds = np.zeros(len(self.names) + 1, dtype=np.bool_)
+        holds[[*facts, -1]] = True  # Rows of no fact (-1) always hold.
+        classes = holds[:g]
         count = self.model.classes.count.copy()
         for fact, n in counts.items():
             count[fact] = n
@@ -218,7 +224,7 @@ class _Facts:
         for fact, cells in self.forbids.items():
             if fact in facts:
                 upper[cells] = 0
-        there = np.isin(self.row_fact, np.array(sorted(facts), dtype=np.int64)) | (self.row_fact < 0)
+        there = holds[self.row_fact]
         columns = np.append(upper.reshape(-1), matrix.upper[g * v :])
         lower = matrix.row_lower.copy()
         lower[:g] = np.where(classes, count, 0)
@@ -294,14 +300,21 @@ def _part(matrix: Matrix, rows: Bool, upper: Int64, row_lower: Int64) -> tuple[M
 
 def _policies(problem: PlacementProblem, model: Model) -> dict[str, Bool]:
     """[G, V] by policy: the cells that it refuses."""
-    found: dict[str, Bool] = {}
-    pool_of = problem.providers.pool_of
+    found: dict[str, list[tuple[int, int]]] = {}
+    pools = range(len(problem.pool_ids))
     for g, request in enumerate(model.classes.one.tolist()):
-        for pool in range(len(problem.pool_ids)):
+        for pool in pools:
             for rejection in problem.rejections.get((request, pool), ()):
-                cells = found.setdefault(rejection.rule_id, np.zeros(model.shape, dtype=np.bool_))
-                cells[g, pool_of == pool] = True
-    return found
+                found.setdefault(rejection.rule_id, []).append((g, pool))
+    return {rule: _in_pools(problem, model, np.array(pairs).T) for rule, pairs in found.items()}
+
+
+def _in_pools(problem: PlacementProblem, model: Model, pairs: Int64) -> Bool:
+    """[G, V] the cells of these classes and pools [2, n]."""
+    refused = np.zeros((model.shape[0], len(problem.pool_ids)), dtype=np.bool_)
+    refused[pairs[0], pairs[1]] = True
+    cells: Bool = refused[:, problem.providers.pool_of]
+    return cells
 
 
 def _room(problem: PlacementProblem, pool: int, k: int) -> Fact:

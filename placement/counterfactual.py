@@ -24,11 +24,12 @@ class WouldHelp(Value):
 def would_help(all_: Against) -> WouldHelp | None:
     """The cheapest single change, everything else in the plan staying as it is; None where no single one is enough."""
     problem, providers = all_.after.problem, all_.after.problem.providers
-    once = all_.count == 1
+    once = np.flatnonzero(all_.count == 1)
+    where = providers.pool_of[once]
     prices = problem.cost_micros[all_.request]
-    for pool in np.argsort(prices, kind="stable").tolist():
-        inside = np.flatnonzero(once & (providers.pool_of == pool))
-        for provider, change in _single(all_, _roomiest_first(all_, inside)):
+    some = np.flatnonzero(np.bincount(where, minlength=len(prices)))
+    for pool in some[np.argsort(prices[some], kind="stable")].tolist():
+        for provider, change in _single(all_, _roomiest_first(all_, once[where == pool])):
             return WouldHelp(
                 pool=problem.pool_ids[pool],
                 host=providers.ids[provider] if providers.are_hosts else None,

@@ -31,6 +31,9 @@ def explained(after: Placed, request: int) -> tuple[tuple[Candidate, ...], Would
     return _candidates(standing, -1), would_help(standing)
 
 
+_NO_ROOM = np.iinfo(np.int64).min
+
+
 @dataclass
 class _Explainer:
     after: Placed
@@ -73,22 +76,25 @@ class _Explainer:
 
 def _candidates(all_: Against, chosen: int) -> tuple[Candidate, ...]:
     problem, providers = all_.after.problem, all_.after.problem.providers
-    pool_of, pools = providers.pool_of, len(problem.pool_ids)
-    inside = np.bincount(pool_of, minlength=pools).tolist()
+    pools = len(problem.pool_ids)
+    inside = providers.by_pool.sizes(pools)
     refused = [
-        (name_of(one), np.bincount(pool_of[blocked], minlength=pools).tolist())
+        (name_of(one), np.bincount(providers.pool_of[blocked], minlength=pools).tolist())
         for one, blocked in all_.blocking
     ]
-    nearest = _nearest(all_).tolist()
+    prices = problem.cost_micros[all_.request].tolist()
+    nearest = _nearest(all_)
+    reasons = _reasons(all_, nearest, chosen)
+    free = ((nearest >= 0) & (all_.count[nearest] == 0)).tolist()
     found = []
     for p in range(pools):
-        possible = p == chosen or (nearest[p] >= 0 and all_.count[nearest[p]] == 0)
+        possible = p == chosen or free[p]
         found.append(
             Candidate(
                 pool=problem.pool_ids[p],
                 tier=problem.tier_of[p],
-                cost_micros=int(problem.cost_micros[all_.request, p]),
-                rejections=() if possible else _reasons(all_, p, nearest[p]),
+                cost_micros=prices[p],
+                rejections=reasons[p],
                 hosts=inside[p] if providers.are_hosts else 0,
                 refused_hosts={} if possible or not providers.are_hosts else _counts(refused, p),
             )
@@ -108,24 +114,31 @@ def _counts(refused: list[tuple[str, list[int]]], pool: int) -> dict[str, int]:
 def _nearest(all_: Against) -> Int64:
     """[P] of each pool the host that the fewest constraints refuse, and of these the one with the most room; -1: it has none."""
     problem = all_.after.problem
-    pool_of, count = problem.providers.pool_of, all_.count
-    fewest = np.full(len(problem.pool_ids), len(all_.blocking) + 1, dtype=np.int64)
-    np.minimum.at(fewest, pool_of, count)
-    best = np.flatnonzero(count == fewest[pool_of])
-    room = all_.after.left(all_.request)[best].min(axis=1, initial=np.iinfo(np.int64).max)
-    roomiest = np.full(len(fewest), np.iinfo(np.int64).min, dtype=np.int64)
-    np.maximum.at(roomiest, pool_of[best], room)
-    best = best[room == roomiest[pool_of[best]]][::-1]  # Backwards, so that the first one is written last.
-    nearest = np.full(len(fewest), -1, dtype=np.int64)
-    nearest[pool_of[best]] = best
+    by_pool = problem.providers.by_pool
+    count = all_.count[by_pool.order]
+    fewest = count == by_pool.least(count)
+    room = np.where(fewest, all_.after.least_left(all_.request)[by_pool.order], _NO_ROOM)
+    best = np.flatnonzero(fewest & (room == by_pool.most(room)))
+    nearest = np.full(len(problem.pool_ids), -1, dtype=np.int64)
+    nearest[by_pool.pools] = by_pool.order[best[np.searchsorted(best, by_pool.start)]]
     return nearest
 
 
-def _reasons(all_: Against, pool: int, nearest: int) -> tuple[Rejection, ...]:
-    if nearest < 0:
-        return (_empty(all_.after, pool),)
-    asked = [one for one, blocked in all_.blocking if blocked[nearest]]
-    return tuple(r for one in asked for r in one.why(all_.after, all_.request, nearest))
+def _reasons(all_: Against, nearest: Int64, chosen: int) -> list[tuple[Rejection, ...]]:
+    """[P] what stands against each pool's nearest host; nothing against the chosen pool."""
+    found: list[tuple[Rejection, ...]] = [
+        () if v >= 0 else (_empty(all_.after, p),) for p, v in enumerate(nearest.tolist())
+    ]
+    asked = np.flatnonzero(nearest >= 0)
+    asked = asked[asked != chosen]
+    for one, blocked in all_.blocking:
+        pools = asked[blocked[nearest[asked]]].tolist()
+        each = one.why_each(all_.after, all_.request, nearest[pools].tolist())
+        for p, reasons in zip(pools, each, strict=True):
+            found[p] += reasons
+    if chosen >= 0:
+        found[chosen] = ()
+    return found
 
 
 def _empty(after: Placed, pool: int) -> Rejection:

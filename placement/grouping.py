@@ -67,7 +67,7 @@ def names_of(problem: PlacementProblem, request: int) -> tuple[str, ...]:
 
 def is_member(problem: PlacementProblem, names: Collection[str], request: int) -> bool:
     """Whether any of the names means this request."""
-    return any(name in names for name in names_of(problem, request))
+    return bool(members(problem, names)[request])
 
 
 def told_apart(problem: PlacementProblem, sides: Iterable[Iterable[str]]) -> Int64 | None:
@@ -81,11 +81,14 @@ def told_apart(problem: PlacementProblem, sides: Iterable[Iterable[str]]) -> Int
 
 
 def others_in(after: Placed, group: Bool, domains: Domains, request: int) -> Int64:
-    """[D] how many members, but for this request, each domain has."""
-    rest = group & (after.provider_of >= 0)
-    rest[request] = False
-    domain = domains.of[after.provider_of[rest]]
-    return np.bincount(domain[domain >= 0], minlength=len(domains.names)).astype(np.int64)
+    """[D] how many members, but for this request, each domain has; read-only."""
+    counts, at = after.headcount(group, domains), int(after.provider_of[request])
+    domain = int(domains.of[at]) if at >= 0 else -1
+    if domain < 0 or not group[request]:
+        return counts
+    others = counts.copy()
+    others[domain] -= 1
+    return others
 
 
 def keep_in_domains(told: Kernel | Model, group: Bool, where: Domains) -> None:

@@ -39,7 +39,10 @@ class Rows:
 class _Blocks:
     """Rows and entries as they are posted, many at a time."""
 
+    first: list[int] = field(default_factory=list)
+    """Of each block, how many rows stand before it."""
     row: list[Int64] = field(default_factory=list)
+    """From 0 within each block."""
     column: list[Int64] = field(default_factory=list)
     coefficient: list[Int64] = field(default_factory=list)
     lower: list[Int64] = field(default_factory=list)
@@ -49,17 +52,18 @@ class _Blocks:
 
 
 class Model:
-    """What constraints post to."""
+    """What constraints post to. `classes` are the problem's, where they are known already."""
 
-    def __init__(self, problem: PlacementProblem) -> None:
+    def __init__(self, problem: PlacementProblem, classes: Classes | None = None) -> None:
         self.problem = problem
-        self.classes: Classes = classes_of(problem)
+        self.classes: Classes = classes_of(problem) if classes is None else classes
         v = len(problem.providers.ids)
         self._upper = np.repeat(self.classes.count[:, None], v, axis=1)
         self._blocks = _Blocks()
         self._more_lower: list[Int64] = []
         self._more_upper: list[Int64] = []
         self._columns = self._upper.size
+        self._cells: Int64 | None = None
         self._terms: dict[str, list[tuple[Int64, Int64]]] = {}
         self._staying: Int64 | None = None
         self.choices: dict[str, Int64] = {}
@@ -96,8 +100,11 @@ class Model:
         return np.concatenate([np.zeros(len(self.classes.count), dtype=np.int64), *self._blocks.about])
 
     def cells(self) -> Int64:
-        """[G, V] the column of each cell."""
-        return np.arange(self._upper.size, dtype=np.int64).reshape(self._upper.shape)
+        """[G, V] the column of each cell, read-only."""
+        if self._cells is None:
+            self._cells = np.arange(self._upper.size, dtype=np.int64).reshape(self._upper.shape)
+            self._cells.setflags(write=False)
+        return self._cells
 
     def forbid(self, cells: Bool) -> None:
         """No request of the class may go to the provider where `cells` [G, V] is true."""
@@ -128,12 +135,16 @@ class Model:
 
         `row` counts from 0 within this call; entries with coefficient 0 are dropped. `about` [m] tells apart
         the facts that a constraint's rows are about, for `placement.conflict`; all are about one where it is not given.
+        The arrays are kept as they are: whoever posts them must not change them.
         """
         used = coefficient != 0
+        if not used.all():
+            row, column, coefficient = row[used], column[used], coefficient[used]
         blocks = self._blocks
-        blocks.row.append(row[used] + blocks.count)
-        blocks.column.append(column[used])
-        blocks.coefficient.append(coefficient[used])
+        blocks.first.append(blocks.count)
+        blocks.row.append(row)
+        blocks.column.append(column)
+        blocks.coefficient.append(coefficient)
         blocks.lower.append(lower)
         blocks.upper.append(upper)
         blocks.about.append(np.zeros(len(lower), dtype=np.int64) if about is None else about)
@@ -203,23 +214,20 @@ class Model:
         g, v = self.shape
         moves = self._moves()
         cells = self.cells()
-        self_rows = np.repeat(np.arange(g, dtype=np.int64), v)
-        ones = np.ones(g * v, dtype=np.int64)
         blocks = self._blocks
-        row = np.concatenate([self_rows, *(one + g for one in blocks.row)])
-        column = np.concatenate([cells.reshape(-1), *blocks.column])
-        coefficient = np.concatenate([ones, *blocks.coefficient])
+        ordered = [
+            _by_row(*block)
+            for block in zip(blocks.row, blocks.column, blocks.coefficient, blocks.lower, strict=True)
+        ]
         lower = np.concatenate([np.zeros(self._upper.size, dtype=np.int64), *self._more_lower])
         upper = np.concatenate([self._upper.reshape(-1), *self._more_upper])
-        count = g + blocks.count
-        order = np.argsort(row, kind="stable")
-        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=count))]).astype(np.int64)
+        sizes = np.concatenate([np.full(g, v, dtype=np.int64), *(size for size, _, _ in ordered)])
         return Matrix(
             lower=lower,
             upper=upper,
-            start=start,
-            column=column[order],
-            coefficient=coefficient[order],
+            start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            column=np.concatenate([cells.reshape(-1), *(column for _, column, _ in ordered)]),
+            coefficient=np.concatenate([np.ones(g * v, dtype=np.int64), *(some for _, _, some in ordered)]),
             row_lower=np.concatenate([np.full(g, -NO_LIMIT), *blocks.lower]),
             row_upper=np.concatenate([self.classes.count, *blocks.upper]),
             terms=self._expressions(cells, moves),
@@ -247,7 +255,7 @@ class Model:
         assert self.plain, "only a model of cells is a packing"
         blocks = self._blocks
         empty = np.empty(0, dtype=np.int64)
-        row = np.concatenate([empty, *blocks.row])
+        row = np.concatenate([empty, *(one + n for one, n in zip(blocks.row, blocks.first, strict=True))])
         cell = np.concatenate([empty, *blocks.column])
         coefficient = np.concatenate([empty, *blocks.coefficient])
         limit = np.concatenate([empty, *blocks.upper])
@@ -263,3 +271,14 @@ class Model:
         g, v = self.shape
         start = np.searchsorted(cell, np.arange(g + 1) * v)
         return Rows(upper.reshape(g, v), row, cell, coefficient, limit[kept], start)
+
+
+def _by_row(row: Int64, column: Int64, coefficient: Int64, lower: Int64) -> tuple[Int64, Int64, Int64]:
+    """A block's number of entries by row, and its entries row after row, those of a row in the order posted."""
+    count = len(lower)
+    sizes = np.bincount(row, minlength=count)
+    if (row[1:] >= row[:-1]).all():
+        return sizes, column, coefficient
+    # Numpy sorts 16 bits by counting, which is several times as quick.
+    order = np.argsort(row.astype(np.uint16) if count <= 2**16 else row, kind="stable")
+    return sizes, column[order], coefficient[order]

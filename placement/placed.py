@@ -7,9 +7,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from placement.arrays import Int64
+from placement.arrays import Bool, Int64
 from placement.problem import PlacementProblem
+from placement.providers import Domains
 from placement.seats import Seats
+from policies.decisions import Rejection
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,35 +60,103 @@ class Placed:
 
         Read-only: requests without a provider that are there at the same time share it.
         """
-        problem, periods, providers = self.problem, self.problem.periods, self.problem.providers
+        return self._room(request)[0]
+
+    def least_left(self, request: int) -> Int64:
+        """[V] the smallest of what is left of any resource class, read-only."""
+        return self._room(request)[1]
+
+    def _room(self, request: int) -> tuple[Int64, Int64]:
+        """Kept for all who have no provider, by when they are there; of those who have one, for the last that was asked."""
+        periods, at = self.problem.periods, int(self.provider_of[request])
         span = (0, 1) if periods is None else (int(periods.first[request]), int(periods.end[request]))
-        at = int(self.provider_of[request])
-        if at < 0:
-            return self._left_in(span)
+        key = span if at < 0 else request
+        found = self._rooms.get(key)
+        if found is None:
+            for other in [one for one in self._rooms if isinstance(one, int)]:
+                self._rooms.pop(other, None)
+            left = self._left_in(span, request, at)
+            found = left, left.min(axis=1, initial=np.iinfo(np.int64).max)
+            for one in found:
+                one.setflags(write=False)
+            self._rooms[key] = found
+        return found
+
+    def _left_in(self, span: tuple[int, int], request: int, at: int) -> Int64:
         left, of_pool = (one[span[0] : span[1]].min(axis=0) for one in self._left)
-        left[at] += problem.demand[request]
-        of_pool[providers.pool_of[at]] += problem.demand[request]
+        if at >= 0:
+            left[at] += self.problem.demand[request]
+            of_pool[self.problem.providers.pool_of[at]] += self.problem.demand[request]
         return self._combined(left, of_pool)
 
-    def _left_in(self, span: tuple[int, int]) -> Int64:
-        if span not in self._spans:
-            found = self._combined(*(one[span[0] : span[1]].min(axis=0) for one in self._left))
-            found.setflags(write=False)
-            self._spans[span] = found
-        return self._spans[span]
+    @cached_property
+    def _rooms(self) -> dict[tuple[int, int] | int, tuple[Int64, Int64]]:
+        return {}
 
     @cached_property
-    def _spans(self) -> dict[tuple[int, int], Int64]:
+    def said(self) -> dict[tuple[object, ...], Rejection]:
+        """Reasons that were given already, by all that they depend on: many requests are refused in the same words."""
+        return {}
+
+    def taken_by(self, group: Bool) -> Int64:
+        """[T, K + 1] what placed requests of a group take in each slot of time, and how many they are; read-only, kept."""
+        found = self._taken.get(id(group))
+        if found is None:
+            there = presence(self.problem)[:, group] * (self.provider_of[group] >= 0)
+            each = self.problem.demand[group]
+            sums = there @ np.column_stack([each, np.ones(len(each), dtype=np.int64)])
+            sums.setflags(write=False)
+            found = self._taken[id(group)] = group, sums
+        return found[1]
+
+    @cached_property
+    def _taken(self) -> dict[int, tuple[Bool, Int64]]:
+        return {}
+
+    def headcount(self, group: Bool, domains: Domains) -> Int64:
+        """[D] how many placed requests of a group each domain has, read-only; kept for as long as this is, by identity."""
+        key = id(group), id(domains)
+        found = self._headcounts.get(key)
+        if found is None:
+            domain = domains.of[self.provider_of[group & (self.provider_of >= 0)]]
+            counts = np.bincount(domain[domain >= 0], minlength=len(domains.names)).astype(np.int64)
+            counts.setflags(write=False)
+            # The group and the domains are kept too, so that no other ones come to have their identities.
+            found = self._headcounts[key] = group, domains, counts
+        return found[2]
+
+    @cached_property
+    def _headcounts(self) -> dict[tuple[int, int], tuple[Bool, Domains, Int64]]:
         return {}
 
     def _combined(self, left: Int64, of_pool: Int64) -> Int64:
-        """What both the provider and its pool have left."""
+        """What both the provider and its pool have left; stored column by column, as it is compared with what a request needs."""
         providers = self.problem.providers
-        if not providers.are_hosts:
-            return left
-        reach = of_pool[providers.pool_of]
-        both: Int64 = np.where(providers.own, np.minimum(left, reach), reach)
+        both = np.empty(left.shape, dtype=np.int64, order="F")
+        for k, own in enumerate(providers.own.tolist()):
+            both[:, k] = left[:, k]
+            if providers.are_hosts:
+                reach = of_pool[providers.pool_of, k]
+                both[:, k] = np.minimum(left[:, k], reach) if own else reach
         return both
+
+
+def presence(problem: PlacementProblem) -> Int64:
+    """[T, R] 1 for who is there in each slot of time; one slot where there are no periods."""
+    periods = problem.periods
+    if periods is None:
+        return np.ones((1, len(problem.request_ids)), dtype=np.int64)
+    slots = np.arange(len(periods.names))[:, None]
+    there: Int64 = ((periods.first <= slots) & (slots < periods.end)).astype(np.int64)
+    return there
+
+
+def exceeds(demand: Int64, room: Int64) -> Bool:
+    """[V] whether any amount of `demand` [K] is more than its room [V, K]; column by column, which is the quickest."""
+    found = np.zeros(len(room), dtype=np.bool_)
+    for k, amount in enumerate(demand.tolist()):
+        found |= room[:, k] < amount
+    return found
 
 
 def placed(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -43,6 +44,47 @@ class Providers:
     are_hosts: bool
     own: Bool
     """[K] whether the provider itself limits the resource class, not only its pool."""
+
+    @cached_property
+    def least_largest(self) -> tuple[int, ...]:
+        """[K] the most that one machine may have on any of them."""
+        return tuple(self.largest.min(axis=0, initial=np.iinfo(np.int64).max).tolist())
+
+    @cached_property
+    def by_pool(self) -> "ByPool":
+        """The same providers, pool after pool."""
+        order = np.argsort(self.pool_of, kind="stable").astype(np.int64)
+        pools, start, count = np.unique(self.pool_of[order], return_index=True, return_counts=True)
+        return ByPool(order, pools.astype(np.int64), start.astype(np.int64), count.astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class ByPool:
+    """Providers in the order of their pools; Q pools that have any. What is asked for each pool is one pass over them."""
+
+    order: Int64
+    """[V] providers; those of a pool by their position."""
+    pools: Int64
+    """[Q] which pools, in their order."""
+    start: Int64
+    """[Q] where in `order` each pool begins."""
+    count: Int64
+    """[Q] how many providers each has."""
+
+    def sizes(self, pools: int) -> list[int]:
+        """[P] how many providers each pool has."""
+        sizes = [0] * pools
+        for pool, count in zip(self.pools.tolist(), self.count.tolist(), strict=True):
+            sizes[pool] = count
+        return sizes
+
+    def least(self, ordered: Int64) -> Int64:
+        """[V] of values in this order, the smallest of each one's pool."""
+        return np.repeat(np.minimum.reduceat(ordered, self.start), self.count) if len(ordered) else ordered
+
+    def most(self, ordered: Int64) -> Int64:
+        """[V] of values in this order, the largest of each one's pool."""
+        return np.repeat(np.maximum.reduceat(ordered, self.start), self.count) if len(ordered) else ordered
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ A name that stands for nothing is told with its path and the nearest names, befo
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -40,11 +41,29 @@ def seats_named(problem: PlacementProblem, names: Iterable[str]) -> Bool:
     return found
 
 
-def domains(problem: PlacementProblem, label: str) -> Domains:
-    """What a label that is known to be there divides the providers into."""
+def domains(problem: PlacementProblem, label: str, only: tuple[str, ...] | None = None) -> Domains:
+    """What a label that is known to be there divides the providers into; of these, `only` the ones with certain names."""
     found = problem.domains(label)
     assert found is not None, f"label '{label}' was checked before"
-    return found
+    if only is None:
+        return found
+    parts = _PARTS.setdefault(problem, {})
+    if (label, only) not in parts:
+        parts[label, only] = _only(found, only)
+    return parts[label, only]
+
+
+_PARTS: WeakKeyDictionary[PlacementProblem, dict[tuple[str, tuple[str, ...]], Domains]] = (
+    WeakKeyDictionary()
+)
+"""Asked for with every provider that is explained."""
+
+
+def _only(where: Domains, names: tuple[str, ...]) -> Domains:
+    kept = [d for d, name in enumerate(where.names) if name in names]
+    number = np.full(len(where.names) + 1, -1, dtype=np.int64)  # The last one stands for no domain.
+    number[kept] = np.arange(len(kept))
+    return Domains(number[where.of], tuple(where.names[d] for d in kept))
 
 
 def unknown_requests(problem: PlacementProblem, path: str, names: Iterable[str]) -> Iterator[str]:

@@ -89,6 +89,10 @@ class Affinity(OfGroup):
         apart = sum(sizes) - max(sizes, default=0) + len(outside)
         return {"penalties": self.penalty_micros * apart}
 
+    def concerns(self, problem: PlacementProblem) -> Bool | None:
+        """Members alone."""
+        return members(problem, self.requests)
+
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider outside the domain where the other members are."""
         problem = after.problem

@@ -101,6 +101,10 @@ class AntiAffinity(OfGroup):
         excess = len(outside) + sum(max(0, len(names) - self.most) for names in inside.values())
         return {"penalties": self.penalty_micros * excess}
 
+    def concerns(self, problem: PlacementProblem) -> Bool | None:
+        """Members alone."""
+        return members(problem, self.requests)
+
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider in a full domain or in none; all, where any domain is overfull without this request."""
         problem = after.problem

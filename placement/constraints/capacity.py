@@ -1,6 +1,8 @@
 """No provider, and no pool, gives more of any resource than it has free; overcommit and reserve are in that figure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from operator import gt
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +13,7 @@ from placement.constraint import Constraint
 from placement.kernel import Kernel
 from placement.matrix import NO_LIMIT
 from placement.model import Model
-from placement.placed import Placed
+from placement.placed import Placed, exceeds
 from placement.problem import PlacementProblem
 from placement.seats import Seats
 from policies.decisions import Rejection
@@ -28,13 +30,17 @@ class Capacity(Constraint):
 
     def post(self, model: Model) -> None:
         """One packing row for each limit."""
+        hosts, providers = model.problem.hosts is not None, model.problem.providers
+        each = _of_each(model)
+        pools = _of_pools(model) if hosts else each
+        every = np.arange(len(model.problem.pool_ids), dtype=np.int64)
         for there, free, pool_free in _slots(model.problem, model.classes.one):
-            for k, own in enumerate(model.problem.providers.own.tolist()):
+            for k, own in enumerate(providers.own.tolist()):
                 demand = model.classes.demand[:, k] * there
                 if own:
-                    _post_each(model, demand, free[:, k], k)
-                if model.problem.hosts is not None:
-                    _post_pools(model, demand, pool_free[:, k], k)
+                    _post(model, each, demand, free[:, k], _about(model.problem, providers.pool_of, k))
+                if hosts:
+                    _post(model, pools, demand, pool_free[:, k], _about(model.problem, every, k))
 
     def admit(self, kernel: Kernel) -> None:
         """The same, one sum for each slot of time."""
@@ -58,33 +64,65 @@ class Capacity(Constraint):
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider on which any resource would be short."""
-        blocked: Bool = (after.problem.demand[request] > after.left(request)).any(axis=1)
-        return blocked
+        return exceeds(after.problem.demand[request], after.left(request))
 
     def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
         """One reason for each resource that is short once the plan is carried out.
 
         What is too large for a single machine there is left to `largest`: freeing room would not help.
         """
-        problem, providers = after.problem, after.problem.providers
-        demand, largest = problem.demand[request], providers.largest[provider]
-        left = after.left(request)[provider]
-        short = (demand > left) & (demand <= largest)
-        others = _others(after, request, provider) if short.any() else ""
-        pool = problem.pool_ids[providers.pool_of[provider]]
-        for k in np.flatnonzero(short).tolist():
-            resource_class = problem.resource_classes[k]
-            need, limit = int(demand[k]), int(left[k])
-            name = providers.ids[provider] if providers.own[k] else pool
-            yield Rejection(
-                rule_id="capacity",
-                pool=pool,
-                dimension=resource_class,
-                limit=format_amount(resource_class, max(0, limit)),
-                need=format_amount(resource_class, need),
-                why=f"{amount_more(resource_class, need - limit)} would have to be free on {name}{others}",
-                remedy=f"free {amount_of(resource_class, need - limit)} on {name}, or order a smaller size",
-            )
+        (reasons,) = self.why_each(after, request, [provider])
+        yield from reasons
+
+    def why_each(
+        self, after: Placed, request: int, providers: list[int]
+    ) -> Iterator[tuple[Rejection, ...]]:
+        """The same of each."""
+        demand = after.problem.demand[request].tolist()
+        left = after.left(request)[providers].tolist()
+        largest = after.problem.providers.largest[providers].tolist()
+        for provider, has, most in zip(providers, left, largest, strict=True):
+            short = [k for k, need in enumerate(demand) if has[k] < need <= most[k]]
+            others = _others(after, request, provider, demand) if short else ""
+            yield tuple(_reason(after, provider, k, demand[k], has[k], others) for k in short)
+
+
+def _reason(after: Placed, provider: int, k: int, need: int, limit: int, others: str) -> Rejection:
+    key = "capacity", provider, k, need, limit, others
+    found = after.said.get(key)
+    if found is None:
+        found = after.said[key] = _short(after.problem, provider, k, need, limit, others)
+    return found
+
+
+def _short(
+    problem: PlacementProblem, provider: int, k: int, need: int, limit: int, others: str
+) -> Rejection:
+    providers, resource_class = problem.providers, problem.resource_classes[k]
+    pool = problem.pool_ids[providers.pool_of[provider]]
+    name = providers.ids[provider] if providers.own[k] else pool
+    has, wants, more, lacks = _amounts(resource_class, limit, need)
+    return Rejection(
+        rule_id="capacity",
+        pool=pool,
+        dimension=resource_class,
+        limit=has,
+        need=wants,
+        why=f"{more} would have to be free on {name}{others}",
+        remedy=f"free {lacks} on {name}, or order a smaller size",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _amounts(resource_class: str, limit: int, need: int) -> tuple[str, str, str, str]:
+    """What there is, what is needed, and what is missing in two ways, in words: sizes are few, and come again and again."""
+    missing = need - limit
+    return (
+        format_amount(resource_class, max(0, limit)),
+        format_amount(resource_class, need),
+        amount_more(resource_class, missing),
+        amount_of(resource_class, missing),
+    )
 
 
 def _slots(problem: PlacementProblem, requests: Int64) -> Iterator[tuple[Int64, Int64, Int64]]:
@@ -100,20 +138,30 @@ def _slots(problem: PlacementProblem, requests: Int64) -> Iterator[tuple[Int64, 
         yield there.astype(np.int64), providers.free - periods.taken[slot], np.maximum(pool_free, 0)
 
 
-def _post_each(model: Model, demand: Int64, free: Int64, k: int) -> None:
+def _of_each(model: Model) -> tuple[Int64, Int64, Int64]:
+    """Row, cell and class of every entry of a row for each provider; row after row, so that nobody has to sort them."""
     g, v = model.shape
-    row = np.tile(np.arange(v, dtype=np.int64), g)
-    open_below = np.full(v, -NO_LIMIT, dtype=np.int64)
-    about = _about(model.problem, model.problem.providers.pool_of, k)
-    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), open_below, free, about)
+    row, of = np.repeat(np.arange(v, dtype=np.int64), g), np.tile(np.arange(g, dtype=np.int64), v)
+    return row, model.cells().T.reshape(-1), of
 
 
-def _post_pools(model: Model, demand: Int64, free: Int64, k: int) -> None:
-    g, v = model.shape
-    row = np.tile(model.problem.providers.pool_of, g)
-    open_below = np.full(len(free), -NO_LIMIT, dtype=np.int64)
-    about = _about(model.problem, np.arange(len(free), dtype=np.int64), k)
-    model.rows(row, model.cells().reshape(-1), np.repeat(demand, v), open_below, free, about)
+def _of_pools(model: Model) -> tuple[Int64, Int64, Int64]:
+    """The same of a row for each pool, where there are hosts."""
+    problem, g = model.problem, model.shape[0]
+    by_pool = problem.providers.by_pool
+    inside = np.split(by_pool.order, by_pool.start[1:]) if len(by_pool.order) else []
+    cells = [model.cells()[:, hosts].reshape(-1) for hosts in inside]
+    of = [np.repeat(np.arange(g, dtype=np.int64), len(hosts)) for hosts in inside]
+    empty = np.empty(0, dtype=np.int64)
+    row = np.repeat(by_pool.pools, by_pool.count * g)
+    return row, np.concatenate([empty, *cells]), np.concatenate([empty, *of])
+
+
+def _post(
+    model: Model, entries: tuple[Int64, Int64, Int64], demand: Int64, free: Int64, about: Int64
+) -> None:
+    row, cell, of = entries
+    model.rows(row, cell, demand[of], np.full(len(free), -NO_LIMIT, dtype=np.int64), free, about)
 
 
 def _about(problem: PlacementProblem, pool: Int64, k: int) -> Int64:
@@ -154,11 +202,11 @@ def _short_of(
                 yield f"{name}: {resource_class} {used} is more than the {limit} that is free"
 
 
-def _others(after: Placed, request: int, provider: int) -> str:
+def _others(after: Placed, request: int, provider: int, demand: Sequence[int]) -> str:
     """Whether the request lost to others of its batch, rather than to what was there before."""
     problem = after.problem
     count = int(after.requests_on[provider]) - int(after.provider_of[request] == provider)
-    if not count or (problem.demand[request] > problem.providers.free[provider]).any():
+    if not count or any(map(gt, demand, problem.providers.free[provider].tolist())):
         return ""
     what = (
         "1 other request of this batch uses" if count == 1 else f"{count} other requests of this batch use"

@@ -108,6 +108,10 @@ class HostGroups(Constraint):
             if on == self.relation.endswith("not"):
                 yield name, host
 
+    def concerns(self, problem: PlacementProblem) -> Bool | None:
+        """Members alone."""
+        return members(problem, self.requests)
+
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider on the wrong side."""
         if self.wish or not is_member(after.problem, self.requests, request):

@@ -1,6 +1,7 @@
 """A machine fits on one host: it takes no more of anything than its provider gives to one machine."""
 
 from collections.abc import Iterator
+from operator import le
 from typing import ClassVar
 
 from catalog.units import amount_of, format_amount
@@ -8,7 +9,7 @@ from placement.arrays import Bool
 from placement.constraint import Constraint
 from placement.kernel import Kernel
 from placement.model import Model
-from placement.placed import Placed
+from placement.placed import Placed, exceeds
 from placement.problem import PlacementProblem
 from placement.seats import Seats
 from policies.decisions import Rejection
@@ -51,9 +52,10 @@ class Largest(Constraint):
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider that is too small in anything."""
-        problem = after.problem
-        blocked: Bool = (problem.demand[request] > problem.providers.largest).any(axis=1)
-        return blocked
+        demand, providers = after.problem.demand[request], after.problem.providers
+        if all(map(le, demand.tolist(), providers.least_largest)):
+            return None
+        return exceeds(demand, providers.largest)
 
     def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
         """One reason for each resource that is too large for a single machine there."""

@@ -15,7 +15,7 @@ from placement.grouping import Names, called, in_words, is_member, pool_name
 from placement.headcount import placed_members
 from placement.kernel import Kernel
 from placement.model import Model
-from placement.placed import Placed
+from placement.placed import Placed, presence
 from placement.problem import PlacementProblem
 from placement.references import members, unknown_requests
 from placement.seats import Seats
@@ -87,7 +87,7 @@ class Quotas(Constraint):
         """For each limit and slot: [G] what a request of each class takes of it, and what there is for them."""
         group = members(problem, self.requests)[one]
         for name, limit in self.limits.items():
-            for there in _there(problem):
+            for there in presence(problem):
                 yield (
                     _need(problem, name)[one] * (group & there[one]),
                     max(0, limit - self.used.get(name, 0)),
@@ -105,6 +105,10 @@ class Quotas(Constraint):
                 total = taken + self.used.get(name, 0)
                 if taken and total > limit:
                     yield f"{called(self.requests)}: {name} {total} is more than the quota of {limit}{when}"
+
+    def concerns(self, problem: PlacementProblem) -> Bool | None:
+        """Members alone."""
+        return members(problem, self.requests)
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider, where a limit would be exceeded."""
@@ -132,18 +136,18 @@ class Quotas(Constraint):
 
     def _exceeded(self, after: Placed, request: int) -> Iterator[tuple[str, int, int]]:
         """Name, taken without the request in the fullest slot, and need, of each limit that would be exceeded."""
-        problem = after.problem
-        others = members(problem, self.requests) & (after.provider_of >= 0)
-        others[request] = False
-        there = _there(problem)
+        problem, group = after.problem, members(after.problem, self.requests)
+        sums, here = after.taken_by(group).tolist(), _slots_of(problem, request)
+        seated = bool(after.provider_of[request] >= 0 and group[request])
         for name, limit in self.limits.items():
-            amounts, used = _need(problem, name), self.used.get(name, 0)
-            need = int(amounts[request])
-            taken = (there & others) @ amounts
-            total = taken + need * there[:, request]
-            fullest = int(np.argmax(total))
+            machines = name == MACHINES
+            column = -1 if machines else problem.resource_classes.index(name)
+            need, used = 1 if machines else int(problem.demand[request, column]), self.used.get(name, 0)
+            taken = [row[column] - need * (seated and there) for row, there in zip(sums, here, strict=True)]
+            total = [amount + need * there for amount, there in zip(taken, here, strict=True)]
+            fullest = total.index(max(total))
             if total[fullest] > 0 and used + total[fullest] > limit:
-                yield name, used + int(taken[fullest]), need
+                yield name, used + taken[fullest], need
 
 
 def _other_ways(name: str, group: str) -> str:
@@ -159,14 +163,13 @@ def _need(problem: PlacementProblem, name: str) -> Int64:
     return column
 
 
-def _there(problem: PlacementProblem) -> Bool:
-    """[T, R] who is there in each slot of time; one slot where there are no periods."""
+def _slots_of(problem: PlacementProblem, request: int) -> list[bool]:
+    """[T] whether a request is there in each slot of time."""
     periods = problem.periods
     if periods is None:
-        return np.ones((1, len(problem.request_ids)), dtype=np.bool_)
-    slots = np.arange(len(periods.names))[:, None]
-    there: Bool = (periods.first <= slots) & (slots < periods.end)
-    return there
+        return [True]
+    first, end = int(periods.first[request]), int(periods.end[request])
+    return [first <= slot < end for slot in range(len(periods.names))]
 
 
 def _members_by_slot(

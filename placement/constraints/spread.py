@@ -110,13 +110,7 @@ class Spread(OfGroup):
 
     def _eligible(self, problem: PlacementProblem) -> Domains:
         """The eligible domains alone."""
-        where = domains(problem, self.label)
-        if self.domains is None:
-            return where
-        kept = [d for d, name in enumerate(where.names) if name in self.domains]
-        number = np.full(len(where.names) + 1, -1, dtype=np.int64)  # The last one stands for no domain.
-        number[kept] = np.arange(len(kept))
-        return Domains(number[where.of], tuple(where.names[d] for d in kept))
+        return domains(problem, self.label, self.domains)
 
     def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
         """Members outside the eligible domains, and too large a difference."""
@@ -153,6 +147,10 @@ class Spread(OfGroup):
         least = 0 if len(counts) < self.min_domains else min(counts.values(), default=0)
         return max(counts.values(), default=0) - least
 
+    def concerns(self, problem: PlacementProblem) -> Bool | None:
+        """Members alone."""
+        return members(problem, self.requests)
+
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every provider that would make the counts differ too much, or is outside the eligible domains."""
         problem = after.problem
@@ -171,27 +169,49 @@ class Spread(OfGroup):
 
     def why(self, after: Placed, request: int, provider: int) -> Iterator[Rejection]:
         """The counts that are too far apart, or that the provider is in no eligible domain."""
+        (reasons,) = self.why_each(after, request, [provider])
+        yield from reasons
+
+    def why_each(
+        self, after: Placed, request: int, providers: list[int]
+    ) -> Iterator[tuple[Rejection, ...]]:
+        """The same of each."""
         problem, where = after.problem, self._eligible(after.problem)
-        domain, group = int(where.of[provider]), called(self.requests)
-        if domain < 0:
-            yield self._outside(problem, provider)
-            return
-        counts = others_in(after, members(problem, self.requests), where, request)
+        group, name = members(problem, self.requests), called(self.requests)
+        counts = others_in(after, group, where, request)
+        # Whoever has no place is told the same as the others that have none.
+        seat = -1 if counts is after.headcount(group, where) else int(after.provider_of[request])
+        for provider, domain in zip(providers, where.of[providers].tolist(), strict=True):
+            pool = pool_name(problem, provider)
+            key = "spread", id(self), pool, seat, domain if domain >= 0 else (provider,)
+            found = after.said.get(key)
+            if found is None:
+                found = after.said[key] = (
+                    self._outside(problem, provider)
+                    if domain < 0
+                    else self._uneven(pool, name, where, counts, domain)
+                )
+            yield (found,)
+
+    def _uneven(self, pool: str, group: str, where: Domains, others: Int64, domain: int) -> Rejection:
+        """That one more than these in a domain is too many."""
+        counts = others.copy()
         counts[domain] += 1
-        low, high = int(np.argmin(counts)), int(np.argmax(counts))
+        low, high = int(counts.argmin()), int(counts.argmax())
+        least, most = int(counts[low]), int(counts[high])
         few = self._from_zero(len(counts))
-        skew = counts[high] - (0 if few else counts[low])
-        full = f"{group} would have {counts[high]} in {self.label} {where.names[high]}"
-        yield Rejection(
+        skew = most - (0 if few else least)
+        full = f"{group} would have {most} in {self.label} {where.names[high]}"
+        return Rejection(
             rule_id="spread",
-            pool=pool_name(problem, provider),
+            pool=pool,
             dimension=self.label,
             limit=f"skew {self.max_skew}",
             need=f"skew {skew}",
             why=f"{full}, more than {self.max_skew}, and the least counts as 0 "
             f"with fewer than {self.min_domains} to spread over"
             if few
-            else f"{full} and {counts[low]} in {where.names[low]}, which differ by more than {self.max_skew}",
+            else f"{full} and {least} in {where.names[low]}, which differ by more than {self.max_skew}",
             remedy=f"add another {self.label} for {group}, or allow a larger max_skew"
             if few
             else f"place more of {group} in {where.names[low]} first, or allow a larger max_skew",

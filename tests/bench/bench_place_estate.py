@@ -56,6 +56,7 @@ def measured(name: str, problem: PlacementProblem, limit: float) -> Figures:
         f"{name}_wall_s": wall,
         f"{name}_processor_s": processor,
         f"{name}_first_plan_s": told[0] if told else 0.0,
+        f"{name}_build_processor_s": build_s,
         f"{name}_build_share_percent": 100 * build_s / processor,
         f"{name}_first_fit_above_ours_percent": 100
         * (sum(n for term, n in terms.items() if term != "moves") / cost.value - 1),
