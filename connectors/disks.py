@@ -2,7 +2,7 @@
 
 An image comes from a hypervisor, and what is in it from a guest, so no header is believed: formats are
 told to qemu-img and never guessed, and an image that refers to another file is refused before it is read.
-Measured speeds and the traps of each format: docs/explanation/moving-machines.md.
+How a move uses this: docs/how-to/move-a-machine.md.
 """
 
 import json

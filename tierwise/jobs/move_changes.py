@@ -90,8 +90,8 @@ def hold(
 def refusals(app: App, request: Any, pool: str) -> list[str]:
     """Why rules or room forbid a machine in a pool, in the words of a quote; nothing where it fits."""
     from placement.plan import Limits  # noqa: PLC0415 - numpy and ortools only where they are used
-    from placement.solve import solve  # noqa: PLC0415
-    from tierwise.usecases.place import estate, problem_for  # noqa: PLC0415
+    from placement.solve import solve  # noqa: PLC0415 - as above
+    from tierwise.usecases.place import estate, problem_for  # noqa: PLC0415 - as above
 
     on = estate(app)
     only = tuple(one for one in on.pools if one.name == pool)
@@ -105,8 +105,8 @@ def refusals(app: App, request: Any, pool: str) -> list[str]:
 
 def price_minor(app: App, request: Any, tier: str) -> int:
     """What a 30-day month costs on a tier, in minor units."""
-    from chargeback.quotes import price  # noqa: PLC0415 - as above
-    from tierwise.usecases.place import HORIZON_HOURS  # noqa: PLC0415
+    from chargeback.quotes import price  # noqa: PLC0415 - only what prices need
+    from tierwise.usecases.place import HORIZON_HOURS  # noqa: PLC0415 - as above
 
     card = app.documents.rate_card
     return price(request.resources, tier, card, at=app.clock.now(), hours=HORIZON_HOURS).total_minor
