@@ -18,6 +18,8 @@ from placement.pool_instances.neighbourhood import Found, Near, improve
 if TYPE_CHECKING:  # numba, which that loads, is loaded while SCIP solves.
     from placement.pool_instances.annealing import Annealing
 
+Better = Callable[[Int64], object]
+"""Takes counts that are better than those before."""
 Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
 
@@ -47,12 +49,17 @@ class Effort:
 
 
 class Search:
-    """Counts that only get cheaper."""
+    """Counts that only get cheaper; `better` is called with the first, and with each that costs less."""
 
-    def __init__(self, cells: Cells, counts: Int64, bound: int, seed: int) -> None:
+    def __init__(
+        self, cells: Cells, counts: Int64, bound: int, seed: int, better: Better | None = None
+    ) -> None:
         self.cells, self.counts, self.bound = cells, counts, bound
         self.objective = cells.objective(counts)
         self._rng = np.random.default_rng(seed)
+        self._told = better
+        if better:
+            better(counts)
 
     def everything(self, effort: Effort, deterministic_time: float) -> None:
         """All counts at once; for small problems, whose optimum this proves."""
@@ -96,8 +103,14 @@ class Search:
             return False
         objective = self.cells.objective(counts)
         if objective < self.objective:
-            self.counts, self.objective = counts, objective
+            self._became(counts, objective)
         return True
+
+    def _became(self, counts: Int64, objective: int) -> None:
+        cheaper = objective < self.objective
+        self.counts, self.objective = counts, objective
+        if cheaper and self._told:
+            self._told(counts)
 
     def run(self, effort: Effort) -> None:
         """Rounds until the effort is spent or the bound is met."""
@@ -134,7 +147,7 @@ class Search:
         if self._holds(counts):
             objective = self.cells.objective(counts)
             if objective <= self.objective:
-                self.counts, self.objective = counts, objective
+                self._became(counts, objective)
 
     def _holds(self, counts: Int64) -> bool:
         cells = self.cells

@@ -10,8 +10,9 @@ from placement.arrays import Int64
 from placement.pool_instances.cells import Cells, by_class, by_class_and_app
 from placement.pool_instances.check import breaches, cost
 from placement.pool_instances.filling import promising, start
+from placement.pool_instances.incumbent import Incumbent, PoolListener
 from placement.pool_instances.instance import PoolInstance
-from placement.pool_instances.relaxation import Relaxed, relax
+from placement.pool_instances.relaxation import Relaxed, nothing, relax
 from placement.pool_instances.search import Effort, Run, Search
 from placement.pool_instances.seats import seat
 
@@ -49,11 +50,16 @@ class PoolAnswer:
 
 
 def solve(
-    instance: PoolInstance, limits: PoolLimits, clock: Callable[[], float], run: Run = map
+    instance: PoolInstance,
+    limits: PoolLimits,
+    clock: Callable[[], float],
+    run: Run = map,
+    tell: PoolListener | None = None,
 ) -> PoolAnswer:
     """Place requests at the least cost that the limits allow.
 
-    `clock` tells seconds; `run` applies a function to two values, and may do so at the same time.
+    `clock` tells seconds; `run` applies a function to two values, and may do so at the same time; `tell` is
+    called with every better assignment and every higher bound.
     """
     begin = clock()
     fine = by_class_and_app(instance)
@@ -62,25 +68,42 @@ def solve(
     def effort(share: float) -> Effort:
         return Effort(clock, begin + share * limits.time_limit_s, limits.rounds, run)
 
+    best = Incumbent(instance, tell)
     if small:
-        return _whole(instance, fine, limits, effort(1.0))
-    cells = by_class(instance)
-    relaxed, near = run(
+        _whole(fine, limits, effort(1.0), best)
+    else:
+        _in_stages(fine, limits, effort, best)
+    return _answer(instance, best)
+
+
+def _in_stages(fine: Cells, limits: PoolLimits, effort: Callable[[float], Effort], best: Incumbent) -> None:
+    """Classes first, as if no application had to spread; then whoever spreading left without a seat."""
+    instance, cells = fine.instance, by_class(fine.instance)
+
+    def seated(counts: Int64) -> None:
+        best.offer(seat(instance, counts))
+
+    seated(start(cells, nothing(cells)))
+    relaxed, near = effort(1.0).run(
         _call,
         [
             lambda: relax(cells, _SHARE["relaxation"] * limits.time_limit_s, limits.seed),
             lambda: _loaded(cells),
         ],
     )
-    search = Search(cells, start(cells, relaxed), relaxed.bound, limits.seed)
+    best.prove(relaxed.bound)
+    search = Search(cells, start(cells, relaxed), relaxed.bound, limits.seed, seated)
     if _left_out(search, seat(instance, search.counts)) == 0:
         _over_classes(search, relaxed, near, effort)
     assignment = seat(instance, search.counts)
     if _left_out(search, assignment):
-        again = Search(fine, _counted(fine, assignment), search.bound, limits.seed)
+        again = _search(fine, _counted(fine, assignment), search.bound, limits.seed, best)
         again.run(effort(1.0))
-        assignment = _seated(fine, again.counts)
-    return _answer(instance, assignment, search.bound)
+
+
+def _search(fine: Cells, counts: Int64, bound: int, seed: int, best: Incumbent) -> Search:
+    """Over counts of classes and applications, whose every better one is offered."""
+    return Search(fine, counts, bound, seed, lambda found: best.offer(_seated(fine, found)))
 
 
 def _call(job: Callable[[], Any]) -> Any:
@@ -95,13 +118,14 @@ def _loaded(cells: Cells) -> Int64:
     return near_pairs(cells)
 
 
-def _whole(instance: PoolInstance, fine: Cells, limits: PoolLimits, effort: Effort) -> PoolAnswer:
+def _whole(fine: Cells, limits: PoolLimits, effort: Effort, best: Incumbent) -> None:
     """A small instance, all at once."""
     relaxed = relax(fine, _SHARE["relaxation"] * limits.time_limit_s, limits.seed)
-    search = Search(fine, start(fine, relaxed), relaxed.bound, limits.seed)
+    best.prove(relaxed.bound)
+    search = _search(fine, start(fine, relaxed), relaxed.bound, limits.seed, best)
     search.everything(effort, limits.time_limit_s)
+    best.prove(search.bound)
     search.run(effort)
-    return _answer(instance, _seated(fine, search.counts), search.bound)
 
 
 def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callable[[float], Effort]) -> None:
@@ -140,7 +164,8 @@ def _seated(cells: Cells, counts: Int64) -> Int64:
     return assignment
 
 
-def _answer(instance: PoolInstance, assignment: Int64, bound: int) -> PoolAnswer:
+def _answer(instance: PoolInstance, best: Incumbent) -> PoolAnswer:
+    assignment, bound = best.assignment, best.bound
     wrong = breaches(instance, assignment)
     assert not wrong, f"an assignment that does not hold: {'; '.join(wrong[:20])}"
     objective = cost(instance, assignment)
