@@ -27,13 +27,14 @@ def _glop(mathopt: Any, parameters: Any, seed: int) -> None:
     parameters.glop.perturb_costs_in_dual_simplex = True
 
 
-def _highs(mathopt: Any, parameters: Any, seed: int) -> None:
-    parameters.random_seed = seed
-    parameters.lp_algorithm = mathopt.LPAlgorithm.DUAL_SIMPLEX
+def _highs(_mathopt: Any, parameters: Any, seed: int) -> None:
+    parameters.random_seed = seed  # It chooses better by itself how to solve.
 
 
 def _pdlp(_mathopt: Any, parameters: Any, _seed: int) -> None:
-    parameters.threads = 1  # It draws nothing by chance and refuses a seed; but more threads add up differently.
+    parameters.threads = (
+        1  # It draws nothing by chance and refuses a seed; but more threads add up differently.
+    )
 
 
 SOLVERS: Mapping[str, LinearSolver] = {

@@ -16,7 +16,7 @@ from placement.pool_instances.relaxation import Relaxed, nothing, relax
 from placement.pool_instances.search import Effort, Run, Search
 from placement.pool_instances.seats import seat
 
-_SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.93}
+_SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.96}
 """Of the time limit: when the relaxation ends, annealing gives up without counts that fit, and the search over
 classes ends."""
 
@@ -135,6 +135,7 @@ def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callabl
     if relaxed.counts is not None:
         annealing = prepare(search.cells, relaxed, near)
         if search.anneal(annealing, effort(_SHARE["tries"]), effort(_SHARE["classes"])):
+            search.pairs(effort(_SHARE["classes"]))
             return
     if effort(_SHARE["classes"]).left_s <= 0:
         return
