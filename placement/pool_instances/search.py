@@ -127,7 +127,7 @@ class Search:
             part = np.zeros(begin.shape, dtype=np.bool_)
             part[:, pair] = True
             low, high = np.where(part, 0, begin), np.where(part, self.cells.upper, begin)
-            nears.append(Near(low, high, _PAIR_S, effort.left_s, self._seed()))
+            nears.append(Near(low, high, _PAIR_S, effort.left_s, self._seed(), light=True))
 
         def better(near: Near) -> Found | None:
             return improve(self.cells, begin, near)

@@ -1,7 +1,7 @@
 """The door: a pool instance in, a pool for each request and a bound out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ from placement.pool_instances.seats import seat
 _SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.96}
 """Of the time limit: when the relaxation ends, annealing gives up without counts that fit, and the search over
 classes ends."""
+_PAIRED, _ANNEALED_S = 0.4, 1.5
+"""Of the time over classes: the part that pairs have, if that leaves annealing so many seconds, in which it finds more."""
+_SEATING = 20
+"""Seating what was found in between takes one part in so many of the time at most."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,7 @@ def _in_stages(fine: Cells, limits: PoolLimits, effort: Callable[[float], Effort
     """Classes first, as if no application had to spread; then whoever spreading left without a seat."""
     instance, cells = fine.instance, by_class(fine.instance)
 
-    def seated(counts: Int64) -> None:
-        best.offer(seat(instance, counts))
-
+    seated = _now_and_then(lambda counts: best.offer(seat(instance, counts)), effort(1.0).clock)
     seated(start(cells, nothing(cells)))
     relaxed, near = effort(1.0).run(
         _call,
@@ -96,9 +98,24 @@ def _in_stages(fine: Cells, limits: PoolLimits, effort: Callable[[float], Effort
     if _left_out(search, seat(instance, search.counts)) == 0:
         _over_classes(search, relaxed, near, effort)
     assignment = seat(instance, search.counts)
+    best.offer(assignment)
     if _left_out(search, assignment):
         again = _search(fine, _counted(fine, assignment), search.bound, limits.seed, best)
         again.run(effort(1.0))
+
+
+def _now_and_then(offer: Callable[[Int64], None], clock: Callable[[], float]) -> Callable[[Int64], None]:
+    """Offers counts where the last offer is long enough ago: with a million requests, each takes most of a second."""
+    begun, took = -np.inf, 0.0
+
+    def offered(counts: Int64) -> None:
+        nonlocal begun, took
+        now = clock()
+        if now - begun >= _SEATING * took:
+            offer(counts)
+            begun, took = now, clock() - now
+
+    return offered
 
 
 def _search(fine: Cells, counts: Int64, bound: int, seed: int, best: Incumbent) -> Search:
@@ -134,8 +151,11 @@ def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callabl
 
     if relaxed.counts is not None:
         annealing = prepare(search.cells, relaxed, near)
-        if search.anneal(annealing, effort(_SHARE["tries"]), effort(_SHARE["classes"])):
-            search.pairs(effort(_SHARE["classes"]))
+        until = effort(_SHARE["classes"])
+        paired_s = max(0.0, min(_PAIRED * until.left_s, until.left_s - _ANNEALED_S))
+        first = replace(until, deadline=until.deadline - paired_s)
+        if search.anneal(annealing, effort(_SHARE["tries"]), first):
+            search.pairs(until)
             return
     if effort(_SHARE["classes"]).left_s <= 0:
         return

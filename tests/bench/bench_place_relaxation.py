@@ -17,7 +17,7 @@ from placement.solve import posted
 from placement.stages import Stage, level_stages, unplaced_stages
 
 LIMIT_S = 60.0
-SIZES = ((100, 10), (400, 20), (2_000, 100))
+SIZES = ((100, 10), (400, 20), (1_000, 50))
 
 Figures = dict[str, int | float | str]
 

@@ -84,7 +84,9 @@ def test_after_pairs_no_exchange_of_up_to_two_for_two_between_used_pools_is_chea
             np.add.at(counts, (list(there), q), 1)
             np.subtract.at(counts, (list(back), q), 1)
             np.add.at(counts, (list(back), p), 1)
-            assert counts.min() < 0 or not holds(cells, counts) or cells.objective(counts) >= search.objective
+            assert (
+                counts.min() < 0 or not holds(cells, counts) or cells.objective(counts) >= search.objective
+            )
 
 
 def test_annealing_costs_less_than_the_filling_it_begins_beside() -> None:
