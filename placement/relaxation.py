@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placement.arrays import Bool, Int64
+from placement.linear import DEFAULT, SOLVERS, iterations_of, limited
 from placement.matrix import NO_LIMIT, Expression, Matrix
 
 Float64 = npt.NDArray[np.float64]
@@ -20,7 +21,6 @@ Float64 = npt.NDArray[np.float64]
 _SAFE = 2.0**61
 """Sums that floats say are below this are made in int64."""
 _FINEST = 60
-_MOST_ITERATIONS = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +101,11 @@ def program_of(matrix: Matrix, expression: Expression) -> Program:
 class Solver:
     """A program in a solver, loaded once; bounds of columns may change between solves.
 
-    `whole` [N] are columns that must be whole numbers; then SCIP answers, and there are no prices.
+    `whole` [N] are columns that must be whole numbers; then SCIP answers, and there are no prices. Of others,
+    the one `named` so in `placement.linear`; the prices of each prove a bound, but not all the same one.
     """
 
-    def __init__(self, program: Program, whole: Bool | None = None) -> None:
+    def __init__(self, program: Program, whole: Bool | None = None, named: str = DEFAULT) -> None:
         from ortools.math_opt.python import mathopt  # noqa: PLC0415 - takes seconds; many plans need no solver
 
         self._mathopt: Any = mathopt
@@ -113,8 +114,9 @@ class Solver:
         self._model: Any = mathopt.Model.from_model_proto(_proto(program, whole))
         self._columns: list[Any] = list(self._model.variables())
         self._rows: list[Any] = list(self._model.linear_constraints())
-        kind = mathopt.SolverType.GSCIP if self._whole else mathopt.SolverType.GLOP
-        self._solver: Any = None if self._whole else mathopt.IncrementalSolver(self._model, kind)
+        self._linear = SOLVERS[named]
+        self._kind: Any = mathopt.SolverType[self._linear.kind]
+        self._solver: Any = None if self._whole else mathopt.IncrementalSolver(self._model, self._kind)
 
     def bound(self, column: int, lower: float, upper: float) -> None:
         """Change what a column may be."""
@@ -124,16 +126,13 @@ class Solver:
     def solve(self, time_limit_s: float, iterations: int, seed: int = 0) -> Relaxed | None:
         """The optimum, or of whole numbers the best found; None where there is none within the limits."""
         mathopt = self._mathopt
-        parameters = mathopt.SolveParameters(
-            time_limit=timedelta(seconds=max(time_limit_s, 0.01)), random_seed=seed
-        )
+        parameters = mathopt.SolveParameters(time_limit=timedelta(seconds=max(time_limit_s, 0.01)))
         if self._whole:
+            parameters.random_seed = seed
             result = mathopt.solve(self._model, mathopt.SolverType.GSCIP, params=parameters)
         else:
-            parameters.iteration_limit = min(max(1, iterations), _MOST_ITERATIONS)
-            parameters.lp_algorithm = mathopt.LPAlgorithm.DUAL_SIMPLEX
-            parameters.glop.change_status_to_imprecise = False  # Prices are only asked to be good.
-            parameters.glop.perturb_costs_in_dual_simplex = True
+            parameters.iteration_limit = limited(iterations)
+            self._linear.tune(mathopt, parameters, seed)
             result = self._warm(parameters)
             if result is None:
                 return None
@@ -146,20 +145,19 @@ class Solver:
             prices=prices * self._unit,
             objective=float(result.objective_value()) * self._unit,
             bound=float(result.dual_bound()) * self._unit,
-            iterations=int(result.solve_stats.simplex_iterations),
+            iterations=iterations_of(result.solve_stats),
             wall_s=result.solve_stats.solve_time.total_seconds(),
         )
 
     def _warm(self, parameters: Any) -> Any:
-        """Go on from the last basis; None where GLOP gives up, which it tells by an exception, and begin anew."""
+        """Go on from the last basis; None where a solver gives up, which it tells by an exception, and begin anew."""
         try:
             return self._solver.solve(params=parameters)
         except (
             AttributeError,
             RuntimeError,
         ):  # MathOpt 9.15 fails to translate the first kind into the second.
-            kind = self._mathopt.SolverType.GLOP
-            self._solver = self._mathopt.IncrementalSolver(self._model, kind)
+            self._solver = self._mathopt.IncrementalSolver(self._model, self._kind)
             return None
 
 

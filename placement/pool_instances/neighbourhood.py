@@ -26,6 +26,8 @@ class Near:
     deterministic_time: float
     time_limit_s: float
     seed: int
+    light: bool = False
+    """Whether to go without what pays only for larger parts: probing, symmetries, presolving again and again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,10 @@ def improve(cells: Cells, counts: Int64, near: Near) -> Found | None:
     parameters.random_seed = near.seed
     parameters.max_deterministic_time = near.deterministic_time
     parameters.max_time_in_seconds = max(near.time_limit_s, 0.01)
+    if near.light:
+        parameters.cp_model_probing_level = 0
+        parameters.symmetry_level = 0
+        parameters.max_presolve_iterations = 1
     solver: Any = helper.SolveWrapper()
     solver.set_parameters(parameters)
     response = solver.solve(model)

@@ -46,6 +46,11 @@ class Relaxed:
     """[P]; all where there is no answer."""
 
 
+def nothing(cells: Cells) -> Relaxed:
+    """What is known before anything was solved."""
+    return Relaxed(0, None, np.ones(cells.pools, dtype=np.bool_))
+
+
 def relax(cells: Cells, time_limit_s: float, seed: int) -> Relaxed:
     """The least that opened pools, licence packs and parts of requests can cost.
 

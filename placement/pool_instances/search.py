@@ -6,6 +6,7 @@ counts after a number of rounds do not depend on how many cores run.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from placement.pool_instances.neighbourhood import Found, Near, improve
 if TYPE_CHECKING:  # numba, which that loads, is loaded while SCIP solves.
     from placement.pool_instances.annealing import Annealing
 
+Better = Callable[[Int64], object]
+"""Takes counts that are better than those before."""
 Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
 
@@ -27,6 +30,10 @@ _TEMPERATURES = 20
 """Of a run of annealing where rounds are counted; where only time counts, as many as fit."""
 _RUN_S = (0.2, 4.0)
 """The shortest and the longest run worth its time."""
+_IDLE = 2
+"""Rounds of annealing in a row that found nothing better: then longer exchanges may, which it hardly ever tries."""
+_PAIR_S = 0.3
+"""Deterministic time for two pools; most are proven best within a third of it."""
 _WINDOWS = (2, 6)
 """How far a count may go in one round: near is quick, far finds what several must do together."""
 
@@ -47,12 +54,17 @@ class Effort:
 
 
 class Search:
-    """Counts that only get cheaper."""
+    """Counts that only get cheaper; `better` is called with the first, and with each that costs less."""
 
-    def __init__(self, cells: Cells, counts: Int64, bound: int, seed: int) -> None:
+    def __init__(
+        self, cells: Cells, counts: Int64, bound: int, seed: int, better: Better | None = None
+    ) -> None:
         self.cells, self.counts, self.bound = cells, counts, bound
         self.objective = cells.objective(counts)
         self._rng = np.random.default_rng(seed)
+        self._told = better
+        if better:
+            better(counts)
 
     def everything(self, effort: Effort, deterministic_time: float) -> None:
         """All counts at once; for small problems, whose optimum this proves."""
@@ -74,20 +86,55 @@ class Search:
 
         The first comes off however late it is: what is filled without it can cost several percent more.
         """
-        done, fits = 0, False
-        while self.objective > self.bound and done != effort.rounds:
+        done, idle, fits = 0, 0, False
+        while self.objective > self.bound and done != effort.rounds and idle < _IDLE:
             if done and (effort.left_s < _RUN_S[0] or not (fits or tries.left_s > 0)):
                 break
             seeds = [(stiff, self._seed()) for stiff in (False, True)]
-            length_s = _run_s(effort.left_s)
+            length_s, before = _run_s(effort.left_s), self.objective
 
             def one(job: tuple[bool, int], length_s: float = length_s) -> Int64 | None:
                 return annealing.run(*job, _over(effort, length_s))
 
             for counts in effort.run(one, seeds):
                 fits |= counts is not None and self._better(counts)
-            done += 1
+            done, idle = done + 1, 0 if self.objective < before or not fits else idle + 1
         return fits
+
+    def pairs(self, effort: Effort) -> None:
+        """All counts of two used pools at a time, until no two can be better or the effort is spent."""
+        waiting, before, done = self._pairs(), self.objective, 0
+        while self.objective > self.bound and effort.left_s > 0 and done != effort.rounds:
+            if not waiting:
+                if self.objective == before:
+                    return
+                waiting, before = self._pairs(), self.objective
+            first = waiting.pop()
+            second = next((pair for pair in waiting if not set(first) & set(pair)), None)
+            if second is not None:
+                waiting.remove(second)
+            self._both([first] if second is None else [first, second], effort)
+            done += 1
+
+    def _pairs(self) -> list[tuple[int, ...]]:
+        """The used pools by two, in a new order."""
+        every = list(combinations(np.flatnonzero(self.counts.any(axis=0)).tolist(), 2))
+        return [every[n] for n in self._rng.permutation(len(every)).tolist()]
+
+    def _both(self, pairs: list[tuple[int, ...]], effort: Effort) -> None:
+        begin, nears = self.counts, []
+        for pair in pairs:
+            part = np.zeros(begin.shape, dtype=np.bool_)
+            part[:, pair] = True
+            low, high = np.where(part, 0, begin), np.where(part, self.cells.upper, begin)
+            nears.append(Near(low, high, _PAIR_S, effort.left_s, self._seed(), light=True))
+
+        def better(near: Near) -> Found | None:
+            return improve(self.cells, begin, near)
+
+        for found in effort.run(better, nears):
+            if found is not None:
+                self._take(begin, found)
 
     def _better(self, counts: Int64) -> bool:
         """Keep counts that cost less, with what waits filled in; whether they hold."""
@@ -96,8 +143,14 @@ class Search:
             return False
         objective = self.cells.objective(counts)
         if objective < self.objective:
-            self.counts, self.objective = counts, objective
+            self._became(counts, objective)
         return True
+
+    def _became(self, counts: Int64, objective: int) -> None:
+        cheaper = objective < self.objective
+        self.counts, self.objective = counts, objective
+        if cheaper and self._told:
+            self._told(counts)
 
     def run(self, effort: Effort) -> None:
         """Rounds until the effort is spent or the bound is met."""
@@ -134,7 +187,7 @@ class Search:
         if self._holds(counts):
             objective = self.cells.objective(counts)
             if objective <= self.objective:
-                self.counts, self.objective = counts, objective
+                self._became(counts, objective)
 
     def _holds(self, counts: Int64) -> bool:
         cells = self.cells

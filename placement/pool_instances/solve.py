@@ -1,7 +1,7 @@
 """The door: a pool instance in, a pool for each request and a bound out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,19 @@ from placement.arrays import Int64
 from placement.pool_instances.cells import Cells, by_class, by_class_and_app
 from placement.pool_instances.check import breaches, cost
 from placement.pool_instances.filling import promising, start
+from placement.pool_instances.incumbent import Incumbent, PoolListener
 from placement.pool_instances.instance import PoolInstance
-from placement.pool_instances.relaxation import Relaxed, relax
+from placement.pool_instances.relaxation import Relaxed, nothing, relax
 from placement.pool_instances.search import Effort, Run, Search
 from placement.pool_instances.seats import seat
 
-_SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.93}
+_SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.96}
 """Of the time limit: when the relaxation ends, annealing gives up without counts that fit, and the search over
 classes ends."""
+_PAIRED, _ANNEALED_S = 0.4, 1.5
+"""Of the time over classes: the part that pairs have, if that leaves annealing so many seconds, in which it finds more."""
+_SEATING = 20
+"""Seating what was found in between takes one part in so many of the time at most."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,16 @@ class PoolAnswer:
 
 
 def solve(
-    instance: PoolInstance, limits: PoolLimits, clock: Callable[[], float], run: Run = map
+    instance: PoolInstance,
+    limits: PoolLimits,
+    clock: Callable[[], float],
+    run: Run = map,
+    tell: PoolListener | None = None,
 ) -> PoolAnswer:
     """Place requests at the least cost that the limits allow.
 
-    `clock` tells seconds; `run` applies a function to two values, and may do so at the same time.
+    `clock` tells seconds; `run` applies a function to two values, and may do so at the same time; `tell` is
+    called with every better assignment and every higher bound.
     """
     begin = clock()
     fine = by_class_and_app(instance)
@@ -62,25 +72,55 @@ def solve(
     def effort(share: float) -> Effort:
         return Effort(clock, begin + share * limits.time_limit_s, limits.rounds, run)
 
+    best = Incumbent(instance, tell)
     if small:
-        return _whole(instance, fine, limits, effort(1.0))
-    cells = by_class(instance)
-    relaxed, near = run(
+        _whole(fine, limits, effort(1.0), best)
+    else:
+        _in_stages(fine, limits, effort, best)
+    return _answer(instance, best)
+
+
+def _in_stages(fine: Cells, limits: PoolLimits, effort: Callable[[float], Effort], best: Incumbent) -> None:
+    """Classes first, as if no application had to spread; then whoever spreading left without a seat."""
+    instance, cells = fine.instance, by_class(fine.instance)
+
+    seated = _now_and_then(lambda counts: best.offer(seat(instance, counts)), effort(1.0).clock)
+    seated(start(cells, nothing(cells)))
+    relaxed, near = effort(1.0).run(
         _call,
         [
             lambda: relax(cells, _SHARE["relaxation"] * limits.time_limit_s, limits.seed),
             lambda: _loaded(cells),
         ],
     )
-    search = Search(cells, start(cells, relaxed), relaxed.bound, limits.seed)
+    best.prove(relaxed.bound)
+    search = Search(cells, start(cells, relaxed), relaxed.bound, limits.seed, seated)
     if _left_out(search, seat(instance, search.counts)) == 0:
         _over_classes(search, relaxed, near, effort)
     assignment = seat(instance, search.counts)
+    best.offer(assignment)
     if _left_out(search, assignment):
-        again = Search(fine, _counted(fine, assignment), search.bound, limits.seed)
+        again = _search(fine, _counted(fine, assignment), search.bound, limits.seed, best)
         again.run(effort(1.0))
-        assignment = _seated(fine, again.counts)
-    return _answer(instance, assignment, search.bound)
+
+
+def _now_and_then(offer: Callable[[Int64], None], clock: Callable[[], float]) -> Callable[[Int64], None]:
+    """Offers counts where the last offer is long enough ago: with a million requests, each takes most of a second."""
+    begun, took = -np.inf, 0.0
+
+    def offered(counts: Int64) -> None:
+        nonlocal begun, took
+        now = clock()
+        if now - begun >= _SEATING * took:
+            offer(counts)
+            begun, took = now, clock() - now
+
+    return offered
+
+
+def _search(fine: Cells, counts: Int64, bound: int, seed: int, best: Incumbent) -> Search:
+    """Over counts of classes and applications, whose every better one is offered."""
+    return Search(fine, counts, bound, seed, lambda found: best.offer(_seated(fine, found)))
 
 
 def _call(job: Callable[[], Any]) -> Any:
@@ -95,13 +135,14 @@ def _loaded(cells: Cells) -> Int64:
     return near_pairs(cells)
 
 
-def _whole(instance: PoolInstance, fine: Cells, limits: PoolLimits, effort: Effort) -> PoolAnswer:
+def _whole(fine: Cells, limits: PoolLimits, effort: Effort, best: Incumbent) -> None:
     """A small instance, all at once."""
     relaxed = relax(fine, _SHARE["relaxation"] * limits.time_limit_s, limits.seed)
-    search = Search(fine, start(fine, relaxed), relaxed.bound, limits.seed)
+    best.prove(relaxed.bound)
+    search = _search(fine, start(fine, relaxed), relaxed.bound, limits.seed, best)
     search.everything(effort, limits.time_limit_s)
+    best.prove(search.bound)
     search.run(effort)
-    return _answer(instance, _seated(fine, search.counts), search.bound)
 
 
 def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callable[[float], Effort]) -> None:
@@ -110,7 +151,11 @@ def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callabl
 
     if relaxed.counts is not None:
         annealing = prepare(search.cells, relaxed, near)
-        if search.anneal(annealing, effort(_SHARE["tries"]), effort(_SHARE["classes"])):
+        until = effort(_SHARE["classes"])
+        paired_s = max(0.0, min(_PAIRED * until.left_s, until.left_s - _ANNEALED_S))
+        first = replace(until, deadline=until.deadline - paired_s)
+        if search.anneal(annealing, effort(_SHARE["tries"]), first):
+            search.pairs(until)
             return
     if effort(_SHARE["classes"]).left_s <= 0:
         return
@@ -140,7 +185,8 @@ def _seated(cells: Cells, counts: Int64) -> Int64:
     return assignment
 
 
-def _answer(instance: PoolInstance, assignment: Int64, bound: int) -> PoolAnswer:
+def _answer(instance: PoolInstance, best: Incumbent) -> PoolAnswer:
+    assignment, bound = best.assignment, best.bound
     wrong = breaches(instance, assignment)
     assert not wrong, f"an assignment that does not hold: {'; '.join(wrong[:20])}"
     objective = cost(instance, assignment)

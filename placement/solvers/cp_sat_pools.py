@@ -12,8 +12,11 @@ import numpy.typing as npt
 from placement.arrays import Int64
 from placement.budget import Budget
 from placement.packing import Packing
+from placement.telling import Found
 
 _NO_LIMIT = np.iinfo(np.int64).max
+_EXACT = 2.0**53
+"""Bounds that come as floats are told below this, where floats have every integer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +28,17 @@ class Answer:
 
 
 class CpSatPools:
-    """A model with the rows of a packing, whose counts are the known answer that it starts from."""
+    """A model with the rows of a packing, whose counts are the known answer that it starts from.
 
-    def __init__(self, begin: Packing) -> None:
+    `found` is called with every better answer and every higher bound of what is being made least.
+    """
+
+    def __init__(self, begin: Packing, found: Found | None = None) -> None:
         from ortools.sat.python import cp_model  # noqa: PLC0415 - takes seconds; many plans need no solver
 
         self._cp: Any = cp_model
+        self._found = found
+        self._objective = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self._model: Any = cp_model.CpModel()
         self._proto: Any = self._model.proto
         self._shape = begin.upper.shape
@@ -79,6 +87,7 @@ class CpSatPools:
     def _minimise(self, variables: npt.NDArray[np.int32], coefficients: Int64) -> None:
         self._proto.objective.vars.extend(variables)
         self._proto.objective.coeffs.extend(coefficients)
+        self._objective = variables.astype(np.int64), coefficients
 
     def _solve(self, budget: Budget, share: float) -> Answer | None:
         """The best answer, or None where the limits were over before there was any."""
@@ -89,7 +98,7 @@ class CpSatPools:
         solver.parameters.random_seed = budget.seed
         solver.parameters.max_deterministic_time = budget.deterministic_time * share
         solver.parameters.max_time_in_seconds = budget.time_limit_s * share
-        status = solver.solve(self._model)
+        status = solver.solve(self._model, self._told(solver))
         budget.spend(solver.deterministic_time, solver.wall_time)
         if status == self._cp.UNKNOWN:
             return None
@@ -97,6 +106,30 @@ class CpSatPools:
             msg = f"a model with a known answer is {solver.status_name(status)}: {self._model.validate()}"
             raise AssertionError(msg)
         return self._answer(solver.response_proto)
+
+    def _told(self, solver: Any) -> Any:
+        """The solver's callback of answers, with that of its bounds set; None where nobody listens."""
+        found = self._found
+        if found is None:
+            return None
+        at, coefficients = self._objective
+        known = [_NO_LIMIT, -_NO_LIMIT]  # The best value and bound so far.
+
+        def on_solution(callback: Any) -> None:
+            # Counted anew: the callback's own objective is a float.
+            values = np.array(list(callback.response_proto.solution), dtype=np.int64)
+            known[0] = int(values[at] @ coefficients)
+            found(known[0], known[1])
+
+        def on_bound(bound: float) -> None:
+            if abs(bound) < _EXACT:
+                known[1] = max(known[1], round(bound))
+                found(known[0], known[1])
+
+        solver.best_bound_callback = on_bound
+        # Made here, since its base is only known once ortools is loaded.
+        base = self._cp.CpSolverSolutionCallback
+        return type("_Told", (base,), {"on_solution_callback": on_solution})()
 
     def _answer(self, response: Any) -> Answer:
         counts = np.zeros(self._shape, dtype=np.int64)

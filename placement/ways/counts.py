@@ -27,7 +27,7 @@ def solve(
     model: Model, limits: Limits, tell: Listener | None = None, clock: Clock | None = None
 ) -> Outcome:
     """The most placed, then the least paid, then the fewest moved; the moves are not proven."""
-    found = search(model, limits, clock)
+    found = search(model, limits, clock, tell)
     count = len(model.problem.request_ids)
     without = count - int(found.counts.sum())
     cost = int((found.counts * model.classes.cost).sum())

@@ -18,11 +18,14 @@ from placement.licensing.products import Product
 from placement.model import Model
 from placement.outcome import Clock, Listener, Outcome, Proven
 from placement.plan import Limits
+from placement.pool_instances.incumbent import PoolListener, PoolProgress
 from placement.pool_instances.instance import PoolInstance
 from placement.problem import DEFAULT_OBJECTIVE, InvalidProblem, PlacementProblem
 from placement.references import members
+from placement.telling import Telling
 
 RANK = 1
+_SOLVER = "pools in three stages"
 _CELLS = 20_000
 """Requests x pools up to which the exact way proves more."""
 _ROUNDS_PER_UNIT = 2
@@ -63,18 +66,40 @@ def solve(
     instance, unit = made
     rounds = None if clock else max(1, round(limits.deterministic_time * _ROUNDS_PER_UNIT))
     allowed = PoolLimits(time_limit_s=limits.time_limit_s, seed=limits.seed, rounds=rounds)
-    answer = solve_pools(instance, allowed, clock or _stopped)
+    heard = _told(tell, instance, unit) if tell else None
+    answer = solve_pools(instance, allowed, clock or _stopped, tell=heard)
     counts = np.zeros(model.shape, dtype=np.int64)
     placed = np.flatnonzero(answer.assignment >= 0)
     np.add.at(counts, (model.classes.of[placed], answer.assignment[placed]), 1)
-    paid = (answer.objective - answer.unplaced * instance.unplaced_cost) * unit
-    proven = answer.bound * unit if answer.unplaced == 0 else 0
+    last = PoolProgress(answer.objective, answer.bound, answer.unplaced)
     return Outcome(
         counts=counts,
         unplaced=(Proven(answer.unplaced, 0),),
-        levels=(Proven(paid, min(proven, paid)),),
-        solver="pools in three stages",
+        levels=(_paid(last, instance, unit),),
+        solver=_SOLVER,
     )
+
+
+def _paid(found: PoolProgress, instance: PoolInstance, unit: int) -> Proven:
+    """What those cost that are placed; the solver's bound is of plans that place all."""
+    paid = (found.objective - found.unplaced * instance.unplaced_cost) * unit
+    proven = found.bound * unit if found.unplaced == 0 else 0
+    return Proven(paid, min(proven, paid))
+
+
+def _told(tell: Listener, instance: PoolInstance, unit: int) -> PoolListener:
+    """The solver's progress as everyone's: whenever fewer stay out, how many, and then what the others cost."""
+    telling, out = Telling(tell), len(instance.klass) + 1
+
+    def told(found: PoolProgress) -> None:
+        nonlocal out
+        if found.unplaced < out:
+            telling(_SOLVER, "unplaced", found.unplaced, 0)
+            out = found.unplaced
+        paid = _paid(found, instance, unit)
+        telling(_SOLVER, "level 1", paid.value, paid.bound)
+
+    return told
 
 
 def _stopped() -> float:

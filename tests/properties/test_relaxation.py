@@ -11,10 +11,11 @@ from placement.budget import Budget
 from placement.constraints import kinds
 from placement.large import alike
 from placement.large.bounds import Bounds
+from placement.linear import SOLVERS
 from placement.matrix import NO_LIMIT, Expression, Matrix
 from placement.plan import Limits
 from placement.problem import PlacementProblem
-from placement.relaxation import Solver, Sums, program_of, proven
+from placement.relaxation import Solver, Sums, program_of, proven, with_row
 from placement.solve import posted
 from placement.stages import Stage, level_stages, unplaced_stages
 from tierwise.testing.placement import best_by_trying, small_problem
@@ -82,6 +83,50 @@ def test_the_prices_of_the_linear_program_prove_its_value_but_for_rounding(seed:
     exact = proven(matrix, stage.expression, answer.prices)
     assert exact >= answer.objective - 1e-4
     assert exact <= np.ceil(answer.objective + 1e-4)
+
+
+@pytest.mark.parametrize("named", sorted(SOLVERS))
+def test_the_prices_of_each_solver_prove_about_as_much_and_never_more_than_the_optimum(
+    named: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(25):
+        problem = small_problem(seed)
+        best = best_by_trying(problem)
+        assert best is not None
+        model = posted(problem)
+        matrix = model.matrix()
+        stages = (*unplaced_stages(model), *level_stages(model, matrix))
+        for n, stage in enumerate(stages[:2]):
+            rows = matrix
+            for one, most in zip(stages[:n], best, strict=False):
+                rows = with_row(rows, one.expression, -NO_LIMIT, most - one.constant)
+            program = program_of(rows, stage.expression)
+            usual, answer = (
+                Solver(program).solve(60.0, 10**6),
+                Solver(program, named=named).solve(60.0, 10**6),
+            )
+            assert usual is not None
+            assert answer is not None
+            exact = proven(rows, stage.expression, answer.prices) + stage.constant
+            assert exact <= best[n]
+            # PDLP ends within a millionth of the sums it compares, of which small differences may be left.
+            near = 1e-5 * (1.0 + np.abs(program.cost) @ program.upper)
+            assert exact >= usual.objective + stage.constant - near
+    assert capfd.readouterr().out == ""
+
+
+def test_each_solver_takes_new_bounds_of_a_column() -> None:
+    for named in SOLVERS:
+        solver = Solver(
+            program_of(by_hand([9, 9], [([1, 1], 6, NO_LIMIT)]), all_columns(2, 3)), named=named
+        )
+        first = solver.solve(60.0, 10**6)
+        solver.bound(0, 0.0, 4.0)
+        then = solver.solve(60.0, 10**6)
+        assert first is not None
+        assert then is not None
+        # Six of the first column; then four of it and two of the other.
+        assert (first.objective, then.objective) == pytest.approx((12.0, 14.0), rel=1e-4), named
 
 
 def by_hand(upper: list[int], rows: list[tuple[list[int], int, int]]) -> Matrix:

@@ -1,5 +1,6 @@
 """Annealing and checking of pool instances, against plain counts made here."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from placement.pool_instances.annealing import Annealing, near_pairs, prepare, rounded
 from placement.pool_instances.cells import Cells, by_class
 from placement.pool_instances.check import breaches
+from placement.pool_instances.filling import start
 from placement.pool_instances.instance import PoolInstance
-from placement.pool_instances.relaxation import prices, relax, room
+from placement.pool_instances.relaxation import nothing, prices, relax, room
+from placement.pool_instances.search import Effort, Search
 from placement.pool_instances.solve import PoolLimits, solve
 
 
@@ -54,6 +57,36 @@ def test_a_run_loses_no_request_and_overfills_no_pool(seed: int, stiff: bool) ->
     assert counts.min() >= 0
     assert counts.sum(axis=1).tolist() == [Counter(cells.instance.klass.tolist())[g] for g in range(8)]
     assert (used <= cells.instance.capacity).all()
+
+
+def holds(cells: Cells, counts: np.ndarray) -> bool:
+    """Counted here, pool by pool."""
+    for p, capacity in enumerate(cells.instance.capacity):
+        if (sum(counts[g, p] * cells.demand[g] for g in range(len(counts))) > capacity).any():
+            return False
+    return bool(counts.min() >= 0 and (counts.sum(axis=1) <= cells.count).all())
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_after_pairs_no_exchange_of_up_to_two_for_two_between_used_pools_is_cheaper(seed: int) -> None:
+    cells = by_class(instance(seed, 60))
+    search = Search(cells, start(cells, nothing(cells)), 0, seed)
+    before = search.objective
+    search.pairs(Effort(lambda: 0.0, 60.0, None, map))
+    assert search.objective < before
+    assert cells.objective(search.counts) == search.objective
+    assert holds(cells, search.counts)
+    few = [some for n in (0, 1, 2) for some in itertools.combinations_with_replacement(range(8), n)]
+    for p, q in itertools.combinations(np.flatnonzero(search.counts.any(axis=0)).tolist(), 2):
+        for there, back in itertools.product(few, few):
+            counts = search.counts.copy()
+            np.subtract.at(counts, (list(there), p), 1)
+            np.add.at(counts, (list(there), q), 1)
+            np.subtract.at(counts, (list(back), q), 1)
+            np.add.at(counts, (list(back), p), 1)
+            assert (
+                counts.min() < 0 or not holds(cells, counts) or cells.objective(counts) >= search.objective
+            )
 
 
 def test_annealing_costs_less_than_the_filling_it_begins_beside() -> None:
