@@ -8,6 +8,7 @@ from pydantic import Field
 
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
+from placement.crowding import Crowding
 from placement.grouping import (
     Names,
     PenaltyMicros,
@@ -67,6 +68,14 @@ class AntiAffinity(Constraint):
     def labels(self, problem: PlacementProblem) -> Int64 | None:
         """Members are told from the others."""
         return members(problem, self.requests).astype(np.int64)
+
+    def crowding(self, problem: PlacementProblem) -> Crowding | None:
+        """The same where it must be."""
+        if self.penalty_micros is not None:
+            return None
+        where = domains(problem, self.label)
+        limit = np.full(len(where.names), self.most, dtype=np.int64)
+        return Crowding(members(problem, self.requests), where.of, limit, limit)
 
     def post(self, model: Model) -> None:
         """A packing row for each domain; where it is a wish, its excess is a column that costs."""

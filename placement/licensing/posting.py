@@ -9,6 +9,7 @@ from placement.arrays import Int64
 from placement.licensing.buying import Bought, Units, buy, stacked
 from placement.licensing.products import Alternative, Product
 from placement.licensing.reach import Reach
+from placement.licensing.tightening import Crowds, Licensed, crowds, tighten
 from placement.matrix import NO_LIMIT
 from placement.model import Model
 
@@ -30,9 +31,16 @@ class _Scope:
     """One scope in the model; what is not asked for is not posted."""
 
     def __init__(
-        self, model: Model, reach: Reach, s: int, shares: list[Share], chosen: Int64 | None
+        self,
+        model: Model,
+        reach: Reach,
+        s: int,
+        shares: list[Share],
+        chosen: Int64 | None,
+        together: Int64,
     ) -> None:
-        self.model, self.reach, self.s, self.shares = model, reach, s, shares
+        """`together` [classes] are the most machines of each."""
+        self.model, self.reach, self.s, self.shares, self.together = model, reach, s, shares, together
         self._on = [-1] * len(shares) if chosen is None else chosen.tolist()
 
     def on(self, n: int) -> int:
@@ -40,6 +48,12 @@ class _Scope:
         if self._on[n] < 0:
             self._on[n] = _any(self.model, self.shares[n])
         return self._on[n]
+
+    def licensed(self) -> Licensed:
+        """All machines of the scope, whatever licenses them."""
+        on = np.array([self.on(n) for n in range(len(self.shares))], dtype=np.int64)
+        columns = [share.columns.reshape(len(self.together), -1) for share in self.shares]
+        return Licensed(self.s, np.concatenate(columns, axis=1), self.together, on)
 
     def bought(self, n: int, way: Alternative) -> Bought:
         """What is bought there under an alternative."""
@@ -84,30 +98,34 @@ def post(model: Model, product: Product, reach: Reach) -> None:
     outside = np.zeros(model.shape, dtype=np.bool_)
     outside[np.ix_(reach.classes, np.flatnonzero(reach.scope_of < 0))] = True
     model.forbid(outside)
-    scopes = list(_scopes(model, product, reach))
+    limits = crowds(model, reach)
+    scopes = list(_scopes(model, product, reach, limits))
+    if any(way.of_hosts for way in product.alternatives):
+        tighten(model, reach, limits, [scope.licensed() for scope in scopes])
     for n, way in enumerate(product.alternatives):
         buy(model, way, reach.hours, [scope.bought(n, way) for scope in scopes])
 
 
-def _scopes(model: Model, product: Product, reach: Reach) -> Iterator[_Scope]:
+def _scopes(model: Model, product: Product, reach: Reach, limits: Crowds) -> Iterator[_Scope]:
     """Those that any machine could be in."""
     for s in range(reach.scopes):
         inside = np.ix_(reach.classes, np.flatnonzero(reach.scope_of == s))
         cells, most = model.cells()[inside], model.upper[inside]
         if most.any():
-            yield _Scope(model, reach, s, *_shares(model, reach, cells, most, len(product.alternatives)))
+            together = np.minimum(limits.most[:, s], most.sum(axis=1))
+            shares, chosen = _shares(model, reach, cells, most, together, len(product.alternatives))
+            yield _Scope(model, reach, s, shares, chosen, together)
 
 
 def _shares(
-    model: Model, reach: Reach, cells: Int64, most: Int64, ways: int
+    model: Model, reach: Reach, cells: Int64, most: Int64, together: Int64, ways: int
 ) -> tuple[list[Share], Int64 | None]:
     """The machines of a scope by the alternative that licenses them, and a column for each that is chosen.
 
     With one alternative these are the cells themselves. Otherwise ``sum of shares = sum of cells`` by class,
-    ``share <= most * chosen``, and at most one is chosen.
+    ``share <= together * chosen``, and at most one is chosen. `together` are the most of each class.
     """
     g, v = cells.shape
-    together = np.minimum(model.classes.count[reach.classes], most.sum(axis=1))
     machines = int(together.sum())
     if ways == 1:
         weight = np.repeat(reach.ways[0].weight[reach.classes], v)

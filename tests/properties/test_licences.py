@@ -13,15 +13,22 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from placement.constraints.anti_affinity import AntiAffinity
 from placement.constraints.licences import Licences
+from placement.constraints.spread import Spread
 from placement.licensing.products import Alternative, Processors, Product
+from placement.matrix import NO_LIMIT, Expression
 from placement.problem import PlacementProblem
+from placement.relaxation import Solver, program_of, proven, with_row
 from placement.seats import Seats
-from placement.solve import solve
+from placement.solve import posted, solve
+from placement.solvers.exact import Infeasible
+from tierwise.testing.constraint_samples.anti_affinity import sample as apart_sample
 from tierwise.testing.constraint_samples.licences import sample
+from tierwise.testing.constraint_samples.spread import sample as spread_sample
 from tierwise.testing.constraints.promises import plans_by_chance
 from tierwise.testing.licensed import estate, paid_on_first, way
-from tierwise.testing.placement import small_problem
+from tierwise.testing.placement import best_by_trying, small_problem, value_of_plan
 
 seeds = st.integers(0, 2**32 - 1)
 hosts = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 40)), min_size=1, max_size=5)
@@ -332,3 +339,53 @@ def test_what_is_owned_saves_no_more_than_its_price_and_never_costs(seed: int, p
             )
             worth = sum(packs * each.pack_cost_micros for each in one.alternatives)
             assert before - worth <= after <= before
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_rows_that_make_bounds_better_cut_off_no_plan_where_members_must_be_spread(seed: int) -> None:
+    chance = np.random.default_rng([seed, 15])
+    problem = small_problem(seed)
+    kinds = [spread_sample, apart_sample] * 2
+    rules = [
+        kinds[int(n)](problem, chance)
+        for n in chance.choice(len(kinds), int(chance.integers(1, 4)), replace=False)
+    ]
+    problem = replace(problem, constraints=(*rules, sample(problem, chance)))
+    try:
+        plan = solve(problem, way="exact")
+    except Infeasible:
+        assert best_by_trying(problem) is None
+        return
+    assert value_of_plan(problem, plan) == best_by_trying(problem)
+
+
+def test_a_spread_class_licenses_as_many_scopes_as_it_takes() -> None:
+    """Five members with at most one in each of eight racks, two racks in a scope: three scopes, to the program too."""
+    hosts = [(1, 1)] * 8
+    one = way(metric="per_host", price=10)
+    problem = estate(hosts, [1] * 5, one, boundary="rack", labels={"rack": tuple("aabbccdd")})
+    problem = replace(problem, constraints=(AntiAffinity(requests=("all",)), *problem.constraints))
+    assert linear_bound(problem) == 3 * 2 * 10
+
+
+def test_members_that_fill_all_scopes_license_each_of_them() -> None:
+    """Nine over eight racks, evenly: none may stay empty, and so no scope, whatever its part of the members is."""
+    one = way(metric="per_host", price=10)
+    labels = {"rack": tuple("aabbccdd"), "shelf": tuple("12345678")}
+    problem = estate([(1, 1)] * 8, [1] * 9, one, boundary="rack", labels=labels)
+    even = Spread(requests=("all",), label="shelf")
+    problem = replace(problem, constraints=(even, *problem.constraints))
+    assert linear_bound(problem) == 4 * 2 * 10
+
+
+def linear_bound(problem: PlacementProblem) -> int:
+    """What the linear program says that licences cost at least when all are placed; exact."""
+    model = posted(problem)
+    matrix, cells = model.matrix(), model.cells().reshape(-1)
+    everyone = Expression(cells, np.ones(len(cells), dtype=np.int64))
+    matrix = with_row(matrix, everyone, len(problem.request_ids), NO_LIMIT)
+    licences = matrix.terms["licences"]
+    answer = Solver(program_of(matrix, licences)).solve(10.0, 10**6)
+    assert answer is not None
+    return proven(matrix, licences, answer.prices)

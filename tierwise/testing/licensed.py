@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,12 @@ def estate(
     vcpu: Sequence[int],
     *ways: Alternative,
     day: date | None = None,
+    labels: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     **more: Any,
 ) -> PlacementProblem:
     """Hosts h0, h1, ... in pool a; machines r0, r1, ... of so many vCPU that all need the product.
 
-    A host is (sockets, cores of each), or the fields of its `Processors`; `more` are fields of the product, whose
+    A host is (sockets, cores of each), or the fields of its `Processors`; `labels` are of the hosts, `more` are fields of the product, whose
     one scope is all hosts where it says nothing else. The horizon is ten hours.
     """
     ids = tuple(f"h{n}" for n in range(len(hosts)))
@@ -50,7 +52,7 @@ def estate(
         largest=room[:1],
         cost_micros=np.zeros((len(vcpu), 1), dtype=np.int64),
         horizon_hours=10,
-        hosts=Hosts(ids, np.zeros(len(hosts), dtype=np.int64), room, room),
+        hosts=Hosts(ids, np.zeros(len(hosts), dtype=np.int64), room, room, labels),
         groups={"all": requests},
         constraints=(rule,),
     )

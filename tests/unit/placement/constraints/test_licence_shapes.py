@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from placement.licensing import tally
+from placement.licensing.metrics import Metric
 from placement.licensing.products import AddOn, Alternative, Limit
 from placement.problem import InvalidProblem, PlacementProblem
 from placement.solve import solve
@@ -285,3 +286,17 @@ def test_a_plan_moves_to_where_licences_are_owned() -> None:
     third = solve(estate([(1, 1)] * 2, [1] * 3, owned, boundary="host"), way="exact")
     assert third.terms["licences"] == 9
     assert all(a.host is not None for a in third.assignments)
+
+
+def test_the_examples_of_the_how_to_page_are_alternatives() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "how-to" / "count-licences.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in page.split("```json")[1:]]
+    assert len(blocks) == 2
+    for block in blocks:
+        assert Alternative.model_validate_json(block).name
+    named = {name for row in page.split("`")[1::2] for name in [row.strip()] if name.startswith("per_")}
+    assert (
+        set(METRICS.values()) | {"per_host", "per_amount", "per_machine_minimum", "per_principal"} <= named
+    )
+    fields = {*Alternative.model_fields, *get_args(Metric)}
+    assert named <= fields
