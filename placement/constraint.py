@@ -13,6 +13,7 @@ from policies.decisions import Rejection
 
 if TYPE_CHECKING:
     from placement.arrays import Bool, Int64
+    from placement.crowding import Crowding
     from placement.kernel import Kernel
     from placement.model import Model
     from placement.placed import Placed
@@ -49,6 +50,10 @@ class Constraint(Value):
         Requests with equal labels, demand, prices and refusals are one class: solvers decide how many of
         them go where, not which.
         """
+        return None
+
+    def crowding(self, problem: "PlacementProblem") -> "Crowding | None":
+        """How many of whom there can be in a domain at most, where that is known; nothing depends on its being told."""
         return None
 
     def post(self, model: "Model") -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from placement.arrays import Bool
+from placement.crowding import Crowding
 from placement.grouping import (
     Names,
     OfGroup,
@@ -54,6 +55,14 @@ class AntiAffinity(OfGroup):
         """How many of whom may share what."""
         may = "may" if self.penalty_micros is None else "should"
         return f"at most {self.most} of {called(self.requests)} {may} be in one {self.label}"
+
+    def crowding(self, problem: PlacementProblem) -> Crowding | None:
+        """The same where it must be."""
+        if self.penalty_micros is not None:
+            return None
+        where = domains(problem, self.label)
+        limit = np.full(len(where.names), self.most, dtype=np.int64)
+        return Crowding(members(problem, self.requests), where.of, limit, limit)
 
     def post(self, model: Model) -> None:
         """A packing row for each domain; where it is a wish, its excess is a column that costs."""

@@ -1,28 +1,27 @@
 """Software that is licensed for every host its machines can reach, or for the machines, whichever is cheapest."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from catalog.frozen import FrozenMapping
-from catalog.resources import ResourceClass
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
 from placement.grouping import in_words
 from placement.kernel import Kernel
-from placement.licensing import counting, posting
-from placement.licensing.products import Alternative, Processors, Product
+from placement.licensing import admitting, counting, mistakes, posting
+from placement.licensing.products import Processors, Product
+from placement.licensing.reach import inside_of, reach_of
+from placement.licensing.reaching import scopes_of
 from placement.model import Model
 from placement.placed import Placed
 from placement.problem import PlacementProblem
-from placement.references import members, seats_named, unknown_providers, unknown_requests
+from placement.references import members
 from placement.seats import Seats
 from policies.decisions import Rejection
-
-_LARGEST = 2**61
 
 
 class Licences(Constraint):
@@ -35,30 +34,26 @@ class Licences(Constraint):
     """Each counted for itself."""
     processors: FrozenMapping[str, Processors] = Field(default_factory=dict)
     """By host, or by pool for those of its hosts that are not named."""
+    day: date | None = None
+    """The day for which licences are bought: alternatives that cannot be had then are not looked at. None: all can."""
 
     def fact(self, problem: PlacementProblem) -> str:
         """Which products need a scope."""
         need = [
-            f"machines of {product.name} need a licence scope ({in_words(list(product.scopes))})"
+            f"machines of {product.name} need a licence scope ({in_words(list(scopes_of(problem, product)))})"
             for product in self.products
         ]
         return in_words(need) or "no machine needs a licence"
 
     def problems(self, problem: PlacementProblem) -> Iterator[str]:
         """Unknown names, hosts in two scopes, hosts to count of which nothing is known, and sums that are too large."""
-        yield from _twice("products", (product.name for product in self.products))
-        for name, one in self.processors.items():
-            for text in unknown_providers(problem, "processors", (name,)):
-                yield text.replace("[0]", f".{name}", 1)
-            if problem.providers.are_hosts and one.hosts != 1:
-                yield f"processors.{name}.hosts: {one.hosts} hosts, where each host stands for itself; leave it out"
+        yield from mistakes.twice("products", (product.name for product in self.products))
+        yield from mistakes.of_processors(problem, self.processors)
         for n, product in enumerate(self.products):
             path = f"products[{n}]"
-            unknown = list(_unknown(problem, path, product))
-            yield from unknown
-            if not unknown:
-                yield from _wrong_scopes(problem, path, product)
-                yield from self._wrong_alternatives(problem, path, product)
+            yield from mistakes.of_product(problem, path, product, self.processors)
+            if self._today(product) is None:
+                yield f"{path}.alternatives: none can be had on {self.day}; add one that can"
 
     def labels(self, problem: PlacementProblem) -> Int64 | None:
         """[R, products] who needs what."""
@@ -67,22 +62,21 @@ class Licences(Constraint):
 
     def post(self, model: Model) -> None:
         """Product by product."""
-        for product in self.products:
-            reach = posting.reach_of(model.problem, model.classes, product, self.processors)
+        for product in self.to_be_had():
+            reach = reach_of(model.problem, model.classes, product, self.processors)
             posting.post(model, product, reach)
 
     def admit(self, kernel: Kernel) -> None:
         """Product by product; never told below the true cost, and what is told is exact in the usual cases."""
-        for product in self.products:
-            reach = posting.reach_of(kernel.problem, kernel.classes, product, self.processors)
-            posting.admit(kernel, product, reach)
+        for product in self.to_be_had():
+            reach = reach_of(kernel.problem, kernel.classes, product, self.processors)
+            admitting.admit(kernel, product, reach)
 
     def check(self, problem: PlacementProblem, seats: Seats) -> Iterator[str]:
         """Each machine outside of the scopes of what it needs."""
         for product in self.products:
             need = counting.requests_of(problem, product)
-            names = [name for scope in product.scopes.values() for name in scope]
-            inside = set(counting.providers_in(problem, names))
+            inside = {v for scope in scopes_of(problem, product).values() for v in scope}
             for i, v in enumerate(seats.provider_of.tolist()):
                 if v >= 0 and v not in inside and problem.request_ids[i] in need:
                     where = problem.providers.ids[v]
@@ -92,7 +86,8 @@ class Licences(Constraint):
         """The sum over products."""
         return {
             "licences": sum(
-                counting.product_cost(problem, product, self.processors, seats) for product in self.products
+                counting.product_cost(problem, product, self.processors, seats)
+                for product in self.to_be_had()
             )
         }
 
@@ -109,7 +104,7 @@ class Licences(Constraint):
         for product in self.products:
             outside = self._outside(problem, product, request)
             if outside is not None and outside[provider]:
-                scopes = ", ".join(product.scopes)
+                scopes = ", ".join(scopes_of(problem, product))
                 yield Rejection(
                     rule_id="licences",
                     pool=problem.pool_ids[problem.providers.pool_of[provider]],
@@ -121,65 +116,21 @@ class Licences(Constraint):
                     "or choose a place within one",
                 )
 
+    def to_be_had(self) -> tuple[Product, ...]:
+        """The products with those alternatives that can be had on the day."""
+        today = [self._today(product) for product in self.products]
+        return tuple(product for product in today if product is not None)
+
+    def _today(self, product: Product) -> Product | None:
+        """None where nothing can be had."""
+        ways = tuple(way for way in product.alternatives if way.holds(self.day))
+        if len(ways) == len(product.alternatives):
+            return product
+        return product.model_copy(update={"alternatives": ways}) if ways else None
+
     @staticmethod
     def _outside(problem: PlacementProblem, product: Product, request: int) -> Bool | None:
         own, groups = problem.request_ids[request], problem.groups
         if not any(own == name or own in groups.get(name, ()) for name in product.requests):
             return None
-        return ~seats_named(problem, (name for names in product.scopes.values() for name in names))
-
-    def _wrong_alternatives(self, problem: PlacementProblem, path: str, product: Product) -> Iterator[str]:
-        yield from _twice(f"{path}.alternatives", (way.name for way in product.alternatives))
-        known = seats_named(problem, self.processors)
-        inside = seats_named(problem, (name for names in product.scopes.values() for name in names))
-        bare = [problem.providers.ids[v] for v in np.flatnonzero(inside & ~known).tolist()]
-        for n, way in enumerate(product.alternatives):
-            at = f"{path}.alternatives[{n}]"
-            if way.metric == "per_vcpu" and ResourceClass.VCPU not in problem.resource_classes:
-                yield f"{at}.metric: {way.metric} needs the resource class vcpu, which the problem does not have"
-            elif bare and way.of_hosts and not (way.metric == "per_host" and problem.providers.are_hosts):
-                yield f"{at}.metric: {way.metric} needs the processors of {bare[0]}; add them to processors"
-            else:
-                yield from self._too_large(problem, at, product, way)
-
-    def _too_large(
-        self, problem: PlacementProblem, path: str, product: Product, way: Alternative
-    ) -> Iterator[str]:
-        """Judged by every machine in every scope, which no plan exceeds."""
-        hosts = [
-            counting.processors_of(problem, self.processors, v) for v in range(len(problem.providers.ids))
-        ]
-        need = counting.requests_of(problem, product)
-        machines = counting.vcpu_of(problem, need)
-        units = counting.units(way, hosts, machines) + len(product.scopes) * way.pack_size
-        if units * max(1, way.pack_cost_micros) >= _LARGEST:
-            yield f"{path}: may come to {units} units, too many to count at this price; use smaller figures"
-
-
-def _unknown(problem: PlacementProblem, path: str, product: Product) -> Iterator[str]:
-    yield from unknown_requests(problem, f"{path}.requests", product.requests)
-    for scope, names in product.scopes.items():
-        yield from unknown_providers(problem, f"{path}.scopes.{scope}", names)
-
-
-def _wrong_scopes(problem: PlacementProblem, path: str, product: Product) -> Iterator[str]:
-    scope_of: dict[int, str] = {}
-    if not product.scopes:
-        yield f"{path}.scopes: there are none, so none of its machines could be placed; name at least one"
-    for scope, names in product.scopes.items():
-        inside = counting.providers_in(problem, names)
-        if not inside:
-            yield f"{path}.scopes.{scope}: has no host; name one, or leave the scope out"
-        for v in inside:
-            if v in scope_of:
-                yield (
-                    f"{path}.scopes.{scope}: {problem.providers.ids[v]} is in {scope_of[v]} already; "
-                    "a host is in one scope of a product"
-                )
-            scope_of[v] = scope
-
-
-def _twice(path: str, names: Iterator[str]) -> Iterator[str]:
-    for name, count in Counter(names).items():
-        if count > 1:
-            yield f"{path}: '{name}' stands {count} times; give each its own name"
+        return ~inside_of(problem, product)

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from placement.arrays import Bool
+from placement.arrays import Bool, Int64
+from placement.crowding import Crowding
 from placement.grouping import (
     Names,
     OfGroup,
@@ -74,12 +75,22 @@ class Spread(OfGroup):
             if name not in where.names:
                 yield f"domains[{n}]: no {self.label} is called '{name}'; there are {', '.join(where.names)}"
 
+    def crowding(self, problem: PlacementProblem) -> Crowding | None:
+        """The emptiest domain has no more than its part of all members, and the others `max_skew` more than that."""
+        if self.penalty_micros is not None:
+            return None
+        group, where = members(problem, self.requests), self._eligible(problem)
+        count = len(where.names)
+        least = 0 if self._from_zero(count) else int(group.sum()) // max(1, count)
+        skew = np.full(count, self.max_skew, dtype=np.int64)
+        return Crowding(group, where.of, skew + least, skew)
+
     def post(self, model: Model) -> None:
         """Every domain has between `least` and ``least + max_skew`` members; with a wish, `over` more."""
         group = members(model.problem, self.requests)[model.classes.one]
         where = self._eligible(model.problem)
         count, total = len(where.names), model.classes.count[group].sum(keepdims=True)
-        lift = total * (not self._from_zero(count))
+        lift = total // max(1, count) * (not self._from_zero(count))
         above = less(counted(model, group, where), np.repeat(model.variables(total * 0, lift), count))
         open_end, zeros = np.full(count, NO_LIMIT, dtype=np.int64), np.zeros(count, dtype=np.int64)
         if lift.any():

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from catalog.resources import ResourceClass
 from placement.licensing.products import Alternative, Processors, Product
+from placement.licensing.reaching import Counted, counted, scopes_of
+from placement.licensing.tally import Tally, after, rest_to_pay
 from placement.problem import PlacementProblem
 from placement.seats import Seats
 
-Remainders = tuple[int, ...]
-"""By alternative, the units beyond full packs that wait to be rounded up with those of other scopes."""
+Tallies = tuple[Tally, ...]
+"""By alternative."""
 
 
 def product_cost(
@@ -17,37 +19,34 @@ def product_cost(
 ) -> int:
     """The least that the alternatives come to, in micro-units.
 
-    Whole packs are paid for at once; only remainders of packs that are rounded over the whole order are
-    carried from scope to scope, so there are few states even where there are many scopes.
+    What cannot change the rest of the sum is paid at once; only remainders are carried from scope to scope, so
+    there are few states even where there are many scopes.
     """
-    states: dict[Remainders, int] = {(0,) * len(product.alternatives): 0}
-    for scope, machines in _machines(problem, product, seats).items():
-        hosts = [
-            processors_of(problem, processors, v) for v in providers_in(problem, product.scopes[scope])
-        ]
-        states = _after_scope(product.alternatives, states, hosts, machines)
+    hours, ways = problem.horizon_hours, product.alternatives
+    states: dict[Tallies, int] = {(Tally(),) * len(ways): 0}
+    for inside, machines in _machines(problem, product, seats):
+        hosts = [counted(problem, product, processors, v) for v in inside]
+        states = _after_scope(ways, hours, states, hosts, machines)
     return min(
-        paid + sum(_packs(units, way) * way.pack_cost_micros for units, way in _pairs(rest, product))
-        for rest, paid in states.items()
+        paid + sum(rest_to_pay(way, hours, total) for way, total in zip(ways, tallies, strict=True))
+        for tallies, paid in states.items()
     )
 
 
-def units(way: Alternative, hosts: Sequence[Processors], machines: Sequence[int]) -> int:
-    """Units of one scope under an alternative: of its `hosts`, and of the vCPU of each of its `machines`."""
+def parts(way: Alternative, hosts: Sequence[Counted], machines: Sequence[int]) -> list[int]:
+    """Parts of units of one scope by core factor: of its `hosts`, or of the vCPU of each of its `machines`."""
+    if way.metric == "per_principal":
+        return [0]
     if way.metric == "per_machine":
-        return len(machines)
+        return [len(machines)]
     if way.metric == "per_vcpu":
-        return sum(max(vcpu, way.per_machine_minimum) for vcpu in machines)
+        return [sum(max(vcpu, way.per_machine_minimum) for vcpu in machines)]
     covers = 1 if way.covers is None else -(-len(machines) // way.covers)
-    return covers * sum(_units_of_host(way, host) for host in hosts)
-
-
-def providers_in(problem: PlacementProblem, names: Iterable[str]) -> list[int]:
-    """The providers that any of the names is the host or the pool of."""
-    wanted = set(names)
-    pools = [problem.pool_ids[p] for p in problem.providers.pool_of.tolist()]
-    both = zip(problem.providers.ids, pools, strict=True)
-    return [v for v, (host, pool) in enumerate(both) if host in wanted or pool in wanted]
+    total = dict.fromkeys(way.factors, 0)
+    for host in hosts:
+        factor = way.core_factor_thousandths.get(host.processors.family, way.factors[0])
+        total[factor] += covers * host.processors.hosts * _parts_of_host(way, host, factor, len(machines))
+    return [total[factor] for factor in way.factors]
 
 
 def requests_of(problem: PlacementProblem, product: Product) -> set[str]:
@@ -55,16 +54,19 @@ def requests_of(problem: PlacementProblem, product: Product) -> set[str]:
     return {one for name in product.requests for one in problem.groups.get(name, (name,))}
 
 
-def _machines(problem: PlacementProblem, product: Product, seats: Seats) -> dict[str, list[int]]:
-    """The vCPU of each machine of the product, by the scopes that have any."""
-    scope_of = {v: scope for scope, names in product.scopes.items() for v in providers_in(problem, names)}
+def _machines(
+    problem: PlacementProblem, product: Product, seats: Seats
+) -> Iterable[tuple[list[int], list[int]]]:
+    """The providers of each scope that has any machine of the product, and the vCPU of each of these."""
+    scopes = scopes_of(problem, product)
+    scope_of = {v: scope for scope, inside in scopes.items() for v in inside}
     found: dict[str, list[int]] = defaultdict(list)
     need = requests_of(problem, product)
     vcpu = _vcpu(problem)
     for i, v in enumerate(seats.provider_of.tolist()):
         if v in scope_of and problem.request_ids[i] in need:
             found[scope_of[v]].append(vcpu[i])
-    return found
+    return [(scopes[scope], machines) for scope, machines in found.items()]
 
 
 def vcpu_of(problem: PlacementProblem, requests: Iterable[str]) -> list[int]:
@@ -82,42 +84,40 @@ def _vcpu(problem: PlacementProblem) -> list[int]:
 
 def _after_scope(
     ways: Sequence[Alternative],
-    states: Mapping[Remainders, int],
-    hosts: Sequence[Processors],
+    hours: int,
+    states: Mapping[Tallies, int],
+    hosts: Sequence[Counted],
     machines: Sequence[int],
-) -> dict[Remainders, int]:
-    after: dict[Remainders, int] = {}
+) -> dict[Tallies, int]:
+    found: dict[Tallies, int] = {}
     for n, way in enumerate(ways):
-        bought = units(way, hosts, machines)
-        for rest, paid in states.items():
-            packs, left = _packs(bought, way), 0
-            if way.pack_scope == "order":
-                packs, left = divmod(rest[n] + bought, way.pack_size)
-            key = (*rest[:n], left, *rest[n + 1 :])
-            total = paid + packs * way.pack_cost_micros
-            after[key] = min(total, after.get(key, total))
-    return after
+        counts, amount = parts(way, hosts, machines), _amount(way, hosts)
+        for tallies, paid in states.items():
+            total, now = after(way, hours, tallies[n], counts, amount)
+            key = (*tallies[:n], total, *tallies[n + 1 :])
+            found[key] = min(paid + now, found.get(key, paid + now))
+    return found
 
 
-def _units_of_host(way: Alternative, host: Processors) -> int:
+def _parts_of_host(way: Alternative, host: Counted, factor: int, machines: int) -> int:
     if way.metric == "per_host":
-        return host.hosts
+        return 1
     if way.metric == "per_socket":
-        return host.hosts * host.sockets
-    cores = host.sockets * max(host.cores_per_socket, way.per_socket_minimum)
-    return host.hosts * max(cores, way.per_host_minimum)
+        return host.sockets
+    if way.metric == "per_amount":
+        return host.processors.amounts.get(str(way.amount), 0)
+    if way.metric == "per_coverage_unit":
+        has = {
+            **host.processors.amounts,
+            "sockets": host.sockets,
+            "cores": host.cores(),
+            "machines": machines,
+        }
+        return max(-(-has.get(name, 0) // size) for name, size in way.unit_covers.items())
+    return host.cores(way.per_socket_minimum, way.per_host_minimum) * factor
 
 
-def processors_of(problem: PlacementProblem, processors: Mapping[str, Processors], v: int) -> Processors:
-    """Those of a provider, of its pool, or of a host of which nothing is said."""
-    pool = problem.pool_ids[int(problem.providers.pool_of[v])]
-    one_host = Processors(sockets=1, cores_per_socket=1)  # Where nobody said more, nobody counts more.
-    return processors.get(problem.providers.ids[v]) or processors.get(pool) or one_host
-
-
-def _packs(bought: int, way: Alternative) -> int:
-    return -(-bought // way.pack_size)
-
-
-def _pairs(rest: Remainders, product: Product) -> Iterable[tuple[int, Alternative]]:
-    return zip(rest, product.alternatives, strict=True)
+def _amount(way: Alternative, hosts: Sequence[Counted]) -> int:
+    if way.add_on is None:
+        return 0
+    return sum(host.processors.hosts * host.processors.amounts.get(way.add_on.amount, 0) for host in hosts)

@@ -115,19 +115,23 @@ def _asked(problem: PlacementProblem) -> _Asked | None:
     opening = [one for one in kinds[HostsOn] if isinstance(one, HostsOn)]
     licences = [one for one in kinds[Licences] if isinstance(one, Licences)]
     apart = tuple(one for one in kinds[AntiAffinity] if isinstance(one, AntiAffinity))
-    products = [product for one in licences for product in one.products]
+    products = [product for one in licences for product in one.to_be_had()]
     each_pool = all(one.label in {"pool", "host"} and one.penalty_micros is None for one in apart)
     if len(opening) > 1 or len(products) > 1 or not each_pool or not all(map(_by_vcpu, products)):
         return None
     return _Asked(opening[0] if opening else None, products[0] if products else None, apart)
 
 
+_KNOWN = {"name", "metric", "per_machine_minimum", "pack_size", "pack_cost_micros"}
+"""The fields of an alternative that an instance has a place for."""
+
+
 def _by_vcpu(product: Product) -> bool:
     """Packs of vCPU, bought for each pool by itself, with no floor for a machine."""
     (way, *others) = product.alternatives
-    alone = all(len(pools) == 1 for pools in product.scopes.values())
-    floor = way.per_machine_minimum > 1 or way.pack_scope != "scope"
-    return alone and not others and way.metric == "per_vcpu" and not floor
+    alone = all(len(pools) == 1 for pools in product.scopes.values()) and not product.accepted
+    plain = way.told_fields() <= _KNOWN and way.per_machine_minimum <= 1
+    return alone and not others and way.metric == "per_vcpu" and plain
 
 
 def _instance(model: Model, asked: _Asked) -> tuple[PoolInstance, int] | None:

@@ -1,0 +1,95 @@
+"""Units of one alternative, as they are added up over scopes and rounded into packs in the end; in Python integers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from placement.licensing.products import AddOn, Alternative
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What has been bought under an alternative so far."""
+
+    used: bool = False
+    """Whether any scope has chosen it, where that makes a difference."""
+    parts: tuple[int, ...] = ()
+    """Parts of units that wait to be rounded up, by core factor."""
+    units: int = 0
+    """Whole units that wait to be rounded up to packs; whole packs, where each scope rounds for itself."""
+    amount: int = 0
+    """What the scopes' hosts have of what the add-on is for."""
+
+
+def after(
+    way: Alternative, hours: int, so_far: Tally, parts: Sequence[int], amount: int
+) -> tuple[Tally, int]:
+    """The tally with one more scope, of so many `parts` by core factor, and what is paid at once.
+
+    What cannot change the rest of the sum is paid at once, so that few different tallies are left.
+    """
+    hours = hours if way.per_hour else 1
+    if way.pack_scope == "scope":
+        whole = sum(-(-n // way.parts) for n in parts) * hours
+        packs = -(-whole // way.pack_size)
+        found = replace(so_far, units=so_far.units + packs)
+    else:
+        waiting = so_far.parts or (0,) * len(parts)
+        both = [a + b for a, b in zip(waiting, parts, strict=True)]
+        whole = sum(n // way.parts for n in both) * hours
+        left = tuple(n % way.parts for n in both)
+        found = replace(so_far, parts=left if any(left) else (), units=so_far.units + whole)
+    if _minimum(way, hours):
+        found = replace(found, used=True)
+    if way.add_on is not None:
+        return replace(found, amount=found.amount + amount), 0
+    size = _pack_size(way)
+    extra = max(0, found.units // size - max(_minimum(way, hours), way.owned_packs))
+    return replace(found, units=found.units - extra * size), extra * way.pack_cost_micros
+
+
+def rest_to_pay(way: Alternative, hours: int, total: Tally) -> int:
+    """What is still to be paid of a tally when no scope is left."""
+    hours = hours if way.per_hour else 1
+    units = total.units + sum(n > 0 for n in total.parts) * hours
+    packs = -(-units // _pack_size(way))
+    if total.used:
+        packs = max(packs, _minimum(way, hours))
+    if way.add_on is None:
+        return _paid(way, packs)
+    return _with_add_on(way, way.add_on, packs, total.amount)
+
+
+def needed(add_on: AddOn, amount: int) -> int:
+    """Units that an add-on is needed for."""
+    return -(-amount // add_on.unit_amount)
+
+
+def _with_add_on(way: Alternative, add_on: AddOn, packs: int, amount: int) -> int:
+    """The least over how many packs of the add-on are bought: more of the licences bring more along.
+
+    As many units come with `size` packs of the licences as with `granted` packs of the add-on, so that there are
+    fewer than that of one of them where the sum is least.
+    """
+    packs = max(packs, way.owned_packs)
+    missing = max(0, needed(add_on, amount) - packs * add_on.granted)
+    size, granted = add_on.pack_size, add_on.granted
+    most = -(-missing // size)
+    choices = [(0, most)]
+    if granted:
+        choices += [(-(-(missing - n * size) // granted), n) for n in range(min(most, granted))]
+        more = -(-missing // granted)
+        choices += [(n, -(-(missing - n * granted) // size)) for n in range(min(more, size))]
+    return min(_paid(way, packs + n) + m * add_on.pack_cost_micros for n, m in choices)
+
+
+def _paid(way: Alternative, packs: int) -> int:
+    return max(0, packs - way.owned_packs) * way.pack_cost_micros
+
+
+def _minimum(way: Alternative, hours: int) -> int:
+    """Packs."""
+    return -(-max(way.order_minimum, way.principals * hours) // way.pack_size)
+
+
+def _pack_size(way: Alternative) -> int:
+    return 1 if way.pack_scope == "scope" else way.pack_size
