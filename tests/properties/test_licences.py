@@ -242,6 +242,7 @@ def test_a_limit_that_is_accepted_never_makes_a_plan_that_keeps_it_dearer(seed: 
         assert rule.cost(problem, seats)["licences"] <= without.cost(problem, seats)["licences"]
 
 
+@settings(max_examples=40, deadline=None)
 @given(hosts, st.integers(0, 60), st.integers(0, 60), st.integers(0, 200))
 def test_minimums_once_reached_change_nothing_and_never_make_less(
     inside: Hosts, per_socket: int, per_host: int, order: int
@@ -259,6 +260,7 @@ def test_minimums_once_reached_change_nothing_and_never_make_less(
     assert with_order == cost(inside, order_minimum=with_order)
 
 
+@settings(max_examples=40, deadline=None)
 @given(hosts, st.integers(1, 7), st.integers(1, 9))
 def test_packs_are_rounded_once_in_the_order_which_is_never_dearer_than_in_each_scope(
     inside: Hosts, machines: int, pack: int
