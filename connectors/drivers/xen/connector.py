@@ -59,6 +59,7 @@ class XenConnector(Connector):
         self._session: Session | None = None
         self._feed = Feed()
         self._meters = Meters()
+        self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def open(self) -> None:
         """Find the master and log in; nothing if that is done."""
@@ -132,7 +133,7 @@ class XenConnector(Connector):
 
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Counters summed up from the hosts' measured rates, and memory, of machines that run."""
-        return self._run("usage", lambda op: self._meters.readings(op, since, datetime.now(UTC)))
+        return self._run("usage", lambda op: self._meters.readings(op, since, self._clock()))
 
     def details(self, identity: UUID) -> VmDetails:
         """Firmware, disks and cards."""

@@ -69,16 +69,25 @@ class Meters:
 
     def readings(self, op: Op, since: datetime, now: datetime) -> list[UsageReading]:
         """The values of every running machine of ours, each at the end of the last step that was counted."""
-        hosts = estate.records(op, "host")
+        now_s = int(now.timestamp())
         found: list[UsageReading] = []
-        for address, machines in _by_address(op, hosts).items():
-            for machine in machines:
-                self._meters.setdefault(machine.identity, _Meter(math.floor(since.timestamp())))
+        for (address, step_s), machines in self._requests(op, math.floor(since.timestamp()), now_s).items():
             start_s = min(self._meters[machine.identity].until_s for machine in machines)
-            updates = _read(op, address, start_s, int(now.timestamp()))
+            updates = _read(op, address, start_s, step_s)
             for machine in machines:
                 found += self.counted(machine.identity, machine.record, updates)
         return [reading for reading in found if reading.at >= since]
+
+    def _requests(self, op: Op, since_s: int, now_s: int) -> dict[tuple[str, int], list[_Running]]:
+        """What to ask: of each host, what is wanted in steps of one length.
+
+        So one machine's long past does not make the others' counters coarse.
+        """
+        wanted = defaultdict(list)
+        for address, machine in _running(op):
+            meter = self._meters.setdefault(machine.identity, _Meter(since_s))
+            wanted[address, _step_s(now_s - meter.until_s)].append(machine)
+        return wanted
 
     def counted(self, identity: UUID, record: Record, updates: Updates) -> Iterator[UsageReading]:
         """One machine's values after one more look; its counters never fall."""
@@ -147,23 +156,23 @@ def _gauges(sources: _Sources, record: Record, updates: Updates) -> Iterator[tup
         yield "memory_used_mib", max(0, int(memory / MIB - told[MEMORY_FREE] / KIB_PER_MIB))
 
 
-def _by_address(op: Op, hosts: Mapping[str, Record]) -> dict[str, list[_Running]]:
-    """The machines that run, by the address of the host that measures them."""
-    every = estate.records(op, "VM")
+def _running(op: Op) -> Iterator[tuple[str, _Running]]:
+    """Our machines that run, each with the address of the host that measures it."""
+    hosts, every = estate.records(op, "host"), estate.records(op, "VM")
     machines = {ref: record for ref, record in every.items() if marks.is_machine(record)}
-    found = defaultdict(list)
     for ref, identity in marks.identities(machines).items():
         record = machines[ref]
         if record["resident_on"] != NULL and record["resident_on"] in hosts:
-            address = str(hosts[record["resident_on"]]["address"])
-            found[address].append(_Running(identity, record))
-    return found
+            yield str(hosts[record["resident_on"]]["address"]), _Running(identity, record)
 
 
-def _read(op: Op, address: str, start_s: int, now_s: int) -> Updates:
+def _step_s(age_s: int) -> int:
+    """The shortest step that xapi still has for what is so old."""
+    return next((step for step, kept in ARCHIVES if age_s + MARGIN_S <= kept), DAY_S)
+
+
+def _read(op: Op, address: str, start_s: int, step_s: int) -> Updates:
     """What a host measured since a time. Raises HTTPException for an answer that is not one."""
-    age_s = now_s - start_s + MARGIN_S
-    step_s = next((step for step, kept in ARCHIVES if age_s <= kept), DAY_S)
     # Without the host's own values a host that measures no machine yet has no archive, and xapi fails.
     query = {
         "start": str(start_s),

@@ -65,7 +65,11 @@ def _asked(op: Op, connection: Any, wanted: Wanted) -> http.client.HTTPResponse:
     connection.endheaders()
     # Not by getresponse, which would take the connection away before the content is sent.
     answer: http.client.HTTPResponse = connection.response_class(connection.sock, method=wanted.method)
-    answer.begin()
+    try:
+        answer.begin()
+    except BaseException:
+        answer.close()
+        raise
     return answer
 
 

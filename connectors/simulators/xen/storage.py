@@ -17,7 +17,8 @@ def new_disk(world: World, sr: str, size: int, **values: Any) -> str:
     row = world.store.row("SR", sr)
     if row["content_type"] == "iso":
         raise Failure("SR_OPERATION_NOT_SUPPORTED", sr)
-    takes = 0 if row["type"] == THIN else size
+    written = row["type"] != THIN or values.get("type") == "suspend"
+    takes = size if written else 0
     free = world.free_space(sr)
     if takes > free:
         raise Failure("SR_FULL", str(size), str(free))

@@ -36,7 +36,7 @@ class Estate(Value):
     host_memory_mib: int = Field(default=64 * 1024, ge=2048)
     dom0_memory_mib: int = Field(default=1024, ge=256)
     sr_gib: int = Field(default=1024, ge=1, description="Size of the shared SR, the pool's default.")
-    local_sr_gib: int = Field(
+    local_sr_mib: int = Field(
         default=0, ge=0, description="Size of a thin SR that each host has for itself; 0: none."
     )
     online_resize: bool = Field(default=False, description="Whether the SR's type can grow attached disks.")
@@ -105,7 +105,7 @@ class World:
             host = self._add_host(number)
             for sr in (self.sr, tools):
                 add("PBD", host=host, SR=sr, currently_attached=True)
-        if estate.local_sr_gib:
+        if estate.local_sr_mib:
             self._add_local_srs()
         default = self.sr if estate.default_sr else NULL
         self.pool = add(
@@ -128,7 +128,7 @@ class World:
                 type=THIN,
                 content_type="user",
                 shared=False,
-                physical_size=self.estate.local_sr_gib * GIB,
+                physical_size=self.estate.local_sr_mib * MIB,
             )
             self.store.add("PBD", host=host, SR=sr, currently_attached=True)
 
