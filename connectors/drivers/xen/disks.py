@@ -145,8 +145,9 @@ def import_disk(op: Op, identity: UUID, key: str, form: DiskFormat, source: Bina
     with tasks.removed(op, op.call("task.create", label, "")) as task:
         query = {"task_id": task.ref, "vdi": disk.ref, "format": upload.form}
         wanted = Wanted("PUT", "/import_raw_vdi", query, upload.length)
-        op.call("VDI.remove_from_other_config", disk.ref, marks.EMPTY)
         with exchange(op, op.session.master, wanted, task) as found, _begun(op, task):
+            # Before the first part: whatever happens from now on, the disk is not empty any more.
+            op.call("VDI.remove_from_other_config", disk.ref, marks.EMPTY)
             _send(op, found, upload, tell)
             op.session.deadline.begin()
             task.result()

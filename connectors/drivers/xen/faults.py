@@ -76,7 +76,9 @@ MEANINGS: dict[str, Meaning] = {
     "HOST_NOT_ENOUGH_FREE_MEMORY": Meaning(Refused, "the host has too little memory free"),
     "NO_HOSTS_AVAILABLE": Meaning(Refused, "no host of the pool can run the machine now"),
     "HOST_DISABLED": Meaning(Refused, "the host is in maintenance"),
-    "HOST_NOT_LIVE": Meaning(Unreachable, "the host does not answer its pool"),
+    "HOST_NOT_LIVE": Meaning(
+        Refused, "the host does not answer its pool", "bring it up, or choose another"
+    ),
     "VM_REQUIRES_SR": Meaning(
         Refused,
         "the host does not see the storage of the machine's disks",

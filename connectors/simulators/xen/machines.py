@@ -317,6 +317,12 @@ def set_vcpus_number_live(world: World, context: Context, ref: str, value: int) 
         world.store.set("VM_metrics", vm["metrics"], VCPUs_number=value)
 
 
+@message("VM.set_platform", "VM ref", "(string -> string) map")
+def set_platform(world: World, context: Context, ref: str, value: Mapping[str, str]) -> None:
+    """Not RW in the model, because xapi checks some of its values; here it does not."""
+    world.store.set("VM", ref, platform=dict(value))
+
+
 @message("VM.set_memory_limits", "VM ref", "int", "int", "int", "int", can_be_async=True)
 def set_memory_limits(
     world: World,

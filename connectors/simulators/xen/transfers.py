@@ -82,7 +82,7 @@ class Request:
         if rule.action == "fail":
             raise Failure(rule.code, *rule.parameters)
         if rule.action == "http":
-            raise Answer(rule.status)
+            raise Answer(rule.status, location="".join(rule.parameters))
         if rule.action == "garbage":
             self.handler.wfile.write(b"<methodResponse><params>")
             raise ConnectionAbortedError

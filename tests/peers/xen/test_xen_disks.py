@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -341,6 +342,45 @@ def test_a_user_who_may_only_read_carries_no_disk(simulator: XenSimulator, conne
     assert simulator.counts(["task"]) == {"task": 0}
 
 
+def test_details_are_what_the_binding_set(start: Start, look: Callable[[XenSimulator], Any]) -> None:
+    simulator = start()
+    network = "Pool-wide network associated with eth0"
+    endpoint = simulator.endpoint(timeout_s=10, options={"network": network})
+    with registry.connect(endpoint, simulator.password) as connector, look(simulator) as raw:
+        identity, key = made(connector)
+        ref = raw.VM.get_by_uuid(connector.get_vm(identity).native_id)
+        first = connector.details(identity)
+        assert (first.firmware, first.secure_boot, first.guest_tools) == ("bios", False, "")
+        (card,) = first.cards
+        (vif,) = raw.VM.get_VIFs(ref)
+        assert (card.mac, card.network) == (raw.VIF.get_MAC(vif).lower(), network)
+        assert (first.disks[0].key, first.disks[0].bus) == (key, "xvd")
+        raw.VM.set_platform(ref, {"secureboot": "true"})
+        assert not connector.details(identity).secure_boot, "a BIOS has none"
+        raw.VM.set_HVM_boot_params(ref, {"firmware": "uefi"})
+        second = connector.details(identity)
+        assert (second.firmware, second.secure_boot) == ("uefi", True)
+        connector.power(identity, PowerAction.ON)
+        assert "Tools" in connector.details(identity).guest_tools
+
+
+def test_disks_are_told_in_the_order_of_their_numbers_and_cds_are_none(
+    connector: Connector, raw: Any
+) -> None:
+    identity, key = made(connector)
+    ref = raw.VM.get_by_uuid(connector.get_vm(identity).native_id)
+    (sr,) = raw.SR.get_by_name_label("shared")
+    record = {"name_label": "more", "SR": sr, "type": "user", "sharable": False, "read_only": False}
+    keys = {"0": key}
+    for device, kind in (("10", "Disk"), ("2", "Disk"), ("3", "CD")):
+        vdi = raw.VDI.create(record | {"virtual_size": str(GIB), "other_config": {}})
+        keys[device] = raw.VDI.get_uuid(vdi)
+        vbd = {"VM": ref, "VDI": vdi, "userdevice": device, "bootable": False, "mode": "RW", "type": kind}
+        rest = {"empty": False, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}}
+        raw.VBD.create(vbd | rest)
+    assert [disk.key for disk in connector.details(identity).disks] == [keys["0"], keys["2"], keys["10"]]
+
+
 # --- members ---
 
 
@@ -357,21 +397,25 @@ def test_a_disk_on_storage_of_another_host_is_carried_by_that_host(start: Start,
     assert simulator.counts(["task", "session"]) == {"task": 0, "session": 0}
 
 
-def test_a_member_that_names_a_stranger_is_not_followed(
-    start: Start, look: Callable[[XenSimulator], Any]
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("http://127.0.0.9/export_raw_vdi", "'127.0.0.9', which is no host"),
+        ("http://localhost.example/export_raw_vdi", "'localhost.example', which is no host"),
+        ("http://[nothing", "'', which is no host"),
+        ("", "'', which is no host"),
+        ("http://127.0.0.1:9/elsewhere", "send each other's clients around"),
+    ],
+    ids=["an address", "a name", "no URL", "nowhere", "itself"],
+)
+def test_only_members_of_the_pool_are_followed_and_not_for_ever(
+    location: str, said: str, connector: Connector, simulator: XenSimulator
 ) -> None:
-    simulator = start(LOCAL_TO_SECOND, host="127.0.0.2", slaves=["127.0.0.3"])
-    endpoint = simulator.endpoint(timeout_s=10, options={"sr": "Local storage on xen-2"})
-    with registry.connect(endpoint, simulator.password) as connector, look(simulator) as raw:
-        identity, key = made(connector)
-        (host,) = raw.host.get_by_name_label("xen-2")
-        # The master names the address in the middle of the call, and the pool has another one afterwards.
-        raw.host.set_address(host, "127.0.0.9")
-        with pytest.raises(Unreachable) as caught:
-            connector.export_disk(identity, key, DiskFormat.RAW, io.BytesIO(), nothing)
-        assert "127.0.0.9" not in connector._session._members  # type: ignore[attr-defined]  # dialled, not kept
+    identity, key = made(connector)
+    simulator.rules(Rule(method=EXPORT, action="http", status=302, parameters=(location,)))
+    with pytest.raises(Unreachable, match=re.escape(said)):
+        connector.export_disk(identity, key, DiskFormat.RAW, io.BytesIO(), nothing)
     assert simulator.counts(["task"]) == {"task": 0}
-    assert caught.value.retriable
 
 
 def test_a_member_without_a_trusted_certificate_gets_no_disk(start: Start, tmp_path: Path) -> None:
