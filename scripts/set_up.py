@@ -20,6 +20,7 @@ import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -69,6 +70,7 @@ def main() -> int:
             LOG.write_text("")
             if arguments.counterparts:
                 set_up_counterparts()
+                set_up_npm_counterparts()
             set_up_environment()
     except Problem as problem:
         print(f"set-up stopped: {problem}", file=sys.stderr)
@@ -218,12 +220,57 @@ def set_up_counterparts() -> None:
         )
 
 
-def counterpart_packages(table: str) -> list[str]:
-    """All Debian packages that the table of counterparts names, each once."""
+def counterpart_entries(table: str) -> dict[str, dict[str, Any]]:
+    """The table of counterparts."""
     import tomllib  # noqa: PLC0415  older Pythons must get as far as the message about their age
 
-    entries = tomllib.loads(table)
-    return sorted({package for entry in entries.values() for package in entry["packages"]})
+    return tomllib.loads(table)
+
+
+def counterpart_packages(table: str) -> list[str]:
+    """All Debian packages that the table of counterparts names, each once.
+
+    Those of an entry whose `programs` are all on PATH are left out: they came from elsewhere.
+    """
+    wanted = [
+        entry
+        for entry in counterpart_entries(table).values()
+        if not ("programs" in entry and all(shutil.which(program) for program in entry["programs"]))
+    ]
+    return sorted({package for entry in wanted for package in entry["packages"]})
+
+
+def set_up_npm_counterparts() -> None:
+    """Install the npm packages that counterparts lock, each into its folder below .build/npm."""
+    entries = counterpart_entries(COUNTERPARTS.read_text())
+    for name, entry in entries.items():
+        if "npm" not in entry:
+            continue
+        if not shutil.which("npm"):
+            say(f"npm is missing, so what needs {name} is skipped; see docs/dependencies.md")
+            continue
+        try:
+            set_up_npm(BUILD / "npm" / name, ROOT / entry["npm"])
+        except Problem as problem:
+            say(f"going on without {name}: {problem}")
+
+
+def set_up_npm(target: Path, locked: Path) -> None:
+    """Make a folder hold exactly the npm packages of a lock; their install scripts are not run."""
+    files = ("package.json", "package-lock.json")
+    wanted = hashlib.sha256(b"".join((locked / file).read_bytes() for file in files)).hexdigest()
+    stamp = target / "set-up.stamp"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    started = time.monotonic()
+    target.mkdir(parents=True, exist_ok=True)
+    stamp.unlink(missing_ok=True)
+    for file in files:
+        shutil.copyfile(locked / file, target / file)
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    run(f"npm could not install {target.name}", ["npm", "ci", "--prefix", str(target), *quiet])
+    stamp.write_text(wanted)
+    say(f"{target.name} is installed from npm after {time.monotonic() - started:.0f} s")
 
 
 def missing_packages(wanted: list[str]) -> list[str]:

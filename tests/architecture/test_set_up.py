@@ -23,6 +23,48 @@ def test_packages_of_all_counterparts_are_wanted_once(set_up: ModuleType) -> Non
     assert set_up.counterpart_packages(table) == ["cpio", "gcc"]
 
 
+def test_packages_are_not_wanted_where_their_programs_came_from_elsewhere(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = '[a]\npackages = ["nodejs", "npm"]\nprograms = ["node", "npm"]\n[b]\npackages = ["npm"]\n'
+    there = {"node"}
+    monkeypatch.setattr(set_up.shutil, "which", lambda name: name if name in there else None)
+    assert set_up.counterpart_packages(table) == ["nodejs", "npm"]
+    there.add("npm")
+    assert set_up.counterpart_packages(table) == ["npm"], "the other entry has no programs"
+
+
+def test_npm_packages_are_installed_once_for_a_lock_and_again_for_another(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(set_up, "run", lambda _failure, command: ran.append(command))
+    locked, target = tmp_path / "locked", tmp_path / "target"
+    locked.mkdir()
+    for lock in ("one", "one", "two"):
+        for file in ("package.json", "package-lock.json"):
+            (locked / file).write_text(lock)
+        set_up.set_up_npm(target, locked)
+        assert (target / "package-lock.json").read_text() == lock
+    assert [command[:4] for command in ran] == [["npm", "ci", "--prefix", str(target)]] * 2
+
+
+def test_npm_packages_that_cannot_be_installed_do_not_stop_set_up(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(*_: object) -> None:
+        problem = "npm could not install xen-api-js (exit code 1)"
+        raise set_up.Problem(problem)
+
+    monkeypatch.setattr(set_up, "set_up_npm", refuse)
+    monkeypatch.setattr(set_up.shutil, "which", lambda _: "there")
+    set_up.set_up_npm_counterparts()
+    assert "going on without xen-api-js: npm could not" in capsys.readouterr().out
+    monkeypatch.setattr(set_up.shutil, "which", lambda _: None)
+    set_up.set_up_npm_counterparts()
+    assert "npm is missing, so what needs xen-api-js is skipped" in capsys.readouterr().out
+
+
 def test_a_failure_shows_the_tools_last_words_and_what_to_do(set_up: ModuleType) -> None:
     output = "".join(f"line {n}\n" for n in range(20)) + "OSError: [Errno 28] No space left on device\n"
     text = set_up.explain("pip could not install uv", 2, output)

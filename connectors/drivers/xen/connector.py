@@ -1,8 +1,9 @@
 """The driver: the contract's operations, each within one deadline and one login."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import BinaryIO, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -11,9 +12,32 @@ from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, EndpointSnapshot, PowerAction, VmSpec, VmView
-from connectors.drivers.xen import creating, deleting, estate, gaps, inventory, operating, snapshots
+from connectors.contract import (
+    Changes,
+    Connector,
+    DiskFormat,
+    EndpointSnapshot,
+    PowerAction,
+    Tell,
+    UsageReading,
+    VmDetails,
+    VmSpec,
+    VmView,
+)
+from connectors.drivers.xen import (
+    creating,
+    deleting,
+    disks,
+    estate,
+    gaps,
+    inventory,
+    migrating,
+    operating,
+    snapshots,
+)
 from connectors.drivers.xen.faults import TRANSPORT_ERRORS, code_of, of_failure, of_transport
+from connectors.drivers.xen.feed import Feed
+from connectors.drivers.xen.metering import Meters
 from connectors.drivers.xen.session import Op, Record, Session
 from connectors.errors import Unreachable
 
@@ -33,6 +57,9 @@ class XenConnector(Connector):
     def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
         super().__init__(endpoint, password)
         self._session: Session | None = None
+        self._feed = Feed()
+        self._meters = Meters()
+        self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def open(self) -> None:
         """Find the master and log in; nothing if that is done."""
@@ -103,6 +130,35 @@ class XenConnector(Connector):
     def revert(self, identity: UUID, name: str) -> None:
         """Revert; the machine ends powered off."""
         self._run("revert", lambda op: snapshots.revert(op, estate.need_machine(op, identity), name))
+
+    def usage(self, since: datetime) -> Iterable[UsageReading]:
+        """Counters summed up from the hosts' measured rates, and memory, of machines that run."""
+        return self._run("usage", lambda op: self._meters.readings(op, since, self._clock()))
+
+    def details(self, identity: UUID) -> VmDetails:
+        """Firmware, disks and cards."""
+        return self._run("details", lambda op: disks.details(op, estate.need_machine(op, identity)))
+
+    def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
+        """Download from a member that sees the disk's storage."""
+        if form.exporting in self.gaps:
+            raise self.unsupported(form.exporting)
+        self._run("export_disk", lambda op: disks.export_disk(op, identity, key, form, to, tell))
+
+    def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
+        """Upload to a member that sees the disk's storage."""
+        if form.importing in self.gaps:
+            raise self.unsupported(form.importing)
+        self._run("import_disk", lambda op: disks.import_disk(op, identity, key, form, source, tell))
+
+    def migrate(self, identity: UUID, host: str) -> VmView:
+        """Move a machine that runs; one that is off is told where to start."""
+        change = partial(migrating.migrate, host=host)
+        return self._run("migrate", partial(_changed, identity=identity, change=change))
+
+    def changes(self, since: str | None = None) -> Changes:
+        """By event.from, without waiting."""
+        return self._run("changes", lambda op: self._feed.changes(op, since))
 
     def _inventory(self, op: Op) -> tuple[EndpointSnapshot, list[VmView]]:
         found = estate.read_all(op)

@@ -165,7 +165,7 @@ def _disk(disk_gib: int, identity: UUID, machine: Record, place: Target) -> dict
         "type": "user",
         "sharable": False,
         "read_only": False,
-        "other_config": {marks.IDENTITY: str(identity)},
+        "other_config": {marks.IDENTITY: str(identity), marks.EMPTY: "yes"},
     }
 
 

@@ -26,6 +26,8 @@ class Everything(NamedTuple):
     """All records of the classes that an inventory needs."""
 
     pool: Record
+    vms: Records
+    """Machines, control domains, templates and snapshots."""
     machines: Records
     domains: Records
     vbds: Records
@@ -42,6 +44,7 @@ def read_all(op: Op) -> Everything:
     every = records(op, "VM")
     return Everything(
         pool=pool_record(op),
+        vms=every,
         machines={ref: record for ref, record in every.items() if marks.is_machine(record)},
         domains={ref: record for ref, record in every.items() if record["is_control_domain"]},
         vbds=records(op, "VBD"),

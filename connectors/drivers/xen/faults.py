@@ -57,6 +57,11 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "OPERATION_NOT_ALLOWED": Meaning(Conflict, "the object's state does not allow it"),
     "VDI_IN_USE": Meaning(Conflict, "the disk is in use", "shut the machine down first"),
+    "VDI_IO_ERROR": Meaning(
+        Refused,
+        "the disk could not be read or written to its end",
+        "see that its storage repository has space and is well, and that the file is whole",
+    ),
     "DEVICE_ALREADY_EXISTS": Meaning(Conflict, "the device number is taken"),
     "VM_LACKS_FEATURE": Meaning(Conflict, "the guest does not answer such requests", _TOOLS),
     "VM_MISSING_PV_DRIVERS": Meaning(Conflict, "the guest has no drivers for it", _TOOLS),
@@ -71,6 +76,20 @@ MEANINGS: dict[str, Meaning] = {
     "HOST_NOT_ENOUGH_FREE_MEMORY": Meaning(Refused, "the host has too little memory free"),
     "NO_HOSTS_AVAILABLE": Meaning(Refused, "no host of the pool can run the machine now"),
     "HOST_DISABLED": Meaning(Refused, "the host is in maintenance"),
+    "HOST_NOT_LIVE": Meaning(
+        Refused, "the host does not answer its pool", "bring it up, or choose another"
+    ),
+    "VM_REQUIRES_SR": Meaning(
+        Refused,
+        "the host does not see the storage of the machine's disks",
+        "move the disks to a storage repository that all hosts share",
+    ),
+    "VM_REQUIRES_NETWORK": Meaning(
+        Refused, "the host does not have the machine's network", "connect the host to the network"
+    ),
+    "VM_INCOMPATIBLE_WITH_THIS_HOST": Meaning(
+        Refused, "the host's processors lack what the machine uses", "shut it down and start it there"
+    ),
     "LICENCE_RESTRICTION": Meaning(Refused, "the pool's licence does not allow it", _LICENCE),
     "LICENSE_EXPIRED": Meaning(Refused, "the pool's licence has expired", _LICENCE),
     "HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN": Meaning(
@@ -91,7 +110,8 @@ def of_failure(endpoint: str, operation: str, failure: object) -> ConnectorError
     """The error that says what a failure means."""
     code = code_of(failure)
     meaning = MEANINGS.get(code, Meaning(Refused))
-    said = ", ".join(str(one) for one in getattr(failure, "details", [])[1:])
+    details = [] if code == "SESSION_INVALID" else getattr(failure, "details", [])[1:]  # it names a login
+    said = ", ".join(str(one) for one in details)
     why = ": ".join(part for part in (meaning.why, said) if part) or "the pool refused without a word"
     return meaning.kind(endpoint, operation, why, vendor_code=code, hint=meaning.hint)
 

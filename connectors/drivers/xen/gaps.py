@@ -14,9 +14,10 @@ def _off(detail: str) -> Gap:
     return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
 
 
-_METRICS = "the hosts' RRD metrics are not read yet; see the pool's own performance graphs"
-_IMPORT = "XenServer takes VHD, raw and newer ones QCOW2 over HTTP; this driver does not upload disks yet"
-_EXPORT = "XenServer gives VHD, raw and newer ones QCOW2 over HTTP; this driver does not download disks yet"
+_QCOW2 = (
+    "only the newest XenServer versions take and give QCOW2; this driver carries raw and VHD: convert "
+    "with 'qemu-img convert -O vpc -o force_size=on'"
+)
 _NO_FORMAT = Gap(reason=GapReason.NEVER, detail="XenServer reads and writes raw, VHD and QCOW2 disks only")
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
@@ -25,11 +26,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "XenServer clones machines; this driver creates them with an empty disk only"
         ),
         Capability.TEMPLATE: _not_yet("new machines take a template's settings, but not its disks yet"),
-        Capability.LIVE_MIGRATE: _not_yet(
-            "VM.pool_migrate is not called by this driver yet; use XenCenter or xe"
-        ),
         Capability.STORAGE_MIGRATE: _not_yet(
-            "VM.migrate_send is not called by this driver yet; use XenCenter or xe"
+            "VM.migrate_send is not called by this driver yet; machines move between hosts that share their "
+            "storage, and others with XenCenter or xe"
         ),
         Capability.DRS: _not_yet(
             "xapi places a machine when it starts and does not move it later; Workload Balancing is not used yet"
@@ -42,23 +41,12 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.TAGS: _not_yet(
             "XenServer's tags are not written yet; annotations are kept in other_config"
         ),
-        Capability.WATCH: _not_yet(
-            "changes are seen by the next inventory; the driver sends no events yet"
-        ),
-        Capability.METRICS_CPU: _not_yet(_METRICS),
-        Capability.METRICS_MEMORY: _not_yet(_METRICS),
-        Capability.METRICS_DISK: _not_yet(_METRICS),
-        Capability.METRICS_NET: _not_yet(_METRICS),
         Capability.IMPORT_DISK_VMDK: _NO_FORMAT,
-        Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _NO_FORMAT,
-        Capability.IMPORT_DISK_QCOW2: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_RAW: _not_yet(_IMPORT),
+        Capability.IMPORT_DISK_QCOW2: _not_yet(_QCOW2),
         Capability.EXPORT_DISK_VMDK: _NO_FORMAT,
-        Capability.EXPORT_DISK_VHD: _not_yet(_EXPORT),
         Capability.EXPORT_DISK_VHDX: _NO_FORMAT,
-        Capability.EXPORT_DISK_QCOW2: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_RAW: _not_yet(_EXPORT),
+        Capability.EXPORT_DISK_QCOW2: _not_yet(_QCOW2),
     }
 )
 

@@ -16,6 +16,8 @@ ATTEMPT = "tierwise.attempt"
 ANNOTATIONS = "tierwise.annotations"
 STATE = "tierwise.state"
 COMPLETE = "tierwise.complete"
+EMPTY = "tierwise.empty"
+"""On a disk (`VDI.other_config`): the driver made it and has written nothing to it."""
 
 CHOSEN = "chosen"
 VOID = "void"

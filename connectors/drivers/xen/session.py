@@ -1,15 +1,17 @@
 """A login at a pool's master, found from any member, and the ways every operation uses it."""
 
+import http.client
 import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
-from connectors.deadlines import Deadline
+from connectors.deadlines import Deadline, connection
 from connectors.drivers.xen.faults import TRANSPORT_ERRORS, code_of
 from connectors.drivers.xen.settings import Settings, tls_context
 from connectors.errors import ConnectorError, Refused, Unreachable
@@ -43,6 +45,8 @@ class Session:
         self._transport = transport
         self._proxy: Any = None
         self._handle = NULL
+        self.master = ""
+        """The address of the member that is logged in at."""
         self._members = list(self.settings.hosts)
         self._pool_uuid = ""
 
@@ -63,6 +67,14 @@ class Session:
         except TRANSPORT_ERRORS:
             self._drop()
             raise
+
+    def dial(self, member: str) -> http.client.HTTPConnection:
+        """A connection to a member for what is not XML-RPC, not dialled yet; TLS as for the calls."""
+        return connection(member, self.settings.port, self.deadline, self._context)
+
+    def path(self, path: str, query: Mapping[str, str]) -> str:
+        """A request's target with this login in it, which must stand in no message."""
+        return f"{path}?{urlencode({'session_id': self._handle, **query}, safe=':')}"
 
     def fail(self, details: list[str]) -> Exception:
         """The vendor's failure of these details, as for a task that failed."""
@@ -104,6 +116,7 @@ class Session:
 
     def _login_at(self, host: str) -> None:
         self._proxy = self._transport.connect(host, self.settings.port, self._context, self.deadline)
+        self.master = host
         secret = self._password.get_secret_value()
         self._handle = self._transport.call(
             self._proxy, "session.login_with_password", self._username, secret, API_VERSION, ORIGINATOR

@@ -1,7 +1,8 @@
 """Long calls: started as tasks, awaited by one long poll, and always removed."""
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from connectors.drivers.xen.session import Op, Record
@@ -11,31 +12,57 @@ POLL_S = 20.0
 LAST_MOMENT_S = 0.2
 """What a poll leaves of the time, so that its answer still arrives."""
 
+_ENDS = frozenset({"success", "failure", "cancelled"})
 _RESULT = re.compile(r"^<value>(?P<ref>[^<]*)</value>$")
 
 
 def run(op: Op, method: str, *params: Any) -> str:
-    """The task's result, a reference or nothing. Raises the task's failure, or TimeoutError.
+    """The task's result, a reference or nothing. Raises the task's failure, or TimeoutError."""
+    with removed(op, op.call(f"Async.{method}", *params)) as task:
+        return task.result()
+
+
+class Task:
+    """A task under way at the pool."""
+
+    def __init__(self, op: Op, ref: str) -> None:
+        self.op = op
+        self.ref = ref
+        self.ended = False
+
+    def result(self) -> str:
+        """Wait until it ends; a reference or nothing. Raises the task's failure, or TimeoutError."""
+        record = _ended(self.op, self.ref)
+        self.ended = True
+        if record["status"] == "success":
+            found = _RESULT.match(record["result"])
+            return found["ref"] if found else ""
+        raise self.op.session.fail(record["error_info"] or ["TASK_CANCELLED", self.ref])
+
+    def failure(self) -> Exception | None:
+        """What it failed with; None while it is under way, or where it succeeded."""
+        record = self.op.call("task.get_record", self.ref)
+        self.ended = record["status"] in _ENDS
+        return self.op.session.fail(record["error_info"]) if record["status"] == "failure" else None
+
+
+@contextmanager
+def removed(op: Op, ref: str) -> Iterator[Task]:
+    """A task that is gone afterwards.
 
     xapi forgets a task that ended only after 65 minutes, so it is destroyed here whatever happens; one that
-    is still under way at the deadline is cancelled, or it would block the machine.
+    is still under way is cancelled, or it would block the machine.
     """
-    task = op.call(f"Async.{method}", *params)
-    ended = False
+    task = Task(op, ref)
     try:
-        record = _ended(op, task)
-        ended = True
+        yield task
     finally:
         with suppress(*op.session.failures), op.session.deadline.cleanup():
-            if op.session.open and not ended:
-                op.call("task.cancel", task)
+            if op.session.open and not task.ended:
+                op.call("task.cancel", ref)
         with suppress(*op.session.failures), op.session.deadline.cleanup():
             if op.session.open:
-                op.call("task.destroy", task)
-    if record["status"] == "success":
-        found = _RESULT.match(record["result"])
-        return found["ref"] if found else ""
-    raise op.session.fail(record["error_info"] or ["TASK_CANCELLED", task])
+                op.call("task.destroy", ref)
 
 
 def _ended(op: Op, task: str) -> Record:
@@ -49,7 +76,7 @@ def _ended(op: Op, task: str) -> Record:
             if event["operation"] == "del":
                 raise op.session.fail(["HANDLE_INVALID", "task", task])
             record: Record = event.get("snapshot", {})
-            if record.get("status") in {"success", "failure", "cancelled"}:
+            if record.get("status") in _ENDS:
                 return record
         if wait_s <= 0:
             op.sleep_out()

@@ -115,42 +115,66 @@ def start(world: World, context: Context, ref: str, paused: bool, _force: bool) 
     with under_way(world, context, ref, "start") as vm:
         if vm["VCPUs_at_startup"] < 1:
             raise Failure("VM_NO_VCPUS", ref)
-        run(world, ref, choose_host(world, vm), paused=paused)
+        storage.check_free_for(world, ref)
+        run(world, ref, choose_host(world, ref, vm), paused=paused)
 
 
 @message("VM.start_on", "VM ref", "host ref", "bool", "bool", can_be_async=True)
 def start_on(world: World, context: Context, ref: str, host: str, paused: bool, _force: bool) -> None:
     """Start on a host of the caller's choice."""
     with under_way(world, context, ref, "start_on") as vm:
-        check_host(world, vm, host)
+        storage.check_free_for(world, ref)
+        check_host(world, ref, vm, host)
         run(world, ref, host, paused=paused)
 
 
-def check_host(world: World, vm: Record, host: str) -> None:
+def check_host(world: World, ref: str, vm: Record, host: str) -> None:
     """Raises Failure where the host cannot run the machine."""
     if not world.store.row("host", host)["enabled"]:
         raise Failure("HOST_DISABLED", host)
+    unseen = _unseen_srs(world, ref, host)
+    if unseen:
+        raise Failure("VM_REQUIRES_SR", ref, unseen[0])
     needed, free = vm["memory_dynamic_max"], world.free_memory(host)
     if needed > free:
         raise Failure("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free))
 
 
-def choose_host(world: World, vm: Record) -> str:
-    """The host with most memory free that can run the machine. Raises Failure."""
+def _unseen_srs(world: World, ref: str, host: str) -> list[str]:
+    """The storage repositories of a machine's disks that the host is not attached to."""
+    disks = [world.store.row("VBD", vbd)["VDI"] for vbd in world.store.related("VBD", "VM", ref)]
+    srs = [world.store.row("VDI", disk)["SR"] for disk in disks if disk != NULL]
+    return [sr for sr in dict.fromkeys(srs) if not world.sees(host, sr)]
+
+
+def choose_host(world: World, ref: str, vm: Record) -> str:
+    """Its affinity where that can run it, else the host with most memory free that can. Raises Failure."""
     if len(world.hosts) == 1:
-        check_host(world, vm, world.hosts[0])
-    fitting = [
-        host
-        for host in world.hosts
-        if world.store.row("host", host)["enabled"] and world.free_memory(host) >= vm["memory_dynamic_max"]
-    ]
+        check_host(world, ref, vm, world.hosts[0])
+    fitting = [host for host in world.hosts if _fits(world, ref, vm, host)]
     if not fitting:
         raise Failure("NO_HOSTS_AVAILABLE")
+    if vm["affinity"] in fitting:
+        return str(vm["affinity"])
     return max(fitting, key=lambda host: (world.free_memory(host), host))
 
 
+def _fits(world: World, ref: str, vm: Record, host: str) -> bool:
+    try:
+        check_host(world, ref, vm, host)
+    except Failure:
+        return False
+    return True
+
+
+@message("VM.assert_can_boot_here", "VM ref", "host ref", writes=False)
+def assert_can_boot_here(world: World, context: Context, ref: str, host: str) -> None:
+    """Say why a host cannot run a machine."""
+    check_host(world, ref, world.store.row("VM", ref), host)
+
+
 def run(world: World, ref: str, host: str, *, paused: bool = False) -> None:
-    """Make the machine's domain."""
+    """Make the machine's domain. What was measured before it was off is not told any more."""
     vm = world.store.row("VM", ref)
     state = "Paused" if paused else "Running"
     guest = world.store.add(
@@ -169,6 +193,7 @@ def run(world: World, ref: str, host: str, *, paused: bool = False) -> None:
         start_time=now(),
     )
     storage.attach(world, ref, attached=True)
+    world.measured_since[ref] = world.seconds()
 
 
 def halt(world: World, ref: str, state: str) -> None:
@@ -178,6 +203,7 @@ def halt(world: World, ref: str, state: str) -> None:
     world.store.set("VM", ref, power_state=state, resident_on=NULL, domid=-1, guest_metrics=NULL)
     world.store.set("VM_metrics", vm["metrics"], VCPUs_number=0, memory_actual=0)
     storage.attach(world, ref, attached=False)
+    world.measured_since.pop(ref, None)
 
 
 def _drop_guest_metrics(world: World, vm: Record) -> None:
@@ -233,7 +259,7 @@ def suspend(world: World, context: Context, ref: str) -> None:
 def resume(world: World, context: Context, ref: str, paused: bool, _force: bool) -> None:
     """Run a suspended machine again."""
     with under_way(world, context, ref, "resume") as vm:
-        host = choose_host(world, vm)
+        host = choose_host(world, ref, vm)
         storage.drop_suspend_image(world, ref)
         run(world, ref, host, paused=paused)
 
@@ -257,7 +283,7 @@ def pool_migrate(world: World, context: Context, ref: str, host: str, _options: 
     """Move a running machine to another host of the pool."""
     with under_way(world, context, ref, "pool_migrate") as vm:
         if vm["resident_on"] != host:
-            check_host(world, vm, host)
+            check_host(world, ref, vm, host)
             world.store.set("VM", ref, resident_on=host)
 
 
@@ -289,6 +315,12 @@ def set_vcpus_number_live(world: World, context: Context, ref: str, value: int) 
             raise Failure("OPERATION_NOT_ALLOWED", f"{value} is not between 1 and VCPUs_max")
         world.store.set("VM", ref, VCPUs_at_startup=value)
         world.store.set("VM_metrics", vm["metrics"], VCPUs_number=value)
+
+
+@message("VM.set_platform", "VM ref", "(string -> string) map")
+def set_platform(world: World, context: Context, ref: str, value: Mapping[str, str]) -> None:
+    """Not RW in the model, because xapi checks some of its values; here it does not."""
+    world.store.set("VM", ref, platform=dict(value))
 
 
 @message("VM.set_memory_limits", "VM ref", "int", "int", "int", "int", can_be_async=True)

@@ -9,9 +9,9 @@ from catalog.base import Value
 
 
 class Rule(Value):
-    """One misbehaviour: what happens to calls of `method` (``*``: to all).
+    """One misbehaviour: what happens to calls of `method` (``*``: to all; ``GET /path``: to such requests).
 
-    `fail` answers with the error `code` and its `parameters`; `http` with an HTTP status and nothing else;
+    `fail` answers with the error `code` and its `parameters`; `http` with an HTTP status and nothing else (but a request's `parameters` are where it is sent to);
     `garbage` with what is no XML; `reset` closes the connection without an answer; `delay` gives the right
     answer, late. With `after` the call takes effect first and only the answer is changed. Each waits
     `delay_ms` before its answer. `times` 0 is always; `skip` calls pass first.

@@ -19,6 +19,7 @@ from connectors.simulators.xen import wire
 from connectors.simulators.xen.dispatch import Dispatcher, known
 from connectors.simulators.xen.failure import Failure
 from connectors.simulators.xen.rules import Rule, Rules
+from connectors.simulators.xen.transfers import Member, Request
 from connectors.simulators.xen.world import Estate, World
 
 HANDSHAKE_LIMIT_S = 30.0
@@ -87,11 +88,23 @@ class Listener(ThreadingHTTPServer):
 
 
 class Xapi(Quiet):
-    """XML-RPC on every path, JSON-RPC on /jsonrpc."""
+    """XML-RPC on every path, JSON-RPC on /jsonrpc; GET and PUT for disk images and measurements."""
 
     dispatcher: ClassVar[Dispatcher]
     rules: ClassVar[Rules]
+    hosts: ClassVar[tuple[str, ...]]
+    scheme: ClassVar[str]
     slave_of: ClassVar[str] = ""
+
+    def do_GET(self) -> None:
+        """A disk image, or measurements; members that are not the master give them too."""
+        request = Request(self, Member(self.dispatcher.world, self.hosts, self.scheme))
+        self.dispatcher.calls[request.name] += 1
+        request.serve()
+
+    def do_PUT(self) -> None:
+        """A disk image."""
+        self.do_GET()
 
     def do_POST(self) -> None:
         """One call."""
@@ -175,8 +188,9 @@ class Process:
         self.controller = Listener(("127.0.0.1", 0), Control)
 
     def _listen(self, host: str, port: int, slave_of: str) -> Listener:
+        scheme, hosts = "https" if self.tls else "http", self.dispatcher.world.hosts_at(host)
         values = {"dispatcher": self.dispatcher, "rules": self.rules, "slave_of": slave_of}
-        handler = type("Member", (Xapi,), values)
+        handler = type("Member", (Xapi,), values | {"hosts": hosts, "scheme": scheme})
         return Listener((host, port), handler, self.tls)
 
     def serve(self) -> None:
@@ -201,11 +215,14 @@ class Process:
                 self.dispatcher.calls.clear()
             elif path == "/restart":
                 world.forget_clients()
+                world.forget_the_deleted()
                 self.master.cut()
             elif path == "/forget-sessions":
                 world.forget_clients()
             elif path == "/promote":
                 self._promote()
+            elif path == "/forward":
+                world.clock_offset_s += int(document)
             elif path == "/calls":
                 return dict(self.dispatcher.calls)
             elif path == "/counts":

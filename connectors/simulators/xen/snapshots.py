@@ -8,6 +8,7 @@ from connectors.simulators.xen.lifecycle import check
 from connectors.simulators.xen.machines import halt, under_way
 from connectors.simulators.xen.messages import message
 from connectors.simulators.xen.schema import NULL, schema
+from connectors.simulators.xen.storage import copy_content, remove_disk
 from connectors.simulators.xen.store import REVERSES, Record, now
 from connectors.simulators.xen.world import Context, World
 
@@ -94,7 +95,9 @@ def _copy_disk(world: World, disk: str, *, is_a_snapshot: bool) -> str:
     if is_a_snapshot:
         # Copies on write: a snapshot takes nothing at first.
         changes |= {"snapshot_of": disk, "snapshot_time": now(), "physical_utilisation": 0}
-    return world.store.add("VDI", **kept | changes)
+    copied = world.store.add("VDI", **kept | changes)
+    copy_content(world, disk, copied)
+    return copied
 
 
 @message("VM.revert", "VM ref", can_be_async=True)
@@ -134,4 +137,4 @@ def _swap_devices(world: World, vm: str, taken: str) -> None:
     for vif in world.store.related("VIF", "VM", taken):
         _copy_row(world, "VIF", world.store.row("VIF", vif), VM=vm)
     for disk in gone:
-        world.store.remove("VDI", disk)
+        remove_disk(world, disk)

@@ -1,13 +1,15 @@
 # ruff: noqa: ARG001, EM101 -- all messages have the same parameters, and an error code is data, not a sentence
 """Messages about disks, and about what connects machines with disks and networks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from connectors.simulators.xen.failure import Failure
 from connectors.simulators.xen.messages import message
 from connectors.simulators.xen.schema import NULL
 from connectors.simulators.xen.store import Record
-from connectors.simulators.xen.world import Context, World
+from connectors.simulators.xen.world import THIN, Context, World
 
 
 def new_disk(world: World, sr: str, size: int, **values: Any) -> str:
@@ -15,10 +17,12 @@ def new_disk(world: World, sr: str, size: int, **values: Any) -> str:
     row = world.store.row("SR", sr)
     if row["content_type"] == "iso":
         raise Failure("SR_OPERATION_NOT_SUPPORTED", sr)
-    free = row["physical_size"] - world.space(row["uuid"])["physical_utilisation"]
-    if size > free:
+    written = row["type"] != THIN or values.get("type") == "suspend"
+    takes = size if written else 0
+    free = world.free_space(sr)
+    if takes > free:
         raise Failure("SR_FULL", str(size), str(free))
-    values = {"physical_utilisation": size, "managed": True} | values
+    values = {"physical_utilisation": takes, "managed": True} | values
     return world.store.add("VDI", SR=sr, virtual_size=size, **values)
 
 
@@ -38,7 +42,61 @@ def vdi_destroy(world: World, context: Context, ref: str) -> None:
         world.store.remove("VBD", vbd)
     for snapshot in world.store.related("VDI", "snapshot_of", ref):
         world.store.set("VDI", snapshot, snapshot_of=NULL)
+    remove_disk(world, ref)
+
+
+def remove_disk(world: World, ref: str) -> None:
+    """Remove a disk and what stands on it."""
     world.store.remove("VDI", ref)
+    world.contents.pop(ref, None)
+
+
+def copy_content(world: World, source: str, target: str) -> None:
+    """Let a new disk hold what another one holds."""
+    if source in world.contents:
+        world.contents[target] = world.contents[source].copy()
+
+
+@contextmanager
+def plugged_into_domain_0(world: World, ref: str, host: str, mode: str) -> Iterator[None]:
+    """A disk while its content goes over HTTP: xapi attaches it to the host's control domain.
+
+    Raises Failure VDI_IN_USE where it is attached already.
+    """
+    _check_detached(world, ref, "attach")
+    domain = world.store.row("host", host)["control_domain"]
+    device = str(len(world.store.related("VBD", "VM", domain)))
+    connection = {"VM": domain, "VDI": ref, "userdevice": device, "mode": mode, "type": "Disk"}
+    vbd = world.store.add("VBD", **connection, currently_attached=True)
+    try:
+        yield
+    finally:
+        if world.store.has(vbd):
+            world.store.remove("VBD", vbd)
+        if world.store.has(ref):
+            account(world, ref)
+
+
+def account(world: World, ref: str) -> None:
+    """Say how much a disk takes on a thin SR, now that it was written to."""
+    disk = world.store.row("VDI", ref)
+    if world.store.row("SR", disk["SR"])["type"] == THIN:
+        world.store.set("VDI", ref, physical_utilisation=world.content(ref).taken_bytes)
+
+
+def room_for(world: World, ref: str) -> int:
+    """Bytes that may be written to a disk anew before its SR is full."""
+    disk = world.store.row("VDI", ref)
+    thin = world.store.row("SR", disk["SR"])["type"] == THIN
+    return world.free_space(disk["SR"]) if thin else int(disk["virtual_size"])
+
+
+def check_free_for(world: World, vm: str) -> None:
+    """Raises Failure VDI_IN_USE where a disk of a machine that is to start is attached elsewhere."""
+    for vbd in world.store.related("VBD", "VM", vm):
+        disk = world.store.row("VBD", vbd)["VDI"]
+        if disk != NULL:
+            _check_detached(world, disk, "attach")
 
 
 def _check_detached(world: World, ref: str, operation: str) -> None:
@@ -71,10 +129,13 @@ def _grow(world: World, ref: str, size: int) -> None:
     if more < 0:
         raise Failure("VDI_TOO_SMALL", ref, str(disk["virtual_size"]))
     sr = world.store.row("SR", disk["SR"])
-    free = sr["physical_size"] - world.space(sr["uuid"])["physical_utilisation"]
-    if more > free:
+    takes = 0 if sr["type"] == THIN else more
+    free = world.free_space(disk["SR"])
+    if takes > free:
         raise Failure("SR_FULL", str(more), str(free))
-    world.store.set("VDI", ref, virtual_size=size, physical_utilisation=disk["physical_utilisation"] + more)
+    world.store.set(
+        "VDI", ref, virtual_size=size, physical_utilisation=disk["physical_utilisation"] + takes
+    )
 
 
 @message("VDI.set_name_label", "VDI ref", "string", can_be_async=True)
@@ -155,4 +216,4 @@ def drop_suspend_image(world: World, vm: str) -> None:
     image = world.store.row("VM", vm)["suspend_VDI"]
     if image != NULL:
         world.store.set("VM", vm, suspend_VDI=NULL)
-        world.store.remove("VDI", image)
+        remove_disk(world, image)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from catalog.base import Value
+from connectors.simulators.xen.content import Content
 from connectors.simulators.xen.failure import Failure
 from connectors.simulators.xen.lifecycle import allowed_operations
 from connectors.simulators.xen.schema import NULL
@@ -17,6 +18,8 @@ MIB = 1 << 20
 GIB = 1 << 30
 VERSION = {"product_brand": "XenServer simulator of tierwise", "product_version": "8.4.0", "xapi": "25.6"}
 API_MAJOR, API_MINOR = 2, 21
+THIN = "ext"
+"""The type of SR on which a disk takes what was written to it, and no more."""
 READER = "reader"
 """A second user, with the same password and the role read-only."""
 MOST_SESSIONS = 500
@@ -33,8 +36,12 @@ class Estate(Value):
     host_memory_mib: int = Field(default=64 * 1024, ge=2048)
     dom0_memory_mib: int = Field(default=1024, ge=256)
     sr_gib: int = Field(default=1024, ge=1, description="Size of the shared SR, the pool's default.")
+    local_sr_mib: int = Field(
+        default=0, ge=0, description="Size of a thin SR that each host has for itself; 0: none."
+    )
     online_resize: bool = Field(default=False, description="Whether the SR's type can grow attached disks.")
     ha: bool = False
+    rrd_in_xml: bool = Field(default=False, description="Measurements come as XML whatever is asked.")
     default_sr: bool = True
     guest_tools: bool = Field(default=True, description="Whether guests answer; else they lack features.")
     guests_obey_shutdown: bool = True
@@ -68,6 +75,11 @@ class World:
         self.pool = ""
         self.hosts: list[str] = []
         self.sr = NULL
+        self.contents: dict[str, Content] = {}
+        """What stands on disks, by reference; a disk that nobody wrote to is not in it."""
+        self.clock_offset_s = 0
+        self.measured_since: dict[str, float] = {}
+        """When each running machine's measurement began, by reference."""
         with self.store.changed:
             self._populate()
 
@@ -93,6 +105,8 @@ class World:
             host = self._add_host(number)
             for sr in (self.sr, tools):
                 add("PBD", host=host, SR=sr, currently_attached=True)
+        if estate.local_sr_mib:
+            self._add_local_srs()
         default = self.sr if estate.default_sr else NULL
         self.pool = add(
             "pool",
@@ -104,6 +118,20 @@ class World:
         )
         self._add_template(NULL)
 
+    def _add_local_srs(self) -> None:
+        features = {"VDI_CREATE": 1, "VDI_DELETE": 1, "VDI_RESIZE": 1, "VDI_SNAPSHOT": 1, "VDI_CLONE": 1}
+        self.store.add("SM", name_label="Local EXT", type=THIN, vendor="tierwise", features=features)
+        for number, host in enumerate(self.hosts, start=1):
+            sr = self.store.add(
+                "SR",
+                name_label=f"Local storage on xen-{number}",
+                type=THIN,
+                content_type="user",
+                shared=False,
+                physical_size=self.estate.local_sr_mib * MIB,
+            )
+            self.store.add("PBD", host=host, SR=sr, currently_attached=True)
+
     def _add_host(self, number: int) -> str:
         estate = self.estate
         metrics = self.store.add(
@@ -113,7 +141,7 @@ class World:
             "host",
             name_label=f"xen-{number + 1}",
             hostname=f"xen-{number + 1}",
-            address=self.addresses[number] if number < len(self.addresses) else "",
+            address=self._address(number),
             enabled=number < estate.hosts - estate.disabled_hosts,
             memory_overhead=128 * MIB,
             metrics=metrics,
@@ -140,6 +168,11 @@ class World:
         self.store.set("host", host, control_domain=domain)
         self.hosts.append(host)
         return host
+
+    def _address(self, number: int) -> str:
+        if number < len(self.addresses):
+            return self.addresses[number]
+        return self.addresses[0] if self.addresses else ""
 
     def _add_template(self, host: str) -> None:
         self.store.add(
@@ -184,6 +217,29 @@ class World:
             "physical_utilisation": sum(disk["physical_utilisation"] for disk in disks),
             "virtual_allocation": sum(disk["virtual_size"] for disk in disks),
         }
+
+    def free_space(self, sr: str) -> int:
+        """Bytes of an SR that no disk takes. Raises Failure HANDLE_INVALID."""
+        row = self.store.row("SR", sr)
+        return int(row["physical_size"]) - self.space(row["uuid"])["physical_utilisation"]
+
+    def hosts_at(self, address: str) -> tuple[str, ...]:
+        """The hosts that answer at an address: those without one of their own do so at the master's."""
+        rows = self.store.rows("host")
+        return tuple(host for host in self.hosts if rows[host]["address"] == address)
+
+    def sees(self, host: str, sr: str) -> bool:
+        """Whether the SR is attached to the host."""
+        pbds = self.store.rows("PBD").values()
+        return any(pbd["host"] == host and pbd["SR"] == sr and pbd["currently_attached"] for pbd in pbds)
+
+    def content(self, disk: str) -> Content:
+        """What stands on a disk, to read and to write."""
+        return self.contents.setdefault(disk, Content())
+
+    def seconds(self) -> float:
+        """The hosts' clock, in seconds since 1970; its owner can put it forward."""
+        return time.time() + self.clock_offset_s
 
     def free_memory(self, host: str) -> int:
         """Bytes of a host's memory that neither Xen nor any domain has."""
@@ -236,3 +292,7 @@ class World:
         for class_name in ("session", "task"):
             for ref in list(self.store.rows(class_name)):
                 self.store.remove(class_name, ref)
+
+    def forget_the_deleted(self) -> None:
+        """A restart also loses what was deleted when: xapi keeps that in memory only."""
+        self.store.deleted.clear()

@@ -31,6 +31,8 @@ RAISED_BUT_NOT_LISTED = {
     "ONLY_PROVISION_TEMPLATE": 0,
     # Listed without parameters; xapi_session.ml gives user and message.
     "SESSION_AUTHENTICATION_FAILED": 2,
+    # export_raw_vdi.ml and import_raw_vdi.ml fail the task with this one.
+    "VDI_IO_ERROR": 1,
 }
 
 
