@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
-from connectors.drivers.vsphere.deadline import Deadline
+from connectors.deadlines import Deadline
 from connectors.drivers.vsphere.faults import TRANSPORT_ERRORS, is_fault
 from connectors.drivers.vsphere.settings import Settings, tls_context
 from connectors.errors import ConnectorError, Refused
