@@ -147,6 +147,7 @@ class VsphereSimulator:
         key: Path | None = None,
         session_idle_s: float = 0,
         task_delay_s: float = 0,
+        lease_timeout_s: float = 300,
         page_size: int = 0,
         unique_names: bool = True,
     ) -> None:
@@ -160,6 +161,7 @@ class VsphereSimulator:
             f"-user={USER}",
             f"-session-idle={session_idle_s}s",
             f"-task-delay={task_delay_s}s",
+            f"-lease-timeout={lease_timeout_s}s",
             f"-page-size={page_size}",
             f"-unique-names={str(unique_names).lower()}",
             *(estate or Estate()).flags(),

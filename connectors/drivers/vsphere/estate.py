@@ -14,6 +14,9 @@ from connectors.errors import NotFound
 DiskSizes = dict[str, tuple[Any, int]]
 """Managed object id -> (time of the machine's last change, GiB of its disks then)."""
 
+RowsOfKinds = dict[Any, dict[str, Properties]]
+"""Managed object's class -> managed object id -> its row."""
+
 KIBI_PER_GIBI = 1 << 20
 
 
@@ -53,13 +56,24 @@ def _read(op: Op, more: Mapping[Any, tuple[str, ...]]) -> Estate:
         vim.ClusterComputeResource: inventory.CLUSTER_ONLY_PATHS,
         **more,
     }
-    rows: dict[Any, dict[str, Properties]] = {kind: {} for kind in kinds}
-    root = _root(op)
-    for managed_object, row in read_view(op.session, kinds, root):
-        rows[type(managed_object)][ref_id(managed_object)] = row
-    datacenters = rows[vim.Datacenter]
-    if root is not None:
-        datacenters[ref_id(root)] = {"name": op.session.settings.options.datacenter}
+    rows: RowsOfKinds = {kind: {} for kind in kinds}
+    top = root(op)
+    for managed_object, row in read_view(op.session, kinds, top):
+        rows_of(rows, managed_object)[ref_id(managed_object)] = row
+    return assembled(op, rows, top)
+
+
+def rows_of(rows: RowsOfKinds, managed_object: Any) -> dict[str, Properties]:
+    """The rows that an object's belongs to: a storage pod, say, is among the folders."""
+    return next(rows[kind] for kind in type(managed_object).__mro__ if kind in rows)
+
+
+def assembled(op: Op, rows: RowsOfKinds, top: Any) -> Estate:
+    """The estate of these rows; `top` is the datacenter that the endpoint is limited to."""
+    vim = op.session.vim
+    datacenters = dict(rows[vim.Datacenter])
+    if top is not None:
+        datacenters[ref_id(top)] = {"name": op.session.settings.options.datacenter}
     clusters = rows[vim.ComputeResource] | rows[vim.ClusterComputeResource]
     return Estate(
         providers=inventory.providers(clusters, rows[vim.Folder], datacenters),
@@ -73,7 +87,7 @@ def _without_templates(machines: dict[str, Properties]) -> Rows:
     return {ref: row for ref, row in machines.items() if not row.get("config.template")}
 
 
-def _root(op: Op) -> Any:
+def root(op: Op) -> Any:
     """The datacenter that the endpoint is limited to; None for all."""
     name = op.session.settings.options.datacenter
     if name is None:

@@ -79,4 +79,3 @@ class _Stub(SoapStubAdapter):
             # What pyvmomi's parser raises on types it does not expect; arguments are checked before this.
             msg = f"an answer that pyvmomi cannot read ({type(error).__name__}: {error})"
             raise http.client.HTTPException(msg) from error
-

@@ -22,6 +22,7 @@ type effects struct {
 var memoryWanted = regexp.MustCompile(`<memory[^>]*>(true|1)</memory>`)
 
 func (e *effects) of(c *call, played *answer) *answer {
+	defer published(c.this)
 	ref, ok := played.task()
 	if !ok {
 		return played
@@ -39,6 +40,34 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.revert(c.this)
 	}
 	return played
+}
+
+// published tells property collectors what a call changed at a machine. The simulator sets most of a machine's
+// configuration without telling them.
+func published(ref types.ManagedObjectReference) {
+	machine, ok := simulator.Map.Get(ref).(*simulator.VirtualMachine)
+	if !ok || machine.Config == nil {
+		return
+	}
+	simulator.Map.WithLock(machine, func() {
+		config := machine.Config
+		changes := []types.PropertyChange{
+			{Name: "name", Val: machine.Name},
+			{Name: "config.modified", Val: config.Modified},
+			{Name: "config.template", Val: config.Template},
+			{Name: "config.uuid", Val: config.Uuid},
+			{Name: "config.instanceUuid", Val: config.InstanceUuid},
+			{Name: "config.annotation", Val: config.Annotation},
+			{Name: "config.hardware.numCPU", Val: config.Hardware.NumCPU},
+			{Name: "config.hardware.memoryMB", Val: config.Hardware.MemoryMB},
+		}
+		if storage := machine.Summary.Storage; storage != nil {
+			changes = append(changes,
+				types.PropertyChange{Name: "summary.storage.committed", Val: storage.Committed},
+				types.PropertyChange{Name: "summary.storage.uncommitted", Val: storage.Uncommitted})
+		}
+		simulator.Map.Update(machine, changes)
+	})
 }
 
 func (e *effects) revert(ref types.ManagedObjectReference) {

@@ -34,10 +34,12 @@ type options struct {
 	tlsKey      string
 	sessionIdle time.Duration
 	taskDelay   time.Duration
-	pageSize    int
-	uniqueNames bool
-	verbose     bool
-	estate      estate
+	// leaseTimeout is how long a lease lives without its progress being told.
+	leaseTimeout time.Duration
+	pageSize     int
+	uniqueNames  bool
+	verbose      bool
+	estate       estate
 }
 
 func parseOptions() options {
@@ -48,6 +50,7 @@ func parseOptions() options {
 	flag.StringVar(&o.tlsKey, "tls-key", "", "PEM key of the certificate")
 	flag.DurationVar(&o.sessionIdle, "session-idle", 0, "sessions end after this much idleness; 0 is never")
 	flag.DurationVar(&o.taskDelay, "task-delay", 0, "tasks run this long after the call returned; 0 is within the call")
+	flag.DurationVar(&o.leaseTimeout, "lease-timeout", 5*time.Minute, "leases of disks end this long after the last progress told")
 	flag.IntVar(&o.pageSize, "page-size", 0, "objects a page of RetrievePropertiesEx; 0 is all")
 	flag.BoolVar(&o.uniqueNames, "unique-names", true, "a folder refuses a second machine of one name, as vCenter does")
 	flag.BoolVar(&o.verbose, "verbose", false, "the simulator's log on stderr")
