@@ -232,6 +232,11 @@ class VsphereSimulator:
         if process.stdout is not None:
             process.stdout.close()
 
+    @property
+    def files(self) -> Path:
+        """Where its datastores are: a folder each, whose disks other tools can read."""
+        return Path(self._folder)
+
     def endpoint(
         self,
         name: str = "vcsim",
@@ -262,6 +267,11 @@ class VsphereSimulator:
     def calls(self) -> dict[str, int]:
         """How often each SOAP method was called since the rules were last set."""
         counted: dict[str, int] = json.loads(self._ask("GET", "/_sim/calls"))
+        return counted
+
+    def open_leases(self) -> int:
+        """How many leases of disks nobody has ended."""
+        counted: int = json.loads(self._ask("GET", "/_sim/leases"))
         return counted
 
     def set_question(self, machine: str, text: str) -> None:

@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"html"
 	"net/http"
+	"os"
+	"path"
 	"regexp"
 	"sync"
 
@@ -38,9 +42,42 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.withMemory[task.Info.Result.(types.ManagedObjectReference)] = memoryWanted.Match(c.body)
 	case "RevertToSnapshot_Task":
 		e.revert(c.this)
+	case "MoveVirtualDisk_Task":
+		renamed(c)
 	}
 	return played
 }
+
+var (
+	diskTarget = regexp.MustCompile(`<destName[^>]*>\[([^\]]+)\] ([^<]+)</destName>`)
+	diskHome   = regexp.MustCompile(`<destDatacenter[^>]*>([^<]+)</destDatacenter>`)
+)
+
+// renamed lets the descriptor of a disk that was moved name its extent; the simulator moves only the files.
+func renamed(c *call) {
+	target, home := diskTarget.FindSubmatch(c.body), diskHome.FindSubmatch(c.body)
+	if target == nil || home == nil {
+		return
+	}
+	ref := types.ManagedObjectReference{Type: "Datacenter", Value: string(home[1])}
+	datacenter, ok := simulator.Map.Get(ref).(*simulator.Datacenter)
+	if !ok {
+		return
+	}
+	for _, ref := range datacenter.Datastore {
+		store := simulator.Map.Get(ref).(*simulator.Datastore)
+		if store.Name != html.UnescapeString(string(target[1])) {
+			continue
+		}
+		disk := diskFile{descriptor: path.Join(store.Info.GetDatastoreInfo().Url, html.UnescapeString(string(target[2])))}
+		if text, err := os.ReadFile(disk.descriptor); err == nil && len(text) > 0 {
+			named := extentName.ReplaceAll(text, []byte(fmt.Sprintf("VMFS %q", path.Base(disk.extent()))))
+			_ = os.WriteFile(disk.descriptor, named, 0o600)
+		}
+	}
+}
+
+var extentName = regexp.MustCompile(`VMFS "[^"]*"`)
 
 // published tells property collectors what a call changed at a machine. The simulator sets most of a machine's
 // configuration without telling them.

@@ -35,7 +35,7 @@ type front struct {
 func newFront(next http.Handler, user *url.Userinfo, o options) *front {
 	f := &front{user: user, taskDelay: o.taskDelay, uniqueNames: o.uniqueNames}
 	f.next = f.guarded(next)
-	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}}
+	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}, parts: map[string]*answer{}}
 	f.leases = leases{open: map[string]*HttpNfcLease{}, timeout: o.leaseTimeout}
 	f.book.calls = map[string]int{}
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
@@ -165,6 +165,9 @@ func (f *front) answer(c *call) *answer {
 		return f.importVApp(c)
 	case "HttpNfcLeaseComplete", "HttpNfcLeaseAbort":
 		return f.endLease(c)
+	}
+	if part := f.pager.part(c); part != nil {
+		return part
 	}
 	if c.isTask() && f.leases.holds(c.this) {
 		return faultAnswer("TaskInProgress", "A lease is open on the machine.")
