@@ -278,6 +278,15 @@ class VsphereSimulator:
         """Let the machine of this managed object id wait with a question, as on a full datastore."""
         self._ask("POST", "/_sim/state", {"type": "VirtualMachine", "value": machine, "question": text})
 
+    def set_load(self, machine: str, *steps: tuple[float, Mapping[str, float]]) -> None:
+        """State what the machine of this managed object id does, from Unix times on.
+
+        By the counter's name, with its instance after an ``@``: ``{"cpu.used.summation": 500}`` is half a
+        processor, in milliseconds a second; means are in the counter's own unit.
+        """
+        document = [{"at": at, "rates": dict(rates)} for at, rates in steps]
+        self._ask("POST", "/_sim/load", {"value": machine, "steps": document})
+
     def set_host_connection(self, host: str, state: str) -> None:
         """Let the host of this managed object id be ``connected``, ``disconnected`` or ``notResponding``."""
         self._ask("POST", "/_sim/state", {"type": "HostSystem", "value": host, "connection_state": state})

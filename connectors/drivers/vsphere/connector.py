@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import BinaryIO, ClassVar, TypeVar
 from uuid import UUID
@@ -20,13 +21,24 @@ from connectors.contract import (
     EndpointSnapshot,
     PowerAction,
     Tell,
+    UsageReading,
     VmDetails,
     VmSpec,
     VmView,
 )
-from connectors.drivers.vsphere import carrying, creating, details, estate, gaps, inventory, operating
+from connectors.drivers.vsphere import (
+    carrying,
+    creating,
+    details,
+    estate,
+    gaps,
+    inventory,
+    moving,
+    operating,
+)
 from connectors.drivers.vsphere.faults import is_fault, of_fault, of_transport
 from connectors.drivers.vsphere.feed import Feed
+from connectors.drivers.vsphere.metering import Meters
 from connectors.drivers.vsphere.session import Op, Session
 from connectors.errors import Unreachable
 
@@ -48,6 +60,7 @@ class VsphereConnector(Connector):
         self._session: Session | None = None
         self._disk_sizes: estate.DiskSizes = {}
         self._feed: Feed | None = None
+        self._meters = Meters()
 
     def open(self) -> None:
         """Connect, agree on an API version, and log in; nothing if that is done."""
@@ -140,6 +153,16 @@ class VsphereConnector(Connector):
         begin = partial(carrying.begin_import, identity=identity, key=key, source=source)
         inward = self._run("import_disk", begin)
         self._once("import_disk", partial(carrying.finish_import, inward=inward, source=source, tell=tell))
+
+    def usage(self, since: datetime) -> list[UsageReading]:
+        """Realtime samples of our machines; counters are summed up while this connector lives."""
+        with _collector_paused():
+            return self._run("usage", lambda op: self._meters.readings(op, estate.our_machines(op), since))
+
+    def migrate(self, identity: UUID, host: str) -> VmView:
+        """Relocate to the host alone: disks and resource pool stay."""
+        change = partial(moving.migrate, name=host)
+        return self._run("migrate", partial(_changed, identity=identity, change=change))
 
     def changes(self, since: str | None = None) -> Changes:
         """What vCenter's property collector reports; the feed ends with this connection."""

@@ -47,6 +47,12 @@ def read_providers(op: Op) -> dict[str, Provider]:
     return _read(op, {}).providers
 
 
+def our_machines(op: Op) -> dict[str, UUID]:
+    """Which machines are ours, by managed object id."""
+    found = _read(op, {op.session.vim.VirtualMachine: inventory.MACHINE_PATHS})
+    return inventory.identities(found.machines)
+
+
 def _read(op: Op, more: Mapping[Any, tuple[str, ...]]) -> Estate:
     vim = op.session.vim
     kinds: dict[Any, tuple[str, ...]] = {

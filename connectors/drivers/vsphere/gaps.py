@@ -10,9 +10,6 @@ def _not_yet(detail: str) -> Gap:
     return Gap(reason=GapReason.NOT_YET, detail=detail)
 
 
-_METRICS = "vCenter's performance counters are not read yet: the simulator's are canned, so the sums could not be checked"
-
-
 def _never(detail: str) -> Gap:
     return Gap(reason=GapReason.NEVER, detail=detail)
 
@@ -26,7 +23,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.TEMPLATE: _not_yet(
             "vSphere deploys from templates; this driver creates empty machines only"
         ),
-        Capability.LIVE_MIGRATE: _not_yet("vMotion is not called by this driver yet; use vCenter or DRS"),
         Capability.STORAGE_MIGRATE: _not_yet(
             "Storage vMotion is not called by this driver yet; use vCenter"
         ),
@@ -36,10 +32,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "machines go to the resource pool of the endpoint's option 'resource_pool'; pools are not managed yet"
         ),
         Capability.TAGS: _not_yet("vSphere tags need its REST API, which this driver does not speak yet"),
-        Capability.METRICS_CPU: _not_yet(_METRICS),
-        Capability.METRICS_MEMORY: _not_yet(_METRICS),
-        Capability.METRICS_DISK: _not_yet(_METRICS),
-        Capability.METRICS_NET: _not_yet(_METRICS),
         Capability.IMPORT_DISK_VHD: _never(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _never(_IMPORT),
         Capability.IMPORT_DISK_QCOW2: _never(_IMPORT),
@@ -55,6 +47,11 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 def of_cluster(provider: str, *, is_cluster: bool, ha: bool, drs: bool) -> dict[Capability, Gap]:
     """The gaps that a cluster's own settings make; `provider` is its name in the messages."""
     found = {}
+    if not is_cluster:
+        detail = (
+            f"host '{provider}' stands alone; put it in a cluster, between whose hosts machines can move"
+        )
+        found[Capability.LIVE_MIGRATE] = Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
     if not ha:
         found[Capability.HA_RESTART] = _off("vSphere HA", provider, is_cluster=is_cluster)
     if not drs:

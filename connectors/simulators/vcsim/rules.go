@@ -71,6 +71,8 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 		f.leases.mutex.Lock()
 		defer f.leases.mutex.Unlock()
 		_ = json.NewEncoder(w).Encode(len(f.leases.open))
+	case "POST /_sim/load":
+		f.loads.set(w, r)
 	case "POST /_sim/state":
 		setState(w, r)
 	default:

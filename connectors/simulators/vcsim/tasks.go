@@ -27,6 +27,7 @@ type front struct {
 	effects     effects
 	pager       pager
 	leases      leases
+	loads       loads
 	// whole keeps readers away while a call makes or removes objects: the simulator shows machines to searches
 	// before they have a configuration, and panics on them.
 	whole sync.RWMutex
@@ -37,6 +38,7 @@ func newFront(next http.Handler, user *url.Userinfo, o options) *front {
 	f.next = f.guarded(next)
 	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}, parts: map[string]*answer{}}
 	f.leases = leases{open: map[string]*HttpNfcLease{}, timeout: o.leaseTimeout}
+	f.loads = loads{steps: map[string][]step{}}
 	f.book.calls = map[string]int{}
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
 	return f
@@ -159,6 +161,8 @@ func (f *front) answer(c *call) *answer {
 		return f.pager.next(c)
 	case "FindAllByUuid":
 		return f.findAll(c)
+	case "QueryPerf":
+		return f.queryPerf(c)
 	case "ExportVm":
 		return f.exportVM(c)
 	case "ImportVApp":
