@@ -42,10 +42,34 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.withMemory[task.Info.Result.(types.ManagedObjectReference)] = memoryWanted.Match(c.body)
 	case "RevertToSnapshot_Task":
 		e.revert(c.this)
+	case "RelocateVM_Task":
+		rehosted(c.this)
 	case "MoveVirtualDisk_Task":
 		renamed(c)
 	}
 	return played
+}
+
+// rehosted lets hosts list a machine where it is; the simulator leaves it in the list of the host it came from.
+func rehosted(ref types.ManagedObjectReference) {
+	machine := simulator.Map.Get(ref).(*simulator.VirtualMachine)
+	for _, entity := range simulator.Map.All("HostSystem") {
+		host := entity.(*simulator.HostSystem)
+		kept := []types.ManagedObjectReference{}
+		for _, one := range host.Vm {
+			if one != ref {
+				kept = append(kept, one)
+			}
+		}
+		if host.Self == *machine.Runtime.Host {
+			kept = append(kept, ref)
+		}
+		if len(kept) != len(host.Vm) {
+			simulator.Map.WithLock(host, func() {
+				simulator.Map.Update(host, []types.PropertyChange{{Name: "vm", Val: kept}})
+			})
+		}
+	}
 }
 
 var (

@@ -62,7 +62,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.apply(applies, c, w)
 		return
 	}
-	f.answer(c).sendTo(w)
+	c.forLibvirt(f.answer(c)).sendTo(w)
 }
 
 // findAll answers FindAllByUuid for machines; the simulator knows only FindByUuid, which gives any one of them.
