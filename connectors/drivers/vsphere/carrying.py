@@ -12,12 +12,12 @@ from uuid import UUID
 from connectors.contract import Tell
 from connectors.drivers.vsphere import details, devices, lease, tasks, vmdk
 from connectors.drivers.vsphere.creating import destroy
-from connectors.drivers.vsphere.estate import Machine, disks, need_machine, read_providers
+from connectors.drivers.vsphere.estate import Machine, disks, need_machine, provider_of
 from connectors.drivers.vsphere.faults import is_fault
 from connectors.drivers.vsphere.lease import Lease
 from connectors.drivers.vsphere.marks import IMPORT_KEY
 from connectors.drivers.vsphere.session import Op, Properties, read_object
-from connectors.errors import Conflict, NotFound, Refused
+from connectors.errors import Conflict, ConnectorError, NotFound, Refused
 
 HELPER_NAME = "tierwise-import-"
 """What the names of helper machines, and of their folders on the datastore, begin with."""
@@ -70,7 +70,8 @@ def begin_import(op: Op, identity: UUID, key: str, source: BinaryIO) -> Inward:
     folder = _folder(op, home)
     pool = op.session.object(op.session.vim.ResourcePool, home["resourcePool"])
     host = op.session.object(op.session.vim.HostSystem, home["runtime.host"])
-    datacenter = _datacenter(op, host)
+    home_datacenter = provider_of(op, home["runtime.host"]).datacenter or ""
+    datacenter = op.session.object(op.session.vim.Datacenter, home_datacenter)
     name = f"{HELPER_NAME}{identity}-{key}"
     _remove_leftover(op, folder, name, datacenter)
     spec = op.session.vim.vm.VmImportSpec(configSpec=_helper(op, name, identity, disk))
@@ -106,7 +107,8 @@ def _disk(op: Op, machine: Machine, key: str) -> Any:
 def _place(machine: Machine, disk: Any) -> str:
     """The disk's place in the words of a lease: ``ParaVirtualSCSIController0:1``."""
     controller = details.controller_of(machine, disk)
-    return f"{details.kind_name(controller)}{controller.busNumber}:{disk.unitNumber}"
+    bus = getattr(controller, "busNumber", 0)
+    return f"{details.kind_name(controller)}{bus}:{disk.unitNumber}"
 
 
 def _check_replaceable(op: Op, machine: Machine, disk: Any) -> None:
@@ -145,12 +147,6 @@ def _folder(op: Op, home: Properties) -> Any:
         why = "the machine is in a vApp, and stands in no folder"
         raise op.error(Refused, why, hint="move it out of the vApp in vCenter")
     return op.session.object(op.session.vim.Folder, home["parent"])
-
-
-def _datacenter(op: Op, host: Any) -> Any:
-    cluster = read_object(op.session, host, ["parent"]).get("parent", "")
-    provider = read_providers(op)[cluster]
-    return op.session.object(op.session.vim.Datacenter, provider.datacenter or "")
 
 
 def _helper(op: Op, name: str, identity: UUID, disk: Any) -> Any:
@@ -202,7 +198,7 @@ def _helper_removed(op: Op, inward: Inward) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(*op.session.failures), op.session.deadline.cleanup():
+        with suppress(ConnectorError, *op.session.failures), op.session.deadline.cleanup():
             _remove(op, inward.helper, inward.datacenter)
         raise
     _remove(op, inward.helper, inward.datacenter)

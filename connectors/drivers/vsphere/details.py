@@ -61,8 +61,8 @@ def controller_of(machine: Machine, device: Any) -> Any:
 
 
 def kind_name(device: Any) -> str:
-    """The vendor's name of a device's class: ``VirtualVmxnet3``."""
-    return type(device).__name__.rpartition(".")[2]
+    """The vendor's name of a device's class: ``VirtualVmxnet3``; empty for no device."""
+    return "" if device is None else type(device).__name__.rpartition(".")[2]
 
 
 def in_guest_order(op: Op, machine: Machine, boot: Any = None) -> list[Any]:

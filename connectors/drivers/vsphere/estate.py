@@ -47,6 +47,17 @@ def read_providers(op: Op) -> dict[str, Provider]:
     return _read(op, {}).providers
 
 
+def provider_of(op: Op, host: str) -> Provider:
+    """The provider that a host belongs to. Raises NotFound for one outside of what the endpoint sees."""
+    kind = op.session.vim.HostSystem
+    cluster = read_object(op.session, op.session.object(kind, host), ["parent"]).get("parent", "")
+    found = read_providers(op).get(cluster)
+    if found is None:
+        hint = "see the endpoint's option 'datacenter'"
+        raise op.error(NotFound, "the machine's host is in none of the endpoint's clusters", hint=hint)
+    return found
+
+
 def our_machines(op: Op) -> dict[str, UUID]:
     """Which machines are ours, by managed object id."""
     found = _read(op, {op.session.vim.VirtualMachine: inventory.MACHINE_PATHS})

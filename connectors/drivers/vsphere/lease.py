@@ -34,13 +34,14 @@ class Lease:
 
     def address(self, place: str) -> str:
         """Where the disk at ``ParaVirtualSCSIController0:0`` is. Raises Refused where it is not offered."""
-        offered = {str(one.key).rpartition("/")[2]: str(one.url) for one in self.info.deviceUrl}
+        # Besides disks newer vCenters offer the machine's NVRAM.
+        disks = [one for one in self.info.deviceUrl if one.disk]
+        offered = {str(one.key).rpartition("/")[2]: str(one.url) for one in disks}
         if place not in offered:
             there = ", ".join(sorted(offered)) or "nothing"
             why = f"vCenter does not offer the disk at {place}; it offers: {there}"
-            raise self._op.error(
-                Refused, why, hint="a raw device mapping or an independent disk cannot be carried"
-            )
+            hint = "some kinds, as raw device mappings, cannot be carried; copy it in vCenter"
+            raise self._op.error(Refused, why, hint=hint)
         return offered[place]
 
     def part_done(self, percent: int) -> None:

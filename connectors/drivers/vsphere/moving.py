@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from catalog.capabilities import Capability
 from connectors.drivers.vsphere import gaps, inventory, tasks
-from connectors.drivers.vsphere.estate import Machine, read_providers
+from connectors.drivers.vsphere.estate import Machine, provider_of
 from connectors.drivers.vsphere.inventory import Provider
 from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
 from connectors.errors import NotFound, Refused, Unsupported
@@ -26,7 +26,7 @@ def migrate(op: Op, machine: Machine, name: str) -> None:
     judge, which it does before it moves anything.
     """
     here = str(machine.row.get("runtime.host", ""))
-    provider = _provider(op, here)
+    provider = provider_of(op, here)
     target = _host(op, provider, name)
     if target is not None and ref_id(target.object) == here:
         return
@@ -39,12 +39,6 @@ def migrate(op: Op, machine: Machine, name: str) -> None:
     _check(op, machine, target, name)
     spec = op.session.vim.vm.RelocateSpec(host=target.object)
     tasks.run(op, machine.object.RelocateVM_Task(spec=spec), machine.object)
-
-
-def _provider(op: Op, host: str) -> Provider:
-    kind = op.session.vim.HostSystem
-    cluster = read_object(op.session, op.session.object(kind, host), ["parent"]).get("parent", "")
-    return read_providers(op)[cluster]
 
 
 def _host(op: Op, provider: Provider, name: str) -> _Target | None:
