@@ -96,6 +96,7 @@ class _Bounded(http.client.HTTPConnection):
     def __init__(self, *arguments: Any, deadline: Deadline, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._deadline = deadline
+        self._answer: http.client.HTTPResponse | None = None
         self._create_connection = self._dial
         answer: Any = functools.partial(_BoundedAnswer, deadline=deadline)
         self.response_class = answer
@@ -113,6 +114,17 @@ class _Bounded(http.client.HTTPConnection):
     def connect(self) -> None:
         self.timeout = self._deadline.left_s()
         super().connect()
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        self._answer = super().getresponse()
+        return self._answer
+
+    def close(self) -> None:
+        # Python closes a socket only when the answer on it is closed too.
+        answer, self._answer = self._answer, None
+        super().close()
+        if answer is not None:
+            answer.close()
 
     def send(self, data: Any) -> None:
         if self.sock is not None:

@@ -147,6 +147,7 @@ class VsphereSimulator:
         key: Path | None = None,
         session_idle_s: float = 0,
         task_delay_s: float = 0,
+        lease_timeout_s: float = 300,
         page_size: int = 0,
         unique_names: bool = True,
     ) -> None:
@@ -160,6 +161,7 @@ class VsphereSimulator:
             f"-user={USER}",
             f"-session-idle={session_idle_s}s",
             f"-task-delay={task_delay_s}s",
+            f"-lease-timeout={lease_timeout_s}s",
             f"-page-size={page_size}",
             f"-unique-names={str(unique_names).lower()}",
             *(estate or Estate()).flags(),
@@ -230,6 +232,11 @@ class VsphereSimulator:
         if process.stdout is not None:
             process.stdout.close()
 
+    @property
+    def files(self) -> Path:
+        """Where its datastores are: a folder each, whose disks other tools can read."""
+        return Path(self._folder)
+
     def endpoint(
         self,
         name: str = "vcsim",
@@ -262,9 +269,23 @@ class VsphereSimulator:
         counted: dict[str, int] = json.loads(self._ask("GET", "/_sim/calls"))
         return counted
 
+    def open_leases(self) -> int:
+        """How many leases of disks nobody has ended."""
+        counted: int = json.loads(self._ask("GET", "/_sim/leases"))
+        return counted
+
     def set_question(self, machine: str, text: str) -> None:
         """Let the machine of this managed object id wait with a question, as on a full datastore."""
         self._ask("POST", "/_sim/state", {"type": "VirtualMachine", "value": machine, "question": text})
+
+    def set_load(self, machine: str, *steps: tuple[float, Mapping[str, float]]) -> None:
+        """State what the machine of this managed object id does, from Unix times on.
+
+        By the counter's name, with its instance after an ``@``: ``{"cpu.used.summation": 500}`` is half a
+        processor, in milliseconds a second; means are in the counter's own unit.
+        """
+        document = [{"at": at, "rates": dict(rates)} for at, rates in steps]
+        self._ask("POST", "/_sim/load", {"value": machine, "steps": document})
 
     def set_host_connection(self, host: str, state: str) -> None:
         """Let the host of this managed object id be ``connected``, ``disconnected`` or ``notResponding``."""

@@ -3,7 +3,8 @@
 Both run in this process, in turns, against one simulator. `ratio` is the driver's inventory (probe and
 list of machines together) over the bare call, in wall time; the promise is at most 1.3, and `cpu_ratio`
 is the same of this process's own time. The driver pauses Python's garbage collector meanwhile, the bare
-call does not. "Ours" are machines that
+call does not. The change feed's first answer is the whole inventory; its next ones, of nothing and of one machine,
+include the quarter of a second that the simulator waits for more. "Ours" are machines that
 tierwise made: for those the driver also reads the exact disks, once, and again when they change.
 """
 
@@ -17,6 +18,7 @@ from statistics import median
 from typing import Any
 
 from connectors import registry
+from connectors.contract import Changes
 from connectors.drivers.vsphere import VsphereConnector, inventory
 from connectors.drivers.vsphere.marks import EXTENSION_KEY
 from connectors.simulators.vsphere import USER, Estate, VsphereSimulator, build, missing
@@ -43,6 +45,7 @@ def foreign_machines() -> dict[str, int | float | str]:
             cpu.counted(call), cpu.counted(lambda: found.append(connector.inventory()))
         )
         probe_s, list_s = in_turns(connector.probe, connector.list_vms)
+        followed = feed(connector, running)
         snapshot, views = found[-1]
         hosts = sum(len(pool.hosts) for pool in snapshot.pools)
     return {
@@ -54,7 +57,31 @@ def foreign_machines() -> dict[str, int | float | str]:
         "cpu_ratio": cpu.ratio(),
         "probe_alone_s": probe_s,
         "list_vms_alone_s": list_s,
+        **followed,
     }
+
+
+def feed(connector: VsphereConnector, running: VsphereSimulator) -> dict[str, float]:
+    """What a follower waits for: everything, nothing, and one machine that was switched off."""
+    answers: list[Changes] = []
+
+    def follow() -> None:
+        answers.append(connector.changes(answers[-1].cursor if answers else None))
+
+    first_s, idle_s = timed(follow), timed(follow)
+    switch_off(running, answers[0].vms[0].native_id)
+    one_s = timed(follow)
+    told = [(found.full, len(found.vms)) for found in answers]
+    assert told == [(True, CLUSTERS * MACHINES), (False, 0), (False, 1)], told
+    return {"feed_first_s": first_s, "feed_of_nothing_s": idle_s, "feed_of_one_s": one_s}
+
+
+def switch_off(running: VsphereSimulator, machine: str) -> None:
+    from pyVim.task import WaitForTask
+    from pyVmomi import vim
+
+    with raw(running) as instance:
+        WaitForTask(vim.VirtualMachine(machine, instance._stub).PowerOffVM_Task())
 
 
 class Cpu:
@@ -102,13 +129,20 @@ def driver(running: VsphereSimulator) -> Iterator[VsphereConnector]:
 @contextmanager
 def bare(running: VsphereSimulator) -> Iterator[Callable[[], None]]:
     """The same properties by pyvmomi alone: one view, one RetrievePropertiesEx."""
+    with raw(running) as instance:
+        yield lambda: collect(instance.content)
+
+
+@contextmanager
+def raw(running: VsphereSimulator) -> Iterator[Any]:
+    """A login by pyvmomi alone."""
     from pyVim.connect import Disconnect, SmartConnect
 
     host, _, port = running.address.partition(":")
     password = running.password.get_secret_value()
     instance = SmartConnect(protocol="http", host=host, port=int(port), user=USER, pwd=password)
     try:
-        yield lambda: collect(instance.content)
+        yield instance
     finally:
         Disconnect(instance)
 

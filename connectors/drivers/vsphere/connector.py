@@ -3,8 +3,9 @@
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import BinaryIO, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -13,9 +14,31 @@ from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, EndpointSnapshot, PowerAction, VmSpec, VmView
-from connectors.drivers.vsphere import creating, estate, gaps, inventory, operating
+from connectors.contract import (
+    Changes,
+    Connector,
+    DiskFormat,
+    EndpointSnapshot,
+    PowerAction,
+    Tell,
+    UsageReading,
+    VmDetails,
+    VmSpec,
+    VmView,
+)
+from connectors.drivers.vsphere import (
+    carrying,
+    creating,
+    details,
+    estate,
+    gaps,
+    inventory,
+    moving,
+    operating,
+)
 from connectors.drivers.vsphere.faults import is_fault, of_fault, of_transport
+from connectors.drivers.vsphere.feed import Feed
+from connectors.drivers.vsphere.metering import Meters
 from connectors.drivers.vsphere.session import Op, Session
 from connectors.errors import Unreachable
 
@@ -36,6 +59,8 @@ class VsphereConnector(Connector):
         super().__init__(endpoint, password)
         self._session: Session | None = None
         self._disk_sizes: estate.DiskSizes = {}
+        self._feed: Feed | None = None
+        self._meters = Meters()
 
     def open(self) -> None:
         """Connect, agree on an API version, and log in; nothing if that is done."""
@@ -53,6 +78,7 @@ class VsphereConnector(Connector):
             return
         session.deadline.limit_s = min(session.deadline.limit_s, CLOSING_LIMIT_S)
         session.deadline.begin()
+        self._drop_feed()
         session.logout()
 
     def probe(self) -> EndpointSnapshot:
@@ -109,6 +135,59 @@ class VsphereConnector(Connector):
         """Revert; without the memory of a running machine it ends powered off."""
         self._run("revert", lambda op: operating.revert(op, estate.need_machine(op, identity), name))
 
+    def details(self, identity: UUID) -> VmDetails:
+        """Read by one property collection, and one more for each kind of network."""
+        return self._run("details", lambda op: details.of(op, estate.need_machine(op, identity)))
+
+    def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
+        """Stream-optimised VMDK, by a lease, from the host that has the disk."""
+        if form is not DiskFormat.VMDK:
+            raise self.unsupported(form.exporting)
+        outward = self._run("export_disk", partial(carrying.begin_export, identity=identity, key=key))
+        self._once("export_disk", partial(carrying.finish_export, outward=outward, to=to, tell=tell))
+
+    def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
+        """Stream-optimised VMDK, by a lease on a helper machine whose disk then takes the place of this one."""
+        if form is not DiskFormat.VMDK:
+            raise self.unsupported(form.importing)
+        begin = partial(carrying.begin_import, identity=identity, key=key, source=source)
+        inward = self._run("import_disk", begin)
+        self._once("import_disk", partial(carrying.finish_import, inward=inward, source=source, tell=tell))
+
+    def usage(self, since: datetime) -> list[UsageReading]:
+        """Realtime samples of our machines; counters are summed up while this connector lives."""
+        with _collector_paused():
+            return self._run("usage", lambda op: self._meters.readings(op, estate.our_machines(op), since))
+
+    def migrate(self, identity: UUID, host: str) -> VmView:
+        """Relocate to the host alone: disks and resource pool stay."""
+        change = partial(moving.migrate, name=host)
+        return self._run("migrate", partial(_changed, identity=identity, change=change))
+
+    def changes(self, since: str | None = None) -> Changes:
+        """What vCenter's property collector reports; the feed ends with this connection."""
+        with _collector_paused():
+            return self._run("changes", partial(self._changes, since=since))
+
+    def _changes(self, op: Op, since: str | None) -> Changes:
+        feed = self._feed
+        if feed is None or not feed.goes_on_from(op, since):
+            self._drop_feed()
+            feed = self._feed = Feed(op, self._disk_sizes)
+        try:
+            return feed.pull(op)
+        except BaseException as error:
+            # What was on its way is lost, so the next answer has to be full.
+            self._drop_feed()
+            if since is None or not is_fault(error, "InvalidCollectorVersion", "ManagedObjectNotFound"):
+                raise
+            return self._changes(op, None)
+
+    def _drop_feed(self) -> None:
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            feed.close()
+
     def _inventory(self, op: Op) -> tuple[EndpointSnapshot, list[VmView]]:
         found = estate.read_all(op)
         views = estate.machine_views(op, found, self._disk_sizes)
@@ -126,13 +205,20 @@ class VsphereConnector(Connector):
         return snapshot, views
 
     def _run(self, operation: str, work: Callable[[Op], Result]) -> Result:
-        session = self._session
-        if session is None:
+        op = self._op(operation)
+        return self._translated(op.session, operation, partial(_twice, op, work))
+
+    def _once(self, operation: str, work: Callable[[Op], Result]) -> Result:
+        """What cannot be begun anew in the middle."""
+        op = self._op(operation)
+        return self._translated(op.session, operation, partial(work, op))
+
+    def _op(self, operation: str) -> Op:
+        if self._session is None:
             raise Unreachable(
                 self.endpoint.name, operation, "the connector is not open", hint="open it first"
             )
-        op = Op(session, self.endpoint.name, operation)
-        return self._translated(session, operation, partial(_twice, op, work))
+        return Op(self._session, self.endpoint.name, operation)
 
     def _translated(self, session: Session, operation: str, work: Callable[[], Result]) -> Result:
         """Run within one deadline; the vendor's and the network's failures become the contract's."""

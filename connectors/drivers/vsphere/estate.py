@@ -14,6 +14,9 @@ from connectors.errors import NotFound
 DiskSizes = dict[str, tuple[Any, int]]
 """Managed object id -> (time of the machine's last change, GiB of its disks then)."""
 
+RowsOfKinds = dict[Any, dict[str, Properties]]
+"""Managed object's class -> managed object id -> its row."""
+
 KIBI_PER_GIBI = 1 << 20
 
 
@@ -44,6 +47,23 @@ def read_providers(op: Op) -> dict[str, Provider]:
     return _read(op, {}).providers
 
 
+def provider_of(op: Op, host: str) -> Provider:
+    """The provider that a host belongs to. Raises NotFound for one outside of what the endpoint sees."""
+    kind = op.session.vim.HostSystem
+    cluster = read_object(op.session, op.session.object(kind, host), ["parent"]).get("parent", "")
+    found = read_providers(op).get(cluster)
+    if found is None:
+        hint = "see the endpoint's option 'datacenter'"
+        raise op.error(NotFound, "the machine's host is in none of the endpoint's clusters", hint=hint)
+    return found
+
+
+def our_machines(op: Op) -> dict[str, UUID]:
+    """Which machines are ours, by managed object id."""
+    found = _read(op, {op.session.vim.VirtualMachine: inventory.MACHINE_PATHS})
+    return inventory.identities(found.machines)
+
+
 def _read(op: Op, more: Mapping[Any, tuple[str, ...]]) -> Estate:
     vim = op.session.vim
     kinds: dict[Any, tuple[str, ...]] = {
@@ -53,13 +73,24 @@ def _read(op: Op, more: Mapping[Any, tuple[str, ...]]) -> Estate:
         vim.ClusterComputeResource: inventory.CLUSTER_ONLY_PATHS,
         **more,
     }
-    rows: dict[Any, dict[str, Properties]] = {kind: {} for kind in kinds}
-    root = _root(op)
-    for managed_object, row in read_view(op.session, kinds, root):
-        rows[type(managed_object)][ref_id(managed_object)] = row
-    datacenters = rows[vim.Datacenter]
-    if root is not None:
-        datacenters[ref_id(root)] = {"name": op.session.settings.options.datacenter}
+    rows: RowsOfKinds = {kind: {} for kind in kinds}
+    top = root(op)
+    for managed_object, row in read_view(op.session, kinds, top):
+        rows_of(rows, managed_object)[ref_id(managed_object)] = row
+    return assembled(op, rows, top)
+
+
+def rows_of(rows: RowsOfKinds, managed_object: Any) -> dict[str, Properties]:
+    """The rows that an object's belongs to: a storage pod, say, is among the folders."""
+    return next(rows[kind] for kind in type(managed_object).__mro__ if kind in rows)
+
+
+def assembled(op: Op, rows: RowsOfKinds, top: Any) -> Estate:
+    """The estate of these rows; `top` is the datacenter that the endpoint is limited to."""
+    vim = op.session.vim
+    datacenters = dict(rows[vim.Datacenter])
+    if top is not None:
+        datacenters[ref_id(top)] = {"name": op.session.settings.options.datacenter}
     clusters = rows[vim.ComputeResource] | rows[vim.ClusterComputeResource]
     return Estate(
         providers=inventory.providers(clusters, rows[vim.Folder], datacenters),
@@ -73,7 +104,7 @@ def _without_templates(machines: dict[str, Properties]) -> Rows:
     return {ref: row for ref, row in machines.items() if not row.get("config.template")}
 
 
-def _root(op: Op) -> Any:
+def root(op: Op) -> Any:
     """The datacenter that the endpoint is limited to; None for all."""
     name = op.session.settings.options.datacenter
     if name is None:

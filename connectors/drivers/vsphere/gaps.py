@@ -10,9 +10,12 @@ def _not_yet(detail: str) -> Gap:
     return Gap(reason=GapReason.NOT_YET, detail=detail)
 
 
-_METRICS = "vCenter's performance counters are not read yet: the simulator's are canned, so the sums could not be checked"
-_IMPORT = "vSphere takes VMDK by OVF import; this driver does not upload disks yet"
-_EXPORT = "vSphere gives VMDK by OVF export; this driver does not download disks yet"
+def _never(detail: str) -> Gap:
+    return Gap(reason=GapReason.NEVER, detail=detail)
+
+
+_IMPORT = "vSphere takes disks as VMDK only; convert the file with qemu-img first"
+_EXPORT = "vSphere gives disks as VMDK only; convert the file with qemu-img afterwards"
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
@@ -20,7 +23,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.TEMPLATE: _not_yet(
             "vSphere deploys from templates; this driver creates empty machines only"
         ),
-        Capability.LIVE_MIGRATE: _not_yet("vMotion is not called by this driver yet; use vCenter or DRS"),
         Capability.STORAGE_MIGRATE: _not_yet(
             "Storage vMotion is not called by this driver yet; use vCenter"
         ),
@@ -30,23 +32,14 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "machines go to the resource pool of the endpoint's option 'resource_pool'; pools are not managed yet"
         ),
         Capability.TAGS: _not_yet("vSphere tags need its REST API, which this driver does not speak yet"),
-        Capability.WATCH: _not_yet(
-            "changes are seen by the next inventory; the driver sends no events yet"
-        ),
-        Capability.METRICS_CPU: _not_yet(_METRICS),
-        Capability.METRICS_MEMORY: _not_yet(_METRICS),
-        Capability.METRICS_DISK: _not_yet(_METRICS),
-        Capability.METRICS_NET: _not_yet(_METRICS),
-        Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_QCOW2: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_RAW: _not_yet(_IMPORT),
-        Capability.EXPORT_DISK_VMDK: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_VHD: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_VHDX: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_QCOW2: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_RAW: _not_yet(_EXPORT),
+        Capability.IMPORT_DISK_VHD: _never(_IMPORT),
+        Capability.IMPORT_DISK_VHDX: _never(_IMPORT),
+        Capability.IMPORT_DISK_QCOW2: _never(_IMPORT),
+        Capability.IMPORT_DISK_RAW: _never(_IMPORT),
+        Capability.EXPORT_DISK_VHD: _never(_EXPORT),
+        Capability.EXPORT_DISK_VHDX: _never(_EXPORT),
+        Capability.EXPORT_DISK_QCOW2: _never(_EXPORT),
+        Capability.EXPORT_DISK_RAW: _never(_EXPORT),
     }
 )
 
@@ -54,6 +47,11 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 def of_cluster(provider: str, *, is_cluster: bool, ha: bool, drs: bool) -> dict[Capability, Gap]:
     """The gaps that a cluster's own settings make; `provider` is its name in the messages."""
     found = {}
+    if not is_cluster:
+        detail = (
+            f"host '{provider}' stands alone; put it in a cluster, between whose hosts machines can move"
+        )
+        found[Capability.LIVE_MIGRATE] = Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
     if not ha:
         found[Capability.HA_RESTART] = _off("vSphere HA", provider, is_cluster=is_cluster)
     if not drs:

@@ -16,6 +16,7 @@ EXTENSION_KEY = "io.tierwise"
 MACHINE_TYPE = "machine"
 IDENTITY_KEY = "tierwise.identity"
 ATTEMPT_KEY = "tierwise.attempt"
+IMPORT_KEY = "tierwise.import"
 
 _SENTENCE = "Made by tierwise, which reads the next line; write below it."
 MARK = "tierwise: "

@@ -1,15 +1,18 @@
 """A login at vCenter, and the ways every operation uses it."""
 
+import http.client
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
-from connectors.drivers.vsphere.deadline import Deadline
+from connectors import deadlines
+from connectors.deadlines import Deadline
 from connectors.drivers.vsphere.faults import TRANSPORT_ERRORS, is_fault
-from connectors.drivers.vsphere.settings import Settings, tls_context
+from connectors.drivers.vsphere.settings import HTTPS_PORT, Settings, tls_context
 from connectors.errors import ConnectorError, Refused
 
 Properties = dict[str, Any]
@@ -55,6 +58,24 @@ class Session:
         """The managed object of a managed object id."""
         return kind(ref, self._stub)
 
+    def connection(self, url: str) -> tuple[http.client.HTTPConnection, str]:
+        """A connection, within the deadline, to an address that vCenter gave out, and the path to ask for.
+
+        The host is one of vCenter's; its certificate is checked as the endpoint's is. An ESXi host that is
+        spoken to directly writes ``*`` for itself.
+        """
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        if host == "*":
+            host, port = self.settings.host, self.settings.port
+        if self.settings.encrypted and parts.scheme != "https":
+            msg = f"with an address that is not encrypted: {url}"
+            raise http.client.HTTPException(msg)
+        port = port or (HTTPS_PORT if parts.scheme == "https" else 80)
+        context = self._context if parts.scheme == "https" else None
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return deadlines.connection(host, port, self.deadline, context), path
+
     def logout(self) -> None:
         """End the session; whatever goes wrong, the connection is closed."""
         if self._stub is None:
@@ -92,7 +113,7 @@ _REFERENCES = frozenset({"parent", "runtime.host", "resourcePool"})
 _REFERENCE_LISTS = frozenset({"datastore", "host"})
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain(name: str, value: Any) -> Any:
     """A property's value, with managed object ids for references."""
     if name in _REFERENCES:
         return ref_id(value)
@@ -103,17 +124,34 @@ def read_view(
     session: Session, wanted: Mapping[Any, Sequence[str]], root: Any = None
 ) -> Iterator[tuple[Any, Properties]]:
     """The properties of all objects of these types below `root`, by one property collection."""
-    manager = session.content.viewManager
-    view = manager.CreateContainerView(root or session.content.rootFolder, list(wanted), recursive=True)
-    traversal = session.vim.PropertyCollector.TraversalSpec(
-        name="view", type=session.vim.view.ContainerView, path="view", skip=False
-    )
-    start = session.vim.PropertyCollector.ObjectSpec(obj=view, skip=True, selectSet=[traversal])
+    view = open_view(session, wanted, root)
     try:
-        yield from _retrieve(session, wanted, [start])
+        yield from _retrieve(session, wanted, [through_view(session, view)])
     finally:
         with suppress(*session.failures), session.deadline.cleanup():
             view.Destroy()
+
+
+def open_view(session: Session, kinds: Iterable[Any], root: Any = None) -> Any:
+    """A view of all objects of these types below `root`, to be destroyed by who opens it."""
+    manager = session.content.viewManager
+    return manager.CreateContainerView(root or session.content.rootFolder, list(kinds), recursive=True)
+
+
+def through_view(session: Session, view: Any) -> Any:
+    """What a filter starts from to reach the objects of a view."""
+    types = session.vim.PropertyCollector
+    traversal = types.TraversalSpec(
+        name="view", type=session.vim.view.ContainerView, path="view", skip=False
+    )
+    return types.ObjectSpec(obj=view, skip=True, selectSet=[traversal])
+
+
+def filter_spec(session: Session, wanted: Mapping[Any, Sequence[str]], starts: list[Any]) -> Any:
+    """A filter of these properties of the objects reached from `starts`."""
+    types = session.vim.PropertyCollector
+    specs = [types.PropertySpec(type=kind, pathSet=list(paths)) for kind, paths in wanted.items()]
+    return types.FilterSpec(propSet=specs, objectSet=starts)
 
 
 def read_objects(
@@ -135,10 +173,8 @@ def _retrieve(
     session: Session, wanted: Mapping[Any, Sequence[str]], starts: list[Any]
 ) -> Iterator[tuple[Any, Properties]]:
     collector = session.content.propertyCollector
-    types = session.vim.PropertyCollector
-    specs = [types.PropertySpec(type=kind, pathSet=list(paths)) for kind, paths in wanted.items()]
     page = collector.RetrievePropertiesEx(
-        [types.FilterSpec(propSet=specs, objectSet=starts)], types.RetrieveOptions()
+        [filter_spec(session, wanted, starts)], session.vim.PropertyCollector.RetrieveOptions()
     )
     while page is not None:
         token, objects = page.token, list(reversed(page.objects))
@@ -147,12 +183,12 @@ def _retrieve(
             # Taken out one by one: a large page kept whole makes every garbage collection slow.
             found = objects.pop()
             if found.missingSet:
-                _raise_missing(session, found.missingSet)
-            yield found.obj, {item.name: _plain(item.name, item.val) for item in found.propSet}
+                raise_missing(session, found.missingSet)
+            yield found.obj, {item.name: plain(item.name, item.val) for item in found.propSet}
         page = collector.ContinueRetrievePropertiesEx(token) if token else None
 
 
-def _raise_missing(session: Session, missing: Iterable[Any]) -> None:
+def raise_missing(session: Session, missing: Iterable[Any]) -> None:
     """Without a session, or without the privilege, a collection answers, but with nothing in it."""
     for item in missing:
         if is_fault(item.fault, "NoPermission") and isinstance(item.fault, session.fault):

@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"html"
 	"net/http"
+	"os"
+	"path"
 	"regexp"
 	"sync"
 
@@ -22,6 +26,7 @@ type effects struct {
 var memoryWanted = regexp.MustCompile(`<memory[^>]*>(true|1)</memory>`)
 
 func (e *effects) of(c *call, played *answer) *answer {
+	defer published(c.this)
 	ref, ok := played.task()
 	if !ok {
 		return played
@@ -37,8 +42,93 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.withMemory[task.Info.Result.(types.ManagedObjectReference)] = memoryWanted.Match(c.body)
 	case "RevertToSnapshot_Task":
 		e.revert(c.this)
+	case "RelocateVM_Task":
+		rehosted(c.this)
+	case "MoveVirtualDisk_Task":
+		renamed(c)
 	}
 	return played
+}
+
+// rehosted lets hosts list a machine where it is; the simulator leaves it in the list of the host it came from.
+func rehosted(ref types.ManagedObjectReference) {
+	machine := simulator.Map.Get(ref).(*simulator.VirtualMachine)
+	for _, entity := range simulator.Map.All("HostSystem") {
+		host := entity.(*simulator.HostSystem)
+		kept := []types.ManagedObjectReference{}
+		for _, one := range host.Vm {
+			if one != ref {
+				kept = append(kept, one)
+			}
+		}
+		if host.Self == *machine.Runtime.Host {
+			kept = append(kept, ref)
+		}
+		if len(kept) != len(host.Vm) {
+			simulator.Map.WithLock(host, func() {
+				simulator.Map.Update(host, []types.PropertyChange{{Name: "vm", Val: kept}})
+			})
+		}
+	}
+}
+
+var (
+	diskTarget = regexp.MustCompile(`<destName[^>]*>\[([^\]]+)\] ([^<]+)</destName>`)
+	diskHome   = regexp.MustCompile(`<destDatacenter[^>]*>([^<]+)</destDatacenter>`)
+)
+
+// renamed lets the descriptor of a disk that was moved name its extent; the simulator moves only the files.
+func renamed(c *call) {
+	target, home := diskTarget.FindSubmatch(c.body), diskHome.FindSubmatch(c.body)
+	if target == nil || home == nil {
+		return
+	}
+	ref := types.ManagedObjectReference{Type: "Datacenter", Value: string(home[1])}
+	datacenter, ok := simulator.Map.Get(ref).(*simulator.Datacenter)
+	if !ok {
+		return
+	}
+	for _, ref := range datacenter.Datastore {
+		store := simulator.Map.Get(ref).(*simulator.Datastore)
+		if store.Name != html.UnescapeString(string(target[1])) {
+			continue
+		}
+		disk := diskFile{descriptor: path.Join(store.Info.GetDatastoreInfo().Url, html.UnescapeString(string(target[2])))}
+		if text, err := os.ReadFile(disk.descriptor); err == nil && len(text) > 0 {
+			named := extentName.ReplaceAll(text, []byte(fmt.Sprintf("VMFS %q", path.Base(disk.extent()))))
+			_ = os.WriteFile(disk.descriptor, named, 0o600)
+		}
+	}
+}
+
+var extentName = regexp.MustCompile(`VMFS "[^"]*"`)
+
+// published tells property collectors what a call changed at a machine. The simulator sets most of a machine's
+// configuration without telling them.
+func published(ref types.ManagedObjectReference) {
+	machine, ok := simulator.Map.Get(ref).(*simulator.VirtualMachine)
+	if !ok || machine.Config == nil {
+		return
+	}
+	simulator.Map.WithLock(machine, func() {
+		config := machine.Config
+		changes := []types.PropertyChange{
+			{Name: "name", Val: machine.Name},
+			{Name: "config.modified", Val: config.Modified},
+			{Name: "config.template", Val: config.Template},
+			{Name: "config.uuid", Val: config.Uuid},
+			{Name: "config.instanceUuid", Val: config.InstanceUuid},
+			{Name: "config.annotation", Val: config.Annotation},
+			{Name: "config.hardware.numCPU", Val: config.Hardware.NumCPU},
+			{Name: "config.hardware.memoryMB", Val: config.Hardware.MemoryMB},
+		}
+		if storage := machine.Summary.Storage; storage != nil {
+			changes = append(changes,
+				types.PropertyChange{Name: "summary.storage.committed", Val: storage.Committed},
+				types.PropertyChange{Name: "summary.storage.uncommitted", Val: storage.Uncommitted})
+		}
+		simulator.Map.Update(machine, changes)
+	})
 }
 
 func (e *effects) revert(ref types.ManagedObjectReference) {

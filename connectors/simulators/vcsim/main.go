@@ -1,7 +1,8 @@
 // Command vcsim serves VMware's own vSphere simulator (govmomi/simulator) for tierwise's tests, demo and notebooks.
 //
 // It adds what the library lacks: sizes and facts settable from flags, faults on demand (rules.go), tasks that
-// really run after the call returned (tasks.go), and reverts that restore what the vendor documents (effects.go).
+// really run after the call returned (tasks.go), effects that the vendor documents (effects.go), disks over leases
+// (nfc.go, vmdk.go), performance series that follow a stated load (perf.go), and answers in parts (paging.go).
 // When ready it prints one line of JSON on stdout. It ends on SIGTERM, and when its stdin is closed, so it never
 // outlives the process that started it.
 package main
@@ -34,10 +35,12 @@ type options struct {
 	tlsKey      string
 	sessionIdle time.Duration
 	taskDelay   time.Duration
-	pageSize    int
-	uniqueNames bool
-	verbose     bool
-	estate      estate
+	// leaseTimeout is how long a lease lives without its progress being told.
+	leaseTimeout time.Duration
+	pageSize     int
+	uniqueNames  bool
+	verbose      bool
+	estate       estate
 }
 
 func parseOptions() options {
@@ -48,6 +51,7 @@ func parseOptions() options {
 	flag.StringVar(&o.tlsKey, "tls-key", "", "PEM key of the certificate")
 	flag.DurationVar(&o.sessionIdle, "session-idle", 0, "sessions end after this much idleness; 0 is never")
 	flag.DurationVar(&o.taskDelay, "task-delay", 0, "tasks run this long after the call returned; 0 is within the call")
+	flag.DurationVar(&o.leaseTimeout, "lease-timeout", 5*time.Minute, "leases of disks end this long after the last progress told")
 	flag.IntVar(&o.pageSize, "page-size", 0, "objects a page of RetrievePropertiesEx; 0 is all")
 	flag.BoolVar(&o.uniqueNames, "unique-names", true, "a folder refuses a second machine of one name, as vCenter does")
 	flag.BoolVar(&o.verbose, "verbose", false, "the simulator's log on stderr")

@@ -67,6 +67,12 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 		f.book.mutex.Lock()
 		defer f.book.mutex.Unlock()
 		_ = json.NewEncoder(w).Encode(f.book.calls)
+	case "GET /_sim/leases":
+		f.leases.mutex.Lock()
+		defer f.leases.mutex.Unlock()
+		_ = json.NewEncoder(w).Encode(len(f.leases.open))
+	case "POST /_sim/load":
+		f.loads.set(w, r)
 	case "POST /_sim/state":
 		setState(w, r)
 	default:

@@ -145,3 +145,30 @@ func escaped(text string) string {
 	_ = xml.EscapeText(&out, []byte(text))
 	return out.String()
 }
+
+var (
+	arrayValue = regexp.MustCompile(`(?s)<val[^>]* [\w-]+:type="ArrayOf(\w+)"[^>]*>.*?</val>`)
+	typed      = regexp.MustCompile(`^<\w+[^>]* [\w-]+:type=`)
+)
+
+// forLibvirt writes the type on each element of an array, as vCenter does. The simulator leaves it off, which pyvmomi
+// does not mind and libvirt does; looking for them in the answers to everybody would take too long.
+func (c *call) forLibvirt(a *answer) *answer {
+	if !strings.Contains(c.request.UserAgent(), "libvirt") {
+		return a
+	}
+	body := arrayValue.ReplaceAllFunc(a.body.Bytes(), func(value []byte) []byte {
+		name := string(arrayValue.FindSubmatch(value)[1])
+		element := regexp.MustCompile(`<` + name + `[ >][^>]*>?`)
+		return element.ReplaceAllFunc(value, func(start []byte) []byte {
+			if typed.Match(start) {
+				return start
+			}
+			return bytes.Replace(start, []byte("<"+name), []byte("<"+name+` xsi:type="`+name+`"`), 1)
+		})
+	})
+	a.body.Reset()
+	a.body.Write(body)
+	a.header.Del("Content-Length")
+	return a
+}

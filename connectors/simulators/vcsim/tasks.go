@@ -26,6 +26,8 @@ type front struct {
 	book        book
 	effects     effects
 	pager       pager
+	leases      leases
+	loads       loads
 	// whole keeps readers away while a call makes or removes objects: the simulator shows machines to searches
 	// before they have a configuration, and panics on them.
 	whole sync.RWMutex
@@ -34,13 +36,19 @@ type front struct {
 func newFront(next http.Handler, user *url.Userinfo, o options) *front {
 	f := &front{user: user, taskDelay: o.taskDelay, uniqueNames: o.uniqueNames}
 	f.next = f.guarded(next)
-	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}}
+	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}, parts: map[string]*answer{}}
+	f.leases = leases{open: map[string]*HttpNfcLease{}, timeout: o.leaseTimeout}
+	f.loads = loads{steps: map[string][]step{}}
 	f.book.calls = map[string]int{}
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
 	return f
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/nfc/") {
+		f.serveNFC(w, r)
+		return
+	}
 	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") {
 		f.next.ServeHTTP(w, r)
 		return
@@ -54,7 +62,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.apply(applies, c, w)
 		return
 	}
-	f.answer(c).sendTo(w)
+	c.forLibvirt(f.answer(c)).sendTo(w)
 }
 
 // findAll answers FindAllByUuid for machines; the simulator knows only FindByUuid, which gives any one of them.
@@ -88,16 +96,18 @@ var (
 
 type callKey struct{}
 
+var noWait = regexp.MustCompile(`<maxWaitSeconds[^>]*>0</maxWaitSeconds>`)
+
 var knownVersion = regexp.MustCompile(`<version[^>]*>[^<]+</version>`)
 
-// guarded is the simulator's handler behind the lock. A long poll must not hold up the others; its first call, which
-// answers at once, is guarded: a change between its look and its subscription would never be told.
+// guarded is the simulator's handler behind the lock. A long poll must not hold up the others; one that does not wait,
+// and a first call, which answers at once, are guarded: a change between its look and its subscription would never be told.
 func (f *front) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, known := r.Context().Value(callKey{}).(*call)
 		switch {
-		case known && strings.HasPrefix(c.method, "WaitForUpdates") && knownVersion.Match(c.body):
-		case known && c.isTask():
+		case known && strings.HasPrefix(c.method, "WaitForUpdates") && knownVersion.Match(c.body) && !noWait.Match(c.body):
+		case known && (c.isTask() || c.method == "ImportVApp"):
 			f.whole.Lock()
 			defer f.whole.Unlock()
 			if f.uniqueNames && nameTaken(c) {
@@ -112,17 +122,36 @@ func (f *front) guarded(next http.Handler) http.Handler {
 	})
 }
 
-var machineName = regexp.MustCompile(`<config[^>]*>.*?<name[^>]*>([^<]*)</name>`)
+var (
+	machineName   = regexp.MustCompile(`<config[^>]*>.*?<name[^>]*>([^<]*)</name>`)
+	machineFolder = regexp.MustCompile(`<folder[^>]*>([^<]+)</folder>`)
+)
+
+// newMachine is the folder and the name of the machine that a call makes; no folder where it makes none.
+func newMachine(c *call) (*simulator.Folder, string) {
+	ref := c.this
+	switch c.method {
+	case "CreateVM_Task":
+	case "ImportVApp":
+		if match := machineFolder.FindSubmatch(c.body); match != nil {
+			ref = types.ManagedObjectReference{Type: "Folder", Value: string(match[1])}
+		}
+	default:
+		return nil, ""
+	}
+	folder, _ := simulator.Map.Get(ref).(*simulator.Folder)
+	match := machineName.FindSubmatch(bytes.ReplaceAll(c.body, []byte("\n"), []byte(" ")))
+	if folder == nil || match == nil {
+		return nil, ""
+	}
+	return folder, html.UnescapeString(string(match[1]))
+}
 
 // nameTaken says whether the call makes a machine of a name that the folder has; vCenter refuses that, the simulator
 // does not.
 func nameTaken(c *call) bool {
-	folder, ok := simulator.Map.Get(c.this).(*simulator.Folder)
-	match := machineName.FindSubmatch(bytes.ReplaceAll(c.body, []byte("\n"), []byte(" ")))
-	if !ok || c.method != "CreateVM_Task" || match == nil {
-		return false
-	}
-	return simulator.Map.FindByName(html.UnescapeString(string(match[1])), folder.ChildEntity) != nil
+	folder, name := newMachine(c)
+	return folder != nil && simulator.Map.FindByName(name, folder.ChildEntity) != nil
 }
 
 // answer lets the simulator answer: at once, or for a task with the reference of one that is still to run.
@@ -132,6 +161,20 @@ func (f *front) answer(c *call) *answer {
 		return f.pager.next(c)
 	case "FindAllByUuid":
 		return f.findAll(c)
+	case "QueryPerf":
+		return f.queryPerf(c)
+	case "ExportVm":
+		return f.exportVM(c)
+	case "ImportVApp":
+		return f.importVApp(c)
+	case "HttpNfcLeaseComplete", "HttpNfcLeaseAbort":
+		return f.endLease(c)
+	}
+	if part := f.pager.part(c); part != nil {
+		return part
+	}
+	if c.isTask() && f.leases.holds(c.this) {
+		return faultAnswer("TaskInProgress", "A lease is open on the machine.")
 	}
 	if !c.isTask() || f.taskDelay == 0 || simulator.Map.Get(c.this) == nil {
 		played := c.play(f.next, c.body, c.request.Header.Get("Cookie"))
