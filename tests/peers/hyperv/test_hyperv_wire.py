@@ -69,7 +69,7 @@ def test_pypsrp_opens_a_shell_and_runs_the_dispatcher_by_spnego(simulator: Hyper
         process.send(dispatcher.request(commands), end=True)
         process.end_invoke()
         process.signal(shell.SignalCode.TERMINATE)
-    (rows,) = dispatcher.read_reply(commands, process.stdout, process.stderr, process.rc)
+    ((rows,),) = dispatcher.read_replies([commands], process.stdout, process.stderr, process.rc)
     assert rows == [{"Name": "HV-SIM-1"}]
     assert simulator.shells() == 0
 
@@ -131,7 +131,7 @@ def test_a_call_that_windows_would_not_take_fails_and_nothing_succeeds_by_chance
     commands: list[dict[str, object]], error_id: str, simulator: HypervSimulator
 ) -> None:
     simulator.plant("web-1")
-    filled = [{"params": {}, "refs": {}, "select": ["Name"], "optional": False} | one for one in commands]
+    filled = [{"params": {}, "select": ["Name"], "optional": False} | one for one in commands]
     protocol = plain_session(simulator).protocol
     shell_id = protocol.open_shell()
     command_id = protocol.run_command(
@@ -141,7 +141,7 @@ def test_a_call_that_windows_would_not_take_fails_and_nothing_succeeds_by_chance
     stdout, _, _ = protocol.get_command_output(shell_id, command_id)
     protocol.close_shell(shell_id)
     reply = json.loads(stdout)
-    assert not reply["ok"]
+    assert reply["category"]
     assert reply["id"].startswith(error_id)
 
 
