@@ -122,6 +122,22 @@ def test_what_crosses_the_wire_holds_neither_script_nor_values(
             "AmbiguousParameterSet,",
         ),
         (
+            [{"name": "Read-Chunk", "params": {"Path": "C:\\a.vhdx", "Offset": 0, "Count": 9}}],
+            "not allowed: Read-Chunk C:\\a.vhdx",
+        ),
+        (
+            [
+                {
+                    "name": "Hyper-V\\Convert-VHD",
+                    "params": {
+                        "Path": f"C:\\tierwise-{uuid.UUID(int=0)}-00000000\\disks\\disk.vhdx",
+                        "DestinationPath": "C:\\a.vhdx",
+                    },
+                }
+            ],
+            "not allowed: Hyper-V\\Convert-VHD ",
+        ),
+        (
             [{"name": "Microsoft.PowerShell.Management\\Remove-Item", "params": {"Path": "C:\\*"}}],
             "not allowed: Microsoft.PowerShell.Management\\Remove-Item C:\\*",
         ),
