@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import BinaryIO, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -12,8 +12,28 @@ from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, EndpointSnapshot, PowerAction, UsageReading, VmSpec, VmView
-from connectors.drivers.hyperv import creating, gaps, host, machines, metering, operating, removing
+from connectors.contract import (
+    Connector,
+    DiskFormat,
+    EndpointSnapshot,
+    PowerAction,
+    Tell,
+    UsageReading,
+    VmDetails,
+    VmSpec,
+    VmView,
+)
+from connectors.drivers.hyperv import (
+    creating,
+    details,
+    disks,
+    gaps,
+    host,
+    machines,
+    metering,
+    operating,
+    removing,
+)
 from connectors.drivers.hyperv.faults import is_gone, of_failure
 from connectors.drivers.hyperv.host import HostFacts
 from connectors.drivers.hyperv.machines import Machine
@@ -113,6 +133,30 @@ class HypervConnector(Connector):
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Present values of all machines of ours; counters go on over a reset of Hyper-V's metering."""
         return [reading for reading in self._run("usage", self._usage) if reading.at >= since]
+
+    def details(self, identity: UUID) -> VmDetails:
+        """Firmware by generation, disks by controller, and cards; a card has its address once it ran."""
+        return self._run("details", lambda op: details.details(op, machines.need(op, identity)))
+
+    def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
+        """The disk's file, in parts of 8 MiB; the host converts it first where it must."""
+        self._supported(form.exporting)
+        self._run(
+            "export_disk",
+            lambda op: disks.export(op, machines.need(op, identity), key, form, to, tell),
+        )
+
+    def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
+        """Send a new file, in parts of 8 MiB, and let the drive have it once it is whole."""
+        self._supported(form.importing)
+        self._run(
+            "import_disk",
+            lambda op: disks.take(op, machines.need(op, identity), key, form, source, tell),
+        )
+
+    def _supported(self, capability: Capability) -> None:
+        if capability in self.gaps:
+            raise self.unsupported(capability)
 
     def _usage(self, op: Op) -> list[UsageReading]:
         found = machines.every(op)

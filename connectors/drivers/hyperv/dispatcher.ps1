@@ -1,51 +1,85 @@
-# The one script that runs on a Hyper-V host. It reads a request as JSON from standard input and answers in
-# JSON on standard output, both in ASCII; dispatcher.py says what stands in them. It never changes: its hash
-# is pinned, and no value ever becomes part of a script. Windows takes 8191 characters of command line, so
-# these comments and all indentation are left out of what is sent. Written for Windows PowerShell 5.1.
+# The one script that runs on a Hyper-V host. Each line of standard input is a request as JSON, answered by a
+# line of JSON on standard output, both in ASCII; dispatcher.py says what stands in them. After a request that
+# fails it ends. It never changes: its hash is pinned, and no value ever becomes part of a script. Windows takes
+# 8191 characters of command line, so these comments and all indentation are left out of what is sent, and
+# names are short. Written for Windows PowerShell 5.1.
 $ErrorActionPreference = 'Stop'
-$ProgressPreference = 'SilentlyContinue'
-$WarningPreference = 'SilentlyContinue'
+$ProgressPreference = $WarningPreference = 'SilentlyContinue'
 $ConfirmPreference = 'None'
-$allowed = -split @'
-Hyper-V\Checkpoint-VM
-Hyper-V\Enable-VMResourceMetering
-Hyper-V\Get-VHD
-Hyper-V\Get-VM
-Hyper-V\Get-VMHost
-Hyper-V\Get-VMSnapshot
-Hyper-V\Measure-VM
-Hyper-V\New-VM
-Hyper-V\Remove-VM
-Hyper-V\Remove-VMNetworkAdapter
-Hyper-V\Remove-VMSavedState
-Hyper-V\Resize-VHD
-Hyper-V\Restore-VMSnapshot
-Hyper-V\Resume-VM
-Hyper-V\Save-VM
-Hyper-V\Set-VM
-Hyper-V\Start-VM
-Hyper-V\Stop-VM
-FailoverClusters\Get-Cluster
-CimCmdlets\Get-CimInstance
-Storage\Get-Volume
-Microsoft.PowerShell.Management\Remove-Item
-'@
-# Nothing but folders that the driver made for its machines can be removed.
-$ours = '\\tierwise-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-(\*|[0-9a-f]{8}(\*|\\disk\[s\]))$'
-function Get-Plain($value) {
-    if ($null -eq $value) {
-        return $null
+# What may be called: names without a module are functions of this script, the others follow their module's.
+$allowed = foreach ($word in -split @'
+Read-Chunk
+Write-Chunk
+Hyper-V\
+Checkpoint-VM
+Convert-VHD
+Enable-VMResourceMetering
+Get-VHD
+Get-VM
+Get-VMFirmware
+Get-VMHardDiskDrive
+Get-VMHost
+Get-VMSnapshot
+Measure-VM
+New-VM
+Remove-VM
+Remove-VMNetworkAdapter
+Remove-VMSavedState
+Resize-VHD
+Restore-VMSnapshot
+Resume-VM
+Save-VM
+Set-VM
+Set-VMHardDiskDrive
+Start-VM
+Stop-VM
+FailoverClusters\
+Get-Cluster
+CimCmdlets\
+Get-CimInstance
+Storage\
+Get-Volume
+Microsoft.PowerShell.Management\
+Remove-Item
+Rename-Item
+'@) {
+    if ($word -like '*\') {
+        $module = $word
     }
-    if ($value -is [timespan]) {
-        return [long]$value.TotalMilliseconds
+    else {
+        $module + $word
     }
-    if ($value -is [datetime]) {
-        return $value.ToUniversalTime().ToString('o')
+}
+# Nothing but folders that the driver made for its machines, and the disks in them, can be removed, read or written.
+$ours = '\\tierwise-[0-9a-f-]{36}-(\*|[0-9a-f]{8}(\*|\\disk\[s\]|\\disks\\(disk|part-)[\w-]*(\*|\.a?vhdx?)))$'
+# What they leave open when they fail ends with the process.
+function Read-Chunk($Path, $Offset, $Count) {
+    $f = [IO.File]::OpenRead($Path)
+    $f.Position = $Offset
+    $b = New-Object byte[] $Count
+    @{ Data = [Convert]::ToBase64String($b, 0, $f.Read($b, 0, $Count)); Size = $f.Length }
+    $f.Close()
+}
+function Write-Chunk($Path, $Offset, $Data) {
+    $f = [IO.File]::OpenWrite($Path)
+    $f.Position = $Offset
+    $b = [Convert]::FromBase64String($Data)
+    $f.Write($b, 0, $b.Length)
+    $f.Close()
+}
+function Get-Plain($v) {
+    if ($v -is [timespan]) {
+        [long]$v.TotalMilliseconds
     }
-    if ($value -is [string] -or $value -is [bool] -or ($value -is [ValueType] -and $value.GetType().IsPrimitive)) {
-        return $value
+    elseif ($v -is [datetime]) {
+        $v.ToUniversalTime().ToString('o')
     }
-    return "$value"
+    elseif ($null -eq $v -or $v -is [string] -or $v.GetType().IsPrimitive) {
+        $v
+    }
+    else {
+        "$v"
+    }
 }
 function Get-Path($found, $path) {
     $now = @($found)
@@ -53,75 +87,72 @@ function Get-Path($found, $path) {
         $now = @(foreach ($one in $now) { $one.$name })
     }
     if ($path.Contains('.')) {
-        return , [System.Collections.ArrayList]@(foreach ($one in $now) { Get-Plain $one })
+        return , [Collections.ArrayList]@(foreach ($one in $now) { Get-Plain $one })
     }
     return Get-Plain $now[0]
 }
-function Invoke-One($command, $results) {
-    $name = $command.name
-    $splat = @{}
-    foreach ($p in $command.params.PSObject.Properties) {
-        $splat[$p.Name] = $p.Value
-    }
-    foreach ($p in $command.refs.PSObject.Properties) {
-        $index, $property = $p.Value.Split('.')
-        $kept = @($results[[int]$index])
-        if ($property) {
-            $kept = @(foreach ($one in $kept) { $one.$property })
-        }
-        if ($kept.Count -eq 1) {
-            $kept = $kept[0]
-        }
-        $splat[$p.Name] = $kept
-    }
-    if ($allowed -cnotcontains $name) {
-        throw "not allowed: $name"
-    }
-    if ($name -like '*\Remove-Item' -and "$($splat.Path)" -cnotmatch $ours) {
-        throw "not allowed: $name $($splat.Path)"
-    }
-    if ($command.optional) {
-        $splat.ErrorAction = 'SilentlyContinue'
-    }
+foreach ($line in $input) {
+    $reply = @{}
+    $seen = @()
+    $out = [Collections.ArrayList]@()
     try {
-        return @(& $name @splat)
+        foreach ($c in (ConvertFrom-Json $line).commands) {
+            $name = $c.name
+            $splat = @{}
+            foreach ($p in $c.params.PSObject.Properties) {
+                $v = $p.Value
+                if ($v -is [array]) {
+                    $index, $part = $v
+                    $v = @($seen[$index])
+                    if ($part) {
+                        $v = @(foreach ($one in $v) { $one.$part })
+                    }
+                    if ($v.Count -eq 1) {
+                        $v = $v[0]
+                    }
+                }
+                $splat[$p.Name] = $v
+            }
+            $paths = foreach ($p in @($splat.Keys) -like '*Path') { $splat[$p] }
+            if ($allowed -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD)$' -and (@($paths) -cnotmatch $ours))) {
+                throw "not allowed: $name $paths"
+            }
+            if ($c.optional) {
+                $splat.ErrorAction = 'SilentlyContinue'
+            }
+            $found = @(
+                try {
+                    & $name @splat
+                }
+                catch {
+                    if (-not $c.optional) {
+                        throw
+                    }
+                }
+            )
+            $seen += , $found
+            [void]$out.Add([Collections.ArrayList]@(foreach ($one in $found) {
+                if ($c.select) {
+                    $row = @{}
+                    foreach ($path in $c.select) {
+                        $row[$path] = Get-Path $one $path
+                    }
+                    $row
+                }
+            }))
+        }
     }
     catch {
-        if (-not $command.optional) {
-            throw
+        $reply = @{
+            id = $_.FullyQualifiedErrorId
+            category = "$($_.CategoryInfo.Category)"
+            message = $_.Exception.Message
         }
     }
-}
-$reply = @{ ok = $true }
-$results = @{}
-$out = New-Object System.Collections.ArrayList
-try {
-    $request = ConvertFrom-Json (@($input) -join '')
-    foreach ($command in $request.commands) {
-        $found = @(Invoke-One $command $results)
-        $results[$results.Count] = $found
-        $rows = New-Object System.Collections.ArrayList
-        if ($command.select) {
-            foreach ($one in $found) {
-                $row = @{}
-                foreach ($path in $command.select) {
-                    $row[$path] = Get-Path $one $path
-                }
-                [void]$rows.Add($row)
-            }
-        }
-        [void]$out.Add($rows)
+    $reply.out = $out
+    $text = ConvertTo-Json $reply -Depth 8 -Compress
+    [Console]::Out.WriteLine([regex]::Replace($text, '[^ -~]', { param($m) '\u{0:x4}' -f [int][char]$m.Value }))
+    if ($reply.category) {
+        break
     }
 }
-catch {
-    $reply = @{
-        ok = $false
-        id = "$($_.FullyQualifiedErrorId)"
-        category = "$($_.CategoryInfo.Category)"
-        message = "$($_.Exception.Message)"
-    }
-}
-$reply.done = $results.Count
-$reply.out = $out
-$text = ConvertTo-Json $reply -Depth 8 -Compress
-[Console]::Out.Write([regex]::Replace($text, '[^ -~]', { param($m) '\u{0:x4}' -f [int][char]$m.Value }))

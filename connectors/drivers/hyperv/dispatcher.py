@@ -1,17 +1,18 @@
 r"""The fixed script that runs on the host, and the requests and replies that pass through it.
 
-A request is ``{"commands": [...]}``. Each command is::
+A request is one line, ``{"commands": [...]}``. Each command is::
 
     {"name": "Hyper-V\\\\Get-VM",      one of the script's list, with its module
-     "params": {"Id": "..."},        values: text, whole numbers, true and false
-     "refs": {"VM": "0"},            parameters that take what an earlier command gave, or ("0.Id") a
-                                     property of it
+     "params": {"Id": "...",         values: text, whole numbers, true and false;
+                "VM": [0],           a list takes what an earlier command gave,
+                "VMId": [0, "Id"]},  or a property of it
      "select": ["Id", "HardDrives.Path"],   properties to answer with; one with a dot is a list
      "optional": false}              whether the rest goes on when it fails
 
-The reply is ``{"ok": true, "done": 2, "out": [[{"Id": "..."}], ...]}``, or with ``ok`` false also ``id``
-(PowerShell's FullyQualifiedErrorId), ``category`` and ``message`` of the command at index ``done``.
-Enums and GUIDs are text, time spans milliseconds.
+The reply is one line, ``{"out": [[{"Id": "..."}], ...]}``. One of a request that failed has the rows of the
+commands before, and ``id`` (PowerShell's FullyQualifiedErrorId), ``category`` and ``message`` of the one that
+did. One process answers any number of requests, one after the other, until one fails. Enums and GUIDs are
+text, time spans milliseconds.
 """
 
 import base64
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "ca14860e5babe960b20c5a4d423e0aa1a40db6260bc469b06dc8bbe9b88db08a"
+SHA256 = "70626d7a31bde11e67997403138c2e75698079861e7dd733da1274aefa9d30f3"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")
@@ -48,11 +49,15 @@ class Command(NamedTuple):
         """The command as it stands in a request."""
         return {
             "name": self.name,
-            "params": dict(self.params),
-            "refs": dict(self.refs),
+            "params": dict(self.params) | {name: _reference(ref) for name, ref in self.refs.items()},
             "select": list(self.select),
             "optional": self.optional,
         }
+
+
+def _reference(ref: str) -> list[int | str]:
+    index, _, name = ref.partition(".")
+    return [int(index), name] if name else [int(index)]
 
 
 class PowerShellError(Exception):
@@ -101,19 +106,26 @@ def request(commands: Sequence[Command]) -> bytes:
     return json.dumps({"commands": [one.document() for one in commands]}).encode("ascii") + b"\n"
 
 
-def read_reply(
-    commands: Sequence[Command], stdout: bytes, stderr: bytes, exit_code: int
-) -> list[list[Row]]:
-    """The rows of each command. Raises PowerShellError, or BadReply with what was said instead."""
-    try:
-        reply = json.loads(stdout)
-        ok, done, out = reply["ok"], reply["done"], reply["out"]
-    except (ValueError, TypeError, KeyError):
+def read_replies(
+    requests: Sequence[Sequence[Command]], stdout: bytes, stderr: bytes, exit_code: int
+) -> list[list[list[Row]]]:
+    """For each request the rows of each command. Raises PowerShellError, or BadReply with what was said."""
+    replies = [_rows(commands, line) for commands, line in zip(requests, stdout.splitlines(), strict=False)]
+    if len(replies) < len(requests) or None in replies:
         said = (stderr or stdout).decode(errors="replace").strip()[:500]
         msg = f"PowerShell ended with code {exit_code} and said: {said or 'nothing'}"
-        raise BadReply(msg) from None
-    if not ok:
-        cmdlet = commands[done].name if done < len(commands) else ""
-        raise PowerShellError(reply["id"], reply["category"], reply["message"], cmdlet)
-    rows: list[list[Row]] = out
-    return rows
+        raise BadReply(msg)
+    return [rows for rows in replies if rows is not None]
+
+
+def _rows(commands: Sequence[Command], line: bytes) -> list[list[Row]] | None:
+    """The rows in a reply; None where it is none. Raises PowerShellError."""
+    try:
+        reply = json.loads(line)
+        out: list[list[Row]] = reply["out"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    if "category" in reply:
+        cmdlet = commands[len(out)].name if len(out) < len(commands) else ""
+        raise PowerShellError(reply["id"] or "", reply["category"], reply["message"] or "", cmdlet)
+    return out

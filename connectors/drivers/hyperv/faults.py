@@ -36,12 +36,25 @@ MEANINGS: dict[str, Meaning] = {
     "InvalidState": Meaning(Conflict, "the machine's state does not allow it"),
     "ObjectInUse": Meaning(Conflict, "something else uses it", "repeat when that is done"),
     "RemoveFileSystemItemIOError": Meaning(Conflict, "a file is in use", "repeat when that is done"),
+    "FileNotFoundException": Meaning(NotFound, "a file is not there"),
+    "DirectoryNotFoundException": Meaning(NotFound, "a folder is not there"),
+    "UnauthorizedAccessException": Meaning(
+        Refused,
+        "the endpoint's user may not use a file",
+        "let it read and write in the folder of the machines",
+    ),
+    "Read-Chunk IOException": Meaning(
+        Conflict, "something else uses a disk's file", "repeat when that is done"
+    ),
+    "Write-Chunk IOException": Meaning(
+        Refused, "a disk's file cannot be written", "look for room on the volume of the machines"
+    ),
     "TimedOut": Meaning(DeadlineExceeded, "the host gave up waiting"),
     "CommandNotFoundException": Meaning(
         Refused, "the host lacks a cmdlet", "install the role Hyper-V with its PowerShell module"
     ),
 }
-"""By the first part of the FullyQualifiedErrorId; all others are Refused with the host's own words."""
+"""By the first part of the FullyQualifiedErrorId, of some only after that cmdlet; all others are Refused with the host's own words."""
 
 LOOK_UPS = frozenset({"Hyper-V\\Get-VM", "Hyper-V\\Get-VMSnapshot"})
 """Asked for something by its Id that is gone, they say that the parameter is invalid."""
@@ -76,8 +89,13 @@ def of_failure(endpoint: str, operation: str, error: Exception, session: Session
     return _of_transport(endpoint, operation, error, session)
 
 
+def _meaning(error: PowerShellError) -> Meaning:
+    of_cmdlet = MEANINGS.get(f"{error.cmdlet} {error.kind}")
+    return of_cmdlet or MEANINGS.get(error.kind, Meaning(Refused))
+
+
 def _of_powershell(endpoint: str, operation: str, error: PowerShellError) -> ConnectorError:
-    meaning = MEANINGS["ObjectNotFound"] if is_gone(error) else MEANINGS.get(error.kind, Meaning(Refused))
+    meaning = MEANINGS["ObjectNotFound"] if is_gone(error) else _meaning(error)
     words = " ".join(error.message.split())
     why = ": ".join(part for part in (meaning.why, words) if part)
     why = why or "the host refused without a word"

@@ -10,20 +10,24 @@ def _not_yet(detail: str) -> Gap:
     return Gap(reason=GapReason.NOT_YET, detail=detail)
 
 
-_DISKS = "Hyper-V keeps disks as files on the host; this driver does not copy them over the network yet"
+def _never(detail: str) -> Gap:
+    return Gap(reason=GapReason.NEVER, detail=detail)
+
+
+_DISKS = "Hyper-V's disks are VHDX and VHD; tierwise converts from and to the others by qemu-img"
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
-        Capability.RESIZE_HOT: Gap(
-            reason=GapReason.NEVER,
-            detail="Hyper-V cannot change the number of vCPUs of a machine that runs; shut it down first",
+        Capability.RESIZE_HOT: _never(
+            "Hyper-V cannot change the number of vCPUs of a machine that runs; shut it down first"
         ),
         Capability.CLONE: _not_yet(
             "Hyper-V clones by export and import; this driver creates machines empty"
         ),
         Capability.TEMPLATE: _not_yet("templates belong to VMM; this driver creates machines empty"),
         Capability.LIVE_MIGRATE: _not_yet(
-            "Move-VM is not called by this driver yet: it needs Kerberos delegation between the hosts"
+            "an endpoint is one host, and a machine that moved to another would be another endpoint's; the "
+            "driver does not take a failover cluster for one pool yet"
         ),
         Capability.STORAGE_MIGRATE: _not_yet("Move-VMStorage is not called by this driver yet"),
         Capability.DRS: _not_yet(
@@ -33,22 +37,16 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.RESOURCE_POOLS: _not_yet("Hyper-V's resource pools are not managed by this driver yet"),
         Capability.TAGS: _not_yet("Hyper-V has no tags; annotations are kept in the machine's notes"),
-        Capability.WATCH: _not_yet(
-            "changes are seen by the next inventory; the driver sends no events yet"
+        Capability.WATCH: _never(
+            "Hyper-V tells no client over WinRM what changed: its events are WMI's, over DCOM, and its event "
+            "log leaves changes of size and notes out; the next inventory sees them"
         ),
-        Capability.METRICS_NET: _not_yet(
-            "Measure-VM tells traffic by address and direction; this driver does not read that yet"
-        ),
-        Capability.IMPORT_DISK_VMDK: _not_yet(_DISKS),
-        Capability.IMPORT_DISK_VHD: _not_yet(_DISKS),
-        Capability.IMPORT_DISK_VHDX: _not_yet(_DISKS),
-        Capability.IMPORT_DISK_QCOW2: _not_yet(_DISKS),
-        Capability.IMPORT_DISK_RAW: _not_yet(_DISKS),
-        Capability.EXPORT_DISK_VMDK: _not_yet(_DISKS),
-        Capability.EXPORT_DISK_VHD: _not_yet(_DISKS),
-        Capability.EXPORT_DISK_VHDX: _not_yet(_DISKS),
-        Capability.EXPORT_DISK_QCOW2: _not_yet(_DISKS),
-        Capability.EXPORT_DISK_RAW: _not_yet(_DISKS),
+        Capability.IMPORT_DISK_VMDK: _never(_DISKS),
+        Capability.IMPORT_DISK_QCOW2: _never(_DISKS),
+        Capability.IMPORT_DISK_RAW: _never(_DISKS),
+        Capability.EXPORT_DISK_VMDK: _never(_DISKS),
+        Capability.EXPORT_DISK_QCOW2: _never(_DISKS),
+        Capability.EXPORT_DISK_RAW: _never(_DISKS),
     }
 )
 

@@ -1,6 +1,6 @@
 """Measured values of our machines, from Hyper-V's resource metering (Measure-VM).
 
-Hyper-V tells averages and sums since metering began. An average times its duration is a sum, and a sum is
+Hyper-V tells averages and sums since metering began, of the network one for each metered address. An average times its duration is a sum, and a sum is
 what a counter is. When somebody resets the metering, its duration falls: a new segment begins, on top of
 what was counted before.
 """
@@ -21,8 +21,11 @@ _MEASURED = (
     "AverageProcessorUsage",
     "AggregatedDiskDataRead",
     "AggregatedDiskDataWritten",
+    "NetworkMeteredTrafficReport.Direction",
+    "NetworkMeteredTrafficReport.TotalTraffic",
 )
 _SUMS = {"disk_read_mb": "AggregatedDiskDataRead", "disk_written_mb": "AggregatedDiskDataWritten"}
+_DIRECTIONS = {"net_received_mb": "Inbound", "net_sent_mb": "Outbound"}
 MS_PER_S = 1000
 
 
@@ -74,8 +77,19 @@ class Meters:
 
 def _sums(duration_ms: int, row: Mapping[str, Any]) -> dict[str, int]:
     found = {metric: int(row[name]) for metric, name in _SUMS.items() if row[name] is not None}
+    found |= _traffic(row)
     mhz = row["AverageProcessorUsage"]
     return found if mhz is None else {"cpu_mhz_s": int(mhz) * duration_ms // MS_PER_S, **found}
+
+
+def _traffic(row: Mapping[str, Any]) -> dict[str, int]:
+    """The sum of each direction, over cards and addresses; a machine without a card has carried nothing."""
+    directions = row["NetworkMeteredTrafficReport.Direction"]
+    lines = list(zip(directions, row["NetworkMeteredTrafficReport.TotalTraffic"], strict=True))
+    return {
+        metric: sum(int(value or 0) for name, value in lines if name == direction)
+        for metric, direction in _DIRECTIONS.items()
+    }
 
 
 def measure(op: Op, machines: Sequence[tuple[Machine, UUID]]) -> list[list[Row]]:

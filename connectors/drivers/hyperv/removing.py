@@ -27,14 +27,20 @@ def remove(op: Op, machine: Machine) -> None:
     commands = [Command("Hyper-V\\Get-VM", {"Id": machine.id})]
     if machine.power is not PowerState.OFF:
         commands.append(switch_off(machine))
-    if own := _OWN_FOLDER.match(machine.path):
-        commands.append(_remove(f"{escaped(own[1])}\\disk[s]"))
+    if own := own_folder(machine):
+        commands.append(remove_files(f"{escaped(own)}\\disk[s]"))
     commands.append(Command("Hyper-V\\Remove-VM", {"Force": True}, vm))
     try:
         op.run(*commands)
     except PowerShellError as error:
         if not is_gone(error):
             raise
+
+
+def own_folder(machine: Machine) -> str:
+    """The folder that was made for the machine; empty where it lies elsewhere."""
+    found = _OWN_FOLDER.match(machine.path)
+    return found[1] if found else ""
 
 
 def switch_off(machine: Machine) -> Command:
@@ -50,7 +56,7 @@ def remove_folders(op: Op, base: str, identity: UUID, attempt: str = "") -> None
     Windows may hold a machine's files for a moment after the machine is gone, so this asks again until
     the deadline.
     """
-    command = _remove(f"{escaped(base)}\\{marks.folder_name(identity, attempt)}*")
+    command = remove_files(f"{escaped(base)}\\{marks.folder_name(identity, attempt)}*")
     while True:
         try:
             op.run(command)
@@ -67,7 +73,7 @@ def escaped(path: str) -> str:
     return _WILD.sub(r"`\1", path)
 
 
-def _remove(pattern: str) -> Command:
+def remove_files(pattern: str, *, optional: bool = False) -> Command:
     """Remove what matches; a pattern, unlike a plain path, may match nothing."""
     settings: dict[str, Scalar] = {"Path": pattern, "Recurse": True, "Force": True}
-    return Command("Microsoft.PowerShell.Management\\Remove-Item", settings)
+    return Command("Microsoft.PowerShell.Management\\Remove-Item", settings, optional=optional)

@@ -75,16 +75,17 @@ class Session:
             self.drop()
             raise
 
-    def run(self, commands: Sequence[Command]) -> Rows:
-        """What the commands answer, run by one PowerShell process one after the other."""
+    def run(self, *requests: Sequence[Command]) -> list[Rows]:
+        """What each request's commands answer, run by one PowerShell process one after the other."""
         try:
             self._ensure_shell()
-            stdout, stderr, code = self._process(dispatcher.request(commands))
+            text = b"".join(dispatcher.request(commands) for commands in requests)
+            stdout, stderr, code = self._process(text)
         except self.failures as error:
             if self.lost(error):
                 self.drop()
             raise
-        return dispatcher.read_reply(commands, stdout, stderr, code)
+        return dispatcher.read_replies(requests, stdout, stderr, code)
 
     def _process(self, stdin: bytes) -> tuple[bytes, bytes, int]:
         command_id = self._patiently(self._start)
@@ -227,4 +228,4 @@ class Op(NamedTuple):
 
     def run(self, *commands: Command) -> Rows:
         """What the commands answer."""
-        return self.session.run(commands)
+        return self.session.run(commands)[0]

@@ -86,6 +86,8 @@ class HypervSimulator:
     def start(self) -> Self:
         """Start, and return when it answers. Raises RuntimeError with what the program said."""
         self._folder = tempfile.mkdtemp(prefix="tierwise-hyperv-")
+        store = Path(self._folder) / "disks"
+        store.mkdir()
         users = Path(self._folder) / "users"
         users.touch(mode=0o600)
         users.write_text(f":{USER}:{self.password.get_secret_value()}\n", encoding="utf-8")
@@ -100,7 +102,7 @@ class HypervSimulator:
                 text=True,
             )
             try:
-                self.address = self._ask(self._configuration)["address"]
+                self.address = self._ask(self._configuration | {"store": str(store)})["address"]
             except (OSError, ValueError) as error:
                 errors.seek(0)
                 said = errors.read() or str(error)
@@ -159,8 +161,16 @@ class HypervSimulator:
         paths: list[str] = self._control("disks")
         return paths
 
+    def content(self, path: str) -> Path:
+        """The bytes of a disk's file, on this machine. Raises ValueError where nobody looked at them yet."""
+        found: str = self._control("content", path)
+        if not found:
+            msg = f"nothing was read from '{path}' or written to it"
+            raise ValueError(msg)
+        return Path(found)
+
     def plant(self, name: str, **more: str | int) -> str:
-        """Make a machine behind tierwise's back, with `notes`, `path`, `state`, `disk_bytes`; its id."""
+        """Make a machine behind tierwise's back, with `notes`, `path`, `state`, `disk_bytes`, `generation`, `switch`; its id."""
         made: str = self._control("plant", {"name": name, **more})
         return made
 

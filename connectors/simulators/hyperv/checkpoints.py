@@ -70,7 +70,7 @@ def restore_snapshot(call: Call) -> Found:
     world = call.world
     vm, one = _find(call, str(call.arguments["VMSnapshot"].read("Id")))
     for path in vm.disks:
-        world.disks.pop(path.lower(), None)
+        world.remove_disk(path)
     vm.disks = [_differencing(world, path) for path in one.disks]
     vm.config |= one.config
     vm.state = one.state

@@ -63,14 +63,15 @@ class Cmdlet:
 
     name: str
     command_type: str
-    default_set: str
+    default_set: str | None
     parameters: Mapping[str, Parameter]
 
     def error(self, kind: str, category: str, message: str) -> CmdletError:
         """An error of this cmdlet, with the id that PowerShell would give it."""
-        return CmdletError(f"{kind},{self.command_type}", category, message)
+        error_id = f"{kind},{self.command_type}" if self.command_type else kind
+        return CmdletError(error_id, category, message)
 
-    def bind(self, arguments: Mapping[str, Any]) -> str:
+    def bind(self, arguments: Mapping[str, Any]) -> str | None:
         """Check the arguments; the parameter set they belong to. Raises CmdletError."""
         for name, value in arguments.items():
             if name not in self.parameters:
@@ -93,8 +94,9 @@ class Cmdlet:
                 msg = f"'{one}' is none of {parameter.choices}"
                 raise self._invalid("ParameterArgumentValidationError", msg)
 
-    def _set_of(self, arguments: Mapping[str, Any]) -> str:
-        named = {s for p in self.parameters.values() for s in p.sets} - {EVERY_SET} or {self.default_set}
+    def _set_of(self, arguments: Mapping[str, Any]) -> str | None:
+        sets = {s for p in self.parameters.values() for s in p.sets} - {EVERY_SET}
+        named: set[str | None] = {*sets} or {self.default_set}
         possible = {
             name
             for name in named
@@ -104,18 +106,21 @@ class Cmdlet:
             raise self._invalid("AmbiguousParameterSet", "no parameter set has all these parameters")
         complete = {name for name in possible if not self._missing(name, arguments)}
         if not complete:
-            nearest = self.default_set if self.default_set in possible else min(possible)
+            nearest = self.default_set if self.default_set in possible else min(possible, key=str)
             missing = ", ".join(self._missing(nearest, arguments))
             raise self._invalid("MissingMandatoryParameter", f"missing mandatory parameters: {missing}")
         if len(complete) > 1 and self.default_set not in complete:
-            raise self._invalid("AmbiguousParameterSet", f"the sets {sorted(complete)} would all do")
+            raise self._invalid(
+                "AmbiguousParameterSet", f"the sets {sorted(map(str, complete))} would all do"
+            )
         return self.default_set if self.default_set in complete else complete.pop()
 
-    def _missing(self, set_name: str, arguments: Mapping[str, Any]) -> list[str]:
+    def _missing(self, set_name: str | None, arguments: Mapping[str, Any]) -> list[str]:
         return [
             name
             for name, parameter in self.parameters.items()
-            if name not in arguments and (parameter.sets.get(set_name) or parameter.sets.get(EVERY_SET))
+            if name not in arguments
+            and (parameter.sets.get(set_name or "") or parameter.sets.get(EVERY_SET))
         ]
 
     def _invalid(self, kind: str, message: str) -> CmdletError:
@@ -130,6 +135,8 @@ _RANGES = {
     "uint64": (0, 2**64 - 1),
 }
 _ENUMS = {
+    "ControllerType": frozenset({"IDE", "PMEM", "SCSI"}),
+    "VhdType": frozenset({"Unknown", "Fixed", "Dynamic", "Differencing"}),
     "CheckpointType": frozenset({"Disabled", "Production", "ProductionOnly", "Standard"}),
 }
 
@@ -156,7 +163,7 @@ def _is_guid(value: Any) -> bool:
         return False
 
 
-def _cmdlet(name: str, command_type: str, default_set: str, *lines: str) -> Cmdlet:
+def _cmdlet(name: str, command_type: str, default_set: str | None, *lines: str) -> Cmdlet:
     """A signature from lines ``Name type Set! OtherSet``; ``!`` is mandatory, ``a|b`` are the choices."""
     parameters = {}
     for line in lines:
@@ -271,6 +278,42 @@ _ALL = (
         _VM,
         _VM_NAME,
     ),
+    _cmdlet(
+        "Hyper-V\\Get-VMFirmware",
+        f"{_HYPERV}GetVMFirmware",
+        "VMName",
+        _VM,
+        _VM_NAME,
+        "VMSnapshot VMSnapshot VMSnapshot!",
+    ),
+    _cmdlet(
+        "Hyper-V\\Get-VMHardDiskDrive",
+        f"{_HYPERV}GetVMHardDiskDrive",
+        "VMName",
+        _VM,
+        _VM_NAME,
+        "VMSnapshot VMSnapshot VMSnapshot!",
+        "VMDriveController VMDriveController[] VMDriveController!",
+        "ControllerType ControllerType VMName VMObject VMSnapshot",
+        "ControllerNumber int VMName VMObject VMSnapshot",
+        "ControllerLocation int *",
+    ),
+    _cmdlet(
+        "Hyper-V\\Set-VMHardDiskDrive",
+        f"{_HYPERV}SetVMHardDiskDrive",
+        "VMName",
+        "VMHardDiskDrive HardDiskDrive[] Object!",
+        "VMName string VMName!",
+        "Path string *",
+    ),
+    _cmdlet(
+        "Hyper-V\\Convert-VHD",
+        f"{_VHD}ConvertVhd",
+        None,
+        "Path string *!",
+        "DestinationPath string *!",
+        "VHDType VhdType *",
+    ),
     _cmdlet("Hyper-V\\Measure-VM", f"{_HYPERV}MeasureVM", "Name", _VM, _NAME),
     _cmdlet(
         "FailoverClusters\\Get-Cluster",
@@ -294,6 +337,17 @@ _ALL = (
         "Recurse switch *",
         "Force switch *",
     ),
+    _cmdlet(
+        "Microsoft.PowerShell.Management\\Rename-Item",
+        "Microsoft.PowerShell.Commands.RenameItemCommand",
+        "ByPath",
+        "LiteralPath string ByLiteralPath!",
+        "Path string ByPath!",
+        "NewName string *!",
+    ),
+    # Functions of the dispatcher's own.
+    _cmdlet("Read-Chunk", "", None, "Path string *!", "Offset long *!", "Count int *!"),
+    _cmdlet("Write-Chunk", "", None, "Path string *!", "Offset long *!", "Data string *!"),
 )
 
 CMDLETS: Mapping[str, Cmdlet] = {one.name: one for one in _ALL}

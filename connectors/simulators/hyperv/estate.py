@@ -1,9 +1,13 @@
-"""A Hyper-V host in memory: machines, disks, checkpoints, folders, and a volume."""
+"""A Hyper-V host in memory: machines, disks, checkpoints, folders, and a volume.
+
+What stands on disks is in files of `World.store`, as far as anybody has looked at it.
+"""
 
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from threading import RLock
 from typing import Any
 from uuid import uuid4
@@ -34,11 +38,23 @@ class Estate(Value):
 
 @dataclass
 class Disk:
-    """A VHDX file. One with a parent is a differencing disk."""
+    """A VHDX or VHD file. One with a parent is a differencing disk; one that was sent is `unread`."""
 
     path: str
     size: int
     parent: str = ""
+    kind: str = "Dynamic"
+    file: Path | None = None
+    unread: bool = False
+
+
+@dataclass
+class Adapter:
+    """A network card. Hyper-V gives it its address when the machine starts first."""
+
+    switch: str
+    mac: str = "0" * 12
+    legacy: bool = False
 
 
 @dataclass
@@ -70,7 +86,7 @@ class Vm:
     config: dict[str, Any]
     state: str = "Off"
     disks: list[str] = field(default_factory=list)
-    adapters: int = 1
+    adapters: list[Adapter] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     parent_snapshot: str | None = None
     metering: Metering | None = None
@@ -79,13 +95,15 @@ class Vm:
 class World:
     """The host's state; whoever reads or changes it holds `lock`."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, store: Path = Path("no-store")) -> None:
         self.estate = estate
+        self.store = store
         self.lock = RLock()
         self.vms: dict[str, Vm] = {}
         self.disks: dict[str, Disk] = {}
         self.folders: set[str] = set()
         self._ticks = count()
+        self._macs = count(0x1000)
         self._looked_s = time.monotonic()
 
     def pass_time(self) -> float:
@@ -99,7 +117,9 @@ class World:
 
     def clear(self) -> None:
         """Forget all machines and files."""
-        self.vms, self.disks, self.folders = {}, {}, set()
+        for path in list(self.disks):
+            self.remove_disk(path)
+        self.vms, self.folders = {}, set()
 
     def now(self) -> str:
         """A time that no two calls share, as PowerShell's round-trip format writes it."""
@@ -113,6 +133,22 @@ class World:
     def disk_of(self, path: str) -> Disk | None:
         """The disk file at a path; Windows does not tell upper from lower case."""
         return self.disks.get(path.lower())
+
+    def new_file(self) -> Path:
+        """A new, empty file for what stands on a disk."""
+        made = self.store / self.new_id()
+        made.touch()
+        return made
+
+    def remove_disk(self, path: str) -> None:
+        """Remove a disk file; nothing where there is none."""
+        gone = self.disks.pop(path.lower(), None)
+        if gone is not None and gone.file is not None:
+            gone.file.unlink()
+
+    def new_mac(self) -> str:
+        """An address of Microsoft's range for Hyper-V."""
+        return f"00155D{next(self._macs):06X}"
 
     def put_disk(self, disk: Disk) -> None:
         """Add a disk file and its folder."""

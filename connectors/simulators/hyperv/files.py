@@ -3,6 +3,7 @@
 
 import re
 
+from connectors.simulators.hyperv import images
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import Disk
@@ -25,6 +26,7 @@ def get_vhd(call: Call) -> Found:
         if disk is None:
             missing.append(path)
         else:
+            images.read_header(call, disk)
             found.append(_vhd(disk))
     if missing:
         words = f"getting the virtual hard disk '{missing[0]}' failed: the system cannot find the file"
@@ -43,8 +45,13 @@ def _paths(call: Call) -> list[str]:
 
 
 def _vhd(disk: Disk) -> NetObject:
-    kind = "Differencing" if disk.parent else "Dynamic"
-    properties = {"Path": disk.path, "Size": disk.size, "VhdType": kind, "ParentPath": disk.parent}
+    properties = {
+        "Path": disk.path,
+        "Size": disk.size,
+        "VhdType": "Differencing" if disk.parent else disk.kind,
+        "VhdFormat": "VHD" if disk.path.lower().endswith("vhd") else "VHDX",
+        "ParentPath": disk.parent,
+    }
     return NetObject("VirtualHardDisk", properties)
 
 
@@ -61,12 +68,13 @@ def resize_vhd(call: Call) -> Found:
     if size < disk.size:
         words = f"failed to resize '{path}': it is larger than {size} (0xC03A0001)"
         raise call.error("OperationFailed", "InvalidOperation", words)
+    images.resize(call, disk, size)
     disk.size = size
     return []
 
 
 def remove_item(call: Call) -> Found:
-    """Remove folders and all in them, as with -Recurse; a disk or configuration in use is an error."""
+    """Remove disks, and folders and all in them, as with -Recurse; what is in use is an error."""
     call.only("Path", "Recurse", "Force")
     if not call.arguments.get("Recurse"):
         what = "Remove-Item without -Recurse"
@@ -74,12 +82,40 @@ def remove_item(call: Call) -> Found:
     pattern = str(call.arguments["Path"])
     matching = re.compile(_as_expression(pattern), re.IGNORECASE)
     found = [folder for folder in call.world.folders if matching.fullmatch(folder)]
-    if not found and not re.search(r"(?<!`)[*?\[]", pattern):
+    disks = [disk.path for disk in call.world.disks.values() if matching.fullmatch(disk.path)]
+    if not found + disks and not re.search(r"(?<!`)[*?\[]", pattern):
         words = f"cannot find path '{pattern}' because it does not exist"
         raise call.error("PathNotFound", "ObjectNotFound", words)
+    for path in disks:
+        if call.world.in_use(path):
+            raise _busy(call, path)
+        call.world.remove_disk(path)
     for folder in found:
         _remove_folder(call, folder)
     return []
+
+
+def rename_item(call: Call) -> Found:
+    """Give a disk's file another name in its folder."""
+    call.only("LiteralPath", "NewName")
+    world, path, name = call.world, str(call.arguments["LiteralPath"]), str(call.arguments["NewName"])
+    disk = world.disk_of(path)
+    if disk is None:
+        words = f"cannot rename '{path}' because it does not exist"
+        raise call.error("InvalidOperation", "InvalidOperation", words)
+    target = f"{disk.path.rpartition(chr(92))[0]}\\{name}"
+    if "\\" in name or world.disk_of(target) is not None or world.in_use(path):
+        words = f"cannot rename '{path}' to '{name}'"
+        raise call.error("RenameItemIOError", "WriteError", words)
+    del world.disks[disk.path.lower()]
+    disk.path = target
+    world.put_disk(disk)
+    return []
+
+
+def _busy(call: Call, path: str) -> CmdletError:
+    words = f"cannot remove item {path}: it is being used by another process"
+    return call.error("RemoveFileSystemItemIOError", "WriteError", words)
 
 
 def _remove_folder(call: Call, folder: str) -> None:
@@ -88,10 +124,9 @@ def _remove_folder(call: Call, folder: str) -> None:
     registered = [vm.path for vm in world.vms.values() if f"{vm.path}\\".lower().startswith(inside)]
     busy = [*registered, *(path for path in disks if world.in_use(path))]
     if busy:
-        words = f"cannot remove item {busy[0]}: it is being used by another process"
-        raise call.error("RemoveFileSystemItemIOError", "WriteError", words)
+        raise _busy(call, busy[0])
     for path in disks:
-        del world.disks[path]
+        world.remove_disk(path)
     world.folders = {one for one in world.folders if not f"{one}\\".lower().startswith(inside)}
 
 

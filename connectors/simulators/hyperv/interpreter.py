@@ -1,4 +1,4 @@
-# ruff: noqa: EM101, EM102, TRY003 -- what goes wrong at a host is told by its id and its words
+# ruff: noqa: EM101 -- what goes wrong at a host is told by its id and its words
 """Stands in for PowerShell, and runs one script only: the Hyper-V driver's dispatcher.
 
 PowerShell itself is never run. The script is known by its hash; what it would do with a request is done
@@ -55,24 +55,33 @@ def refusal(command: str, arguments: str) -> Output | None:
 
 
 def run(world: World, rules: Rules, stdin: bytes, cancelled: Event) -> Output:
-    """What the dispatcher answers to a request. Raises ConnectionLost where a rule says so."""
+    """What the dispatcher answers to its requests. Raises ConnectionLost where a rule says so."""
+    replies = b""
+    for line in stdin.splitlines():
+        reply, lost = _reply(world, rules, line, cancelled)
+        if lost:
+            raise ConnectionLost
+        replies += json.dumps(reply).encode("ascii") + b"\r\n"
+        if "category" in reply:
+            break
+    return Output(replies, b"", 0)
+
+
+def _reply(world: World, rules: Rules, line: bytes, cancelled: Event) -> tuple[dict[str, Any], bool]:
     process = _Process(world, rules, cancelled)
-    reply: dict[str, Any] = {"ok": True}
+    reply: dict[str, Any] = {}
     try:
-        for command in json.loads(stdin.decode("ascii"))["commands"]:
+        for command in json.loads(line.decode("ascii"))["commands"]:
             process.one(command)
     except CmdletError as error:
-        message = {"id": error.error_id, "category": error.category, "message": error.message}
-        reply = {"ok": False, **message}
+        reply = {"id": error.error_id, "category": error.category, "message": error.message}
     except (ValueError, KeyError, TypeError) as error:
         # The script would fail with some error of .NET's; which one is not known.
-        reply = {"ok": False, "id": "NOT_IMPLEMENTED", "category": "NotImplemented", "message": repr(error)}
-    reply |= {"done": len(process.results), "out": process.out}
-    if process.lost:
-        raise ConnectionLost
-    return Output(json.dumps(reply).encode("ascii"), b"", 0)
+        reply = {"id": "NOT_IMPLEMENTED", "category": "NotImplemented", "message": repr(error)}
+    return reply | {"out": process.out}, process.lost
 
 
+_ON_FILES = re.compile("(Item|Chunk|Convert-VHD)$", re.IGNORECASE)
 _ALLOWED = re.compile(r"@'\n(.*?)\n'@", re.DOTALL)
 
 
@@ -80,11 +89,17 @@ def allowed() -> frozenset[str]:
     """The cmdlets that the script itself lists."""
     found = _ALLOWED.search(dispatcher.script())
     assert found is not None
-    return frozenset(found[1].split())
+    names, module = set(), ""
+    for word in found[1].split():
+        if word.endswith("\\"):
+            module = word
+        else:
+            names.add(module + word)
+    return frozenset(names)
 
 
-def removable() -> re.Pattern[str]:
-    """The paths that the script itself lets Remove-Item have."""
+def permitted() -> re.Pattern[str]:
+    """The paths of files and folders that the script itself lets cmdlets have."""
     line = next(one for one in dispatcher.script().splitlines() if one.startswith("$ours = "))
     return re.compile(line.partition("'")[2].rpartition("'")[0])
 
@@ -110,12 +125,12 @@ class _Process:
 
     def _invoke(self, command: Mapping[str, Any]) -> list[NetObject]:
         name = command["name"]
-        arguments = dict(command["params"]) | {k: self._kept(v) for k, v in command["refs"].items()}
-        if name not in allowed():
-            raise CmdletError(f"not allowed: {name}", "OperationStopped", f"not allowed: {name}")
-        path = str(arguments.get("Path", ""))
-        if name.endswith("\\Remove-Item") and not removable().search(path):
-            raise CmdletError(f"not allowed: {name} {path}", "OperationStopped", "not allowed")
+        arguments = {k: self._kept(*v) if isinstance(v, list) else v for k, v in command["params"].items()}
+        paths = [v for key, v in arguments.items() if key.lower().endswith("path")]
+        outside = _ON_FILES.search(name) and not all(permitted().search(str(path)) for path in paths)
+        if name not in allowed() or outside:
+            words = f"not allowed: {name} {' '.join(map(str, paths))}"
+            raise CmdletError(words, "OperationStopped", words)
         try:
             return self._call(name, arguments)
         except NotImplementedHere:
@@ -148,9 +163,8 @@ class _Process:
         self.lost = self.lost or (rule is not None and rule.action == "reset")
         return found
 
-    def _kept(self, reference: str) -> Any:
-        index, _, name = reference.partition(".")
-        kept: list[Any] = list(self.results[int(index)])
+    def _kept(self, index: int, name: str = "") -> Any:
+        kept: list[Any] = list(self.results[index])
         if name:
             kept = [one.read(name) for one in kept]
         return kept[0] if len(kept) == 1 else kept

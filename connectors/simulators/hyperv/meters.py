@@ -8,6 +8,10 @@ from connectors.simulators.hyperv.estate import Metering, Vm
 BUSY_MHZ = 500
 READ_MB_PER_S = 20
 WRITTEN_MB_PER_S = 10
+RECEIVED_MB_PER_S = 8
+SENT_MB_PER_S = 4
+"""Of each network card, for each of the addresses that metering begins with: all of IPv4, all of IPv6."""
+ADDRESSES = ("0.0.0.0/0", "::/0")
 
 
 def enable(call: Call) -> Found:
@@ -37,5 +41,26 @@ def _report(call: Call, vm: Vm, now_s: float) -> NetObject:
         "AverageProcessorUsage": int(BUSY_MHZ * ran_s / duration_s) if used else None,
         "AggregatedDiskDataRead": int(READ_MB_PER_S * ran_s) if used else None,
         "AggregatedDiskDataWritten": int(WRITTEN_MB_PER_S * ran_s) if used else None,
+        "NetworkMeteredTrafficReport": _traffic(vm, ran_s),
     }
     return NetObject("VMMeteringReportForVirtualMachine", properties)
+
+
+def _traffic(vm: Vm, ran_s: float) -> Found:
+    """One line for each card, address and direction; a card that has carried nothing yet has none."""
+    rates = {"Inbound": RECEIVED_MB_PER_S, "Outbound": SENT_MB_PER_S}
+    return [
+        NetObject(
+            "VMPortAclMeteringReport",
+            {
+                "LocalAddress": None,
+                "RemoteAddress": address,
+                "Direction": direction,
+                "TotalTraffic": int(rate * ran_s),
+            },
+        )
+        for _ in vm.adapters
+        for address in ADDRESSES
+        for direction, rate in rates.items()
+        if ran_s > 0
+    ]

@@ -5,22 +5,22 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from connectors.simulators.hyperv import checkpoints, files, meters
+from connectors.simulators.hyperv import checkpoints, files, hardware, images, meters
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
-from connectors.simulators.hyperv.estate import GIB, MIB, Disk, Vm
+from connectors.simulators.hyperv.estate import GIB, MIB, Adapter, Disk, Vm
 
 MEMORY_RANGE_MIB = (32, 12 * 1024 * 1024)
 MEMORY_STEP_MIB = 2
 VHDX_LIMIT_BYTES = 64 * 1024 * GIB
 NAME_LIMIT = 100
 POLL_S = 0.01
+NO_MAC = "0" * 12
 
 
 def machine(vm: Vm) -> NetObject:
     """A VirtualMachine as it is now."""
     config = vm.config
-    drives = [NetObject("HardDiskDrive", {"Path": path, "VMId": vm.id}) for path in vm.disks]
     properties = {
         "Id": vm.id,
         "Name": config["NewVMName"],
@@ -32,7 +32,9 @@ def machine(vm: Vm) -> NetObject:
         "Notes": config["Notes"],
         "Path": vm.path,
         "ParentSnapshotId": vm.parent_snapshot,
-        "HardDrives": drives,
+        "HardDrives": hardware.drives(vm),
+        "NetworkAdapters": [hardware.adapter(one) for one in vm.adapters],
+        "IntegrationServicesVersion": None,
     }
     return NetObject("VirtualMachine", properties)
 
@@ -84,6 +86,7 @@ def new_vm(call: Call) -> Found:
         "CheckpointType": "Production",
     }
     vm = Vm(world.new_id(), f"{given['Path']}\\{given['Name']}", config, disks=[given["NewVHDPath"]])
+    vm.adapters.append(Adapter(given.get("SwitchName", "")))
     world.vms[vm.id] = vm
     world.put_folder(vm.path)
     return [machine(vm)]
@@ -140,7 +143,7 @@ def remove_vm(call: Call) -> Found:
 def remove_adapter(call: Call) -> Found:
     call.only("VM")
     for vm in call.vms():
-        vm.adapters = 0
+        vm.adapters = []
     return []
 
 
@@ -160,6 +163,8 @@ def start_vm(call: Call) -> Found:
             words = "not enough memory in the system to start the virtual machine (0x8007000E)"
             raise call.error("OutOfMemory", "ResourceUnavailable", words)
         vm.state = "Running"
+        for one in vm.adapters:
+            one.mac = call.world.new_mac() if one.mac == NO_MAC else one.mac
     return []
 
 
@@ -256,9 +261,16 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Save-VM": save_vm,
     "Hyper-V\\Stop-VM": stop_vm,
     "Hyper-V\\Remove-VMSavedState": remove_saved_state,
+    "Hyper-V\\Get-VMFirmware": hardware.get_firmware,
+    "Hyper-V\\Get-VMHardDiskDrive": hardware.get_drive,
+    "Hyper-V\\Set-VMHardDiskDrive": hardware.set_drive,
+    "Hyper-V\\Convert-VHD": images.convert_vhd,
+    "Read-Chunk": images.read_chunk,
+    "Write-Chunk": images.write_chunk,
     "Hyper-V\\Get-VHD": files.get_vhd,
     "Hyper-V\\Resize-VHD": files.resize_vhd,
     "Microsoft.PowerShell.Management\\Remove-Item": files.remove_item,
+    "Microsoft.PowerShell.Management\\Rename-Item": files.rename_item,
     "Hyper-V\\Checkpoint-VM": checkpoints.checkpoint_vm,
     "Hyper-V\\Get-VMSnapshot": checkpoints.get_snapshots,
     "Hyper-V\\Restore-VMSnapshot": checkpoints.restore_snapshot,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from connectors.simulators.hyperv import sealing, soap
-from connectors.simulators.hyperv.estate import Disk, Estate, Metering, Vm, World
+from connectors.simulators.hyperv.estate import Adapter, Disk, Estate, Metering, Vm, World
 from connectors.simulators.hyperv.interpreter import ConnectionLost
 from connectors.simulators.hyperv.rules import Rule, Rules
 from connectors.simulators.hyperv.shells import Limits, Shells
@@ -31,7 +31,7 @@ class Host:
     """One simulated host: its state, and who is connected."""
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
-        self.world = World(Estate.model_validate(configuration["estate"]))
+        self.world = World(Estate.model_validate(configuration["estate"]), Path(configuration["store"]))
         self.rules = Rules()
         self.limits = Limits.model_validate(configuration["limits"])
         self.shells = Shells(self.world, self.rules, self.limits)
@@ -44,6 +44,7 @@ class Host:
             "calls": lambda: dict(self.rules.calls),
             "shells": self.shells.count,
             "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),
+            "content": lambda: self.content(argument),
             "plant": lambda: self.plant(argument),
             "restart": self.restart,
             "reset_metering": self.reset_metering,
@@ -56,7 +57,7 @@ class Host:
         with self.world.lock:
             config = {
                 "NewVMName": given["name"],
-                "Generation": 2,
+                "Generation": given.get("generation", 2),
                 "ProcessorCount": 1,
                 "MemoryStartupBytes": 1 << 30,
                 "Notes": given.get("notes", ""),
@@ -64,12 +65,20 @@ class Host:
             }
             path = given.get("path") or f"D:\\Machines\\{given['name']}"
             vm = Vm(self.world.new_id(), path, config, state=given.get("state", "Off"))
+            if given.get("switch"):
+                vm.adapters.append(Adapter(given["switch"], self.world.new_mac()))
             self.world.vms[vm.id] = vm
             if given.get("disk_bytes"):
                 disk = Disk(f"{path}\\{vm.id}.vhdx", given["disk_bytes"])
                 self.world.put_disk(disk)
                 vm.disks.append(disk.path)
         return vm.id
+
+    def content(self, path: str) -> str:
+        """Where on this machine the bytes of a disk's file are; empty where nobody looked at them."""
+        with self.world.lock:
+            disk = self.world.disk_of(path)
+            return "" if disk is None or disk.file is None else str(disk.file)
 
     def reset_metering(self) -> None:
         """Begin all metering anew, as somebody else's Reset-VMResourceMetering does."""

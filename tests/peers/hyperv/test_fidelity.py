@@ -11,18 +11,20 @@ from typing import Any
 
 import pytest
 
-from connectors.drivers.hyperv import dispatcher, machines
+from connectors.drivers.hyperv import disks, dispatcher, machines, metering
 from connectors.simulators.hyperv import (
     Estate,
     checkpoints,
     cmdlets,
     files,
+    hardware,
+    images,
     interpreter,
     meters,
     operations,
 )
 from connectors.simulators.hyperv.cmdlets import CMDLETS, EVERY_SET, Cmdlet, NetObject
-from connectors.simulators.hyperv.estate import Disk, Metering, Snapshot, Vm, World
+from connectors.simulators.hyperv.estate import Adapter, Disk, Metering, Snapshot, Vm, World
 
 pytest.importorskip("spnego", reason="the extra hyperv is not installed")
 
@@ -95,15 +97,21 @@ def everything() -> list[NetObject]:
     world.put_disk(Disk("C:\\a.vhdx", 1 << 30))
     config = dict.fromkeys(("NewVMName", "Generation", "ProcessorCount", "MemoryStartupBytes", "Notes"), 1)
     vm = Vm("1", "C:\\a", config, disks=["C:\\a.vhdx"], metering=Metering(0, 1))
-    host_call, cluster_call = (
-        operations.Call(world, CMDLETS[name], {}, None)  # type: ignore[arg-type]  # nothing is waited for
-        for name in ("Hyper-V\\Get-VMHost", "FailoverClusters\\Get-Cluster")
-    )
+    vm.config["Generation"] = 2
+    vm.adapters.append(Adapter("External"))
+    world.vms["1"] = vm
     machine = operations.machine(vm)
+
+    def call(name: str, **arguments: Any) -> operations.Call:
+        return operations.Call(world, CMDLETS[name], arguments, None)  # type: ignore[arg-type]  # nothing is waited for
+
+    host_call, cluster_call = call("Hyper-V\\Get-VMHost"), call("FailoverClusters\\Get-Cluster")
     snapshot = checkpoints._object(vm, Snapshot("1", "n", "t", {}, "Off", []))
     return [
         machine,
         *machine.read("HardDrives"),
+        *machine.read("NetworkAdapters"),
+        *hardware.get_firmware(call("Hyper-V\\Get-VMFirmware", VM=machine)),
         snapshot,
         meters._report(host_call, vm, 2),
         files._vhd(Disk("C:\\a.vhdx", 1)),
@@ -115,7 +123,7 @@ def everything() -> list[NetObject]:
 def test_every_property_that_is_answered_exists_on_the_real_object(model: dict[str, Any]) -> None:
     types = {**model["Hyper-V"]["types"], **model["FailoverClusters"]["types"]}
     checked = everything()
-    assert len({one.type_name for one in checked}) == 7
+    assert len({one.type_name for one in checked}) == 9
     for one in checked:
         assert one.properties.keys() <= types[one.type_name].keys(), one.type_name
 
@@ -123,7 +131,11 @@ def test_every_property_that_is_answered_exists_on_the_real_object(model: dict[s
 def test_every_state_and_choice_is_a_value_of_the_real_enum(model: dict[str, Any]) -> None:
     enums = model["Hyper-V"]["enums"]
     assert machines.STATES.keys() <= enums["VMState"].keys()
-    assert cmdlets._ENUMS["CheckpointType"] == enums["CheckpointType"].keys()
+    for name, values in cmdlets._ENUMS.items():
+        assert values == enums[name].keys(), name
+    assert set(metering._DIRECTIONS.values()) < enums["VMNetworkAdapterAclDirection"].keys()
+    assert images._VHD_TYPES.items() <= {number: name for name, number in enums["VhdType"].items()}.items()
+    assert {form.value.upper() for form in disks.FORMATS} < enums["VhdFormat"].keys()
 
 
 def test_the_script_allows_what_the_simulator_knows_and_nothing_else() -> None:
@@ -171,7 +183,15 @@ def test_a_changed_script_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\..\\..", False),
         ("C:\\Windows", False),
         ("C:\\VMs\\*", False),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disks\\disk.vhdx", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disks\\disk_A1-b2.avhdx", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disks\\part-1a2b3c4d.vhd", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disks\\part-*", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disks\\..\\disk.vhdx", False),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disks\\disk.exe", False),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\other\\disk.vhdx", False),
+        ("C:\\VMs\\web\\disks\\disk.vhdx", False),
     ],
 )
-def test_the_script_removes_folders_of_ours_only(path: str, ours: bool) -> None:
-    assert bool(interpreter.removable().search(path)) is ours
+def test_the_script_touches_folders_and_disks_of_ours_only(path: str, ours: bool) -> None:
+    assert bool(interpreter.permitted().search(path)) is ours

@@ -69,7 +69,7 @@ def test_pypsrp_opens_a_shell_and_runs_the_dispatcher_by_spnego(simulator: Hyper
         process.send(dispatcher.request(commands), end=True)
         process.end_invoke()
         process.signal(shell.SignalCode.TERMINATE)
-    (rows,) = dispatcher.read_reply(commands, process.stdout, process.stderr, process.rc)
+    ((rows,),) = dispatcher.read_replies([commands], process.stdout, process.stderr, process.rc)
     assert rows == [{"Name": "HV-SIM-1"}]
     assert simulator.shells() == 0
 
@@ -122,6 +122,22 @@ def test_what_crosses_the_wire_holds_neither_script_nor_values(
             "AmbiguousParameterSet,",
         ),
         (
+            [{"name": "Read-Chunk", "params": {"Path": "C:\\a.vhdx", "Offset": 0, "Count": 9}}],
+            "not allowed: Read-Chunk C:\\a.vhdx",
+        ),
+        (
+            [
+                {
+                    "name": "Hyper-V\\Convert-VHD",
+                    "params": {
+                        "Path": f"C:\\tierwise-{uuid.UUID(int=0)}-00000000\\disks\\disk.vhdx",
+                        "DestinationPath": "C:\\a.vhdx",
+                    },
+                }
+            ],
+            "not allowed: Hyper-V\\Convert-VHD ",
+        ),
+        (
             [{"name": "Microsoft.PowerShell.Management\\Remove-Item", "params": {"Path": "C:\\*"}}],
             "not allowed: Microsoft.PowerShell.Management\\Remove-Item C:\\*",
         ),
@@ -131,7 +147,7 @@ def test_a_call_that_windows_would_not_take_fails_and_nothing_succeeds_by_chance
     commands: list[dict[str, object]], error_id: str, simulator: HypervSimulator
 ) -> None:
     simulator.plant("web-1")
-    filled = [{"params": {}, "refs": {}, "select": ["Name"], "optional": False} | one for one in commands]
+    filled = [{"params": {}, "select": ["Name"], "optional": False} | one for one in commands]
     protocol = plain_session(simulator).protocol
     shell_id = protocol.open_shell()
     command_id = protocol.run_command(
@@ -141,7 +157,7 @@ def test_a_call_that_windows_would_not_take_fails_and_nothing_succeeds_by_chance
     stdout, _, _ = protocol.get_command_output(shell_id, command_id)
     protocol.close_shell(shell_id)
     reply = json.loads(stdout)
-    assert not reply["ok"]
+    assert reply["category"]
     assert reply["id"].startswith(error_id)
 
 

@@ -1,0 +1,153 @@
+# ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
+"""What stands in disk files: real VHDX and VHD files, made and converted by qemu-img in Hyper-V's place.
+
+A disk that nobody has read or written takes no file, and the files are sparse, so large ones cost little.
+Guests never write here: a differencing disk, which qemu-img cannot make, reads as the disk it stands on.
+"""
+
+import base64
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from connectors.simulators.hyperv.calls import Call, Found
+from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject, NotImplementedHere
+from connectors.simulators.hyperv.estate import Disk
+
+QEMU_NAMES = {"vhdx": "vhdx", "avhdx": "vhdx", "vhd": "vpc", "avhd": "vpc"}
+_OPTIONS = {"vhdx": "subformat=dynamic", "vpc": "subformat=dynamic,force_size=on"}
+_VHD_FOOTER_BYTES = 512
+_VHD_COOKIE = b"conectix"
+_VHD_TYPES = {2: "Fixed", 3: "Dynamic", 4: "Differencing"}
+
+
+def read_chunk(call: Call) -> Found:
+    path = str(call.arguments["Path"])
+    if call.world.in_use(path):
+        raise call.error("IOException", "NotSpecified", f"'{path}' is being used by another process")
+    file = _file(call, _need(call, path))
+    with file.open("rb") as opened:
+        opened.seek(call.arguments["Offset"])
+        data = opened.read(call.arguments["Count"])
+    found = {"Data": base64.b64encode(data).decode("ascii"), "Size": file.stat().st_size}
+    return [NetObject("Hashtable", found)]
+
+
+def write_chunk(call: Call) -> Found:
+    world, path = call.world, str(call.arguments["Path"])
+    if world.in_use(path):
+        raise call.error("IOException", "NotSpecified", f"'{path}' is being used by another process")
+    disk = world.disk_of(path)
+    if disk is None:
+        if path.rpartition("\\")[0].lower() not in {folder.lower() for folder in world.folders}:
+            words = f"could not find a part of the path '{path}'"
+            raise call.error("DirectoryNotFoundException", "NotSpecified", words)
+        disk = Disk(path, 0, file=world.new_file(), unread=True)
+        world.put_disk(disk)
+    disk.unread = True
+    with _file(call, disk).open("r+b") as opened:
+        opened.seek(call.arguments["Offset"])
+        opened.write(base64.b64decode(call.arguments["Data"]))
+    return []
+
+
+def convert_vhd(call: Call) -> Found:
+    """Make another file of what a guest sees; it is there whole or not at all."""
+    call.only("Path", "DestinationPath", "VHDType")
+    if call.arguments.get("VHDType") != "Dynamic":
+        what = "Convert-VHD to another type than Dynamic"
+        raise NotImplementedHere(what)
+    path, target = str(call.arguments["Path"]), str(call.arguments["DestinationPath"])
+    source = _need(call, path)
+    read_header(call, source)
+    if call.world.in_use(path):
+        raise call.error("ObjectInUse", "ResourceBusy", f"'{path}' is being used by another process")
+    if call.world.disk_of(target) is not None:
+        words = f"failed to convert to '{target}': the file exists (0x80070050)"
+        raise call.error("OperationFailed", "NotSpecified", words)
+    made = call.world.new_file()
+    _qemu(
+        call, "convert", "-f", _format(source.path), *_output(target), str(_file(call, source)), str(made)
+    )
+    call.world.put_disk(Disk(target, source.size, file=made))
+    return []
+
+
+def resize(call: Call, disk: Disk, size: int) -> None:
+    """Let a disk's file, if there is one, have another size; by a raw image, for qemu-img resizes no VHDX."""
+    if disk.file is None:
+        return
+    file, name = str(disk.file), _format(disk.path)
+    with tempfile.NamedTemporaryFile(dir=disk.file.parent) as raw:
+        _qemu(call, "convert", "-f", name, "-O", "raw", file, raw.name)
+        raw.truncate(size)
+        _qemu(call, "convert", "-f", "raw", *_output(disk.path), raw.name, file)
+
+
+def read_header(call: Call, disk: Disk) -> None:
+    """What a file that somebody sent says of itself. Raises CmdletError where it is no image."""
+    if not disk.unread or disk.file is None:
+        return
+    kind = _vhd_type(disk.file)
+    if kind == "Differencing":
+        disk.kind, disk.unread = kind, False
+        return
+    found = json.loads(_qemu(call, "info", "--output=json", "-f", _format(disk.path), str(disk.file)))
+    disk.size, disk.kind, disk.unread = int(found["virtual-size"]), kind or "Dynamic", False
+
+
+def _vhd_type(file: Path) -> str:
+    """The type in a VHD's footer; nothing for what is no VHD."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        opened.seek(max(0, size - _VHD_FOOTER_BYTES))
+        footer = opened.read(_VHD_FOOTER_BYTES)
+    if not footer.startswith(_VHD_COOKIE):
+        return ""
+    return _VHD_TYPES.get(int.from_bytes(footer[60:64], "big"), "Unknown")
+
+
+def _need(call: Call, path: str) -> Disk:
+    disk = call.world.disk_of(path)
+    if disk is None:
+        raise call.error("FileNotFoundException", "NotSpecified", f"could not find file '{path}'")
+    return disk
+
+
+def _file(call: Call, disk: Disk) -> Path:
+    """Where its bytes are; an empty disk is made when it is looked at first."""
+    while disk.parent:
+        disk = _need(call, disk.parent)
+    if disk.file is None:
+        made = call.world.new_file()
+        kind = _format(disk.path)
+        _qemu(call, "create", "-f", kind, "-o", _OPTIONS[kind], str(made), str(disk.size))
+        disk.file = made
+    return disk.file
+
+
+def _format(path: str) -> str:
+    """Windows, too, tells the format of an image by the end of its name."""
+    return QEMU_NAMES.get(path.rpartition(".")[2].lower(), "raw")
+
+
+def _output(path: str) -> list[str]:
+    kind = _format(path)
+    return ["-O", kind, "-o", _OPTIONS[kind]]
+
+
+def _qemu(call: Call, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["qemu-img", *arguments], capture_output=True, check=False, text=True)
+    except FileNotFoundError:
+        what = "content of disks without qemu-img; apt-get install qemu-utils"
+        raise NotImplementedHere(what) from None
+    if done.returncode != 0:
+        raise _bad_image(call, done.stderr)
+    return done.stdout
+
+
+def _bad_image(call: Call, said: str) -> CmdletError:
+    words = f"the virtual hard disk is corrupted or is no virtual hard disk: {said.strip()}"
+    return call.error("OperationFailed", "NotSpecified", words)
