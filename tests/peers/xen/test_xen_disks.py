@@ -155,9 +155,9 @@ def test_an_empty_disk_is_a_small_vhd_of_the_right_size(connector: Connector, tm
     [
         (b"", "no VHD"),
         (b"not a disk at all" * 100, "no VHD"),
-        (b"conectix" + bytes(2000), "type 0"),
+        (vhd.COOKIE + bytes(2000), "type 0"),
         (
-            b"conectix".ljust(16, b"\0") + (512).to_bytes(8, "big") + bytes(24) + GIB.to_bytes(8, "big"),
+            vhd.COOKIE.ljust(16, b"\0") + (512).to_bytes(8, "big") + bytes(24) + GIB.to_bytes(8, "big"),
             "VHD",
         ),
     ],
