@@ -91,7 +91,7 @@ def export_disk(op: Op, identity: UUID, key: str, form: DiskFormat, to: BinaryIO
         wanted = Wanted("GET", "/export_raw_vdi", query)
         with exchange(op, op.session.master, wanted, task) as found, _begun(op, task):
             done, tail = _received(op, found, to, tell)
-            whole = done == disk.size_bytes if form is DiskFormat.RAW else tail[:8] == b"conectix"
+            whole = done == disk.size_bytes if form is DiskFormat.RAW else tail.startswith(vhd.COOKIE)
             _check_whole(op, task, done, whole=whole)
         with _begun(op, task):
             op.session.deadline.begin()

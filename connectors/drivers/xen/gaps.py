@@ -51,11 +51,16 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 )
 
 
-def of_pool(pool: str, *, ha: bool) -> dict[Capability, Gap]:
-    """The gaps that a pool's own settings make."""
-    if ha:
-        return {}
-    return {Capability.HA_RESTART: _off(f"HA is off; enable HA on pool '{pool}'")}
+def of_pool(pool: str, *, ha: bool, hosts: int) -> dict[Capability, Gap]:
+    """The gaps that a pool's own settings and size make."""
+    found = {} if ha else {Capability.HA_RESTART: _off(f"HA is off; enable HA on pool '{pool}'")}
+    moving = live_migrate(pool, hosts=hosts)
+    return found | ({Capability.LIVE_MIGRATE: moving} if moving is not None else {})
+
+
+def live_migrate(pool: str, *, hosts: int) -> Gap | None:
+    """Why machines cannot move; None where there is somewhere to go."""
+    return None if hosts > 1 else _off(f"'{pool}' has one host only; let a second one join its pool")
 
 
 def hot_add(*, factor: int, online_resize: bool) -> Gap | None:

@@ -161,7 +161,7 @@ def _live_gaps(
     found: "Everything", provider: str, srs: Mapping[str, Record], options: Options
 ) -> dict[Capability, Gap]:
     chosen = chosen_sr(found.pool, srs, options)
-    more = gaps.of_pool(provider, ha=bool(found.pool["ha_enabled"]))
+    more = gaps.of_pool(provider, ha=bool(found.pool["ha_enabled"]), hosts=len(found.hosts))
     online = can_resize_online(srs[chosen] if chosen else None, found.types)
     hot = gaps.hot_add(factor=options.hot_add_factor, online_resize=online)
     return more | ({Capability.RESIZE_HOT: hot} if hot is not None else {})

@@ -1,10 +1,11 @@
 """A machine's way to another host of its pool."""
 
-from connectors.drivers.xen import inventory, tasks
+from catalog.capabilities import Capability
+from connectors.drivers.xen import gaps, inventory, tasks
 from connectors.drivers.xen.estate import Machine, pool_record, provider_name, records
 from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.session import NULL, Op
-from connectors.errors import NotFound
+from connectors.errors import NotFound, Unsupported
 
 
 def migrate(op: Op, machine: Machine, host: str) -> None:
@@ -32,11 +33,14 @@ def migrate(op: Op, machine: Machine, host: str) -> None:
 
 
 def _host_ref(op: Op, name: str) -> str:
-    """The host of this name. Raises NotFound."""
+    """The host of this name. Raises NotFound, and Unsupported where the pool has one host only."""
     names = inventory.host_names(records(op, "host"))
+    pool = provider_name(op, pool_record(op))
+    gap = gaps.live_migrate(pool, hosts=len(names))
+    if gap is not None:
+        raise Unsupported(op.endpoint, Capability.LIVE_MIGRATE, gap)
     found = [ref for ref, one in names.items() if one == name]
     if not found:
-        pool = provider_name(op, pool_record(op))
         hint = f"its hosts are: {', '.join(sorted(names.values()))}"
         raise op.error(NotFound, f"pool '{pool}' has no host '{name}'", hint=hint)
     return found[0]

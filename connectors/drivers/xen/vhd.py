@@ -14,7 +14,8 @@ PART = 1 << 18
 MOST_BLOCKS = 1 << 22
 """Of two mebibytes each: more than any VHD may have."""
 
-_COOKIE, _HEADER_COOKIE = b"conectix", b"cxsparse"
+COOKIE = b"conectix"  # codespell:ignore conectix
+_HEADER_COOKIE = b"cxsparse"
 _NO_BLOCK = 0xFFFFFFFF
 
 
@@ -36,8 +37,8 @@ def opened(source: BinaryIO) -> Vhd:
     end = source.seek(0, os.SEEK_END)
     first = _at(source, 0, SECTOR)
     last = _at(source, max(0, end - SECTOR), SECTOR)
-    footer = first if first[:8] == _COOKIE else last
-    if len(footer) < SECTOR or footer[:8] != _COOKIE:
+    footer = first if first[:8] == COOKIE else last
+    if len(footer) < SECTOR or footer[:8] != COOKIE:
         msg = "the file is no VHD"
         raise NotVhd(msg)
     (header_at,) = struct.unpack_from(">Q", footer, 16)

@@ -16,6 +16,7 @@ FORMATS = ("raw", "vhd")
 
 _FOOTER = struct.Struct(">8sIIQI4sIIQQHBBI")
 _HEADER = struct.Struct(">8sQQIII")
+_COOKIE = b"conectix"  # codespell:ignore conectix
 _DYNAMIC = 3
 _NO_BLOCK = 0xFFFFFFFF
 _TABLE_AT = 3 * SECTOR
@@ -72,7 +73,7 @@ def _vhd(content: Content, size: int) -> Iterator[bytes]:
 
 def _footer(size: int) -> bytes:
     cylinders, heads, sectors = _geometry(size)
-    fields = (b"conectix", 2, 0x10000, SECTOR, 0, b"tap\0", 0x10003, 0, size, size)
+    fields = (_COOKIE, 2, 0x10000, SECTOR, 0, b"tap\0", 0x10003, 0, size, size)
     packed = _FOOTER.pack(*fields, cylinders, heads, sectors, _DYNAMIC)
     rest = uuid.uuid4().bytes
     summed = packed + struct.pack(">I", _checksum(packed + rest)) + rest
@@ -98,7 +99,7 @@ def _geometry(size: int) -> tuple[int, int, int]:
 def _take_vhd(read: Read, length: int, content: Content, size: int) -> None:
     stream = _Counted(read)
     footer, header = stream.read(SECTOR), stream.read(2 * SECTOR)
-    if footer[:8] != b"conectix" or header[:8] != b"cxsparse":
+    if footer[:8] != _COOKIE or header[:8] != b"cxsparse":
         msg = "this is no VHD with a table of blocks"
         raise ValueError(msg)
     virtual = _FOOTER.unpack_from(footer)[9]

@@ -11,10 +11,11 @@ from catalog.base import Value
 class Rule(Value):
     """One misbehaviour: what happens to calls of `method` (``*``: to all; ``GET /path``: to such requests).
 
-    `fail` answers with the error `code` and its `parameters`; `http` with an HTTP status and nothing else (but a request's `parameters` are where it is sent to);
-    `garbage` with what is no XML; `reset` closes the connection without an answer; `delay` gives the right
-    answer, late. With `after` the call takes effect first and only the answer is changed. Each waits
-    `delay_ms` before its answer. `times` 0 is always; `skip` calls pass first.
+    `fail` answers with the error `code` and its `parameters`; `http` with an HTTP status and nothing else, but
+    where a request has `parameters`, it is sent there; `garbage` with what is no XML; `reset` closes the
+    connection without an answer; `delay` gives the right answer, late. With `after` the call takes effect first
+    and only the answer is changed; to a request with content it happens in the middle of that, and `garbage` ends
+    an export there as if that were all. Each waits `delay_ms` before. `times` 0 is always; `skip` calls pass first.
     """
 
     method: str

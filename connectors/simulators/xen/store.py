@@ -3,7 +3,7 @@
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from xmlrpc.client import DateTime
@@ -85,10 +85,11 @@ class Store:
     def set(self, class_name: str, ref: str, **values: Any) -> None:
         """Change fields of an object. Raises Failure HANDLE_INVALID."""
         row = self.row(class_name, ref)
-        self._touch_related(class_name, row)
+        moved = {field for field, value in values.items() if row[field] != value}
+        self._touch_related(class_name, row, moved)
         row.update(values)
         self.touch(ref)
-        self._touch_related(class_name, row)
+        self._touch_related(class_name, row, moved)
 
     def touch(self, ref: str) -> int:
         """Say that an object changed; the new generation."""
@@ -135,9 +136,12 @@ class Store:
         """The objects whose `field` refers to `ref`."""
         return [one for one, row in self._tables[class_name].items() if row[field] == ref]
 
-    def _touch_related(self, class_name: str, record: Record) -> None:
+    def _touch_related(self, class_name: str, record: Record, moved: Collection[str] | None = None) -> None:
+        """The other ends of an object's references changed too: of all, or of those in fields that `moved`."""
         for source, field in REVERSES.values():
-            if source == class_name and record[field] in self._touched:
+            if source != class_name or (moved is not None and field not in moved):
+                continue
+            if record[field] in self._touched:
                 self.touch(record[field])
 
     def changes(self, since: int) -> Iterator[tuple[str, str, str, Record | None]]:

@@ -87,16 +87,19 @@ class Request:
             self.handler.wfile.write(b"<methodResponse><params>")
             raise ConnectionAbortedError
 
-    def half_way(self) -> None:
-        """In the middle of a content: what a rule wants to happen there."""
+    def half_way(self) -> bool:
+        """In the middle of a content: what a rule wants to happen there; True to end as if that were all."""
         rule = self.rule
         if rule is None or not rule.after:
-            return
+            return False
         time.sleep(rule.delay_ms / 1000)
         if rule.action == "fail":
             raise Failure(rule.code, *rule.parameters)
+        if rule.action == "garbage":
+            return True
         if rule.action != "delay":
             raise ConnectionAbortedError
+        return False
 
     def _end(self, answer: Answer) -> None:
         with self.world.store.changed:
@@ -204,8 +207,8 @@ def _export(request: Request) -> None:
         sent = 0
         half = -(-size // 2) if form == "raw" else content.taken_bytes // 2
         for piece in images.written(form, content, size):
-            if sent <= half < sent + len(piece):
-                request.half_way()
+            if sent <= half < sent + len(piece) and request.half_way():
+                break
             request.check_cancelled()
             request.handler.wfile.write(piece)
             sent += len(piece)

@@ -155,9 +155,9 @@ def test_an_empty_disk_is_a_small_vhd_of_the_right_size(connector: Connector, tm
     [
         (b"", "no VHD"),
         (b"not a disk at all" * 100, "no VHD"),
-        (b"conectix" + bytes(2000), "type 0"),
+        (vhd.COOKIE + bytes(2000), "type 0"),
         (
-            b"conectix".ljust(16, b"\0") + (512).to_bytes(8, "big") + bytes(24) + GIB.to_bytes(8, "big"),
+            vhd.COOKIE.ljust(16, b"\0") + (512).to_bytes(8, "big") + bytes(24) + GIB.to_bytes(8, "big"),
             "VHD",
         ),
     ],
@@ -225,15 +225,28 @@ def test_a_transfer_that_breaks_is_told_and_leaves_nothing(
     assert same(tmp_path / "out", source)
 
 
-def test_a_raw_disk_that_ends_too_early_is_told(
-    connector: Connector, simulator: XenSimulator, tmp_path: Path
+@pytest.mark.parametrize("form", ["raw", "vhd"])
+@pytest.mark.parametrize(
+    ("action", "kind", "said"),
+    [("reset", Refused, "Device I/O errors"), ("garbage", Unreachable, "too early, after")],
+    ids=["failed", "cut by what stands between"],
+)
+def test_a_disk_that_ends_too_early_is_told_even_where_the_pool_saw_no_failure(
+    action: Any,
+    kind: type[ConnectorError],
+    said: str,
+    form: str,
+    connector: Connector,
+    simulator: XenSimulator,
+    tmp_path: Path,
 ) -> None:
     identity, key = made(connector)
-    simulator.rules(Rule(method=EXPORT, action="reset", after=True, times=1))
-    with pytest.raises(Refused) as caught:
-        carry_out(connector, identity, key, tmp_path / "out", "raw")
-    assert caught.value.vendor_code == "VDI_IO_ERROR"
+    carry_in(connector, identity, key, image(tmp_path, {0: MIB, 700 * MIB: MIB}))
+    simulator.rules(Rule(method=EXPORT, action=action, after=True, times=1))
+    with pytest.raises(kind, match=said):
+        carry_out(connector, identity, key, tmp_path / "out", form)
     assert 0 < (tmp_path / "out").stat().st_size < GIB
+    assert simulator.counts(["task"]) == {"task": 0}
 
 
 def test_the_login_is_in_no_error_and_no_trace_of_one(
@@ -253,15 +266,18 @@ def test_the_login_is_in_no_error_and_no_trace_of_one(
 
 
 def test_each_part_of_a_transfer_has_the_whole_time_limit(simulator: XenSimulator, tmp_path: Path) -> None:
-    """Every GET and PUT stops half way for longer than half the limit, and all of them together for longer."""
+    """Before the content and in its middle the pool lets the driver wait, together for longer than the limit."""
     with registry.connect(simulator.endpoint(timeout_s=2), simulator.password) as connector:
         identity, key = made(connector)
         source = image(tmp_path, {0: MIB})
+        simulator.rules(
+            Rule(method="task.create", action="delay", delay_ms=1300),
+            Rule(method=EXPORT, action="delay", after=True, delay_ms=1300),
+            Rule(method=IMPORT, action="delay", after=True, delay_ms=1300),
+        )
         carry_in(connector, identity, key, source)
-        stop = {"action": "delay", "after": True, "delay_ms": 1300}
-        simulator.rules(Rule(method=EXPORT, **stop), Rule(method=IMPORT, **stop))
         carry_out(connector, identity, key, tmp_path / "out")
-        carry_in(connector, identity, key, source)
+        assert same(tmp_path / "out", source)
         simulator.rules(Rule(method=EXPORT, action="delay", after=True, delay_ms=4000, times=1))
         began = time.monotonic()
         with pytest.raises(DeadlineExceeded):

@@ -67,6 +67,7 @@ def test_every_kind_of_change_is_told_of_the_machine_that_changed_and_of_no_othe
     changes: list[tuple[str, Callable[[], Any]]] = [
         ("a name", lambda: raw.VM.set_name_label(ref, "renamed")),
         ("a disk's size", lambda: raw.VDI.resize(vdi, str(2 << 30))),
+        ("a disk that is none", lambda: raw.VBD.set_type(vbd, "CD")),
         ("a disk taken out", lambda: raw.VBD.destroy(vbd)),
         ("power", lambda: raw.VM.start(ref, False, False)),
         ("a mark", lambda: raw.VM.remove_from_other_config(ref, "tierwise.annotations")),
@@ -229,6 +230,8 @@ def test_a_move_leaves_no_task_and_the_machine_where_the_binding_sees_it(
     assert (moved.host, moved.power) == (there, PowerState.ON)
     resident = raw.VM.get_resident_on(raw.VM.get_by_uuid(view.native_id))
     assert raw.host.get_name_label(resident) == there
+    assert connector.migrate(identity(view), there) == moved
+    assert simulator.calls()["Async.VM.pool_migrate"] == 1, "it is there already"
     assert simulator.counts(["task"]) == {"task": 0}
 
 
@@ -312,5 +315,6 @@ def test_a_move_that_takes_too_long_is_cancelled(start: Start) -> None:
     with registry.connect(simulator.endpoint(timeout_s=1), simulator.password) as connector:
         with pytest.raises(DeadlineExceeded):
             connector.migrate(identity(view), elsewhere(connector, view))
+        assert simulator.calls()["task.cancel"] == 1
         assert simulator.counts(["task"]) == {"task": 0}
         assert connector.get_vm(identity(view)).host == view.host
