@@ -285,6 +285,18 @@ def test_an_export_without_an_answer_ends_at_the_deadline_and_leaves_nothing(
         assert_nothing_is_left(simulator, look, made[0])
 
 
+def test_an_import_without_an_answer_ends_at_the_deadline_and_leaves_nothing(
+    simulator: VsphereSimulator, look: Look, made: tuple[UUID, str], image: tuple[Path, bytes]
+) -> None:
+    with registry.connect(simulator.endpoint(timeout_s=1.0), simulator.password) as hasty:
+        simulator.rules(Rule(method="POST /nfc", action="delay", delay_ms=3000, times=1))
+        told: list[float] = []
+        with image[0].open("rb") as file, pytest.raises(DeadlineExceeded):
+            hasty.import_disk(*made, VMDK, file, lambda _done: told.append(time.monotonic()))
+        assert time.monotonic() - told[-1] <= 1.1 + SLACK_S, "each part has the deadline"
+    assert_nothing_is_left(simulator, look, made[0])
+
+
 def test_a_transfer_may_take_longer_than_the_deadline_as_long_as_it_moves(
     start: Start, look: Look, small: VmSpec, image: tuple[Path, bytes]
 ) -> None:
