@@ -38,6 +38,7 @@ from connectors.drivers.hyperv.faults import is_gone, of_failure
 from connectors.drivers.hyperv.host import HostFacts
 from connectors.drivers.hyperv.machines import Machine
 from connectors.drivers.hyperv.session import SHELL_GONE, Op, Session
+from connectors.drivers.hyperv.settings import Auth
 from connectors.errors import NotFound, Unreachable, Unsupported
 
 Result = TypeVar("Result")
@@ -65,6 +66,8 @@ class HypervConnector(Connector):
             return
         transport = registry.vendor_module(_TRANSPORT, self.endpoint, extra="hyperv")
         session = Session(self.endpoint, self._password, transport)
+        if session.settings.options.auth is Auth.KERBEROS:
+            registry.vendor_module("kerberos", self.endpoint, extra="hyperv-kerberos")
         self._translated(session, "open", session.login)
         self._session = session
 

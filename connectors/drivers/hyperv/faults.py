@@ -63,6 +63,10 @@ ACCESS_DENIED = 5
 """The WS-Management fault's code is Windows' ERROR_ACCESS_DENIED."""
 
 
+NO_TICKET = frozenset({"KerberosExchangeError", "MutualAuthenticationError"})
+"""By name, for their module cannot be imported where Kerberos is not installed."""
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether the machine or checkpoint that a command was for is not there any more."""
     return isinstance(error, PowerShellError) and (
@@ -78,15 +82,23 @@ def of_failure(endpoint: str, operation: str, error: Exception, session: Session
     if isinstance(error, BadReply):
         hint = "check that Windows PowerShell 5.1 and its Hyper-V module work on the host"
         return Refused(endpoint, operation, str(error), vendor_code="BadReply", hint=hint)
-    if isinstance(error, session.transport.InvalidCredentialsError):
-        why = "the user name or password is wrong, or the user may not use WinRM"
-        hint = "check the endpoint's 'username' and 'secret', and that NTLM is switched on (Negotiate)"
-        return Refused(endpoint, operation, why, vendor_code="401", hint=hint)
+    if isinstance(error, session.transport.InvalidCredentialsError) or type(error).__name__ in NO_TICKET:
+        return _of_login(endpoint, operation, error)
     if isinstance(error, session.transport.WSManFaultError):
         return _of_fault(endpoint, operation, error)
     if isinstance(error, session.transport.WinRMOperationTimeoutError):
         return _late(endpoint, operation, "the host gave up waiting")
     return _of_transport(endpoint, operation, error, session)
+
+
+def _of_login(endpoint: str, operation: str, error: Exception) -> ConnectorError:
+    if type(error).__name__ in NO_TICKET:
+        why = f"no Kerberos ticket for this host: {' '.join(str(error).split())}"
+        hint = "run kinit or set KRB5_CLIENT_KTNAME; check the option 'spn_host' and the clock"
+        return Refused(endpoint, operation, why, vendor_code=type(error).__name__, hint=hint)
+    why = "the user name or password is wrong, or the user may not use WinRM"
+    hint = "check the endpoint's 'username' and 'secret', and that the host takes the option 'auth'"
+    return Refused(endpoint, operation, why, vendor_code="401", hint=hint)
 
 
 def _meaning(error: PowerShellError) -> Meaning:

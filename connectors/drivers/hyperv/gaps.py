@@ -37,9 +37,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.RESOURCE_POOLS: _not_yet("Hyper-V's resource pools are not managed by this driver yet"),
         Capability.TAGS: _not_yet("Hyper-V has no tags; annotations are kept in the machine's notes"),
-        Capability.WATCH: _never(
-            "Hyper-V tells no client over WinRM what changed: its events are WMI's, over DCOM, and its event "
-            "log leaves changes of size and notes out; the next inventory sees them"
+        Capability.WATCH: _not_yet(
+            "Hyper-V keeps no list of changes to ask for; its WMI events need a process that stays on the host, "
+            "and this driver leaves none there; the next inventory sees what changed"
         ),
         Capability.IMPORT_DISK_VMDK: _never(_DISKS),
         Capability.IMPORT_DISK_QCOW2: _never(_DISKS),

@@ -12,7 +12,7 @@ from catalog.pools import Endpoint
 from connectors.deadlines import Deadline
 from connectors.drivers.hyperv import dispatcher
 from connectors.drivers.hyperv.dispatcher import Command, Row
-from connectors.drivers.hyperv.settings import Settings, tls_context
+from connectors.drivers.hyperv.settings import Auth, Settings, tls_context
 from connectors.errors import ConnectorError, Refused
 
 UTF8 = 65001
@@ -44,14 +44,15 @@ class Session:
     """
 
     def __init__(self, endpoint: Endpoint, password: SecretStr | None, transport: Any) -> None:
-        if endpoint.username is None or password is None:
+        self.settings = Settings.of(endpoint)
+        by_ticket = self.settings.options.auth is Auth.KERBEROS
+        if not by_ticket and (endpoint.username is None or password is None):
             why = "Hyper-V needs a user name and password"
             raise Refused(endpoint.name, "open", why, hint="set the endpoint's 'username' and 'secret'")
-        self.settings = Settings.of(endpoint)
         self.deadline = Deadline(endpoint.timeout_s)
         self.transport = transport
         self._username = endpoint.username
-        self._password = password
+        self._password = None if by_ticket else password
         self._context = tls_context(endpoint)
         self._protocol: Any = None
         self._shell: str | None = None
@@ -64,9 +65,9 @@ class Session:
     def login(self) -> None:
         """Connect, log in, and open a shell if there is none; a shell outlives its connection."""
         self.drop()
-        password = self._password.get_secret_value()
+        password = None if self._password is None else self._password.get_secret_value()
         self._protocol = self.transport.connect(
-            self.settings.url, self._username, password, self._context, self.deadline
+            self.settings, self._username, password, self._context, self.deadline
         )
         try:
             if self._shell is None:

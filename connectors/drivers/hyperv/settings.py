@@ -1,6 +1,7 @@
 """What an endpoint's address and options mean to the Hyper-V driver."""
 
 import ssl
+from enum import StrEnum
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -14,6 +15,14 @@ HTTPS_PORT = 5986
 HTTP_PORT = 5985
 
 
+class Auth(StrEnum):
+    """How the user proves who it is; the values are pywinrm's."""
+
+    NTLM = "ntlm"
+    KERBEROS = "kerberos"
+    BASIC = "basic"
+
+
 class Options(Value):
     """The endpoint's `options`; each one left out is chosen by the driver."""
 
@@ -23,6 +32,10 @@ class Options(Value):
     )
     switch: str | None = Field(
         default=None, description="Virtual switch of new machines; else they have no network card."
+    )
+    auth: Auth = Field(default=Auth.NTLM, description="How the user logs in.")
+    spn_host: str | None = Field(
+        default=None, description="Host of the Kerberos service HTTP/<host>; else the address's host."
     )
 
 
@@ -57,11 +70,15 @@ class Settings(Value):
             # NTLM seals the messages, but nothing proves that the host is the right one.
             raise _refused(endpoint, "plain http needs a written reason in tls.unverified_because")
         encrypted = url.scheme == "https"
+        options = _options(endpoint)
+        if options.auth is Auth.BASIC and endpoint.tls.unverified_because is not None:
+            # Basic hands the password to whoever answers.
+            raise _refused(endpoint, "auth 'basic' needs https with a certificate that is verified")
         return cls(
             host=host,
             port=port or (HTTPS_PORT if encrypted else HTTP_PORT),
             encrypted=encrypted,
-            options=_options(endpoint),
+            options=options,
         )
 
 

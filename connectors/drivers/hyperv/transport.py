@@ -25,6 +25,7 @@ from winrm.exceptions import (
 from winrm.protocol import Protocol
 
 from connectors.deadlines import Deadline
+from connectors.drivers.hyperv.settings import Settings
 
 __all__ = [
     "FAILURES",
@@ -54,19 +55,24 @@ _UNBOUNDED_S = 3600
 
 
 def connect(
-    url: str, username: str, password: str, context: ssl.SSLContext, deadline: Deadline
+    settings: Settings,
+    username: str | None,
+    password: str | None,
+    context: ssl.SSLContext,
+    deadline: Deadline,
 ) -> Protocol:
-    """A WS-Management connection that is logged in by NTLM.
+    """A WS-Management connection that is logged in by NTLM, Kerberos or a plain password.
 
-    Over plain http each message is sealed by NTLM (MS-WSMV 2.2.9.1); over https TLS does that, and NTLM
-    is bound to the server's certificate (RFC 5929).
+    Over plain http each message is sealed by NTLM or Kerberos (MS-WSMV 2.2.9.1); over https TLS does that,
+    and they are bound to the server's certificate (RFC 5929). Kerberos takes the ticket of this process: of
+    its credential cache, or by the keytab that ``KRB5_CLIENT_KTNAME`` names.
     """
-    encrypted = url.startswith("https:")
     protocol = Protocol(
-        endpoint=url,
-        transport="ntlm",
+        endpoint=settings.url,
+        transport=settings.options.auth.value,
         username=username,
         password=password,
+        kerberos_hostname_override=settings.options.spn_host,
         read_timeout_sec=_UNBOUNDED_S,
         operation_timeout_sec=1,
         message_encryption="never",
@@ -76,8 +82,8 @@ def connect(
     transport = protocol.transport
     session = transport.build_session()
     session.trust_env = False  # neither proxies nor .netrc of this machine concern a hypervisor
-    session.mount(url, _Adapter(context, deadline))
-    if not encrypted:
+    session.mount(settings.url, _Adapter(context, deadline))
+    if not settings.encrypted:
         # Only now: pywinrm logs in here, and that too must keep the deadline.
         transport.setup_encryption(session)
     return protocol

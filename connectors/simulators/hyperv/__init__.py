@@ -1,4 +1,4 @@
-"""A Hyper-V host to talk to: WinRM with real NTLM, and a host in memory instead of PowerShell.
+"""A Hyper-V host to talk to: WinRM with real NTLM and Kerberos, and a host in memory instead of PowerShell.
 
 It is a product: the demo, the notebooks and the tests use it. It is ours, and has never been compared with
 Windows; what it cannot prove is listed in ``docs/reference/driver-hyperv.md``. `missing()` says what to
@@ -56,6 +56,7 @@ class HypervSimulator:
         port: int = 0,
         certificate: Certificate | None = None,
         limits: Limits | None = None,
+        basic: bool = False,
     ) -> None:
         self.password = SecretStr(secrets.token_urlsafe(18))
         self.address = ""
@@ -66,6 +67,7 @@ class HypervSimulator:
             "certificate": "" if certificate is None else str(certificate.certificate),
             "key": "" if certificate is None else str(certificate.key),
             "estate": (estate or Estate()).model_dump(),
+            "basic": basic,
             "limits": (limits or Limits()).model_dump(),
         }
         self._lock = threading.Lock()

@@ -5,8 +5,11 @@ MS-WSMV 2.2.9.1 describes the sealed messages, RFC 5929 the binding to a TLS cer
 
 import base64
 import hashlib
+import hmac
+import os
 import re
 import struct
+from pathlib import Path
 
 import spnego
 from spnego.channel_bindings import GssChannelBindings
@@ -24,6 +27,10 @@ _SEALED = re.compile(
 )
 
 
+_KERBEROS = bytes.fromhex("06092a864886f712010202")
+"""The object identifier that a Kerberos token begins with, after its length."""
+
+
 class BadSeal(Exception):
     """A message that was not sealed by the user who logged in on this connection, or was changed."""
 
@@ -37,22 +44,31 @@ def bindings_of(certificate_der: bytes) -> GssChannelBindings:
 class Login:
     """One connection's login. The passwords stand in the file that ``NTLM_USER_FILE`` names."""
 
-    def __init__(self, bindings: GssChannelBindings | None) -> None:
+    def __init__(self, bindings: GssChannelBindings | None, *, basic: bool) -> None:
         self._bindings = bindings
+        self._basic = basic
+        self._by_password = False
         self._context: spnego.ContextProxy | None = None
 
     @property
     def complete(self) -> bool:
         """Whether a user has proved who it is."""
-        return self._context is not None and self._context.complete
+        return self._by_password or (self._context is not None and self._context.complete)
+
+    def forget_password(self) -> None:
+        """A password counts for the request that has it; NTLM and Kerberos for the connection."""
+        self._by_password = False
 
     def step(self, authorization: str) -> tuple[str, str] | None:
         """The scheme and token to answer an Authorization header with; None for a refusal."""
         scheme, _, text = authorization.partition(" ")
         token = base64.b64decode(text)
-        raw = token.startswith(b"NTLMSSP\0")
+        if scheme == "Basic":
+            self._by_password = self._basic and _is_user(token)
+            return ("Basic", "") if self._by_password else None
         if self.complete or self._context is None:
-            protocol = "ntlm" if raw else "negotiate"
+            protocol = "ntlm" if token.startswith(b"NTLMSSP\0") else "negotiate"
+            protocol = "kerberos" if _KERBEROS in token[:32] else protocol
             self._context = spnego.server(protocol=protocol, channel_bindings=self._bindings)
         try:
             reply = self._context.step(token)
@@ -92,3 +108,9 @@ class Login:
             + BOUNDARY
             + b"--\r\n"
         )
+
+
+def _is_user(given: bytes) -> bool:
+    """Whether ``user:password`` stands in the file of the passwords, after an empty domain."""
+    lines = Path(os.environ["NTLM_USER_FILE"]).read_bytes().splitlines()
+    return any(hmac.compare_digest(line, b":" + given) for line in lines)

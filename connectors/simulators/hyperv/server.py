@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from connectors.simulators.hyperv import sealing, soap
 from connectors.simulators.hyperv.estate import Adapter, Disk, Estate, Metering, Vm, World
@@ -119,6 +119,7 @@ class Listener(ThreadingHTTPServer):
     def __init__(self, host: Host, configuration: Mapping[str, Any]) -> None:
         self.host = host
         self.bindings = None
+        self.basic: bool = configuration["basic"]
         self.tls: ssl.SSLContext | None = None
         if configuration["certificate"]:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -148,19 +149,19 @@ class Listener(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. NTLM logs in a connection, not a request."""
+    """One connection. NTLM and Kerberos log in a connection, not a request."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Microsoft-HTTPAPI/2.0"
     sys_version = ""
     disable_nagle_algorithm = True
     server: Listener
-    challenge: ClassVar[str] = "Negotiate"
 
     def setup(self) -> None:
         """A connection begins, and nobody is logged in on it."""
         super().setup()
-        self.login = sealing.Login(self.server.bindings)
+        self.login = sealing.Login(self.server.bindings, basic=self.server.basic)
+        self.challenge = 'Negotiate, Basic realm="WSMAN"' if self.server.basic else "Negotiate"
 
     def do_POST(self) -> None:
         """Log in, or hand a message to the shells."""
@@ -175,6 +176,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(404, b"")
         authorization = self.headers.get("Authorization")
         more: dict[str, str] = {}
+        self.login.forget_password()
         if authorization is not None:
             answered = self.login.step(authorization)
             if answered is None:

@@ -1,0 +1,55 @@
+"""Logging in by Kerberos: a real KDC gives the ticket, and the simulator's host checks it by its keytab.
+
+It is no counterpart that a run must have, for its libraries are built from source, which takes minutes.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from catalog.pools import Endpoint
+from connectors import registry
+from connectors.contract import VmSpec
+from connectors.errors import Refused
+from connectors.simulators import certificates, hyperv
+from connectors.simulators.certificates import make_certificate
+from connectors.simulators.hyperv import HypervSimulator, realm
+from connectors.simulators.hyperv.realm import Realm
+
+IDENTITY = UUID("0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11")
+
+
+def with_kerberos(endpoint: Endpoint, spn_host: str) -> Endpoint:
+    options = {"auth": "kerberos", "spn_host": spn_host}
+    return endpoint.model_copy(update={"options": options, "username": realm.USER})
+
+
+@pytest.fixture(scope="module")
+def kerberos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
+    if reason := hyperv.missing() or realm.missing():
+        pytest.skip(reason)
+    with pytest.MonkeyPatch.context() as patch, Realm(tmp_path_factory.mktemp("realm")) as made:
+        for name, value in made.environment.items():
+            patch.setenv(name, value)
+        yield made
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["sealed", "tls"])
+def test_a_ticket_of_a_real_kdc_logs_in_without_a_password(
+    tls: bool, kerberos: Realm, spec: VmSpec, tmp_path: Path
+) -> None:
+    if reason := certificates.missing() if tls else None:
+        pytest.skip(reason)
+    made = make_certificate(tmp_path, "127.0.0.1") if tls else None
+    with HypervSimulator(certificate=made) as running:
+        with registry.connect(with_kerberos(running.endpoint(), "localhost")) as connector:
+            assert connector.create_vm(spec, IDENTITY).identity == IDENTITY
+            assert [view.identity for view in connector.list_vms()] == [IDENTITY]
+        assert running.shells() == 0
+
+
+def test_without_a_ticket_for_the_host_the_login_is_refused(kerberos: Realm) -> None:
+    with HypervSimulator() as running, pytest.raises(Refused, match="kinit"):
+        registry.connect(with_kerberos(running.endpoint(), "elsewhere")).open()
