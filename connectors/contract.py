@@ -48,13 +48,24 @@ class PowerAction(StrEnum):
         return Capability(self.value)
 
 
+class Firmware(StrEnum):
+    """What a machine starts by; a guest that was installed under one does not start under the other."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
 class VmSpec(Value):
-    """A machine to create. `provider` is a cluster or host group's own name at the endpoint."""
+    """A machine to create. `provider` is a cluster or host group's own name at the endpoint.
+
+    Without a `firmware` it is what the hypervisor, or the template, takes by itself.
+    """
 
     name: str = Field(min_length=1, max_length=80)
     provider: str
     resources: Resources
     annotations: Mapping[str, str] = Field(default_factory=dict)
+    firmware: Firmware | None = None
 
 
 class VmView(Value):
@@ -160,7 +171,7 @@ class NetworkCard(Value):
 class VmDetails(Value):
     """What a machine is made of, beyond its view: what a move to another hypervisor would have to carry."""
 
-    firmware: str = Field(description="bios or uefi.")
+    firmware: Firmware
     secure_boot: bool = False
     disks: tuple[Disk, ...] = Field(
         description="In the order in which the guest sees them; the first boots."
@@ -248,7 +259,8 @@ class Connector(ABC):
 
         A machine that is there already is adopted: returned as it is, whatever its state. Raises
         NotFound for an unknown provider, Conflict for a name another machine has where the
-        hypervisor's names are unique, Refused when there is no room. A failure leaves nothing behind.
+        hypervisor's names are unique, Refused when there is no room or no such firmware. A failure leaves
+        nothing behind.
         """
 
     @abstractmethod

@@ -81,6 +81,7 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
             "tierwise.tenant": machine.tenant,
             "tierwise.offering": order.offering,
         },
+        firmware=source.firmware,
     )
     made = steps.call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))
     if "error" in made:

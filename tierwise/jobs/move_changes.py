@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from catalog.orders import Request
 from connectors.contract import PowerState, VmDetails, VmView
 from tierwise.app import App
 from tierwise.errors import InvalidInput
@@ -65,7 +66,7 @@ def hold(
         return _no("NotFound", f"{machine.name} was removed meanwhile")
     if moves.open_move(session, machine_id) is not None:
         return _no("Conflict", f"{machine.name} has an open move; confirm it or undo it first")
-    why = refusals(app, changes.as_request(session, machine), target_pool)
+    why = refusals(app, _anywhere(changes.as_request(session, machine)), target_pool)
     if why:
         return _no("NoPlace", f"{target_pool} does not take {machine.name}: {'; '.join(why)}")
     session.add(
@@ -87,7 +88,12 @@ def hold(
     return {}
 
 
-def refusals(app: App, request: Any, pool: str) -> list[str]:
+def _anywhere(request: Request) -> Request:
+    """The request without the tier that its order insisted on: whoever moves the machine decides on another."""
+    return request.model_copy(update={"tier": None})
+
+
+def refusals(app: App, request: Request, pool: str) -> list[str]:
     """Why rules or room forbid a machine in a pool, in the words of a quote; nothing where it fits."""
     from placement.plan import Limits  # noqa: PLC0415 - numpy and ortools only where they are used
     from placement.solve import solve  # noqa: PLC0415 - as above
@@ -103,7 +109,7 @@ def refusals(app: App, request: Any, pool: str) -> list[str]:
     return [str(why) for candidate in assignment.candidates for why in candidate.rejections]
 
 
-def price_minor(app: App, request: Any, tier: str) -> int:
+def price_minor(app: App, request: Request, tier: str) -> int:
     """What a 30-day month costs on a tier, in minor units."""
     from chargeback.quotes import price  # noqa: PLC0415 - only what prices need
     from tierwise.usecases.place import HORIZON_HOURS  # noqa: PLC0415 - as above
@@ -168,10 +174,11 @@ def end(session: Session, app: App, move_id: str, state: str, error: str) -> Non
     session.add(row)
 
 
-def request_of(app: App, machine_id: str) -> Any:
-    """The machine in the shape that rules decide on."""
+def request_of(app: App, machine_id: str) -> tuple[Request, str | None]:
+    """The machine in the shape that rules decide on, and the tier that its order insisted on."""
     with app.session() as session:
-        return changes.as_request(session, session.get_one(MachineRow, machine_id))
+        request = changes.as_request(session, session.get_one(MachineRow, machine_id))
+    return _anywhere(request), request.tier
 
 
 def _no(kind: str, message: str) -> dict[str, Any]:

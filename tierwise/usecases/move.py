@@ -268,9 +268,12 @@ def _capabilities(app: App, endpoint: str, provider: str) -> CapabilityReport:
 
 def _place(app: App, machine: MachineRow, target: PoolEntry) -> Iterator[Line]:
     """Rules, room and price."""
-    request = move_changes.request_of(app, machine.id)
+    request, insisted = move_changes.request_of(app, machine.id)
     for why in move_changes.refusals(app, request, target.name):
         yield Line(Kind.BLOCKS, f"pool {target.name}", why)
+    if insisted not in {None, target.tier}:
+        text = f"the order insisted on {insisted}; ask {machine.tenant} before"
+        yield Line(Kind.CHANGES, "order", text)
     if target.tier != machine.tier:
         before, after = (
             move_changes.price_minor(app, request, tier) for tier in (machine.tier, target.tier)
@@ -313,7 +316,7 @@ def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator
 
 
 def _losses(details: VmDetails, taken: Sequence[str]) -> Iterator[Line]:
-    text = f"{details.firmware}; the move ends before anything is carried where the new pool's machines start otherwise"
+    text = f"{details.firmware}; the move ends before anything is carried where the new pool's machines cannot start by it"
     yield Line(Kind.NOTE, "firmware", text)
     for disk in details.disks:
         text = f"{disk.size_bytes // GIB} GiB on bus '{disk.bus}'; the guest needs a driver for the new hypervisor's"

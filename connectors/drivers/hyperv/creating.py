@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from uuid import UUID, uuid4
 
-from connectors.contract import VmSpec
+from connectors.contract import Firmware, VmSpec
 from connectors.drivers.hyperv import marks
 from connectors.drivers.hyperv.dispatcher import Command, Scalar
 from connectors.drivers.hyperv.host import HostFacts
@@ -91,7 +91,9 @@ def _new(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) ->
     params: dict[str, Scalar] = {
         "Name": folder,
         "Path": host.folder,
-        "Generation": 2,
+        "Generation": 1
+        if spec.firmware is Firmware.BIOS
+        else 2,  # The second knows UEFI only, the first BIOS only.
         "MemoryStartupBytes": spec.resources.memory_mib * MIB,
         "NewVHDPath": f"{host.folder}\\{folder}\\disks\\disk.vhdx",
         "NewVHDSizeBytes": spec.resources.disk_gib * GIB,

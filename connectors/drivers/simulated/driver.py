@@ -20,6 +20,7 @@ from connectors.contract import (
     Disk,
     DiskFormat,
     EndpointSnapshot,
+    Firmware,
     PoolSnapshot,
     PowerAction,
     PowerState,
@@ -232,11 +233,14 @@ class Simulated(Connector):
 
     def details(self, identity: UUID) -> VmDetails:
         """One disk, and no network card."""
-        machine = self._call("details", identity, lambda db: self._found(db, "details", identity))
-        size = machine.resources.disk_gib * GIB
-        return VmDetails(
-            firmware="bios", disks=(Disk(key=contents.DISK, size_bytes=size, bus="simulated"),)
-        )
+
+        def look(db: sqlite3.Connection) -> tuple[Machine, Firmware]:
+            machine = self._found(db, "details", identity)
+            return machine, machines.firmware(db, machine)
+
+        machine, firmware = self._call("details", identity, look)
+        disk = Disk(key=contents.DISK, size_bytes=machine.resources.disk_gib * GIB, bus="simulated")
+        return VmDetails(firmware=firmware, disks=(disk,))
 
     def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
         """The raw image, with holes where nothing was written."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from catalog.pools import Host
 from catalog.resources import Resources
-from connectors.contract import PowerState, VmSpec, VmView
+from connectors.contract import Firmware, PowerState, VmSpec, VmView
 
 _COLUMNS = (
     "seq, identity, name, provider, host, power, vcpu, memory_mib, disk_gib, annotations, half, "
@@ -102,7 +102,16 @@ def add(db: sqlite3.Connection, spec: VmSpec, identity: UUID | None, host: str, 
             half,
         ),
     )
+    if spec.firmware is not None:
+        values = cursor.lastrowid, spec.firmware.value
+        db.execute("INSERT INTO firmware (vm, name) VALUES (?, ?)", values)
     return _where(db, "seq = ?", cursor.lastrowid)[0]
+
+
+def firmware(db: sqlite3.Connection, machine: Machine) -> Firmware:
+    """What the machine starts by."""
+    found = db.execute("SELECT name FROM firmware WHERE vm = ?", (machine.seq,)).fetchone()
+    return Firmware(found[0]) if found else Firmware.BIOS
 
 
 def save(db: sqlite3.Connection, machine: Machine) -> None:

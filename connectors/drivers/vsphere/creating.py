@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
-from connectors.contract import VmSpec
+from connectors.contract import Firmware, VmSpec
 from connectors.drivers.vsphere import tasks
 from connectors.drivers.vsphere.devices import disk, network_card, scsi_controller
 from connectors.drivers.vsphere.estate import Machine, extra_config, find_all, find_machine
@@ -22,6 +22,7 @@ from connectors.drivers.vsphere.session import Op
 from connectors.errors import Conflict, Refused, Unreachable
 
 MEMORY_STEP_MIB = 4
+_FIRMWARE = {Firmware.BIOS: "bios", Firmware.UEFI: "efi"}
 
 
 def create(op: Op, spec: VmSpec, identity: UUID) -> Machine:
@@ -116,6 +117,8 @@ def _config(op: Op, spec: VmSpec, identity: UUID, place: Target, attempt: str) -
         files=vim.vm.FileInfo(vmPathName=f"[{place.datastore}]"),
         deviceChange=_devices(op, spec, place),
     )
+    if spec.firmware is not None:
+        config.firmware = _FIRMWARE[spec.firmware]
     if options.managed_by:
         config.managedBy = vim.ext.ManagedByInfo(extensionKey=EXTENSION_KEY, type=MACHINE_TYPE)
     return config

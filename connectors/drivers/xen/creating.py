@@ -78,6 +78,8 @@ def _record(op: Op, spec: VmSpec, identity: UUID, place: Target, attempt: str) -
     factor = op.session.settings.options.hot_add_factor
     settings = {name: place.template.get(name, value) for name, value in _SETTINGS.items()}
     settings |= {name: place.template[name] for name in _MORE_SETTINGS if name in place.template}
+    if spec.firmware is not None:
+        settings["HVM_boot_params"] = {**settings["HVM_boot_params"], "firmware": spec.firmware.value}
     return settings | {
         "name_label": spec.name,
         "name_description": "made by tierwise",

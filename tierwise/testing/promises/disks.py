@@ -12,10 +12,10 @@ import pytest
 
 from catalog.capabilities import Capability
 from connectors import disks
-from connectors.contract import Connector, DiskFormat, PoolSnapshot, PowerState
+from connectors.contract import Connector, DiskFormat, Firmware, PoolSnapshot, PowerState
 from connectors.disks import Image
-from connectors.errors import Conflict, NotFound, Unsupported
-from tierwise.testing.promises.base import Counterpart, Machines, Needs, identity_of
+from connectors.errors import Conflict, NotFound, Refused, Unsupported
+from tierwise.testing.promises.base import Counterpart, Machines, Needs, identities, identity_of
 
 GIB = 2**30
 BLOCK = 2**20
@@ -60,8 +60,20 @@ class DiskPromises(Counterpart):
     ) -> None:
         view = machines.make()
         found = connector.details(identity_of(view))
-        assert found.firmware in {"bios", "uefi"}
         assert [disk.size_bytes for disk in found.disks] == [view.resources.disk_gib * GIB]
+
+    @pytest.mark.parametrize("firmware", Firmware, ids=str)
+    def test_a_machine_starts_by_the_firmware_that_was_asked_for_or_is_refused_with_nothing_left(
+        self, firmware: Firmware, formats: object, connector: Connector, machines: Machines
+    ) -> None:
+        identity = machines.identity()
+        spec = machines.spec(identity).model_copy(update={"firmware": firmware})
+        try:
+            connector.create_vm(spec, identity)
+        except Refused:
+            assert identity not in identities(connector)
+        else:
+            assert connector.details(identity).firmware is firmware
 
     def test_every_format_taken_and_given_carries_the_content(
         self, formats: object, connector: Connector, machines: Machines, pool: PoolSnapshot, tmp_path: Path

@@ -1,0 +1,174 @@
+"""A machine with content goes from hypervisor to hypervisor by the real protocols, and is the same at each.
+
+What stands on its disk is written and read by connectors of the test's own, and compared by qemu-img.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise, permutations
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import pytest
+import yaml
+
+from catalog.pools import Endpoint
+from connectors import disks
+from connectors.contract import Connector, DiskFormat, PowerAction, PowerState
+from connectors.disks import Image
+from connectors.registry import connect
+from connectors.simulators import hyperv, vsphere, xen
+from tierwise import secrets
+from tierwise.app import App, wire
+from tierwise.clock import SystemClock
+from tierwise.jobs.runtime import running
+from tierwise.testing.estate import simulated_acme
+from tierwise.usecases import move
+from tierwise.usecases.order import new_order, submit
+
+pytestmark = [
+    pytest.mark.counterpart("vcsim"),
+    pytest.mark.counterpart("hyperv-sim"),
+    pytest.mark.counterpart("xen-sim"),
+    pytest.mark.counterpart("libvirt-qemu"),  # for qemu-img
+]
+
+POOLS = {"xen": "hosted-nl", "hyperv": "fra-test-1", "vsphere": "fra-prod-1"}
+IDENTITY = uuid5(NAMESPACE_URL, "traveller")
+GIB, MIB = 2**30, 2**20
+DISK_GIB = 2
+"""Small: comparing a VHDX reads all of it, at some 0.4 GiB/s of a processor."""
+
+
+@pytest.fixture(scope="module")
+def live(request: pytest.FixtureRequest) -> Iterator[dict[str, Endpoint]]:
+    """The three simulators behind acme's endpoints, each in a process of its own."""
+    estate = vsphere.Estate(clusters=2, hosts=2, host_threads=32, host_memory_mib=256 * 1024)
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        binary = vsphere.build(request.config.rootpath / ".build" / "vcsim")
+        simulators: dict[str, Any] = {
+            "fra-vcenter": vsphere.VsphereSimulator(binary, estate, task_delay_s=0.02),
+            "fra-hyperv": hyperv.HypervSimulator(hyperv.Estate(host="fra-test-1")),
+            "hosted-xen": xen.XenSimulator(xen.Estate(pool="hosted-nl", host_memory_mib=512 * 1024)),
+        }
+        found = {}
+        for name, simulator in simulators.items():
+            stack.enter_context(simulator)
+            variable = f"TIERWISE_TEST_{name.upper().replace('-', '_')}"
+            patch.setenv(variable, simulator.password.get_secret_value())
+            endpoint = simulator.endpoint(name)
+            found[name] = endpoint.model_copy(update={"secret": f"env:{variable}"})
+        yield found
+
+
+@pytest.fixture
+def app(live: dict[str, Endpoint], tmp_path: Path) -> Iterator[App]:
+    """Acme on the three, with its durable engine running."""
+    settings = simulated_acme(tmp_path, live)
+    catalog = settings.catalog_dir / "catalog.yaml"
+    document = yaml.safe_load(catalog.read_text())
+    document["offerings"]["web-small"]["parameters"]["disk_gib"] |= {"minimum": 1, "multiple_of": 1}
+    catalog.write_text(yaml.safe_dump(document, sort_keys=False))
+    app = wire(settings, SystemClock())
+    with running(app):
+        yield app
+        for name in live:
+            with opened(app, name) as connector:
+                connector.delete_vm(IDENTITY)
+    app.close()
+
+
+@contextmanager
+def opened(app: App, endpoint: str) -> Iterator[Connector]:
+    """A connector that is not the application's."""
+    found = app.endpoints.get(endpoint)
+    with connect(found, secrets.resolve(found.secret, wanted_by="a test")) as connector:
+        yield connector
+
+
+def endpoint_of(app: App, pool: str) -> str:
+    return app.documents.catalog.pools[pool].endpoint
+
+
+def written(app: App, pool: str, folder: Path) -> Image:
+    """Put random content on the machine's disk, as an installer would; gives what was put there."""
+    raw = Image(folder / "content.raw", DiskFormat.RAW)
+    chance = random.Random(11)
+    with raw.path.open("wb") as file:
+        file.truncate(DISK_GIB * GIB)
+        for place in (0, GIB + 5, DISK_GIB * GIB - MIB):
+            file.seek(place)
+            file.write(chance.randbytes(MIB))
+    with opened(app, endpoint_of(app, pool)) as connector:
+        taken = connector.declared()
+        form = next(form for form in move.PREFERRED if taken.has(form.importing))
+        image = Image(folder / f"content.{form}", form)
+        disks.convert(raw, image, lambda _done: None)
+        connector.power(IDENTITY, PowerAction.OFF)
+        (disk,) = connector.details(IDENTITY).disks
+        with image.path.open("rb") as file:
+            connector.import_disk(IDENTITY, disk.key, form, file, lambda _done: None)
+        connector.power(IDENTITY, PowerAction.ON)
+    return raw
+
+
+def read(app: App, pool: str, folder: Path) -> Image:
+    """The machine's disk in the format in which the hypervisor gives it; the machine is off meanwhile."""
+    with opened(app, endpoint_of(app, pool)) as connector:
+        connector.power(IDENTITY, PowerAction.OFF)
+        given = connector.declared()
+        form = next(form for form in move.PREFERRED if given.has(form.exporting))
+        (disk,) = connector.details(IDENTITY).disks
+        image = Image(folder / f"back.{form}", form)
+        with image.path.open("w+b") as file:
+            connector.export_disk(IDENTITY, disk.key, form, file, lambda _done: None)
+        connector.power(IDENTITY, PowerAction.ON)
+    return image
+
+
+def deliver(app: App, pool: str) -> None:
+    """A machine on the pool's tier; the tenant and the offering are those that acme's rules let go there."""
+    tier = app.documents.catalog.pools[pool].tier
+    order = new_order(
+        app, order_id=IDENTITY, offering="web-small", tenant="web-shop", machine_name="traveller",
+        parameters={"disk_gib": DISK_GIB}, tier=tier, ordered_by="a test",
+    )  # fmt: skip
+    (row,) = submit(app, uuid5(IDENTITY, "batch"), [order])
+    assert (row.status, row.pool) == ("delivered", pool), row.why
+
+
+Go = Callable[[str], None]
+
+
+@pytest.fixture
+def go(app: App) -> Go:
+    """Moves the machine to a pool, and confirms."""
+    numbers = iter(range(1, 100))
+
+    def one(pool: str) -> None:
+        checked = move.preflight(app, "traveller", pool)
+        assert checked.blocked == ()
+        result = move.start(UUID(int=next(numbers)), checked).get_result(polling_interval_sec=0.05)
+        move.finish(result, checked.machine)
+        move.confirm(app, UUID(int=next(numbers)), "traveller")
+
+    return one
+
+
+def test_a_machine_goes_round_all_hypervisors_with_its_content(app: App, go: Go, tmp_path: Path) -> None:
+    deliver(app, POOLS["xen"])
+    raw = written(app, POOLS["xen"], tmp_path)
+    for there in ("hyperv", "vsphere", "xen", "vsphere", "hyperv", "xen"):
+        go(POOLS[there])
+        for name, pool in POOLS.items():
+            with opened(app, endpoint_of(app, pool)) as connector:
+                found = [vm.power for vm in connector.list_vms() if vm.identity == IDENTITY]
+                assert found == ([PowerState.ON] if name == there else []), (there, name)
+        disks.must_be_equal(raw, read(app, POOLS[there], tmp_path))
+
+
+def test_the_six_ways_are_all_gone() -> None:
+    legs = ["xen", "hyperv", "vsphere", "xen", "vsphere", "hyperv", "xen"]
+    assert set(pairwise(legs)) == set(permutations(POOLS, 2))
