@@ -1,6 +1,5 @@
 """Disk images over HTTP, checked with qemu-img, the vendor's binding and requests of our own."""
 
-import http.client
 import io
 import json
 import random
@@ -11,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,9 +21,7 @@ from connectors.drivers.xen import vhd
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable
 from connectors.simulators import certificates
 from connectors.simulators.certificates import make_certificate
-from connectors.simulators.xen import READER, USER, Estate, Rule, XenSimulator
-from connectors.simulators.xen.content import CHUNK, Content
-from connectors.simulators.xen.images import BLOCK, written
+from connectors.simulators.xen import READER, Estate, Rule, XenSimulator
 
 pytestmark = pytest.mark.counterpart("xen-sim")
 
@@ -479,64 +475,6 @@ def test_a_thin_storage_that_runs_full_refuses_and_gives_the_room_back(
         assert utilisation(raw, "Local storage on xen-1") == 0
 
 
-# --- the simulator, by requests of our own ---
-
-
-def asked(
-    simulator: XenSimulator, method: str, path: str, body: bytes = b"", **headers: str
-) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(simulator.address, timeout=10)
-    try:
-        connection.request(method, path, body or None, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
-@pytest.fixture
-def handle(simulator: XenSimulator) -> Iterator[str]:
-    import XenAPI
-
-    session = XenAPI.Session(f"http://{simulator.address}")
-    session.xenapi.login_with_password(USER, simulator.password.get_secret_value(), "1.0", "third")
-    yield session.handle
-    session.xenapi.session.logout()
-    session("close")()
-
-
-def test_what_xapi_refuses_over_http_is_refused_in_its_order(
-    simulator: XenSimulator, raw: Any, handle: str, connector: Connector
-) -> None:
-    _, key = made(connector)
-    vdi = raw.VDI.get_by_uuid(key)
-
-    def tried(
-        verb: str, path: str, body: bytes = b"", headers: Any = None, **query: str
-    ) -> tuple[int, list[str]]:
-        task = raw.task.create("mine", "")
-        full = {"session_id": handle, "task_id": task, "vdi": vdi, **query}
-        status, _ = asked(simulator, verb, f"{path}?{urlencode(full)}", body, **(headers or {}))
-        said = list(raw.task.get_error_info(task))
-        raw.task.destroy(task)
-        return status, said
-
-    wrong = {"session_id": "OpaqueRef:none", "vdi": "none", "format": "vmdk"}
-    assert tried("GET", "/export_raw_vdi", **wrong) == (401, ["SESSION_AUTHENTICATION_FAILED"])
-    missing = {"vdi": "none", "format": "vmdk"}
-    assert tried("GET", "/export_raw_vdi", **missing) == (500, ["UUID_INVALID", "VDI", "none"])
-    for verb, path in (("GET", "/export_raw_vdi"), ("PUT", "/import_raw_vdi")):
-        assert tried(verb, path, format="qcow2") == (404, ["INTERNAL_ERROR", "Unknown format qcow2"])
-    chunked = {"Transfer-Encoding": "chunked"}
-    assert tried("PUT", "/import_raw_vdi", headers=chunked)[0] == 403
-    assert tried("POST", "/import_raw_vdi")[0] in {500, 501}
-    assert tried("GET", "/nothing") == (404, [])
-    assert tried("PUT", "/import_raw_vdi", b"no vhd" * 500, format="vhd") == (
-        200,
-        ["VDI_IO_ERROR", "Device I/O errors"],
-    ), "a PUT is answered before its content is read; the task tells the end"
-
-
 def test_a_disk_that_is_carried_is_in_use(
     simulator: XenSimulator, raw: Any, connector: Connector, tmp_path: Path
 ) -> None:
@@ -570,44 +508,3 @@ def test_content_of_a_disk_goes_with_snapshots_and_comes_back_with_a_revert(
     (disk,) = connector.details(identity).disks
     carry_out(connector, identity, disk.key, tmp_path / "out")
     assert same(tmp_path / "out", first)
-
-
-def test_sparse_content_is_what_a_plain_array_would_be() -> None:
-    chance = random.Random(1)
-    size = 5 * CHUNK + 777
-    plain, content = bytearray(size), Content()
-    for _ in range(200):
-        offset = chance.randrange(size)
-        data = chance.choice([bytes(2 * CHUNK), chance.randbytes(chance.randrange(2 * CHUNK))])[
-            : size - offset
-        ]
-        plain[offset : offset + len(data)] = data
-        content.write(offset, data)
-        begin = chance.randrange(size)
-        assert content.read(begin, size - begin) == plain[begin:]
-    content.write(0, bytes(size))
-    assert content.taken_bytes == 0
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_vhd_expanded_by_the_driver_is_what_stood_on_the_disk(seed: int) -> None:
-    """Sectors that a bitmap leaves out read as zeros, whatever bytes stand there."""
-    chance = random.Random(seed)
-    size = chance.randrange(1, 5 * BLOCK // 512) * 512
-    content, plain = Content(), bytearray(size)
-    for _ in range(chance.randrange(4)):
-        offset = chance.randrange(size)
-        data = chance.randbytes(chance.randrange(1, 70_000))[: size - offset]
-        content.write(offset, data)
-        plain[offset : offset + len(data)] = data
-    file = bytearray(b"".join(written("vhd", content, size)))
-    source = io.BytesIO(file)
-    found = vhd.opened(source)
-    for number, sector in enumerate(found.table):
-        if sector != 0xFFFFFFFF:
-            hidden = chance.randrange(BLOCK // 512)
-            file[sector * 512 + hidden // 8] &= ~(0x80 >> hidden % 8)
-            at = number * BLOCK + hidden * 512
-            plain[at : at + 512] = bytes(len(plain[at : at + 512]))
-    again = io.BytesIO(file)
-    assert b"".join(vhd.expanded(again, vhd.opened(again))) == plain
