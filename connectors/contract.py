@@ -327,7 +327,8 @@ class Connector(ABC):
     def migrate(self, identity: UUID, host: str) -> VmView:
         """Bring a machine to another host of its provider, running if it runs; nothing if it is there.
 
-        Raises NotFound for a host that the provider does not have, and Refused where the host cannot take it.
+        A machine that is off starts there the next time. Raises NotFound for a host that the provider does not
+        have, and Refused where the host cannot take it.
         """
         raise self.unsupported(Capability.LIVE_MIGRATE)
 

@@ -8,6 +8,7 @@ import pytest
 from catalog.resources import Resources
 from connectors.contract import PowerAction, PowerState
 from connectors.drivers.simulated.faults import FaultKind
+from connectors.registry import connect
 from tierwise.errors import (
     EndpointDown,
     InvalidInput,
@@ -39,6 +40,25 @@ def test_power_changes_the_machine_the_books_and_its_events(
     change.power(acme.app, UUID(int=2), "shop-01", PowerAction.ON)
     assert acme.machine("shop-01").power == PowerState.ON
     assert acme.kinds("shop-01") == ["created", "powered_on", kind, "powered_on"]
+
+
+def test_a_machine_goes_to_another_host_of_its_pool_and_nothing_else_changes(acme: Any) -> None:
+    acme.deliver("shop-01")
+    before = acme.machine("shop-01")
+    rows = acme.rows("SELECT * FROM machine"), acme.held(), acme.kinds("shop-01")
+    with connect(acme.endpoint(XEN)) as connector:
+        hosts = [host.name for host in connector.probe().pools[0].hosts]
+    there = next(host for host in hosts if host != before.host)
+    change.migrate(acme.app, UUID(int=1), "shop-01", there)
+    assert acme.machine("shop-01") == before.model_copy(update={"host": there})
+    assert (acme.rows("SELECT * FROM machine"), acme.held(), acme.kinds("shop-01")) == rows
+
+
+def test_a_host_that_the_pool_does_not_have_is_named_with_those_it_has(acme: Any) -> None:
+    acme.deliver("shop-01")
+    with pytest.raises(InvalidInput, match=r"pool hosted-nl has no host 'mars'; it has: \S+"):
+        change.migrate(acme.app, UUID(int=1), "shop-01", "mars")
+    assert acme.calls(XEN, "migrate") == []
 
 
 def test_the_same_change_given_twice_happens_once(acme: Any) -> None:

@@ -189,6 +189,24 @@ def resize(
         _say_what_it_is(app_, name)
 
 
+@app.command()
+def migrate(
+    ctx: typer.Context,
+    name: Name,
+    host: Annotated[str, typer.Argument(help="A host of the machine's own pool.")],
+) -> None:
+    """Bring a machine to another host of its pool, without stopping it."""
+    from uuid import uuid4
+
+    from tierwise.usecases import change
+
+    context: Context = ctx.obj
+    with context.working() as app_:
+        with progress(f"migrating {name}"):
+            change.migrate(app_, uuid4(), name, host)
+        note(f"{name} is on host {host}")
+
+
 def _say_what_it_is(app_: "App", name: str) -> None:
     from catalog.resources import ResourceClass, Resources
     from tierwise.cli.words import amounts

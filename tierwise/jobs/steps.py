@@ -82,6 +82,12 @@ def resize(app: App, machine_id: str, resources: dict[str, int]) -> Outcome:
     return call(app, endpoint, lambda connector: connector.resize(UUID(machine_id), wanted))
 
 
+def migrate(app: App, machine_id: str, host: str) -> Outcome:
+    """Bring the machine to another host of its pool."""
+    endpoint = _endpoint_of(app, machine_id)
+    return call(app, endpoint, lambda connector: connector.migrate(UUID(machine_id), host))
+
+
 def delete(app: App, machine_id: str) -> Outcome:
     """Remove the machine; one that is not there is gone already."""
     endpoint = _endpoint_of(app, machine_id)

@@ -162,6 +162,14 @@ def change_size(change_id: str, machine_id: str, resources: dict[str, int]) -> d
         return done
 
 
+@DBOS.workflow(name="migrate")
+def migrate(change_id: str, machine_id: str, host: str) -> dict[str, Any]:
+    """Bring a machine to another host of its pool; what it holds and costs stays the same."""
+    with current().working(f"change:{change_id}") as runtime:
+        done = DBOS.run_step({"name": "migrate"}, lambda: steps.migrate(runtime.app, machine_id, host))
+        return dict(done)
+
+
 @DBOS.workflow(name="remove")
 def remove(change_id: str, machine_id: str) -> dict[str, Any]:
     """Delete a machine, and free its room once it is gone."""

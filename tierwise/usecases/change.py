@@ -52,6 +52,29 @@ def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None
     _finish(handle.get_result(polling_interval_sec=0.05), machine)
 
 
+def migrate(app: App, change_id: UUID, wanted: str, host: str) -> None:
+    """Bring a machine to another host of its pool, running if it runs."""
+    machine = _find(app, wanted)
+    forbid_open_move(app, machine)
+    _require(app, machine, Capability.LIVE_MIGRATE)
+    hosts = _hosts(app, machine)
+    if host not in hosts:
+        msg = f"pool {machine.pool} has no host '{host}'; it has: {', '.join(hosts)}"
+        raise InvalidInput(msg)
+    with SetWorkflowID(f"change:{change_id}"):
+        handle = DBOS.start_workflow(workflows.migrate, str(change_id), machine.id, host)
+    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+
+
+def _hosts(app: App, machine: MachineRow) -> list[str]:
+    """The hosts of the machine's pool, as its endpoint shows them now."""
+    seen = observe(app, machine.endpoint).get(machine.endpoint)
+    entry = app.documents.catalog.pools.get(machine.pool)
+    if seen is None or seen.snapshot is None or entry is None:
+        return []
+    return [h.name for pool in seen.snapshot.pools if pool.provider == entry.provider for h in pool.hosts]
+
+
 def delete(app: App, change_id: UUID, wanted: str) -> None:
     """Remove a machine and its disks."""
     machine = _find(app, wanted)
