@@ -45,6 +45,7 @@ class Estate(Value):
     default_sr: bool = True
     guest_tools: bool = Field(default=True, description="Whether guests answer; else they lack features.")
     guests_obey_shutdown: bool = True
+    machines: int = Field(default=0, ge=0, description="Machines that somebody else made, off, with a disk.")
 
 
 @dataclass
@@ -117,6 +118,24 @@ class World:
             ha_enabled=estate.ha,
         )
         self._add_template(NULL)
+        for number in range(estate.machines):
+            self._add_machine(number)
+
+    def _add_machine(self, number: int) -> None:
+        add = self.store.add
+        vm = add(
+            "VM",
+            name_label=f"other-{number:05}",
+            metrics=add("VM_metrics"),
+            VCPUs_max=1,
+            VCPUs_at_startup=1,
+            memory_static_max=256 * MIB,
+            memory_dynamic_max=256 * MIB,
+            memory_dynamic_min=256 * MIB,
+            memory_static_min=128 * MIB,
+        )
+        vdi = add("VDI", SR=self.sr, virtual_size=GIB, type="user", name_label=f"other-{number:05} 0")
+        add("VBD", VM=vm, VDI=vdi, userdevice="0", type="Disk", mode="RW", bootable=True)
 
     def _add_local_srs(self) -> None:
         features = {"VDI_CREATE": 1, "VDI_DELETE": 1, "VDI_RESIZE": 1, "VDI_SNAPSHOT": 1, "VDI_CLONE": 1}
