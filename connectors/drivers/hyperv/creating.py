@@ -91,7 +91,7 @@ def _new(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) ->
     params: dict[str, Scalar] = {
         "Name": folder,
         "Path": host.folder,
-        "Generation": 2,
+        "Generation": op.session.settings.options.generation,
         "MemoryStartupBytes": spec.resources.memory_mib * MIB,
         "NewVHDPath": f"{host.folder}\\{folder}\\disks\\disk.vhdx",
         "NewVHDSizeBytes": spec.resources.disk_gib * GIB,

@@ -387,3 +387,23 @@ def test_a_machine_that_is_gone_when_its_disk_is_asked_for_is_not_found(
     simulator.rules(Rule(on="Get-VM", action="error", error_id="InvalidParameter", skip=1, times=1))
     with pytest.raises(NotFound):
         give(connector, Image(tmp_path / "out", DiskFormat.VHDX))
+
+
+def test_a_host_that_makes_machines_of_generation_1_lets_bios_machines_come(
+    simulator: HypervSimulator, connect: Connect, spec: VmSpec, tmp_path: Path
+) -> None:
+    connector = connect(simulator, generation=1)
+    connector.create_vm(spec, IDENTITY)
+    found = connector.details(IDENTITY)
+    assert (found.firmware, [disk.key for disk in found.disks]) == ("bios", ["IDE 0:0"])
+    sent = image(tmp_path / "sent", DiskFormat.VHDX)
+    with sent.path.open("rb") as file:
+        connector.import_disk(IDENTITY, "IDE 0:0", DiskFormat.VHDX, file, ignore)
+    disks.must_be_equal(sent, at_host(simulator))
+
+
+def test_a_generation_that_hyper_v_does_not_have_is_refused(
+    simulator: HypervSimulator, connect: Connect
+) -> None:
+    with pytest.raises(Refused, match="generation"):
+        connect(simulator, generation=3)
