@@ -91,9 +91,7 @@ def _new(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) ->
     params: dict[str, Scalar] = {
         "Name": folder,
         "Path": host.folder,
-        "Generation": 1
-        if spec.firmware is Firmware.BIOS
-        else 2,  # The second knows UEFI only, the first BIOS only.
+        "Generation": _generation(op, spec),
         "MemoryStartupBytes": spec.resources.memory_mib * MIB,
         "NewVHDPath": f"{host.folder}\\{folder}\\disks\\disk.vhdx",
         "NewVHDSizeBytes": spec.resources.disk_gib * GIB,
@@ -103,6 +101,13 @@ def _new(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) ->
     listing = (ALL, DISKS._replace(refs={"VMId": "1.Id"}))
     _, machines, disks = op.run(new, *listing)
     return of_rows(machines, disks)
+
+
+def _generation(op: Op, spec: VmSpec) -> int:
+    """The first generation knows BIOS only, the second UEFI only."""
+    if spec.firmware is None:
+        return op.session.settings.options.generation
+    return 1 if spec.firmware is Firmware.BIOS else 2
 
 
 def _elect(

@@ -65,7 +65,7 @@ def take(op: Op, machine: Machine, key: str, form: DiskFormat, source: BinaryIO,
         why = "the machine has checkpoints, which its disk's old content belongs to"
         raise op.error(Conflict, why, hint="remove its checkpoints in Hyper-V Manager first")
     sent, whole = files.part(form), files.part(DiskFormat.VHDX)
-    with _removed_on_failure(op, machine, files.part(DiskFormat.VHD), whole, files.new, drive.path):
+    with _removed_on_failure(op, machine, files.part(DiskFormat.VHD), whole, files.new, old=drive.path):
         # Of one that was killed half way.
         _part(op, [remove_files(f"{escaped(files.folder)}\\part-*")])
         _send(op, sent, source, tell)
@@ -116,6 +116,8 @@ def _put(to: BinaryIO, at: int, data: bytes) -> None:
 
 def _send(op: Op, path: str, source: BinaryIO, tell: Tell) -> None:
     size = source.seek(0, os.SEEK_END)
+    if not size:
+        raise op.error(Refused, "the file is empty", hint="give an image of a disk")
     for start in range(0, size, PART_BYTES):
         end = min(start + PART_BYTES, size)
         requests = []
@@ -144,6 +146,9 @@ def _check(op: Op, path: str, form: DiskFormat, drive: Drive) -> None:
 
 def _switch(op: Op, machine: Machine, drive: Drive, whole: str, files: _Files) -> None:
     """Give the file its name, and point the drive to it; that also lets the machine read it."""
+    if not _is_as_found(op, machine, drive):
+        why = "the machine was started, or got a checkpoint or another disk, while its content was sent"
+        raise op.error(Conflict, why, hint="repeat when that is done")
     where: dict[str, Scalar] = {
         "ControllerType": drive.controller,
         "ControllerNumber": drive.number,
@@ -164,11 +169,20 @@ def _switch(op: Op, machine: Machine, drive: Drive, whole: str, files: _Files) -
     )
 
 
+def _is_as_found(op: Op, machine: Machine, drive: Drive) -> bool:
+    """Whether the machine is still off and has this disk; the file of one with a checkpoint is another's base."""
+    select = ("State", "ParentSnapshotId", "HardDrives.Path")
+    ((now,),) = _part(op, [Command("Hyper-V\\Get-VM", {"Id": machine.id}, select=select)])[0]
+    off = now["State"] == machine.state and now["ParentSnapshotId"] is None
+    return off and drive.path in now["HardDrives.Path"]
+
+
 @contextmanager
-def _removed_on_failure(op: Op, machine: Machine, *paths: str) -> Iterator[None]:
+def _removed_on_failure(op: Op, machine: Machine, *paths: str, old: str = "") -> Iterator[None]:
     """Remove those of the files that no drive of the machine has, when what is inside fails.
 
-    The answer to pointing a drive to its new file may be lost, so the machine is asked which one it has.
+    The answer to pointing a drive to its new file may be lost, so the machine is asked which one it has: the
+    old one is removed where it has a new one.
     """
     try:
         yield
@@ -177,13 +191,10 @@ def _removed_on_failure(op: Op, machine: Machine, *paths: str) -> Iterator[None]
             vm = Command("Hyper-V\\Get-VM", {"Id": machine.id}, select=("HardDrives.Path",))
             ((found,),) = op.run(vm)
             attached = {str(path).lower() for path in found["HardDrives.Path"]}
-            op.run(
-                *(
-                    remove_files(escaped(path), optional=True)
-                    for path in paths
-                    if path.lower() not in attached
-                )
-            )
+            gone = [path for path in paths if path.lower() not in attached]
+            if old and len(gone) < len(paths):
+                gone.append(old)
+            op.run(*(remove_files(escaped(path), optional=True) for path in gone))
         raise
 
 

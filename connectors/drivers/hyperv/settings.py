@@ -2,7 +2,7 @@
 
 import ssl
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
@@ -32,6 +32,9 @@ class Options(Value):
     )
     switch: str | None = Field(
         default=None, description="Virtual switch of new machines; else they have no network card."
+    )
+    generation: Literal[1, 2] = Field(
+        default=2, description="Of new machines: 1 starts by BIOS from IDE, 2 by UEFI from SCSI."
     )
     auth: Auth = Field(default=Auth.NTLM, description="How the user logs in.")
     spn_host: str | None = Field(

@@ -64,7 +64,7 @@ def connect(
     """A WS-Management connection that is logged in by NTLM, Kerberos or a plain password.
 
     Over plain http each message is sealed by NTLM or Kerberos (MS-WSMV 2.2.9.1); over https TLS does that,
-    and they are bound to the server's certificate (RFC 5929). Kerberos takes the ticket of this process: of
+    and NTLM is bound to the server's certificate (RFC 5929). Kerberos takes the ticket of this process: of
     its credential cache, or by the keytab that ``KRB5_CLIENT_KTNAME`` names.
     """
     protocol = Protocol(

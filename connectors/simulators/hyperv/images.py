@@ -18,7 +18,7 @@ from connectors.simulators.hyperv.estate import Disk
 QEMU_NAMES = {"vhdx": "vhdx", "avhdx": "vhdx", "vhd": "vpc", "avhd": "vpc"}
 _OPTIONS = {"vhdx": "subformat=dynamic", "vpc": "subformat=dynamic,force_size=on"}
 _VHD_FOOTER_BYTES = 512
-_VHD_COOKIE = b"conectix"
+_VHD_COOKIE = bytes.fromhex("636f6e6563746978")
 _VHD_TYPES = {2: "Fixed", 3: "Dynamic", 4: "Differencing"}
 
 

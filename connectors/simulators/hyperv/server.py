@@ -186,9 +186,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(401, b"", more or {"WWW-Authenticate": self.challenge})
         if not body:
             return self._answer(200, b"", more)
-        return self._message(body)
+        return self._message(body, more)
 
-    def _message(self, body: bytes) -> None:
+    def _message(self, body: bytes, more: Mapping[str, str]) -> None:
         sealed = sealing.PROTOCOL in self.headers.get("Content-Type", "")
         if not sealed and self.server.tls is None:
             words = "unencrypted traffic is disabled (AllowUnencrypted=false)"
@@ -203,7 +203,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return abort(self.connection)
         if not sealed:
-            return self._answer(status, reply, {"Content-Type": sealing.SOAP})
+            # A login may end with the message that it was made for; its token proves the host to the client.
+            return self._answer(status, reply, {"Content-Type": sealing.SOAP, **more})
         return self._answer(status, self.login.seal(reply), {"Content-Type": sealing.CONTENT_TYPE})
 
     def _handled(self, clear: bytes) -> tuple[int, bytes]:

@@ -50,7 +50,7 @@ def connect() -> Iterator[Connect]:
     """Opens connectors to a simulator; all are closed after the test."""
     opened: list[Connector] = []
 
-    def one(simulator: HypervSimulator, timeout_s: float = 20, **options: str) -> Connector:
+    def one(simulator: HypervSimulator, timeout_s: float = 20, **options: str | int) -> Connector:
         endpoint = simulator.endpoint(timeout_s=timeout_s, options=options)
         opened.append(registry.connect(endpoint, simulator.password))
         opened[-1].open()

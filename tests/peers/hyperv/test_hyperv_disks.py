@@ -218,6 +218,28 @@ def test_what_a_killed_import_left_is_removed_by_the_next(
     assert simulator.disks() == []
 
 
+@pytest.mark.parametrize("change", ["snapshot", "power on"])
+def test_a_machine_that_changes_while_its_content_is_sent_keeps_its_disk_and_checkpoint(
+    change: str, connector: Connector, simulator: HypervSimulator, connect: Connect, tmp_path: Path
+) -> None:
+    first = image(tmp_path / "1", DiskFormat.VHDX, 1)
+    take(connector, first)
+    (base,) = simulator.disks()
+    other = connect(simulator)
+
+    def meddle(_done: int) -> None:
+        if change == "snapshot":
+            other.snapshot(IDENTITY, "one")
+        else:
+            other.power(IDENTITY, PowerAction.ON)
+
+    second = image(tmp_path / "2", DiskFormat.VHDX, 2)
+    with second.path.open("rb") as file, pytest.raises(Conflict, match="while its content was sent"):
+        connector.import_disk(IDENTITY, KEY, DiskFormat.VHDX, file, meddle)
+    disks.must_be_equal(first, Image(simulator.content(base), DiskFormat.VHDX))
+    assert not [path for path in simulator.disks() if "part-" in path or ("disk-" in path and path != base)]
+
+
 def test_an_image_that_refers_to_another_file_is_refused(
     connector: Connector, simulator: HypervSimulator, tmp_path: Path
 ) -> None:
@@ -238,7 +260,8 @@ def test_what_is_no_image_is_refused(
     old = simulator.disks()
     vhd = image(tmp_path / "vhd", DiskFormat.VHD)
     (tmp_path / "text").write_text("no disk")
-    for path in (vhd.path, tmp_path / "text"):
+    (tmp_path / "empty").touch()
+    for path in (vhd.path, tmp_path / "text", tmp_path / "empty"):
         with pytest.raises(Refused):
             take(connector, Image(path, DiskFormat.VHDX))
     assert simulator.disks() == old
@@ -364,3 +387,23 @@ def test_a_machine_that_is_gone_when_its_disk_is_asked_for_is_not_found(
     simulator.rules(Rule(on="Get-VM", action="error", error_id="InvalidParameter", skip=1, times=1))
     with pytest.raises(NotFound):
         give(connector, Image(tmp_path / "out", DiskFormat.VHDX))
+
+
+def test_a_host_that_makes_machines_of_generation_1_lets_bios_machines_come(
+    simulator: HypervSimulator, connect: Connect, spec: VmSpec, tmp_path: Path
+) -> None:
+    connector = connect(simulator, generation=1)
+    connector.create_vm(spec, IDENTITY)
+    found = connector.details(IDENTITY)
+    assert (found.firmware, [disk.key for disk in found.disks]) == ("bios", ["IDE 0:0"])
+    sent = image(tmp_path / "sent", DiskFormat.VHDX)
+    with sent.path.open("rb") as file:
+        connector.import_disk(IDENTITY, "IDE 0:0", DiskFormat.VHDX, file, ignore)
+    disks.must_be_equal(sent, at_host(simulator))
+
+
+def test_a_generation_that_hyper_v_does_not_have_is_refused(
+    simulator: HypervSimulator, connect: Connect
+) -> None:
+    with pytest.raises(Refused, match="generation"):
+        connect(simulator, generation=3)
