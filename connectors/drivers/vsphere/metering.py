@@ -59,12 +59,17 @@ class Meters:
 
     def __init__(self) -> None:
         self._meters: dict[UUID, _Meter] = {}
+        self._ids: dict[str, int] = {}
+        self._login: Any = None
 
     def readings(self, op: Op, machines: Mapping[str, UUID], since: datetime) -> list[UsageReading]:
         """Each machine's values at its newest sample; nothing where that is older than `since`."""
         for gone in self._meters.keys() - set(machines.values()):
             del self._meters[gone]
-        ids = _counter_ids(op)
+        if self._login is not op.session.content:
+            # Once a login: the list is long, and only another vCenter numbers counters differently.
+            self._ids, self._login = _counter_ids(op), op.session.content
+        ids = self._ids
         now: datetime = op.session.object(op.session.vim.ServiceInstance, "ServiceInstance").CurrentTime()
         found: list[UsageReading] = []
         refs = iter(machines)

@@ -168,14 +168,16 @@ def test_a_create_that_fails_half_way_is_undone(
 def test_undoing_a_failed_create_spares_the_machine_of_another_attempt(
     start: Start, look: Look, spec: VmSpec
 ) -> None:
-    simulator = start(task_delay_s=0.6)
+    simulator = start(task_delay_s=1.5)
     identity = uuid4()
     slow = registry.connect(simulator.endpoint(timeout_s=0.3), simulator.password)
-    with slow, pytest.raises(DeadlineExceeded):
-        slow.create_vm(spec, identity)
-    # The first attempt's task still runs; the second one fails when the first's machine is there.
-    simulator.rules(Rule(method="CreateVM_Task", action="task_error", fault="NoDiskSpace", delay_ms=900))
+    # Open before the first attempt begins: on a busy machine a login takes a while.
     with registry.connect(simulator.endpoint(), simulator.password) as connector:
+        with slow, pytest.raises(DeadlineExceeded):
+            slow.create_vm(spec, identity)
+        # The first attempt's task still runs; the second one fails when the first's machine is there.
+        failing = Rule(method="CreateVM_Task", action="task_error", fault="NoDiskSpace", delay_ms=2000)
+        simulator.rules(failing)
         with pytest.raises(Refused):
             connector.create_vm(spec, identity)
         view = connector.get_vm(identity)

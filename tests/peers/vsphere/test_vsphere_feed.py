@@ -123,7 +123,7 @@ def test_a_feed_that_was_lost_starts_anew_and_misses_nothing(
     [
         (Rule(method="WaitForUpdatesEx", action="http", status=503, times=1), Unreachable),
         (
-            Rule(method="WaitForUpdatesEx", action="delay", delay_ms=1500, after=True, times=1),
+            Rule(method="WaitForUpdatesEx", action="delay", delay_ms=3000, after=True, times=1),
             DeadlineExceeded,
         ),
     ],
@@ -132,7 +132,7 @@ def test_a_feed_that_was_lost_starts_anew_and_misses_nothing(
 def test_an_answer_that_is_lost_on_its_way_is_made_up_for(
     simulator: VsphereSimulator, spec: VmSpec, rule: Rule, kind: type[Exception]
 ) -> None:
-    with registry.connect(simulator.endpoint(timeout_s=1), simulator.password) as connector:
+    with registry.connect(simulator.endpoint(timeout_s=2), simulator.password) as connector:
         follower = Follower(connector)
         follower.pull()
         connector.create_vm(spec, uuid4())

@@ -178,10 +178,10 @@ def test_a_move_whose_session_or_connection_was_lost_is_made_once(
 def test_a_move_that_takes_too_long_ends_at_the_deadline_and_is_found_done_later(
     start: Start, spec: VmSpec
 ) -> None:
-    simulator = start(task_delay_s=0.7)
+    simulator = start(task_delay_s=1.4)
     identity = uuid4()
     patient = registry.connect(simulator.endpoint(timeout_s=10), simulator.password)
-    hasty = registry.connect(simulator.endpoint(timeout_s=0.5), simulator.password)
+    hasty = registry.connect(simulator.endpoint(timeout_s=1.0), simulator.password)
     with patient, hasty:
         view = patient.create_vm(spec, identity)
         there = next(f"DC0_C0_H{n}" for n in range(3) if f"DC0_C0_H{n}" != view.host)
