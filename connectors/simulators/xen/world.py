@@ -45,7 +45,9 @@ class Estate(Value):
     default_sr: bool = True
     guest_tools: bool = Field(default=True, description="Whether guests answer; else they lack features.")
     guests_obey_shutdown: bool = True
-    machines: int = Field(default=0, ge=0, description="Machines that somebody else made, off, with a disk.")
+    machines: int = Field(
+        default=0, ge=0, description="Machines that somebody else made, off, with a disk."
+    )
 
 
 @dataclass
