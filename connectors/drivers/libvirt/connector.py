@@ -1,10 +1,11 @@
 # ruff: noqa: D102 -- what each method promises stands in the contract
 """The contract, kept by a libvirt daemon: one endpoint is one host and one pool."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -14,19 +15,23 @@ from catalog.pools import Endpoint, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import (
     Connector,
+    DiskFormat,
     EndpointSnapshot,
     PoolSnapshot,
     PowerAction,
     PowerState,
+    Tell,
     UsageReading,
+    VmDetails,
     VmSpec,
     VmView,
 )
-from connectors.drivers.libvirt import creating, gaps, host, metering, snapshots, views
+from connectors.drivers.libvirt import creating, gaps, hardware, host, metering, snapshots, views
 from connectors.drivers.libvirt.power import Power
 from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
 from connectors.drivers.libvirt.settings import Options, Transport, options_of, transport_of
+from connectors.drivers.libvirt.transfer import Transfer
 from connectors.errors import ConnectorError, NotFound, Unreachable, Unsupported
 
 T = TypeVar("T")
@@ -160,16 +165,46 @@ class LibvirtConnector(Connector):
 
         return [reading for reading in self._run("usage", measure) if reading.at >= since]
 
+    def details(self, identity: UUID) -> VmDetails:
+        def look(connection: Any, _found: host.HostFacts) -> VmDetails:
+            domain = self._find(connection, identity, "details")
+            return hardware.details(self._session.vendor, connection, domain)
+
+        return self._run("details", look)
+
+    def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
+        self._needs("export_disk", form.exporting)
+        transfer = self._transfer("export_disk", identity, key)
+        transfer.give(form, self._options.storage_pool, to, tell)
+
+    def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
+        self._needs("import_disk", form.importing)
+        self._transfer("import_disk", identity, key).take(form, source, tell)
+
+    def _transfer(self, operation: str, identity: UUID, key: str) -> Transfer:
+        find = functools.partial(self._find, identity=identity, operation=operation)
+        return Transfer(self._session, find, identity=identity, key=key, operation=operation)
+
+    def _needs(self, operation: str, capability: Capability) -> None:
+        """Raises Unsupported where this endpoint lacks it, and Unreachable where it is not open."""
+        found = self._opened(operation)
+        gap = self.declared().narrowed(found.gaps).gap(capability)
+        if gap is not None:
+            raise Unsupported(self.endpoint.name, capability, gap)
+
     def _facts(self, connection: Any) -> host.HostFacts:
         known = None if self._host is None else self._host.name
         return host.facts(self._session.vendor, connection, self._options, known)
 
-    def _run(self, operation: str, call: Callable[[Any, host.HostFacts], T]) -> T:
-        found = self._host
-        if found is None:
+    def _opened(self, operation: str) -> host.HostFacts:
+        if self._host is None:
             raise Unreachable(
                 self.endpoint.name, operation, "the connection is not open", hint="open it first"
             )
+        return self._host
+
+    def _run(self, operation: str, call: Callable[[Any, host.HostFacts], T]) -> T:
+        found = self._opened(operation)
         return self._session.run(operation, lambda connection: call(connection, found))
 
     def _on_machine(

@@ -14,8 +14,8 @@ def _not_yet(detail: str) -> Gap:
     return _gap(GapReason.NOT_YET, detail)
 
 
-_IMPORT = "libvirt uploads disks into a storage pool; this driver does not call it yet"
-_EXPORT = "libvirt downloads disks from a storage pool; this driver does not call it yet"
+_IMPORT = "this driver takes disks as qcow2 and raw; convert it first with qemu-img convert -O qcow2"
+_EXPORT = "this driver gives disks as qcow2 and raw; convert it afterwards with qemu-img convert"
 _ALONE = "one libvirt daemon manages one host; nothing restarts or balances machines over hosts"
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
@@ -40,16 +40,13 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_QCOW2: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_RAW: _not_yet(_IMPORT),
         Capability.EXPORT_DISK_VMDK: _not_yet(_EXPORT),
         Capability.EXPORT_DISK_VHD: _not_yet(_EXPORT),
         Capability.EXPORT_DISK_VHDX: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_QCOW2: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_RAW: _not_yet(_EXPORT),
     }
 )
 
+_NO_CONTENT = _gap(GapReason.NEVER, "libvirt's test driver keeps no content of disks, only their size")
 _UNMEASURED = _gap(GapReason.NEVER, "libvirt's test driver runs nothing, so it measures nothing")
 
 TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
@@ -60,6 +57,10 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
         Capability.METRICS_MEMORY: _UNMEASURED,
         Capability.METRICS_DISK: _UNMEASURED,
         Capability.METRICS_NET: _UNMEASURED,
+        Capability.IMPORT_DISK_QCOW2: _NO_CONTENT,
+        Capability.IMPORT_DISK_RAW: _NO_CONTENT,
+        Capability.EXPORT_DISK_QCOW2: _NO_CONTENT,
+        Capability.EXPORT_DISK_RAW: _NO_CONTENT,
     }
 )
 """What libvirt's in-memory test driver cannot do; seen in libvirt 9.0 (virStorageVolResize: code 3)."""
