@@ -192,6 +192,16 @@ class PrivateLibvirtd:
             raise RuntimeError(done.stderr.strip())
         return done.stdout
 
+    def small_pool(self, name: str, size_mib: int) -> Path:
+        """A storage pool on a file system with so little room; its folder as other processes see it, empty."""
+        folder = self.folder / name
+        folder.mkdir()
+        process = self._running()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(folder)]
+        subprocess.run(["nsenter", "--target", str(process.pid), "--mount", *words], check=True)
+        self.virsh("pool-create-as", name, "dir", "--target", str(folder))
+        return folder
+
     def start(self) -> None:
         """Start the daemon and wait until it listens; machines that run are found again."""
         self._tell("start")
@@ -272,11 +282,14 @@ class PrivateLibvirtd:
         (etc / "storage" / "default.xml").write_text(pool, encoding="utf-8")
         (etc / "storage" / "autostart" / "default.xml").symlink_to("../default.xml")
 
-    def _tell(self, verb: str) -> None:
+    def _running(self) -> "subprocess.Popen[str]":
         if self._first is None:
             msg = "the private libvirtd is not running; use it as a context"
             raise RuntimeError(msg)
-        _say(self._first, verb)
+        return self._first
+
+    def _tell(self, verb: str) -> None:
+        _say(self._running(), verb)
         self._expect("ok")
 
     def _expect(self, word: str) -> None:
