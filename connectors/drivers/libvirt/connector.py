@@ -14,6 +14,7 @@ from catalog.capabilities import Capability
 from catalog.pools import Endpoint, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import (
+    Changes,
     Connector,
     DiskFormat,
     EndpointSnapshot,
@@ -32,6 +33,7 @@ from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
 from connectors.drivers.libvirt.settings import Options, Transport, options_of, transport_of
 from connectors.drivers.libvirt.transfer import Transfer
+from connectors.drivers.libvirt.watching import Feed
 from connectors.errors import ConnectorError, NotFound, Unreachable, Unsupported
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ class LibvirtConnector(Connector):
         self._session = Session(endpoint, password)
         self._options = Options()
         self._host: host.HostFacts | None = None
+        self._feed: Feed | None = None
 
     def open(self) -> None:
         self._options = options_of(self.endpoint)
@@ -68,6 +71,7 @@ class LibvirtConnector(Connector):
             raise
 
     def close(self) -> None:
+        self._feed = None
         self._session.close()
 
     def probe(self) -> EndpointSnapshot:
@@ -180,6 +184,21 @@ class LibvirtConnector(Connector):
     def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
         self._needs("import_disk", form.importing)
         self._transfer("import_disk", identity, key).take(form, source, tell)
+
+    def changes(self, since: str | None = None) -> Changes:
+        def look(connection: Any, found: host.HostFacts) -> Changes:
+            return self._listening(connection).since(since, found)
+
+        return self._run("changes", look)
+
+    def _listening(self, connection: Any) -> Feed:
+        """The feed of this connection: one that was lost took its feed along."""
+        if self._feed is None or self._feed.connection is not connection:
+            feed = Feed(self._session.vendor, connection)
+            self._session.before_close(connection, feed.stop)
+            feed.start()
+            self._feed = feed
+        return self._feed
 
     def _transfer(self, operation: str, identity: UUID, key: str) -> Transfer:
         find = functools.partial(self._find, identity=identity, operation=operation)

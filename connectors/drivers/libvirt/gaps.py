@@ -34,9 +34,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use virsh console"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.TAGS: _not_yet("libvirt has no tags; annotations are kept in the machine's metadata"),
-        Capability.WATCH: _not_yet(
-            "changes are seen by the next inventory; the driver sends no events yet"
-        ),
         Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),

@@ -47,8 +47,7 @@ class Session:
         self._wanted = False
         self._options = Options()
         self.vendor: Any = None
-        self.before_close: Callable[[Any], object] = lambda _connection: None
-        """What must be let go of before a connection is closed; callbacks would keep it alive."""
+        self._before_close: dict[int, Callable[[], object]] = {}
 
     def prepare(self, options: Options) -> None:
         """Make ready to connect, which the first `run` does. Raises Refused for what cannot be dialled."""
@@ -110,6 +109,10 @@ class Session:
         except Unreachable:
             self._give_up()
             raise
+
+    def before_close(self, connection: Any, let_go: Callable[[], object]) -> None:
+        """Have something let go of before this connection is closed: listeners would keep it alive."""
+        self._before_close[id(connection)] = let_go
 
     def tidy(self, call: Callable[[Any], object]) -> None:
         """Take back what a failed call made, within a short share of the timeout; never raises."""
@@ -183,7 +186,9 @@ class Session:
             threading.Thread(target=_quietly, args=(close,), daemon=True).start()
 
     def _shut(self, connection: Any) -> None:
-        _quietly(lambda: self.before_close(connection))
+        let_go = self._before_close.pop(id(connection), None)
+        if let_go is not None:
+            _quietly(let_go)
         connection.close()
 
     def _late(self, operation: str) -> DeadlineExceeded:
