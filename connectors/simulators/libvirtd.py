@@ -98,11 +98,21 @@ def missing(*, qemu: bool = True) -> str | None:
 class PrivateLibvirtd:
     """A daemon on a free port of the loopback address, with a storage pool ``default`` of its own.
 
-    Use it as a context. The test driver's machines live as long as `test_endpoint`'s anchor does.
+    Use it as a context. The test driver's machines live as long as `test_endpoint`'s anchor does. Several
+    with names of their own are several hosts: libvirt tells hosts apart by name and UUID. With `images` the
+    pool ``default`` is that folder, which is how two of them share their storage.
     """
 
-    def __init__(self, *, tls: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        host: str = HOST,
+        images: Path | None = None,
+    ) -> None:
         self._with_tls = tls
+        self.host = host
+        self._shared = images
         self._first: subprocess.Popen[str] | None = None
         self._anchor: subprocess.Popen[str] | None = None
         self.folder = Path()
@@ -134,7 +144,7 @@ class PrivateLibvirtd:
     @property
     def images(self) -> Path:
         """The folder of the storage pool ``default``."""
-        return self.folder / "images"
+        return self._shared or self.folder / "images"
 
     @property
     def qemu_address(self) -> str:
@@ -234,7 +244,7 @@ class PrivateLibvirtd:
     def _spawn(self) -> "subprocess.Popen[str]":
         with (self.folder / "first.log").open("w", encoding="utf-8") as log:
             return subprocess.Popen(
-                [*_NAMESPACES, "bash", "-c", _FIRST, "first", str(self.folder), HOST],
+                [*_NAMESPACES, "bash", "-c", _FIRST, "first", str(self.folder), self.host],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -274,7 +284,7 @@ class PrivateLibvirtd:
             for key, value in settings.items()
         ]
         # libvirt resolves its host's name; without this it would ask the network's name servers.
-        (self.folder / "hosts").write_text(f"{ADDRESS} localhost {HOST}\n", encoding="utf-8")
+        (self.folder / "hosts").write_text(f"{ADDRESS} localhost {self.host}\n", encoding="utf-8")
         etc = self.folder / "etc"
         (etc / "libvirtd.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (etc / "qemu.conf").write_text(_QEMU_CONF, encoding="utf-8")
