@@ -167,6 +167,12 @@ def second_name(identity: UUID) -> str:
     return f"{identity}.2.qcow2"
 
 
+def other_name(identity: UUID, name: str) -> str:
+    """The first of the two names for the second, and the second for any other."""
+    first, second = volume_name(identity), second_name(identity)
+    return first if name == second else second
+
+
 def passing_name(identity: UUID, form: str) -> str:
     """The name of a volume that is there only while a disk is given."""
     return f"{identity}.export.{form}"

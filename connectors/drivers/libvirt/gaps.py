@@ -22,9 +22,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.CLONE: _not_yet("this driver creates machines with an empty disk only"),
         Capability.TEMPLATE: _not_yet("this driver creates machines with an empty disk only"),
-        Capability.LIVE_MIGRATE: _not_yet(
-            "QEMU migrates live; this driver does not call it yet; use virsh migrate"
-        ),
         Capability.STORAGE_MIGRATE: _not_yet(
             "QEMU copies disks live; this driver does not call it yet; use virsh"
         ),
@@ -54,6 +51,7 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
         Capability.METRICS_MEMORY: _UNMEASURED,
         Capability.METRICS_DISK: _UNMEASURED,
         Capability.METRICS_NET: _UNMEASURED,
+        Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt's test driver cannot migrate machines"),
         Capability.IMPORT_DISK_QCOW2: _NO_CONTENT,
         Capability.IMPORT_DISK_RAW: _NO_CONTENT,
         Capability.EXPORT_DISK_QCOW2: _NO_CONTENT,
@@ -61,6 +59,15 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
     }
 )
 """What libvirt's in-memory test driver cannot do; seen in libvirt 9.0 (virStorageVolResize: code 3)."""
+
+NO_PEERS: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.LIVE_MIGRATE: _gap(
+            GapReason.NOT_CONFIGURED,
+            "one libvirt daemon knows no other host; name them in the endpoint's option 'peers', as name=URI",
+        )
+    }
+)
 
 NO_NETWORK: Mapping[Capability, Gap] = MappingProxyType(
     {

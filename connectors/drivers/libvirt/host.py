@@ -80,6 +80,8 @@ def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> Mapp
         found |= gaps.NO_HOTPLUG
     if driver != "test" and not (options.network or options.bridge):
         found |= gaps.NO_NETWORK
+    if driver != "test" and not options.peers:
+        found |= gaps.NO_PEERS
     if problem is not None:
         found |= gaps.no_storage(problem)
     return found

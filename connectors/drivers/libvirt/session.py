@@ -9,9 +9,9 @@ import functools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
@@ -84,6 +84,29 @@ class Session:
                 raise
             self._give_up()
             return self._attempt(operation, call, end_s)
+
+    @contextmanager
+    def lent(self, options: Options, name: str, operation: str, end_s: float) -> Iterator[Any]:
+        """A connection to the host of this name, for calls of one thread; closed without waiting."""
+        self.prepare(options)
+        try:
+            connection = self._ensure(end_s)
+        except ConnectorError as error:
+            why = f"host '{name}': {error.why}"
+            code, hint = error.vendor_code, error.hint
+            raise type(error)(error.endpoint, operation, why, vendor_code=code, hint=hint) from error
+        try:
+            yield connection
+        finally:
+            self._give_up()
+
+    def once(self, operation: str, call: Callable[[Any], T], end_s: float) -> T:
+        """The result of a call that must not be made again, by `end_s` of the monotonic clock. Raises as `run`."""
+        try:
+            return self._attempt(operation, call, end_s)
+        except Unreachable:
+            self._give_up()
+            raise
 
     def part(self, operation: str, call: Callable[[Any], T]) -> T:
         """One step of a longer call: it has the timeout for itself, and goes by the connection there is.

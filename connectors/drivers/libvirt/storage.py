@@ -66,20 +66,25 @@ def ensure(
         return found, False
 
 
-def remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, path: str | None) -> None:
-    """Delete the machine's volume, at `path` where that is known, and all others that it has.
+def remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, path: str) -> None:
+    """Delete a machine's volume and all others that it has, beside that one or in the named pool.
 
-    They are in the volume's storage pool or in the named one. Nothing where there is none. Raises libvirtError.
+    Nothing where there is none. Raises libvirtError.
     """
-    found = path is not None and _removed_at(vendor, connection, path, identity)
+    found = _removed_at(vendor, connection, path, identity)
     try:
         pool = connection.storagePoolLookupByName(pool_name)
     except vendor.libvirtError as error:
-        if (path is None or found) and error.get_error_code() == faults.NO_STORAGE_POOL:
+        if found and error.get_error_code() == faults.NO_STORAGE_POOL:
             return
         raise
-    if pool.isActive() or (path is not None and not found):
+    if pool.isActive() or not found:
         clear(vendor, pool, identity)
+
+
+def remains(vendor: Any, pool: Any, identity: UUID) -> bool:
+    """Whether the pool has a volume of this machine. Raises libvirtError."""
+    return any(lookup(vendor, pool, identity, name) is not None for name in documents.all_names(identity))
 
 
 def _removed_at(vendor: Any, connection: Any, path: str, identity: UUID) -> bool:

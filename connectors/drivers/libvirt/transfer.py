@@ -221,13 +221,10 @@ class Transfer:
         found = self._found(connection)
         pool = found.volume.storagePoolLookupByVolume()
         storage.clear(self.vendor, pool, self.identity, but=_paths(found.domain))
-        volume = pool.createXML(documents.volume(self._other_name(found.volume), size))
+        name = documents.other_name(self.identity, found.volume.name())
+        volume = pool.createXML(documents.volume(name, size))
         file_bytes = volume.infoFlags(self.vendor.VIR_STORAGE_VOL_GET_PHYSICAL)[2]
         return Room(volume, volume.path(), int(file_bytes))
-
-    def _other_name(self, volume: Any) -> str:
-        first, second = documents.volume_name(self.identity), documents.second_name(self.identity)
-        return second if volume.name() == first else first
 
     def _encode(self, volume: Any, source: BinaryIO, size: int, tell: Tell) -> None:
         encoder = qcow2.Encoder(size)
