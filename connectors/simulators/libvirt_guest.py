@@ -4,6 +4,7 @@ Both say on the serial console that they are up, so that nobody has to believe a
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -86,6 +87,16 @@ def tiny_kernel(folder: Path) -> Path:
     path = folder / "tiny-guest"
     path.write_bytes(_TINY.ljust(8192, b"\0"))  # QEMU reads a whole header of 8 KiB
     return path
+
+
+def kept(console: str) -> list[str]:
+    """The SHA-256 that a Linux guest said of its disk's first `WRITTEN_MIB`, at each of its starts."""
+    return re.findall(rf"{KEPT} ([0-9a-f]{{64}})", console)
+
+
+def ticks(console: str) -> list[int]:
+    """The numbers that a Linux guest counted in its memory, over all its starts."""
+    return [int(number) for number in re.findall(rf"{TICK} (\d+)\s", console)]
 
 
 def missing() -> str | None:

@@ -1,7 +1,6 @@
 """Guests that run are moved between two real libvirt hosts, and say themselves that they went on."""
 
 import hashlib
-import re
 import subprocess
 import threading
 import time
@@ -25,6 +24,7 @@ from connectors.errors import (
 )
 from connectors.registry import connect
 from connectors.simulators import libvirt_guest, libvirt_pair, libvirtd
+from connectors.simulators.libvirt_guest import kept, ticks
 from connectors.simulators.libvirt_pair import FIRST, SECOND, Pair
 
 pytestmark = pytest.mark.counterpart("libvirt-qemu")
@@ -32,8 +32,6 @@ pytestmark = pytest.mark.counterpart("libvirt-qemu")
 SMALL = Resources(vcpu=1, memory_mib=128, disk_gib=1)
 LINUX = SMALL.model_copy(update={"memory_mib": libvirt_guest.LINUX_MEMORY_MIB})
 SAID_LIMIT_S = 120
-TICK = re.compile(rf"{libvirt_guest.TICK} (\d+)")
-KEPT = re.compile(rf"{libvirt_guest.KEPT} ([0-9a-f]{{64}})")
 
 
 def pair_of(*, shared: bool) -> Iterator[Pair]:
@@ -114,10 +112,6 @@ def said(daemon: libvirtd.PrivateLibvirtd, identity: UUID, holds: Callable[[str]
     pytest.fail(f"the guest never said what was expected; it said {text!r}")
 
 
-def ticks(text: str) -> list[int]:
-    return [int(number) for number in TICK.findall(text)]
-
-
 def goes_on(pair: Pair, identity: UUID, before: list[int]) -> bool:
     """Whether the guest's counter, kept in its memory alone, goes on from where it was, without a restart."""
     text = said(pair.first, identity, lambda text: ticks(text)[-1:] > [before[-1] + 2])
@@ -152,7 +146,7 @@ def test_a_disk_that_is_not_shared_goes_along_with_the_content_the_guest_wrote(
 ) -> None:
     identity = made(apart, apart.endpoint(apart.first, timeout_s=60, **linux), resources=LINUX)
     text = said(apart.first, identity, lambda text: len(ticks(text)) > 1)
-    (wanted,) = KEPT.findall(text)
+    (wanted,) = kept(text)
     moved = move(apart.endpoint(apart.first, timeout_s=60), identity)
     assert (moved.host, moved.power) == (SECOND, PowerState.ON)
     assert where(apart, identity) == [SECOND]
@@ -163,8 +157,8 @@ def test_a_disk_that_is_not_shared_goes_along_with_the_content_the_guest_wrote(
         (path,) = apart.second.images.iterdir()
         assert content_of(path, tmp_path) == wanted
         connector.power(identity, PowerAction.ON)
-        again = said(apart.first, identity, lambda text: len(KEPT.findall(text)) > 1)
-    assert KEPT.findall(again) == [wanted, wanted], "started there, the guest reads what it wrote here"
+        again = said(apart.first, identity, lambda text: len(kept(text)) > 1)
+    assert kept(again) == [wanted, wanted], "started there, the guest reads what it wrote here"
 
 
 def content_of(image: Path, folder: Path) -> str:
