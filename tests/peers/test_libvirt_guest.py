@@ -1,5 +1,6 @@
 """Machines that really run: guests boot under emulation, say so themselves, and move real counters."""
 
+import json
 import shutil
 import subprocess
 import threading
@@ -158,6 +159,22 @@ def test_a_running_machine_grows_in_qemu_itself_and_a_revert_takes_it_back(
     assert tiny.get_vm(identity).resources == SMALL
     assert tiny.get_vm(identity).power is PowerState.ON
     assert daemon.virsh(*ask, "info cpus").count("CPU #") == 1
+
+
+def test_the_pool_s_processor_is_the_one_that_qemu_gives_a_running_machine(
+    daemon: libvirtd.PrivateLibvirtd, tiny: Connector, identity: UUID
+) -> None:
+    make(tiny, identity)
+    ask = {"path": "/machine/unattached/device[0]"}
+    names = {"HW_CPU_X86_MMX": "mmx", "HW_CPU_X86_SSE3": "pni", "HW_CPU_X86_SVM": "svm"}
+    names |= {"HW_CPU_X86_AVX": "avx", "HW_CPU_X86_AVX2": "avx2", "HW_CPU_X86_AESNI": "aes"}
+    found = set()
+    for trait, name in names.items():
+        query = json.dumps({"execute": "qom-get", "arguments": {**ask, "property": name}})
+        if json.loads(daemon.virsh("qemu-monitor-command", str(identity), query))["return"]:
+            found.add(trait)
+    assert found == tiny.probe().pools[0].traits & names.keys()
+    assert found
 
 
 def test_a_running_machine_does_not_shrink(tiny: Connector, identity: UUID) -> None:

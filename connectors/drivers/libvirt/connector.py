@@ -270,8 +270,7 @@ class LibvirtConnector(Connector):
             raise Unsupported(self.endpoint.name, capability, gap)
 
     def _facts(self, connection: Any) -> hosts.HostFacts:
-        known = None if self._host is None else self._host.name
-        return hosts.facts(self._session.vendor, connection, self._options, known)
+        return hosts.facts(self._session.vendor, connection, self._options, self._host)
 
     def _opened(self, operation: str) -> hosts.HostFacts:
         if self._host is None:

@@ -13,6 +13,8 @@ from connectors.drivers.libvirt.settings import Options
 ET.register_namespace(names.PREFIX, names.NAMESPACE)
 
 KIB = 1024
+EMULATED_MODEL = "qemu64"
+"""What emulated machines are given: a fixed model, so that they keep their processor over an upgrade of QEMU."""
 HEADROOM = 4
 """How often its first size a machine can grow while it runs, where the host has that much."""
 MEMORY_SLOTS = 16
@@ -200,9 +202,8 @@ def _processor(domain_type: str, arch: str) -> ET.Element:
         return ET.Element("cpu", mode="host-model")
     if arch != "x86_64":
         return ET.Element("cpu", mode="maximum")
-    # A fixed model: emulated machines keep their processor over an upgrade of QEMU.
     cpu = ET.Element("cpu", mode="custom", match="exact")
-    _child(cpu, "model", "qemu64", fallback="allow")
+    _child(cpu, "model", EMULATED_MODEL, fallback="allow")
     return cpu
 
 
