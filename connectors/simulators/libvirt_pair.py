@@ -19,11 +19,15 @@ FIRST, SECOND = f"{HOST}-a", f"{HOST}-b"
 
 @dataclass(frozen=True)
 class Pair:
-    """Both hosts, running. With `shared` the storage pool ``default`` is one folder for both."""
+    """Both hosts, running. With `shared` the storage pool ``default`` is one folder for both.
+
+    With `tls` they are reached over verified TLS, and machines move encrypted.
+    """
 
     first: PrivateLibvirtd
     second: PrivateLibvirtd
     shared: bool
+    tls: bool = False
 
     def endpoint(
         self, daemon: PrivateLibvirtd, name: str = "", timeout_s: float = 30.0, **options: str
@@ -34,11 +38,12 @@ class Pair:
         """
         other = self.second if daemon is self.first else self.first
         fitting = {
-            "peers": f"{other.host}={other.qemu_address}",
+            "peers": f"{other.host}={other.tls_address if self.tls else other.qemu_address}",
             "migration_addresses": f"{other.host}={ADDRESS}",
             "migration_storage": "trusted" if self.shared else "copy",
         }
-        return daemon.qemu_endpoint(name or daemon.host, timeout_s, **(fitting | options))
+        make = daemon.tls_endpoint if self.tls else daemon.qemu_endpoint
+        return make(name or daemon.host, timeout_s, **(fitting | options))
 
     def endpoints(self, timeout_s: float = 30.0, **options: str) -> tuple[Endpoint, Endpoint]:
         """Both hosts as endpoints."""
@@ -47,13 +52,12 @@ class Pair:
 
 
 @contextmanager
-def two_hosts(*, shared: bool) -> Iterator[Pair]:
+def two_hosts(*, shared: bool, tls: bool = False) -> Iterator[Pair]:
     """Both hosts as long as the context lasts. Raises RuntimeError saying what is missing."""
-    with (
-        PrivateLibvirtd(host=FIRST) as first,
-        PrivateLibvirtd(host=SECOND, images=first.images if shared else None) as second,
-    ):
-        yield Pair(first, second, shared)
+    with PrivateLibvirtd(host=FIRST, tls=tls) as first:
+        images, pki = first.images if shared else None, first.pki if tls else None
+        with PrivateLibvirtd(host=SECOND, tls=tls, images=images, pki=pki) as second:
+            yield Pair(first, second, shared, tls)
 
 
 def linux_options(cache_dir: Path) -> dict[str, str]:

@@ -125,12 +125,12 @@ def test_a_guest_that_ignores_the_request_ends_in_a_deadline_that_says_what_to_d
 ) -> None:
     deaf = daemon.folder / "no-kernel"  # multiboot header and a jump to itself
     deaf.write_bytes(libvirt_guest.tiny_kernel(daemon.folder).read_bytes()[:32] + b"\xeb\xfe" + bytes(8158))
-    with connect(daemon.qemu_endpoint(timeout_s=2, kernel=str(deaf))) as connector:
-        make(connector, identity)
-        with pytest.raises(DeadlineExceeded) as caught:
-            connector.power(identity, PowerAction.SHUTDOWN)
+    with connect(daemon.qemu_endpoint(kernel=str(deaf))) as patient:
+        make(patient, identity)
+        with connect(daemon.qemu_endpoint(timeout_s=2)) as hasty, pytest.raises(DeadlineExceeded) as caught:
+            hasty.power(identity, PowerAction.SHUTDOWN)
         assert "power it off" in caught.value.hint
-        assert connector.power(identity, PowerAction.OFF).power is PowerState.OFF
+        assert patient.power(identity, PowerAction.OFF).power is PowerState.OFF
 
 
 def test_memory_saved_to_disk_by_virsh_is_a_suspended_machine_that_goes_on(

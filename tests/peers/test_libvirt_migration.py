@@ -79,6 +79,8 @@ def made() -> Iterator[Callable[..., UUID]]:
 
     yield make
     for pair, identity in cleanups:
+        if not pair.first.folder.exists():  # a pair of the test's own, with which all of it is gone
+            continue
         for endpoint in pair.endpoints():
             with connect(endpoint) as connector:
                 connector.delete_vm(identity)
@@ -168,6 +170,31 @@ def content_of(image: Path, folder: Path) -> str:
     subprocess.run(command, check=True)
     with raw.open("rb") as file:
         return hashlib.sha256(file.read(libvirt_guest.WRITTEN_MIB * 2**20)).hexdigest()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_move_between_verified_hosts_is_encrypted_and_refused_without_qemus_certificate(
+    made: Callable[..., UUID], *, shared: bool
+) -> None:
+    problem = libvirtd.missing()
+    if problem is not None:
+        pytest.skip(problem)
+    with libvirt_pair.two_hosts(shared=shared, tls=True) as pair:
+        here = pair.endpoint(pair.first, timeout_s=60)
+        identity = made(pair, here)
+        certificate = pair.first.pki / "qemu" / "server-cert.pem"
+        kept = certificate.readlink()
+        certificate.unlink()  # where nothing is encrypted, nobody would miss it
+        with pytest.raises(Refused, match=r"[Cc]ertificate|TLS|credentials"):
+            move(here, identity)
+        assert where(pair, identity) == [FIRST]
+        assert runs(pair.first, identity)
+        certificate.symlink_to(kept)
+        moved = move(here, identity)
+        assert (moved.host, moved.power) == (SECOND, PowerState.ON)
+        assert where(pair, identity) == [SECOND]
+        with connect(pair.endpoint(pair.second)) as connector:
+            connector.delete_vm(identity)
 
 
 def test_storage_that_libvirt_does_not_know_to_be_shared_is_refused_and_the_guest_stays(

@@ -91,7 +91,7 @@ class Creation:
 
     def _check_moved(self, pool: Any, identity: UUID) -> None:
         """A disk without a machine may be that of one that went to another host."""
-        if not storage.remains(self.vendor, pool, identity):
+        if not self.options.peers or not storage.remains(self.vendor, pool, identity):
             return
         host = self.elsewhere(identity)
         if host is not None:
