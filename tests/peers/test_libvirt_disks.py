@@ -374,6 +374,16 @@ def test_details_are_what_the_definition_says_and_the_disk_that_boots_comes_firs
     with (tmp_path / "second").open("w+b") as file:
         connector.export_disk(identity, "sda", DiskFormat.RAW, file, ignore)
         assert file.tell() == 3 * MIB
+    thief = tmp_path / "thief.qcow2"  # what a guest could write at the beginning of a raw disk of its own
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(raw), "-F", "raw", str(thief))
+    with (daemon.images / "second.raw").open("r+b") as disk:
+        disk.write(thief.read_bytes())
+    daemon.virsh("pool-refresh", "default")
+    with (tmp_path / "stolen").open("w+b") as file, pytest.raises(Refused, match="another format"):
+        connector.export_disk(identity, "sda", DiskFormat.QCOW2, file, ignore)
+    with (tmp_path / "second").open("w+b") as file:
+        connector.export_disk(identity, "sda", DiskFormat.RAW, file, ignore)
+    assert digest(tmp_path / "second") == digest(daemon.images / "second.raw")
     with raw.open("rb") as file, pytest.raises(Refused, match="not one that tierwise made"):
         connector.import_disk(identity, "sda", DiskFormat.RAW, file, ignore)
     original = tmp_path / "original.xml"

@@ -14,11 +14,16 @@ _MISSING = frozenset({faults.NO_STORAGE_VOL, faults.NO_STORAGE_POOL})
 
 @dataclass(frozen=True)
 class Attached:
-    """A disk as a definition has it. `pool` and `volume` are set where it names a volume, else `path`."""
+    """A disk as a definition has it. `pool` and `volume` are set where it names a volume, else `path`.
+
+    `form` is what QEMU reads it as. A storage pool may say otherwise of a raw disk: it looks at the first
+    bytes, which the guest writes.
+    """
 
     key: str
     bus: str
     path: str
+    form: str = "raw"
     pool: str | None = None
     volume: str | None = None
 
@@ -61,10 +66,11 @@ def volume_of(vendor: Any, connection: Any, disk: Attached) -> Any:
 
 
 def _attached(element: ET.Element) -> Attached:
-    source, target = element.find("source"), element.find("target")
+    source, target, driver = (element.find(tag) for tag in ("source", "target", "driver"))
     given = {} if source is None else source.attrib
     where = {} if target is None else target.attrib
     return Attached(
+        form="raw" if driver is None else driver.get("type", "raw"),
         key=where.get("dev", ""),
         bus=where.get("bus", ""),
         path=given.get("file") or given.get("dev") or "",

@@ -85,7 +85,10 @@ class Encoder:
         self.start = self._next * CLUSTER
 
     def body(self, source: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """What to write from `start` on, each with how many bytes of the source are read by then."""
+        """What to write from `start` on, each with how many bytes of the source are read by then.
+
+        Raises EOFError for a source shorter than the disk.
+        """
         read = 0
         for index in range(len(self._l1)):
             table = array("Q", bytes(CLUSTER))
@@ -154,8 +157,8 @@ def _exactly(source: BinaryIO, size: int) -> bytes:
     while len(data) < size:
         more = source.read(size - len(data))
         if not more:
-            msg = f"the file ended {size - len(data)} bytes early"
-            raise ValueError(msg)
+            msg = f"it ended {size - len(data)} bytes early"
+            raise EOFError(msg)
         data += more
     return data
 

@@ -122,11 +122,24 @@ class Transfer:
     def _ask(self, connection: Any, form: DiskFormat) -> tuple[Found, bool]:
         """The disk, and whether its volume is in the format already, with nothing else in it."""
         found = self._found(connection)
-        if _format(found.volume) != form.value:
-            return found, False
-        if form is DiskFormat.RAW:
+        same = found.disk.form == form.value
+        if same and (form is DiskFormat.RAW or self._header(connection, found.volume).alone):
             return found, True
-        return found, qcow2.Header.of(_beginning(connection, found.volume, qcow2.HEADER_BYTES)).alone
+        if _format(found.volume) != found.disk.form:
+            # The daemon would convert what it sees in the guest's bytes, and read files that they name.
+            why = (
+                f"disk '{self.key}' is {found.disk.form}, but its storage pool takes it for another format"
+            )
+            raise Refused(self.endpoint, self.operation, why, hint=f"export it as {found.disk.form}")
+        return found, False
+
+    def _header(self, connection: Any, volume: Any) -> qcow2.Header:
+        try:
+            return qcow2.Header.of(_beginning(connection, volume, qcow2.HEADER_BYTES))
+        except ValueError as error:
+            why = f"volume '{volume.name()}' cannot be read: {error}"
+            hint = "look at it with qemu-img check"
+            raise Refused(self.endpoint, self.operation, why, hint=hint) from error
 
     def _give_converted(
         self, found: Found, form: DiskFormat, pool_name: str, to: BinaryIO, tell: Tell
@@ -228,7 +241,13 @@ class Transfer:
 
     def _encode(self, volume: Any, source: BinaryIO, size: int, tell: Tell) -> None:
         encoder = qcow2.Encoder(size)
-        self._upload(volume, encoder.start, encoder.body(source), tell)
+        try:
+            self._upload(volume, encoder.start, encoder.body(source), tell)
+        except EOFError as error:
+            why = f"the file changed while it was read: {error}"
+            raise Conflict(
+                self.endpoint, self.operation, why, hint="repeat it with the whole file"
+            ) from error
         self._upload(volume, 0, iter([(size, encoder.head())]), lambda _: None)
 
     def _upload(self, volume: Any, offset: int, chunks: Chunks, tell: Tell) -> None:
@@ -242,8 +261,10 @@ class Transfer:
 
     def _check_taken(self, connection: Any, room: Room, size: int) -> None:
         """Look at what arrived. Raises Refused."""
-        header = qcow2.Header.of(_beginning(connection, room.volume, qcow2.HEADER_BYTES))
-        if header.size_bytes != size or _format(room.volume) != DiskFormat.QCOW2.value:
+        if (
+            self._header(connection, room.volume).size_bytes != size
+            or _format(room.volume) != DiskFormat.QCOW2.value
+        ):
             why = f"the daemon does not see a disk of {size} bytes in what it was sent"
             raise Refused(self.endpoint, self.operation, why, hint="check the file with qemu-img check")
 

@@ -70,7 +70,7 @@ def test_what_is_not_qcow2_is_not_taken_for_it(data: bytes) -> None:
 
 
 def test_a_file_that_ends_early_is_noticed() -> None:
-    with pytest.raises(ValueError, match="early"):
+    with pytest.raises(EOFError, match="early"):
         list(Encoder(3 * CLUSTER).body(io.BytesIO(bytes(2 * CLUSTER))))
 
 
