@@ -247,9 +247,10 @@ def test_a_move_that_takes_too_long_is_called_off_and_the_guest_never_notices(
         move(pair.endpoint(pair.first, timeout_s=timeout_s), identity)
     assert time.monotonic() - started <= timeout_s * 1.1 + 1, "1 s of slack for a busy machine"
     assert "called off" in caught.value.why
-    assert where(pair, identity) == [FIRST]
+    tick = threading.Event()  # a copy that was slowed down takes QEMU a moment to end
+    assert any(where(pair, identity) == [FIRST] or tick.wait(0.1) for _ in range(200))
     assert goes_on(pair, identity, before)
-    assert shared or list(pair.second.images.iterdir()) == []
+    assert shared or any(not list(pair.second.images.iterdir()) or tick.wait(0.1) for _ in range(200))
 
 
 def test_a_machine_that_is_off_is_defined_there_where_storage_is_shared(

@@ -37,7 +37,7 @@ from connectors.drivers.libvirt.session import Session
 from connectors.drivers.libvirt.settings import Options, Transport, options_of, peer_of, transport_of
 from connectors.drivers.libvirt.transfer import Transfer
 from connectors.drivers.libvirt.watching import Feed
-from connectors.errors import ConnectorError, NotFound, Refused, Unreachable, Unsupported
+from connectors.errors import ConnectorError, DeadlineExceeded, NotFound, Refused, Unreachable, Unsupported
 
 T = TypeVar("T")
 
@@ -202,12 +202,28 @@ class LibvirtConnector(Connector):
             raise NotFound(self.endpoint.name, "migrate", why, hint=f"its peers are {known}")
         self._run("migrate", lambda _connection, _found: None)  # a connection that was lost is opened first
 
+        under_way: list[Migration] = []
+
         def carry(mine: Any) -> VmView:
             # Both ends belong to this thread: closing one under a call that goes on would crash the process.
             with self._peer(host, "migrate", end_s) as other:
-                return self._carry(identity, host, mine, other, end_s)
+                under_way.append(self._migration(host, mine, other))
+                address = self._options.migration_addresses.get(host)
+                return under_way[0].of(identity, address, end_s - time.monotonic())
 
-        return self._session.once("migrate", carry, end_s)
+        try:
+            return self._session.once("migrate", carry, end_s)
+        except DeadlineExceeded as error:
+            raise self._unconfirmed(error, under_way) from error
+
+    def _unconfirmed(self, error: DeadlineExceeded, under_way: list[Migration]) -> DeadlineExceeded:
+        """The error of a move that was called off, where libvirt did not say in time that it has ended."""
+        called_off = [progress for migration in under_way for progress in migration.called_off]
+        if not called_off or "called off" in error.why:
+            return error
+        why = f"called off {called_off[0]}, and not over within {self.endpoint.timeout_s:g} s"
+        hint = "repeat it with a longer timeout_s; the machine is found where it is"
+        return DeadlineExceeded(error.endpoint, error.operation, why, hint=hint)
 
     def _peer(self, name: str, operation: str, end_s: float) -> AbstractContextManager[Any]:
         peer = Session(peer_of(self.endpoint, self._options, name), self._password)
@@ -226,13 +242,14 @@ class LibvirtConnector(Connector):
 
         return ask
 
-    def _carry(self, identity: UUID, host_name: str, mine: Any, other: Any, end_s: float) -> VmView:
+    def _migration(self, host_name: str, mine: Any, other: Any) -> Migration:
+        """Made ready to be led from here to another host. Raises Refused, libvirtError."""
         vendor = self._session.vendor
         found = hosts.facts(vendor, other, self._options, None)
         if found.name != host_name:
             why = f"the daemon that peer '{host_name}' names calls its host '{found.name}'"
             raise Refused(self.endpoint.name, "migrate", why, hint="correct the option peers")
-        migration = Migration(
+        return Migration(
             vendor,
             Side(mine, self._opened("migrate")),
             Side(other, found),
@@ -240,8 +257,6 @@ class LibvirtConnector(Connector):
             endpoint=self.endpoint.name,
             encrypted=self.endpoint.tls.unverified_because is None,
         )
-        address = self._options.migration_addresses.get(host_name)
-        return migration.of(identity, address, end_s - time.monotonic())
 
     def changes(self, since: str | None = None) -> Changes:
         def look(connection: Any, found: hosts.HostFacts) -> Changes:

@@ -42,6 +42,8 @@ class Migration:
         self.options = options
         self.endpoint = endpoint
         self.encrypted = encrypted
+        self.called_off: list[str] = []
+        """How far a move had come when it was called off, in words; empty as long as it was not."""
 
     def of(self, identity: UUID, address: str | None, limit_s: float) -> VmView:
         """Carry the machine over; nothing if it is there. Raises ConnectorErrors, and libvirtError."""
@@ -190,10 +192,9 @@ class Migration:
 
     def _cancelled_late(self, domain: Any, params: dict[str, Any], flags: int, limit_s: float) -> None:
         """Migrate, and call it off in time for the machine to be back before the deadline."""
-        progress: list[str] = []
 
         def cancel() -> None:
-            progress.append(_carried(domain, self.vendor))
+            self.called_off.append(_carried(domain, self.vendor))
             _ignoring(self.vendor, domain.abortJob)
 
         timer = threading.Timer(limit_s * CANCEL_SHARE, cancel)
@@ -202,9 +203,9 @@ class Migration:
         try:
             domain.migrate3(self.target.connection, params, flags)
         except self.vendor.libvirtError as error:
-            if not progress or faults.lost(error):
+            if not self.called_off or faults.lost(error):
                 raise
-            why = f"called off after {limit_s * CANCEL_SHARE:.0f} s, {progress[0]}; the machine is where it was"
+            why = f"called off after {limit_s * CANCEL_SHARE:.0f} s, {self.called_off[0]}; the machine is where it was"
             hint = "give the endpoint a longer timeout_s, or move it while it is less busy"
             raise DeadlineExceeded(self.endpoint, OPERATION, why, hint=hint) from error
         finally:
