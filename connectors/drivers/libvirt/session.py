@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -127,10 +127,11 @@ class Session:
             why = "the connection was lost"
             raise Unreachable(self.endpoint.name, operation, why, hint="try again")
         look = None if progress is None else functools.partial(progress, connection)
+        patience = _Patience(self.endpoint.timeout_s, look)
         try:
-            return self._watched(operation, connection, call, _Patience(self.endpoint.timeout_s, look))
+            return self._watched(operation, connection, call, patience)
         except Unreachable:
-            self._give_up()
+            self._give_up(patience)
             raise
 
     def before_close(self, connection: Any, let_go: Callable[[], object]) -> None:
@@ -152,7 +153,9 @@ class Session:
         self, operation: str, connection: Any, call: Callable[[Any], T], patience: "_Patience"
     ) -> T:
         try:
-            return _bounded(lambda: call(connection), patience, late=lambda _: self._shut(connection))
+            return _bounded(
+                lambda: call(connection), patience, late=lambda _: self._shut(connection, patience)
+            )
         except TimeoutError:
             self._connection = None
             raise self._late(operation) from None
@@ -202,13 +205,16 @@ class Session:
 
         return [[*names, *secrets], answer, None]
 
-    def _give_up(self) -> None:
+    def _give_up(self, patience: "_Patience | None" = None) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            close = functools.partial(self._shut, connection)
+            close = functools.partial(self._shut, connection, patience)
             threading.Thread(target=_quietly, args=(close,), daemon=True).start()
 
-    def _shut(self, connection: Any) -> None:
+    def _shut(self, connection: Any, patience: "_Patience | None" = None) -> None:
+        """Close it, but not under a look that is still waiting for its answer: that would crash the process."""
+        if patience is not None:
+            patience.settle()
         let_go = self._before_close.pop(id(connection), None)
         if let_go is not None:
             _quietly(let_go)
@@ -238,6 +244,7 @@ class _Patience:
         self._end_s = time.monotonic() + limit_s
         self._progress = progress
         self._seen: object = None
+        self._asked: Future[object] | None = None
 
     def lasts(self, finished: threading.Event) -> bool:
         """Wait until the call has finished; whether it has, before patience ran out."""
@@ -247,10 +254,15 @@ class _Patience:
             self._look()
         return finished.is_set()
 
+    def settle(self) -> None:
+        """Wait until the last look at the progress has its answer, which keepalive sees to."""
+        if self._asked is not None:
+            wait([self._asked])
+
     def _look(self) -> None:
         if self._progress is None:
             return
-        asked: Future[object] = Future()
+        asked = self._asked = Future()
         call = self._progress
         threading.Thread(target=_work, args=(call, asked), daemon=True, name="libvirt-call").start()
         with suppress(Exception):  # no answer is no progress
