@@ -335,6 +335,24 @@ def test_a_storage_pool_that_fills_up_refuses_and_keeps_the_disk(
     daemon.virsh("pool-destroy", "small")
 
 
+@pytest.mark.counterpart("libvirt-test")
+def test_the_test_driver_s_disk_has_the_size_that_was_ordered(daemon: libvirtd.PrivateLibvirtd) -> None:
+    identity = uuid4()
+    with connect(daemon.test_endpoint()) as connector:
+        spec = VmSpec(name="sized", provider=connector.probe().pools[0].provider, resources=SMALL)
+        connector.create_vm(spec, identity)
+        assert [disk.size_bytes for disk in connector.details(identity).disks] == [GIB]
+        connector.delete_vm(identity)
+
+
+def test_a_running_machine_s_disk_has_the_size_it_was_grown_to(
+    daemon: libvirtd.PrivateLibvirtd, connector: Connector, identity: UUID
+) -> None:
+    daemon.virsh("start", str(identity))
+    connector.resize(identity, SMALL.model_copy(update={"disk_gib": 3}))
+    assert [disk.size_bytes for disk in connector.details(identity).disks] == [3 * GIB]
+
+
 HARDWARE = """
   <os><type arch='x86_64' machine='q35'>hvm</type>
     <loader readonly='yes' secure='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.secboot.fd</loader>
