@@ -3,6 +3,8 @@
 Both say on the serial console that they are up, so that nobody has to believe a power state.
 """
 
+import hashlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +16,10 @@ UP = "tierwise-guest-up"
 WRITTEN = "tierwise-guest-wrote"
 """What the Linux guest writes when its disk has taken `WRITTEN_MIB`."""
 WRITTEN_MIB = 8
+KEPT = "tierwise-guest-disk"
+"""What it writes at each start, with the SHA-256 of those MiB: what it finds on a disk it wrote before, it leaves."""
+TICK = "tierwise-guest-tick"
+"""What it writes each second, with a number that only its memory holds: it begins at 1 at each start."""
 
 LINUX_MEMORY_MIB = 256
 """What the Linux guest needs: with room for memory to be added, its kernel takes 64 MiB for itself."""
@@ -41,6 +47,9 @@ _MODULES = (
 )
 """What a Debian kernel needs to see its disk, in the order of loading."""
 
+_MARK = "tierwise-content"
+"""How the content begins that the Linux guest writes."""
+
 _INIT = f"""#!/bin/busybox sh
 /bin/busybox mkdir -p /dev
 /bin/busybox mount -t devtmpfs devtmpfs /dev
@@ -48,8 +57,17 @@ for module in {" ".join(_MODULES)}; do
   [ ! -e /modules/$module.ko ] || /bin/busybox insmod /modules/$module.ko
 done
 echo {UP}
-[ ! -b /dev/vda ] || /bin/busybox dd if=/dev/zero of=/dev/vda bs=1M count={WRITTEN_MIB} conv=fsync && echo {WRITTEN}
-while :; do /bin/busybox sleep 1; done
+if [ -b /dev/vda ]; then
+  if [ "$(/bin/busybox head -c {len(_MARK)} /dev/vda | /bin/busybox tr -d '\\0')" != {_MARK} ]; then
+    echo {_MARK} >/content
+    /bin/busybox head -c {WRITTEN_MIB}m /dev/urandom >>/content
+    /bin/busybox dd if=/content of=/dev/vda bs=1M count={WRITTEN_MIB} conv=fsync && echo {WRITTEN}
+  fi
+  sum=$(/bin/busybox dd if=/dev/vda bs=1M count={WRITTEN_MIB} 2>/dev/null | /bin/busybox sha256sum)
+  echo {KEPT} ${{sum%% *}}
+fi
+tick=0
+while :; do /bin/busybox sleep 1; tick=$((tick + 1)); echo {TICK} $tick; done
 """
 
 
@@ -71,6 +89,16 @@ def tiny_kernel(folder: Path) -> Path:
     return path
 
 
+def kept(console: str) -> list[str]:
+    """The SHA-256 that a Linux guest said of its disk's first `WRITTEN_MIB`, at each of its starts."""
+    return re.findall(rf"{KEPT} ([0-9a-f]{{64}})", console)
+
+
+def ticks(console: str) -> list[int]:
+    """The numbers that a Linux guest counted in its memory, over all its starts."""
+    return [int(number) for number in re.findall(rf"{TICK} (\d+)\s", console)]
+
+
 def missing() -> str | None:
     """Why no Linux guest can be made here and what to install; None where it can."""
     wanted = [("busybox", "busybox-static"), ("cpio", "cpio"), ("dpkg-deb", "dpkg")]
@@ -88,7 +116,9 @@ def linux_guest(cache_dir: Path) -> LinuxGuest:
     """
     if problem := missing():
         raise RuntimeError(problem)
-    guest = LinuxGuest(cache_dir / "vmlinuz", cache_dir / "initrd")
+    cache_dir = cache_dir.resolve()  # what libvirt boots has a whole path
+    version = hashlib.sha256(_INIT.encode()).hexdigest()[:8]  # an older initrd would do something else
+    guest = LinuxGuest(cache_dir / "vmlinuz", cache_dir / f"initrd-{version}")
     if guest.kernel.exists() and guest.initrd.exists():
         return guest
     cache_dir.mkdir(parents=True, exist_ok=True)

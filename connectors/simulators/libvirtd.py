@@ -98,11 +98,24 @@ def missing(*, qemu: bool = True) -> str | None:
 class PrivateLibvirtd:
     """A daemon on a free port of the loopback address, with a storage pool ``default`` of its own.
 
-    Use it as a context. The test driver's machines live as long as `test_endpoint`'s anchor does.
+    Use it as a context. The test driver's machines live as long as `test_endpoint`'s anchor does. Several
+    with names of their own are several hosts: libvirt tells hosts apart by name and UUID. With `images` the
+    pool ``default`` is that folder, which is how two of them share their storage, and with `pki` the
+    certificates are those of another, so that one authority stands behind both.
     """
 
-    def __init__(self, *, tls: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        host: str = HOST,
+        images: Path | None = None,
+        pki: Path | None = None,
+    ) -> None:
         self._with_tls = tls
+        self.host = host
+        self._shared = images
+        self._shared_pki = pki
         self._first: subprocess.Popen[str] | None = None
         self._anchor: subprocess.Popen[str] | None = None
         self.folder = Path()
@@ -134,7 +147,17 @@ class PrivateLibvirtd:
     @property
     def images(self) -> Path:
         """The folder of the storage pool ``default``."""
-        return self.folder / "images"
+        return self._shared or self.folder / "images"
+
+    @property
+    def pki(self) -> Path:
+        """The folder of the certificates; there with ``tls=True`` only."""
+        return self._shared_pki or self.folder / "pki"
+
+    @property
+    def tls_address(self) -> str:
+        """The libvirt URI of the QEMU driver over TLS."""
+        return f"qemu+tls://{ADDRESS}:{self.tls_port}/system"
 
     @property
     def qemu_address(self) -> str:
@@ -173,12 +196,11 @@ class PrivateLibvirtd:
             _line(self._anchor)
         return self._endpoint(name, self.test_address, timeout_s, {"storage_pool": "default-pool"})
 
-    def tls_endpoint(self, name: str = "libvirt-tls", timeout_s: float = 30.0) -> Endpoint:
+    def tls_endpoint(self, name: str = "libvirt-tls", timeout_s: float = 30.0, **options: str) -> Endpoint:
         """The QEMU driver over TLS, verified by this daemon's own authority; needs ``tls=True``."""
-        endpoint = self.qemu_endpoint(name, timeout_s, **libvirt_pki.client_options(self.folder / "pki"))
-        address = f"qemu+tls://{ADDRESS}:{self.tls_port}/system"
-        tls = TlsPolicy(ca_file=str(self.folder / "pki" / "ca.pem"))
-        return endpoint.model_copy(update={"address": address, "tls": tls})
+        endpoint = self.qemu_endpoint(name, timeout_s, **(libvirt_pki.client_options(self.pki) | options))
+        tls = TlsPolicy(ca_file=str(self.pki / "ca.pem"))
+        return endpoint.model_copy(update={"address": self.tls_address, "tls": tls})
 
     def serial_log(self, identity: object) -> Path:
         """What a machine's guest has written to its serial console."""
@@ -191,6 +213,16 @@ class PrivateLibvirtd:
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
         return done.stdout
+
+    def small_pool(self, name: str, size_mib: int) -> Path:
+        """A storage pool on a file system with so little room; its folder as other processes see it, empty."""
+        folder = self.folder / name
+        folder.mkdir()
+        process = self._running()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(folder)]
+        subprocess.run(["nsenter", "--target", str(process.pid), "--mount", *words], check=True)
+        self.virsh("pool-create-as", name, "dir", "--target", str(folder))
+        return folder
 
     def start(self) -> None:
         """Start the daemon and wait until it listens; machines that run are found again."""
@@ -224,7 +256,7 @@ class PrivateLibvirtd:
     def _spawn(self) -> "subprocess.Popen[str]":
         with (self.folder / "first.log").open("w", encoding="utf-8") as log:
             return subprocess.Popen(
-                [*_NAMESPACES, "bash", "-c", _FIRST, "first", str(self.folder), HOST],
+                [*_NAMESPACES, "bash", "-c", _FIRST, "first", str(self.folder), self.host],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -258,25 +290,29 @@ class PrivateLibvirtd:
             "listen_tls": int(self._with_tls),
         }
         if self._with_tls:
-            settings |= libvirt_pki.daemon_settings(self.folder / "pki", ADDRESS, self.tls_port)
+            settings |= libvirt_pki.daemon_settings(self.pki, ADDRESS, self.tls_port)
         lines = [
             f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
             for key, value in settings.items()
         ]
         # libvirt resolves its host's name; without this it would ask the network's name servers.
-        (self.folder / "hosts").write_text(f"{ADDRESS} localhost {HOST}\n", encoding="utf-8")
+        (self.folder / "hosts").write_text(f"{ADDRESS} localhost {self.host}\n", encoding="utf-8")
         etc = self.folder / "etc"
         (etc / "libvirtd.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (etc / "qemu.conf").write_text(_QEMU_CONF, encoding="utf-8")
+        encryption = libvirt_pki.qemu_settings(self.pki) if self._with_tls else ""
+        (etc / "qemu.conf").write_text(_QEMU_CONF + encryption, encoding="utf-8")
         pool = f"<pool type='dir'><name>default</name><target><path>{self.images}</path></target></pool>"
         (etc / "storage" / "default.xml").write_text(pool, encoding="utf-8")
         (etc / "storage" / "autostart" / "default.xml").symlink_to("../default.xml")
 
-    def _tell(self, verb: str) -> None:
+    def _running(self) -> "subprocess.Popen[str]":
         if self._first is None:
             msg = "the private libvirtd is not running; use it as a context"
             raise RuntimeError(msg)
-        _say(self._first, verb)
+        return self._first
+
+    def _tell(self, verb: str) -> None:
+        _say(self._running(), verb)
         self._expect("ok")
 
     def _expect(self, word: str) -> None:

@@ -1,5 +1,6 @@
 """Machines that really run: guests boot under emulation, say so themselves, and move real counters."""
 
+import json
 import shutil
 import subprocess
 import threading
@@ -124,12 +125,12 @@ def test_a_guest_that_ignores_the_request_ends_in_a_deadline_that_says_what_to_d
 ) -> None:
     deaf = daemon.folder / "no-kernel"  # multiboot header and a jump to itself
     deaf.write_bytes(libvirt_guest.tiny_kernel(daemon.folder).read_bytes()[:32] + b"\xeb\xfe" + bytes(8158))
-    with connect(daemon.qemu_endpoint(timeout_s=2, kernel=str(deaf))) as connector:
-        make(connector, identity)
-        with pytest.raises(DeadlineExceeded) as caught:
-            connector.power(identity, PowerAction.SHUTDOWN)
+    with connect(daemon.qemu_endpoint(kernel=str(deaf))) as patient:
+        make(patient, identity)
+        with connect(daemon.qemu_endpoint(timeout_s=2)) as hasty, pytest.raises(DeadlineExceeded) as caught:
+            hasty.power(identity, PowerAction.SHUTDOWN)
         assert "power it off" in caught.value.hint
-        assert connector.power(identity, PowerAction.OFF).power is PowerState.OFF
+        assert patient.power(identity, PowerAction.OFF).power is PowerState.OFF
 
 
 def test_memory_saved_to_disk_by_virsh_is_a_suspended_machine_that_goes_on(
@@ -158,6 +159,22 @@ def test_a_running_machine_grows_in_qemu_itself_and_a_revert_takes_it_back(
     assert tiny.get_vm(identity).resources == SMALL
     assert tiny.get_vm(identity).power is PowerState.ON
     assert daemon.virsh(*ask, "info cpus").count("CPU #") == 1
+
+
+def test_the_pool_s_processor_is_the_one_that_qemu_gives_a_running_machine(
+    daemon: libvirtd.PrivateLibvirtd, tiny: Connector, identity: UUID
+) -> None:
+    make(tiny, identity)
+    ask = {"path": "/machine/unattached/device[0]"}
+    names = {"HW_CPU_X86_MMX": "mmx", "HW_CPU_X86_SSE3": "pni", "HW_CPU_X86_SVM": "svm"}
+    names |= {"HW_CPU_X86_AVX": "avx", "HW_CPU_X86_AVX2": "avx2", "HW_CPU_X86_AESNI": "aes"}
+    found = set()
+    for trait, name in names.items():
+        query = json.dumps({"execute": "qom-get", "arguments": {**ask, "property": name}})
+        if json.loads(daemon.virsh("qemu-monitor-command", str(identity), query))["return"]:
+            found.add(trait)
+    assert found == tiny.probe().pools[0].traits & names.keys()
+    assert found
 
 
 def test_a_running_machine_does_not_shrink(tiny: Connector, identity: UUID) -> None:

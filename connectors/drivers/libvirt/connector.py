@@ -1,10 +1,12 @@
 # ruff: noqa: D102 -- what each method promises stands in the contract
 """The contract, kept by a libvirt daemon: one endpoint is one host and one pool."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -13,21 +15,29 @@ from catalog.capabilities import Capability
 from catalog.pools import Endpoint, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import (
+    Changes,
     Connector,
+    DiskFormat,
     EndpointSnapshot,
     PoolSnapshot,
     PowerAction,
     PowerState,
+    Tell,
     UsageReading,
+    VmDetails,
     VmSpec,
     VmView,
 )
-from connectors.drivers.libvirt import creating, gaps, host, metering, snapshots, views
+from connectors.drivers.libvirt import creating, gaps, hardware, metering, snapshots, views
+from connectors.drivers.libvirt import host as hosts
+from connectors.drivers.libvirt.migrating import Migration, Side
 from connectors.drivers.libvirt.power import Power
 from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
-from connectors.drivers.libvirt.settings import Options, Transport, options_of, transport_of
-from connectors.errors import ConnectorError, NotFound, Unreachable, Unsupported
+from connectors.drivers.libvirt.settings import Options, Transport, options_of, peer_of, transport_of
+from connectors.drivers.libvirt.transfer import Transfer
+from connectors.drivers.libvirt.watching import Feed
+from connectors.errors import ConnectorError, DeadlineExceeded, NotFound, Refused, Unreachable, Unsupported
 
 T = TypeVar("T")
 
@@ -51,7 +61,8 @@ class LibvirtConnector(Connector):
         super().__init__(endpoint, password)
         self._session = Session(endpoint, password)
         self._options = Options()
-        self._host: host.HostFacts | None = None
+        self._host: hosts.HostFacts | None = None
+        self._feed: Feed | None = None
 
     def open(self) -> None:
         self._options = options_of(self.endpoint)
@@ -63,10 +74,11 @@ class LibvirtConnector(Connector):
             raise
 
     def close(self) -> None:
+        self._feed = None
         self._session.close()
 
     def probe(self) -> EndpointSnapshot:
-        def look(connection: Any) -> tuple[host.HostFacts, list[VmView]]:
+        def look(connection: Any) -> tuple[hosts.HostFacts, list[VmView]]:
             found = self._facts(connection)
             return found, views.every(self._session.vendor, connection, found)
 
@@ -77,7 +89,7 @@ class LibvirtConnector(Connector):
             hypervisor=Hypervisor.LIBVIRT,
             total=found.total,
             used=_used(machines),
-            hosts=(host.as_host(found),),
+            hosts=(hosts.as_host(found),),
             traits=found.traits,
             capabilities=self.declared().narrowed(found.gaps),
         )
@@ -97,31 +109,34 @@ class LibvirtConnector(Connector):
         return self._on_machine("get_vm", identity, lambda _connection, _domain, _found: None)
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
-        def create(connection: Any, found: host.HostFacts) -> VmView:
-            maker = creating.Creation(
-                self._session.vendor, connection, found, self._options, self.endpoint.name
-            )
+        elsewhere = self._elsewhere("create_vm")
+
+        def create(connection: Any, found: hosts.HostFacts) -> VmView:
+            vendor, name = self._session.vendor, self.endpoint.name
+            maker = creating.Creation(vendor, connection, found, self._options, name, elsewhere=elsewhere)
             return maker.of(spec, identity)
 
         return self._run("create_vm", create)
 
     def delete_vm(self, identity: UUID) -> None:
-        def delete(connection: Any, _found: host.HostFacts) -> None:
+        elsewhere = self._elsewhere("delete_vm")
+
+        def delete(connection: Any, _found: hosts.HostFacts) -> None:
             vendor = self._session.vendor
-            creating.delete(vendor, connection, self._options.storage_pool, identity)
+            creating.delete(vendor, connection, self._options.storage_pool, identity, elsewhere)
 
         self._run("delete_vm", delete)
 
     def power(self, identity: UUID, action: PowerAction) -> VmView:
         end_s = time.monotonic() + self.endpoint.timeout_s * _WAITING_SHARE
 
-        def act(_connection: Any, domain: Any, _found: host.HostFacts) -> None:
+        def act(_connection: Any, domain: Any, _found: hosts.HostFacts) -> None:
             Power(self._session.vendor, domain, self.endpoint.name, end_s).to(action)
 
         return self._on_machine(action.value, identity, act)
 
     def resize(self, identity: UUID, resources: Resources) -> VmView:
-        def act(connection: Any, domain: Any, found: host.HostFacts) -> None:
+        def act(connection: Any, domain: Any, found: hosts.HostFacts) -> None:
             vendor = self._session.vendor
             view = views.one(vendor, connection, domain, found)
             resizing = Resize(
@@ -137,7 +152,7 @@ class LibvirtConnector(Connector):
         )
 
     def list_snapshots(self, identity: UUID) -> list[str]:
-        def names(connection: Any, _found: host.HostFacts) -> list[str]:
+        def names(connection: Any, _found: hosts.HostFacts) -> list[str]:
             return [
                 name for name, _ in snapshots.listed(self._find(connection, identity, "list_snapshots"))
             ]
@@ -150,7 +165,7 @@ class LibvirtConnector(Connector):
         )
 
     def usage(self, since: datetime) -> Iterable[UsageReading]:
-        def measure(connection: Any, found: host.HostFacts) -> list[UsageReading]:
+        def measure(connection: Any, found: hosts.HostFacts) -> list[UsageReading]:
             missing = [found.gaps.get(capability) for capability in _METRICS]
             if None not in missing:
                 raise Unsupported(
@@ -160,24 +175,135 @@ class LibvirtConnector(Connector):
 
         return [reading for reading in self._run("usage", measure) if reading.at >= since]
 
-    def _facts(self, connection: Any) -> host.HostFacts:
-        known = None if self._host is None else self._host.name
-        return host.facts(self._session.vendor, connection, self._options, known)
+    def details(self, identity: UUID) -> VmDetails:
+        def look(connection: Any, _found: hosts.HostFacts) -> VmDetails:
+            domain = self._find(connection, identity, "details")
+            return hardware.details(self._session.vendor, connection, domain)
 
-    def _run(self, operation: str, call: Callable[[Any, host.HostFacts], T]) -> T:
-        found = self._host
-        if found is None:
+        return self._run("details", look)
+
+    def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
+        self._needs("export_disk", form.exporting)
+        transfer = self._transfer("export_disk", identity, key)
+        transfer.give(form, self._options.storage_pool, to, tell)
+
+    def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
+        self._needs("import_disk", form.importing)
+        self._transfer("import_disk", identity, key).take(form, source, tell)
+
+    def migrate(self, identity: UUID, host: str) -> VmView:
+        self._needs("migrate", Capability.LIVE_MIGRATE)
+        end_s = time.monotonic() + self.endpoint.timeout_s
+        if host == self._opened("migrate").name:
+            return self.get_vm(identity)
+        if host not in self._options.peers:
+            known = ", ".join(sorted(self._options.peers))
+            why = f"the endpoint has no peer '{host}'"
+            raise NotFound(self.endpoint.name, "migrate", why, hint=f"its peers are {known}")
+        self._run("migrate", lambda _connection, _found: None)  # a connection that was lost is opened first
+
+        under_way: list[Migration] = []
+
+        def carry(mine: Any) -> VmView:
+            # Both ends belong to this thread: closing one under a call that goes on would crash the process.
+            with self._peer(host, "migrate", end_s) as other:
+                under_way.append(self._migration(host, mine, other))
+                address = self._options.migration_addresses.get(host)
+                return under_way[0].of(identity, address, end_s - time.monotonic())
+
+        try:
+            return self._session.once("migrate", carry, end_s)
+        except DeadlineExceeded as error:
+            raise self._unconfirmed(error, under_way) from error
+
+    def _unconfirmed(self, error: DeadlineExceeded, under_way: list[Migration]) -> DeadlineExceeded:
+        """The error of a move that was called off, where libvirt did not say in time that it has ended."""
+        called_off = [progress for migration in under_way for progress in migration.called_off]
+        if not called_off or "called off" in error.why:
+            return error
+        why = f"called off {called_off[0]}, and not over within {self.endpoint.timeout_s:g} s"
+        hint = "repeat it with a longer timeout_s; the machine is found where it is"
+        return DeadlineExceeded(error.endpoint, error.operation, why, hint=hint)
+
+    def _peer(self, name: str, operation: str, end_s: float) -> AbstractContextManager[Any]:
+        peer = Session(peer_of(self.endpoint, self._options, name), self._password)
+        return peer.lent(self._options, name, operation, end_s)
+
+    def _elsewhere(self, operation: str) -> creating.Elsewhere:
+        """Asks the peers, within this call's time, which of them has a machine."""
+        end_s = time.monotonic() + self.endpoint.timeout_s
+
+        def ask(identity: UUID) -> str | None:
+            for name in self._options.peers:
+                with self._peer(name, operation, end_s) as other:
+                    if views.find(self._session.vendor, other, identity) is not None:
+                        return name
+            return None
+
+        return ask
+
+    def _migration(self, host_name: str, mine: Any, other: Any) -> Migration:
+        """Made ready to be led from here to another host. Raises Refused, libvirtError."""
+        vendor = self._session.vendor
+        found = hosts.facts(vendor, other, self._options, None)
+        if found.name != host_name:
+            why = f"the daemon that peer '{host_name}' names calls its host '{found.name}'"
+            raise Refused(self.endpoint.name, "migrate", why, hint="correct the option peers")
+        return Migration(
+            vendor,
+            Side(mine, self._opened("migrate")),
+            Side(other, found),
+            options=self._options,
+            endpoint=self.endpoint.name,
+            encrypted=self.endpoint.tls.unverified_because is None,
+        )
+
+    def changes(self, since: str | None = None) -> Changes:
+        def look(connection: Any, found: hosts.HostFacts) -> Changes:
+            return self._listening(connection).since(since, found)
+
+        return self._run("changes", look)
+
+    def _listening(self, connection: Any) -> Feed:
+        """The feed of this connection: one that was lost took its feed along."""
+        if self._feed is None or self._feed.connection is not connection:
+            feed = Feed(self._session.vendor, connection)
+            self._session.before_close(connection, feed.stop)
+            feed.start()
+            self._feed = feed
+        return self._feed
+
+    def _transfer(self, operation: str, identity: UUID, key: str) -> Transfer:
+        find = functools.partial(self._find, identity=identity, operation=operation)
+        return Transfer(self._session, find, identity=identity, key=key, operation=operation)
+
+    def _needs(self, operation: str, capability: Capability) -> None:
+        """Raises Unsupported where this endpoint lacks it, and Unreachable where it is not open."""
+        found = self._opened(operation)
+        gap = self.declared().narrowed(found.gaps).gap(capability)
+        if gap is not None:
+            raise Unsupported(self.endpoint.name, capability, gap)
+
+    def _facts(self, connection: Any) -> hosts.HostFacts:
+        return hosts.facts(self._session.vendor, connection, self._options, self._host)
+
+    def _opened(self, operation: str) -> hosts.HostFacts:
+        if self._host is None:
             raise Unreachable(
                 self.endpoint.name, operation, "the connection is not open", hint="open it first"
             )
+        return self._host
+
+    def _run(self, operation: str, call: Callable[[Any, hosts.HostFacts], T]) -> T:
+        found = self._opened(operation)
         return self._session.run(operation, lambda connection: call(connection, found))
 
     def _on_machine(
-        self, operation: str, identity: UUID, call: Callable[[Any, Any, host.HostFacts], None]
+        self, operation: str, identity: UUID, call: Callable[[Any, Any, hosts.HostFacts], None]
     ) -> VmView:
         """Do something with a machine of ours, and how it is afterwards. Raises NotFound."""
 
-        def act(connection: Any, found: host.HostFacts) -> VmView:
+        def act(connection: Any, found: hosts.HostFacts) -> VmView:
             domain = self._find(connection, identity, operation)
             call(connection, domain, found)
             return views.one(self._session.vendor, connection, domain, found)

@@ -1,5 +1,6 @@
 """Making a machine once and removing it whole, by identity."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,24 @@ from connectors.errors import Conflict, NotFound, Refused, Unsupported
 
 _OPERATION = "create_vm"
 
+Elsewhere = Callable[[UUID], str | None]
+"""The other host that has a machine, or None; raises ConnectorError where one cannot be asked."""
+
 
 class Creation:
     """Creates machines on one host."""
 
     def __init__(
-        self, vendor: Any, connection: Any, host: HostFacts, options: Options, endpoint: str
+        self,
+        vendor: Any,
+        connection: Any,
+        host: HostFacts,
+        options: Options,
+        endpoint: str,
+        *,
+        elsewhere: Elsewhere,
     ) -> None:
+        self.elsewhere = elsewhere
         self.vendor = vendor
         self.connection = connection
         self.host = host
@@ -34,6 +46,7 @@ class Creation:
             return self._adopted(there, identity)
         self._check(spec, identity)
         pool = self.connection.storagePoolLookupByName(self.options.storage_pool)
+        self._check_moved(pool, identity)
         volume, made = storage.ensure(
             self.vendor,
             pool,
@@ -76,6 +89,15 @@ class Creation:
         no_room(self.endpoint, _OPERATION, wanted, self.host.total.model_copy(update={"disk_gib": size}))
         self._check_name(spec.name, identity)
 
+    def _check_moved(self, pool: Any, identity: UUID) -> None:
+        """A disk without a machine may be that of one that went to another host."""
+        if not self.options.peers or not storage.remains(self.vendor, pool, identity):
+            return
+        host = self.elsewhere(identity)
+        if host is not None:
+            why = f"machine {identity} is on host '{host}' and uses a disk of this storage pool"
+            raise Conflict(self.endpoint, _OPERATION, why, hint="find it at that host's endpoint")
+
     def _check_name(self, name: str, identity: UUID) -> None:
         try:
             other = self.connection.lookupByName(names.stored(name))
@@ -104,14 +126,15 @@ class Creation:
                 volume.delete()
 
 
-def delete(vendor: Any, connection: Any, pool_name: str, identity: UUID) -> None:
+def delete(vendor: Any, connection: Any, pool_name: str, identity: UUID, elsewhere: Elsewhere) -> None:
     """Remove the machine and the disk tierwise made, also where only the disk is there.
 
-    The disk goes first: a removal that is cut off leaves a machine that can be removed again.
+    The disk goes first: a removal that is cut off leaves a machine that can be removed again. A disk alone
+    stays where its machine went to another host.
     """
     domain = views.find(vendor, connection, identity)
     if domain is None:
-        storage.remove(vendor, connection, pool_name, identity, None)
+        _delete_remains(vendor, connection, pool_name, identity, elsewhere)
         return
     try:
         if views.is_ours(domain):
@@ -119,6 +142,19 @@ def delete(vendor: Any, connection: Any, pool_name: str, identity: UUID) -> None
     except vendor.libvirtError as error:  # another worker was first
         if error.get_error_code() != faults.NO_DOMAIN:
             raise
+
+
+def _delete_remains(
+    vendor: Any, connection: Any, pool_name: str, identity: UUID, elsewhere: Elsewhere
+) -> None:
+    try:
+        pool = connection.storagePoolLookupByName(pool_name)
+    except vendor.libvirtError as error:
+        if error.get_error_code() != faults.NO_STORAGE_POOL:
+            raise
+        return
+    if pool.isActive() and storage.remains(vendor, pool, identity) and elsewhere(identity) is None:
+        storage.clear(vendor, pool, identity)
 
 
 def _remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, domain: Any) -> None:

@@ -13,6 +13,8 @@ from connectors.drivers.libvirt.settings import Options
 ET.register_namespace(names.PREFIX, names.NAMESPACE)
 
 KIB = 1024
+EMULATED_MODEL = "qemu64"
+"""What emulated machines are given: a fixed model, so that they keep their processor over an upgrade of QEMU."""
 HEADROOM = 4
 """How often its first size a machine can grow while it runs, where the host has that much."""
 MEMORY_SLOTS = 16
@@ -102,16 +104,17 @@ def memory_module(memory_mib: int) -> str:
     return text_of(root)
 
 
-def volume(name: str, disk_gib: int, *, thin: bool) -> str:
-    """An empty qcow2 volume; a `thin` one takes space only as it is written."""
+def volume(name: str, size_bytes: int, *, thin: bool = True, form: str = "qcow2") -> str:
+    """An empty volume; a `thin` one takes space only as it is written."""
     root = ET.Element("volume")
     _child(root, "name", name)
-    _child(root, "capacity", str(disk_gib), unit="GiB")
+    _child(root, "capacity", str(size_bytes), unit="bytes")
     if thin:
         _child(root, "allocation", "0")
     target = _child(root, "target")
-    _child(target, "format", type="qcow2")
-    _child(target, "compat", "1.1")
+    _child(target, "format", type=form)
+    if form == "qcow2":
+        _child(target, "compat", "1.1")
     return text_of(root)
 
 
@@ -134,15 +137,53 @@ def disks(root: ET.Element) -> list[tuple[str, str]]:
     return found
 
 
+def with_disk(root: ET.Element, key: str, path: str) -> str:
+    """A definition whose disk at a target device is another qcow2 file."""
+    for disk in root.findall("devices/disk"):
+        target = disk.find("target")
+        if target is None or target.get("dev") != key:
+            continue
+        for tag in ("source", "backingStore"):
+            for element in disk.findall(tag):
+                disk.remove(element)
+        disk.set("type", "file")
+        _child(disk, "source", file=path)
+        for driver in disk.findall("driver"):
+            driver.set("type", "qcow2")
+    return text_of(root)
+
+
 def own_disk(root: ET.Element, identity: UUID) -> tuple[str, str] | None:
     """Target device and path of the disk that tierwise made for this machine."""
-    name = volume_name(identity)
-    return next((disk for disk in disks(root) if PurePosixPath(disk[1]).name == name), None)
+    own = (volume_name(identity), second_name(identity))
+    return next((disk for disk in disks(root) if PurePosixPath(disk[1]).name in own), None)
 
 
 def volume_name(identity: UUID) -> str:
     """The name of a machine's volume."""
     return f"{identity}.qcow2"
+
+
+def second_name(identity: UUID) -> str:
+    """Its name after its content was exchanged, and the first one again after the next time."""
+    return f"{identity}.2.qcow2"
+
+
+def other_name(identity: UUID, name: str) -> str:
+    """The first of the two names for the second, and the second for any other."""
+    first, second = volume_name(identity), second_name(identity)
+    return first if name == second else second
+
+
+def passing_name(identity: UUID, form: str) -> str:
+    """The name of a volume that is there only while a disk is given."""
+    return f"{identity}.export.{form}"
+
+
+def all_names(identity: UUID) -> tuple[str, ...]:
+    """Every name that a volume of this machine can have."""
+    passing = (passing_name(identity, form) for form in ("qcow2", "raw"))
+    return (volume_name(identity), second_name(identity), *passing)
 
 
 def _system(root: ET.Element, arch: str, options: Options) -> None:
@@ -161,9 +202,8 @@ def _processor(domain_type: str, arch: str) -> ET.Element:
         return ET.Element("cpu", mode="host-model")
     if arch != "x86_64":
         return ET.Element("cpu", mode="maximum")
-    # A fixed model: emulated machines keep their processor over an upgrade of QEMU.
     cpu = ET.Element("cpu", mode="custom", match="exact")
-    _child(cpu, "model", "qemu64", fallback="allow")
+    _child(cpu, "model", EMULATED_MODEL, fallback="allow")
     return cpu
 
 

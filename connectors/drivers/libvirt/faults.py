@@ -26,6 +26,7 @@ OPERATION_INVALID = 55
 OPERATION_TIMEOUT = 68
 NO_DOMAIN_SNAPSHOT = 72
 AUTH_CANCELLED = 79
+MIGRATE_UNSAFE = 81
 ACCESS_DENIED = 88
 STORAGE_VOL_EXIST = 90
 AUTH_UNAVAILABLE = 94
@@ -39,6 +40,8 @@ _HINTS = {
     OPERATION_DENIED: "the connection may be read-only; check the daemon's access rules",
     AUTH_FAILED: "check the endpoint's username and secret",
     AUTH_CANCELLED: "the daemon asks for a login; set the endpoint's username and secret",
+    MIGRATE_UNSAFE: "libvirt does not know the storage to be shared; set the option migration_storage "
+    "to trusted if it is, or to copy",
     ACCESS_DENIED: "the daemon's access rules forbid it; ask its administrator",
 }
 

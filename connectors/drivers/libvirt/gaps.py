@@ -14,17 +14,14 @@ def _not_yet(detail: str) -> Gap:
     return _gap(GapReason.NOT_YET, detail)
 
 
-_IMPORT = "libvirt uploads disks into a storage pool; this driver does not call it yet"
-_EXPORT = "libvirt downloads disks from a storage pool; this driver does not call it yet"
+_IMPORT = "this driver takes disks as qcow2 and raw; convert it first with qemu-img convert -O qcow2"
+_EXPORT = "this driver gives disks as qcow2 and raw; convert it afterwards with qemu-img convert"
 _ALONE = "one libvirt daemon manages one host; nothing restarts or balances machines over hosts"
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.CLONE: _not_yet("this driver creates machines with an empty disk only"),
         Capability.TEMPLATE: _not_yet("this driver creates machines with an empty disk only"),
-        Capability.LIVE_MIGRATE: _not_yet(
-            "QEMU migrates live; this driver does not call it yet; use virsh migrate"
-        ),
         Capability.STORAGE_MIGRATE: _not_yet(
             "QEMU copies disks live; this driver does not call it yet; use virsh"
         ),
@@ -34,22 +31,16 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use virsh console"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.TAGS: _not_yet("libvirt has no tags; annotations are kept in the machine's metadata"),
-        Capability.WATCH: _not_yet(
-            "changes are seen by the next inventory; the driver sends no events yet"
-        ),
         Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_QCOW2: _not_yet(_IMPORT),
-        Capability.IMPORT_DISK_RAW: _not_yet(_IMPORT),
         Capability.EXPORT_DISK_VMDK: _not_yet(_EXPORT),
         Capability.EXPORT_DISK_VHD: _not_yet(_EXPORT),
         Capability.EXPORT_DISK_VHDX: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_QCOW2: _not_yet(_EXPORT),
-        Capability.EXPORT_DISK_RAW: _not_yet(_EXPORT),
     }
 )
 
+_NO_CONTENT = _gap(GapReason.NEVER, "libvirt's test driver keeps no content of disks, only their size")
 _UNMEASURED = _gap(GapReason.NEVER, "libvirt's test driver runs nothing, so it measures nothing")
 
 TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
@@ -60,9 +51,23 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
         Capability.METRICS_MEMORY: _UNMEASURED,
         Capability.METRICS_DISK: _UNMEASURED,
         Capability.METRICS_NET: _UNMEASURED,
+        Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt's test driver cannot migrate machines"),
+        Capability.IMPORT_DISK_QCOW2: _NO_CONTENT,
+        Capability.IMPORT_DISK_RAW: _NO_CONTENT,
+        Capability.EXPORT_DISK_QCOW2: _NO_CONTENT,
+        Capability.EXPORT_DISK_RAW: _NO_CONTENT,
     }
 )
 """What libvirt's in-memory test driver cannot do; seen in libvirt 9.0 (virStorageVolResize: code 3)."""
+
+NO_PEERS: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.LIVE_MIGRATE: _gap(
+            GapReason.NOT_CONFIGURED,
+            "one libvirt daemon knows no other host; name them in the endpoint's option 'peers', as name=URI",
+        )
+    }
+)
 
 NO_NETWORK: Mapping[Capability, Gap] = MappingProxyType(
     {

@@ -1,7 +1,6 @@
 """What an endpoint's host is and can do, asked once a connection and again at each probe."""
 
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from catalog.capabilities import Capability, Gap
 from catalog.pools import Host
 from catalog.resources import Resources
-from connectors.drivers.libvirt import gaps, storage
+from connectors.drivers.libvirt import gaps, processor, storage
 from connectors.drivers.libvirt.settings import Options
 
 
@@ -24,6 +23,7 @@ class HostFacts:
     total: Resources
     product: str
     gaps: Mapping[Capability, Gap]
+    cpu: frozenset[str] = frozenset()
 
     @property
     def hotplug(self) -> bool:
@@ -32,9 +32,9 @@ class HostFacts:
 
     @property
     def traits(self) -> frozenset[str]:
-        """The architecture, and whether machines run on the processor or are emulated."""
+        """The architecture, whether machines run on the processor or are emulated, and what they find in theirs."""
         words = {"kvm": {"ACCEL_KVM"}, "qemu": {"ACCEL_TCG"}}.get(self.domain_type, set())
-        return frozenset({f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}", *words})
+        return frozenset({f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}", *words, *self.cpu})
 
     @property
     def note(self) -> str:
@@ -51,21 +51,26 @@ def as_host(found: HostFacts) -> Host:
     return Host(name=found.name, resources=found.total)
 
 
-def facts(vendor: Any, connection: Any, options: Options, name: str | None) -> HostFacts:
+def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | None) -> HostFacts:
     """Ask the daemon. Raises libvirtError.
 
-    A `name` that is known is not asked for again: the daemon resolves it, and slow name servers make
-    it wait (5 s measured).
+    What is `known` of the name and the processor is not asked for again: the daemon resolves the name,
+    and slow name servers make it wait (5 s measured).
     """
     arch, memory_mib, vcpu, *_ = connection.getInfo()
     driver = connection.getType().lower()
-    name = name or connection.getHostname()
+    name = connection.getHostname() if known is None else known.name
+    domain_type = "test" if driver == "test" else _domain_type(vendor, connection, options)
+    cpu = known.cpu if known is not None and known.domain_type == domain_type else None
+    if cpu is None:
+        cpu = processor.traits(vendor, connection, arch, domain_type, options.emulator)
     pool_gib, problem = storage.capacity_gib(vendor, connection, options.storage_pool)
     return HostFacts(
         name=name,
         provider=options.provider or name,
         arch=arch,
-        domain_type="test" if driver == "test" else _domain_type(vendor, connection, options),
+        domain_type=domain_type,
+        cpu=cpu,
         total=Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=pool_gib),
         product=_product(connection, driver),
         gaps=_gaps(driver, arch, options, problem),
@@ -80,6 +85,8 @@ def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> Mapp
         found |= gaps.NO_HOTPLUG
     if driver != "test" and not (options.network or options.bridge):
         found |= gaps.NO_NETWORK
+    if driver != "test" and not options.peers:
+        found |= gaps.NO_PEERS
     if problem is not None:
         found |= gaps.no_storage(problem)
     return found
@@ -92,27 +99,7 @@ def _domain_type(vendor: Any, connection: Any, options: Options) -> str:
         connection.getDomainCapabilities(options.emulator, None, None, "kvm")
     except vendor.libvirtError:
         return "qemu"
-    return "kvm" if _has_virtualization(vendor, connection) else "qemu"
-
-
-def _has_virtualization(vendor: Any, connection: Any) -> bool:
-    """Whether the host's processor virtualizes; on x86 `/dev/kvm` and the daemon may say so wrongly.
-
-    Some hosts, virtual ones above all, offer KVM without the processor's vmx or svm; machines then
-    hang in their firmware. The daemon expands the host's CPU model into its whole list of features.
-    """
-    capabilities = ET.fromstring(connection.getCapabilities())  # noqa: S314 -- written by the daemon
-    cpu = capabilities.find("host/cpu")
-    if cpu is None or cpu.findtext("arch") not in {"x86_64", "i686"}:
-        return True
-    try:
-        expanded = connection.baselineCPU(
-            [ET.tostring(cpu, encoding="unicode")], vendor.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
-        )
-    except vendor.libvirtError:
-        expanded = ET.tostring(cpu, encoding="unicode")
-    features = {found.get("name") for found in ET.fromstring(expanded).iter("feature")}  # noqa: S314 -- as above
-    return bool(features & {"vmx", "svm"})
+    return "kvm" if processor.virtualizes(vendor, connection) else "qemu"
 
 
 def _product(connection: Any, driver: str) -> str:

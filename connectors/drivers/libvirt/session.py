@@ -5,20 +5,22 @@ deadline passes, its caller goes on and the connection is given up. The keepaliv
 libvirt's event loop running in this process, later ends the thread that still waits.
 """
 
+import functools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
+from connectors.deadlines import GRACE
 from connectors.drivers.libvirt import faults, tls
 from connectors.drivers.libvirt.settings import Options, transport_of
-from connectors.errors import DeadlineExceeded, Unreachable
+from connectors.errors import ConnectorError, DeadlineExceeded, Unreachable
 from connectors.registry import vendor_module
 
 T = TypeVar("T")
@@ -27,6 +29,9 @@ MOST_STUCK_OPENS = 8
 """Threads that may wait for one address's answer to a login; libvirt cannot call them back."""
 
 _OPEN = "open"
+_LOOKS = 10
+"""How often in the time of one timeout a long call's progress is looked at."""
+_TIDY_LEAST_S = 0.2
 _lock = threading.Lock()
 _event_loop: threading.Thread | None = None
 _stuck_opens: Counter[str] = Counter()
@@ -42,6 +47,7 @@ class Session:
         self._wanted = False
         self._options = Options()
         self.vendor: Any = None
+        self._before_close: dict[int, Callable[[], object]] = {}
 
     def prepare(self, options: Options) -> None:
         """Make ready to connect, which the first `run` does. Raises Refused for what cannot be dialled."""
@@ -57,7 +63,8 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(TimeoutError, self.vendor.libvirtError):
-                _bounded(connection.close, self.endpoint.timeout_s, late=lambda _: None)
+                patience = _Patience(self.endpoint.timeout_s)
+                _bounded(lambda: self._shut(connection), patience, late=lambda _: None)
 
     def run(self, operation: str, call: Callable[[Any], T]) -> T:
         """The result of `call(connection)`, which must be idempotent, within the endpoint's timeout.
@@ -78,11 +85,76 @@ class Session:
             self._give_up()
             return self._attempt(operation, call, end_s)
 
+    @contextmanager
+    def lent(self, options: Options, name: str, operation: str, end_s: float) -> Iterator[Any]:
+        """A connection to the host of this name, for calls of one thread; closed without waiting."""
+        self.prepare(options)
+        try:
+            connection = self._ensure(end_s)
+        except ConnectorError as error:
+            why = f"host '{name}': {error.why}"
+            code, hint = error.vendor_code, error.hint
+            raise type(error)(error.endpoint, operation, why, vendor_code=code, hint=hint) from error
+        try:
+            yield connection
+        finally:
+            self._give_up()
+
+    def once(self, operation: str, call: Callable[[Any], T], end_s: float) -> T:
+        """The result of a call that must not be made again, by `end_s` of the monotonic clock. Raises as `run`."""
+        try:
+            return self._attempt(operation, call, end_s)
+        except Unreachable:
+            self._give_up()
+            raise
+
+    def part(self, operation: str, call: Callable[[Any], T]) -> T:
+        """One step of a longer call: it has the timeout for itself, and goes by the connection there is.
+
+        For what lives as long as its connection only, such as a stream. Raises as `run` does.
+        """
+        return self._present(operation, call, None)
+
+    def long(self, operation: str, call: Callable[[Any], T], progress: Callable[[Any], object]) -> T:
+        """A `part` that may go on as long as what `progress(connection)` answers changes within the timeout."""
+        return self._present(operation, call, progress)
+
+    def _present(
+        self, operation: str, call: Callable[[Any], T], progress: Callable[[Any], object] | None
+    ) -> T:
+        connection = self._connection
+        if connection is None:
+            why = "the connection was lost"
+            raise Unreachable(self.endpoint.name, operation, why, hint="try again")
+        look = None if progress is None else functools.partial(progress, connection)
+        patience = _Patience(self.endpoint.timeout_s, look)
+        try:
+            return self._watched(operation, connection, call, patience)
+        except Unreachable:
+            self._give_up(patience)
+            raise
+
+    def before_close(self, connection: Any, let_go: Callable[[], object]) -> None:
+        """Have something let go of before this connection is closed: listeners would keep it alive."""
+        self._before_close[id(connection)] = let_go
+
+    def tidy(self, call: Callable[[Any], object]) -> None:
+        """Take back what a failed call made, within a short share of the timeout; never raises."""
+        end_s = time.monotonic() + max(_TIDY_LEAST_S, self.endpoint.timeout_s * GRACE)
+        with suppress(ConnectorError):
+            self._attempt("tidy up", call, end_s)
+
     def _attempt(self, operation: str, call: Callable[[Any], T], end_s: float) -> T:
         connection = self._ensure(end_s)
+        patience = _Patience(end_s - time.monotonic())
+        return self._watched(operation, connection, call, patience)
+
+    def _watched(
+        self, operation: str, connection: Any, call: Callable[[Any], T], patience: "_Patience"
+    ) -> T:
         try:
             return _bounded(
-                lambda: call(connection), end_s - time.monotonic(), late=lambda _: connection.close()
+                lambda: call(connection), patience, late=lambda _: self._shut(connection, patience)
             )
         except TimeoutError:
             self._connection = None
@@ -101,7 +173,8 @@ class Session:
             why = f"{MOST_STUCK_OPENS} earlier logins are still without an answer"
             raise Unreachable(self.endpoint.name, "open", why, hint="check that libvirtd is not frozen")
         try:
-            return _bounded(self._dial, end_s - time.monotonic(), late=_closed_at_last, stuck=address)
+            patience = _Patience(end_s - time.monotonic())
+            return _bounded(self._dial, patience, late=_closed_at_last, stuck=address)
         except TimeoutError:
             raise self._late(_OPEN) from None
         except self.vendor.libvirtError as error:
@@ -132,10 +205,20 @@ class Session:
 
         return [[*names, *secrets], answer, None]
 
-    def _give_up(self) -> None:
+    def _give_up(self, patience: "_Patience | None" = None) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            threading.Thread(target=_quietly, args=(connection.close,), daemon=True).start()
+            close = functools.partial(self._shut, connection, patience)
+            threading.Thread(target=_quietly, args=(close,), daemon=True).start()
+
+    def _shut(self, connection: Any, patience: "_Patience | None" = None) -> None:
+        """Close it, but not under a look that is still waiting for its answer: that would crash the process."""
+        if patience is not None:
+            patience.settle()
+        let_go = self._before_close.pop(id(connection), None)
+        if let_go is not None:
+            _quietly(let_go)
+        connection.close()
 
     def _late(self, operation: str) -> DeadlineExceeded:
         why = f"no answer within {self.endpoint.timeout_s:g} s"
@@ -153,15 +236,54 @@ def keepalive(timeout_s: float) -> tuple[int, int]:
     return interval_s, min(3, max(1, int(timeout_s / interval_s) - 1))
 
 
+class _Patience:
+    """How long a call is waited for: `limit_s`, anew with each change of what `progress` answers."""
+
+    def __init__(self, limit_s: float, progress: Callable[[], object] | None = None) -> None:
+        self._limit_s = limit_s
+        self._end_s = time.monotonic() + limit_s
+        self._progress = progress
+        self._seen: object = None
+        self._asked: Future[object] | None = None
+
+    def lasts(self, finished: threading.Event) -> bool:
+        """Wait until the call has finished; whether it has, before patience ran out."""
+        while (left_s := self._end_s - time.monotonic()) > 0:
+            if finished.wait(left_s if self._progress is None else min(left_s, self._limit_s / _LOOKS)):
+                return True
+            self._look()
+        return finished.is_set()
+
+    def settle(self) -> None:
+        """Wait until the last look at the progress has its answer, which keepalive sees to."""
+        if self._asked is not None:
+            wait([self._asked])
+
+    def _look(self) -> None:
+        if self._progress is None:
+            return
+        asked = self._asked = Future()
+        call = self._progress
+        threading.Thread(target=_work, args=(call, asked), daemon=True, name="libvirt-call").start()
+        with suppress(Exception):  # no answer is no progress
+            seen = asked.result(max(0.0, self._end_s - time.monotonic()))
+            if seen != self._seen:
+                self._seen, self._end_s = seen, time.monotonic() + self._limit_s
+
+
 def _bounded(
-    call: Callable[[], T], limit_s: float, *, late: Callable[[T], object], stuck: str | None = None
+    call: Callable[[], T],
+    patience: _Patience,
+    *,
+    late: Callable[[T], object],
+    stuck: str | None = None,
 ) -> T:
-    """The result of `call`, or TimeoutError after `limit_s`; a result that comes later goes to `late`."""
+    """The result of `call`, or TimeoutError when patience runs out; a result that comes later goes to `late`."""
     done: Future[T] = Future()
     threading.Thread(target=_work, args=(call, done), daemon=True, name="libvirt-call").start()
     finished = threading.Event()
     done.add_done_callback(lambda _: finished.set())
-    if finished.wait(max(0.0, limit_s)):
+    if patience.lasts(finished):
         return done.result()
     if stuck is not None:
         _count_stuck(stuck, 1)

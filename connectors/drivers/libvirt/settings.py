@@ -1,18 +1,35 @@
 """The endpoint's options and its address, checked before anything is dialled."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from catalog.base import Value
+from catalog.frozen import FrozenMapping
 from catalog.pools import Endpoint
 from connectors.errors import Refused
 
 _EXAMPLE = "write one like qemu+tls://host/system or qemu:///system"
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def _pairs(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    found = [pair.partition("=") for pair in text.split()]
+    if not all(name and value for name, _, value in found) or len({name for name, *_ in found}) < len(
+        found
+    ):
+        msg = "write name=value, with spaces between them, each name once"
+        raise ValueError(msg)
+    return {name: value for name, _, value in found}
+
+
+Named = Annotated[FrozenMapping[str, str], BeforeValidator(_pairs)]
+"""Values by name, written ``a=1 b=2``."""
 
 
 class Transport(StrEnum):
@@ -43,6 +60,26 @@ class Options(Value):
     )
     client_cert: Text | None = Field(default=None, description="PEM file shown to the daemon over TLS.")
     client_key: Text | None = None
+    peers: Named = Field(
+        default={},
+        description="Other hosts that machines can move to live: name=URI, with spaces between them.",
+    )
+    migration_addresses: Named = Field(
+        default={},
+        description="Where those hosts take machines in: name=address. The host's own name unless set.",
+    )
+    migration_storage: Literal["shared", "trusted", "copy"] = Field(
+        default="shared",
+        description="Disks are on storage that libvirt knows to be shared, on some that you vouch for, or copied.",
+    )
+
+    @model_validator(mode="after")
+    def _addresses_are_of_peers(self) -> Self:
+        unknown = self.migration_addresses.keys() - self.peers.keys()
+        if unknown:
+            msg = f"migration_addresses names {', '.join(sorted(unknown))}, which peers does not"
+            raise ValueError(msg)
+        return self
 
 
 def options_of(endpoint: Endpoint) -> Options:
@@ -56,6 +93,13 @@ def options_of(endpoint: Endpoint) -> Options:
         )
         hint = f"known options are {', '.join(Options.model_fields)}"
         raise Refused(endpoint.name, "open", found, hint=hint) from None
+
+
+def peer_of(endpoint: Endpoint, options: Options, host: str) -> Endpoint:
+    """The endpoint of a peer, which is reached as this one is. Raises Refused."""
+    peer = endpoint.model_copy(update={"address": options.peers[host]})
+    transport_of(peer)
+    return peer
 
 
 def transport_of(endpoint: Endpoint) -> Transport:

@@ -53,7 +53,7 @@ def ensure(
             return found, False
         _delete(vendor, found)
     try:
-        return pool.createXML(documents.volume(documents.volume_name(identity), disk_gib, thin=thin)), True
+        return pool.createXML(documents.volume(documents.volume_name(identity), size, thin=thin)), True
     except vendor.libvirtError as error:
         if not faults.exists(error):
             raise
@@ -66,27 +66,47 @@ def ensure(
         return found, False
 
 
-def remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, path: str | None) -> None:
-    """Delete the machine's volume: at `path` where that is known, else in the storage pool.
+def remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, path: str) -> None:
+    """Delete a machine's volume and all others that it has, beside that one or in the named pool.
 
     Nothing where there is none. Raises libvirtError.
     """
-    if path is not None:
-        try:
-            connection.storageVolLookupByPath(path).delete()
-        except vendor.libvirtError as error:
-            _unless_missing(error)
-        else:
-            return
+    found = _removed_at(vendor, connection, path, identity)
     try:
         pool = connection.storagePoolLookupByName(pool_name)
     except vendor.libvirtError as error:
-        if path is None and error.get_error_code() == faults.NO_STORAGE_POOL:
+        if found and error.get_error_code() == faults.NO_STORAGE_POOL:
             return
         raise
-    found = lookup(vendor, pool, identity) if pool.isActive() or path is not None else None
-    if found is not None:
-        _delete(vendor, found)
+    if pool.isActive() or not found:
+        clear(vendor, pool, identity)
+
+
+def remains(vendor: Any, pool: Any, identity: UUID) -> bool:
+    """Whether the pool has a volume of this machine. Raises libvirtError."""
+    return any(lookup(vendor, pool, identity, name) is not None for name in documents.all_names(identity))
+
+
+def _removed_at(vendor: Any, connection: Any, path: str, identity: UUID) -> bool:
+    """Delete the volume at a path and the machine's others beside it; whether it was there."""
+    try:
+        volume = connection.storageVolLookupByPath(path)
+        home = volume.storagePoolLookupByVolume()
+        volume.delete()
+    except vendor.libvirtError as error:
+        _unless_missing(error)
+        return False
+    clear(vendor, home, identity)
+    return True
+
+
+def clear(vendor: Any, pool: Any, identity: UUID, *, but: Iterable[str] = ()) -> None:
+    """Delete the machine's volumes in a pool, except those whose paths are given. Raises libvirtError."""
+    kept = set(but)
+    for name in documents.all_names(identity):
+        found = lookup(vendor, pool, identity, name)
+        if found is not None and found.path() not in kept:
+            _delete(vendor, found)
 
 
 def capacities_gib(vendor: Any, connection: Any, paths: Iterable[str]) -> int:
@@ -98,10 +118,10 @@ def capacities_gib(vendor: Any, connection: Any, paths: Iterable[str]) -> int:
     return -(-total // GIB)
 
 
-def lookup(vendor: Any, pool: Any, identity: UUID) -> Any:
-    """The machine's volume, or None. Raises libvirtError."""
+def lookup(vendor: Any, pool: Any, identity: UUID, name: str | None = None) -> Any:
+    """The machine's volume, or that of another of its names; None where there is none. Raises libvirtError."""
     try:
-        return pool.storageVolLookupByName(documents.volume_name(identity))
+        return pool.storageVolLookupByName(name or documents.volume_name(identity))
     except vendor.libvirtError as error:
         _unless_missing(error)
         return None

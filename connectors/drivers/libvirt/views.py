@@ -1,6 +1,7 @@
 """Machines as libvirt reports them, turned into ours."""
 
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,15 @@ SHUT_OFF = 5
 def every(vendor: Any, connection: Any, host: HostFacts) -> list[VmView]:
     """All machines of the endpoint, in order of name and native id. Raises libvirtError."""
     flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
+    return of_rows(vendor, connection, connection.getAllDomainStats(flags), host)
+
+
+def of_rows(
+    vendor: Any, connection: Any, rows: Iterable[tuple[Any, dict[str, Any]]], host: HostFacts
+) -> list[VmView]:
+    """Machines by their statistics, in order of name and native id. Raises libvirtError."""
     found = []
-    for domain, stats in connection.getAllDomainStats(flags):
+    for domain, stats in rows:
         try:
             found.append(_view(vendor, connection, domain, stats, host))
         except vendor.libvirtError as error:
