@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from catalog.capabilities import Capability
-from connectors.contract import VmSpec, VmView
+from connectors.contract import Firmware, VmSpec, VmView
 from connectors.drivers.libvirt import documents, faults, gaps, names, storage, views
 from connectors.drivers.libvirt.host import HostFacts
 from connectors.drivers.libvirt.resizing import no_room
@@ -87,7 +87,29 @@ class Creation:
                 self.endpoint, _OPERATION, "a machine needs vcpu, memory_mib and disk_gib above zero"
             )
         no_room(self.endpoint, _OPERATION, wanted, self.host.total.model_copy(update={"disk_gib": size}))
+        self._check_firmware(spec.firmware)
         self._check_name(spec.name, identity)
+
+    def _check_firmware(self, firmware: Firmware | None) -> None:
+        """Machines of x86 start by BIOS unless told otherwise; those of others by UEFI alone, where they have it."""
+        if firmware is Firmware.BIOS and "86" not in self.host.arch:
+            why = f"machines of {self.host.arch} do not start by bios"
+            raise Refused(self.endpoint, _OPERATION, why, hint="choose a pool of x86 hosts")
+        if firmware is Firmware.UEFI and not self._has_uefi():
+            why = "this host has no uefi firmware for machines"
+            raise Refused(
+                self.endpoint, _OPERATION, why, hint="install it there (Debian: ovmf, qemu-efi-aarch64)"
+            )
+
+    def _has_uefi(self) -> bool:
+        host, options = self.host, self.options
+        if host.domain_type == "test":
+            return False
+        text = self.connection.getDomainCapabilities(
+            options.emulator, host.arch, documents.machine_type(host.arch, options), host.domain_type
+        )
+        offered = documents.parse(text).findall("os/enum[@name='firmware']/value")
+        return "efi" in {value.text for value in offered}
 
     def _check_moved(self, pool: Any, identity: UUID) -> None:
         """A disk without a machine may be that of one that went to another host."""

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from uuid import UUID
 
 from catalog.resources import Resources
-from connectors.contract import VmSpec
+from connectors.contract import Firmware, VmSpec
 from connectors.drivers.libvirt import names
 from connectors.drivers.libvirt.settings import Options
 
@@ -61,7 +61,7 @@ def domain(
     _child(root, "uuid", str(identity))
     mark = ET.SubElement(_child(root, "metadata"), names.ELEMENT)
     mark.text = names.mark_text(spec.name, spec.annotations)
-    _system(root, arch, options)
+    _system(root, arch, options, spec.firmware)
     if domain_type != "test":
         _child(root, "features").extend(
             [ET.Element("acpi"), *([ET.Element("apic")] if "86" in arch else [])]
@@ -186,10 +186,19 @@ def all_names(identity: UUID) -> tuple[str, ...]:
     return (volume_name(identity), second_name(identity), *passing)
 
 
-def _system(root: ET.Element, arch: str, options: Options) -> None:
+def machine_type(arch: str, options: Options) -> str | None:
+    """The machine type of new machines; None: the emulator's own default."""
+    return options.machine or ("q35" if arch == "x86_64" else None)
+
+
+def _system(root: ET.Element, arch: str, options: Options, firmware: Firmware | None) -> None:
     system = _child(root, "os")
+    if firmware is Firmware.UEFI:
+        # The daemon chooses the file; without keys of its own, as a guest that moves here has its own loader.
+        system.set("firmware", "efi")
+        _child(_child(system, "firmware"), "feature", enabled="no", name="secure-boot")
     kind = _child(system, "type", "hvm", arch=arch)
-    machine = options.machine or ("q35" if arch == "x86_64" else None)
+    machine = machine_type(arch, options)
     if machine:
         kind.set("machine", machine)
     for tag in ("kernel", "initrd", "cmdline"):
