@@ -1,5 +1,6 @@
 """Disks in and out of the simulator's datastores, read back from its files by qemu-img; and what goes wrong."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -17,7 +18,7 @@ from connectors import registry
 from connectors.contract import Connector, Disk, DiskFormat, NetworkCard, PowerAction, PowerState, VmSpec
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable
 from connectors.simulators.vsphere import Rule, VsphereSimulator
-from tierwise.testing.promises.disks import BLOCK, GIB, read_disk, written_disk
+from tierwise.testing.promises.disks import BLOCK, GIB, written_disk
 
 pytestmark = [
     pytest.mark.counterpart("vcsim"),
@@ -31,6 +32,22 @@ SLACK_S = 0.5
 
 Start = Callable[..., VsphereSimulator]
 Look = Callable[[VsphereSimulator], Any]
+
+
+def content(path: Path) -> bytes:
+    """The SHA-256 of a raw image."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def read_disk(path: Path, form: DiskFormat) -> tuple[int, bytes]:
+    """The virtual size of a disk image, and the SHA-256 of what a guest would read, by qemu-img."""
+    raw = path.parent / f"{path.name}.out"
+    command = ["qemu-img", "convert", "-f", form.value, "-O", "raw", str(path), str(raw)]
+    subprocess.run(command, check=True, capture_output=True)
+    found = raw.stat().st_size, content(raw)
+    raw.unlink()
+    return found
 
 
 @pytest.fixture
@@ -56,7 +73,7 @@ def made(connector: Connector, small: VmSpec) -> tuple[UUID, str]:
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     path = tmp_path_factory.mktemp("image") / "in.vmdk"
-    return path, written_disk(path, VMDK, GIB, seed=3)
+    return path, content(written_disk(path, VMDK, GIB, seed=3).path)
 
 
 def bring_in(connector: Connector, made: tuple[UUID, str], path: Path) -> None:
