@@ -1,5 +1,6 @@
 """A machine goes to another hypervisor and back; its content is written and read behind tierwise's back."""
 
+import dataclasses
 import random
 import signal
 import sqlite3
@@ -339,3 +340,36 @@ def test_a_move_that_is_killed_anywhere_goes_on_and_ends_whole(
         assert acme.kinds("shop-01") == kinds
         move.confirm(acme.app, UUID(int=2), "shop-01")
         assert where(acme) == {HYPERV: PowerState.ON}
+
+
+def without(acme: Any, pool: str) -> Any:
+    """The application's catalog after somebody took a pool out of it."""
+    catalog = acme.app.documents.catalog
+    pools = {name: entry for name, entry in catalog.pools.items() if name != pool}
+    documents = dataclasses.replace(acme.app.documents, catalog=catalog.model_copy(update={"pools": pools}))
+    return dataclasses.replace(acme.app, documents=documents)
+
+
+def test_a_pool_that_left_the_catalog_is_asked_back_before_a_move_is_ended(acme: Any) -> None:
+    acme.deliver("shop-01")
+    carry(acme)
+    for end in (move.confirm, move.undo):
+        with pytest.raises(InvalidInput, match="put it back until the move is at its end"):
+            end(without(acme, SOURCE), UUID(int=2), "shop-01")
+    assert where(acme) == {XEN: PowerState.OFF, HYPERV: PowerState.ON}
+    assert states(acme) == ["moved"]
+    move.undo(acme.app, UUID(int=3), "shop-01")
+    assert where(acme) == {XEN: PowerState.ON}
+
+
+def test_an_undo_that_is_repeated_leaves_a_machine_off_that_was_off(acme: Any) -> None:
+    acme.deliver("shop-01")
+    carry(acme)
+    change.power(acme.app, UUID(int=9), "shop-01", PowerAction.OFF)
+    acme.fault(HYPERV, "delete_vm", FaultKind.UNREACHABLE, times=3)
+    with pytest.raises(TierwiseError):
+        move.undo(acme.app, UUID(int=2), "shop-01")
+    assert states(acme) == ["stuck"]
+    move.undo(acme.app, UUID(int=3), "shop-01")
+    assert where(acme) == {XEN: PowerState.OFF}
+    assert states(acme) == ["undone"]

@@ -139,13 +139,13 @@ def cut_over(session: Session, app: App, move_id: str, vm: dict[str, Any]) -> No
         record_power(session, app, move_id, True, "booted")
 
 
-def back(session: Session, app: App, move_id: str) -> None:
-    """The machine is at its old place again."""
+def back(session: Session, app: App, move_id: str, on: bool) -> None:
+    """The machine is at its old place again, `on` or not; that is how a repeated undo has to leave it."""
     row = session.get_one(MoveRow, move_id)
     if row.state != MoveState.MOVED:
         return
     _settle(session, app, row, row.source_pool, row.source_native_id, key=f"{move_id}:back")
-    row.held_pool, row.state = row.target_pool, MoveState.STUCK
+    row.held_pool, row.state, row.was_on = row.target_pool, MoveState.STUCK, on
     row.error = "the copy in the new pool is not removed yet"
     session.add(row)
 

@@ -9,6 +9,7 @@ from typing import Any
 from dbos import DBOS
 
 from connectors.contract import DiskFormat, PowerAction, VmDetails
+from tierwise.errors import InvalidInput
 from tierwise.jobs import carrying, move_changes
 from tierwise.jobs.carrying import Carried
 from tierwise.jobs.runtime import Runtime, current
@@ -93,8 +94,13 @@ def _carried_disks(source: VmDetails, target: VmDetails, forms: dict[str, str | 
 def _put_back(runtime: Runtime, row: MoveRow, error: dict[str, Any]) -> dict[str, Any]:
     """Remove what was made, and let the machine run where it was. Ends in `failed`, or in `stuck`."""
     app = runtime.app
-    ends = move_changes.endpoints(app, row)
     _step("clean up", lambda: carrying.clean(app, row.id))
+    try:
+        ends = move_changes.endpoints(app, row)
+    except InvalidInput as lost:
+        # Without its endpoints nothing can be put back now; whoever mends the catalog can undo the move.
+        runtime.transaction("end", move_changes.end, app, row.id, "stuck", str(lost))
+        return {"error": {**error, "message": str(lost)}, "state": "stuck"}
     removed = outcome(lambda: _step("remove", lambda: carrying.remove(app, row, ends.target)))
     problems = [removed["error"]["message"]] if "error" in removed else []
     if row.was_on:
@@ -151,7 +157,7 @@ def undo_move(attempt: str, move_id: str, was_moved: bool, runs: bool) -> dict[s
                         )
                 _must(started)
             if was_moved:
-                runtime.transaction("back", move_changes.back, app, move_id)
+                runtime.transaction("back", move_changes.back, app, move_id, on)
             if on:
                 runtime.transaction(
                     "started", move_changes.record_power, app, attempt, True, "started", move_id

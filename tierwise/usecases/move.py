@@ -189,6 +189,9 @@ def _open(app: App, wanted: str, *states: MoveState) -> tuple[MachineRow, MoveRo
         raise InvalidInput(msg)
     if row.state not in states:
         raise InvalidInput(_still_open(machine, row))
+    move_changes.endpoints(
+        app, row
+    )  # Raises where the catalog lost one of the pools, before anything is done.
     return machine, row
 
 
