@@ -21,22 +21,6 @@ qemu = pytest.mark.counterpart("libvirt-qemu")
 memory_only = pytest.mark.counterpart("libvirt-test")
 
 
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
-    problem = libvirtd.missing()
-    if problem is not None:
-        pytest.skip(problem)
-    with libvirtd.PrivateLibvirtd() as running:
-        connect(running.qemu_endpoint()).open()  # the first connection waits while libvirt examines QEMU
-        yield running
-
-
-@pytest.fixture
-def connector(daemon: libvirtd.PrivateLibvirtd) -> Iterator[Connector]:
-    with connect(daemon.qemu_endpoint()) as connector:
-        yield connector
-
-
 @pytest.fixture
 def identity(connector: Connector) -> Iterator[UUID]:
     fresh = uuid4()

@@ -25,22 +25,6 @@ GIB = 2**30
 MIB = 2**20
 
 
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
-    problem = libvirtd.missing()
-    if problem is not None:
-        pytest.skip(problem)
-    with libvirtd.PrivateLibvirtd() as running:
-        connect(running.qemu_endpoint()).open()  # the first connection waits while libvirt examines QEMU
-        yield running
-
-
-@pytest.fixture
-def connector(daemon: libvirtd.PrivateLibvirtd) -> Iterator[Connector]:
-    with connect(daemon.qemu_endpoint()) as connector:
-        yield connector
-
-
 @pytest.fixture
 def identity(daemon: libvirtd.PrivateLibvirtd, connector: Connector) -> Iterator[UUID]:
     """A machine that is off; after the test nothing of it is left."""

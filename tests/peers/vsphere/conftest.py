@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from catalog.resources import Resources
-from connectors.contract import VmSpec
+from connectors import registry
+from connectors.contract import Connector, VmSpec
 from connectors.simulators import certificates, vsphere
 from connectors.simulators.certificates import Certificate, make_certificate
 from connectors.simulators.vsphere import USER, Estate, VsphereSimulator
@@ -45,6 +46,13 @@ def start(binary: Path) -> Iterator[Start]:
 @pytest.fixture
 def simulator(start: Start) -> VsphereSimulator:
     return start(Estate(vms=1))
+
+
+@pytest.fixture
+def connector(simulator: VsphereSimulator) -> Iterator[Connector]:
+    """The driver, with a time limit that a broken transfer does not keep a test waiting for."""
+    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
+        yield opened
 
 
 class Raw:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -53,12 +53,6 @@ def read_disk(path: Path, form: DiskFormat) -> tuple[int, bytes]:
 @pytest.fixture
 def small(spec: VmSpec) -> VmSpec:
     return spec.model_copy(update={"resources": Resources(vcpu=1, memory_mib=64, disk_gib=1)})
-
-
-@pytest.fixture
-def connector(simulator: VsphereSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Metering against loads that were stated at the simulator, and summed up by hand."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.counterpart("vcsim")
 
 Start = Callable[..., VsphereSimulator]
 Look = Callable[[VsphereSimulator], Any]
-
-
-@pytest.fixture
-def connector(simulator: VsphereSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Moves between hosts, read back by pyvmomi; and what keeps a machine where it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,12 +16,6 @@ pytestmark = pytest.mark.counterpart("vcsim")
 
 Start = Callable[..., VsphereSimulator]
 Look = Callable[[VsphereSimulator], Any]
-
-
-@pytest.fixture
-def connector(simulator: VsphereSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 @pytest.fixture
