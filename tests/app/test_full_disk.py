@@ -48,7 +48,7 @@ def fill(folder: Path, leave: int = 0) -> Path:
 
 # The disk fills up while the batch is accepted, planned, and while its machines are made; at the last
 # two the engine itself falls silent.
-@pytest.mark.parametrize("leave", [0, 120_000, 500_000, 604_000, 760_000, 1_020_000])
+@pytest.mark.parametrize("leave", [0, 120_000, 500_000, 604_000, 760_000, 930_000, 1_005_000, 1_125_000])
 def test_a_disk_that_fills_up_stops_orders_with_words_and_leaves_nothing_half_done(
     estate: Any, small_disk: Path, tmp_path: Path, leave: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

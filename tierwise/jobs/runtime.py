@@ -1,18 +1,21 @@
 """The durable workflow engine (DBOS Transact) inside this process, on the application's database."""
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SQLAlchemyDatasource
 from filelock import FileLock, Timeout
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from tierwise.app import App
 from tierwise.errors import StoreBusy, TierwiseError
 from tierwise.store import orders as order_store
+from tierwise.store.tables import AppliedStepRow
 
 WORKFLOW_ABI = "1"
 """Raised when the steps of a workflow change, so that old work is never replayed over new steps."""
@@ -59,13 +62,26 @@ class Runtime:
             self.progress.pop(workflow_id, None)
 
     def transaction(self, name: str, change: Callable[..., Any], *arguments: Any) -> Any:
-        """Run ``change(session, *arguments)`` as a step whose result commits with its rows."""
+        """Run ``change(session, *arguments)`` as a step whose result commits with its rows.
+
+        The change is made once, however often the step is. The engine's own note of that is not enough: it removes
+        the notes of work that ends before it writes down that it ended, and where the disk is full in between, the
+        next process does all steps again; a thread of a stopped engine that waited for room may do so too.
+        """
 
         def body() -> Any:
             session = self.datasource.sql_session()
             assert isinstance(session, Session)
             order_store.lock(session)
-            return change(session, *arguments)
+            workflow, step = DBOS.workflow_id, DBOS.step_id
+            assert workflow is not None, name
+            assert step is not None, name
+            applied = session.get(AppliedStepRow, (workflow, step))
+            if applied is not None:
+                return json.loads(applied.result)
+            result = change(session, *arguments)
+            session.add(AppliedStepRow(workflow=workflow, step=step, result=json.dumps(result)))
+            return result
 
         return self.datasource.run_tx_step({"name": name}, body)
 
@@ -106,12 +122,28 @@ def running(app: App) -> Iterator[Runtime]:
         try:
             DBOS.launch()
             workflows.register_queue(app.settings.workers)
+            _forget_finished(app)
             yield runtime
         finally:
             DBOS.destroy()
             _current.remove(runtime)
     finally:
         lock.release()
+
+
+def _forget_finished(app: App) -> None:
+    """Remove the applied steps of work that has come to its end, which is written down and never runs again."""
+    with app.session() as session:
+        known = set(session.exec(select(AppliedStepRow.workflow)))
+        if not known:
+            return
+        ended = DBOS.list_workflows(
+            workflow_ids=list(known), status=["SUCCESS", "ERROR"], load_input=False, load_output=False
+        )
+        order_store.lock(session)
+        for work in ended:
+            session.execute(sa.delete(AppliedStepRow).where(col(AppliedStepRow.workflow) == work.workflow_id))
+        session.commit()
 
 
 def _prepare(app: App) -> Runtime:

@@ -218,3 +218,13 @@ class EstateRow(SQLModel, table=True):
 
     id: int = Field(default=1, primary_key=True)
     version: int = 0
+
+
+class AppliedStepRow(SQLModel, table=True):
+    """A step of unfinished durable work whose change was made, in the same transaction as this row."""
+
+    __tablename__ = "applied_step"
+
+    workflow: str = Field(primary_key=True)
+    step: int = Field(primary_key=True, sa_type=sa.BigInteger)
+    result: str = Field(description="What the change gave back, as JSON.")
