@@ -142,7 +142,9 @@ def _forget_finished(app: App) -> None:
         )
         order_store.lock(session)
         for work in ended:
-            session.execute(sa.delete(AppliedStepRow).where(col(AppliedStepRow.workflow) == work.workflow_id))
+            session.execute(
+                sa.delete(AppliedStepRow).where(col(AppliedStepRow.workflow) == work.workflow_id)
+            )
         session.commit()
 
 

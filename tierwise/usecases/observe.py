@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from catalog.catalog import Catalog
 from catalog.pools import Pool, PoolEntry
 from catalog.resources import Inventory, ResourceClass
-from connectors.contract import EndpointSnapshot, PoolSnapshot, VmView
+from connectors.contract import Connector, EndpointSnapshot, PoolSnapshot, VmView
 from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.store import orders as order_store
 from tierwise.store import views as view_store
 from tierwise.store.views import EndpointView
+from tierwise.usecases.following import Looks
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,10 @@ class SeenPools:
     pools: tuple[Pool, ...]
     unusable: Mapping[str, str]
     """Pool name -> why it cannot take machines now (endpoint down, never seen, provider gone)."""
+
+
+_looks: WeakKeyDictionary[Connector, Looks] = WeakKeyDictionary()
+"""A feed's place is known to the connector that asked for it; the looks go when the connector does."""
 
 
 def observe(app: App, only: str | None = None) -> dict[str, EndpointView]:
@@ -54,8 +60,7 @@ def views(app: App) -> dict[str, EndpointView]:
 def _look(app: App, name: str) -> tuple[EndpointSnapshot, tuple[VmView, ...]] | str:
     try:
         with app.endpoints.lease(name) as connector:
-            snapshot, vms = connector.inventory()
-            return snapshot, tuple(vms)
+            return _looks.setdefault(connector, Looks()).look(connector)
     except (ConnectorError, InvalidInput) as error:
         return str(error)
 

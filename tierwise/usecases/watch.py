@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from catalog.capabilities import Capability
 from connectors.contract import Connector, VmView
 from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.store import orders as order_store
 from tierwise.store import views as view_store
+from tierwise.usecases.following import Machines, has_feed
 from tierwise.usecases.observe import observe
 
 
@@ -45,22 +45,17 @@ class Following:
     """One endpoint as it is followed: the machines known, and where its feed stands."""
 
     endpoint: str
-    known: dict[str, VmView] = field(default_factory=dict)
-    cursor: str | None = None
+    machines: Machines = field(default_factory=Machines)
     started: bool = False
 
     def pull(self, connector: Connector, *, feed: bool) -> list[Told]:
         """Ask the endpoint once; what happened since the last time. The first time tells nothing of machines."""
+        before = self.machines.known
         if feed:
-            found = connector.changes(self.cursor)
-            self.cursor = found.cursor
-            now = {} if found.full else dict(self.known)
-            now |= {vm.native_id: vm for vm in found.vms}
-            for native_id in found.gone:
-                now.pop(native_id, None)
+            self.machines.advance(connector)
         else:
-            now = {vm.native_id: vm for vm in connector.list_vms()}
-        before, self.known = self.known, now
+            self.machines = Machines({vm.native_id: vm for vm in connector.list_vms()})
+        now = self.machines.known
         if not self.started:
             self.started = True
             how = "by its change feed" if feed else "by listing its machines now and then"
@@ -119,8 +114,7 @@ def _until_lost(
     stop: threading.Event,
     pace_s: tuple[float, float],
 ) -> None:
-    pools = connector.probe().pools
-    feed = bool(pools) and all(pool.capabilities.has(Capability.WATCH) for pool in pools)
+    feed = has_feed(connector.probe())
     while not stop.is_set():
         told = following.pull(connector, feed=feed)
         if told:
@@ -131,10 +125,9 @@ def _until_lost(
 
 
 def _save(app: App, following: Following) -> None:
-    vms = sorted(following.known.values(), key=lambda vm: (vm.name, vm.native_id))
     with app.session() as session:
         order_store.lock(session)
-        view_store.save_machines(session, following.endpoint, app.clock.now(), tuple(vms))
+        view_store.save_machines(session, following.endpoint, app.clock.now(), following.machines.listed())
         session.commit()
 
 
