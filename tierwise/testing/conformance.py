@@ -20,6 +20,7 @@ from tierwise.testing.promises.lifecycle import LifecyclePromises
 from tierwise.testing.promises.operations import OperationPromises
 from tierwise.testing.promises.races import RacePromises
 from tierwise.testing.promises.reporting import ReportingPromises
+from tierwise.testing.promises.wire import WirePromises
 
 __all__ = ["ConnectorConformance", "Counterpart"]
 
@@ -33,5 +34,6 @@ class ConnectorConformance(
     DiskPromises,
     FeedPromises,
     MigrationPromises,
+    WirePromises,
 ):
     """All promises of the contract; subclass it once for each counterpart."""

@@ -67,7 +67,7 @@ def connect(
     and NTLM is bound to the server's certificate (RFC 5929). Kerberos takes the ticket of this process: of
     its credential cache, or by the keytab that ``KRB5_CLIENT_KTNAME`` names.
     """
-    protocol = Protocol(
+    protocol = _Protocol(
         endpoint=settings.url,
         transport=settings.options.auth.value,
         username=username,
@@ -87,6 +87,20 @@ def connect(
         # Only now: pywinrm logs in here, and that too must keep the deadline.
         transport.setup_encryption(session)
     return protocol
+
+
+class _Protocol(Protocol):
+    """pywinrm's messages, with an error of this list for an answer that pywinrm stumbles over."""
+
+    def send_message(self, message: str) -> Any:
+        """The answer's envelope. Raises one of FAILURES."""
+        try:
+            return super().send_message(message)
+        except FAILURES:
+            raise
+        except Exception as error:  # it takes answers apart by position, key and type, and checks none
+            msg = f"the answer cannot be read ({type(error).__name__})"
+            raise http.client.HTTPException(msg) from error
 
 
 def root_cause(error: BaseException) -> BaseException:

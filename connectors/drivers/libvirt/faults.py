@@ -86,8 +86,9 @@ def _kind(error: Any, code: int) -> type[ConnectorError]:
 def opening(error: Any, endpoint: str, vendor: Any) -> ConnectorError:
     """The error for a connection that could not be opened: Refused for a login, else Unreachable."""
     found = translate(error, endpoint, "open", vendor)
-    certificate = "certificate" in found.why  # libvirt has the same number for it as for a wrong password
-    if error.get_error_code() in _LOGIN and not certificate:
+    # libvirt has the same number for these as for a wrong password.
+    before_login = "certificate" in found.why or "TLS handshake" in found.why
+    if error.get_error_code() in _LOGIN and not before_login:
         return found
     hint = "check the address, that libvirtd listens there, and its certificate"
     return Unreachable(endpoint, "open", found.why, vendor_code=found.vendor_code, hint=hint)

@@ -161,6 +161,9 @@ class Session:
             raise self._late(operation) from None
         except self.vendor.libvirtError as error:
             raise faults.translate(error, self.endpoint.name, operation, self.vendor) from error
+        except UnicodeDecodeError as error:  # libvirt's binding takes the daemon's text as it comes
+            why = "the daemon's answer cannot be read"
+            raise Unreachable(self.endpoint.name, operation, why, hint="repeat the call") from error
 
     def _ensure(self, end_s: float) -> Any:
         if self._connection is None:

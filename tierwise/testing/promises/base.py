@@ -63,6 +63,8 @@ class Counterpart:
     """What it is resized to; larger in every dimension."""
     deadline_s: ClassVar[float] = 1.0
     """`timeout_s` of the tests that let a call run into its deadline."""
+    wire_deadline_s: ClassVar[float] = 6.0
+    """`timeout_s` of the tests that break the wire: long enough for a create on a busy machine."""
     deadline_slack_s: ClassVar[float] = 2.0
     """Allowed on top of 110 % of the deadline, for a busy machine."""
     may_map_names: ClassVar[bool] = False
