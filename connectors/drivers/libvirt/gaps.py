@@ -52,6 +52,7 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
         Capability.METRICS_DISK: _UNMEASURED,
         Capability.METRICS_NET: _UNMEASURED,
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt's test driver cannot migrate machines"),
+        Capability.SEED_DISK: _NO_CONTENT,
         Capability.IMPORT_DISK_QCOW2: _NO_CONTENT,
         Capability.IMPORT_DISK_RAW: _NO_CONTENT,
         Capability.EXPORT_DISK_QCOW2: _NO_CONTENT,
@@ -65,6 +66,15 @@ NO_PEERS: Mapping[Capability, Gap] = MappingProxyType(
         Capability.LIVE_MIGRATE: _gap(
             GapReason.NOT_CONFIGURED,
             "one libvirt daemon knows no other host; name them in the endpoint's option 'peers', as name=URI",
+        )
+    }
+)
+
+NO_PYCDLIB: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.SEED_DISK: _gap(
+            GapReason.NOT_CONFIGURED,
+            "the library pycdlib, which writes seed disks, is not installed; pip install 'tierwise[libvirt]'",
         )
     }
 )

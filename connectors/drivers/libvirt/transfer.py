@@ -347,10 +347,10 @@ def _format(volume: Any) -> str:
 
 
 def _paths(domain: Any) -> set[str]:
-    """The files of the disks that a machine runs with, and of those it would start with."""
+    """The files that a machine runs with, and those it would start with."""
     inactive = 1 << 1  # VIR_DOMAIN_XML_INACTIVE
     roots = (documents.parse(domain.XMLDesc(flags)) for flags in (0, inactive))
-    return {path for root in roots for _, path in documents.disks(root)}
+    return {path for root in roots for path in documents.files(root)}
 
 
 def _send(stream: Any, data: bytes) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from catalog.capabilities import Capability
 from connectors import disks
-from connectors.contract import Connector, DiskFormat, Firmware, PoolSnapshot, PowerState
+from connectors.contract import Connector, DiskFormat, Firmware, PoolSnapshot, PowerState, Seed
 from connectors.disks import Image
 from connectors.errors import Conflict, NotFound, Refused, Unsupported
 from tierwise.testing.promises.base import Counterpart, Machines, Needs, identities, identity_of
@@ -74,6 +74,24 @@ class DiskPromises(Counterpart):
             assert identity not in identities(connector)
         else:
             assert connector.details(identity).firmware is firmware
+
+    def test_a_seed_disk_comes_and_goes_with_its_machine_or_is_refused_with_nothing_left(
+        self, needs: Needs, connector: Connector, machines: Machines, pool: PoolSnapshot
+    ) -> None:
+        needs(Capability.CREATE)
+        identity = machines.identity()
+        seed = Seed(user_data="#cloud-config\nhostname: promised\n")
+        spec = machines.spec(identity).model_copy(update={"seed": seed})
+        if not pool.capabilities.has(Capability.SEED_DISK):
+            with pytest.raises(Unsupported):
+                connector.create_vm(spec, identity)
+            assert identity not in identities(connector)
+            return
+        made = connector.create_vm(spec, identity)
+        assert connector.create_vm(spec, identity) == made
+        assert made.resources == spec.resources, "the seed disk does not count as the machine's"
+        connector.delete_vm(identity)
+        assert identity not in identities(connector)
 
     def test_every_format_taken_and_given_carries_the_content(
         self, formats: object, connector: Connector, machines: Machines, pool: PoolSnapshot, tmp_path: Path

@@ -41,6 +41,7 @@ PROVED = frozenset(
         Capability.SNAPSHOT,
         Capability.REVERT,
         Capability.LIVE_MIGRATE,
+        Capability.SEED_DISK,
         Capability.WATCH,
         *METRICS,
         *(form.importing for form in DiskFormat),
