@@ -345,6 +345,16 @@ class Connector(ABC):
         """
         raise self.unsupported(Capability.LIVE_MIGRATE)
 
+    def storage_migrate(self, identity: UUID, storage: str, tell: Tell) -> VmView:
+        """Bring the disk that was made with a machine to another storage, running if it runs; nothing if it is there.
+
+        `storage` is the vendor's name of a datastore, storage repository or storage pool of the machine's
+        provider. Each part has `timeout_s`, not the whole: a copy that comes no further for so long is called
+        off. After a failure the machine is on its old storage. Raises NotFound for a storage that the provider
+        does not have, Refused where it has no room, and Conflict where the machine's state forbids it.
+        """
+        raise self.unsupported(Capability.STORAGE_MIGRATE)
+
     def changes(self, since: str | None = None) -> Changes:
         """What changed since the cursor of an earlier call on this endpoint, without waiting.
 

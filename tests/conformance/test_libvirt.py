@@ -21,6 +21,16 @@ def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def second_pool(daemon: libvirtd.PrivateLibvirtd) -> Iterator[str]:
+    folder = daemon.folder / "second-pool"
+    folder.mkdir()
+    daemon.virsh("pool-define-as", "second", "dir", "--target", str(folder))
+    daemon.virsh("pool-start", "second")
+    yield "second"
+    folder.rmdir()  # empty, as machines take their disks along when they are removed
+
+
 class LibvirtConformance(ConnectorConformance):
     """What both drivers share."""
 
@@ -47,6 +57,10 @@ class TestLibvirtQemu(LibvirtConformance):
     @pytest.fixture
     def endpoint(self, daemon: libvirtd.PrivateLibvirtd) -> Endpoint:
         return daemon.tls_endpoint(timeout_s=30)
+
+    @pytest.fixture
+    def other_storage(self, second_pool: str) -> str:
+        return second_pool
 
     @pytest.fixture
     def password(self) -> SecretStr:

@@ -185,6 +185,25 @@ def with_disk(root: ET.Element, key: str, path: str) -> str:
     return text_of(root)
 
 
+def copy_target(path: str) -> str:
+    """The qcow2 file that QEMU is to copy a disk into."""
+    disk = ET.Element("disk", type="file")
+    _child(disk, "driver", type="qcow2")
+    _child(disk, "source", file=path)
+    return text_of(disk)
+
+
+def mirror(root: ET.Element, key: str) -> str | None:
+    """The file that a disk is being copied into; None where it is not."""
+    source = root.find(f"devices/disk/target[@dev='{key}']/../mirror/source")
+    return None if source is None else source.get("file")
+
+
+def mirror_is_ready(root: ET.Element, key: str) -> bool:
+    """Whether the copy of a disk has all of it, and only keeps up with the guest."""
+    return root.find(f"devices/disk/target[@dev='{key}']/../mirror[@ready='yes']") is not None
+
+
 def own_disk(root: ET.Element, identity: UUID) -> tuple[str, str] | None:
     """Target device and path of the disk that tierwise made for this machine."""
     own = (volume_name(identity), second_name(identity))

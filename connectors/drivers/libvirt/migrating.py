@@ -197,10 +197,11 @@ class Migration:
         if self.options.migration_storage != "copy":
             return
         own = documents.own_disk(documents.parse(there.XMLDesc(0)), identity)
-        pool = self.source.connection.storagePoolLookupByName(self.options.storage_pool)
-        if own is None or self._has(pool, identity, PurePosixPath(own[1]).name):
+        if own is None:
             return
-        storage.clear(self.vendor, pool, identity)
+        for pool in storage.active_pools(self.vendor, self.source.connection):
+            if not self._has(pool, identity, PurePosixPath(own[1]).name):
+                storage.clear(self.vendor, pool, identity)
 
     def _has(self, pool: Any, identity: UUID, name: str) -> bool:
         pool.refresh(0)

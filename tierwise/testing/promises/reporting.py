@@ -42,6 +42,7 @@ PROVED = frozenset(
         Capability.REVERT,
         Capability.LIVE_MIGRATE,
         Capability.SEED_DISK,
+        Capability.STORAGE_MIGRATE,
         Capability.WATCH,
         *METRICS,
         *(form.importing for form in DiskFormat),
