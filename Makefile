@@ -45,7 +45,7 @@ lock:  ## resolve the locks in requirements/ again (ARGS=--upgrade for newer ver
 	@$(COMPILE) $(ARGS) pyproject.toml --extra vsphere --extra hyperv --extra xen --extra postgres --group dev -o requirements/dev.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/base.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra vsphere --extra hyperv --extra hyperv-kerberos --extra xen --extra postgres --extra spark --extra dask --extra notebooks -o requirements/extras.txt
-	@echo 'libvirt-python>=9.0' | $(COMPILE) $(ARGS) - -o requirements/libvirt.txt
+	@printf 'libvirt-python>=9.0\npycdlib>=1.14\n' | $(COMPILE) $(ARGS) - -o requirements/libvirt.txt
 	@printf 'setuptools\nuv\n' | $(COMPILE) -c requirements/dev.txt - -o requirements/bootstrap.txt
 
 clean:  ## remove what make made, .venv included

@@ -35,6 +35,7 @@ class Capability(StrEnum):
     DRS = "drs"
     CONSOLE = "console"
     DISK_HOTPLUG = "disk_hotplug"
+    SEED_DISK = "seed_disk"
     RESOURCE_POOLS = "resource_pools"
     TAGS = "tags"
     WATCH = "watch"

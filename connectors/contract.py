@@ -55,6 +55,18 @@ class Firmware(StrEnum):
     UEFI = "uefi"
 
 
+class Seed(Value):
+    """What a machine reads about itself at its first start, from a disk made for it (cloud-init's NoCloud).
+
+    Both are texts as cloud-init takes them: ``#cloud-config`` or a script, and a network configuration of
+    version 1 or 2. The instance id is the machine's identity, and the host name its name. They may hold
+    passwords, so they are not shown.
+    """
+
+    user_data: str = Field(min_length=1, max_length=256 * 1024, repr=False)
+    network_config: str = Field(default="", max_length=64 * 1024, repr=False)
+
+
 class VmSpec(Value):
     """A machine to create. `provider` is a cluster or host group's own name at the endpoint.
 
@@ -66,6 +78,7 @@ class VmSpec(Value):
     resources: Resources
     annotations: Mapping[str, str] = Field(default_factory=dict)
     firmware: Firmware | None = None
+    seed: Seed | None = Field(default=None, description="Needs SEED_DISK; without it no such disk is made.")
 
 
 class VmView(Value):
@@ -259,8 +272,8 @@ class Connector(ABC):
 
         A machine that is there already is adopted: returned as it is, whatever its state. Raises
         NotFound for an unknown provider, Conflict for a name another machine has where the
-        hypervisor's names are unique, Refused when there is no room or no such firmware. A failure leaves
-        nothing behind.
+        hypervisor's names are unique, Refused when there is no room or no such firmware, Unsupported for a
+        seed where SEED_DISK is missing. A failure leaves nothing behind.
         """
 
     @abstractmethod
@@ -332,6 +345,16 @@ class Connector(ABC):
         """
         raise self.unsupported(Capability.LIVE_MIGRATE)
 
+    def storage_migrate(self, identity: UUID, storage: str, tell: Tell) -> VmView:
+        """Bring the disk that was made with a machine to another storage, running if it runs; nothing if it is there.
+
+        `storage` is the vendor's name of a datastore, storage repository or storage pool of the machine's
+        provider. Each part has `timeout_s`, not the whole: a copy that comes no further for so long is called
+        off. After a failure the machine is on its old storage. Raises NotFound for a storage that the provider
+        does not have, Refused where it has no room, and Conflict where the machine's state forbids it.
+        """
+        raise self.unsupported(Capability.STORAGE_MIGRATE)
+
     def changes(self, since: str | None = None) -> Changes:
         """What changed since the cursor of an earlier call on this endpoint, without waiting.
 
@@ -344,6 +367,11 @@ class Connector(ABC):
     def declared(cls) -> CapabilityReport:
         """What the driver itself says it lacks, before any endpoint is asked."""
         return CapabilityReport(gaps=cls.gaps)
+
+    def check_seed(self, spec: VmSpec) -> None:
+        """Raises Unsupported for a seed where this driver declares SEED_DISK missing."""
+        if spec.seed is not None and Capability.SEED_DISK in self.gaps:
+            raise self.unsupported(Capability.SEED_DISK)
 
     def unsupported(self, capability: Capability) -> Unsupported:
         """The error for a capability that this driver declares missing."""

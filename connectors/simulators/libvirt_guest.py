@@ -18,6 +18,8 @@ WRITTEN = "tierwise-guest-wrote"
 WRITTEN_MIB = 8
 KEPT = "tierwise-guest-disk"
 """What it writes at each start, with the SHA-256 of those MiB: what it finds on a disk it wrote before, it leaves."""
+SEEDED = "tierwise-guest-seed"
+"""What it writes at each start with the SHA-256 of each file of its seed disk, if it has one, and the file's name."""
 TICK = "tierwise-guest-tick"
 """What it writes each second, with a number that only its memory holds: it begins at 1 at each start."""
 
@@ -44,8 +46,14 @@ _MODULES = (
     "virtio_pci_modern_dev",
     "virtio_pci",
     "virtio_blk",
+    "scsi_common",
+    "scsi_mod",
+    "cdrom",
+    "virtio_scsi",
+    "sr_mod",
+    "isofs",
 )
-"""What a Debian kernel needs to see its disk, in the order of loading."""
+"""What a Debian kernel needs to see its disk and its seed disk, in the order of loading."""
 
 _MARK = "tierwise-content"
 """How the content begins that the Linux guest writes."""
@@ -53,6 +61,8 @@ _MARK = "tierwise-content"
 _INIT = f"""#!/bin/busybox sh
 /bin/busybox mkdir -p /dev
 /bin/busybox mount -t devtmpfs devtmpfs /dev
+/bin/busybox mkdir -p /sys /seed
+/bin/busybox mount -t sysfs sysfs /sys
 for module in {" ".join(_MODULES)}; do
   [ ! -e /modules/$module.ko ] || /bin/busybox insmod /modules/$module.ko
 done
@@ -65,6 +75,14 @@ if [ -b /dev/vda ]; then
   fi
   sum=$(/bin/busybox dd if=/dev/vda bs=1M count={WRITTEN_MIB} 2>/dev/null | /bin/busybox sha256sum)
   echo {KEPT} ${{sum%% *}}
+fi
+if [ -e /sys/class/scsi_host/host0 ]; then
+  until [ -b /dev/sr0 ]; do /bin/busybox sleep 1; done
+  /bin/busybox mount -t iso9660 -o ro /dev/sr0 /seed
+  for file in /seed/*; do
+    sum=$(/bin/busybox sha256sum $file)
+    echo {SEEDED} ${{sum%% *}} ${{file#/seed/}}
+  done
 fi
 tick=0
 while :; do /bin/busybox sleep 1; tick=$((tick + 1)); echo {TICK} $tick; done
@@ -92,6 +110,11 @@ def tiny_kernel(folder: Path) -> Path:
 def kept(console: str) -> list[str]:
     """The SHA-256 that a Linux guest said of its disk's first `WRITTEN_MIB`, at each of its starts."""
     return re.findall(rf"{KEPT} ([0-9a-f]{{64}})", console)
+
+
+def seeded(console: str) -> dict[str, str]:
+    """The SHA-256 that a Linux guest said of each file of its seed disk, by the files' names."""
+    return {name: digest for digest, name in re.findall(rf"{SEEDED} ([0-9a-f]{{64}}) (\S+)", console)}
 
 
 def ticks(console: str) -> list[int]:

@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 from uuid import uuid4
 
 from catalog.pools import Endpoint, TlsPolicy
-from connectors.simulators import libvirt_guest, libvirt_pki
+from connectors.simulators import libvirt_guest, libvirt_pki, libvirt_sasl
 
 ADDRESS = "127.0.0.1"
 HOST = "tierwise-kvm"
@@ -101,7 +101,8 @@ class PrivateLibvirtd:
     Use it as a context. The test driver's machines live as long as `test_endpoint`'s anchor does. Several
     with names of their own are several hosts: libvirt tells hosts apart by name and UUID. With `images` the
     pool ``default`` is that folder, which is how two of them share their storage, and with `pki` the
-    certificates are those of another, so that one authority stands behind both.
+    certificates are those of another, so that one authority stands behind both. With a `login` clients over
+    TLS give its password.
     """
 
     def __init__(
@@ -111,8 +112,10 @@ class PrivateLibvirtd:
         host: str = HOST,
         images: Path | None = None,
         pki: Path | None = None,
+        login: libvirt_sasl.Login | None = None,
     ) -> None:
         self._with_tls = tls
+        self._login = login
         self.host = host
         self._shared = images
         self._shared_pki = pki
@@ -197,10 +200,15 @@ class PrivateLibvirtd:
         return self._endpoint(name, self.test_address, timeout_s, {"storage_pool": "default-pool"})
 
     def tls_endpoint(self, name: str = "libvirt-tls", timeout_s: float = 30.0, **options: str) -> Endpoint:
-        """The QEMU driver over TLS, verified by this daemon's own authority; needs ``tls=True``."""
-        endpoint = self.qemu_endpoint(name, timeout_s, **(libvirt_pki.client_options(self.pki) | options))
+        """The QEMU driver over TLS, verified by this daemon's own authority; needs ``tls=True``.
+
+        With a login it names its user and shows no certificate, else that of the client.
+        """
+        client = {} if self._login else libvirt_pki.client_options(self.pki)
+        endpoint = self.qemu_endpoint(name, timeout_s, **(client | options))
         tls = TlsPolicy(ca_file=str(self.pki / "ca.pem"))
-        return endpoint.model_copy(update={"address": self.tls_address, "tls": tls})
+        user = self._login.username if self._login else None
+        return endpoint.model_copy(update={"address": self.tls_address, "tls": tls, "username": user})
 
     def serial_log(self, identity: object) -> Path:
         """What a machine's guest has written to its serial console."""
@@ -262,6 +270,7 @@ class PrivateLibvirtd:
                 stderr=log,
                 text=True,
                 start_new_session=True,
+                env=os.environ | libvirt_sasl.environment(self.folder),
             )
 
     def _endpoint(self, name: str, address: str, timeout_s: float, options: Mapping[str, str]) -> Endpoint:
@@ -291,6 +300,8 @@ class PrivateLibvirtd:
         }
         if self._with_tls:
             settings |= libvirt_pki.daemon_settings(self.pki, ADDRESS, self.tls_port)
+        if self._login:
+            settings |= libvirt_sasl.daemon_settings(self.folder, self._login, self.host)
         lines = [
             f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
             for key, value in settings.items()

@@ -3,19 +3,32 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from pydantic import SecretStr
 
 from catalog.pools import Endpoint
-from connectors.simulators import libvirtd
+from connectors.simulators import libvirt_sasl, libvirtd
 from tierwise.testing.conformance import ConnectorConformance
+
+LOGIN = libvirt_sasl.Login("planner", "c0nf0rmance of libvirt/&=")
 
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
-    problem = libvirtd.missing()
+    problem = libvirtd.missing() or libvirt_sasl.missing()
     if problem is not None:
         pytest.skip(problem)
-    with libvirtd.PrivateLibvirtd(tls=True) as running:
+    with libvirtd.PrivateLibvirtd(tls=True, login=LOGIN) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def second_pool(daemon: libvirtd.PrivateLibvirtd) -> Iterator[str]:
+    folder = daemon.folder / "second-pool"
+    folder.mkdir()
+    daemon.virsh("pool-define-as", "second", "dir", "--target", str(folder))
+    daemon.virsh("pool-start", "second")
+    yield "second"
+    folder.rmdir()  # empty, as machines take their disks along when they are removed
 
 
 class LibvirtConformance(ConnectorConformance):
@@ -46,8 +59,16 @@ class TestLibvirtQemu(LibvirtConformance):
         return daemon.tls_endpoint(timeout_s=30)
 
     @pytest.fixture
-    def untrusted_endpoint(self, endpoint: Endpoint) -> Endpoint:
-        strangers = endpoint.tls.model_copy(update={"ca_file": endpoint.options["client_cert"]})
+    def other_storage(self, second_pool: str) -> str:
+        return second_pool
+
+    @pytest.fixture
+    def password(self) -> SecretStr:
+        return SecretStr(LOGIN.password)
+
+    @pytest.fixture
+    def untrusted_endpoint(self, daemon: libvirtd.PrivateLibvirtd, endpoint: Endpoint) -> Endpoint:
+        strangers = endpoint.tls.model_copy(update={"ca_file": str(daemon.pki / "client.pem")})
         return endpoint.model_copy(update={"tls": strangers})
 
     @pytest.fixture

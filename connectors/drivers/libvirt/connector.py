@@ -32,6 +32,7 @@ from connectors.drivers.libvirt import creating, gaps, hardware, metering, snaps
 from connectors.drivers.libvirt import host as hosts
 from connectors.drivers.libvirt.migrating import Migration, Side
 from connectors.drivers.libvirt.power import Power
+from connectors.drivers.libvirt.relocating import Relocation
 from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
 from connectors.drivers.libvirt.settings import Options, Transport, options_of, peer_of, transport_of
@@ -257,6 +258,13 @@ class LibvirtConnector(Connector):
             endpoint=self.endpoint.name,
             encrypted=self.endpoint.tls.unverified_because is None,
         )
+
+    def storage_migrate(self, identity: UUID, storage: str, tell: Tell) -> VmView:
+        self._needs("storage_migrate", Capability.STORAGE_MIGRATE)
+        find = functools.partial(self._find, identity=identity, operation="storage_migrate")
+        limit = self._options.copy_mib_per_s
+        Relocation(self._session, find, identity=identity, pool_name=storage, most_mib_per_s=limit).go(tell)
+        return self.get_vm(identity)
 
     def changes(self, since: str | None = None) -> Changes:
         def look(connection: Any, found: hosts.HostFacts) -> Changes:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from catalog.capabilities import Capability
 from connectors.contract import Firmware, VmSpec, VmView
-from connectors.drivers.libvirt import documents, faults, gaps, names, storage, views
+from connectors.drivers.libvirt import documents, faults, gaps, names, seeds, storage, views
 from connectors.drivers.libvirt.host import HostFacts
 from connectors.drivers.libvirt.resizing import no_room
 from connectors.drivers.libvirt.settings import Options
@@ -58,10 +58,11 @@ class Creation:
         if (there := self._there(identity)) is not None:  # another worker was first
             return self._adopted(there, identity)
         try:
-            domain = self.connection.defineXML(self._definition(spec, identity, volume.path()))
+            seed = self._seed(spec, pool, identity)
+            domain = self.connection.defineXML(self._definition(spec, identity, volume.path(), seed))
         except self.vendor.libvirtError:
             if made:
-                self._take_back(identity, volume)
+                self._take_back(identity, volume, pool)
             raise
         return views.one(self.vendor, self.connection, domain, self.host)
 
@@ -88,6 +89,8 @@ class Creation:
             )
         no_room(self.endpoint, _OPERATION, wanted, self.host.total.model_copy(update={"disk_gib": size}))
         self._check_firmware(spec.firmware)
+        if spec.seed is not None and (gap := self.host.gaps.get(Capability.SEED_DISK)):
+            raise Unsupported(self.endpoint, Capability.SEED_DISK, gap)
         self._check_name(spec.name, identity)
 
     def _check_firmware(self, firmware: Firmware | None) -> None:
@@ -134,18 +137,33 @@ class Creation:
         why = f"the name '{name}' is taken by machine {other.UUIDString()}; libvirt's names are unique on a host"
         raise Conflict(self.endpoint, _OPERATION, why, hint="choose another name")
 
-    def _definition(self, spec: VmSpec, identity: UUID, path: str) -> str:
+    def _seed(self, spec: VmSpec, pool: Any, identity: UUID) -> str | None:
+        """The path of the machine's seed disk, made; None where it has none."""
+        if spec.seed is None:
+            return None
+        image = seeds.image(spec.seed, spec.name, identity)
+        return seeds.put(self.vendor, self.connection, pool, identity, image)
+
+    def _definition(self, spec: VmSpec, identity: UUID, path: str, seed: str | None) -> str:
         shape = documents.Shape.within(spec.resources, self.host.total, hotplug=self.host.hotplug)
         host = self.host
         return documents.domain(
-            spec, identity, path, shape, domain_type=host.domain_type, arch=host.arch, options=self.options
+            spec,
+            identity,
+            path,
+            shape,
+            domain_type=host.domain_type,
+            arch=host.arch,
+            options=self.options,
+            seed=seed,
         )
 
-    def _take_back(self, identity: UUID, volume: Any) -> None:
-        """Delete the volume of a machine that could not be defined, unless another worker did."""
+    def _take_back(self, identity: UUID, volume: Any, pool: Any) -> None:
+        """Delete the volumes of a machine that could not be defined, unless another worker did."""
         with suppress(self.vendor.libvirtError):  # what failed first is what is told
             if self._there(identity) is None:
                 volume.delete()
+                storage.clear(self.vendor, pool, identity)
 
 
 def delete(vendor: Any, connection: Any, pool_name: str, identity: UUID, elsewhere: Elsewhere) -> None:

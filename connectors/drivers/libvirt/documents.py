@@ -53,9 +53,20 @@ def text_of(root: ET.Element) -> str:
 
 
 def domain(
-    spec: VmSpec, identity: UUID, disk: str, shape: Shape, *, domain_type: str, arch: str, options: Options
+    spec: VmSpec,
+    identity: UUID,
+    disk: str,
+    shape: Shape,
+    *,
+    domain_type: str,
+    arch: str,
+    options: Options,
+    seed: str | None = None,
 ) -> str:
-    """A machine's definition, with its identity, its real name and annotations in it."""
+    """A machine's definition, with its identity, its real name and annotations in it.
+
+    `disk` and `seed` are the paths of its volumes.
+    """
     root = ET.Element("domain", type=domain_type)
     _child(root, "name", names.stored(spec.name))
     _child(root, "uuid", str(identity))
@@ -70,6 +81,8 @@ def domain(
         _child(root, "on_crash", "destroy")
     reshape(root, shape)
     _devices(root, identity, disk, domain_type, options)
+    if seed is not None:
+        _seed(root, seed)
     return text_of(root)
 
 
@@ -137,6 +150,25 @@ def disks(root: ET.Element) -> list[tuple[str, str]]:
     return found
 
 
+def files(root: ET.Element) -> set[str]:
+    """Paths of all that a definition's drives hold, those of CD-ROM included."""
+    sources = (source.attrib for source in root.findall("devices/disk/source"))
+    return {path for given in sources if (path := given.get("file") or given.get("dev"))}
+
+
+def seed(root: ET.Element, identity: UUID) -> str | None:
+    """The path of the seed disk that tierwise made for this machine."""
+    return next((path for path in files(root) if PurePosixPath(path).name == seed_name(identity)), None)
+
+
+def with_file(root: ET.Element, before: str, after: str) -> ET.Element:
+    """A definition in which one file stands for another of the same format."""
+    for source in root.findall("devices/disk/source"):
+        if source.get("file") == before:
+            source.set("file", after)
+    return root
+
+
 def with_disk(root: ET.Element, key: str, path: str) -> str:
     """A definition whose disk at a target device is another qcow2 file."""
     for disk in root.findall("devices/disk"):
@@ -151,6 +183,25 @@ def with_disk(root: ET.Element, key: str, path: str) -> str:
         for driver in disk.findall("driver"):
             driver.set("type", "qcow2")
     return text_of(root)
+
+
+def copy_target(path: str) -> str:
+    """The qcow2 file that QEMU is to copy a disk into."""
+    disk = ET.Element("disk", type="file")
+    _child(disk, "driver", type="qcow2")
+    _child(disk, "source", file=path)
+    return text_of(disk)
+
+
+def mirror(root: ET.Element, key: str) -> str | None:
+    """The file that a disk is being copied into; None where it is not."""
+    source = root.find(f"devices/disk/target[@dev='{key}']/../mirror/source")
+    return None if source is None else source.get("file")
+
+
+def mirror_is_ready(root: ET.Element, key: str) -> bool:
+    """Whether the copy of a disk has all of it, and only keeps up with the guest."""
+    return root.find(f"devices/disk/target[@dev='{key}']/../mirror[@ready='yes']") is not None
 
 
 def own_disk(root: ET.Element, identity: UUID) -> tuple[str, str] | None:
@@ -180,10 +231,15 @@ def passing_name(identity: UUID, form: str) -> str:
     return f"{identity}.export.{form}"
 
 
+def seed_name(identity: UUID) -> str:
+    """The name of the volume of a machine's seed disk."""
+    return f"{identity}.seed.iso"
+
+
 def all_names(identity: UUID) -> tuple[str, ...]:
     """Every name that a volume of this machine can have."""
     passing = (passing_name(identity, form) for form in ("qcow2", "raw"))
-    return (volume_name(identity), second_name(identity), *passing)
+    return (volume_name(identity), second_name(identity), seed_name(identity), *passing)
 
 
 def machine_type(arch: str, options: Options) -> str | None:
@@ -232,6 +288,18 @@ def _devices(root: ET.Element, identity: UUID, path: str, domain_type: str, opti
     if domain_type != "test":
         _serial(devices, identity, options)
         _child(_child(devices, "memballoon", model="virtio"), "stats", period="10")
+
+
+def _seed(root: ET.Element, path: str) -> None:
+    """A CD-ROM drive by virtio: cloud kernels have no driver of the others (Debian's: no AHCI)."""
+    devices = root.find("devices")
+    assert devices is not None, "a machine's definition has devices"
+    _child(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+    drive = _child(devices, "disk", type="file", device="cdrom")
+    _child(drive, "driver", name="qemu", type="raw")
+    _child(drive, "source", file=path)
+    _child(drive, "target", dev="sda", bus="scsi")
+    _child(drive, "readonly")
 
 
 def _serial(devices: ET.Element, identity: UUID, options: Options) -> None:

@@ -45,6 +45,13 @@ _HINTS = {
     ACCESS_DENIED: "the daemon's access rules forbid it; ask its administrator",
 }
 
+_LOGIN_HINTS = {
+    "collect auth credentials": _HINTS[AUTH_CANCELLED],
+    "requested authentication type": 'the daemon asks for no login; set auth_tls = "sasl" in its libvirtd.conf, '
+    "or take the username from the endpoint",
+}
+"""By libvirt's words, as it has one number for all of these."""
+
 
 def lost(error: Any) -> bool:
     """Whether the connection itself broke, as opposed to a daemon that answered no."""
@@ -89,7 +96,8 @@ def opening(error: Any, endpoint: str, vendor: Any) -> ConnectorError:
     # libvirt has the same number for these as for a wrong password.
     before_login = "certificate" in found.why or "TLS handshake" in found.why
     if error.get_error_code() in _LOGIN and not before_login:
-        return found
+        hint = next((hint for words, hint in _LOGIN_HINTS.items() if words in found.why), found.hint)
+        return type(found)(endpoint, "open", found.why, vendor_code=found.vendor_code, hint=hint)
     hint = "check the address, that libvirtd listens there, and its certificate"
     return Unreachable(endpoint, "open", found.why, vendor_code=found.vendor_code, hint=hint)
 

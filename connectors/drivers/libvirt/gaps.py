@@ -22,9 +22,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.CLONE: _not_yet("this driver creates machines with an empty disk only"),
         Capability.TEMPLATE: _not_yet("this driver creates machines with an empty disk only"),
-        Capability.STORAGE_MIGRATE: _not_yet(
-            "QEMU copies disks live; this driver does not call it yet; use virsh"
-        ),
         Capability.HA_RESTART: _gap(GapReason.NEVER, _ALONE),
         Capability.DRS: _gap(GapReason.NEVER, _ALONE),
         Capability.RESOURCE_POOLS: _gap(GapReason.NEVER, "libvirt has no resource pools"),
@@ -52,6 +49,8 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
         Capability.METRICS_DISK: _UNMEASURED,
         Capability.METRICS_NET: _UNMEASURED,
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt's test driver cannot migrate machines"),
+        Capability.SEED_DISK: _NO_CONTENT,
+        Capability.STORAGE_MIGRATE: _NO_CONTENT,
         Capability.IMPORT_DISK_QCOW2: _NO_CONTENT,
         Capability.IMPORT_DISK_RAW: _NO_CONTENT,
         Capability.EXPORT_DISK_QCOW2: _NO_CONTENT,
@@ -65,6 +64,15 @@ NO_PEERS: Mapping[Capability, Gap] = MappingProxyType(
         Capability.LIVE_MIGRATE: _gap(
             GapReason.NOT_CONFIGURED,
             "one libvirt daemon knows no other host; name them in the endpoint's option 'peers', as name=URI",
+        )
+    }
+)
+
+NO_PYCDLIB: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.SEED_DISK: _gap(
+            GapReason.NOT_CONFIGURED,
+            "the library pycdlib, which writes seed disks, is not installed; pip install 'tierwise[libvirt]'",
         )
     }
 )

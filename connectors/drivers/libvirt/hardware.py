@@ -53,6 +53,13 @@ def attached(root: ET.Element) -> list[Attached]:
     return [_attached(element) for _, element in sorted(found, key=lambda entry: entry[0])]
 
 
+def paths(domain: Any) -> set[str]:
+    """The files that a machine runs with, and those it would start with. Raises libvirtError."""
+    inactive = 1 << 1  # VIR_DOMAIN_XML_INACTIVE
+    roots = (documents.parse(domain.XMLDesc(flags)) for flags in (0, inactive))
+    return {path for root in roots for path in documents.files(root)}
+
+
 def volume_of(vendor: Any, connection: Any, disk: Attached) -> Any:
     """The volume that a disk is; None where it is in no storage pool. Raises libvirtError."""
     try:

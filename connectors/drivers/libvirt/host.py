@@ -8,7 +8,7 @@ from typing import Any
 from catalog.capabilities import Capability, Gap
 from catalog.pools import Host
 from catalog.resources import Resources
-from connectors.drivers.libvirt import gaps, processor, storage
+from connectors.drivers.libvirt import gaps, processor, seeds, storage
 from connectors.drivers.libvirt.settings import Options
 
 
@@ -87,6 +87,8 @@ def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> Mapp
         found |= gaps.NO_NETWORK
     if driver != "test" and not options.peers:
         found |= gaps.NO_PEERS
+    if driver != "test" and not seeds.can_write():
+        found |= gaps.NO_PYCDLIB
     if problem is not None:
         found |= gaps.no_storage(problem)
     return found

@@ -5,6 +5,7 @@ leaves this endpoint and is found at the other host's own.
 """
 
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from connectors.contract import PowerState, VmView
-from connectors.drivers.libvirt import documents, faults, hardware, storage, views
+from connectors.drivers.libvirt import documents, faults, hardware, seeds, storage, views
 from connectors.drivers.libvirt.host import HostFacts
 from connectors.drivers.libvirt.settings import Options
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused
@@ -143,18 +144,31 @@ class Migration:
         if volume is None:
             why = f"disk '{path}' is in no storage pool of the host"
             raise Refused(self.endpoint, OPERATION, why, hint="make a pool of its folder")
-        copy = self._room_for_copy(identity, volume)
-        params |= self._rewritten(domain, key, copy.path())
+        pool, copy = self._room_for_copy(identity, volume)
         flags = self._flags(running=True) | self.vendor.VIR_MIGRATE_NON_SHARED_DISK
         try:
+            seed = self._seed_copied(identity, root, pool)
+            params |= self._rewritten(domain, key, copy.path(), seed)
             self._cancelled_late(domain, params, flags, limit_s)
         except BaseException:
             if self._own(self.target, identity) is None:
                 copy.delete()
+                storage.clear(self.vendor, pool, identity)
             raise
 
-    def _room_for_copy(self, identity: UUID, volume: Any) -> Any:
-        """A volume at the other host, of another name than the disk's, so that shared storage shows itself."""
+    def _seed_copied(self, identity: UUID, root: ET.Element, pool: Any) -> tuple[str, str] | None:
+        """Where the machine's seed disk is, and where its copy is; None where it has none."""
+        here = documents.seed(root, identity)
+        if here is None:
+            return None
+        data = seeds.read(self.source.connection, here)
+        return here, seeds.put(self.vendor, self.target.connection, pool, identity, data)
+
+    def _room_for_copy(self, identity: UUID, volume: Any) -> tuple[Any, Any]:
+        """The other host's pool and a volume in it, of another name than the disk's.
+
+        So storage that is shared shows itself.
+        """
         pool = self.target.connection.storagePoolLookupByName(self.options.storage_pool)
         if self._has(pool, identity, volume.name()):
             why = f"host '{self.target.host.name}' has a disk '{volume.name()}' already"
@@ -162,14 +176,16 @@ class Migration:
             raise Conflict(self.endpoint, OPERATION, why, hint=hint)
         storage.clear(self.vendor, pool, identity)  # of a move that was cut off; no machine uses it there
         name = documents.other_name(identity, volume.name())
-        return pool.createXML(documents.volume(name, volume.info()[1]))
+        return pool, pool.createXML(documents.volume(name, volume.info()[1]))
 
-    def _rewritten(self, domain: Any, key: str, path: str) -> dict[str, Any]:
+    def _rewritten(self, domain: Any, key: str, path: str, seed: tuple[str, str] | None) -> dict[str, Any]:
         """The definitions for the other host, whose pool may be in another folder."""
         vendor = self.vendor
         portable = vendor.VIR_DOMAIN_XML_MIGRATABLE | vendor.VIR_DOMAIN_XML_SECURE
         live = documents.parse(domain.XMLDesc(portable))
         kept = documents.parse(domain.XMLDesc(portable | vendor.VIR_DOMAIN_XML_INACTIVE))
+        if seed is not None:
+            live, kept = (documents.with_file(root, *seed) for root in (live, kept))
         return {
             vendor.VIR_MIGRATE_PARAM_DEST_XML: documents.with_disk(live, key, path),
             vendor.VIR_MIGRATE_PARAM_PERSIST_XML: documents.with_disk(kept, key, path),
@@ -181,10 +197,11 @@ class Migration:
         if self.options.migration_storage != "copy":
             return
         own = documents.own_disk(documents.parse(there.XMLDesc(0)), identity)
-        pool = self.source.connection.storagePoolLookupByName(self.options.storage_pool)
-        if own is None or self._has(pool, identity, PurePosixPath(own[1]).name):
+        if own is None:
             return
-        storage.clear(self.vendor, pool, identity)
+        for pool in storage.active_pools(self.vendor, self.source.connection):
+            if not self._has(pool, identity, PurePosixPath(own[1]).name):
+                storage.clear(self.vendor, pool, identity)
 
     def _has(self, pool: Any, identity: UUID, name: str) -> bool:
         pool.refresh(0)

@@ -60,6 +60,9 @@ class Options(Value):
     )
     client_cert: Text | None = Field(default=None, description="PEM file shown to the daemon over TLS.")
     client_key: Text | None = None
+    copy_mib_per_s: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="At most this for copying the disk of a machine that runs; 0: no limit."
+    )
     peers: Named = Field(
         default={},
         description="Other hosts that machines can move to live: name=URI, with spaces between them.",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -67,19 +68,24 @@ def ensure(
 
 
 def remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, path: str) -> None:
-    """Delete a machine's volume and all others that it has, beside that one or in the named pool.
+    """Delete a machine's volume and all others that it has, in whatever pool, which must be one with the named.
 
     Nothing where there is none. Raises libvirtError.
     """
     found = _removed_at(vendor, connection, path, identity)
-    try:
-        pool = connection.storagePoolLookupByName(pool_name)
-    except vendor.libvirtError as error:
-        if found and error.get_error_code() == faults.NO_STORAGE_POOL:
-            return
-        raise
-    if pool.isActive() or not found:
+    for pool in active_pools(vendor, connection):
         clear(vendor, pool, identity)
+    if not found:
+        # Then it may be in a pool that cannot be looked into: the machine stays until it can.
+        clear(vendor, connection.storagePoolLookupByName(pool_name), identity)
+        for pool in connection.listAllStoragePools(vendor.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE):
+            if documents.parse(pool.XMLDesc(0)).findtext("target/path") == str(PurePosixPath(path).parent):
+                clear(vendor, pool, identity)
+
+
+def active_pools(vendor: Any, connection: Any) -> list[Any]:
+    """Every storage pool of the host that can be used. Raises libvirtError."""
+    return list(connection.listAllStoragePools(vendor.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE))
 
 
 def remains(vendor: Any, pool: Any, identity: UUID) -> bool:
@@ -101,11 +107,14 @@ def _removed_at(vendor: Any, connection: Any, path: str, identity: UUID) -> bool
 
 
 def clear(vendor: Any, pool: Any, identity: UUID, *, but: Iterable[str] = ()) -> None:
-    """Delete the machine's volumes in a pool, except those whose paths are given. Raises libvirtError."""
-    kept = set(but)
+    """Delete the machine's volumes in a pool, except those of paths that are given. Raises libvirtError.
+
+    They are told by name: two pools may be one folder, so that one file has two paths.
+    """
+    kept = {PurePosixPath(path).name for path in but}
     for name in documents.all_names(identity):
-        found = lookup(vendor, pool, identity, name)
-        if found is not None and found.path() not in kept:
+        found = None if name in kept else lookup(vendor, pool, identity, name)
+        if found is not None:
             _delete(vendor, found)
 
 

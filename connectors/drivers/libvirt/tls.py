@@ -1,4 +1,4 @@
-"""The URI that libvirt gets, with the certificates to verify the daemon by."""
+"""The URI that libvirt gets, with the certificates to verify the daemon by and the login to insist on."""
 
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +17,16 @@ def uri(endpoint: Endpoint, options: Options) -> Iterator[str]:
 
     libvirt verifies the daemon's certificate and host name unless ``no_verify=1`` stands in the URI,
     which is written here only where the endpoint's tls settings give a reason. With neither a
-    ca_file nor a client certificate libvirt uses its own folders (``/etc/pki/CA``).
+    ca_file nor a client certificate libvirt uses its own folders (``/etc/pki/CA``). Where the endpoint has
+    a username, a daemon that asks for none is not logged in to: whoever set a password wants it asked for.
     """
-    if transport_of(endpoint) is not Transport.TLS:
-        yield endpoint.address
+    transport = transport_of(endpoint)
+    parameters = ["auth=sasl"] if endpoint.username and transport is not Transport.LOCAL else []
+    if transport is not Transport.TLS:
+        yield _with(endpoint, parameters)
         return
-    parameters = ["no_verify=1"] if endpoint.tls.unverified_because else []
+    if endpoint.tls.unverified_because:
+        parameters.append("no_verify=1")
     wanted = {
         "cacert.pem": endpoint.tls.ca_file,
         "clientcert.pem": options.client_cert,
@@ -34,7 +38,11 @@ def uri(endpoint: Endpoint, options: Options) -> Iterator[str]:
             _link(endpoint, Path(folder) / name, path)
         if files:
             parameters.append(f"pkipath={quote(folder)}")
-        yield endpoint.address + ("?" + "&".join(parameters) if parameters else "")
+        yield _with(endpoint, parameters)
+
+
+def _with(endpoint: Endpoint, parameters: list[str]) -> str:
+    return "?".join([endpoint.address, *(["&".join(parameters)] if parameters else [])])
 
 
 def _link(endpoint: Endpoint, link: Path, target: Path) -> None:

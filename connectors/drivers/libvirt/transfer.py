@@ -233,7 +233,7 @@ class Transfer:
         """An empty volume beside the disk's own."""
         found = self._found(connection)
         pool = found.volume.storagePoolLookupByVolume()
-        storage.clear(self.vendor, pool, self.identity, but=_paths(found.domain))
+        storage.clear(self.vendor, pool, self.identity, but=hardware.paths(found.domain))
         name = documents.other_name(self.identity, found.volume.name())
         volume = pool.createXML(documents.volume(name, size))
         file_bytes = volume.infoFlags(self.vendor.VIR_STORAGE_VOL_GET_PHYSICAL)[2]
@@ -277,7 +277,7 @@ class Transfer:
             wanted = documents.with_disk(documents.parse(before), self.key, room.path)
             self._define(connection, found.domain, before, wanted)
         pool = found.volume.storagePoolLookupByVolume()
-        storage.clear(self.vendor, pool, self.identity, but=_paths(found.domain))
+        storage.clear(self.vendor, pool, self.identity, but=hardware.paths(found.domain))
 
     def _define(self, connection: Any, domain: Any, before: str, wanted: str) -> None:
         """Define anew; not where the machine was powered on meanwhile, before or in this very moment."""
@@ -295,7 +295,7 @@ class Transfer:
         own = documents.own_disk(documents.parse(domain.XMLDesc(0)), self.identity)
         if own is not None:
             pool = connection.storageVolLookupByPath(own[1]).storagePoolLookupByVolume()
-            storage.clear(self.vendor, pool, self.identity, but=_paths(domain))
+            storage.clear(self.vendor, pool, self.identity, but=hardware.paths(domain))
 
     def _begin(self, start: Callable[[Any], object]) -> Any:
         def begin(connection: Any) -> Any:
@@ -344,13 +344,6 @@ def _beginning(connection: Any, volume: Any, size: int) -> bytes:
 def _format(volume: Any) -> str:
     found = documents.parse(volume.XMLDesc(0)).find("target/format")
     return "" if found is None else found.get("type", "")
-
-
-def _paths(domain: Any) -> set[str]:
-    """The files of the disks that a machine runs with, and of those it would start with."""
-    inactive = 1 << 1  # VIR_DOMAIN_XML_INACTIVE
-    roots = (documents.parse(domain.XMLDesc(flags)) for flags in (0, inactive))
-    return {path for root in roots for _, path in documents.disks(root)}
 
 
 def _send(stream: Any, data: bytes) -> None:

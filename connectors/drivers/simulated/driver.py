@@ -79,6 +79,9 @@ class Simulated(Connector):
         Capability.CLONE: _NO_CALL,
         Capability.TEMPLATE: _NO_CALL,
         Capability.DISK_HOTPLUG: _NO_CALL,
+        Capability.SEED_DISK: Gap(
+            reason=GapReason.NEVER, detail="simulated machines run nothing that could read a seed disk"
+        ),
         Capability.TAGS: _NO_CALL,
         Capability.STORAGE_MIGRATE: _NO_CALL,
         Capability.RESOURCE_POOLS: _NO_CALL,
@@ -151,6 +154,7 @@ class Simulated(Connector):
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
         """The machine of this identity; see `EstateOptions.enforce_identity` for what may go wrong."""
         self._require(Capability.CREATE)
+        self.check_seed(spec)
         exchange = Exchange(self.endpoint, "create_vm", self._sleep)
         self._arrive(exchange, identity)
         machine = self._adopted(exchange, identity) if self._options.adopt else None

@@ -100,6 +100,7 @@ class VsphereConnector(Connector):
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
         """Adopt, or create with all marks in one task, and look again for a second one."""
+        self.check_seed(spec)
         return self._run("create_vm", lambda op: estate.view_of(op, creating.create(op, spec, identity)))
 
     def delete_vm(self, identity: UUID) -> None:

@@ -28,6 +28,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         ),
         Capability.CONSOLE: _not_yet("the driver hands out no console tickets yet; use the vSphere Client"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
+        Capability.SEED_DISK: _not_yet(
+            "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
+        ),
         Capability.RESOURCE_POOLS: _not_yet(
             "machines go to the resource pool of the endpoint's option 'resource_pool'; pools are not managed yet"
         ),

@@ -97,6 +97,7 @@ class XenConnector(Connector):
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
         """Adopt, or create with all marks in one call, elect one, and give it disk and network card."""
+        self.check_seed(spec)
         return self._run("create_vm", lambda op: estate.view_of(op, creating.create(op, spec, identity)))
 
     def delete_vm(self, identity: UUID) -> None:

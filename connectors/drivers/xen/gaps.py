@@ -35,6 +35,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         ),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use XenCenter or Xen Orchestra"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
+        Capability.SEED_DISK: _not_yet(
+            "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
+        ),
         Capability.RESOURCE_POOLS: Gap(
             reason=GapReason.NEVER, detail="XenServer has no resource pools inside a pool of hosts"
         ),

@@ -99,6 +99,11 @@ class Counterpart:
         return None
 
     @pytest.fixture
+    def other_storage(self) -> str | None:
+        """Another storage of the provider, to which disks can be moved; None where there is none."""
+        return None
+
+    @pytest.fixture
     def restart_endpoint(self) -> Callable[[], None] | None:
         """Restarts the management service while its machines stay; None where that cannot be done."""
         return None

@@ -12,7 +12,7 @@ import pytest
 
 from catalog.capabilities import Capability
 from connectors import disks
-from connectors.contract import Connector, DiskFormat, Firmware, PoolSnapshot, PowerState
+from connectors.contract import Connector, DiskFormat, Firmware, PoolSnapshot, PowerState, Seed
 from connectors.disks import Image
 from connectors.errors import Conflict, NotFound, Refused, Unsupported
 from tierwise.testing.promises.base import Counterpart, Machines, Needs, identities, identity_of
@@ -74,6 +74,58 @@ class DiskPromises(Counterpart):
             assert identity not in identities(connector)
         else:
             assert connector.details(identity).firmware is firmware
+
+    @pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
+    def test_a_disk_moves_to_another_storage_and_the_machine_is_as_before(
+        self,
+        needs: Needs,
+        connector: Connector,
+        machines: Machines,
+        other_storage: str | None,
+        *,
+        on: bool,
+    ) -> None:
+        needs(Capability.CREATE, Capability.STORAGE_MIGRATE)
+        if other_storage is None:
+            pytest.skip("this counterpart has one storage only")
+        view = machines.make(on=on)
+        identity = identity_of(view)
+        told: list[int] = []
+        for _ in ("it moves", "it is there"):
+            assert connector.storage_migrate(identity, other_storage, told.append) == view
+        assert told == sorted(told)
+        assert [disk.size_bytes for disk in connector.details(identity).disks] == [
+            view.resources.disk_gib * GIB
+        ]
+
+    def test_a_storage_that_is_not_there_is_not_found(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.STORAGE_MIGRATE)
+        view = machines.make()
+        with pytest.raises(NotFound):
+            connector.storage_migrate(identity_of(view), "no-such-storage", _ignore)
+        with pytest.raises(NotFound):
+            connector.storage_migrate(uuid4(), "no-such-storage", _ignore)
+        assert connector.get_vm(identity_of(view)) == view
+
+    def test_a_seed_disk_comes_and_goes_with_its_machine_or_is_refused_with_nothing_left(
+        self, needs: Needs, connector: Connector, machines: Machines, pool: PoolSnapshot
+    ) -> None:
+        needs(Capability.CREATE)
+        identity = machines.identity()
+        seed = Seed(user_data="#cloud-config\nhostname: promised\n")
+        spec = machines.spec(identity).model_copy(update={"seed": seed})
+        if not pool.capabilities.has(Capability.SEED_DISK):
+            with pytest.raises(Unsupported):
+                connector.create_vm(spec, identity)
+            assert identity not in identities(connector)
+            return
+        made = connector.create_vm(spec, identity)
+        assert connector.create_vm(spec, identity) == made
+        assert made.resources == spec.resources, "the seed disk does not count as the machine's"
+        connector.delete_vm(identity)
+        assert identity not in identities(connector)
 
     def test_every_format_taken_and_given_carries_the_content(
         self, formats: object, connector: Connector, machines: Machines, pool: PoolSnapshot, tmp_path: Path

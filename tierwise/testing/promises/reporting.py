@@ -41,6 +41,8 @@ PROVED = frozenset(
         Capability.SNAPSHOT,
         Capability.REVERT,
         Capability.LIVE_MIGRATE,
+        Capability.SEED_DISK,
+        Capability.STORAGE_MIGRATE,
         Capability.WATCH,
         *METRICS,
         *(form.importing for form in DiskFormat),
