@@ -58,7 +58,8 @@ class Firmware(StrEnum):
 class VmSpec(Value):
     """A machine to create. `provider` is a cluster or host group's own name at the endpoint.
 
-    Without a `firmware` it is what the hypervisor, or the template, takes by itself.
+    Without a `firmware` it is what the hypervisor, or the template, takes by itself. With `empty` its disks
+    are empty also where the endpoint makes machines of a template: what is to be filled by `import_disk`.
     """
 
     name: str = Field(min_length=1, max_length=80)
@@ -66,6 +67,7 @@ class VmSpec(Value):
     resources: Resources
     annotations: Mapping[str, str] = Field(default_factory=dict)
     firmware: Firmware | None = None
+    empty: bool = False
 
 
 class VmView(Value):

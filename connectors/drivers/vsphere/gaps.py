@@ -19,9 +19,11 @@ _EXPORT = "vSphere gives disks as VMDK only; convert the file with qemu-img afte
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
-        Capability.CLONE: _not_yet("vSphere clones machines; this driver creates them empty only"),
+        Capability.CLONE: _not_yet(
+            "vSphere copies machines that exist; this driver makes them empty, or of a template"
+        ),
         Capability.TEMPLATE: _not_yet(
-            "vSphere deploys from templates; this driver creates empty machines only"
+            "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
         ),
         Capability.STORAGE_MIGRATE: _not_yet(
             "Storage vMotion is not called by this driver yet; use vCenter"
