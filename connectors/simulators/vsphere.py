@@ -274,9 +274,10 @@ class VsphereSimulator:
         counted: int = json.loads(self._ask("GET", "/_sim/leases"))
         return counted
 
-    def set_question(self, machine: str, text: str) -> None:
+    def set_question(self, machine: str, text: str, *choices: str) -> None:
         """Let the machine of this managed object id wait with a question, as on a full datastore."""
-        self._ask("POST", "/_sim/state", {"type": "VirtualMachine", "value": machine, "question": text})
+        asked = {"type": "VirtualMachine", "value": machine, "question": text, "choices": choices}
+        self._ask("POST", "/_sim/state", asked)
 
     def set_load(self, machine: str, *steps: tuple[float, Mapping[str, float]]) -> None:
         """State what the machine of this managed object id does, from Unix times on.
