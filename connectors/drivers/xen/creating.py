@@ -12,6 +12,7 @@ from connectors.drivers.xen.estate import Machine, find_all, find_machine, pool_
 from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.inventory import GIB, MIB
 from connectors.drivers.xen.placing import Target, target
+from connectors.drivers.xen.protecting import restart_priority
 from connectors.drivers.xen.session import NULL, Op, Record
 from connectors.errors import Refused, Unreachable
 
@@ -102,7 +103,8 @@ def _completed(op: Op, machine: Machine, spec: VmSpec, identity: UUID, place: Ta
     if place.network is not None:
         _once(op, "VIF.create", _card(machine.ref, place.network))
     if pool_record(op)["ha_enabled"]:
-        op.call("VM.set_ha_restart_priority", machine.ref, "restart")
+        priority = restart_priority(op, machine.ref, spec.availability)
+        op.call("VM.set_ha_restart_priority", machine.ref, priority)
     _once(op, "VM.add_to_other_config", machine.ref, marks.COMPLETE, "yes")
     record = read_machine(op, machine.ref)
     if record is None:
