@@ -46,7 +46,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 )
 
 
-def of_cluster(provider: str, *, is_cluster: bool, ha: bool, drs: bool) -> dict[Capability, Gap]:
+def of_cluster(
+    provider: str, *, is_cluster: bool, ha: bool, drs: bool, monitored: bool = True
+) -> dict[Capability, Gap]:
     """The gaps that a cluster's own settings make; `provider` is its name in the messages."""
     found = {}
     if not is_cluster:
@@ -56,6 +58,10 @@ def of_cluster(provider: str, *, is_cluster: bool, ha: bool, drs: bool) -> dict[
         found[Capability.LIVE_MIGRATE] = Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
     if not ha:
         found[Capability.HA_RESTART] = _off("vSphere HA", provider, is_cluster=is_cluster)
+    elif not monitored:
+        found[Capability.HA_RESTART] = _off(
+            "host monitoring of vSphere HA", provider, is_cluster=is_cluster
+        )
     if not drs:
         found[Capability.DRS] = _off("vSphere DRS", provider, is_cluster=is_cluster)
     return found
