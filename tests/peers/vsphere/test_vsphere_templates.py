@@ -1,5 +1,6 @@
 """Machines made of a template, read back by pyvmomi and by qemu-img; and what happens when that goes wrong."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,12 @@ from connectors.contract import Connector, Firmware, PowerState, VmSpec
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused, Unreachable
 from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
 
-pytestmark = pytest.mark.counterpart("vcsim")
+pytestmark = [
+    pytest.mark.counterpart("vcsim"),
+    pytest.mark.skipif(
+        shutil.which("qemu-img") is None, reason="qemu-img is not installed; apt-get install qemu-utils"
+    ),
+]
 
 Start = Callable[..., VsphereSimulator]
 Look = Callable[[VsphereSimulator], Any]
