@@ -19,6 +19,7 @@ from catalog.base import Value
 from catalog.capabilities import Capability, CapabilityReport, Gap
 from catalog.pools import Endpoint, Host, Hypervisor
 from catalog.resources import Resources
+from catalog.workload_classes import Availability
 from connectors.errors import Unsupported
 
 PLATFORM_CAPABILITIES = frozenset({Capability.HA_RESTART, Capability.DRS})
@@ -70,7 +71,9 @@ class Seed(Value):
 class VmSpec(Value):
     """A machine to create. `provider` is a cluster or host group's own name at the endpoint.
 
-    Without a `firmware` it is what the hypervisor, or the template, takes by itself.
+    Without a `firmware` it is what the hypervisor, or the template, takes by itself. With `empty` its disks
+    are empty also where the endpoint makes machines of a template: what is to be filled by `import_disk`. Without
+    an `availability` it is the best that the hypervisor does by itself; drivers that cannot set it leave it at that.
     """
 
     name: str = Field(min_length=1, max_length=80)
@@ -79,6 +82,8 @@ class VmSpec(Value):
     annotations: Mapping[str, str] = Field(default_factory=dict)
     firmware: Firmware | None = None
     seed: Seed | None = Field(default=None, description="Needs SEED_DISK; without it no such disk is made.")
+    empty: bool = False
+    availability: Availability | None = None
 
 
 class VmView(Value):

@@ -101,6 +101,17 @@ class Estate(Value):
     datastore_gib: int = Field(default=10 * 1024, ge=1)
     without_ha: tuple[str, ...] = Field(default=(), description="Clusters with vSphere HA off.")
     without_drs: tuple[str, ...] = Field(default=(), description="Clusters with DRS off.")
+    without_host_monitoring: tuple[str, ...] = Field(
+        default=(), description="Clusters whose vSphere HA looks at no host."
+    )
+    ha_admission_control: bool = Field(default=False, description="Whether vSphere HA keeps room.")
+    drs_behavior: str = Field(
+        default="", description="How much DRS does by itself, in vSphere's words: fullyAutomated."
+    )
+    datastore_types: tuple[str, ...] = Field(
+        default=(),
+        description="File systems of the datastores in turn, in vSphere's words: VMFS, NFS, vsan.",
+    )
     managed_by: str = Field(default="", description="Extension key that all machines are marked with.")
     machines_off: bool = False
 
@@ -274,9 +285,10 @@ class VsphereSimulator:
         counted: int = json.loads(self._ask("GET", "/_sim/leases"))
         return counted
 
-    def set_question(self, machine: str, text: str) -> None:
+    def set_question(self, machine: str, text: str, *choices: str) -> None:
         """Let the machine of this managed object id wait with a question, as on a full datastore."""
-        self._ask("POST", "/_sim/state", {"type": "VirtualMachine", "value": machine, "question": text})
+        asked = {"type": "VirtualMachine", "value": machine, "question": text, "choices": choices}
+        self._ask("POST", "/_sim/state", asked)
 
     def set_load(self, machine: str, *steps: tuple[float, Mapping[str, float]]) -> None:
         """State what the machine of this managed object id does, from Unix times on.

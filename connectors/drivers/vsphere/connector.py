@@ -193,7 +193,12 @@ class VsphereConnector(Connector):
         found = estate.read_all(op)
         views = estate.machine_views(op, found, self._disk_sizes)
         pools = inventory.pools(
-            found.providers.values(), found.hosts, found.datastores, views, self.declared()
+            found.providers.values(),
+            found.hosts,
+            found.datastores,
+            views,
+            self.declared(),
+            op.session.settings.options.datastore,
         )
         product = op.session.content.about.fullName
         snapshot = EndpointSnapshot(

@@ -1,11 +1,11 @@
-"""Making a machine once: adopt, create powered off, elect, and undo what failed half way."""
+"""Making a machine once: adopt, create or clone powered off, elect, and undo what failed half way."""
 
 from contextlib import suppress
 from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 from connectors.contract import Firmware, VmSpec
-from connectors.drivers.vsphere import tasks
+from connectors.drivers.vsphere import cloning, tasks
 from connectors.drivers.vsphere.devices import disk, network_card, scsi_controller
 from connectors.drivers.vsphere.estate import Machine, extra_config, find_all, find_machine
 from connectors.drivers.vsphere.faults import is_fault
@@ -33,14 +33,14 @@ def create(op: Op, spec: VmSpec, identity: UUID) -> Machine:
     check_size(op, spec.resources.vcpu, spec.resources.memory_mib)
     place = target(op, spec)
     if op.session.content.searchIndex.FindChild(place.folder, stored_name(spec.name)) is not None:
-        return _taken(op, spec, identity)
+        return _taken(op, spec, identity, place)
     attempt = str(uuid4())
-    config = _config(op, spec, identity, place, attempt)
+    config = _config(op, spec, identity, attempt)
     try:
-        tasks.run(op, place.folder.CreateVM_Task(config=config, pool=place.pool, host=place.host))
+        tasks.run(op, _begin(op, spec, place, config))
     except op.session.fault as fault:
         if is_fault(fault, "DuplicateName"):
-            return _taken(op, spec, identity)
+            return _taken(op, spec, identity, place)
         _undo(op, identity, attempt)
         raise
     return _elect(op, identity, attempt)
@@ -53,9 +53,20 @@ def check_size(op: Op, vcpu: int, memory_mib: int) -> None:
         raise op.error(Refused, f"{why}, not {vcpu} vCPU and {memory_mib} MiB")
 
 
-def _taken(op: Op, spec: VmSpec, identity: UUID) -> Machine:
+def _begin(op: Op, spec: VmSpec, place: Target, config: Any) -> Any:
+    """The task that makes the machine."""
+    if place.template is not None:
+        return cloning.start(op, spec, place, place.template, config)
+    _add_blank(op, spec, place, config)
+    return place.folder.CreateVM_Task(config=config, pool=place.pool, host=place.host)
+
+
+def _taken(op: Op, spec: VmSpec, identity: UUID, place: Target) -> Machine:
     """The name is taken: by another worker's machine of the same identity, or by somebody else's."""
     there = find_machine(op, identity)
+    if there is None and place.template is not None:
+        cloning.await_others(op, place.template)
+        there = find_machine(op, identity)
     if there is not None:
         return there
     why = f"another machine is named '{spec.name}' in that folder"
@@ -95,12 +106,11 @@ def destroy(op: Op, machine: Machine) -> None:
             raise
 
 
-def _config(op: Op, spec: VmSpec, identity: UUID, place: Target, attempt: str) -> Any:
+def _config(op: Op, spec: VmSpec, identity: UUID, attempt: str) -> Any:
     """Everything in one specification: no moment at which the machine exists without its identity."""
-    vim, options = op.session.vim, op.session.settings.options
+    vim = op.session.vim
     setting = vim.option.OptionValue
     config = vim.vm.ConfigSpec(
-        name=stored_name(spec.name),
         instanceUuid=str(identity),
         uuid=str(identity),
         annotation=notes(identity, spec.annotations),
@@ -108,20 +118,25 @@ def _config(op: Op, spec: VmSpec, identity: UUID, place: Target, attempt: str) -
             setting(key=IDENTITY_KEY, value=str(identity)),
             setting(key=ATTEMPT_KEY, value=attempt),
         ],
-        guestId=options.guest_id,
         numCPUs=spec.resources.vcpu,
         memoryMB=spec.resources.memory_mib,
         # Can be switched on only while a machine is off, so a machine that may grow needs it from birth.
         cpuHotAddEnabled=True,
         memoryHotAddEnabled=True,
-        files=vim.vm.FileInfo(vmPathName=f"[{place.datastore}]"),
-        deviceChange=_devices(op, spec, place),
     )
-    if spec.firmware is not None:
-        config.firmware = _FIRMWARE[spec.firmware]
-    if options.managed_by:
+    if op.session.settings.options.managed_by:
         config.managedBy = vim.ext.ManagedByInfo(extensionKey=EXTENSION_KEY, type=MACHINE_TYPE)
     return config
+
+
+def _add_blank(op: Op, spec: VmSpec, place: Target, config: Any) -> None:
+    """What a machine needs that is made of nothing."""
+    config.name = stored_name(spec.name)
+    config.guestId = op.session.settings.options.guest_id
+    config.files = op.session.vim.vm.FileInfo(vmPathName=f"[{place.datastore}]")
+    config.deviceChange = _devices(op, spec, place)
+    if spec.firmware is not None:
+        config.firmware = _FIRMWARE[spec.firmware]
 
 
 def _devices(op: Op, spec: VmSpec, place: Target) -> list[Any]:

@@ -37,7 +37,8 @@ CARDS = {
     "VirtualSriovEthernetCard": "sriov",
 }
 
-_FIRMWARE = {"efi": "uefi"}
+FIRMWARE = {"bios": "bios", "efi": "uefi"}
+"""vSphere's words for what a machine starts by, and the contract's."""
 
 
 def of(op: Op, machine: Machine) -> VmDetails:
@@ -46,7 +47,7 @@ def of(op: Op, machine: Machine) -> VmDetails:
     boot = row.get("config.bootOptions")
     firmware = row.get("config.firmware", "bios")
     return VmDetails(
-        firmware=_FIRMWARE.get(firmware, firmware),
+        firmware=FIRMWARE.get(firmware, firmware),
         secure_boot=bool(getattr(boot, "efiSecureBootEnabled", None)),
         disks=tuple(_disk(machine, disk) for disk in in_guest_order(op, machine, boot)),
         cards=tuple(_cards(op, machine, row.get("network", ()))),

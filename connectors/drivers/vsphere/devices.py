@@ -55,6 +55,17 @@ def network_card(op: Op, network: Any) -> Any:
     return _added(vim, card)
 
 
+def reconnected_card(op: Op, card: Any, network: Any) -> Any:
+    """The change that brings a card of a machine that is cloned to another network."""
+    vim = op.session.vim
+    card.backing = _network_backing(op, network)
+    if str(card.addressType or "").lower() != "manual":
+        card.macAddress = None  # else the clone would have the template's
+    return vim.vm.device.VirtualDeviceSpec(
+        operation=vim.vm.device.VirtualDeviceSpec.Operation.edit, device=card
+    )
+
+
 def _network_backing(op: Op, network: Any) -> Any:
     vim = op.session.vim
     cards = vim.vm.device.VirtualEthernetCard

@@ -19,9 +19,11 @@ _EXPORT = "vSphere gives disks as VMDK only; convert the file with qemu-img afte
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
-        Capability.CLONE: _not_yet("vSphere clones machines; this driver creates them empty only"),
+        Capability.CLONE: _not_yet(
+            "vSphere copies machines that exist; this driver makes them empty, or of a template"
+        ),
         Capability.TEMPLATE: _not_yet(
-            "vSphere deploys from templates; this driver creates empty machines only"
+            "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
         ),
         Capability.STORAGE_MIGRATE: _not_yet(
             "Storage vMotion is not called by this driver yet; use vCenter"
@@ -47,7 +49,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 )
 
 
-def of_cluster(provider: str, *, is_cluster: bool, ha: bool, drs: bool) -> dict[Capability, Gap]:
+def of_cluster(
+    provider: str, *, is_cluster: bool, ha: bool, drs: bool, monitored: bool = True
+) -> dict[Capability, Gap]:
     """The gaps that a cluster's own settings make; `provider` is its name in the messages."""
     found = {}
     if not is_cluster:
@@ -57,6 +61,10 @@ def of_cluster(provider: str, *, is_cluster: bool, ha: bool, drs: bool) -> dict[
         found[Capability.LIVE_MIGRATE] = Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
     if not ha:
         found[Capability.HA_RESTART] = _off("vSphere HA", provider, is_cluster=is_cluster)
+    elif not monitored:
+        found[Capability.HA_RESTART] = _off(
+            "host monitoring of vSphere HA", provider, is_cluster=is_cluster
+        )
     if not drs:
         found[Capability.DRS] = _off("vSphere DRS", provider, is_cluster=is_cluster)
     return found

@@ -10,7 +10,7 @@ from catalog.capabilities import CapabilityReport
 from catalog.pools import Host, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import PoolSnapshot, PowerState, VmView
-from connectors.drivers.vsphere import gaps
+from connectors.drivers.vsphere import gaps, traits
 from connectors.drivers.vsphere.marks import (
     EXTENSION_KEY,
     MARK,
@@ -34,6 +34,7 @@ DATASTORE_PATHS = (
     "summary.accessible",
     "summary.maintenanceMode",
     "summary.multipleHostAccess",
+    "summary.type",
 )
 HOST_PATHS = (
     "name",
@@ -212,8 +213,9 @@ def pools(
     datastores: Rows,
     views: Sequence[VmView],
     declared: CapabilityReport,
+    datastore: str | None = None,
 ) -> tuple[PoolSnapshot, ...]:
-    """The snapshot of every provider, in order of name."""
+    """The snapshot of every provider, in order of name; `datastore` is the option of that name."""
     by_parent: dict[str, list[Row]] = {}
     for row in hosts.values():
         by_parent.setdefault(row.get("parent", ""), []).append(row)
@@ -225,13 +227,19 @@ def pools(
             datastores,
             used.get(provider.name, Resources()),
             declared,
+            datastore,
         )
         for provider in sorted(found, key=lambda provider: provider.name)
     )
 
 
 def _pool(
-    provider: Provider, rows: list[Row], datastores: Rows, used: Resources, declared: CapabilityReport
+    provider: Provider,
+    rows: list[Row],
+    datastores: Rows,
+    used: Resources,
+    declared: CapabilityReport,
+    datastore: str | None,
 ) -> PoolSnapshot:
     hosts = sorted(
         (
@@ -240,8 +248,9 @@ def _pool(
         ),
         key=lambda host: host.name,
     )
-    stores = (datastores[ref] for ref in provider.row.get("datastore", ()) if ref in datastores)
-    disk = sum(store.get("summary.capacity", 0) // GIB for store in stores if datastore_usable(store))
+    mounted = (datastores[ref] for ref in provider.row.get("datastore", ()) if ref in datastores)
+    stores = [store for store in mounted if datastore_usable(store)]
+    disk = sum(store.get("summary.capacity", 0) // GIB for store in stores)
     total = sum((host.resources for host in hosts if host.usable), Resources(disk_gib=disk))
     config = provider.row.get("configurationEx")
     narrowed = gaps.of_cluster(
@@ -249,6 +258,7 @@ def _pool(
         is_cluster=provider.is_cluster,
         ha=_enabled(config, "dasConfig"),
         drs=_enabled(config, "drsConfig"),
+        monitored=traits.restarts(config),
     )
     return PoolSnapshot(
         provider=provider.name,
@@ -256,6 +266,9 @@ def _pool(
         total=total,
         used=used,
         hosts=tuple(hosts),
+        traits=traits.of_cluster(
+            config, [s for s in stores if datastore in {None, shown_name(s.get("name", ""))}]
+        ),
         capabilities=declared.narrowed(narrowed),
     )
 

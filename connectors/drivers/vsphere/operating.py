@@ -48,11 +48,7 @@ def _ask(op: Op, machine: Any, action: PowerAction) -> None:
     if action is PowerAction.SHUTDOWN:
         machine.ShutdownGuest()
         # The call only passes the request on to the guest.
-        tasks.until(
-            op,
-            [(machine, ("runtime.powerState",))],
-            lambda now: now.get("runtime.powerState") == "poweredOff",
-        )
+        tasks.await_off(op, machine)
         return
     calls = {
         PowerAction.ON: machine.PowerOnVM_Task,

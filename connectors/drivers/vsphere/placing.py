@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from connectors.contract import VmSpec
-from connectors.drivers.vsphere import inventory
+from connectors.drivers.vsphere import cloning, inventory
+from connectors.drivers.vsphere.cloning import Template
 from connectors.drivers.vsphere.estate import read_providers
 from connectors.drivers.vsphere.inventory import GIB, Provider, stored_name
 from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
@@ -14,13 +15,15 @@ _HOST_PATHS = (*inventory.HOST_PATHS, "datastore", "summary.quickStats.overallMe
 
 
 class Target(NamedTuple):
-    """Where CreateVM_Task puts the machine; a `host` only where vCenter does not choose one itself."""
+    """Where the machine goes, and what it is made of; a `host` only where vCenter does not choose one itself."""
 
     folder: Any
     pool: Any
+    store: Any
     datastore: str
     host: Any
     network: Any
+    template: Template | None
 
 
 def target(op: Op, spec: VmSpec) -> Target:
@@ -28,12 +31,15 @@ def target(op: Op, spec: VmSpec) -> Target:
     provider = _provider(op, spec.provider)
     store_ref, store = _datastore(op, provider, spec)
     host = _host(op, provider, spec, store_ref)
+    machines, options = _machine_folder(op, provider), op.session.settings.options
     return Target(
-        folder=_folder(op, provider),
+        folder=_below(op, machines, options.folder, "machine folder", "folder"),
         pool=_pool(op, provider),
+        store=op.session.object(op.session.vim.Datastore, store_ref),
         datastore=store["name"],
         host=None if _vcenter_places(provider) else host,
         network=_network(op, provider),
+        template=_template(op, spec, machines),
     )
 
 
@@ -126,27 +132,34 @@ def _vcenter_places(provider: Provider) -> bool:
     return bool(getattr(getattr(config, "drsConfig", None), "enabled", None))
 
 
-def _folder(op: Op, provider: Provider) -> Any:
+def _machine_folder(op: Op, provider: Provider) -> Any:
     datacenter = op.session.object(op.session.vim.Datacenter, provider.datacenter or "")
-    folder = read_object(op.session, datacenter, ["vmFolder"])["vmFolder"]
-    path = op.session.settings.options.folder
+    return read_object(op.session, datacenter, ["vmFolder"])["vmFolder"]
+
+
+def _below(op: Op, top: Any, path: str | None, what: str, option: str) -> Any:
+    """What stands at a path below an object; the object itself without a path. Raises NotFound."""
+    found = top
     for name in path.split("/") if path else ():
-        folder = op.session.content.searchIndex.FindChild(folder, stored_name(name))
-        if folder is None:
-            hint = "make it in vCenter, or correct the endpoint's option 'folder'"
-            raise op.error(NotFound, f"there is no machine folder '{path}'", hint=hint)
-    return folder
+        found = op.session.content.searchIndex.FindChild(found, stored_name(name))
+        if found is None:
+            hint = f"make it in vCenter, or correct the endpoint's option '{option}'"
+            raise op.error(NotFound, f"there is no {what} '{path}'", hint=hint)
+    return found
 
 
 def _pool(op: Op, provider: Provider) -> Any:
     root = op.session.object(op.session.vim.ResourcePool, provider.row["resourcePool"])
-    name = op.session.settings.options.resource_pool
-    if name is None:
-        return root
-    found = op.session.content.searchIndex.FindChild(root, stored_name(name))
-    if found is None:
-        hint = "make it in vCenter, or correct the endpoint's option 'resource_pool'"
-        raise op.error(NotFound, f"cluster '{provider.name}' has no resource pool '{name}'", hint=hint)
+    path = op.session.settings.options.resource_pool
+    return _below(op, root, path, f"resource pool of cluster '{provider.name}'", "resource_pool")
+
+
+def _template(op: Op, spec: VmSpec, machines: Any) -> Template | None:
+    path = op.session.settings.options.template
+    if path is None or spec.empty:
+        return None
+    found = cloning.template(op, _below(op, machines, path, "template", "template"), path)
+    cloning.check(op, spec, found)
     return found
 
 

@@ -24,10 +24,16 @@ class Options(Value):
         default=None, description="Datastore of new machines; else the shared one with most space free."
     )
     resource_pool: str | None = Field(
-        default=None, description="Resource pool of new machines, directly below the cluster's root pool."
+        default=None, description="Resource pool of new machines, below the cluster's root pool: 'a/b'."
+    )
+    template: str | None = Field(
+        default=None,
+        description="Template that new machines are made of, below the datacenter's machine folder: 'a/b'; "
+        "else they are made empty.",
     )
     network: str | None = Field(
-        default=None, description="Network or port group of new machines; else they have no network card."
+        default=None,
+        description="Network or port group of new machines; else they have no network card, or the template's.",
     )
     guest_id: str = Field(default="otherGuest64", description="vSphere's guest id of new machines.")
     managed_by: bool = Field(

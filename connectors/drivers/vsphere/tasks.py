@@ -1,17 +1,20 @@
 """Waiting for what vCenter does after a call returned, by one long poll instead of many short ones."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from connectors.drivers.vsphere.session import Op, Properties
+from connectors.drivers.vsphere.session import Op, Properties, ref_id
 from connectors.errors import Conflict
 
 POLL_S = 20
 """The longest that one poll stays open; firewalls end silent connections."""
 LAST_MOMENT_S = 1.0
 """A poll takes whole seconds; the rest of the time before the deadline is slept through."""
+
+ENDED = frozenset({"success", "error"})
+"""The states of a task that has ended."""
 
 _TASK = ("info.state", "info.error", "info.result")
 
@@ -25,7 +28,7 @@ def run(op: Op, task: Any, machine: Any = None) -> Any:
     watched: list[tuple[Any, tuple[str, ...]]] = [(task, _TASK)]
     if machine is not None:
         watched.append((machine, ("runtime.question",)))
-    seen = until(op, watched, lambda now: now.get("info.state") in {"success", "error"} or _question(now))
+    seen = until(op, watched, lambda now: now.get("info.state") in ENDED or _question(now))
     if seen.get("info.state") == "success":
         return seen.get("info.result")
     if seen.get("info.state") == "error":
@@ -38,9 +41,46 @@ def _question(seen: Properties) -> Any:
 
 
 def _asked(op: Op, question: Any) -> Exception:
-    why = f"the machine waits for an answer to: {' '.join(question.text.split())}"
-    hint = "answer it in the vSphere Client, then repeat the call"
+    why = f"the machine waits for an answer to: {_words(question.text)}"
+    choices = [_choice(one) for one in getattr(question.choice, "choiceInfo", None) or ()]
+    answers = f" ({' / '.join(choices)})" if choices else ""
+    hint = f"answer it in the vSphere Client{answers}, then repeat the call"
     return op.error(Conflict, why, hint=hint, code="runtime.question")
+
+
+def _choice(one: Any) -> str:
+    """Hosts name choices ``button.retry`` at times, with the words people see beside it."""
+    return _words(one.summary or one.label or one.key)
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def await_off(op: Op, machine: Any) -> None:
+    """Wait until a machine is off. Raises TimeoutError at the deadline, or Conflict for a machine that asks."""
+    off = "poweredOff"
+    seen = until(
+        op,
+        [(machine, ("runtime.powerState", "runtime.question"))],
+        lambda now: now.get("runtime.powerState") == off or _question(now),
+    )
+    if seen.get("runtime.powerState") != off:
+        raise _asked(op, _question(seen))
+
+
+def await_all(op: Op, running: Sequence[Any]) -> None:
+    """Wait, by one poll for all, until every task has ended, however. Raises TimeoutError at the deadline."""
+    ended: set[str] = set()
+
+    def told(items: Iterable[Any]) -> bool:
+        for item in items:
+            # vCenter forgets tasks ten minutes after they ended.
+            if item.kind == "leave" or any(change.val in ENDED for change in item.changeSet):
+                ended.add(ref_id(item.obj))
+        return len(ended) == len(running)
+
+    _watch(op, [(task, ("info.state",)) for task in running], told)
 
 
 def until(
@@ -50,13 +90,28 @@ def until(
 
     Raises TimeoutError at the deadline.
     """
+    seen: Properties = {}
+
+    def told(items: Iterable[Any]) -> object:
+        for item in items:
+            seen.update({change.name: change.val for change in item.changeSet})
+        return done(seen)
+
+    _watch(op, watched, told)
+    return seen
+
+
+def _watch(
+    op: Op, watched: list[tuple[Any, tuple[str, ...]]], told: Callable[[Iterable[Any]], object]
+) -> None:
+    """Hand on what is told of the watched objects, until that was enough."""
     session = op.session
     # A collector of its own: filters of a shared one would report each other's changes.
     collector = session.content.propertyCollector.CreatePropertyCollector()
     try:
         for managed_object, paths in watched:
             collector.CreateFilter(_filter(session.vim, managed_object, paths), partialUpdates=False)
-        return _poll(op, collector, done)
+        _poll(op, collector, told)
     finally:
         with suppress(*session.failures), session.deadline.cleanup():
             collector.DestroyPropertyCollector()
@@ -70,8 +125,7 @@ def _filter(vim: Any, managed_object: Any, paths: tuple[str, ...]) -> Any:
     )
 
 
-def _poll(op: Op, collector: Any, done: Callable[[Properties], object]) -> Properties:
-    seen: Properties = {}
+def _poll(op: Op, collector: Any, told: Callable[[Iterable[Any]], object]) -> None:
     version = ""
     while True:
         wait_s = _wait_s(op.session.deadline.left_s())
@@ -79,9 +133,8 @@ def _poll(op: Op, collector: Any, done: Callable[[Properties], object]) -> Prope
         changes = collector.WaitForUpdatesEx(version, options)
         if changes is not None:
             version = changes.version
-            seen |= _values(changes)
-        if done(seen):
-            return seen
+        if told(() if changes is None else _items(changes)):
+            return
         if wait_s == 0:
             # The last moment: nothing is left to poll for, and a cut poll would leave the collector busy.
             time.sleep(op.session.deadline.left_s())
@@ -91,10 +144,5 @@ def _wait_s(left_s: float) -> int:
     return 0 if left_s < LAST_MOMENT_S else min(POLL_S, int(left_s))
 
 
-def _values(changes: Any) -> Properties:
-    return {
-        change.name: change.val
-        for update in changes.filterSet
-        for item in update.objectSet
-        for change in item.changeSet
-    }
+def _items(changes: Any) -> Iterable[Any]:
+    return (item for update in changes.filterSet for item in update.objectSet)

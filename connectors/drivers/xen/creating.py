@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from connectors.contract import VmSpec
-from connectors.drivers.xen import deleting, marks
+from connectors.drivers.xen import deleting, filling, marks
 from connectors.drivers.xen.electing import elect, suppress_gone
 from connectors.drivers.xen.estate import Machine, find_all, find_machine, pool_record, read_machine
 from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.inventory import GIB, MIB
 from connectors.drivers.xen.placing import Target, target
+from connectors.drivers.xen.protecting import restart_priority
 from connectors.drivers.xen.session import NULL, Op, Record
 from connectors.errors import Refused, Unreachable
 
@@ -99,10 +100,13 @@ def _completed(op: Op, machine: Machine, spec: VmSpec, identity: UUID, place: Ta
     """Give a chosen machine its disk and card. Several workers may do so at once, with one result."""
     if spec.resources.disk_gib:
         _ensure_disk(op, machine, spec.resources.disk_gib, identity, place)
+    if place.source:
+        filling.fill(op, _first_disk(op, machine.ref))
     if place.network is not None:
         _once(op, "VIF.create", _card(machine.ref, place.network))
     if pool_record(op)["ha_enabled"]:
-        op.call("VM.set_ha_restart_priority", machine.ref, "restart")
+        priority = restart_priority(op, machine.ref, spec.availability)
+        op.call("VM.set_ha_restart_priority", machine.ref, priority)
     _once(op, "VM.add_to_other_config", machine.ref, marks.COMPLETE, "yes")
     record = read_machine(op, machine.ref)
     if record is None:
@@ -144,8 +148,13 @@ def _took_left_behind(op: Op, machine: Machine, disk_gib: int, identity: UUID, p
 
 
 def _has_disk(op: Op, ref: str) -> bool:
+    return any(op.call("VBD.get_userdevice", vbd) == DISK for vbd in op.call("VM.get_VBDs", ref))
+
+
+def _first_disk(op: Op, ref: str) -> str:
     vbds = op.call("VM.get_VBDs", ref)
-    return any(op.call("VBD.get_userdevice", vbd) == DISK for vbd in vbds)
+    first = next(vbd for vbd in vbds if op.call("VBD.get_userdevice", vbd) == DISK)
+    return str(op.call("VBD.get_VDI", first))
 
 
 def _left_behind(op: Op, disk_gib: int, identity: UUID, place: Target) -> str | None:
@@ -153,7 +162,9 @@ def _left_behind(op: Op, disk_gib: int, identity: UUID, place: Target) -> str | 
     for ref in op.call("VDI.get_by_name_label", marks.disk_name(identity)):
         disk = op.call("VDI.get_record", ref)
         fits = disk["SR"] == place.sr and int(disk["virtual_size"]) == disk_gib * GIB
-        if fits and not disk["VBDs"] and not disk["is_a_snapshot"]:
+        # A disk that was used before must not shine through the holes of a template's content.
+        alike = disk["other_config"].get(marks.FILL, "") == place.source
+        if fits and alike and not disk["VBDs"] and not disk["is_a_snapshot"]:
             return str(ref)
     return None
 
@@ -167,7 +178,8 @@ def _disk(disk_gib: int, identity: UUID, machine: Record, place: Target) -> dict
         "type": "user",
         "sharable": False,
         "read_only": False,
-        "other_config": {marks.IDENTITY: str(identity), marks.EMPTY: "yes"},
+        "other_config": {marks.IDENTITY: str(identity)}
+        | ({marks.FILL: place.source} if place.source else {marks.EMPTY: "yes"}),
     }
 
 

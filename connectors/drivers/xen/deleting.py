@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from connectors.drivers.xen import marks, tasks
+from connectors.drivers.xen import filling, marks, tasks
 from connectors.drivers.xen.electing import remove_record, suppress_gone
 from connectors.drivers.xen.estate import disks, find_all
 from connectors.drivers.xen.faults import code_of
@@ -20,6 +20,7 @@ def delete(op: Op, identity: UUID) -> None:
         doomed += _removed(op, machine.ref, machine.record)
     doomed += op.call("VDI.get_by_name_label", marks.disk_name(identity))
     for disk in dict.fromkeys(doomed):
+        filling.stop(op, disk)
         with suppress_gone(op):
             op.call("VDI.destroy", disk)
 

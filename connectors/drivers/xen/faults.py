@@ -95,6 +95,16 @@ MEANINGS: dict[str, Meaning] = {
     "HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN": Meaning(
         Refused, "HA could not restart all its machines any more", "add a host, or free memory"
     ),
+    "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED": Meaning(
+        Refused,
+        "HA cannot restart a machine whose disks are on storage that not all hosts share",
+        "set the endpoint's option 'sr' to a shared one, or order it without restart",
+    ),
+    "HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED": Meaning(
+        Refused,
+        "HA cannot restart a machine whose network is not on all hosts",
+        "connect all hosts to the network, or order it without restart",
+    ),
     "TOO_MANY_PENDING_TASKS": Meaning(Unreachable, "the pool's master has too much to do"),
 }
 """By XenAPI's code; all others are Refused."""

@@ -23,9 +23,11 @@ _NO_FORMAT = Gap(reason=GapReason.NEVER, detail="XenServer reads and writes raw,
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.CLONE: _not_yet(
-            "XenServer clones machines; this driver creates them with an empty disk only"
+            "XenServer copies machines that exist; this driver makes them empty, or of a template"
         ),
-        Capability.TEMPLATE: _not_yet("new machines take a template's settings, but not its disks yet"),
+        Capability.TEMPLATE: _not_yet(
+            "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
+        ),
         Capability.STORAGE_MIGRATE: _not_yet(
             "VM.migrate_send is not called by this driver yet; machines move between hosts that share their "
             "storage, and others with XenCenter or xe"

@@ -25,6 +25,8 @@ POWER = {
     "Suspended": PowerState.SUSPENDED,
     "Paused": PowerState.SUSPENDED,
 }
+HA_PLAN = "HA_FAILOVER_PLAN"
+"""The trait of a pool that has a plan for the failure of a host."""
 WITHOUT_DISKS = frozenset({"iso", "udev"})
 """Types of storage repositories that hold no disks of machines: images, and a host's own drives."""
 
@@ -149,8 +151,15 @@ def pool_snapshot(
         total=total,
         used=_used(found),
         hosts=tuple(hosts),
+        traits=_traits(found.pool),
         capabilities=declared.narrowed(_live_gaps(found, provider, srs, options)),
     )
+
+
+def _traits(pool: Record) -> frozenset[str]:
+    """Whether xapi knows where to restart all protected machines when one host fails."""
+    planned = pool["ha_enabled"] and int(pool["ha_plan_exists_for"]) > 0
+    return frozenset({HA_PLAN} if planned else ())
 
 
 def _domains_on(host: str, domains: Records) -> list[Record]:

@@ -19,6 +19,11 @@ COMPLETE = "tierwise.complete"
 EMPTY = "tierwise.empty"
 """On a disk (`VDI.other_config`): the driver made it and has written nothing to it."""
 
+FILL = "tierwise.fill"
+"""On a disk: the reference of the template's disk whose content is to come, and has not come whole yet."""
+FILLING = "tierwise.filling"
+"""On such a disk: the task that brings it."""
+
 CHOSEN = "chosen"
 VOID = "void"
 

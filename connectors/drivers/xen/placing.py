@@ -2,20 +2,24 @@
 
 from typing import NamedTuple
 
-from connectors.contract import VmSpec
+from connectors.contract import Firmware, VmSpec
 from connectors.drivers.xen import inventory
-from connectors.drivers.xen.estate import pool_record, provider_name, records
+from connectors.drivers.xen.estate import disks, pool_record, provider_name, records
 from connectors.drivers.xen.inventory import GIB
 from connectors.drivers.xen.session import Op, Record, Records
 from connectors.errors import NotFound, Refused
 
 
 class Target(NamedTuple):
-    """What VM.create and the calls after it need; `template` is empty where there is none."""
+    """What VM.create and the calls after it need; `template` is empty where there is none.
+
+    `source` is the template's disk, whose content the new one gets; empty where it gets none.
+    """
 
     sr: str
     network: str | None
     template: Record
+    source: str
 
 
 def target(op: Op, spec: VmSpec) -> Target:
@@ -26,7 +30,13 @@ def target(op: Op, spec: VmSpec) -> Target:
         why = f"there is no pool '{spec.provider}'"
         raise op.error(NotFound, why, hint=f"this endpoint's pool is '{name}'")
     _check_hosts(op, spec)
-    return Target(sr=_storage(op, pool, spec), network=_network(op), template=_template(op))
+    template = _template(op)
+    return Target(
+        sr=_storage(op, pool, spec),
+        network=_network(op),
+        template=template,
+        source="" if spec.empty or not template else _source(op, spec, template),
+    )
 
 
 def _check_hosts(op: Op, spec: VmSpec) -> None:
@@ -81,6 +91,27 @@ def _template(op: Op) -> Record:
     if not templates and name == "Other install media":
         return {}
     return found[_only(op, "template", name, templates)]
+
+
+def _source(op: Op, spec: VmSpec, template: Record) -> str:
+    """The template's disk, where it has one. Raises Refused for what the template rules out."""
+    found = disks(op, template)
+    if not found:
+        return ""
+    name = template["name_label"]
+    if len(found) > 1:
+        why = f"template '{name}' has {len(found)} disks, and only one is copied by this driver"
+        raise op.error(Refused, why, hint="choose a template with one disk")
+    firmware = template["HVM_boot_params"].get("firmware", Firmware.BIOS.value)
+    if spec.firmware not in {None, firmware}:
+        why = f"template '{name}' starts by {firmware}, not by {spec.firmware}"
+        raise op.error(Refused, why, hint="choose another template; a guest starts by one of them only")
+    ref, disk = found[0]
+    has_gib = -(-int(disk["virtual_size"]) // GIB)
+    if spec.resources.disk_gib < has_gib:
+        why = f"the disk of template '{name}' has {has_gib} GiB, not {spec.resources.disk_gib} GiB"
+        raise op.error(Refused, why, hint=f"order at least {has_gib} GiB, or choose another template")
+    return ref
 
 
 def _only(op: Op, option: str, name: str, found: list[str]) -> str:

@@ -27,7 +27,7 @@ class Options(Value):
     )
     template: str = Field(
         default="Other install media",
-        description="Template whose settings new machines get; its disks are not copied.",
+        description="Template whose settings, and the content of its disk, new machines get.",
     )
     hot_add_factor: int = Field(
         default=1,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.session import Op, Record
 
 POLL_S = 20.0
@@ -80,6 +81,16 @@ def _ended(op: Op, task: str) -> Record:
                 return record
         if wait_s <= 0:
             op.sleep_out()
+
+
+def end(op: Op, task: str) -> Record | None:
+    """The task's record once it has ended; None where it is gone. Raises TimeoutError; the task goes on then."""
+    try:
+        return _ended(op, task)
+    except op.session.failure as failure:
+        if code_of(failure) != "HANDLE_INVALID":
+            raise
+        return None
 
 
 def await_idle(op: Op, ref: str) -> None:

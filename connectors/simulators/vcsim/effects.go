@@ -168,10 +168,11 @@ func powerAt(tree []types.VirtualMachineSnapshotTree, ref types.ManagedObjectRef
 
 // change sets what a client cannot: a question that a machine waits with, and whether a host answers.
 type change struct {
-	Type            string `json:"type"`
-	Value           string `json:"value"`
-	Question        string `json:"question"`
-	ConnectionState string `json:"connection_state"`
+	Type            string   `json:"type"`
+	Value           string   `json:"value"`
+	Question        string   `json:"question"`
+	Choices         []string `json:"choices"`
+	ConnectionState string   `json:"connection_state"`
 }
 
 func setState(w http.ResponseWriter, r *http.Request) {
@@ -188,6 +189,10 @@ func setState(w http.ResponseWriter, r *http.Request) {
 	var changes []types.PropertyChange
 	if asked.Question != "" {
 		question := &types.VirtualMachineQuestionInfo{Id: "1", Text: asked.Question}
+		for i, label := range asked.Choices {
+			choice := &types.ElementDescription{Description: types.Description{Label: label, Summary: label}, Key: fmt.Sprint(i)}
+			question.Choice.ChoiceInfo = append(question.Choice.ChoiceInfo, choice)
+		}
 		changes = append(changes, types.PropertyChange{Name: "runtime.question", Val: question})
 	}
 	if asked.ConnectionState != "" {

@@ -21,6 +21,10 @@ type estate struct {
 	datastoreGiB   int64
 	withoutHA      string
 	withoutDRS     string
+	withoutMonitor string
+	haAdmission    bool
+	drsBehavior    string
+	storeTypes     string
 	managedBy      string
 	machinesAreOff bool
 }
@@ -37,6 +41,10 @@ func (e *estate) flags() {
 	flag.Int64Var(&e.datastoreGiB, "datastore-gib", 10*1024, "capacity of a datastore, all of it free")
 	flag.StringVar(&e.withoutHA, "without-ha", "", "clusters that have vSphere HA off, separated by commas")
 	flag.StringVar(&e.withoutDRS, "without-drs", "", "clusters that have DRS off, separated by commas")
+	flag.StringVar(&e.withoutMonitor, "without-host-monitoring", "", "clusters whose vSphere HA looks at no host, separated by commas")
+	flag.BoolVar(&e.haAdmission, "ha-admission-control", false, "vSphere HA keeps room for restarts")
+	flag.StringVar(&e.drsBehavior, "drs-behavior", "", "how much DRS does by itself, in vSphere's words")
+	flag.StringVar(&e.storeTypes, "datastore-types", "", "file systems of the datastores in turn, separated by commas")
 	flag.StringVar(&e.managedBy, "managed-by", "", "extension key that all machines are marked with")
 	flag.BoolVar(&e.machinesAreOff, "machines-off", false, "machines start powered off")
 }
@@ -64,12 +72,17 @@ func (e *estate) build() (*simulator.Model, error) {
 }
 
 func (e *estate) configureClusters() {
-	noHA, noDRS := names(e.withoutHA), names(e.withoutDRS)
+	noHA, noDRS, noMonitor := names(e.withoutHA), names(e.withoutDRS), names(e.withoutMonitor)
 	for _, entity := range simulator.Map.All("ClusterComputeResource") {
 		cluster := entity.(*simulator.ClusterComputeResource)
 		config := cluster.ConfigurationEx.(*types.ClusterConfigInfoEx)
 		config.DasConfig.Enabled = types.NewBool(!noHA[cluster.Name])
 		config.DrsConfig.Enabled = types.NewBool(!noDRS[cluster.Name])
+		config.DrsConfig.DefaultVmBehavior = types.DrsBehavior(e.drsBehavior)
+		config.DasConfig.AdmissionControlEnabled = types.NewBool(e.haAdmission)
+		if noMonitor[cluster.Name] {
+			config.DasConfig.HostMonitoring = string(types.ClusterDasConfigInfoServiceStateDisabled)
+		}
 	}
 }
 
@@ -83,8 +96,12 @@ func (e *estate) configureHosts() {
 }
 
 func (e *estate) configureDatastores() {
-	for _, entity := range simulator.Map.All("Datastore") {
+	kinds := strings.Split(e.storeTypes, ",")
+	for i, entity := range simulator.Map.All("Datastore") {
 		store := entity.(*simulator.Datastore)
+		if e.storeTypes != "" {
+			store.Summary.Type = kinds[i%len(kinds)]
+		}
 		store.Summary.Capacity = e.datastoreGiB << 30
 		store.Summary.FreeSpace = e.datastoreGiB << 30
 		store.Summary.MultipleHostAccess = types.NewBool(true)

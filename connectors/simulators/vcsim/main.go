@@ -2,7 +2,7 @@
 //
 // It adds what the library lacks: sizes and facts settable from flags, faults on demand (rules.go), tasks that
 // really run after the call returned (tasks.go), effects that the vendor documents (effects.go), disks over leases
-// (nfc.go, vmdk.go), performance series that follow a stated load (perf.go), and answers in parts (paging.go).
+// (nfc.go, vmdk.go), clones (clone.go), performance series that follow a stated load (perf.go), and answers in parts (paging.go).
 // When ready it prints one line of JSON on stdout. It ends on SIGTERM, and when its stdin is closed, so it never
 // outlives the process that started it.
 package main

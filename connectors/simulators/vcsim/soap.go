@@ -69,7 +69,9 @@ func (c *call) ask(next http.Handler, body string) *answer {
 
 // play hands a body to the simulator in the session of a cookie and keeps the answer.
 func (c *call) play(next http.Handler, body []byte, cookie string) *answer {
-	request := c.request.Clone(context.WithValue(context.Background(), callKey{}, c))
+	known := context.WithValue(context.Background(), callKey{}, c)
+	known = context.WithValue(known, wholeKey{}, &body[0] == &c.body[0])
+	request := c.request.Clone(known)
 	request.Header.Del("Cookie")
 	if cookie != "" {
 		request.Header.Set("Cookie", cookie)

@@ -28,6 +28,7 @@ type front struct {
 	pager       pager
 	leases      leases
 	loads       loads
+	clones      underWay
 	// whole keeps readers away while a call makes or removes objects: the simulator shows machines to searches
 	// before they have a configuration, and panics on them.
 	whole sync.RWMutex
@@ -39,6 +40,7 @@ func newFront(next http.Handler, user *url.Userinfo, o options) *front {
 	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}, parts: map[string]*answer{}}
 	f.leases = leases{open: map[string]*HttpNfcLease{}, timeout: o.leaseTimeout}
 	f.loads = loads{steps: map[string][]step{}}
+	f.clones = underWay{names: map[string]bool{}}
 	f.book.calls = map[string]int{}
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
 	return f
@@ -96,6 +98,9 @@ var (
 
 type callKey struct{}
 
+// wholeKey says whether what is played is the client's own call, not one that the front makes for it.
+type wholeKey struct{}
+
 var noWait = regexp.MustCompile(`<maxWaitSeconds[^>]*>0</maxWaitSeconds>`)
 
 var knownVersion = regexp.MustCompile(`<version[^>]*>[^<]+</version>`)
@@ -112,6 +117,10 @@ func (f *front) guarded(next http.Handler) http.Handler {
 			defer f.whole.Unlock()
 			if f.uniqueNames && nameTaken(c) {
 				faultAnswer("DuplicateName", "The name already exists.").sendTo(w)
+				return
+			}
+			if c.method == "CloneVM_Task" && r.Context().Value(wholeKey{}) == true {
+				f.clone(c, next, r.Header.Get("Cookie")).sendTo(w)
 				return
 			}
 		default:
@@ -132,7 +141,7 @@ func newMachine(c *call) (*simulator.Folder, string) {
 	ref := c.this
 	switch c.method {
 	case "CreateVM_Task":
-	case "ImportVApp":
+	case "ImportVApp", "CloneVM_Task":
 		if match := machineFolder.FindSubmatch(c.body); match != nil {
 			ref = types.ManagedObjectReference{Type: "Folder", Value: string(match[1])}
 		}
@@ -140,7 +149,11 @@ func newMachine(c *call) (*simulator.Folder, string) {
 		return nil, ""
 	}
 	folder, _ := simulator.Map.Get(ref).(*simulator.Folder)
-	match := machineName.FindSubmatch(bytes.ReplaceAll(c.body, []byte("\n"), []byte(" ")))
+	named := machineName
+	if c.method == "CloneVM_Task" {
+		named = cloneName
+	}
+	match := named.FindSubmatch(bytes.ReplaceAll(c.body, []byte("\n"), []byte(" ")))
 	if folder == nil || match == nil {
 		return nil, ""
 	}
@@ -185,6 +198,9 @@ func (f *front) answer(c *call) *answer {
 	if probe.status != http.StatusOK {
 		return probe
 	}
+	if !f.clones.begin(c) {
+		return faultAnswer("DuplicateName", "The name already exists.")
+	}
 	task := newTask(c)
 	go f.runLater(task, c)
 	return taskAnswer(c.method, task.Self)
@@ -193,6 +209,7 @@ func (f *front) answer(c *call) *answer {
 // runLater plays the call after the delay and copies the outcome of the simulator's own, finished task. It does so
 // in a session of its own: a task goes on when the client that asked for it has logged out.
 func (f *front) runLater(task *simulator.Task, c *call) {
+	defer f.clones.end(c)
 	update(task, "info.state", types.TaskInfoStateRunning)
 	time.Sleep(f.taskDelay)
 	played := f.effects.of(c, f.playAsSystem(c))
@@ -222,7 +239,11 @@ func (f *front) playAsSystem(c *call) *answer {
 
 func newTask(c *call) *simulator.Task {
 	object := simulator.Map.Get(c.this)
-	return simulator.CreateTask(object, strings.Replace(c.method, "_Task", "Task", 1), nil)
+	name := strings.Replace(c.method, "_Task", "Task", 1)
+	if c.method == "CloneVM_Task" {
+		name = "cloneTask" // the tasks of this one call are told apart by their description, which is vCenter's own
+	}
+	return simulator.CreateTask(object, name, nil)
 }
 
 func failedTask(c *call, r *rule) types.ManagedObjectReference {

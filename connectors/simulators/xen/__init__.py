@@ -159,6 +159,10 @@ class XenSimulator:
         """Put the hosts' clock forward; running machines went on working all that time."""
         self._ask("/forward", seconds)
 
+    def kill_master(self) -> None:
+        """Let the master die; until one of the slaves is promoted, they go on naming it."""
+        self._ask("/kill-master")
+
     def promote(self) -> None:
         """Let the master die; the first of the slaves becomes master."""
         self._ask("/promote")

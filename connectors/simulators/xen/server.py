@@ -219,6 +219,8 @@ class Process:
                 self.master.cut()
             elif path == "/forget-sessions":
                 world.forget_clients()
+            elif path == "/kill-master":
+                self._kill_master()
             elif path == "/promote":
                 self._promote()
             elif path == "/forward":
@@ -234,11 +236,14 @@ class Process:
                 raise ValueError(msg)
         return None
 
-    def _promote(self) -> None:
-        """The master dies; its first slave becomes master, with the same database."""
+    def _kill_master(self) -> None:
         self.master.shutdown()
         self.master.server_close()
         self.master.cut()
+
+    def _promote(self) -> None:
+        """The master dies; its first slave becomes master, with the same database."""
+        self._kill_master()
         self.master = self.slaves.pop(0)
         handler: Any = self.master.RequestHandlerClass
         handler.slave_of = ""

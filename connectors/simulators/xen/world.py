@@ -118,6 +118,7 @@ class World:
             default_SR=default,
             suspend_image_SR=default,
             ha_enabled=estate.ha,
+            ha_plan_exists_for=int(estate.ha and estate.hosts > 1),
         )
         self._add_template(NULL)
         for number in range(estate.machines):

@@ -1,0 +1,127 @@
+"""Machines made of a template: which one, what a clone's specification says, and clones that others began."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from connectors.contract import VmSpec
+from connectors.drivers.vsphere import devices, tasks
+from connectors.drivers.vsphere.details import FIRMWARE
+from connectors.drivers.vsphere.estate import KIBI_PER_GIBI, disks, disks_gib
+from connectors.drivers.vsphere.inventory import stored_name
+from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
+from connectors.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from connectors.drivers.vsphere.placing import Target
+
+_PATHS = (
+    "config.template",
+    "config.firmware",
+    "config.hardware.device",
+    "config.hardware.numCoresPerSocket",
+    "snapshot",
+)
+CLONING = "VirtualMachine.clone"
+"""vCenter's description of the tasks of CloneVM_Task."""
+
+
+class Template(NamedTuple):
+    """A template as read just now; `path` is the endpoint's option."""
+
+    object: Any
+    path: str
+    row: Properties
+
+
+def template(op: Op, found: Any, path: str) -> Template:
+    """The template that was found at a path. Raises NotFound, and Refused where it is a machine."""
+    hint = "correct the endpoint's option 'template'"
+    if not isinstance(found, op.session.vim.VirtualMachine):
+        raise op.error(NotFound, f"there is no template '{path}'", hint=hint)
+    row = read_object(op.session, found, _PATHS)
+    if not row.get("config.template"):
+        why = f"'{path}' is a machine, not a template"
+        raise op.error(Refused, why, hint=f"make it a template in vCenter, or {hint}")
+    return Template(found, path, row)
+
+
+def check(op: Op, spec: VmSpec, model: Template) -> None:
+    """What the template rules out. Raises Refused."""
+    firmware = FIRMWARE.get(model.row.get("config.firmware", "bios"), "bios")
+    if spec.firmware is not None and spec.firmware.value != firmware:
+        why = f"template '{model.path}' starts by {firmware}, not by {spec.firmware.value}"
+        raise op.error(Refused, why, hint="choose another template; a guest starts by one of them only")
+    has_gib = disks_gib(disks(op, model.row))
+    if spec.resources.disk_gib < has_gib:
+        why = f"the disks of template '{model.path}' have {has_gib} GiB, not {spec.resources.disk_gib} GiB"
+        raise op.error(Refused, why, hint=f"order at least {has_gib} GiB, or choose another template")
+    if spec.resources.disk_gib > has_gib:
+        _check_growth(op, model, has_gib)
+
+
+def _check_growth(op: Op, model: Template, has_gib: int) -> None:
+    if has_gib == 0:
+        why = f"template '{model.path}' has no disk that could grow"
+        raise op.error(Refused, why, hint="order a machine without a disk, or choose another template")
+    if model.row.get("snapshot") is not None:
+        why = f"a disk of template '{model.path}' cannot grow while it has snapshots"
+        raise op.error(Refused, why, hint=f"remove them in vCenter, or order {has_gib} GiB")
+
+
+def start(op: Op, spec: VmSpec, place: "Target", model: Template, config: Any) -> Any:
+    """The task that makes a machine of the template, off, with all marks, and as large as ordered.
+
+    `config` is what every new machine of ours has; here it gets what differs from the template.
+    """
+    vim = op.session.vim
+    if spec.resources.vcpu % (model.row.get("config.hardware.numCoresPerSocket") or 1):
+        # vCenter refuses a number of processors that is no multiple of it.
+        config.numCoresPerSocket = 1
+    config.deviceChange = [*_larger(op, spec, model), *_connected(op, model, place.network)]
+    location = vim.vm.RelocateSpec(datastore=place.store, pool=place.pool, host=place.host)
+    asked = vim.vm.CloneSpec(location=location, template=False, powerOn=False, config=config)
+    return model.object.CloneVM_Task(folder=place.folder, name=stored_name(spec.name), spec=asked)
+
+
+def _larger(op: Op, spec: VmSpec, model: Template) -> list[Any]:
+    """More disk goes to the first one, as when a machine is resized."""
+    found = disks(op, model.row)
+    more_gib = spec.resources.disk_gib - disks_gib(found)
+    if not more_gib:
+        return []
+    first = found[0]
+    return [devices.grown_disk(op.session.vim, first, first.capacityInKB + more_gib * KIBI_PER_GIBI)]
+
+
+def _connected(op: Op, model: Template, network: Any) -> list[Any]:
+    """The template's first card goes to the network of the option, or a new one; without that, cards stay."""
+    if network is None:
+        return []
+    kind = op.session.vim.vm.device.VirtualEthernetCard
+    cards = [one for one in model.row.get("config.hardware.device", ()) if isinstance(one, kind)]
+    if not cards:
+        return [devices.network_card(op, network)]
+    return [devices.reconnected_card(op, min(cards, key=lambda card: card.key), network)]
+
+
+def await_others(op: Op, model: Template) -> None:
+    """Wait until the clones of the template that are under way have ended. Raises TimeoutError.
+
+    vCenter shows a clone by its name from the beginning, and its marks at the end: what has the name of an order
+    may be the order's own machine, whose first call ran out of time.
+    """
+    recent = read_object(op.session, op.session.content.taskManager, ["recentTask"]).get("recentTask", ())
+    paths = ["info.state", "info.descriptionId"]
+    clones = [
+        task
+        for task, row in read_objects(op.session, op.session.vim.Task, recent, paths)
+        if row.get("info.descriptionId") == CLONING and row.get("info.state") not in tasks.ENDED
+    ]
+    ours = [task for task in clones if _source(op, task) == ref_id(model.object)]
+    if ours:
+        tasks.await_all(op, ours)
+
+
+def _source(op: Op, task: Any) -> str:
+    """Of what a task makes a clone. Read by itself: the simulator gives other tasks' entities a wrong type."""
+    entity = read_object(op.session, task, ["info.entity"]).get("info.entity")
+    return "" if entity is None else ref_id(entity)
