@@ -6,7 +6,8 @@ The one who looks voids all but the machine with the lowest uuid, and then choos
 VM.add_to_other_config of the same key, which xapi refuses the second time: a machine is chosen or voided
 once, for good. Whoever finds that another was quicker looks again. So at most one machine is ever chosen,
 whatever the order of events, nobody waits for anybody, and a worker that dies leaves nothing undecided.
-Only chosen machines get a disk.
+Whoever was not beaten reads only the machines that it knows again: the maker of one that came later sees
+the chosen one and voids its own. Only chosen machines get a disk.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from connectors.drivers.xen import tasks
-from connectors.drivers.xen.estate import Machine, find_all
+from connectors.drivers.xen.estate import Machine, find_all, read_machine
 from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.marks import CHOSEN, STATE, VOID
 from connectors.drivers.xen.session import Op
@@ -33,11 +34,16 @@ def elect(op: Op, identity: UUID, candidates: Sequence[Machine]) -> Machine:
         if not free:
             break
         first, *others = free
-        if all(_mark(op, machine, VOID) for machine in others):
-            _mark(op, first, CHOSEN)
-        candidates = find_all(op, identity)
+        won = all(_mark(op, machine, VOID) for machine in others) and _mark(op, first, CHOSEN)
+        candidates = (_known(op, candidates) if won else []) or find_all(op, identity)
     why = f"the new machine {identity} is not there right after it was made"
     raise op.error(Unreachable, why, hint="somebody removed it; repeat the call")
+
+
+def _known(op: Op, candidates: Sequence[Machine]) -> list[Machine]:
+    """Those of the machines that are still there, as they are now."""
+    found = [(machine.ref, read_machine(op, machine.ref)) for machine in candidates]
+    return [Machine(ref, record) for ref, record in found if record is not None]
 
 
 def _state(machine: Machine) -> str:

@@ -59,7 +59,7 @@ def read_all(op: Op) -> Everything:
 
 def records(op: Op, class_name: str) -> dict[str, Any]:
     """All records of a class, by reference."""
-    found: dict[str, Any] = op.call(f"{class_name}.get_all_records")
+    found: dict[str, Any] = op.call_long(f"{class_name}.get_all_records")
     return found
 
 

@@ -48,6 +48,7 @@ class Session:
         self.master = ""
         """The address of the member that is logged in at."""
         self._members = list(self.settings.hosts)
+        self._speaks_json = True
         self._pool_uuid = ""
 
     @property
@@ -64,6 +65,19 @@ class Session:
         """One call with this login. After a network error the login is given up."""
         try:
             return self._transport.call(self._proxy, method, self._handle, *params)
+        except TRANSPORT_ERRORS:
+            self._drop()
+            raise
+
+    def call_long(self, method: str, *params: Any) -> Any:
+        """A call that changes nothing and whose answer may be long; integers may come as numbers."""
+        if not self._speaks_json:
+            return self.call(method, *params)
+        try:
+            return self._transport.call_json(self._proxy, method, self._handle, *params)
+        except self._transport.NoJsonError:
+            self._speaks_json = False
+            return self.call(method, *params)
         except TRANSPORT_ERRORS:
             self._drop()
             raise
@@ -161,6 +175,10 @@ class Op(NamedTuple):
         """One call to the pool; integers go as strings, as XenAPI wants them."""
         ready = [str(p) if isinstance(p, int) and not isinstance(p, bool) else p for p in params]
         return self.session.call(method, *ready)
+
+    def call_long(self, method: str, *params: Any) -> Any:
+        """The same, for a call that changes nothing and whose answer may be long."""
+        return self.session.call_long(method, *params)
 
     def error(
         self, kind: type[ConnectorError], why: str, *, hint: str = "", code: str = ""

@@ -2,9 +2,13 @@
 
 The binding's own transport has no time limit, sends a call again after a lost connection, whatever the call
 does, and its dispatcher logs in again behind the caller's back. None of these is used here.
+
+Long answers come in xapi's other encoding, JSON-RPC, over the same connection and with the same login: Python reads
+it twenty times as fast as XML-RPC. The vendor's binding does not speak it.
 """
 
 import http.client
+import json
 import ssl
 import time
 import xmlrpc.client
@@ -15,12 +19,21 @@ import XenAPI
 
 from connectors.deadlines import Deadline, connection
 
-__all__ = ["Failure", "connect"]
+__all__ = ["Failure", "NoJsonError", "connect"]
 
 Failure: type[Exception] = XenAPI.Failure
 
 IDLE_S = 15.0
 """Idle connections older than this are not used again: firewalls drop them silently."""
+
+_JSON_PATH = "/jsonrpc"
+_JSON_TYPE = "application/json"
+_NO_SUCH_PATH = frozenset({200, 404, 405, 500})
+"""What a version without JSON-RPC may answer, if not in JSON: it takes the content for XML-RPC, or knows no such path."""
+
+
+class NoJsonError(Exception):
+    """The member does not speak JSON-RPC."""
 
 
 def connect(host: str, port: int, context: ssl.SSLContext | None, deadline: Deadline) -> Any:
@@ -42,6 +55,34 @@ def call(proxy: Any, method: str, *params: Any) -> Any:
         msg = f"an answer that is not XML-RPC ({type(error).__name__}: {error})"
         raise http.client.HTTPException(msg) from error
     return _value(answer)
+
+
+def call_json(proxy: Any, method: str, *params: Any) -> Any:
+    """The value of one call, by JSON-RPC. Raises NoJsonError, Failure, OSError or HTTPException."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    status, reason, kind, content = proxy("transport").ask(_JSON_PATH, _JSON_TYPE, body)
+    if not kind.startswith(_JSON_TYPE):
+        if status in _NO_SUCH_PATH:
+            raise NoJsonError
+        msg = f"{status} {reason}"
+        raise http.client.HTTPException(msg)
+    return _json_value(content)
+
+
+def _json_value(content: bytes) -> Any:
+    try:
+        answer = json.loads(content)
+    except ValueError as error:
+        msg = f"an answer that is not JSON ({error})"
+        raise http.client.HTTPException(msg) from error
+    said = answer if isinstance(answer, dict) else {}
+    if "result" in said:
+        return said["result"]
+    refusal = said.get("error")
+    if isinstance(refusal, dict) and refusal.get("message"):
+        raise Failure([str(one) for one in (refusal["message"], *(refusal.get("data") or ()))])
+    msg = "an answer that is not XenAPI's"
+    raise http.client.HTTPException(msg)
 
 
 def _value(answer: Any) -> Any:
@@ -87,3 +128,17 @@ class _Transport(xmlrpc.client.Transport):
             raise
         self._used_s = time.monotonic()
         return answer
+
+    def ask(self, path: str, kind: str, body: bytes) -> tuple[int, str, str, bytes]:
+        """Send what is not XML-RPC, once: the answer's status, reason, type and content."""
+        try:
+            connection = self.make_connection(self._member[0])
+            headers = {"Content-Type": kind, "User-Agent": self.user_agent}
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except BaseException:
+            self.close()
+            raise
+        self._used_s = time.monotonic()
+        return answer.status, answer.reason, answer.headers.get("Content-Type", ""), content

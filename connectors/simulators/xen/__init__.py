@@ -33,7 +33,8 @@ class XenSimulator:
     """A running simulator; a context manager that ends its process.
 
     `slaves` are further loopback addresses where other members of the pool answer, at the same port. The
-    process also ends by itself when this one dies, because its standard input closes.
+    process also ends by itself when this one dies, because its standard input closes. Without `speaks_json` it
+    takes all content for XML-RPC, whatever the path.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class XenSimulator:
         certificate: Path | None = None,
         key: Path | None = None,
         task_delay_s: float = 0,
+        speaks_json: bool = True,
     ) -> None:
         self.password = SecretStr(secrets.token_urlsafe(18))
         self.address = ""
@@ -61,6 +63,7 @@ class XenSimulator:
             "certificate": "" if certificate is None else str(certificate),
             "key": "" if key is None else str(key),
             "task_delay_s": task_delay_s,
+            "speaks_json": speaks_json,
         }
         self._process: subprocess.Popen[str] | None = None
 

@@ -6,6 +6,7 @@ operations that are under way, then templates and snapshots.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from connectors.simulators.xen.failure import Failure
@@ -79,11 +80,24 @@ def _check_concurrent(vm: Mapping[str, Any], ref: str, operation: str) -> None:
 
 def allowed_operations(vm: Mapping[str, Any]) -> list[str]:
     """The operations that would not fail at once."""
-    found = []
-    for operation in _POWER_STATES:
-        try:
-            check(vm, "", operation)
-        except Failure:
-            continue
-        found.append(operation)
-    return found
+    maps = (vm[name].items() for name in _MAPS)
+    return list(_allowed(tuple(vm[name] for name in _PLAIN), *map(tuple, maps)))
+
+
+_PLAIN = ("power_state", "is_a_snapshot", "is_a_template", "is_control_domain")
+_MAPS = ("blocked_operations", "current_operations")
+
+
+@lru_cache(maxsize=1024)
+def _allowed(plain: tuple[Any, ...], *maps: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """All that `check` reads of a machine; kept, because most machines of a pool are in the same few states."""
+    vm = dict(zip(_PLAIN, plain, strict=True)) | dict(zip(_MAPS, map(dict, maps), strict=True))
+    return tuple(operation for operation in _POWER_STATES if _is_allowed(vm, operation))
+
+
+def _is_allowed(vm: Mapping[str, Any], operation: str) -> bool:
+    try:
+        check(vm, "", operation)
+    except Failure:
+        return False
+    return True

@@ -95,6 +95,7 @@ class Xapi(Quiet):
     hosts: ClassVar[tuple[str, ...]]
     scheme: ClassVar[str]
     slave_of: ClassVar[str] = ""
+    speaks_json: ClassVar[bool] = True
 
     def do_GET(self) -> None:
         """A disk image, or measurements; members that are not the master give them too."""
@@ -108,7 +109,7 @@ class Xapi(Quiet):
 
     def do_POST(self) -> None:
         """One call."""
-        body, is_json = self.body(), self.path.partition("?")[0] == "/jsonrpc"
+        body, is_json = self.body(), self.speaks_json and self.path.partition("?")[0] == "/jsonrpc"
         try:
             call = wire.read_json(body) if is_json else wire.read_xml(body)
         except wire.MalformedError:
@@ -171,6 +172,7 @@ class Process:
         )
         self.dispatcher = Dispatcher(world)
         self.tls = _tls(settings)
+        self.speaks_json: bool = settings["speaks_json"]
         self.master = self._listen(settings["host"], settings["port"], "")
         self.port = self.master.server_address[1]
         self.slaves = [self._listen(one, self.port, settings["host"]) for one in settings["slaves"]]
@@ -190,7 +192,8 @@ class Process:
     def _listen(self, host: str, port: int, slave_of: str) -> Listener:
         scheme, hosts = "https" if self.tls else "http", self.dispatcher.world.hosts_at(host)
         values = {"dispatcher": self.dispatcher, "rules": self.rules, "slave_of": slave_of}
-        handler = type("Member", (Xapi,), values | {"hosts": hosts, "scheme": scheme})
+        values |= {"hosts": hosts, "scheme": scheme, "speaks_json": self.speaks_json}
+        handler = type("Member", (Xapi,), values)
         return Listener((host, port), handler, self.tls)
 
     def serve(self) -> None:

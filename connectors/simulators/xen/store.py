@@ -5,6 +5,8 @@ import threading
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
+from itertools import takewhile
 from typing import Any, NamedTuple
 from xmlrpc.client import DateTime
 
@@ -27,6 +29,12 @@ REVERSES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("network", "VIFs"): ("VIF", "network"),
 }
 """Fields that are the other end of another class's field, as xapi keeps them: never stored, always true."""
+
+_REFERENCES: Mapping[str, tuple[str, ...]] = {
+    owner: tuple(sorted({field for source, field in REVERSES.values() if source == owner}))
+    for owner in {source for source, _ in REVERSES.values()}
+}
+"""The fields of each class that are such an end."""
 
 HIDDEN = frozenset({"session"})
 """Classes without `get_all` and without events."""
@@ -51,6 +59,10 @@ class Store:
         self._tables: dict[str, dict[str, Record]] = {name: {} for name in schema().classes}
         self._made: dict[str, int] = {}
         self._touched: dict[str, int] = {}
+        """In the order of their last change, so that what is new is found without a look at the rest."""
+        self._classes: dict[str, str] = {}
+        self._ends: dict[tuple[str, str], dict[str, set[str]]] = {end: {} for end in REVERSES.values()}
+        """By field and the object that it refers to: who refers to it."""
 
     def add(self, class_name: str, **values: Any) -> str:
         """A new object with a fresh reference and uuid; other fields have their defaults."""
@@ -58,9 +70,11 @@ class Store:
         fields = schema().classes[class_name]
         unknown = values.keys() - fields.keys()
         assert not unknown, f"{class_name} has no fields {unknown}"
-        record = {f.name: initial(f) for f in fields.values() if (class_name, f.name) not in REVERSES}
+        record = {name: value.copy() if copied else value for name, value, copied in _initial(class_name)}
         record |= {"uuid": str(uuid.uuid4())} | values
         self._tables[class_name][ref] = record
+        self._classes[ref] = class_name
+        self._refer(class_name, ref, record)
         self._made[ref] = self.touch(ref)
         self._touch_related(class_name, record)
         return ref
@@ -71,7 +85,8 @@ class Store:
         del self._tables[class_name][ref]
         self.generation += 1
         self.deleted.append(Change(class_name, ref, self._made.pop(ref), self.generation))
-        del self._touched[ref]
+        del self._touched[ref], self._classes[ref]
+        self._refer(class_name, ref, record, gone=True)
         self._touch_related(class_name, record)
         self.changed.notify_all()
 
@@ -87,13 +102,16 @@ class Store:
         row = self.row(class_name, ref)
         moved = {field for field, value in values.items() if row[field] != value}
         self._touch_related(class_name, row, moved)
+        self._refer(class_name, ref, row, gone=True)
         row.update(values)
+        self._refer(class_name, ref, row)
         self.touch(ref)
         self._touch_related(class_name, row, moved)
 
     def touch(self, ref: str) -> int:
         """Say that an object changed; the new generation."""
         self.generation += 1
+        self._touched.pop(ref, None)
         self._touched[ref] = self.generation
         self.changed.notify_all()
         return self.generation
@@ -108,33 +126,32 @@ class Store:
 
     def record(self, class_name: str, ref: str) -> Record:
         """An object's record as a client sees it. Raises Failure HANDLE_INVALID."""
-        self.row(class_name, ref)
-        return self.records(class_name, only=ref)[ref]
+        return self._shown(class_name, ref, self.row(class_name, ref))
 
-    def records(self, class_name: str, only: str | None = None) -> dict[str, Record]:
-        """The records of all objects of a class, or of one."""
-        rows = self._tables[class_name]
-        chosen = rows if only is None else {only: rows[only]}
-        ends = {
-            field: self._other_end(*source)
-            for (owner, field), source in REVERSES.items()
-            if owner == class_name and field in schema().classes[class_name]
-        }
-        return {
-            ref: {**row, **{field: found.get(ref, []) for field, found in ends.items()}}
-            for ref, row in chosen.items()
-        }
+    def records(self, class_name: str) -> dict[str, Record]:
+        """The records of all objects of a class."""
+        return {ref: self._shown(class_name, ref, row) for ref, row in self._tables[class_name].items()}
 
-    def _other_end(self, class_name: str, field: str) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for ref, row in self._tables[class_name].items():
-            if row[field] != NULL:
-                found.setdefault(row[field], []).append(ref)
-        return found
+    def _shown(self, class_name: str, ref: str, row: Record) -> Record:
+        return {**row, **{field: self.related(*end, ref) for field, end in _reverses(class_name)}}
 
     def related(self, class_name: str, field: str, ref: str) -> list[str]:
-        """The objects whose `field` refers to `ref`."""
-        return [one for one, row in self._tables[class_name].items() if row[field] == ref]
+        """The objects whose `field`, one of `REVERSES`, refers to `ref`, in the order in which they were made."""
+        found = self._ends[class_name, field].get(ref, ())
+        return sorted(found, key=self._made.__getitem__) if len(found) > 1 else list(found)
+
+    def _refer(self, class_name: str, ref: str, record: Record, *, gone: bool = False) -> None:
+        """Keep `_ends` true of an object that is there now, or goes."""
+        for field in _REFERENCES.get(class_name, ()):
+            referring = self._ends[class_name, field]
+            if record[field] == NULL:
+                continue
+            if not gone:
+                referring.setdefault(record[field], set()).add(ref)
+                continue
+            referring[record[field]].discard(ref)
+            if not referring[record[field]]:
+                del referring[record[field]]
 
     def _touch_related(self, class_name: str, record: Record, moved: Collection[str] | None = None) -> None:
         """The other ends of an object's references changed too: of all, or of those in fields that `moved`."""
@@ -146,14 +163,34 @@ class Store:
 
     def changes(self, since: int) -> Iterator[tuple[str, str, str, Record | None]]:
         """What changed after a generation: class, reference, operation, and the record while it is there."""
-        for name in self._tables.keys() - HIDDEN:
-            touched = [ref for ref in self._tables[name] if self._touched[ref] > since]
-            records = self.records(name) if touched else {}
-            for ref in touched:
-                yield name, ref, "add" if self._made[ref] > since else "mod", records[ref]
+        for ref in self._touched_after(since):
+            name = self._classes[ref]
+            if name not in HIDDEN:
+                yield name, ref, "add" if self._made[ref] > since else "mod", self.record(name, ref)
         for change in self.deleted:
             if change.made <= since < change.gone:
                 yield change.class_name, change.ref, "del", None
+
+    def _touched_after(self, since: int) -> list[str]:
+        """Oldest change first."""
+        late = takewhile(lambda ref: self._touched[ref] > since, reversed(self._touched))
+        return list(late)[::-1]
+
+
+@cache
+def _initial(class_name: str) -> tuple[tuple[str, Any, bool], ...]:
+    """The stored fields of a class: name, first value, and whether each object needs a copy of its own."""
+    fields = [f for f in schema().classes[class_name].values() if (class_name, f.name) not in REVERSES]
+    return tuple((f.name, initial(f), isinstance(initial(f), list | dict)) for f in fields)
+
+
+@cache
+def _reverses(class_name: str) -> tuple[tuple[str, tuple[str, str]], ...]:
+    """The fields of a class that are other ends, each with the field that it is the end of."""
+    there = schema().classes[class_name]
+    return tuple(
+        (field, end) for (owner, field), end in REVERSES.items() if owner == class_name and field in there
+    )
 
 
 def now() -> DateTime:

@@ -6,7 +6,7 @@ names of struct members are not escaped (xapi's ocaml-rpc). JSON-RPC has integer
 
 import json
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from xml.parsers.expat import ExpatError
 from xml.sax.saxutils import escape
@@ -74,34 +74,30 @@ def _response(answer: dict[str, Any]) -> bytes:
 
 def xml_value(value: Any) -> str:
     """One value, ``<value>`` included."""
-    return f"<value>{_xml_content(value)}</value>"
+    return f"<value>{_WRITERS[type(value)](value)}</value>"
 
 
-def _xml_content(value: Any) -> str:
-    if isinstance(value, dict):
-        members = "".join(f"<member><name>{k}</name>{xml_value(v)}</member>" for k, v in value.items())
-        return f"<struct>{members}</struct>"
-    if isinstance(value, list):
-        return f"<array><data>{''.join(map(xml_value, value))}</data></array>"
-    for kind, tag in _TAGS.items():
-        if isinstance(value, kind):
-            return f"<{tag}>{_scalar(value)}</{tag}>"
-    return "" if value is None else escape(str(value))
+def _struct(value: dict[str, Any]) -> str:
+    members = [f"<member><name>{k}</name>{xml_value(v)}</member>" for k, v in value.items()]
+    return f"<struct>{''.join(members)}</struct>"
 
 
-_TAGS: Mapping[type, str] = {
-    bool: "boolean",
-    Int32: "i4",
-    float: "double",
-    DateTime: "dateTime.iso8601",
+def _array(value: list[Any]) -> str:
+    return f"<array><data>{''.join(map(xml_value, value))}</data></array>"
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    str: escape,
+    int: str,
+    bool: lambda value: f"<boolean>{value:d}</boolean>",
+    dict: _struct,
+    list: _array,
+    Int32: lambda value: f"<i4>{value}</i4>",
+    float: lambda value: f"<double>{value!r}</double>",
+    DateTime: lambda value: f"<dateTime.iso8601>{value.value}</dateTime.iso8601>",
+    type(None): lambda _: "",
 }
-"""A bool is an int too, and most integers are bare."""
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, DateTime):
-        return str(value.value)
-    return repr(value) if isinstance(value, float) else str(int(value))
+"""What is between the tags, by type: most integers are bare, as strings are."""
 
 
 def json_success(call: Call, value: Any) -> bytes:

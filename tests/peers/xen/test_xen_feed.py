@@ -201,6 +201,22 @@ def test_many_changes_at_once_are_read_together(
     assert agrees(connector, known)
 
 
+def test_in_a_large_pool_not_all_machines_are_read_for_a_few_that_changed(start: Start, look: Any) -> None:
+    simulator = start(Estate(machines=4000, sr_gib=8000))
+    with (
+        registry.connect(simulator.endpoint(timeout_s=60), simulator.password) as connector,
+        look(simulator) as raw,
+    ):
+        found = connector.changes()
+        chosen = [view.native_id for view in found.vms[:60]]
+        for one in chosen:
+            raw.VM.set_name_label(raw.VM.get_by_uuid(one), f"renamed {one}")
+        simulator.rules()
+        news = connector.changes(found.cursor)
+        assert {view.native_id: view.name for view in news.vms} == {one: f"renamed {one}" for one in chosen}
+        assert simulator.calls().get("VM.get_all_records", 0) == 0
+
+
 def test_a_feed_that_is_late_ends_at_the_deadline(simulator: XenSimulator) -> None:
     with registry.connect(simulator.endpoint(timeout_s=1), simulator.password) as connector:
         cursor = connector.changes().cursor
