@@ -207,6 +207,29 @@ def migrate(
         note(f"{name} is on host {host}")
 
 
+@app.command("migrate-storage")
+def migrate_storage(
+    ctx: typer.Context,
+    name: Name,
+    storage: Annotated[
+        str,
+        typer.Argument(
+            help="A datastore, storage repository, folder or storage pool, as its hypervisor names it."
+        ),
+    ],
+) -> None:
+    """Bring a machine's disk to another storage of its pool, without stopping it."""
+    from uuid import uuid4
+
+    from tierwise.usecases import change
+
+    context: Context = ctx.obj
+    with context.working() as app_:
+        with progress(f"moving the disk of {name}"):
+            change.migrate_storage(app_, uuid4(), name, storage)
+        note(f"{name} has its disk on {storage}")
+
+
 def _say_what_it_is(app_: "App", name: str) -> None:
     from catalog.resources import ResourceClass, Resources
     from tierwise.cli.words import amounts

@@ -20,6 +20,7 @@ from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
 from tierwise.app import App
 from tierwise.jobs import steps
 from tierwise.jobs.steps import Outcome
+from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MoveRow, OrderRow
 
 Report = Callable[[str, int, int], None]
@@ -82,6 +83,8 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
             "tierwise.offering": order.offering,
         },
         firmware=source.firmware,
+        empty=True,
+        availability=steps.availability(app, order_store.request_of(order).workload_class),
     )
     made = steps.call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))
     if "error" in made:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from catalog.pools import PoolEntry
 from catalog.resources import Resources
+from catalog.workload_classes import Availability
 from connectors.contract import Connector, PowerAction, VmSpec, VmView
 from connectors.errors import ConnectorError, NotFound
 from tierwise.app import App
@@ -64,8 +65,15 @@ def create(app: App, order_id: str) -> Outcome:
             "tierwise.tenant": row.tenant,
             "tierwise.offering": row.offering,
         },
+        availability=availability(app, request.workload_class),
     )
     return call(app, pool.endpoint, lambda connector: connector.create_vm(spec, UUID(order_id)))
+
+
+def availability(app: App, workload_class: str) -> Availability | None:
+    """What a machine of the class has after a host's failure; None where the catalog has no such class any more."""
+    found = app.documents.catalog.classes.get(workload_class)
+    return found.availability if found else None
 
 
 def power(app: App, machine_id: str, action: str) -> Outcome:
@@ -86,6 +94,16 @@ def migrate(app: App, machine_id: str, host: str) -> Outcome:
     """Bring the machine to another host of its pool."""
     endpoint = _endpoint_of(app, machine_id)
     return call(app, endpoint, lambda connector: connector.migrate(UUID(machine_id), host))
+
+
+def migrate_storage(app: App, machine_id: str, storage: str) -> Outcome:
+    """Bring the machine's disk to another storage of its provider."""
+    endpoint = _endpoint_of(app, machine_id)
+
+    def act(connector: Connector) -> VmView:
+        return connector.storage_migrate(UUID(machine_id), storage, lambda _bytes: None)
+
+    return call(app, endpoint, act)
 
 
 def delete(app: App, machine_id: str) -> Outcome:

@@ -170,6 +170,16 @@ def migrate(change_id: str, machine_id: str, host: str) -> dict[str, Any]:
         return dict(done)
 
 
+@DBOS.workflow(name="migrate_storage")
+def migrate_storage(change_id: str, machine_id: str, storage: str) -> dict[str, Any]:
+    """Bring a machine's disk to another storage; what it holds and costs stays the same."""
+    with current().working(f"change:{change_id}") as runtime:
+        done = DBOS.run_step(
+            {"name": "migrate_storage"}, lambda: steps.migrate_storage(runtime.app, machine_id, storage)
+        )
+        return dict(done)
+
+
 @DBOS.workflow(name="remove")
 def remove(change_id: str, machine_id: str) -> dict[str, Any]:
     """Delete a machine, and free its room once it is gone."""

@@ -192,6 +192,7 @@ def _watch_soap(points: Points) -> None:
 def _create_without_looking(op: Any, spec: Any, identity: Any) -> Any:
     """What a driver does that only creates: no look before, no election after."""
     place = target(op, spec)
-    config = creating._config(op, spec, identity, place, "naive")  # noqa: SLF001 - the same machine, made naively
+    config = creating._config(op, spec, identity, "naive")  # noqa: SLF001 - the same machine, made naively
+    creating._add_blank(op, spec, place, config)  # noqa: SLF001 - as above
     run_task(op, place.folder.CreateVM_Task(config=config, pool=place.pool, host=place.host))
     return find_all(op, identity)[0]

@@ -66,6 +66,16 @@ def migrate(app: App, change_id: UUID, wanted: str, host: str) -> None:
     _finish(handle.get_result(polling_interval_sec=0.05), machine)
 
 
+def migrate_storage(app: App, change_id: UUID, wanted: str, storage: str) -> None:
+    """Bring a machine's disk to another storage of its pool, running if it runs."""
+    machine = _find(app, wanted)
+    forbid_open_move(app, machine)
+    _require(app, machine, Capability.STORAGE_MIGRATE)
+    with SetWorkflowID(f"change:{change_id}"):
+        handle = DBOS.start_workflow(workflows.migrate_storage, str(change_id), machine.id, storage)
+    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+
+
 def _hosts(app: App, machine: MachineRow) -> list[str]:
     """The hosts of the machine's pool, as its endpoint shows them now."""
     seen = observe(app, machine.endpoint).get(machine.endpoint)

@@ -1,0 +1,96 @@
+"""What an order and a change do at a hypervisor itself, read back there without our drivers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import pytest
+import yaml
+
+from catalog.pools import Endpoint
+from connectors.simulators import libvirtd
+from connectors.simulators.xen import Estate, XenSimulator
+from tierwise.app import App, wire
+from tierwise.clock import SystemClock
+from tierwise.errors import TierwiseError
+from tierwise.jobs.runtime import running
+from tierwise.store.orders import find_machine
+from tierwise.testing.estate import simulated_acme
+from tierwise.usecases import change
+from tierwise.usecases.order import new_order, submit
+
+IDENTITY = uuid5(NAMESPACE_URL, "one")
+
+
+@contextmanager
+def acme(folder: Path, pool: str, provider: str, endpoint: Endpoint) -> Iterator[App]:
+    """Acme with this endpoint in its place, whose pool keeps nothing back and takes machines of one GiB."""
+    settings = simulated_acme(folder, {endpoint.name: endpoint})
+    pools = settings.catalog_dir / "pools.yaml"
+    tree = yaml.safe_load(pools.read_text("utf-8"))
+    tree["pools"][pool] |= {"provider": provider, "reserved": {}}
+    pools.write_text(yaml.safe_dump(tree), "utf-8")
+    catalog = settings.catalog_dir / "catalog.yaml"
+    tree = yaml.safe_load(catalog.read_text("utf-8"))
+    tree["offerings"]["web-small"]["parameters"]["disk_gib"] |= {"minimum": 1, "multiple_of": 1}
+    catalog.write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
+    app = wire(settings, SystemClock())
+    with running(app):
+        yield app
+    app.close()
+
+
+def ordered(app: App, tier: str) -> str:
+    """The native id of a machine that was ordered."""
+    order = new_order(
+        app, order_id=IDENTITY, offering="web-small", tenant="web-shop", machine_name="one",
+        parameters={"disk_gib": 1}, tier=tier, ordered_by="a test",
+    )  # fmt: skip
+    (row,) = submit(app, UUID(int=1), [order])
+    assert row.status == "delivered", row.why
+    with app.session() as session:
+        return find_machine(session, "one").native_id
+
+
+@pytest.mark.counterpart("xen-sim")
+def test_a_machine_has_what_its_class_says_of_a_hosts_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xen_api = pytest.importorskip("XenAPI")
+    with XenSimulator(Estate(ha=True)) as simulator:
+        monkeypatch.setenv("XEN_TEST_PASSWORD", simulator.password.get_secret_value())
+        endpoint = simulator.endpoint(timeout_s=20).model_copy(
+            update={"name": "hosted-xen", "secret": "env:XEN_TEST_PASSWORD"}
+        )
+        with acme(tmp_path, "hosted-nl", "xen-pool", endpoint) as app:
+            native_id = ordered(app, "tier-3")
+        session = xen_api.Session(endpoint.address)
+        session.login_with_password(endpoint.username, simulator.password.get_secret_value())
+        vm = session.xenapi.VM.get_by_uuid(native_id)
+        # Web servers are told to come back if there is room; a driver that is told nothing takes "restart".
+        assert session.xenapi.VM.get_ha_restart_priority(vm) == "best-effort"
+        session.xenapi.session.logout()
+        session("close")()
+
+
+@pytest.mark.counterpart("libvirt-qemu")
+def test_a_disk_is_moved_to_another_storage_and_an_unknown_one_is_named(tmp_path: Path) -> None:
+    if problem := libvirtd.missing():
+        pytest.skip(problem)
+    with libvirtd.PrivateLibvirtd() as daemon:
+        fast = daemon.folder / "fast"
+        fast.mkdir()
+        daemon.virsh("pool-define-as", "fast", "dir", "--target", str(fast))
+        daemon.virsh("pool-start", "fast")
+        endpoint = daemon.qemu_endpoint("fra-kvm", 60.0, provider="fra-kvm-b")
+        with acme(tmp_path, "fra-kvm-b", "fra-kvm-b", endpoint) as app:
+            ordered(app, "tier-2")
+            assert list(fast.iterdir()) == []
+            with pytest.raises(TierwiseError, match="'slow'"):
+                change.migrate_storage(app, UUID(int=2), "one", "slow")
+            change.migrate_storage(app, UUID(int=3), "one", "fast")
+            assert [path.name.startswith(str(IDENTITY)) for path in fast.iterdir()] == [True]
+            assert list(daemon.images.glob(f"{IDENTITY}*")) == []
+            change.delete(app, UUID(int=4), "one")
+            assert list(fast.iterdir()) == []
