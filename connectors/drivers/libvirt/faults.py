@@ -47,6 +47,8 @@ _HINTS = {
 
 _LOGIN_HINTS = {
     "collect auth credentials": _HINTS[AUTH_CANCELLED],
+    "not supported by server": "have the daemon offer SCRAM-SHA-256 (mech_list in its SASL settings), or verify its "
+    "certificate: without that the password is given in no other way",
     "requested authentication type": 'the daemon asks for no login; set auth_tls = "sasl" in its libvirtd.conf, '
     "or take the username from the endpoint",
 }
