@@ -11,6 +11,7 @@ from pathlib import Path
 
 from catalog.pools import Endpoint
 from connectors.simulators.libvirt_guest import CMDLINE, linux_guest
+from connectors.simulators.libvirt_sasl import Login
 from connectors.simulators.libvirtd import ADDRESS, HOST, PrivateLibvirtd
 
 FIRST, SECOND = f"{HOST}-a", f"{HOST}-b"
@@ -21,7 +22,7 @@ FIRST, SECOND = f"{HOST}-a", f"{HOST}-b"
 class Pair:
     """Both hosts, running. With `shared` the storage pool ``default`` is one folder for both.
 
-    With `tls` they are reached over verified TLS, and machines move encrypted.
+    With `tls` they are reached over verified TLS, and machines move encrypted; with a login by its password too.
     """
 
     first: PrivateLibvirtd
@@ -52,11 +53,11 @@ class Pair:
 
 
 @contextmanager
-def two_hosts(*, shared: bool, tls: bool = False) -> Iterator[Pair]:
+def two_hosts(*, shared: bool, tls: bool = False, login: Login | None = None) -> Iterator[Pair]:
     """Both hosts as long as the context lasts. Raises RuntimeError saying what is missing."""
-    with PrivateLibvirtd(host=FIRST, tls=tls) as first:
+    with PrivateLibvirtd(host=FIRST, tls=tls, login=login) as first:
         images, pki = first.images if shared else None, first.pki if tls else None
-        with PrivateLibvirtd(host=SECOND, tls=tls, images=images, pki=pki) as second:
+        with PrivateLibvirtd(host=SECOND, tls=tls, images=images, pki=pki, login=login) as second:
             yield Pair(first, second, shared, tls)
 
 

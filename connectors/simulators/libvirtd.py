@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 from uuid import uuid4
 
 from catalog.pools import Endpoint, TlsPolicy
-from connectors.simulators import libvirt_guest, libvirt_pki, libvirt_sasl
+from connectors.simulators import libvirt_container, libvirt_guest, libvirt_pki, libvirt_sasl
 
 ADDRESS = "127.0.0.1"
 HOST = "tierwise-kvm"
@@ -50,6 +50,8 @@ mount -t tmpfs tmpfs /run; mkdir /run/libvirt
 for pair in lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt etc:/etc/libvirt; do
   mount --bind "$d/${pair%%:*}" "${pair#*:}"
 done
+mkdir /run/c; mount --bind "$d/containers" /run/c  # a loop device has 64 bytes for its file's path
+umount /sys/fs/cgroup/unified 2>/dev/null || true  # libvirt's LXC takes one version of cgroups, not both
 echo ready
 while read -r verb; do
   case $verb in
@@ -153,6 +155,11 @@ class PrivateLibvirtd:
         return self._shared or self.folder / "images"
 
     @property
+    def containers(self) -> Path:
+        """The folder of the storage pool of `lxc_endpoint`."""
+        return self.folder / "containers"
+
+    @property
     def pki(self) -> Path:
         """The folder of the certificates; there with ``tls=True`` only."""
         return self._shared_pki or self.folder / "pki"
@@ -166,6 +173,11 @@ class PrivateLibvirtd:
     def qemu_address(self) -> str:
         """The libvirt URI of the QEMU driver."""
         return f"qemu+tcp://{ADDRESS}:{self.port}/system"
+
+    @property
+    def lxc_address(self) -> str:
+        """The libvirt URI of the LXC driver; needs its package."""
+        return f"lxc+tcp://{ADDRESS}:{self.port}/system"
 
     @property
     def test_address(self) -> str:
@@ -184,6 +196,16 @@ class PrivateLibvirtd:
             "serial_log_dir": str(self.folder / "serial"),
         }
         return self._endpoint(name, self.qemu_address, timeout_s, defaults | options)
+
+    def lxc_endpoint(self, name: str = "libvirt-lxc", timeout_s: float = 30.0, **options: str) -> Endpoint:
+        """The LXC driver, whose containers begin as copies of a tiny image; its pool is `containers`."""
+        libvirt_container.tiny_root(self.containers)
+        pool = self.containers.name
+        if pool not in self.virsh("pool-list", "--all", "--name").split():
+            self.virsh("pool-define-as", pool, "dir", "--target", "/run/c")
+            self.virsh("pool-start", pool)
+        given = {"storage_pool": pool, "container_image": libvirt_container.IMAGE}
+        return self._endpoint(name, self.lxc_address, timeout_s, given | options)
 
     def test_endpoint(self, name: str = "libvirt-test", timeout_s: float = 30.0) -> Endpoint:
         """The test driver; keeps one connection open, without which it forgets its machines."""
@@ -286,7 +308,16 @@ class PrivateLibvirtd:
         return True
 
     def _write_files(self) -> None:
-        for name in ("lib", "log", "cache", "etc/qemu", "etc/storage/autostart", "images", "serial"):
+        for name in (
+            "lib",
+            "log",
+            "cache",
+            "etc/qemu",
+            "etc/storage/autostart",
+            "images",
+            "containers",
+            "serial",
+        ):
             (self.folder / name).mkdir(parents=True)
         libvirt_guest.tiny_kernel(self.folder)
         settings: dict[str, object] = {

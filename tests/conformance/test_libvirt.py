@@ -1,4 +1,4 @@
-"""The connector contract against two libvirt drivers behind a real daemon: QEMU, and libvirt's test driver."""
+"""The connector contract against three libvirt drivers behind a real daemon: QEMU, LXC, and libvirt's test driver."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
-from connectors.simulators import libvirt_sasl, libvirtd
+from connectors.simulators import libvirt_container, libvirt_sasl, libvirtd
 from tierwise.testing.conformance import ConnectorConformance
 
 LOGIN = libvirt_sasl.Login("planner", "c0nf0rmance of libvirt/&=")
@@ -79,6 +79,20 @@ class TestLibvirtQemu(LibvirtConformance):
     def plant_foreign(self, daemon: libvirtd.PrivateLibvirtd) -> Iterator[Callable[[str], None]]:
         yield lambda name: plant(daemon, daemon.qemu_address, "qemu", name)
         daemon.virsh("undefine", "somebody-elses")
+
+
+@pytest.mark.counterpart("libvirt-lxc")
+class TestLibvirtContainers(LibvirtConformance):
+    @pytest.fixture
+    def endpoint(self, daemon: libvirtd.PrivateLibvirtd) -> Endpoint:
+        problem = libvirt_container.missing()
+        if problem is not None:
+            pytest.skip(problem)
+        return daemon.lxc_endpoint()
+
+    @pytest.fixture
+    def restart_endpoint(self, daemon: libvirtd.PrivateLibvirtd) -> Callable[[], None]:
+        return daemon.restart
 
 
 def plant(daemon: libvirtd.PrivateLibvirtd, address: str, kind: str, name: str) -> None:

@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from catalog.pools import Endpoint, TlsPolicy
 from catalog.resources import Resources
-from connectors.contract import VmSpec
+from connectors.contract import PowerAction, VmSpec
 from connectors.errors import ConnectorError, Refused, Unreachable
 from connectors.registry import connect
-from connectors.simulators import libvirt_pki, libvirt_sasl, libvirtd
+from connectors.simulators import libvirt_pair, libvirt_pki, libvirt_sasl, libvirtd
 
 pytestmark = pytest.mark.counterpart("libvirt-qemu")
 
@@ -153,6 +153,45 @@ def test_a_mechanism_that_the_daemon_cannot_offer_is_refused() -> None:
         error = refusal(daemon.tls_endpoint(), RIGHT)
         assert isinstance(error, Refused)
         assert "no mechanism available" in (daemon.folder / "daemon.log").read_text(errors="replace")
+
+
+def test_an_unverified_daemon_gets_proof_of_the_password_and_never_the_password() -> None:
+    for daemon in running(libvirt_sasl.Login(LOGIN.username, LOGIN.password, mechanism="PLAIN")):
+        verified = daemon.tls_endpoint()
+        with connect(verified, RIGHT) as connector:
+            assert connector.probe().secure
+        error = refusal(verified.model_copy(update={"tls": unverified(daemon)}), RIGHT)
+        assert isinstance(error, Refused)
+        assert "verify its certificate" in error.hint
+
+
+def test_an_unverified_daemon_that_takes_proof_is_logged_in_to(daemon: libvirtd.PrivateLibvirtd) -> None:
+    endpoint = daemon.tls_endpoint().model_copy(update={"tls": unverified(daemon)})
+    with connect(endpoint, RIGHT) as connector:
+        assert not connector.probe().secure
+
+
+def unverified(daemon: libvirtd.PrivateLibvirtd) -> TlsPolicy:
+    """libvirt reads an authority's file also where it then verifies nothing."""
+    reason = "a test of what is given to a stranger"
+    return TlsPolicy(ca_file=str(daemon.pki / "ca.pem"), unverified_because=reason)
+
+
+def test_a_machine_moves_between_two_hosts_that_both_ask_for_the_password() -> None:
+    problem = libvirtd.missing() or libvirt_sasl.missing()
+    if problem is not None:
+        pytest.skip(problem)
+    identity = uuid4()
+    with libvirt_pair.two_hosts(shared=True, tls=True, login=LOGIN) as pair:
+        endpoint = pair.endpoint(pair.first)
+        with connect(endpoint, RIGHT) as connector:
+            provider = connector.probe().pools[0].provider
+            size = Resources(vcpu=1, memory_mib=64, disk_gib=1)
+            connector.create_vm(VmSpec(name="moves", provider=provider, resources=size), identity)
+            connector.power(identity, PowerAction.ON)
+            assert connector.migrate(identity, libvirt_pair.SECOND).host == libvirt_pair.SECOND
+        assert pair.second.virsh("list", "--uuid").split() == [str(identity)]
+        assert pair.first.virsh("list", "--all", "--uuid").split() == []
 
 
 def test_a_lost_connection_logs_in_again_by_itself(daemon: libvirtd.PrivateLibvirtd) -> None:

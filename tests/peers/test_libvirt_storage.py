@@ -292,6 +292,63 @@ def cut_in_the_middle(
     assert content(disk_of(daemon, identity)) == wrote
 
 
+@pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
+def test_two_workers_that_move_one_disk_move_it_once_and_lose_nothing(
+    daemon: libvirtd.PrivateLibvirtd, fast: Path, identity: UUID, *, on: bool
+) -> None:
+    endpoint = daemon.qemu_endpoint(copy_mib_per_s="16")
+    make(endpoint, identity, on=False)
+    wrote = fill(disk_of(daemon, identity))
+    if on:
+        with connect(endpoint) as connector:
+            connector.power(identity, PowerAction.ON)
+    ready, outcomes = threading.Barrier(2), []
+
+    def work() -> None:
+        with connect(endpoint) as connector:
+            ready.wait()
+            try:
+                outcomes.append(connector.storage_migrate(identity, FAST, lambda _: None))
+            except ConnectorError as error:
+                outcomes.append(error)
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert move(endpoint, identity).power is (PowerState.ON if on else PowerState.OFF), outcomes
+    assert any(isinstance(outcome, VmView) for outcome in outcomes), outcomes
+    with connect(endpoint) as connector:
+        connector.power(identity, PowerAction.OFF)
+    assert disk_of(daemon, identity).parent == fast
+    assert content(disk_of(daemon, identity)) == wrote
+    assert (files(daemon.images, identity), len(files(fast, identity))) == ([], 1)
+
+
+def test_a_copy_to_another_pool_that_was_cut_off_is_called_off_by_the_next_move(
+    daemon: libvirtd.PrivateLibvirtd, fast: Path, identity: UUID
+) -> None:
+    name = f"third-{identity.hex[:6]}"
+    third = daemon.folder / name
+    third.mkdir()
+    daemon.virsh("pool-create-as", name, "dir", "--target", str(third))
+    make(daemon.qemu_endpoint(), identity, on=False)
+    wrote = fill(disk_of(daemon, identity))
+    with connect(daemon.qemu_endpoint(copy_mib_per_s="1", timeout_s=4)) as connector:
+        connector.power(identity, PowerAction.ON)
+        with pytest.raises(ConnectorError):
+            connector.storage_migrate(identity, name, lambda done: daemon.kill() if done else None)
+    daemon.start()
+    move(daemon.qemu_endpoint(), identity)
+    with connect(daemon.qemu_endpoint()) as connector:
+        connector.power(identity, PowerAction.OFF)
+    assert content(disk_of(daemon, identity)) == wrote
+    left = files(third, identity)
+    daemon.virsh("pool-destroy", name)
+    assert (left, len(files(fast, identity))) == ([], 1)
+
+
 def test_a_machine_that_is_powered_off_meanwhile_is_a_conflict_with_nothing_left(
     daemon: libvirtd.PrivateLibvirtd, fast: Path, identity: UUID
 ) -> None:
@@ -334,7 +391,7 @@ def test_an_unknown_pool_is_not_found_and_those_there_are_named(
     make(daemon.qemu_endpoint(), identity, on=False)
     with connect(daemon.qemu_endpoint()) as connector, pytest.raises(NotFound) as caught:
         connector.storage_migrate(identity, "fats", lambda _: None)
-    assert caught.value.hint == "the host's are default, fast"
+    assert caught.value.hint.startswith("the host's are default, fast")
 
 
 def test_a_pool_that_is_the_same_folder_by_another_path_costs_no_content(

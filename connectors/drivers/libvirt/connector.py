@@ -53,7 +53,7 @@ _WAITING_SHARE = 0.95
 
 
 class LibvirtConnector(Connector):
-    """Machines of one libvirt daemon, by QEMU with KVM or emulation, or of its test driver."""
+    """Machines of one libvirt daemon, by QEMU with KVM or emulation, or LXC's, or of its test driver."""
 
     driver: ClassVar[str] = "libvirt"
     gaps = gaps.DECLARED
@@ -148,11 +148,14 @@ class LibvirtConnector(Connector):
         return self._on_machine("resize", identity, act)
 
     def snapshot(self, identity: UUID, name: str) -> None:
+        self._needs("snapshot", Capability.SNAPSHOT)
         self._on_machine(
             "snapshot", identity, lambda _c, domain, _f: snapshots.take(domain, name, self.endpoint.name)
         )
 
     def list_snapshots(self, identity: UUID) -> list[str]:
+        self._needs("list_snapshots", Capability.SNAPSHOT)
+
         def names(connection: Any, _found: hosts.HostFacts) -> list[str]:
             return [
                 name for name, _ in snapshots.listed(self._find(connection, identity, "list_snapshots"))
@@ -161,6 +164,7 @@ class LibvirtConnector(Connector):
         return self._run("list_snapshots", names)
 
     def revert(self, identity: UUID, name: str) -> None:
+        self._needs("revert", Capability.REVERT)
         self._on_machine(
             "revert", identity, lambda _c, domain, _f: snapshots.revert(domain, name, self.endpoint.name)
         )
@@ -172,12 +176,16 @@ class LibvirtConnector(Connector):
                 raise Unsupported(
                     self.endpoint.name, Capability.METRICS_CPU, found.gaps[Capability.METRICS_CPU]
                 )
-            return metering.readings(self._session.vendor, connection, datetime.now(UTC))
+            read = metering.container_readings if found.domain_type == "lxc" else metering.readings
+            return read(self._session.vendor, connection, datetime.now(UTC))
 
         return [reading for reading in self._run("usage", measure) if reading.at >= since]
 
     def details(self, identity: UUID) -> VmDetails:
-        def look(connection: Any, _found: hosts.HostFacts) -> VmDetails:
+        def look(connection: Any, found: hosts.HostFacts) -> VmDetails:
+            if found.domain_type == "lxc":
+                missing = Capability.EXPORT_DISK_RAW
+                raise Unsupported(self.endpoint.name, missing, found.gaps[missing])
             domain = self._find(connection, identity, "details")
             return hardware.details(self._session.vendor, connection, domain)
 
@@ -267,6 +275,8 @@ class LibvirtConnector(Connector):
         return self.get_vm(identity)
 
     def changes(self, since: str | None = None) -> Changes:
+        self._needs("changes", Capability.WATCH)
+
         def look(connection: Any, found: hosts.HostFacts) -> Changes:
             return self._listening(connection).since(since, found)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from catalog.capabilities import Capability
 from connectors.contract import Firmware, VmSpec, VmView
-from connectors.drivers.libvirt import documents, faults, gaps, names, seeds, storage, views
+from connectors.drivers.libvirt import containers, documents, faults, gaps, names, seeds, storage, views
 from connectors.drivers.libvirt.host import HostFacts
 from connectors.drivers.libvirt.resizing import no_room
 from connectors.drivers.libvirt.settings import Options
@@ -47,14 +48,7 @@ class Creation:
         self._check(spec, identity)
         pool = self.connection.storagePoolLookupByName(self.options.storage_pool)
         self._check_moved(pool, identity)
-        volume, made = storage.ensure(
-            self.vendor,
-            pool,
-            identity,
-            spec.resources.disk_gib,
-            thin=self.host.domain_type != "test",  # its pool counts what is allocated, and nothing else
-            absent=lambda: self._there(identity) is None,
-        )
+        volume, made = self._disk(spec, pool, identity)
         if (there := self._there(identity)) is not None:  # another worker was first
             return self._adopted(there, identity)
         try:
@@ -88,6 +82,8 @@ class Creation:
                 self.endpoint, _OPERATION, "a machine needs vcpu, memory_mib and disk_gib above zero"
             )
         no_room(self.endpoint, _OPERATION, wanted, self.host.total.model_copy(update={"disk_gib": size}))
+        if gap := self.host.gaps.get(Capability.CREATE):
+            raise Unsupported(self.endpoint, Capability.CREATE, gap)
         self._check_firmware(spec.firmware)
         if spec.seed is not None and (gap := self.host.gaps.get(Capability.SEED_DISK)):
             raise Unsupported(self.endpoint, Capability.SEED_DISK, gap)
@@ -95,6 +91,9 @@ class Creation:
 
     def _check_firmware(self, firmware: Firmware | None) -> None:
         """Machines of x86 start by BIOS unless told otherwise; those of others by UEFI alone, where they have it."""
+        if firmware is not None and self.host.domain_type == "lxc":
+            why = "containers start by no firmware"
+            raise Refused(self.endpoint, _OPERATION, why, hint="leave it out, or choose a pool of machines")
         if firmware is Firmware.BIOS and "86" not in self.host.arch:
             why = f"machines of {self.host.arch} do not start by bios"
             raise Refused(self.endpoint, _OPERATION, why, hint="choose a pool of x86 hosts")
@@ -137,6 +136,27 @@ class Creation:
         why = f"the name '{name}' is taken by machine {other.UUIDString()}; libvirt's names are unique on a host"
         raise Conflict(self.endpoint, _OPERATION, why, hint="choose another name")
 
+    def _disk(self, spec: VmSpec, pool: Any, identity: UUID) -> tuple[Any, bool]:
+        """The machine's volume, and whether this call made it."""
+        disk_gib, host = spec.resources.disk_gib, self.host
+        if host.domain_type == "lxc":
+            name = documents.container_name(identity)
+            image = containers.image(self.vendor, pool, self.options, disk_gib, self.endpoint)
+            make = partial(containers.disk, pool, image, name, disk_gib * storage.GIB)
+        else:
+            name = documents.volume_name(identity)
+            thin = host.domain_type != "test"  # its pool counts what is allocated, and nothing else
+            make = partial(pool.createXML, documents.volume(name, disk_gib * storage.GIB, thin=thin))
+        return storage.ensure(
+            self.vendor,
+            pool,
+            identity,
+            disk_gib,
+            name=name,
+            make=make,
+            absent=lambda: self._there(identity) is None,
+        )
+
     def _seed(self, spec: VmSpec, pool: Any, identity: UUID) -> str | None:
         """The path of the machine's seed disk, made; None where it has none."""
         if spec.seed is None:
@@ -145,6 +165,8 @@ class Creation:
         return seeds.put(self.vendor, self.connection, pool, identity, image)
 
     def _definition(self, spec: VmSpec, identity: UUID, path: str, seed: str | None) -> str:
+        if self.host.domain_type == "lxc":
+            return documents.container(spec, identity, path, arch=self.host.arch, options=self.options)
         shape = documents.Shape.within(spec.resources, self.host.total, hotplug=self.host.hotplug)
         host = self.host
         return documents.domain(
@@ -207,7 +229,14 @@ def _remove(vendor: Any, connection: Any, pool_name: str, identity: UUID, domain
                 raise
     if disk is not None:
         storage.remove(vendor, connection, pool_name, identity, disk[1])
+    domain.undefineFlags(_undefine_flags(vendor, connection.getType()))
+
+
+def _undefine_flags(vendor: Any, driver: str) -> int:
+    """Drivers refuse flags for what they do not have."""
+    if driver == "LXC":
+        return 0
     flags = vendor.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | vendor.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    if connection.getType() != "TEST":  # the test driver refuses flags for what it does not have
+    if driver != "TEST":
         flags |= vendor.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | vendor.VIR_DOMAIN_UNDEFINE_NVRAM
-    domain.undefineFlags(flags)
+    return int(flags)

@@ -1,5 +1,6 @@
 """libvirt's XML documents, written and changed as trees, never as text."""
 
+import itertools
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -67,11 +68,7 @@ def domain(
 
     `disk` and `seed` are the paths of its volumes.
     """
-    root = ET.Element("domain", type=domain_type)
-    _child(root, "name", names.stored(spec.name))
-    _child(root, "uuid", str(identity))
-    mark = ET.SubElement(_child(root, "metadata"), names.ELEMENT)
-    mark.text = names.mark_text(spec.name, spec.annotations)
+    root = _marked(spec, identity, domain_type)
     _system(root, arch, options, spec.firmware)
     if domain_type != "test":
         _child(root, "features").extend(
@@ -84,6 +81,36 @@ def domain(
     if seed is not None:
         _seed(root, seed)
     return text_of(root)
+
+
+def container(spec: VmSpec, identity: UUID, disk: str, *, arch: str, options: Options) -> str:
+    """A container's definition. Without a network card it has no network: by itself it would have the host's."""
+    root = _marked(spec, identity, "lxc")
+    system = _child(root, "os")
+    _child(system, "type", "exe", arch=arch)
+    _child(system, "init", options.container_init)
+    _child(_child(root, "features"), "privnet")
+    _child(root, "on_crash", "destroy")
+    size = spec.resources
+    reshape(root, Shape(size, size.vcpu, size.memory_mib))
+    devices = _child(root, "devices")
+    place = _child(devices, "filesystem", type="file", accessmode="passthrough")
+    _child(place, "driver", type="loop", format="raw")
+    _child(place, "source", file=disk)
+    _child(place, "target", dir="/")
+    _cards(devices, options, model=None)
+    _child(devices, "console", type="pty")
+    return text_of(root)
+
+
+def _marked(spec: VmSpec, identity: UUID, domain_type: str) -> ET.Element:
+    """A definition that says whose it is."""
+    root = ET.Element("domain", type=domain_type)
+    _child(root, "name", names.stored(spec.name))
+    _child(root, "uuid", str(identity))
+    mark = ET.SubElement(_child(root, "metadata"), names.ELEMENT)
+    mark.text = names.mark_text(spec.name, spec.annotations)
+    return root
 
 
 def reshape(root: ET.Element, shape: Shape) -> None:
@@ -140,8 +167,15 @@ def snapshot(name: str, number: int) -> str:
 
 
 def disks(root: ET.Element) -> list[tuple[str, str]]:
-    """Target device and path of each disk of a definition, without CD-ROM and floppy drives."""
+    """Target device and path of each disk of a definition, without CD-ROM and floppy drives.
+
+    A container's disk is a file system, and its target a folder.
+    """
     found = []
+    for system in root.findall("devices/filesystem[@type='file']"):
+        source, target = system.find("source"), system.find("target")
+        if source is not None and target is not None:
+            found.append((target.get("dir", ""), source.get("file", "")))
     for disk in root.findall("devices/disk"):
         source, target = disk.find("source"), disk.find("target")
         if disk.get("device", "disk") == "disk" and source is not None and target is not None:
@@ -152,7 +186,8 @@ def disks(root: ET.Element) -> list[tuple[str, str]]:
 
 def files(root: ET.Element) -> set[str]:
     """Paths of all that a definition's drives hold, those of CD-ROM included."""
-    sources = (source.attrib for source in root.findall("devices/disk/source"))
+    drives = (root.findall(f"devices/{kind}/source") for kind in ("disk", "filesystem"))
+    sources = (source.attrib for source in itertools.chain(*drives))
     return {path for given in sources if (path := given.get("file") or given.get("dev"))}
 
 
@@ -206,7 +241,7 @@ def mirror_is_ready(root: ET.Element, key: str) -> bool:
 
 def own_disk(root: ET.Element, identity: UUID) -> tuple[str, str] | None:
     """Target device and path of the disk that tierwise made for this machine."""
-    own = (volume_name(identity), second_name(identity))
+    own = (volume_name(identity), second_name(identity), container_name(identity))
     return next((disk for disk in disks(root) if PurePosixPath(disk[1]).name in own), None)
 
 
@@ -231,6 +266,11 @@ def passing_name(identity: UUID, form: str) -> str:
     return f"{identity}.export.{form}"
 
 
+def container_name(identity: UUID) -> str:
+    """The name of a container's volume; short, as the kernel has 64 bytes for a loop device's whole path."""
+    return f"{identity.hex}.img"
+
+
 def seed_name(identity: UUID) -> str:
     """The name of the volume of a machine's seed disk."""
     return f"{identity}.seed.iso"
@@ -239,7 +279,8 @@ def seed_name(identity: UUID) -> str:
 def all_names(identity: UUID) -> tuple[str, ...]:
     """Every name that a volume of this machine can have."""
     passing = (passing_name(identity, form) for form in ("qcow2", "raw"))
-    return (volume_name(identity), second_name(identity), seed_name(identity), *passing)
+    own = (volume_name(identity), second_name(identity), container_name(identity), seed_name(identity))
+    return (*own, *passing)
 
 
 def machine_type(arch: str, options: Options) -> str | None:
@@ -280,14 +321,19 @@ def _devices(root: ET.Element, identity: UUID, path: str, domain_type: str, opti
     _child(disk, "driver", name="qemu", type="qcow2", discard="unmap")
     _child(disk, "source", file=path)
     _child(disk, "target", dev="vda", bus="virtio")
+    _cards(devices, options, model="virtio")
+    if domain_type != "test":
+        _serial(devices, identity, options)
+        _child(_child(devices, "memballoon", model="virtio"), "stats", period="10")
+
+
+def _cards(devices: ET.Element, options: Options, *, model: str | None) -> None:
     for kind, source in (("network", options.network), ("bridge", options.bridge)):
         if source:
             card = _child(devices, "interface", type=kind)
             ET.SubElement(card, "source", {kind: source})
-            _child(card, "model", type="virtio")
-    if domain_type != "test":
-        _serial(devices, identity, options)
-        _child(_child(devices, "memballoon", model="virtio"), "stats", period="10")
+            if model is not None:
+                _child(card, "model", type=model)
 
 
 def _seed(root: ET.Element, path: str) -> None:

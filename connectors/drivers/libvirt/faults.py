@@ -47,6 +47,8 @@ _HINTS = {
 
 _LOGIN_HINTS = {
     "collect auth credentials": _HINTS[AUTH_CANCELLED],
+    "not supported by server": "have the daemon offer SCRAM-SHA-256 (mech_list in its SASL settings), or verify its "
+    "certificate: without that the password is given in no other way",
     "requested authentication type": 'the daemon asks for no login; set auth_tls = "sasl" in its libvirtd.conf, '
     "or take the username from the endpoint",
 }
@@ -76,7 +78,9 @@ def translate(error: Any, endpoint: str, operation: str, vendor: Any) -> Connect
 def exists(error: Any) -> bool:
     """Whether the daemon refused to make what is there already, or is being made."""
     code = error.get_error_code()
-    said = code == OPERATION_FAILED and "already exists" in error.get_error_message()
+    text = error.get_error_message()
+    said = code == OPERATION_FAILED and "already exists" in text
+    said |= code == INTERNAL_ERROR and "already in use" in text  # of a volume that is being copied
     return said or code in {DOM_EXIST, STORAGE_VOL_EXIST, OPERATION_INVALID}
 
 

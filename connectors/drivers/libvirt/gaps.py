@@ -59,6 +59,38 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
 )
 """What libvirt's in-memory test driver cannot do; seen in libvirt 9.0 (virStorageVolResize: code 3)."""
 
+_CARRIED = _not_yet("the driver does not carry the disks of containers yet; use virsh vol-download")
+
+CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.RESIZE_HOT: _not_yet("the driver resizes containers only while they are off"),
+        Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
+        Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
+        Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt does not migrate containers"),
+        Capability.STORAGE_MIGRATE: _not_yet("the driver does not move the disks of containers yet"),
+        Capability.SEED_DISK: _gap(GapReason.NEVER, "a container has no drive for a seed disk"),
+        Capability.WATCH: _not_yet(
+            "the feed asks for statistics, which libvirt has none of for containers"
+        ),
+        Capability.METRICS_DISK: _not_yet("the driver does not read the block counters of containers yet"),
+        Capability.METRICS_NET: _not_yet("the driver does not read the network counters of containers yet"),
+        Capability.IMPORT_DISK_QCOW2: _CARRIED,
+        Capability.IMPORT_DISK_RAW: _CARRIED,
+        Capability.EXPORT_DISK_QCOW2: _CARRIED,
+        Capability.EXPORT_DISK_RAW: _CARRIED,
+    }
+)
+"""What a container of libvirt's LXC driver lacks; seen in libvirt 9.0 (snapshots, statistics: code 3)."""
+
+NO_IMAGE: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.CREATE: _gap(
+            GapReason.NOT_CONFIGURED,
+            "containers begin as copies of an image; name its volume in the endpoint's option 'container_image'",
+        )
+    }
+)
+
 NO_PEERS: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.LIVE_MIGRATE: _gap(

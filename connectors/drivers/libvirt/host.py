@@ -8,13 +8,13 @@ from typing import Any
 from catalog.capabilities import Capability, Gap
 from catalog.pools import Host
 from catalog.resources import Resources
-from connectors.drivers.libvirt import gaps, processor, seeds, storage
+from connectors.drivers.libvirt import containers, gaps, processor, seeds, storage
 from connectors.drivers.libvirt.settings import Options
 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """One host. `domain_type` is ``kvm``, ``qemu`` (emulation, TCG) or ``test``."""
+    """One host. `domain_type` is ``kvm``, ``qemu`` (emulation, TCG), ``lxc`` or ``test``."""
 
     name: str
     provider: str
@@ -33,7 +33,8 @@ class HostFacts:
     @property
     def traits(self) -> frozenset[str]:
         """The architecture, whether machines run on the processor or are emulated, and what they find in theirs."""
-        words = {"kvm": {"ACCEL_KVM"}, "qemu": {"ACCEL_TCG"}}.get(self.domain_type, set())
+        kinds = {"kvm": {"ACCEL_KVM"}, "qemu": {"ACCEL_TCG"}, "lxc": {"CUSTOM_CONTAINERS"}}
+        words = kinds.get(self.domain_type, set())
         return frozenset({f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}", *words, *self.cpu})
 
     @property
@@ -41,6 +42,8 @@ class HostFacts:
         """What a reader of the probe should know."""
         if self.domain_type == "test":
             return "libvirt's test driver: machines are kept in memory and never run"
+        if self.domain_type == "lxc":
+            return "machines are containers (LXC): they share the host's kernel, and their root is the host's root"
         if self.domain_type == "qemu":
             return "machines are emulated by QEMU (TCG), many times slower than KVM"
         return ""
@@ -60,11 +63,13 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
     arch, memory_mib, vcpu, *_ = connection.getInfo()
     driver = connection.getType().lower()
     name = connection.getHostname() if known is None else known.name
-    domain_type = "test" if driver == "test" else _domain_type(vendor, connection, options)
+    domain_type = _domain_type(vendor, connection, options) if driver == "qemu" else driver
     cpu = known.cpu if known is not None and known.domain_type == domain_type else None
     if cpu is None:
         cpu = processor.traits(vendor, connection, arch, domain_type, options.emulator)
     pool_gib, problem = storage.capacity_gib(vendor, connection, options.storage_pool)
+    if problem is None and driver == "lxc":
+        problem = containers.problem(connection, options.storage_pool)
     return HostFacts(
         name=name,
         provider=options.provider or name,
@@ -81,13 +86,15 @@ def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> Mapp
     found: dict[Capability, Gap] = {}
     if driver == "test":
         found |= gaps.TEST_DRIVER
+    elif driver == "lxc":
+        found |= gaps.CONTAINERS if options.container_image else {**gaps.CONTAINERS, **gaps.NO_IMAGE}
     elif arch != "x86_64":
         found |= gaps.NO_HOTPLUG
-    if driver != "test" and not (options.network or options.bridge):
+    if driver == "qemu" and not (options.network or options.bridge):
         found |= gaps.NO_NETWORK
-    if driver != "test" and not options.peers:
+    if driver == "qemu" and not options.peers:
         found |= gaps.NO_PEERS
-    if driver != "test" and not seeds.can_write():
+    if driver == "qemu" and not seeds.can_write():
         found |= gaps.NO_PYCDLIB
     if problem is not None:
         found |= gaps.no_storage(problem)
@@ -108,6 +115,8 @@ def _product(connection: Any, driver: str) -> str:
     library = _version(connection.getLibVersion())
     if driver == "test":
         return f"libvirt {library}, test driver"
+    if driver == "lxc":
+        return f"libvirt {library}, LXC on Linux {_version(connection.getVersion())}"
     return f"libvirt {library}, QEMU {_version(connection.getVersion())}"
 
 

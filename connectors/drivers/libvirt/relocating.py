@@ -25,13 +25,14 @@ _LONGEST_LOOK_S = 0.5
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be copied, and the new volume's `name`."""
+    """What is to be copied, and the new volume's `name`; `joined` is the path that it is being copied to already."""
 
     key: str
     old: Any
     name: str
     size_bytes: int
     running: bool
+    joined: str | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Relocation:
         self.identity = identity
         self.pool_name = pool_name
         self.most_mib_per_s = most_mib_per_s
+        self._mine = False
+        """Whether the new volume is this call's to take back."""
+        self._vanished = False
+        """Whether this call's copying has ended, so that any other is another worker's."""
 
     def go(self, tell: Tell) -> None:
         """Move the disk; nothing if it is there. Raises ConnectorErrors."""
@@ -78,8 +83,8 @@ class Relocation:
     def _copy(self, plan: Plan, tell: Tell) -> None:
         if plan.running:
             path = self.session.part(OPERATION, lambda connection: self._start(connection, plan))
-            self._watch(plan, tell)
-            self.session.part(OPERATION, lambda connection: self._pivot(connection, plan, path))
+            if self._watch(plan, tell):
+                self.session.part(OPERATION, lambda connection: self._pivot(connection, plan, path))
         else:
             volume = self.session.long(
                 OPERATION,
@@ -106,14 +111,16 @@ class Relocation:
         if self._is_in(pool, volume):
             return None
         self._check(domain)
-        self._end_earlier(domain, root, own[0])
-        storage.clear(self.vendor, pool, self.identity, but=hardware.paths(domain))
+        joined = self._under_way(domain, root, own[0], pool)
+        used = hardware.paths(domain) | ({joined} if joined else set())
+        storage.clear(self.vendor, pool, self.identity, but=used)
         return Plan(
             key=own[0],
             old=volume,
             name=documents.other_name(self.identity, volume.name()),
             size_bytes=int(volume.info()[1]),
             running=bool(domain.isActive()),
+            joined=joined,
         )
 
     def _pool(self, connection: Any) -> Any:
@@ -147,21 +154,35 @@ class Relocation:
             hint = "delete them with virsh snapshot-delete"
             raise Conflict(self.endpoint, OPERATION, why, hint=hint)
 
-    def _end_earlier(self, domain: Any, root: ET.Element, key: str) -> None:
-        """Call off a copy that an earlier call began and could not end. Raises Conflict for one of others."""
+    def _under_way(self, domain: Any, root: ET.Element, key: str, pool: Any) -> str | None:
+        """Where another call's copy to this pool goes, cut off or not: this call goes on with it.
+
+        One to another pool is called off, and deleted. Raises Conflict for one that is not tierwise's.
+        """
         if not domain.isActive() or not domain.blockJobInfo(key, 0):
-            return
+            return None
         mirror = documents.mirror(root, key)
-        if mirror is None or mirror.rpartition("/")[2] not in documents.all_names(self.identity):
+        name = (mirror or "").rpartition("/")[2]
+        if name not in documents.all_names(self.identity):
             why = f"disk '{key}' of machine '{domain.name()}' has another block job"
             hint = f"wait for it, or end it with virsh blockjob {domain.name()} {key} --abort"
             raise Conflict(self.endpoint, OPERATION, why, hint=hint)
+        found = storage.lookup(self.vendor, pool, self.identity, name)
+        if found is not None and found.path() == mirror:
+            return mirror
         domain.blockJobAbort(key, 0)
+        volume = hardware.volume_of(self.vendor, domain.connect(), hardware.Attached(key, "", str(mirror)))
+        if volume is not None:
+            volume.delete()
+        return None
 
     def _start(self, connection: Any, plan: Plan) -> str:
         """Have QEMU begin to copy into a new volume; its path."""
+        if plan.joined is not None:
+            self._mine = True
+            return plan.joined
         pool = connection.storagePoolLookupByName(self.pool_name)
-        copy = pool.createXML(documents.volume(plan.name, plan.size_bytes))
+        copy = self._made(lambda: pool.createXML(documents.volume(plan.name, plan.size_bytes)))
         flags = (
             self.vendor.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | self.vendor.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
         )
@@ -181,12 +202,24 @@ class Relocation:
             self.vendor.VIR_DOMAIN_BLOCK_COPY_BUF_SIZE: at_once,
         }
 
-    def _watch(self, plan: Plan, tell: Tell) -> None:
-        """Wait until all is copied, as long as each timeout brings some of it."""
+    def _made(self, make: Callable[[], Any]) -> Any:
+        """What was made, which is this call's then, unless another worker was first."""
+        self._mine = True
+        try:
+            return make()
+        except self.vendor.libvirtError as error:
+            self._mine = not faults.exists(error)
+            raise
+
+    def _watch(self, plan: Plan, tell: Tell) -> bool:
+        """Wait until all is copied, as long as each timeout brings some of it; False if the machine went over by then."""
         timeout_s = self.session.endpoint.timeout_s
         done, end_s = -1, time.monotonic() + timeout_s
         while not (job := self._look(plan)).ready:
             if not job.there:
+                if self.session.part(OPERATION, self._has_arrived):
+                    return False
+                self._vanished = True
                 self._given_up(plan, max(done, 0))
             if job.done > done:
                 done, end_s = job.done, time.monotonic() + timeout_s
@@ -194,6 +227,16 @@ class Relocation:
             elif time.monotonic() > end_s:
                 self._stalled(plan, job)
             time.sleep(min(_LONGEST_LOOK_S, timeout_s / _LOOKS))
+        return True
+
+    def _has_arrived(self, connection: Any) -> bool:
+        """Whether the machine's disk is in the pool, by another worker's doing."""
+        domain, pool = self.find(connection), connection.storagePoolLookupByName(self.pool_name)
+        own = documents.own_disk(documents.parse(domain.XMLDesc(0)), self.identity)
+        if own is None:
+            return False
+        found = storage.lookup(self.vendor, pool, self.identity, own[1].rpartition("/")[2])
+        return found is not None and found.path() == own[1]
 
     def _look(self, plan: Plan) -> Job:
         def ask(connection: Any) -> Job:
@@ -230,14 +273,19 @@ class Relocation:
     def _pivot(self, connection: Any, plan: Plan, path: str) -> None:
         """Let the machine go over to the copy, now and for its next start."""
         domain = self.find(connection)
-        domain.blockJobAbort(plan.key, self.vendor.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+        try:
+            domain.blockJobAbort(plan.key, self.vendor.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+        except self.vendor.libvirtError:
+            if not self._has_arrived(connection):
+                raise
         kept = documents.parse(domain.XMLDesc(self._kept_flags()))
         if path not in documents.files(kept):
             connection.defineXML(documents.with_disk(kept, plan.key, path))
 
     def _cloned(self, connection: Any, plan: Plan) -> Any:
         pool = connection.storagePoolLookupByName(self.pool_name)
-        return pool.createXMLFrom(documents.volume(plan.name, plan.size_bytes), plan.old, 0)
+        wanted = documents.volume(plan.name, plan.size_bytes)
+        return self._made(lambda: pool.createXMLFrom(wanted, plan.old, 0))
 
     def _cloned_bytes(self, connection: Any, plan: Plan) -> int:
         pool = connection.storagePoolLookupByName(self.pool_name)
@@ -245,6 +293,9 @@ class Relocation:
 
     def _exchange(self, connection: Any, plan: Plan, path: str) -> None:
         """Define the machine with the copy; not where it was powered on meanwhile. Raises Conflict."""
+        connection.storageVolLookupByPath(
+            path
+        ).info()  # it is still there: another worker may have cleared up
         domain = self.find(connection)
         before = domain.XMLDesc(self._kept_flags())
         if not domain.isActive():
@@ -259,11 +310,15 @@ class Relocation:
         return int(self.vendor.VIR_DOMAIN_XML_INACTIVE | self.vendor.VIR_DOMAIN_XML_SECURE)
 
     def _undo(self, connection: Any) -> None:
-        """Call the copying off, and delete what was copied; not what the machine went over to."""
+        """Call the copying off, and delete what was copied; not what the machine went over to, or what is others'."""
+        if not self._mine:
+            return
         domain = self.find(connection)
         root = documents.parse(domain.XMLDesc(0))
         own = documents.own_disk(root, self.identity)
         if own is not None and documents.mirror(root, own[0]) is not None:
+            if self._vanished:
+                return
             domain.blockJobAbort(own[0], 0)
         pool = connection.storagePoolLookupByName(self.pool_name)
         storage.clear(self.vendor, pool, self.identity, but=hardware.paths(domain))
@@ -271,5 +326,9 @@ class Relocation:
     def _clear_others(self, connection: Any) -> None:
         """Delete the volumes that the machine no longer uses, in whatever pool an earlier try left them."""
         used = hardware.paths(self.find(connection))
+        for path in used:
+            connection.storageVolLookupByPath(
+                path
+            ).info()  # nothing is deleted unless all that is used is there
         for pool in storage.active_pools(self.vendor, connection):
             storage.clear(self.vendor, pool, self.identity, but=used)

@@ -55,6 +55,11 @@ class Options(Value):
     )
     initrd: Text | None = None
     cmdline: Text | None = None
+    container_image: Text | None = Field(
+        default=None,
+        description="LXC: the volume in storage_pool that new containers' disks begin with; raw, a file system.",
+    )
+    container_init: Text = Field(default="/sbin/init", description="LXC: what a container starts.")
     serial_log_dir: Text | None = Field(
         default=None, description="Folder on the host for serial logs, <identity>.log."
     )
@@ -119,8 +124,8 @@ def transport_of(endpoint: Endpoint) -> Transport:
 def _allowed(endpoint: Endpoint, scheme: str, *, remote: bool) -> Transport:
     driver, _, named = scheme.partition("+")
     transport = named or ("tls" if remote else "unix")  # libvirt's own default for a URI with a host
-    if driver not in {"qemu", "test"} or transport not in list(Transport):
-        why = f"the address's scheme '{scheme}' is not one of qemu, qemu+tls, qemu+tcp and test"
+    if driver not in {"qemu", "lxc", "test"} or transport not in list(Transport):
+        why = f"the address's scheme '{scheme}' is not one of qemu, qemu+tls, qemu+tcp, those with lxc, and test"
         raise _refused(endpoint, why, _EXAMPLE)
     if transport == Transport.TCP and endpoint.tls.unverified_because is None:
         why = "plain TCP is neither encrypted nor verified"

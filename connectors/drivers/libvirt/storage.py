@@ -39,29 +39,36 @@ def capacity_gib(vendor: Any, connection: Any, name: str) -> tuple[int, str | No
 
 
 def ensure(
-    vendor: Any, pool: Any, identity: UUID, disk_gib: int, *, thin: bool, absent: Callable[[], bool]
+    vendor: Any,
+    pool: Any,
+    identity: UUID,
+    disk_gib: int,
+    *,
+    name: str,
+    make: Callable[[], Any],
+    absent: Callable[[], bool],
 ) -> tuple[Any, bool]:
-    """The machine's volume, and whether this call made it. Raises libvirtError.
+    """The machine's volume of this name, and whether this call made it. Raises libvirtError.
 
     A volume without a machine stems from a create that was cut off, or from one that is under way in
     another worker: of the right size it is used as it is; of another it is made anew, unless by then
     the machine is no longer `absent`.
     """
     size = disk_gib * GIB
-    found = lookup(vendor, pool, identity)
+    found = lookup(vendor, pool, identity, name)
     if found is not None:
         if _gets_size(vendor, found, size, MAKING_LIMIT_S) or not absent():
             return found, False
         _delete(vendor, found)
     try:
-        return pool.createXML(documents.volume(documents.volume_name(identity), size, thin=thin)), True
+        return make(), True
     except vendor.libvirtError as error:
         if not faults.exists(error):
             raise
-        found = lookup(vendor, pool, identity)
+        found = lookup(vendor, pool, identity, name)
         if found is None:
             pool.refresh()  # the daemon learns of a file that it did not live to see finished
-            found = lookup(vendor, pool, identity)
+            found = lookup(vendor, pool, identity, name)
         if found is None or not _gets_size(vendor, found, size, MAKING_LIMIT_S):
             raise
         return found, False

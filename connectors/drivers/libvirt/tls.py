@@ -10,6 +10,9 @@ from catalog.pools import Endpoint
 from connectors.drivers.libvirt.settings import Options, Transport, transport_of
 from connectors.errors import Refused
 
+UNSEEN = "SCRAM-SHA-256"
+"""A mechanism by which the other side gets proof of the password, and not the password."""
+
 
 @contextmanager
 def uri(endpoint: Endpoint, options: Options) -> Iterator[str]:
@@ -21,7 +24,7 @@ def uri(endpoint: Endpoint, options: Options) -> Iterator[str]:
     a username, a daemon that asks for none is not logged in to: whoever set a password wants it asked for.
     """
     transport = transport_of(endpoint)
-    parameters = ["auth=sasl"] if endpoint.username and transport is not Transport.LOCAL else []
+    parameters = _login(endpoint, transport)
     if transport is not Transport.TLS:
         yield _with(endpoint, parameters)
         return
@@ -39,6 +42,14 @@ def uri(endpoint: Endpoint, options: Options) -> Iterator[str]:
         if files:
             parameters.append(f"pkipath={quote(folder)}")
         yield _with(endpoint, parameters)
+
+
+def _login(endpoint: Endpoint, transport: Transport) -> list[str]:
+    if not endpoint.username or transport is Transport.LOCAL:
+        return []
+    if transport is Transport.TLS and endpoint.tls.unverified_because:
+        return [f"auth=sasl.{UNSEEN}"]  # the daemon may be anybody, and PLAIN would tell it the password
+    return ["auth=sasl"]  # over TCP libvirt itself takes only mechanisms that encrypt
 
 
 def _with(endpoint: Endpoint, parameters: list[str]) -> str:

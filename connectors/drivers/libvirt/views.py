@@ -1,7 +1,7 @@
 """Machines as libvirt reports them, turned into ours."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +23,12 @@ SHUT_OFF = 5
 
 def every(vendor: Any, connection: Any, host: HostFacts) -> list[VmView]:
     """All machines of the endpoint, in order of name and native id. Raises libvirtError."""
-    flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
-    return of_rows(vendor, connection, connection.getAllDomainStats(flags), host)
+    if host.domain_type == "lxc":
+        rows = _by_state(vendor, connection.listAllDomains(0))
+    else:
+        flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
+        rows = connection.getAllDomainStats(flags)
+    return of_rows(vendor, connection, rows, host)
 
 
 def of_rows(
@@ -43,9 +47,28 @@ def of_rows(
 
 def one(vendor: Any, connection: Any, domain: Any, host: HostFacts) -> VmView:
     """One machine. Raises libvirtError."""
+    if host.domain_type == "lxc":
+        return _view(vendor, connection, domain, {"state.state": domain.state()[0]}, host)
     flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
     ((_, stats),) = connection.domainListGetStats([domain], flags)
     return _view(vendor, connection, domain, stats, host)
+
+
+def _by_state(vendor: Any, domains: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Containers, of which libvirt has no statistics."""
+    for domain in domains:
+        try:
+            state = domain.state()[0]
+        except vendor.libvirtError as error:
+            if error.get_error_code() != faults.NO_DOMAIN:  # gone since it was listed
+                raise
+            continue
+        yield domain, {"state.state": state}
+
+
+def has_saved_memory(domain: Any) -> bool:
+    """Whether the memory of a machine that is off waits in a file; of containers there is none. Raises libvirtError."""
+    return domain.connect().getType() != "LXC" and bool(domain.hasManagedSaveImage(0))
 
 
 def power_of(domain: Any) -> PowerState:
@@ -95,7 +118,7 @@ def _view(vendor: Any, connection: Any, domain: Any, stats: dict[str, Any], host
 
 def _power(domain: Any, state: int) -> PowerState:
     if state == SHUT_OFF:
-        return PowerState.SUSPENDED if domain.hasManagedSaveImage() else PowerState.OFF
+        return PowerState.SUSPENDED if has_saved_memory(domain) else PowerState.OFF
     return _STATES.get(state, PowerState.UNKNOWN)
 
 
