@@ -100,7 +100,8 @@ def _completed(op: Op, machine: Machine, spec: VmSpec, identity: UUID, place: Ta
     """Give a chosen machine its disk and card. Several workers may do so at once, with one result."""
     if spec.resources.disk_gib:
         _ensure_disk(op, machine, spec.resources.disk_gib, identity, place)
-    if place.source:
+    # What a call that was cut off began to fill is filled, also where the option names no template any more.
+    if place.source or machine.record["VBDs"]:
         filling.fill(op, _first_disk(op, machine.ref))
     if place.network is not None:
         _once(op, "VIF.create", _card(machine.ref, place.network))

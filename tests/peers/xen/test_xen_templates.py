@@ -205,6 +205,18 @@ def test_a_create_that_is_cut_off_anywhere_is_repeated_without_harm(
     assert {n: left[n] for n in THINGS if n != "task"} == {n: before[n] for n in THINGS if n != "task"}
 
 
+def test_a_disk_that_was_to_be_filled_is_filled_also_when_the_option_is_taken_away(
+    simulator: XenSimulator, connector: Connector, spec: VmSpec
+) -> None:
+    identity = uuid4()
+    simulator.rules(Rule(method="Async.VDI.copy", action="reset", times=1))
+    with pytest.raises(Unreachable):
+        connector.create_vm(spec, identity)
+    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as without:
+        without.create_vm(spec, identity)
+        assert has_words(without, identity)
+
+
 @pytest.mark.parametrize("code", ["SR_FULL", "SR_BACKEND_FAILURE_46"])
 def test_a_copy_that_is_refused_leaves_nothing(
     simulator: XenSimulator, connector: Connector, spec: VmSpec, code: str
