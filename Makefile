@@ -1,7 +1,8 @@
 # Each target does its own set-up (scripts/set_up.py): .venv with the locked packages, and for demo and test,
 # as root on Debian, the packages of the real counterparts. A second run finds all that done.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench bench-placement docs lock clean
+BENCHES = inventory together feed creates
+.PHONY: help demo test check fix bench bench-placement bench-connectors docs lock clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -35,6 +36,14 @@ bench:  ## run the benchmarks and write their figures into docs/benchmarks.md (A
 bench-placement:  ## the benchmarks of the placement engine alone
 	$(SET_UP)
 	@.venv/bin/python tests/bench/run.py place_
+
+bench-connectors:  ## the benchmarks of the drivers alone (ARGS=500: with so many machines, and nothing is written)
+	$(SET_UP) --counterparts
+ifeq ($(ARGS),)
+	@.venv/bin/python tests/bench/run.py connectors_ vsphere_inventory
+else
+	@for one in $(BENCHES); do .venv/bin/python tests/bench/bench_connectors_$$one.py $(ARGS) || exit 1; done
+endif
 
 docs:  ## write the generated pages of docs/reference again
 	$(SET_UP)

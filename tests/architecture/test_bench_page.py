@@ -64,3 +64,9 @@ def test_the_page_has_a_section_for_every_benchmark_and_for_nothing_else(
     assert {found["name"] for found in bench.SECTION.finditer(page)} == {
         path.stem for path in bench.benchmarks()
     }
+
+
+def test_prose_after_the_figures_stays(bench: ModuleType) -> None:
+    page = f"{PAGE}\n## What is missed\n\nprose\n"
+    found = bench.with_section(page, "bench_a", bench.section("bench_a", "A.", {"x_s": 1.5}))
+    assert found.endswith("<!-- benchmarks end here -->\n\n## What is missed\n\nprose\n")

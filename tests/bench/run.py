@@ -100,12 +100,12 @@ def section(name: str, what: str, figures: Figures) -> str:
 
 
 def with_section(page: str, name: str, text: str) -> str:
-    """The page with one benchmark's section replaced, or added at the end; sections stay in alphabetical order."""
+    """The page with one benchmark's section replaced, or added at the end; sections stay in alphabetical order, and prose as it is."""
     sections = {found["name"]: found[0] for found in SECTION.finditer(page)} | {name: text}
-    head = page[: page.index(END)]
+    head, _, tail = page.partition(END)
     first = SECTION.search(head)
     prose = (head[: first.start()] if first else head).rstrip("\n")
-    return f"{prose}\n\n" + "\n".join(sections[key] for key in sorted(sections)) + f"\n{END}"
+    return f"{prose}\n\n" + "\n".join(sections[key] for key in sorted(sections)) + f"\n{END}{tail}"
 
 
 def shown(value: float | str) -> str:

@@ -38,6 +38,9 @@ def sealed() -> Iterator[HypervSimulator]:
 
 
 class HypervConformance(ConnectorConformance):
+    workers_at_once = 20
+    """Windows lets one user have 30 shells (MaxShellsPerUser), and each connector keeps one."""
+
     @pytest.fixture
     def endpoint(self, simulator: HypervSimulator) -> Iterator[Endpoint]:
         yield simulator.endpoint(timeout_s=20)

@@ -61,6 +61,10 @@ class Counterpart:
     """The machine that most tests make."""
     bigger: ClassVar[Resources] = Resources(vcpu=2, memory_mib=256, disk_gib=2)
     """What it is resized to; larger in every dimension."""
+    workers_at_once: ClassVar[int] = 50
+    """Sessions that give fifty orders together; fewer where the counterpart lets one user have fewer."""
+    patience_s: ClassVar[float] = 60.0
+    """`timeout_s` of those workers: they wait for each other, as the machine of the test may be small."""
     deadline_s: ClassVar[float] = 1.0
     """`timeout_s` of the tests that let a call run into its deadline."""
     wire_deadline_s: ClassVar[float] = 6.0

@@ -1,11 +1,13 @@
 # ruff: noqa: D102 -- a test suite is made of asserts, and a test's name is its sentence
 """What holds when several workers ask at the same moment."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from catalog.capabilities import Capability
+from catalog.pools import Endpoint
 from connectors.contract import Connector, PowerAction, PowerState, VmView
 from tierwise.testing.promises.base import (
     Connect,
@@ -17,6 +19,7 @@ from tierwise.testing.promises.base import (
 )
 
 WORKERS = 4
+ORDERS = 50
 
 
 class RacePromises(Counterpart):
@@ -45,6 +48,20 @@ class RacePromises(Counterpart):
         assert set(wanted) <= set(identities(connector))
         assert len({view.native_id for view in views}) == WORKERS
 
+    def test_fifty_orders_at_once_make_each_machine_once(
+        self, needs: Needs, endpoint: Endpoint, connector: Connector, connect: Connect, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.DELETE)
+        patient = endpoint.model_copy(update={"timeout_s": max(endpoint.timeout_s, self.patience_s)})
+        wanted = [machines.identity() for _ in range(ORDERS)]
+        workers = [connect(patient) for _ in range(self.workers_at_once)]
+        views = at_once(workers, lambda c, i: c.create_vm(machines.spec(wanted[i]), wanted[i]), ORDERS)
+        there = Counter(view.identity for view in connector.list_vms())
+        assert {identity: there[identity] for identity in wanted} == dict.fromkeys(wanted, 1)
+        assert [(view.identity, view.power) for view in views] == [(one, PowerState.OFF) for one in wanted]
+        listed = {view.native_id for view in connector.list_vms() if view.identity in set(wanted)}
+        assert {view.native_id for view in views} == listed
+
     def test_four_workers_switching_one_machine_on_agree(
         self, needs: Needs, connector: Connector, connect: Connect, machines: Machines
     ) -> None:
@@ -68,13 +85,20 @@ class RacePromises(Counterpart):
         assert identity not in identities(connector)
 
 
-def at_once(workers: Sequence[Connector], call: Callable[[Connector, int], VmView]) -> list[VmView]:
-    """Run the call on all workers as nearly together as threads can, and give the results in order."""
+def at_once(
+    workers: Sequence[Connector], call: Callable[[Connector, int], VmView], count: int | None = None
+) -> list[VmView]:
+    """Run the call `count` times, once a worker unless given, as nearly together as threads can; the results in order.
+
+    A worker has one call after the other.
+    """
     start = Barrier(len(workers))
 
-    def run(index: int) -> VmView:
+    def run(first: int) -> list[VmView]:
         start.wait()
-        return call(workers[index], index)
+        mine = range(first, len(workers) if count is None else count, len(workers))
+        return [call(workers[first], index) for index in mine]
 
     with ThreadPoolExecutor(len(workers)) as threads:
-        return list(threads.map(run, range(len(workers))))
+        found = list(threads.map(run, range(len(workers))))
+    return [found[i % len(workers)][i // len(workers)] for i in range(sum(map(len, found)))]
