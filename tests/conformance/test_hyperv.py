@@ -37,6 +37,12 @@ def sealed() -> Iterator[HypervSimulator]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[HypervSimulator]:
+    with HypervSimulator(Estate(host="HV-A", nodes=("HV-B", "HV-C"), cluster="FRA-HV")) as running:
+        yield running
+
+
 class HypervConformance(ConnectorConformance):
     @pytest.fixture
     def endpoint(self, simulator: HypervSimulator) -> Iterator[Endpoint]:
@@ -85,3 +91,11 @@ class TestHypervSealed(HypervConformance):
     @pytest.fixture
     def simulator(self, sealed: HypervSimulator) -> HypervSimulator:
         return sealed
+
+
+class TestHypervCluster(HypervConformance):
+    """Three nodes of a failover cluster as one endpoint, each logged in at by itself."""
+
+    @pytest.fixture
+    def simulator(self, cluster: HypervSimulator) -> HypervSimulator:
+        return cluster
