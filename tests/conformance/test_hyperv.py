@@ -37,6 +37,12 @@ def sealed() -> Iterator[HypervSimulator]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[HypervSimulator]:
+    with HypervSimulator(Estate(host="HV-A", nodes=("HV-B", "HV-C"), cluster="FRA-HV")) as running:
+        yield running
+
+
 class HypervConformance(ConnectorConformance):
     workers_at_once = 20
     """Windows lets one user have 30 shells (MaxShellsPerUser), and each connector keeps one."""
@@ -88,3 +94,11 @@ class TestHypervSealed(HypervConformance):
     @pytest.fixture
     def simulator(self, sealed: HypervSimulator) -> HypervSimulator:
         return sealed
+
+
+class TestHypervCluster(HypervConformance):
+    """Three nodes of a failover cluster as one endpoint, each logged in at by itself."""
+
+    @pytest.fixture
+    def simulator(self, cluster: HypervSimulator) -> HypervSimulator:
+        return cluster

@@ -24,6 +24,7 @@ from connectors.contract import (
     VmView,
 )
 from connectors.drivers.hyperv import (
+    cluster,
     creating,
     details,
     disks,
@@ -49,7 +50,7 @@ CLOSING_LIMIT_S = 5.0
 
 
 class HypervConnector(Connector):
-    """One Hyper-V host, which is its one provider."""
+    """One Hyper-V host, or one failover cluster, which is its one provider."""
 
     driver: ClassVar[str] = "hyperv"
     gaps: ClassVar[Mapping[Capability, Gap]] = gaps.DECLARED
@@ -57,7 +58,9 @@ class HypervConnector(Connector):
     def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
         super().__init__(endpoint, password)
         self._session: Session | None = None
-        self._host: HostFacts | None = None
+        self._nodes: dict[str, Session] = {}
+        self._states: Mapping[str, str] = {}
+        self._hosts: dict[str, HostFacts] = {}
         self._meters = metering.Meters()
 
     def open(self) -> None:
@@ -73,23 +76,25 @@ class HypervConnector(Connector):
 
     def close(self) -> None:
         """Delete the shell, within a few seconds."""
-        session, self._session, self._host = self._session, None, None
+        session, self._session = self._session, None
+        nodes, self._nodes, self._hosts = self._nodes, {}, {}
         if session is None:
             return
         session.deadline.limit_s = min(session.deadline.limit_s, CLOSING_LIMIT_S)
         session.deadline.begin()
-        session.logout()
+        for one in (*nodes.values(), session):
+            one.logout()
 
     def probe(self) -> EndpointSnapshot:
-        """The host, the volume of its machines, and whether it is in a failover cluster."""
+        """The host or the cluster's nodes, the volume of the machines, and what the cluster does."""
         return self.inventory()[0]
 
     def list_vms(self) -> list[VmView]:
-        """All machines of the host. Disks that cannot be read count nothing."""
+        """All machines of the host or cluster. Disks that cannot be read count nothing."""
         return self._run("list_vms", self._inventory)[1]
 
     def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
-        """What `probe` and `list_vms` give, from one run of the dispatcher."""
+        """What `probe` and `list_vms` give, from one run of the dispatcher at each host."""
         return self._run("inventory", self._inventory)
 
     def get_vm(self, identity: UUID) -> VmView:
@@ -119,20 +124,29 @@ class HypervConnector(Connector):
             lambda op, found: operating.resize(op, self._facts(op), found, resources),
         )
 
+    def migrate(self, identity: UUID, host: str) -> VmView:
+        """Move the machine's role to another node: live if it runs."""
+        return self._changed(
+            "migrate",
+            identity,
+            lambda op, found: self._migrate(op, found, host),
+        )
+
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a checkpoint, with the memory of a machine that runs."""
-        self._run("snapshot", lambda op: operating.snapshot(op, machines.need(op, identity), name))
+        self._of("snapshot", identity, lambda op, found: operating.snapshot(op, found, name))
 
     def list_snapshots(self, identity: UUID) -> list[str]:
         """The checkpoints' names in the order in which they were made."""
-        return self._run(
+        return self._of(
             "list_snapshots",
-            lambda op: [one.name for one in operating.checkpoints(op, machines.need(op, identity))],
+            identity,
+            lambda op, found: [one.name for one in operating.checkpoints(op, found)],
         )
 
     def revert(self, identity: UUID, name: str) -> None:
         """Go back to a checkpoint; one of a machine that ran brings it back saved."""
-        self._run("revert", lambda op: operating.revert(op, machines.need(op, identity), name))
+        self._of("revert", identity, lambda op, found: operating.revert(op, found, name))
 
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Present values of all machines of ours; counters go on over a reset of Hyper-V's metering."""
@@ -140,23 +154,17 @@ class HypervConnector(Connector):
 
     def details(self, identity: UUID) -> VmDetails:
         """Firmware by generation, disks by controller, and cards; a card has its address once it ran."""
-        return self._run("details", lambda op: details.details(op, machines.need(op, identity)))
+        return self._of("details", identity, details.details)
 
     def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
         """The disk's file, in parts of 8 MiB; the host converts it first where it must."""
         self._supported(form.exporting)
-        self._run(
-            "export_disk",
-            lambda op: disks.export(op, machines.need(op, identity), key, form, to, tell),
-        )
+        self._of("export_disk", identity, lambda op, found: disks.export(op, found, key, form, to, tell))
 
     def import_disk(self, identity: UUID, key: str, form: DiskFormat, source: BinaryIO, tell: Tell) -> None:
         """Send a new file, in parts of 8 MiB, and let the drive have it once it is whole."""
         self._supported(form.importing)
-        self._run(
-            "import_disk",
-            lambda op: disks.take(op, machines.need(op, identity), key, form, source, tell),
-        )
+        self._of("import_disk", identity, lambda op, found: disks.take(op, found, key, form, source, tell))
 
     def _supported(self, capability: Capability) -> None:
         if capability in self.gaps:
@@ -165,35 +173,66 @@ class HypervConnector(Connector):
     def _usage(self, op: Op) -> list[UsageReading]:
         found = machines.every(op)
         ours = machines.ours(found)
-        metered = [(one, ours[one.id]) for one in found if one.id in ours]
-        rows = metering.measure(op, metered)
-        return list(self._meters.readings(metered, rows, datetime.now(UTC)))
+        readings: list[UsageReading] = []
+        for there in op.everywhere():
+            here = [one for one in found if one.node == there.node]
+            metered = [(one, ours[one.id]) for one in here if one.id in ours]
+            rows = metering.measure(there, metered)
+            readings += self._meters.readings(metered, rows, datetime.now(UTC))
+        return readings
 
     def _inventory(self, op: Op) -> tuple[EndpointSnapshot, list[VmView]]:
-        self._host, found = host.inventory(op)
+        if op.nodes:
+            found = machines.every(op)
+            self._hosts = {there.node: host.facts(there) for there in op.everywhere()}
+        else:
+            self._hosts[""], found = host.inventory(op)
+        one = next(iter(self._hosts.values()))
         secure = op.session.settings.encrypted and self.endpoint.tls.unverified_because is None
-        snapshot = host.snapshot(
-            self.endpoint.name, self._host, found, report=self.declared(), secure=secure
-        )
-        return snapshot, machines.views(found, self._host.name)
+        snapshot = host.snapshot(self.endpoint.name, one, found, report=self.declared(), secure=secure)
+        if op.nodes:
+            snapshot = cluster.snapshot(op, snapshot, self._hosts, self._states, found)
+        return snapshot, machines.views(found, one.provider)
 
     def _create(self, op: Op, spec: VmSpec, identity: UUID) -> VmView:
-        facts = self._facts(op)
-        if gap := facts.gaps.get(Capability.CREATE):
+        machines.refuse_hidden(op, identity)
+        hosts = {there.node: self._facts(there) for there in op.everywhere()}
+        node = cluster.chosen(op, self._states, hosts, spec.resources) if op.nodes else ""
+        if gap := hosts[node].gaps.get(Capability.CREATE):
             raise Unsupported(op.endpoint, Capability.CREATE, gap)
-        return self._view(op, creating.create(op, facts, spec, identity))
+        return self._view(op, creating.create(op, hosts[node], spec, identity))
 
     def _delete(self, op: Op, identity: UUID) -> None:
+        machines.refuse_hidden(op, identity)
         for machine in machines.claimants(machines.every(op), identity):
-            removing.remove(op, machine)
-        removing.remove_folders(op, self._facts(op).folder, identity)
+            removing.remove(op.at(machine.node), machine)
+        # The nodes of a cluster have one folder, on a volume that they share.
+        there = op.everywhere()[0]
+        removing.remove_folders(there, self._facts(there).folder, identity)
+
+    def _migrate(self, op: Op, found: Machine, host: str) -> None:
+        if not op.nodes:
+            raise Unsupported(
+                op.endpoint, Capability.LIVE_MIGRATE, self._facts(op).gaps[Capability.LIVE_MIGRATE]
+            )
+        cluster.migrate(op, self._states, found, host)
+
+    def _of(self, operation: str, identity: UUID, work: Callable[[Op, Machine], Result]) -> Result:
+        """Find the machine, and do the work at its host."""
+
+        def found(op: Op) -> Result:
+            machine = machines.need(op, identity)
+            return work(op.at(machine.node), machine)
+
+        return self._run(operation, found)
 
     def _changed(self, operation: str, identity: UUID, change: Change) -> VmView:
         """Change the machine, and read it again. Raises NotFound where it went meanwhile."""
 
         def work(op: Op) -> VmView:
             try:
-                change(op, machines.need(op, identity))
+                found = machines.need(op, identity)
+                change(op.at(found.node), found)
             except op.session.failures as error:
                 if not is_gone(error):
                     raise
@@ -204,13 +243,32 @@ class HypervConnector(Connector):
         return self._run(operation, work)
 
     def _view(self, op: Op, machine: Machine) -> VmView:
-        return machines.view(machine, self._facts(op).name)
+        return machines.view(machine, self._facts(op.at(machine.node)).provider)
 
     def _facts(self, op: Op) -> HostFacts:
         """The host as it was when it was last looked at."""
-        if self._host is None:
-            self._host = host.facts(op)
-        return self._host
+        if op.node not in self._hosts:
+            self._hosts[op.node] = host.facts(op)
+        return self._hosts[op.node]
+
+    def _at_nodes(self, op: Op) -> Op:
+        """The operation with a login at each node that is up, where the endpoint is a cluster."""
+        if not op.session.settings.options.cluster:
+            return op
+        now = cluster.members(op)
+        self._states = now.states
+        if not now.asked:
+            why = "no node of the cluster is up"
+            raise op.error(Unreachable, why, hint="start a node, or look at the cluster's quorum")
+        for name in set(self._nodes) - set(now.asked):
+            self._nodes.pop(name).drop()
+        for name in now.asked:
+            if name not in self._nodes:
+                at = cluster.node_endpoint(self.endpoint, name)
+                transport, deadline = op.session.transport, op.session.deadline
+                self._nodes[name] = Session(at, self._password, transport, deadline)
+        nodes = {name: self._nodes[name] for name in now.asked}
+        return op._replace(nodes=nodes, owners=now.owners)
 
     def _run(self, operation: str, work: Callable[[Op], Result]) -> Result:
         session = self._session
@@ -219,7 +277,11 @@ class HypervConnector(Connector):
                 self.endpoint.name, operation, "the connector is not open", hint="open it first"
             )
         op = Op(session, self.endpoint.name, operation)
-        return self._translated(session, operation, partial(_twice, op, work))
+        return self._translated(
+            session,
+            operation,
+            partial(_repeated, op, lambda: work(self._at_nodes(op)), lambda: 1 + len(self._nodes)),
+        )
 
     def _translated(self, session: Session, operation: str, work: Callable[[], Result]) -> Result:
         """Run within one deadline; the host's and the network's failures become the contract's."""
@@ -230,16 +292,18 @@ class HypervConnector(Connector):
             raise of_failure(self.endpoint.name, operation, error, session) from error
 
 
-def _twice(op: Op, work: Callable[[Op], Result]) -> Result:
-    """Do the work; once more where the host had removed the shell.
+def _repeated(op: Op, work: Callable[[], Result], shells: Callable[[], int]) -> Result:
+    """Do the work; again where a host had removed its shell, at most once for each shell.
 
     Every operation finds its machine by identity and changes nothing that is as wanted already, so
     repeating it is safe.
     """
-    try:
-        return work(op)
-    except op.session.failures as error:
-        if op.session.fault_code(error) != SHELL_GONE:
-            raise
-    op.session.forget_shell()
-    return work(op)
+    repeated = 0
+    while True:
+        try:
+            return work()
+        except op.session.failures as error:
+            gone = op.session.fault_code(error) == SHELL_GONE
+            if not gone or repeated >= shells():
+                raise
+            repeated += 1

@@ -59,9 +59,9 @@ def create(op: Op, host: HostFacts, spec: VmSpec, identity: UUID) -> Machine:
 
 def check_size(op: Op, host: HostFacts, spec: VmSpec) -> None:
     """What can be told without asking the host. Raises NotFound and Refused."""
-    if spec.provider != host.name:
+    if spec.provider != host.provider:
         why = f"there is no provider '{spec.provider}'"
-        raise op.error(NotFound, why, hint=f"this host's is '{host.name}'")
+        raise op.error(NotFound, why, hint=f"this endpoint's is '{host.provider}'")
     fits(op, host, spec.resources.vcpu, spec.resources.memory_mib, spec.resources.disk_gib)
     if spec.resources.disk_gib < 1:
         raise op.error(Refused, "a machine needs a disk_gib above zero")
@@ -98,6 +98,10 @@ def _new(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) ->
     }
     switch = op.session.settings.options.switch
     new = Command("Hyper-V\\New-VM", params if switch is None else params | {"SwitchName": switch})
+    if op.nodes:
+        # What others made on other nodes counts as well, so the look comes after.
+        op.at(host.name).run(new)
+        return every(op)
     listing = (ALL, DISKS._replace(refs={"VMId": "1.Id"}))
     _, machines, disks = op.run(new, *listing)
     return of_rows(machines, disks)
@@ -189,8 +193,12 @@ def _finish(op: Op, spec: VmSpec, identity: UUID, machine: Machine) -> None:
         commands.append(Command("Hyper-V\\Remove-VMNetworkAdapter", refs=vm))
     commands.append(Command("Hyper-V\\Set-VM", settings, vm))
     commands.append(Command("Hyper-V\\Enable-VMResourceMetering", refs=vm))
+    if machine.node and not machine.clustered:
+        # Named after the identity, so that it can be told while its node is down.
+        role = {"Name": f"tierwise-{identity}", "VMId": machine.id}
+        commands.append(Command("FailoverClusters\\Add-ClusterVirtualMachineRole", role))
     commands.append(Command("Hyper-V\\Set-VM", marked, vm))
-    op.run(*commands)
+    op.at(machine.node).run(*commands)
 
 
 def _undo(op: Op, host: HostFacts, identity: UUID, attempt: str) -> None:
@@ -199,5 +207,5 @@ def _undo(op: Op, host: HostFacts, identity: UUID, attempt: str) -> None:
         for machine in claimants(every(op), identity):
             if _made_by(machine, attempt):
                 with suppress(*op.session.failures):
-                    remove(op, machine)
-        remove_folders(op, host.folder, identity, attempt)
+                    remove(op.at(machine.node), machine)
+        remove_folders(op.at(host.name if op.nodes else ""), host.folder, identity, attempt)

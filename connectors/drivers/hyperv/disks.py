@@ -210,7 +210,6 @@ def _part(op: Op, *requests: list[Command]) -> list[Rows]:
     except op.session.failures as error:
         if op.session.fault_code(error) != SHELL_GONE:
             raise
-    op.session.forget_shell()
     return op.session.run(*requests)
 
 

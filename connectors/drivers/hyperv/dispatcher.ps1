@@ -7,7 +7,7 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = $WarningPreference = 'SilentlyContinue'
 $ConfirmPreference = 'None'
 # What may be called: names without a module are functions of this script, the others follow their module's.
-$allowed = foreach ($word in -split @'
+$ok = foreach ($w in -split @'
 Read-Chunk
 Write-Chunk
 Hyper-V\
@@ -34,7 +34,12 @@ Set-VMHardDiskDrive
 Start-VM
 Stop-VM
 FailoverClusters\
+Add-ClusterVirtualMachineRole
 Get-Cluster
+Get-ClusterGroup
+Get-ClusterNode
+Move-ClusterVirtualMachineRole
+Remove-ClusterGroup
 CimCmdlets\
 Get-CimInstance
 Storage\
@@ -43,11 +48,11 @@ Microsoft.PowerShell.Management\
 Remove-Item
 Rename-Item
 '@) {
-    if ($word -like '*\') {
-        $module = $word
+    if ($w -like '*\') {
+        $mod = $w
     }
     else {
-        $module + $word
+        $mod + $w
     }
 }
 # Nothing but folders that the driver made for its machines, and the disks in them, can be removed, read or written.
@@ -81,48 +86,48 @@ function Get-Plain($v) {
         "$v"
     }
 }
-function Get-Path($found, $path) {
-    $now = @($found)
+function Get-Path($r, $path) {
+    $now = @($r)
     foreach ($name in $path.Split('.')) {
-        $now = @(foreach ($one in $now) { $one.$name })
+        $now = @(foreach ($o in $now) { $o.$name })
     }
     if ($path.Contains('.')) {
-        return , [Collections.ArrayList]@(foreach ($one in $now) { Get-Plain $one })
+        return , [Collections.ArrayList]@(foreach ($o in $now) { Get-Plain $o })
     }
     return Get-Plain $now[0]
 }
-foreach ($line in $input) {
-    $reply = @{}
-    $seen = @()
+foreach ($l in $input) {
+    $y = @{}
+    $s = @()
     $out = [Collections.ArrayList]@()
     try {
-        foreach ($c in (ConvertFrom-Json $line).commands) {
+        foreach ($c in (ConvertFrom-Json $l).commands) {
             $name = $c.name
-            $splat = @{}
+            $a = @{}
             foreach ($p in $c.params.PSObject.Properties) {
                 $v = $p.Value
                 if ($v -is [array]) {
-                    $index, $part = $v
-                    $v = @($seen[$index])
-                    if ($part) {
-                        $v = @(foreach ($one in $v) { $one.$part })
+                    $i, $k = $v
+                    $v = @($s[$i])
+                    if ($k) {
+                        $v = @(foreach ($o in $v) { $o.$k })
                     }
                     if ($v.Count -eq 1) {
                         $v = $v[0]
                     }
                 }
-                $splat[$p.Name] = $v
+                $a[$p.Name] = $v
             }
-            $paths = foreach ($p in @($splat.Keys) -like '*Path') { $splat[$p] }
-            if ($allowed -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD)$' -and (@($paths) -cnotmatch $ours))) {
+            $paths = foreach ($p in @($a.Keys) -like '*Path') { $a[$p] }
+            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD)$' -and (@($paths) -cnotmatch $ours))) {
                 throw "not allowed: $name $paths"
             }
             if ($c.optional) {
-                $splat.ErrorAction = 'SilentlyContinue'
+                $a.ErrorAction = 'SilentlyContinue'
             }
-            $found = @(
+            $r = @(
                 try {
-                    & $name @splat
+                    & $name @a
                 }
                 catch {
                     if (-not $c.optional) {
@@ -130,12 +135,12 @@ foreach ($line in $input) {
                     }
                 }
             )
-            $seen += , $found
-            [void]$out.Add([Collections.ArrayList]@(foreach ($one in $found) {
+            $s += , $r
+            [void]$out.Add([Collections.ArrayList]@(foreach ($o in $r) {
                 if ($c.select) {
                     $row = @{}
                     foreach ($path in $c.select) {
-                        $row[$path] = Get-Path $one $path
+                        $row[$path] = Get-Path $o $path
                     }
                     $row
                 }
@@ -143,16 +148,16 @@ foreach ($line in $input) {
         }
     }
     catch {
-        $reply = @{
+        $y = @{
             id = $_.FullyQualifiedErrorId
             category = "$($_.CategoryInfo.Category)"
             message = $_.Exception.Message
         }
     }
-    $reply.out = $out
-    $text = ConvertTo-Json $reply -Depth 8 -Compress
-    [Console]::Out.WriteLine([regex]::Replace($text, '[^ -~]', { param($m) '\u{0:x4}' -f [int][char]$m.Value }))
-    if ($reply.category) {
+    $y.out = $out
+    $t = ConvertTo-Json $y -Depth 8 -Compress
+    [Console]::Out.WriteLine([regex]::Replace($t, '[^ -~]', { param($m) '\u{0:x4}' -f [int][char]$m.Value }))
+    if ($y.category) {
         break
     }
 }

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "70626d7a31bde11e67997403138c2e75698079861e7dd733da1274aefa9d30f3"
+SHA256 = "336dd904c1e7d86d4eb5aeaec434a049f74e089b29edcf7ae201421774cc385d"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")

@@ -76,7 +76,15 @@ def is_gone(error: BaseException) -> bool:
 
 
 def of_failure(endpoint: str, operation: str, error: Exception, session: Session) -> ConnectorError:
-    """The error that says what a failure means."""
+    """The error that says what a failure means, and at which node of a cluster."""
+    made = _of_failure(endpoint, operation, error, session)
+    if notes := getattr(error, "__notes__", ()):
+        why = f"{notes[0]}: {made.why}"
+        return type(made)(endpoint, operation, why, vendor_code=made.vendor_code, hint=made.hint)
+    return made
+
+
+def _of_failure(endpoint: str, operation: str, error: Exception, session: Session) -> ConnectorError:
     if isinstance(error, PowerShellError):
         return _of_powershell(endpoint, operation, error)
     if isinstance(error, BadReply):

@@ -25,13 +25,8 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "Hyper-V clones by export and import; this driver creates machines empty"
         ),
         Capability.TEMPLATE: _not_yet("templates belong to VMM; this driver creates machines empty"),
-        Capability.LIVE_MIGRATE: _not_yet(
-            "an endpoint is one host, and a machine that moved to another would be another endpoint's; the "
-            "driver does not take a failover cluster for one pool yet"
-        ),
-        Capability.STORAGE_MIGRATE: _not_yet("Move-VMStorage is not called by this driver yet"),
-        Capability.DRS: _not_yet(
-            "machines are not made roles of a failover cluster yet, so the cluster does not balance them"
+        Capability.STORAGE_MIGRATE: _not_yet(
+            "the contract has no call to move a machine's disks; use Move-VMStorage at the host"
         ),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use VMConnect"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
@@ -54,10 +49,26 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 )
 
 
-def of_host(host: str, cluster: str | None) -> dict[Capability, Gap]:
-    """The gap that a host's being in a failover cluster, or not, makes."""
+def of_host(host: str, cluster: str | None, *, whole: bool, balances: bool) -> dict[Capability, Gap]:
+    """What a host's cluster, and how the endpoint names it, take away."""
+    if whole:
+        detail = f"failover cluster '{cluster}' does not balance its nodes; set its AutoBalancerMode"
+        return {} if balances else {Capability.DRS: _not_configured(detail)}
     if cluster is None:
-        detail = f"host '{host}' stands alone; ha_restart needs it in a failover cluster"
-        return {Capability.HA_RESTART: Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])}
-    detail = f"host '{host}' is in failover cluster '{cluster}', but machines are not made its roles yet"
-    return {Capability.HA_RESTART: _not_yet(detail[:300])}
+        detail = f"host '{host}' stands alone; this needs it in a failover cluster"
+    else:
+        detail = f"the endpoint is host '{host}' alone, of failover cluster '{cluster}'; set the option 'cluster'"
+    return dict.fromkeys(
+        (Capability.HA_RESTART, Capability.LIVE_MIGRATE, Capability.DRS), _not_configured(detail)
+    )
+
+
+def not_shared(folder: str) -> Gap:
+    """Machines of a cluster are made where each node finds them."""
+    return _not_configured(
+        f"folder '{folder}' is on one node only; set the option 'folder' to one under C:\\ClusterStorage"
+    )
+
+
+def _not_configured(detail: str) -> Gap:
+    return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])

@@ -1,5 +1,6 @@
 """What one Hyper-V host has: processors, memory, the volume of its machines, its cluster."""
 
+import re
 from typing import NamedTuple
 
 from catalog.capabilities import Capability, CapabilityReport, Gap, GapReason
@@ -20,7 +21,7 @@ _HOST = Command(
 _SYSTEM = Command(
     "CimCmdlets\\Get-CimInstance", {"ClassName": "Win32_OperatingSystem"}, select=("Caption", "Version")
 )
-_CLUSTER = Command("FailoverClusters\\Get-Cluster", select=("Name",), optional=True)
+CLUSTER = Command("FailoverClusters\\Get-Cluster", select=("Name", "AutoBalancerMode"), optional=True)
 """Optional, for the cmdlet is not there, or fails, on a host without the feature."""
 
 
@@ -34,6 +35,15 @@ class HostFacts(NamedTuple):
     disk_gib: int | None
     folder: str
     cluster: str | None
+    balances: bool
+    """Whether the cluster moves machines by itself to nodes that have more room."""
+    whole: bool
+    """Whether the endpoint is the whole cluster."""
+
+    @property
+    def provider(self) -> str:
+        """The name of the pool that it belongs to."""
+        return self.cluster if self.whole and self.cluster else self.name
 
     @property
     def total(self) -> Resources:
@@ -43,11 +53,17 @@ class HostFacts(NamedTuple):
     @property
     def gaps(self) -> dict[Capability, Gap]:
         """What this host cannot do beyond what the driver cannot."""
-        found = gaps.of_host(self.name, self.cluster)
+        found = gaps.of_host(self.name, self.cluster, whole=self.whole, balances=self.balances)
+        if self.whole and not _SHARED.match(self.folder):
+            found[Capability.CREATE] = gaps.not_shared(self.folder)
         if self.disk_gib is None:
             detail = f"the volume of folder '{self.folder}' cannot be read; set the option 'folder'"
             found[Capability.CREATE] = Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
         return found
+
+
+_SHARED = re.compile(r"^[A-Za-z]:\\ClusterStorage\\.", re.IGNORECASE)
+"""Where each node sees the same volumes."""
 
 
 def facts(op: Op) -> HostFacts:
@@ -69,7 +85,7 @@ def _commands(op: Op, first: int = 0) -> tuple[Command, ...]:
         volume = Command("Storage\\Get-Volume", refs=where, select=select, optional=True)
     else:
         volume = Command("Storage\\Get-Volume", {"FilePath": folder}, select=select, optional=True)
-    return _HOST, _SYSTEM, _CLUSTER, volume
+    return _HOST, _SYSTEM, CLUSTER, volume
 
 
 def _facts(op: Op, rows: Rows) -> HostFacts:
@@ -84,6 +100,8 @@ def _facts(op: Op, rows: Rows) -> HostFacts:
         disk_gib=sizes[0] // GIB if sizes else None,
         folder=folder.rstrip("\\"),
         cluster=clusters[0]["Name"] if clusters else None,
+        balances=bool(clusters) and clusters[0]["AutoBalancerMode"] != 0,
+        whole=op.session.settings.options.cluster or bool(op.node),
     )
 
 
@@ -92,10 +110,10 @@ def snapshot(
 ) -> EndpointSnapshot:
     """The probe's answer: one pool of one host."""
     pool = PoolSnapshot(
-        provider=found.name,
+        provider=found.provider,
         hypervisor=Hypervisor.HYPERV,
         total=found.total,
-        used=_used(machines),
+        used=used(machines),
         hosts=(Host(name=found.name, resources=found.total),),
         capabilities=report.narrowed(found.gaps),
     )
@@ -108,10 +126,11 @@ def snapshot(
     )
 
 
-def _used(machines: list[Machine]) -> Resources:
-    used = Resources()
+def used(machines: list[Machine]) -> Resources:
+    """What machines are configured with: disk of all, the rest of those that hold memory."""
+    total = Resources()
     for one in machines:
         # A paused machine keeps its memory on the host; a saved one has given it back.
         holds = one.power is PowerState.ON or one.state == "Paused"
-        used += one.resources if holds else Resources(disk_gib=one.resources.disk_gib)
-    return used
+        total += one.resources if holds else Resources(disk_gib=one.resources.disk_gib)
+    return total

@@ -9,7 +9,7 @@ from connectors.contract import PowerState, VmView
 from connectors.drivers.hyperv import marks
 from connectors.drivers.hyperv.dispatcher import Command, Row
 from connectors.drivers.hyperv.session import Op
-from connectors.errors import NotFound
+from connectors.errors import NotFound, Unreachable
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -24,6 +24,7 @@ PROPERTIES = (
     "Notes",
     "Path",
     "ParentSnapshotId",
+    "IsClustered",
     "HardDrives.Path",
 )
 """Of a VirtualMachine, what every operation reads."""
@@ -67,6 +68,9 @@ class Machine(NamedTuple):
     disks: tuple[tuple[str, int], ...]
     """Path and size in bytes."""
     has_snapshots: bool
+    clustered: bool = False
+    node: str = ""
+    """Of a cluster, the one that the machine was found on; empty where the endpoint is one host."""
 
     @property
     def finished(self) -> bool:
@@ -75,18 +79,47 @@ class Machine(NamedTuple):
 
 
 def every(op: Op) -> list[Machine]:
-    """All machines of the host."""
+    """All machines of the host, or of all nodes of the cluster that can be asked.
+
+    A machine that goes from a node to another meanwhile is seen twice, or not at all. A machine keeps its id
+    on its way, so each id counts once; and where a role had another owner afterwards, all are listed again.
+    """
+    if not op.nodes:
+        return _of_host(op)
+    owners = op.owners
+    while True:
+        found = [one for there in op.everywhere() for one in _of_host(there)]
+        before, owners = owners, owners_now(op)
+        if all(owners.get(name, node) == node for name, node in before.items()):
+            return list({one.id: one for one in found}.values())
+
+
+def _of_host(op: Op) -> list[Machine]:
     machines, disks = op.run(ALL, DISKS)
-    return of_rows(machines, disks)
+    return of_rows(machines, disks, op.node)
 
 
-def of_rows(machines: Iterable[Row], disks: Iterable[Row]) -> list[Machine]:
+ROLES = Command("FailoverClusters\\Get-ClusterGroup", select=("Name", "GroupType", "OwnerNode.Name"))
+
+
+def owners_now(op: Op) -> dict[str, str]:
+    """The node of each machine that is a role of the cluster, by the role's name."""
+    return owners_of(op.run(ROLES)[0])
+
+
+def owners_of(rows: Iterable[Row]) -> dict[str, str]:
+    """What `ROLES` answers."""
+    mine = [row for row in rows if row["GroupType"] == "VirtualMachine"]
+    return {row["Name"]: next(iter(row["OwnerNode.Name"]), "") for row in mine}
+
+
+def of_rows(machines: Iterable[Row], disks: Iterable[Row], node: str = "") -> list[Machine]:
     """Machines from what `ALL` and `DISKS` answer."""
     sizes = {row["Path"]: int(row["Size"]) for row in disks}
-    return [_machine(row, sizes) for row in machines]
+    return [_machine(row, sizes, node) for row in machines]
 
 
-def _machine(row: Mapping[str, Any], sizes: Mapping[str, int]) -> Machine:
+def _machine(row: Mapping[str, Any], sizes: Mapping[str, int], node: str) -> Machine:
     paths = [path for path in row["HardDrives.Path"] if path]
     disks = tuple((path, sizes.get(path, 0)) for path in paths)
     return Machine(
@@ -104,6 +137,8 @@ def _machine(row: Mapping[str, Any], sizes: Mapping[str, int]) -> Machine:
         path=row["Path"] or "",
         disks=disks,
         has_snapshots=row["ParentSnapshotId"] is not None,
+        clustered=bool(row["IsClustered"]),
+        node=node,
     )
 
 
@@ -127,11 +162,25 @@ def find(op: Op, identity: UUID) -> Machine | None:
 
 
 def need(op: Op, identity: UUID) -> Machine:
-    """The machine of this identity. Raises NotFound."""
+    """The machine of this identity. Raises NotFound, and Unreachable where a node has it that is down."""
     found = find(op, identity)
     if found is None:
+        refuse_hidden(op, identity)
         raise op.error(NotFound, f"there is no machine {identity}", hint="list the machines")
     return found
+
+
+def refuse_hidden(op: Op, identity: UUID) -> None:
+    """Raise Unreachable where the machine's role belongs to a node that cannot be asked."""
+    for name, node in hidden(op).items():
+        if str(identity) in name:
+            why = f"the machine {identity} belongs to node '{node}', which is down"
+            raise op.error(Unreachable, why, hint="wait until the cluster has moved it, or the node is up")
+
+
+def hidden(op: Op) -> dict[str, str]:
+    """The roles of nodes that cannot be asked, each with its node."""
+    return {name: node for name, node in op.owners.items() if node not in op.nodes}
 
 
 def views(machines: Iterable[Machine], provider: str) -> list[VmView]:
@@ -159,7 +208,7 @@ def view(machine: Machine, provider: str, *, elected: bool = True) -> VmView:
         native_id=machine.id,
         name=machine.name,
         provider=provider,
-        host=provider,
+        host=machine.node or provider,
         power=machine.power,
         resources=machine.resources,
         annotations={} if mark is None else mark.annotations,

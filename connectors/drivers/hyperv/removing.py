@@ -29,6 +29,9 @@ def remove(op: Op, machine: Machine) -> None:
         commands.append(switch_off(machine))
     if own := own_folder(machine):
         commands.append(remove_files(f"{escaped(own)}\\disk[s]"))
+    if machine.clustered and machine.node:
+        role: dict[str, Scalar] = {"VMId": machine.id, "RemoveResources": True, "Force": True}
+        commands.append(Command("FailoverClusters\\Remove-ClusterGroup", role))
     commands.append(Command("Hyper-V\\Remove-VM", {"Force": True}, vm))
     try:
         op.run(*commands)

@@ -1,9 +1,10 @@
 """A login at a host's WinRM service with one shell, and running the dispatcher in it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
@@ -43,13 +44,19 @@ class Session:
     pywinrm's connection seals messages in order, so it is used by one thread only.
     """
 
-    def __init__(self, endpoint: Endpoint, password: SecretStr | None, transport: Any) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        password: SecretStr | None,
+        transport: Any,
+        deadline: Deadline | None = None,
+    ) -> None:
         self.settings = Settings.of(endpoint)
         by_ticket = self.settings.options.auth is Auth.KERBEROS
         if not by_ticket and (endpoint.username is None or password is None):
             why = "Hyper-V needs a user name and password"
             raise Refused(endpoint.name, "open", why, hint="set the endpoint's 'username' and 'secret'")
-        self.deadline = Deadline(endpoint.timeout_s)
+        self.deadline = deadline or Deadline(endpoint.timeout_s)
         self.transport = transport
         self._username = endpoint.username
         self._password = None if by_ticket else password
@@ -85,6 +92,8 @@ class Session:
         except self.failures as error:
             if self.lost(error):
                 self.drop()
+            if self.fault_code(error) == SHELL_GONE:
+                self.forget_shell()
             raise
         return dispatcher.read_replies(requests, stdout, stderr, code)
 
@@ -215,11 +224,27 @@ class Session:
 
 
 class Op(NamedTuple):
-    """One operation of the contract under way."""
+    """One operation of the contract under way, at one host.
+
+    Of a cluster it begins at the endpoint's own address, whichever node that is: `node` is empty there, and
+    `nodes` are the logins at the nodes that can be asked. `owners` has the cluster's machine roles, each with
+    the node that has it.
+    """
 
     session: Session
     endpoint: str
     name: str
+    node: str = ""
+    nodes: Mapping[str, Session] = MappingProxyType({})
+    owners: Mapping[str, str] = MappingProxyType({})
+
+    def at(self, node: str) -> "Op":
+        """The same operation at a node; where the endpoint is one host, there is only that."""
+        return self._replace(session=self.nodes[node], node=node) if node else self
+
+    def everywhere(self) -> "list[Op]":
+        """The same operation at each node that can be asked."""
+        return [self.at(node) for node in self.nodes] or [self]
 
     def error(
         self, kind: type[ConnectorError], why: str, *, hint: str = "", code: str = ""
@@ -229,4 +254,9 @@ class Op(NamedTuple):
 
     def run(self, *commands: Command) -> Rows:
         """What the commands answer."""
-        return self.session.run(commands)[0]
+        try:
+            return self.session.run(commands)[0]
+        except self.session.failures as error:
+            if self.node and not getattr(error, "__notes__", ()):
+                error.add_note(f"node '{self.node}'")
+            raise

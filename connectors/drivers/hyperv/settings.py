@@ -37,6 +37,13 @@ class Options(Value):
         default=2, description="Of new machines: 1 starts by BIOS from IDE, 2 by UEFI from SCSI."
     )
     auth: Auth = Field(default=Auth.NTLM, description="How the user logs in.")
+    cluster: bool = Field(
+        default=False, description="Whether the endpoint is the whole failover cluster of the host."
+    )
+    nodes: str | None = Field(
+        default=None,
+        description="Where nodes of the cluster are: NAME=host or NAME=host:port, with commas between.",
+    )
     spn_host: str | None = Field(
         default=None, description="Host of the Kerberos service HTTP/<host>; else the address's host."
     )

@@ -60,13 +60,15 @@ class HypervSimulator:
     ) -> None:
         self.password = SecretStr(secrets.token_urlsafe(18))
         self.address = ""
+        self.nodes: dict[str, str] = {}
+        self._estate = estate or Estate()
         self._certificate = certificate
         self._configuration = {
             "listen": listen,
             "port": port,
             "certificate": "" if certificate is None else str(certificate.certificate),
             "key": "" if certificate is None else str(certificate.key),
-            "estate": (estate or Estate()).model_dump(),
+            "estate": self._estate.model_dump(),
             "basic": basic,
             "limits": (limits or Limits()).model_dump(),
         }
@@ -104,7 +106,8 @@ class HypervSimulator:
                 text=True,
             )
             try:
-                self.address = self._ask(self._configuration | {"store": str(store)})["address"]
+                started = self._ask(self._configuration | {"store": str(store)})
+                self.address, self.nodes = started["address"], started["nodes"]
             except (OSError, ValueError) as error:
                 errors.seek(0)
                 said = errors.read() or str(error)
@@ -129,7 +132,11 @@ class HypervSimulator:
         timeout_s: float = 30.0,
         options: Mapping[str, str | int | bool] | None = None,
     ) -> Endpoint:
-        """The endpoint that the driver opens with `password`."""
+        """The endpoint that the driver opens with `password`; of all nodes where the estate names some."""
+        where: dict[str, str | int | bool] = {}
+        if self._estate.nodes:
+            nodes = ",".join(f"{node}={address}" for node, address in self.nodes.items())
+            where = {"cluster": True, "nodes": nodes, "folder": "C:\\ClusterStorage\\Volume1"}
         if self._certificate is None:
             tls = TlsPolicy(unverified_because="a simulator on loopback speaks plain HTTP, sealed by NTLM")
         else:
@@ -141,7 +148,7 @@ class HypervSimulator:
             username=USER,
             tls=tls,
             timeout_s=timeout_s,
-            options=dict(options or {}),
+            options=where | dict(options or {}),
         )
 
     def rules(self, *rules: Rule) -> None:
@@ -158,6 +165,20 @@ class HypervSimulator:
         count: int = self._control("shells")
         return count
 
+    def machines(self) -> dict[str, list[str]]:
+        """The ids of the machines of each node."""
+        found: dict[str, list[str]] = self._control("machines")
+        return found
+
+    def roles(self) -> dict[str, str]:
+        """The cluster's roles, each with its machine's id."""
+        found: dict[str, str] = self._control("roles")
+        return found
+
+    def set_down(self, *nodes: str) -> None:
+        """Let these nodes be down, and no others; nothing fails over."""
+        self._control("down", list(nodes))
+
     def disks(self) -> list[str]:
         """The paths of all disk files."""
         paths: list[str] = self._control("disks")
@@ -172,7 +193,7 @@ class HypervSimulator:
         return Path(found)
 
     def plant(self, name: str, **more: str | int) -> str:
-        """Make a machine behind tierwise's back, with `notes`, `path`, `state`, `disk_bytes`, `generation`, `switch`; its id."""
+        """Make a machine behind tierwise's back, with `notes`, `path`, `state`, `disk_bytes`, `generation`, `switch`, `node`; its id."""
         made: str = self._control("plant", {"name": name, **more})
         return made
 

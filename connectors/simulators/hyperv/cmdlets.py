@@ -136,6 +136,7 @@ _RANGES = {
 }
 _ENUMS = {
     "ControllerType": frozenset({"IDE", "PMEM", "SCSI"}),
+    "VmMigrationType": frozenset({"TurnOff", "Quick", "Shutdown", "ShutdownForce", "Live"}),
     "VhdType": frozenset({"Unknown", "Fixed", "Dynamic", "Differencing"}),
     "CheckpointType": frozenset({"Disabled", "Production", "ProductionOnly", "Standard"}),
 }
@@ -177,6 +178,7 @@ def _cmdlet(name: str, command_type: str, default_set: str | None, *lines: str) 
 
 
 _HYPERV = "Microsoft.HyperV.PowerShell.Commands."
+_CLUSTER = "Microsoft.FailoverClusters.PowerShell."
 _VHD = "Microsoft.Vhd.PowerShell.Cmdlets."
 _VM = "VM VirtualMachine[] VMObject!"
 _VM_NAME = "VMName string[] VMName!"
@@ -317,9 +319,34 @@ _ALL = (
     _cmdlet("Hyper-V\\Measure-VM", f"{_HYPERV}MeasureVM", "Name", _VM, _NAME),
     _cmdlet(
         "FailoverClusters\\Get-Cluster",
-        "Microsoft.FailoverClusters.PowerShell.GetClusterCommand",
+        f"{_CLUSTER}GetClusterCommand",
         "Name",
         "Name string Name",
+    ),
+    _cmdlet("FailoverClusters\\Get-ClusterNode", f"{_CLUSTER}GetNodeCommand", "InputObject"),
+    _cmdlet("FailoverClusters\\Get-ClusterGroup", f"{_CLUSTER}GetGroupCommand", "InputObject"),
+    _cmdlet(
+        "FailoverClusters\\Add-ClusterVirtualMachineRole",
+        f"{_CLUSTER}AddClusterVirtualMachineRoleCommand",
+        None,
+        "Name string",
+        "VMId guid",
+    ),
+    _cmdlet(
+        "FailoverClusters\\Move-ClusterVirtualMachineRole",
+        f"{_CLUSTER}MoveClusterVirtualMachineRoleCommand",
+        None,
+        "VMId guid",
+        "Node string",
+        "MigrationType VmMigrationType",
+    ),
+    _cmdlet(
+        "FailoverClusters\\Remove-ClusterGroup",
+        f"{_CLUSTER}RemoveGroupCommand",
+        "InputObject",
+        "VMId guid",
+        "RemoveResources switch",
+        "Force switch",
     ),
     # These are no part of the reflected modules; their signatures are taken from Microsoft's documentation.
     _cmdlet(

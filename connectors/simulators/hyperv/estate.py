@@ -4,6 +4,7 @@ What stands on disks is in files of `World.store`, as far as anybody has looked 
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -28,6 +29,12 @@ class Estate(Value):
     memory_mib: int = Field(default=256 * 1024, ge=1024)
     volume_gib: int = Field(default=10 * 1024, ge=1)
     cluster: str = Field(default="", description="The failover cluster that the host is a node of.")
+    auto_balancer: int = Field(
+        default=2, ge=0, le=2, description="The cluster's AutoBalancerMode; 0 is off."
+    )
+    nodes: tuple[str, ...] = Field(
+        default=(), description="Other nodes of the cluster, each like the host; all share their disks."
+    )
     switches: tuple[str, ...] = ("External",)
     folder: str = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"
     caption: str = "Hyper-V simulator, posing as Windows Server 2022"
@@ -93,17 +100,27 @@ class Vm:
 
 
 class World:
-    """The host's state; whoever reads or changes it holds `lock`."""
+    """A host's state; whoever reads or changes it holds `lock`.
 
-    def __init__(self, estate: Estate, store: Path = Path("no-store")) -> None:
+    The nodes of a cluster are worlds of their own that share the lock, the disks, and what the cluster knows:
+    `nodes`, `roles` (the machine of each role, by the role's name) and `down`.
+    """
+
+    def __init__(
+        self, estate: Estate, store: Path = Path("no-store"), cluster: "World | None" = None
+    ) -> None:
         self.estate = estate
         self.store = store
-        self.lock = RLock()
+        self.lock: Any = RLock() if cluster is None else cluster.lock
         self.vms: dict[str, Vm] = {}
-        self.disks: dict[str, Disk] = {}
-        self.folders: set[str] = set()
+        self.disks: dict[str, Disk] = {} if cluster is None else cluster.disks
+        self.folders: set[str] = set() if cluster is None else cluster.folders
+        self.nodes: dict[str, World] = {} if cluster is None else cluster.nodes
+        self.roles: dict[str, str] = {} if cluster is None else cluster.roles
+        self.down: set[str] = set() if cluster is None else cluster.down
+        self.nodes[estate.host] = self
         self._ticks = count()
-        self._macs = count(0x1000)
+        self.macs: Iterator[int] = count(0x1000) if cluster is None else cluster.macs
         self._looked_s = time.monotonic()
 
     def pass_time(self) -> float:
@@ -119,7 +136,10 @@ class World:
         """Forget all machines and files."""
         for path in list(self.disks):
             self.remove_disk(path)
-        self.vms, self.folders = {}, set()
+        self.vms = {}
+        self.folders.clear()
+        self.roles.clear()
+        self.down.clear()
 
     def now(self) -> str:
         """A time that no two calls share, as PowerShell's round-trip format writes it."""
@@ -148,7 +168,7 @@ class World:
 
     def new_mac(self) -> str:
         """An address of Microsoft's range for Hyper-V."""
-        return f"00155D{next(self._macs):06X}"
+        return f"00155D{next(self.macs):06X}"
 
     def put_disk(self, disk: Disk) -> None:
         """Add a disk file and its folder."""
@@ -163,7 +183,8 @@ class World:
 
     def in_use(self, path: str) -> bool:
         """Whether a machine that runs, or is paused, has the disk open."""
-        open_now = (vm for vm in self.vms.values() if vm.state not in {"Off", "Saved"})
+        everywhere = (vm for node in self.nodes.values() for vm in node.vms.values())
+        open_now = (vm for vm in everywhere if vm.state not in {"Off", "Saved"})
         return any(path.lower() in {d.lower() for d in vm.disks} for vm in open_now)
 
     def memory_used_mib(self) -> int:

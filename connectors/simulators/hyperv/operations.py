@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from connectors.simulators.hyperv import checkpoints, files, hardware, images, meters
+from connectors.simulators.hyperv import checkpoints, clustering, files, hardware, images, meters
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import GIB, MIB, Adapter, Disk, Vm
@@ -18,7 +18,7 @@ POLL_S = 0.01
 NO_MAC = "0" * 12
 
 
-def machine(vm: Vm) -> NetObject:
+def machine(vm: Vm, *, clustered: bool = False) -> NetObject:
     """A VirtualMachine as it is now."""
     config = vm.config
     properties = {
@@ -34,6 +34,7 @@ def machine(vm: Vm) -> NetObject:
         "ParentSnapshotId": vm.parent_snapshot,
         "HardDrives": hardware.drives(vm),
         "NetworkAdapters": [hardware.adapter(one) for one in vm.adapters],
+        "IsClustered": clustered,
         "IntegrationServicesVersion": None,
     }
     return NetObject("VirtualMachine", properties)
@@ -43,12 +44,13 @@ def get_vm(call: Call) -> Found:
     call.only("Id")
     wanted = call.arguments.get("Id")
     if wanted is None:
-        return [machine(vm) for vm in call.world.vms.values()]
+        roles = set(call.world.roles.values())
+        return [machine(vm, clustered=vm.id in roles) for vm in call.world.vms.values()]
     vm = call.world.vms.get(str(wanted).lower())
     if vm is None:
         words = f'Hyper-V was unable to find a virtual machine with id "{wanted}".'
         raise call.error("InvalidParameter", "InvalidArgument", words)
-    return [machine(vm)]
+    return [machine(vm, clustered=vm.id in call.world.roles.values())]
 
 
 def get_host(call: Call) -> Found:
@@ -136,6 +138,9 @@ def remove_vm(call: Call) -> Found:
     for vm in list(call.vms()):
         if vm.state not in {"Off", "Saved"}:
             raise call.invalid_state(vm)
+        if vm.id in call.world.roles.values():
+            words = "the virtual machine is clustered; remove it from the cluster first"
+            raise call.error("OperationFailed", "NotSpecified", words)
         del call.world.vms[vm.id]  # its disks and folders stay, as they do on Windows
     return []
 
@@ -241,14 +246,6 @@ def get_system(call: Call) -> Found:
     return [NetObject("Win32_OperatingSystem", properties)]
 
 
-def get_cluster(call: Call) -> Found:
-    call.only()
-    if not call.world.estate.cluster:
-        words = "the cluster service is not running on this computer"
-        raise call.error("Get-Cluster", "NotSpecified", words)
-    return [NetObject("Cluster", {"Name": call.world.estate.cluster})]
-
-
 OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Get-VM": get_vm,
     "Hyper-V\\Get-VMHost": get_host,
@@ -278,5 +275,10 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Measure-VM": meters.measure_vm,
     "Storage\\Get-Volume": get_volume,
     "CimCmdlets\\Get-CimInstance": get_system,
-    "FailoverClusters\\Get-Cluster": get_cluster,
+    "FailoverClusters\\Get-Cluster": clustering.get_cluster,
+    "FailoverClusters\\Get-ClusterNode": clustering.get_nodes,
+    "FailoverClusters\\Get-ClusterGroup": clustering.get_groups,
+    "FailoverClusters\\Add-ClusterVirtualMachineRole": clustering.add_role,
+    "FailoverClusters\\Move-ClusterVirtualMachineRole": clustering.move_role,
+    "FailoverClusters\\Remove-ClusterGroup": clustering.remove_group,
 }

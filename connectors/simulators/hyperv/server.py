@@ -28,11 +28,20 @@ ABORT = struct.pack("ii", 1, 0)
 
 
 class Host:
-    """One simulated host: its state, and who is connected."""
+    """One simulated host: its state, who is connected, and the other nodes of its cluster."""
 
-    def __init__(self, configuration: Mapping[str, Any]) -> None:
-        self.world = World(Estate.model_validate(configuration["estate"]), Path(configuration["store"]))
-        self.rules = Rules()
+    def __init__(
+        self, configuration: Mapping[str, Any], name: str = "", cluster: "Host | None" = None
+    ) -> None:
+        estate = Estate.model_validate(configuration["estate"])
+        first = None if cluster is None else cluster.world
+        self.world: World = World(
+            estate.model_copy(update={"host": name or estate.host}), Path(configuration["store"]), first
+        )
+        self.rules: Rules = Rules() if cluster is None else cluster.rules
+        self.others: list[Host] = []
+        if cluster is None:
+            self.others = [Host(configuration, node, self) for node in estate.nodes]
         self.limits = Limits.model_validate(configuration["limits"])
         self.shells = Shells(self.world, self.rules, self.limits)
         self.connections: set[socket.socket] = set()
@@ -42,7 +51,10 @@ class Host:
         commands = {
             "rules": lambda: self.rules.replace([Rule.model_validate(one) for one in argument]),
             "calls": lambda: dict(self.rules.calls),
-            "shells": self.shells.count,
+            "shells": lambda: sum(host.shells.count() for host in (self, *self.others)),
+            "machines": lambda: {name: sorted(node.vms) for name, node in self.world.nodes.items()},
+            "roles": lambda: dict(self.world.roles),
+            "down": lambda: self.set_down(argument),
             "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),
             "content": lambda: self.content(argument),
             "plant": lambda: self.plant(argument),
@@ -54,7 +66,8 @@ class Host:
 
     def plant(self, given: Mapping[str, Any]) -> str:
         """Register a machine as somebody else would have made it; its id."""
-        with self.world.lock:
+        world = self.world.nodes[given.get("node", self.world.estate.host)]
+        with world.lock:
             config = {
                 "NewVMName": given["name"],
                 "Generation": given.get("generation", 2),
@@ -64,13 +77,13 @@ class Host:
                 "CheckpointType": "Production",
             }
             path = given.get("path") or f"D:\\Machines\\{given['name']}"
-            vm = Vm(self.world.new_id(), path, config, state=given.get("state", "Off"))
+            vm = Vm(world.new_id(), path, config, state=given.get("state", "Off"))
             if given.get("switch"):
-                vm.adapters.append(Adapter(given["switch"], self.world.new_mac()))
-            self.world.vms[vm.id] = vm
+                vm.adapters.append(Adapter(given["switch"], world.new_mac()))
+            world.vms[vm.id] = vm
             if given.get("disk_bytes"):
                 disk = Disk(f"{path}\\{vm.id}.vhdx", given["disk_bytes"])
-                self.world.put_disk(disk)
+                world.put_disk(disk)
                 vm.disks.append(disk.path)
         return vm.id
 
@@ -83,22 +96,38 @@ class Host:
     def reset_metering(self) -> None:
         """Begin all metering anew, as somebody else's Reset-VMResourceMetering does."""
         with self.world.lock:
-            now_s = self.world.pass_time()
-            for vm in self.world.vms.values():
-                vm.metering = None if vm.metering is None else Metering(now_s)
+            for world in self.world.nodes.values():
+                now_s = world.pass_time()
+                for vm in world.vms.values():
+                    vm.metering = None if vm.metering is None else Metering(now_s)
 
     def reset(self) -> None:
         """Be as if just started: no machines, files, shells or rules."""
         self.rules.replace([])
         self.restart()
         with self.world.lock:
-            self.world.clear()
+            for world in self.world.nodes.values():
+                world.clear()
 
     def restart(self) -> None:
         """Restart WinRM: shells and connections end, machines stay."""
+        for host in (self, *self.others):
+            host.end_connections()
+
+    def end_connections(self) -> None:
+        """End all shells and connections of this host."""
         self.shells.clear()
         for connection in list(self.connections):
             abort(connection)
+
+    def set_down(self, names: list[str]) -> None:
+        """Let these nodes be down, and no others; their machines stay theirs."""
+        with self.world.lock:
+            self.world.down.clear()
+            self.world.down.update(names)
+        for host in (self, *self.others):
+            if host.world.estate.host in names:
+                host.end_connections()
 
 
 def abort(connection: socket.socket) -> None:
@@ -136,6 +165,9 @@ class Listener(ThreadingHTTPServer):
             except OSError:
                 self.shutdown_request(request)
                 return
+        if self.host.world.estate.host in self.host.world.down:
+            abort(request)
+            return
         self.host.connections.add(request)
         try:
             super().process_request_thread(request, client_address)
@@ -232,16 +264,23 @@ def main() -> None:
     """Serve until standard input ends."""
     configuration = json.loads(sys.stdin.readline())
     host = Host(configuration)
-    listener = Listener(host, configuration)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    address, port = listener.server_address[:2]
-    _say({"address": f"{address!s}:{port}"})
+    address = _listen(host, configuration)
+    nodes = {one.world.estate.host: _listen(one, configuration | {"port": 0}) for one in host.others}
+    _say({"address": address, "nodes": {host.world.estate.host: address, **nodes}})
     for line in sys.stdin:
         name, argument = json.loads(line)
         try:
             _say({"ok": host.command(name, argument)})
         except (KeyError, ValueError) as error:
             _say({"error": f"{type(error).__name__}: {error}"})
+
+
+def _listen(host: Host, configuration: Mapping[str, Any]) -> str:
+    """Serve a host; its address."""
+    listener = Listener(host, configuration)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    address, port = listener.server_address[:2]
+    return f"{address!s}:{port}"
 
 
 def _say(answer: Any) -> None:

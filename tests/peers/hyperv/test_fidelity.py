@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from connectors.drivers.hyperv import disks, dispatcher, machines, metering
+from connectors.drivers.hyperv import cluster, disks, dispatcher, machines, metering
 from connectors.simulators.hyperv import (
     Estate,
     checkpoints,
+    clustering,
     cmdlets,
     files,
     hardware,
@@ -48,9 +49,9 @@ def real(model: dict[str, Any], cmdlet: Cmdlet) -> dict[str, Any]:
 
 
 def short(type_name: str) -> str:
-    """``System.Nullable[Microsoft.HyperV.PowerShell.CheckpointType]`` is ``CheckpointType``."""
+    """``System.Nullable[Microsoft.HyperV.PowerShell.CheckpointType]`` is ``CheckpointType``; a nested type follows a plus."""
     inner = re.sub(r"^System\.Nullable\[(.*)\]$", r"\1", type_name)
-    return inner.rpartition(".")[2]
+    return re.split(r"[.+]", inner)[-1]
 
 
 def sets_of(parameter: dict[str, Any]) -> dict[str, bool]:
@@ -100,6 +101,7 @@ def everything() -> list[NetObject]:
     vm.config["Generation"] = 2
     vm.adapters.append(Adapter("External"))
     world.vms["1"] = vm
+    world.roles["role"] = "1"
     machine = operations.machine(vm)
 
     def call(name: str, **arguments: Any) -> operations.Call:
@@ -116,14 +118,16 @@ def everything() -> list[NetObject]:
         meters._report(host_call, vm, 2),
         files._vhd(Disk("C:\\a.vhdx", 1)),
         *operations.get_host(host_call),
-        *operations.get_cluster(cluster_call),
+        *clustering.get_cluster(cluster_call),
+        clustering._node(world),
+        clustering._group(world, "role"),
     ]
 
 
 def test_every_property_that_is_answered_exists_on_the_real_object(model: dict[str, Any]) -> None:
     types = {**model["Hyper-V"]["types"], **model["FailoverClusters"]["types"]}
     checked = everything()
-    assert len({one.type_name for one in checked}) == 9
+    assert len({one.type_name for one in checked}) == 11
     for one in checked:
         assert one.properties.keys() <= types[one.type_name].keys(), one.type_name
 
@@ -131,8 +135,11 @@ def test_every_property_that_is_answered_exists_on_the_real_object(model: dict[s
 def test_every_state_and_choice_is_a_value_of_the_real_enum(model: dict[str, Any]) -> None:
     enums = model["Hyper-V"]["enums"]
     assert machines.STATES.keys() <= enums["VMState"].keys()
+    of_cluster = model["FailoverClusters"]["enums"]
     for name, values in cmdlets._ENUMS.items():
-        assert values == enums[name].keys(), name
+        assert values == {**of_cluster, **enums}[name].keys(), name
+    assert of_cluster["ClusterNodeState"].keys() > cluster.ASKED
+    assert "VirtualMachine" in of_cluster["GroupType"]
     assert set(metering._DIRECTIONS.values()) < enums["VMNetworkAdapterAclDirection"].keys()
     assert images._VHD_TYPES.items() <= {number: name for name, number in enums["VhdType"].items()}.items()
     assert {form.value.upper() for form in disks.FORMATS} < enums["VhdFormat"].keys()
