@@ -32,6 +32,8 @@ def endpoint(address: str, tls: TlsPolicy | None = None, **options: str) -> Endp
         ("qemu:///system", Transport.LOCAL),
         ("qemu+unix:///system", Transport.LOCAL),
         ("test:///default", Transport.LOCAL),
+        ("lxc+tls://kvm.example.org/system", Transport.TLS),
+        ("lxc:///system", Transport.LOCAL),
     ],
 )
 def test_an_address_is_verified_or_local(address: str, transport: Transport) -> None:
@@ -44,7 +46,8 @@ def test_an_address_is_verified_or_local(address: str, transport: Transport) -> 
         "qemu+tcp://kvm.example.org/system",
         "qemu+ssh://kvm.example.org/system",
         "qemu+tls://kvm.example.org/system?no_verify=1",
-        "lxc+tls://kvm.example.org/system",
+        "lxc+tcp://kvm.example.org/system",
+        "esx+tls://kvm.example.org/system",
         "xen:///system",
         "kvm.example.org",
         "//[broken",
