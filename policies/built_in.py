@@ -11,6 +11,9 @@ from policies.facts import PoolFacts, RequestFacts
 from policies.requirements import missing_capabilities, missing_traits, unwanted_traits
 from policies.rule import Finding
 
+CONTAINERS = "CUSTOM_CONTAINERS"
+"""The trait of pools whose machines are containers: a weaker boundary, so a class has to ask for it."""
+
 
 def built_in(request: RequestFacts, pool: PoolFacts, catalog: Catalog) -> tuple[Rejection, ...]:
     """Every reason of the catalog against the pair; it depends on tenant, class and insisted tier only."""
@@ -35,6 +38,19 @@ def _class_says(workload_class: WorkloadClass, pool: PoolFacts) -> Iterator[tupl
         yield f"{rule_id} required-traits", finding
     for finding in unwanted_traits(f"{who} must not be on", workload_class.forbidden_traits, pool):
         yield f"{rule_id} forbidden-traits", finding
+    if CONTAINERS in set(pool.traits) - workload_class.required_traits:
+        yield "pool containers", _containers(who, pool)
+
+
+def _containers(who: str, pool: PoolFacts) -> Finding:
+    return Finding(
+        dimension=CONTAINERS,
+        limit=CONTAINERS,
+        need="machines with a kernel of their own",
+        claim=f"{who} needs machines",
+        fact=f"{pool.name} runs containers of its hosts' kernel",
+        remedy=f"if containers will do, add {CONTAINERS} to the required traits of a class for them",
+    )
 
 
 def _tiers(workload_class: WorkloadClass, pool: PoolFacts) -> Iterator[Finding]:

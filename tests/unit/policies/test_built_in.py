@@ -101,3 +101,17 @@ def test_equal_requests_share_a_decision_and_keep_their_own_pairs(
     found = decide(catalog, (), [request_of(**DB), request_of(), request_of(**DB)], pools)
     assert list(found) == [(0, 1), (2, 1)]
     assert found[0, 1] == found[2, 1]
+
+
+def test_a_pool_of_containers_takes_only_classes_that_ask_for_it(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool]
+) -> None:
+    boxes = pool_of(name="boxes", tier="tier-1", traits=["CUSTOM_CONTAINERS", "STORAGE_SSD"])
+    (why,) = reasons(catalog, request_of(**DB), boxes)
+    assert why.why == "class db needs machines; boxes runs containers of its hosts' kernel"
+    assert "add CUSTOM_CONTAINERS to the required traits" in why.remedy
+    asking = catalog.classes["db"].model_copy(
+        update={"required_traits": frozenset({"CUSTOM_CONTAINERS"}), "name": "db"}
+    )
+    other = catalog.model_copy(update={"classes": {**catalog.classes, "db": asking}})
+    assert reasons(other, request_of(**DB), boxes) == ()
