@@ -116,7 +116,8 @@ class Summary:
             for (path, name), n in self.passed_in.items()
             if n == 0
         ]
-        if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword:
+        all_run = not config.option.keyword and not config.option.lf
+        if config.args_source is pytest.Config.ArgsSource.TESTPATHS and all_run:
             found += [f"no test used {name}" for name, outcomes in self.outcomes.items() if not outcomes]
         return found
 

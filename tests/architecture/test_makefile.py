@@ -27,5 +27,8 @@ def test_targets_are_counted_and_assignments_are_not() -> None:
 def test_continuous_integration_runs_make_check_and_make_test_and_nothing_hidden(repository: Path) -> None:
     script = (repository / ".ci/run").read_text()
     assert re.findall(r"^make (\w+)", script, re.MULTILINE) == ["check", "test"]
+    assert re.findall(r"^ +make (.+)", script, re.MULTILINE) == [
+        'test ARGS="--last-failed --last-failed-no-failures=none"'
+    ]
     assert "TIERWISE_REQUIRE_COUNTERPARTS=1" in script
     assert (repository / ".ci/run").stat().st_mode & 0o111 == 0o111
