@@ -56,8 +56,7 @@ def listed(app: App, sides: dict[str, Side], machines: int) -> Figures:
     figures: Figures = {}
 
     def list_all() -> None:
-        observe(app)
-        found = inventory(app)
+        found = inventory(app, observe(app))
         assert (len(found.machines), found.stale) == (machines, {}), found.stale
 
     for when in ("first", "again"):

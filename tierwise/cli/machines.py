@@ -41,9 +41,7 @@ def list_(
 
     context: Context = ctx.obj
     with context.app() as app_:
-        if refresh:
-            observe(app_)
-        found = inventory(app_)
+        found = inventory(app_, observe(app_) if refresh else None)
         catalog = app_.documents.catalog
     must_be_known("tier", tier, [*catalog.tiers, *(machine.tier for machine in found.machines)])
     must_be_known("tenant", tenant, [*catalog.tenants, *(machine.tenant for machine in found.machines)])
@@ -126,9 +124,8 @@ def show(ctx: typer.Context, name: Name, refresh: Refresh = True, output: Output
     with context.app() as app_:
         with app_.session() as session:
             row = find_machine(session, name)
-        if refresh:
-            observe(app_, row.endpoint)
-        machine = next(m for m in inventory(app_).machines if m.identity == row.id)
+        seen = observe(app_, row.endpoint) if refresh else None
+        machine = next(m for m in inventory(app_, seen).machines if m.identity == row.id)
         gaps = {c.value: str(gap) for c in Capability if (gap := gap_of(app_, row, c)) is not None}
         value = {**_row(machine), "not_available": gaps, "events": history(app_, row.id)}
     document(value, output)

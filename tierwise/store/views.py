@@ -7,7 +7,7 @@ from pydantic import Field
 from sqlmodel import Session, select
 
 from catalog.base import Value
-from catalog.resources import Resources
+from catalog.resources import ResourceClass, Resources
 from connectors.contract import EndpointSnapshot, VmView
 from tierwise.store.tables import EndpointViewRow
 
@@ -37,13 +37,20 @@ class _Seen(Value):
     vms: tuple[VmView, ...]
 
 
+_CLASSES = tuple(rc.value for rc in ResourceClass)
+
+
 def foreign_use(vms: tuple[VmView, ...], ours: frozenset[str]) -> dict[str, Resources]:
     """What machines that are not ours hold, per provider."""
-    totals: dict[str, Resources] = {}
+    totals: dict[str, list[int]] = {}
     for vm in vms:
         if vm.identity is None or str(vm.identity) not in ours:
-            totals[vm.provider] = totals.get(vm.provider, Resources()) + vm.resources
-    return totals
+            held = totals.setdefault(vm.provider, [0] * len(_CLASSES))
+            for index, name in enumerate(_CLASSES):
+                held[index] += getattr(vm.resources, name)
+    return {
+        provider: Resources(**dict(zip(_CLASSES, held, strict=True))) for provider, held in totals.items()
+    }
 
 
 def save_seen(
@@ -51,12 +58,15 @@ def save_seen(
 ) -> None:
     """Remember a probe that succeeded."""
     row = session.get(EndpointViewRow, endpoint) or EndpointViewRow(endpoint=endpoint, tried_at=at)
-    before = _Seen.model_validate_json(row.snapshot) if row.snapshot else None
     seen = _Seen(snapshot=snapshot, vms=vms)
-    if before is None or _shape(before) != _shape(seen):
-        row.generation += 1
+    text = seen.model_dump_json()
+    # Mostly nothing changed at all, and reading what was seen before takes longer than all else here.
+    if row.snapshot != text:
+        before = _Seen.model_validate_json(row.snapshot) if row.snapshot else None
+        if before is None or _shape(before) != _shape(seen):
+            row.generation += 1
+        row.snapshot = text
     row.tried_at, row.seen_at, row.error = at, at, None
-    row.snapshot = seen.model_dump_json()
     session.add(row)
 
 

@@ -57,9 +57,12 @@ class Inventory:
     stale: Mapping[str, str]
 
 
-def inventory(app: App) -> Inventory:
-    """Machines of all endpoints as last seen, joined with what tierwise has delivered."""
-    seen = views(app)
+def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inventory:
+    """Machines of all endpoints as last seen, joined with what tierwise has delivered.
+
+    `seen` is what `observe` just gave, where it was asked; without it the stored views are read.
+    """
+    seen = views(app) if seen is None else seen
     with app.session() as session:
         active = select(MachineRow).where(MachineRow.state == MachineState.ACTIVE)
         ours = {row.id: row for row in session.exec(active)}

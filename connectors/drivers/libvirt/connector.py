@@ -79,6 +79,11 @@ class LibvirtConnector(Connector):
         self._session.close()
 
     def probe(self) -> EndpointSnapshot:
+        return self.inventory()[0]
+
+    def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
+        """What `probe` and `list_vms` give, from one look at the machines."""
+
         def look(connection: Any) -> tuple[hosts.HostFacts, list[VmView]]:
             found = self._facts(connection)
             return found, views.every(self._session.vendor, connection, found)
@@ -94,13 +99,14 @@ class LibvirtConnector(Connector):
             traits=found.traits,
             capabilities=self.declared().narrowed(found.gaps),
         )
-        return EndpointSnapshot(
+        snapshot = EndpointSnapshot(
             endpoint=self.endpoint.name,
             product=found.product,
             secure=self._secure(),
             note=found.note,
             pools=(pool,),
         )
+        return snapshot, machines
 
     def list_vms(self) -> list[VmView]:
         vendor = self._session.vendor

@@ -45,9 +45,10 @@ def mark_text(name: str, annotations: Mapping[str, str]) -> str:
 
 def mark_of(text: str | None) -> Mark | None:
     """What a metadata element's text says; None where it is not one of ours."""
-    found = json_of(text)
+    if not text:
+        return None
     try:
-        return Mark.model_validate(found)
+        return Mark.model_validate(json_of(text))
     except ValueError:
         return None
 
