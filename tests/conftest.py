@@ -116,7 +116,7 @@ class Summary:
             for (path, name), n in self.passed_in.items()
             if n == 0
         ]
-        all_run = not config.option.keyword and not config.option.lf
+        all_run = not config.option.keyword and not config.getoption("lf", default=False)
         if config.args_source is pytest.Config.ArgsSource.TESTPATHS and all_run:
             found += [f"no test used {name}" for name, outcomes in self.outcomes.items() if not outcomes]
         return found
