@@ -99,6 +99,9 @@ class TestHypervSealed(HypervConformance):
 class TestHypervCluster(HypervConformance):
     """Two nodes of a failover cluster as one endpoint, each logged in at by itself."""
 
+    workers_at_once = 6
+    """Three shells a connector, two of them at the host that answers at the cluster's address."""
+
     @pytest.fixture
     def simulator(self, cluster: HypervSimulator) -> HypervSimulator:
         return cluster

@@ -23,12 +23,18 @@ def fill(op: Op, disk: str) -> None:
     begun = ""
     while True:
         config = op.call("VDI.get_other_config", disk)
+        noted = config.get(marks.FILLING, "")
         if marks.FILL not in config:
-            if marks.FILLING in config:  # whoever saw the copy end died right after
-                _forget(op, disk, config[marks.FILLING])
+            # Another worker saw a copy end. Whoever saw it may have died right after, and our own may still go on.
+            for task in {begun, noted} - {""}:
+                tasks.end(op, task)
+                _forget(op, disk, task)
             return
-        task = begun or config.get(marks.FILLING, "")
+        task = begun or noted
         end = tasks.end(op, task) if task else None
+        if begun and end is None:  # gone: another worker saw it end, and what that means stands on the disk
+            begun = ""
+            continue
         if end is not None:
             if end["status"] == "success":
                 # First of all: a worker that dies after this leaves nothing to be done.

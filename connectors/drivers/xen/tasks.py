@@ -71,7 +71,10 @@ def _ended(op: Op, task: str) -> Record:
     while True:
         left_s = op.session.deadline.left_s()
         wait_s = min(POLL_S, left_s - LAST_MOMENT_S)
-        batch = op.call("event.from", [f"task/{task}"], token, max(0.0, wait_s))
+        # A task that was gone before is told by no event: the first look does not wait, and finds it missing.
+        batch = op.call("event.from", [f"task/{task}"], token, max(0.0, wait_s) if token else 0.0)
+        if not token and not batch["events"]:
+            op.call("task.get_status", task)
         token = batch["token"]
         for event in batch["events"]:
             if event["operation"] == "del":
