@@ -13,7 +13,9 @@ class Charge:
     """What one rate charges a tenant for one period, or one of its machines where `machine` is set.
 
     `quantity_seconds` is the sum of quantity x seconds in the metric's unit, `seconds` the time that
-    machines spent having it: two machines for an hour make 7200.
+    machines spent having it: two machines for an hour make 7200. `t_from` and `t_to` are the ends of
+    the time in which the rate was in force in the period. `pool` and `labels` are those of the machine
+    while it had this; empty for a charge of many machines.
     """
 
     period: BillingPeriod
@@ -24,6 +26,10 @@ class Charge:
     rate: Rate
     quantity_seconds: int
     seconds: int
+    t_from: int
+    t_to: int
+    pool: str = ""
+    labels: str = ""
 
     @property
     def amount_nanos(self) -> Fraction:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from catalog.base import Name, Value
+from catalog.frozen import FrozenMapping
 from catalog.resources import Resources
 from chargeback.instants import EpochSeconds, utc_text
+from chargeback.labels import labels_text
 from chargeback.usage import MachineId, Source
 
 
@@ -21,15 +23,18 @@ class EventKind(StrEnum):
     RESIZED = "resized"
     OWNER_CHANGED = "owner_changed"
     MOVED = "moved"
+    RELABELLED = "relabelled"
     DELETED = "deleted"
 
 
 _ALL = ("resources", "tenant", "cost_centre", "tier", "pool")
+_MAY: Mapping[EventKind, tuple[str, ...]] = {EventKind.CREATED: ("labels",)}
 _NEEDS: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.CREATED: _ALL,
     EventKind.RESIZED: ("resources",),
     EventKind.OWNER_CHANGED: ("tenant", "cost_centre"),
     EventKind.MOVED: ("tier", "pool"),
+    EventKind.RELABELLED: ("labels",),
 }
 
 
@@ -37,7 +42,7 @@ class MachineEvent(Value):
     """One fact about one machine: what happened, when (`at`), and when it was learnt (`recorded_at`).
 
     `created` says everything; `resized` the new resources, `owner_changed` the new tenant and cost
-    centre, `moved` the new tier and pool, the others nothing. `sequence` numbers the facts of one
+    centre, `moved` the new tier and pool, `relabelled` all labels anew, the others nothing. `sequence` numbers the facts of one
     machine as they were recorded and settles the order within one second. `replaces` is the sequence
     of an earlier fact that was wrong and that this one takes the place of.
     """
@@ -53,14 +58,21 @@ class MachineEvent(Value):
     cost_centre: Name | None = None
     tier: Name | None = None
     pool: Name | None = None
+    labels: FrozenMapping[str, str] | None = None
     replaces: Annotated[int, Field(ge=0, strict=True)] | None = None
+
+    @field_validator("labels", mode="after")
+    @classmethod
+    def _labels_are_possible(cls, labels: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        labels_text(labels or {})
+        return labels
 
     @model_validator(mode="after")
     def _says_what_its_kind_says(self) -> Self:
         needs = _NEEDS.get(self.kind, ())
-        for name in _ALL:
+        for name in (*_ALL, "labels"):
             given = getattr(self, name) is not None
-            if given != (name in needs):
+            if given != (name in needs) and not (given and name in _MAY.get(self.kind, ())):
                 what = "takes no" if given else "needs"
                 msg = f"'{self.kind}' {what} {name}"
                 raise ValueError(msg)

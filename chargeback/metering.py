@@ -16,6 +16,7 @@ from pydantic import Field
 from catalog.base import Name, Value
 from catalog.resources import Resources
 from chargeback.events import EventKind, LifeProblem, MachineEvent, in_order
+from chargeback.labels import labels_text
 from chargeback.usage import Metric, Power, UsageInterval
 
 
@@ -45,6 +46,7 @@ class _State(NamedTuple):
     pool: Name
     power: Power
     resources: Resources
+    labels: str
 
     def after(self, event: MachineEvent) -> "_State":
         """This state with what the event says changed."""
@@ -56,6 +58,7 @@ class _State(NamedTuple):
             event.pool or self.pool,
             power.get(event.kind, self.power),
             event.resources or self.resources,
+            self.labels if event.labels is None else labels_text(event.labels),
         )
 
     def quantity(self, metric: Metric) -> int:
@@ -71,6 +74,7 @@ class _Key(NamedTuple):
     cost_centre: str
     tier: str
     pool: str
+    labels: str
     metric: Metric
     power: Power
 
@@ -135,7 +139,7 @@ def _usage(life: Sequence[MachineEvent], until: int) -> Iterator[UsageInterval]:
         for t_from, t_to, state, source in _joined(pieces, metric):
             yield UsageInterval(
                 machine=life[0].machine, tenant=state.tenant, cost_centre=state.cost_centre,
-                tier=state.tier, pool=state.pool, metric=metric, quantity=state.quantity(metric),
+                tier=state.tier, pool=state.pool, labels=state.labels, metric=metric, quantity=state.quantity(metric),
                 power=state.power, t_from=t_from, t_to=t_to, recorded_at=known_at, source=source,
                 sequence=sequence,
             )  # fmt: skip
@@ -149,7 +153,9 @@ def _pieces(life: Sequence[MachineEvent], until: int) -> Iterator[_Piece]:
     """The stretches between events, cut at `until`; the last event is in force until then."""
     first = life[0]
     assert first.tenant and first.cost_centre and first.tier and first.pool and first.resources, first  # noqa: PT018 - MachineEvent refuses a creation without them
-    state = _State(first.tenant, first.cost_centre, first.tier, first.pool, Power.OFF, first.resources)
+    state = _State(
+        first.tenant, first.cost_centre, first.tier, first.pool, Power.OFF, first.resources, ""
+    )  # fmt: skip
     ends = [*(event.at for event in life[1:]), until]
     for event, end in zip(life, ends, strict=True):
         state = state.after(event)
@@ -175,7 +181,8 @@ def _joined(pieces: Sequence[_Piece], metric: Metric) -> Iterator[_Piece]:
 
 
 def _same(one: _State, other: _State, metric: Metric) -> bool:
-    return one[:-1] == other[:-1] and one.quantity(metric) == other.quantity(metric)
+    same = one._replace(resources=other.resources) == other
+    return same and one.quantity(metric) == other.quantity(metric)
 
 
 _Changes = dict[int, int]

@@ -20,7 +20,10 @@ from chargeback.usage import Metric, checked_table
 
 
 class Grain(StrEnum):
-    """What a charge is about: all machines of a tenant and cost centre, or one of them."""
+    """What a charge is about: all machines of a tenant and cost centre, or one of them.
+
+    A machine that was moved or relabelled has a charge for each of its pools and labels.
+    """
 
     TENANT = "tenant"
     MACHINE = "machine"
@@ -73,6 +76,7 @@ class _Targets:
     def __init__(self) -> None:
         self.targets: list[_Target] = []
         self.rows: list[tuple[int, str, str, bool, int, int]] = []
+        self.spans: list[tuple[int, int]] = []
         self._numbers: dict[_Target, int] = {}
 
     def add(self, target: _Target, t_from: int, t_to: int) -> None:
@@ -80,6 +84,9 @@ class _Targets:
         number = self._numbers.setdefault(target, len(self.targets))
         if number == len(self.targets):
             self.targets.append(target)
+            self.spans.append((t_from, t_to))
+        first, last = self.spans[number]
+        self.spans[number] = min(first, t_from), max(last, t_to)
         when_off = target.rate is None or target.rate.power is PowerRule.ALWAYS
         self.rows.append((number, target.tier, target.metric.value, when_off, t_from, t_to))
 
@@ -91,6 +98,8 @@ class _Sum(NamedTuple):
     tenant: str
     cost_centre: str
     machine: str | None
+    pool: str
+    labels: str
     quantity_seconds: int
     seconds: int
 
@@ -119,7 +128,7 @@ def rate(
         _store(engine, cut, known_at)
         sums = [_sum(row, grain) for row in engine.execute(_SUMS[grain]).fetchall()]
     _refuse_unpriced(card, cut.targets, sums)
-    charges = (_charge(cut.targets[row.target], row) for row in sums)
+    charges = (_charge(cut.targets[row.target], cut.spans[row.target], row) for row in sums)
     return sorted((charge for charge in charges if charge), key=_order)
 
 
@@ -162,8 +171,8 @@ def _store(engine: duckdb.DuckDBPyConnection, cut: _Targets, known_at: int) -> N
 
 def _sum(row: Sequence[Any], grain: Grain) -> _Sum:
     target, tenant, cost_centre, *machine, quantity_seconds, seconds = row
-    name = machine[0] if grain is Grain.MACHINE else None
-    return _Sum(target, tenant, cost_centre, name, int(quantity_seconds), int(seconds))
+    name, pool, labels = machine if grain is Grain.MACHINE else (None, "", "")
+    return _Sum(target, tenant, cost_centre, name, pool, labels, int(quantity_seconds), int(seconds))
 
 
 def _refuse_unpriced(card: RateCard, targets: Sequence[_Target], sums: Iterable[_Sum]) -> None:
@@ -181,13 +190,13 @@ def _refuse_unpriced(card: RateCard, targets: Sequence[_Target], sums: Iterable[
         raise UnpricedUsage(card, unpriced)
 
 
-def _charge(target: _Target, row: _Sum) -> Charge | None:
+def _charge(target: _Target, span: tuple[int, int], row: _Sum) -> Charge | None:
     """The charge of a sum; None for what was all taken back."""
     if target.rate is None or not (row.quantity_seconds or row.seconds):
         return None
     return Charge(
         target.period, row.tenant, row.cost_centre, target.tier, row.machine, target.rate,
-        row.quantity_seconds, row.seconds,
+        row.quantity_seconds, row.seconds, *span, row.pool, row.labels,
     )  # fmt: skip
 
 
@@ -196,4 +205,5 @@ def _order(charge: Charge) -> tuple[Any, ...]:
     return (
         charge.period.t_from, charge.tenant, charge.cost_centre, charge.tier, charge.machine or "",
         metrics.index(charge.rate.metric), charge.rate.valid_from, charge.rate.recorded_at,
+        charge.pool, charge.labels,
     )  # fmt: skip

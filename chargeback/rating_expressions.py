@@ -48,7 +48,7 @@ def sums(by_machine: bool) -> Any:
         joined.t_from, joined.segment_t_from
     )
     cut = joined.mutate(seconds=seconds)
-    keys = ["segment", "tenant", "cost_centre", *(["machine"] if by_machine else [])]
+    keys = ["segment", "tenant", "cost_centre", *(["machine", "pool", "labels"] if by_machine else [])]
     return cut.group_by(keys).aggregate(
         quantity_seconds=(cut.quantity.cast(FACTOR) * cut.seconds.cast(FACTOR)).sum(),
         seconds=(cut.quantity < 0).ifelse(-cut.seconds, cut.seconds).sum(),

@@ -34,6 +34,7 @@ FROM (
     "t4"."recorded_at",
     "t4"."source",
     "t4"."sequence",
+    "t4"."labels",
     "t4"."segment",
     "t4"."segment_tier",
     "t4"."segment_metric",
@@ -57,6 +58,7 @@ FROM (
       "t2"."recorded_at",
       "t2"."source",
       "t2"."sequence",
+      "t2"."labels",
       "t3"."segment",
       "t3"."tier" AS "segment_tier",
       "t3"."metric" AS "segment_metric",
@@ -90,6 +92,8 @@ SELECT
   "t5"."tenant",
   "t5"."cost_centre",
   "t5"."machine",
+  "t5"."pool",
+  "t5"."labels",
   SUM(CAST("t5"."quantity" AS DECIMAL(38, 0)) * CAST("t5"."seconds" AS DECIMAL(38, 0))) AS "quantity_seconds",
   SUM(CASE WHEN "t5"."quantity" < 0 THEN -(
     "t5"."seconds"
@@ -109,6 +113,7 @@ FROM (
     "t4"."recorded_at",
     "t4"."source",
     "t4"."sequence",
+    "t4"."labels",
     "t4"."segment",
     "t4"."segment_tier",
     "t4"."segment_metric",
@@ -132,6 +137,7 @@ FROM (
       "t2"."recorded_at",
       "t2"."source",
       "t2"."sequence",
+      "t2"."labels",
       "t3"."segment",
       "t3"."tier" AS "segment_tier",
       "t3"."metric" AS "segment_metric",
@@ -157,5 +163,7 @@ GROUP BY
   1,
   2,
   3,
-  4
+  4,
+  5,
+  6
 """

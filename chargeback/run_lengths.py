@@ -11,10 +11,10 @@ from chargeback import samples as sampled
 from chargeback.usage import SCHEMA, InvalidUsage, Power, checked_table
 
 STAMPS: Any = pa.schema([
-    pa.field(name, pa.string(), nullable=False)
-    for name in ("machine", "tenant", "cost_centre", "tier", "pool")
+    pa.field(name, pa.string(), nullable=name == "labels")
+    for name in ("machine", "tenant", "cost_centre", "tier", "pool", "labels")
 ])  # fmt: skip
-"""Who is to pay for each sampled machine; one row a machine."""
+"""Who is to pay for each sampled machine, and its labels; one row a machine."""
 
 Flags = npt.NDArray[np.bool_]
 
@@ -75,6 +75,8 @@ def _ends(at: npt.NDArray[np.int64], fresh: Flags, interval_s: int) -> npt.NDArr
 
 
 def _stamped(runs: Any, stamps: Any, recorded_at: int, source: str) -> Any:
+    if "labels" not in stamps.column_names:
+        stamps = stamps.append_column("labels", pa.nulls(stamps.num_rows, pa.string()))
     owners = stamps.select(STAMPS.names).cast(STAMPS)
     if pc.count_distinct(owners["machine"]).as_py() != owners.num_rows:
         msg = "stamps: a machine has several rows; give each machine one owner"
@@ -87,6 +89,7 @@ def _stamped(runs: Any, stamps: Any, recorded_at: int, source: str) -> Any:
     columns = {name: runs[name] for name in ("machine", "metric", "quantity", "t_from", "t_to")}
     columns |= {name: owners[name].take(owner) for name in STAMPS.names if name != "machine"}
     count = runs.num_rows
+    columns["labels"] = pc.fill_null(columns["labels"], "")
     columns |= {
         "power": pa.repeat(Power.ON.value, count),
         "recorded_at": pa.repeat(pa.scalar(recorded_at, pa.int64()), count),

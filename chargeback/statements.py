@@ -9,17 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from chargeback.charges import Charge, amount_minor, hours, priced_quantity
+from chargeback.instants import utc_text
 from chargeback.money import exact_text, format_minor
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 
 Row = dict[str, str | int]
-"""A line as plain data: text as it is printed, except `amount_minor`."""
+"""A line as plain data: text as it is printed, except the amounts in minor units."""
 
 COLUMNS = (
-    "statement", "line", "charge_class", "corrects", "tenant", "cost_centre", "period", "time_zone",
-    "tier", "machine", "metric", "quantity", "hours", "unit", "rate_id", "rate", "rate_card",
-    "currency", "amount", "amount_minor", "note",
+    "statement", "line", "charge_category", "charge_class", "charge_frequency", "corrects", "tenant",
+    "cost_centre", "period", "time_zone", "charge_from", "charge_to", "tier", "pool", "machine", "labels",
+    "metric", "quantity", "hours", "unit", "rate_id", "rate", "rate_card", "currency", "list_amount_minor",
+    "amount", "amount_minor", "note",
 )  # fmt: skip
 """The columns of every row, in order."""
 
@@ -38,7 +40,7 @@ class Line:
         charge = self.charge
         parts = (
             charge.period.name, charge.tenant, charge.cost_centre, charge.tier, charge.rate.metric,
-            charge.rate.id, charge.machine or "",
+            charge.rate.id, charge.machine or "", charge.pool, charge.labels,
         )  # fmt: skip
         return "/".join(part for part in parts if part)
 
@@ -56,13 +58,17 @@ class Line:
         """The line as a row of `COLUMNS`."""
         charge, rate = self.charge, self.charge.rate
         return {
-            "statement": statement, "line": self.id, "charge_class": "", "corrects": "",
+            "statement": statement, "line": self.id, "charge_category": "Usage", "charge_class": "",
+            "charge_frequency": "Usage-Based", "corrects": "",
             "tenant": charge.tenant, "cost_centre": charge.cost_centre, "period": charge.period.name,
-            "time_zone": charge.period.time_zone, "tier": charge.tier, "machine": charge.machine or "",
+            "time_zone": charge.period.time_zone, "charge_from": utc_text(charge.t_from),
+            "charge_to": utc_text(charge.t_to), "tier": charge.tier, "pool": charge.pool,
+            "machine": charge.machine or "", "labels": charge.labels,
             "metric": rate.metric.value, "quantity": self.quantity,
             "hours": exact_text(hours(charge.seconds)), "unit": rate.unit, "rate_id": rate.id,
             "rate": rate.price_text, "rate_card": self.card.label, "currency": self.card.currency,
-            "amount": self.amount, "amount_minor": self.amount_minor, "note": "",
+            "list_amount_minor": self.amount_minor, "amount": self.amount,
+            "amount_minor": self.amount_minor, "note": "",
         }  # fmt: skip
 
 
@@ -116,6 +122,7 @@ class Correction:
             "line": f"{statement}/correction/{line.id}", "charge_class": "Correction",
             "corrects": line.id, "quantity": exact_text(quantity),
             "hours": exact_text(hours(seconds[1] - seconds[0])),
+            "list_amount_minor": self.amount_minor,
             "amount": format_minor(self.amount_minor, line.card.minor_digits),
             "amount_minor": self.amount_minor, "note": f"{_shown(self.before)} -> {_shown(self.after)}",
         }  # fmt: skip

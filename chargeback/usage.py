@@ -5,7 +5,7 @@ when it became known (`recorded_at`). A later fact never edits a row: it adds on
 quantity back (negative) and one with the right quantity. What counts at a moment is the sum.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from catalog.base import Name, Value
 from chargeback.instants import EpochSeconds, utc_text
+from chargeback.labels import LabelsText
 
 QUANTITY_MAX = 2**53
 
@@ -67,6 +68,7 @@ class UsageInterval(Value):
     recorded_at: EpochSeconds
     source: Source
     sequence: Annotated[int, Field(ge=0, strict=True)]
+    labels: LabelsText = ""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -84,6 +86,9 @@ SCHEMA: Any = pa.schema([
     for name, info in UsageInterval.model_fields.items()
 ])  # fmt: skip
 """The Arrow form of `UsageInterval`: numbers as int64, the rest as text, nothing null."""
+
+DEFAULTS: Mapping[str, str] = {"labels": ""}
+"""What a column that older tables lack is filled with."""
 
 
 class InvalidUsage(ValueError):
@@ -106,6 +111,9 @@ def checked_table(table: Any) -> Any:
     Looks at whole columns, so that a table of millions of rows costs milliseconds: nothing null,
     `t_from` before `t_to`, quantities within 2**53. Names are not looked at.
     """
+    for name, value in DEFAULTS.items():
+        if name not in table.column_names:
+            table = table.append_column(name, pa.repeat(value, table.num_rows))
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         msg = f"usage has no column {', '.join(missing)}"

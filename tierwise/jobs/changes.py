@@ -87,7 +87,8 @@ def record_created(session: Session, app: App, order_id: str, vm: dict[str, Any]
     assert row.pool is not None, row
     assert row.tier is not None, row
     pool = app.documents.catalog.pools[row.pool]
-    resources = order_store.request_of(row).resources
+    request = order_store.request_of(row)
+    resources = request.resources
     session.add(
         MachineRow(
             id=order_id,
@@ -115,6 +116,7 @@ def record_created(session: Session, app: App, order_id: str, vm: dict[str, Any]
             "tier": row.tier,
             "pool": row.pool,
             "resources": _amounts(resources),
+            "labels": {"class": request.workload_class, "offering": request.offering},
         },
     )
 

@@ -6,9 +6,10 @@ either the whole file or none. One writer at a time, guarded by a lock file.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -24,9 +25,18 @@ _NAME = re.compile(r"[0-9]{8,}\.parquet")
 class UsageStore:
     """The files of one kind of usage, e.g. intervals or samples."""
 
-    def __init__(self, folder: Path, schema: Any, *, patience_s: float = 10) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schema: Any,
+        *,
+        defaults: Mapping[str, str] = MappingProxyType({}),
+        patience_s: float = 10,
+    ) -> None:
+        """`defaults` is what columns that older files lack are filled with."""
         self.folder = folder
         self.schema = schema
+        self._defaults = defaults
         self._patience_s = patience_s
 
     @contextmanager
@@ -66,11 +76,16 @@ class UsageStore:
         return pa.concat_tables(tables) if tables else self.schema.empty_table()
 
     def _read(self, file: Path) -> Any:
-        missing = set(self.schema.names) - set(pq.read_schema(file).names)
+        lacking = set(self.schema.names) - set(pq.read_schema(file).names)
+        missing = lacking - self._defaults.keys()
         if missing:
             msg = f"it has no column {', '.join(sorted(missing))}"
             raise pa.ArrowInvalid(msg)
-        return pq.read_table(file, schema=self.schema, page_checksum_verification=True)
+        known = pa.schema([field for field in self.schema if field.name not in lacking])
+        table = pq.read_table(file, schema=known, page_checksum_verification=True)
+        for name in lacking:
+            table = table.append_column(name, pa.repeat(self._defaults[name], table.num_rows))
+        return table.select(self.schema.names).cast(self.schema)
 
     def files(self) -> list[Path]:
         """The files in the order they were appended.

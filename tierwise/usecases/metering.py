@@ -15,7 +15,7 @@ from chargeback.events import EventKind, MachineEvent
 from chargeback.metering import InvalidLives, intervals, reconcile
 from chargeback.samples import SCHEMA as SAMPLE_SCHEMA
 from chargeback.samples import import_csv
-from chargeback.usage import SCHEMA, UsageInterval, from_table, to_table
+from chargeback.usage import DEFAULTS, SCHEMA, UsageInterval, from_table, to_table
 from tierwise.app import App
 from tierwise.documents import read_texts
 from tierwise.errors import InvalidInput, TierwiseError
@@ -28,7 +28,7 @@ METERED_BY = "orders"
 
 def interval_store(app: App) -> UsageStore:
     """The bitemporal usage intervals of this data directory."""
-    return UsageStore(app.settings.usage_dir / "interval", SCHEMA)
+    return UsageStore(app.settings.usage_dir / "interval", SCHEMA, defaults=DEFAULTS)
 
 
 def meter(app: App) -> int:
