@@ -2,7 +2,7 @@
 # as root on Debian, the packages of the real counterparts. A second run finds all that done.
 .DEFAULT_GOAL := help
 BENCHES = inventory together feed creates
-.PHONY: help demo test check fix bench bench-placement bench-connectors docs lock clean
+.PHONY: help demo test test-spark check fix bench bench-placement bench-connectors bench-chargeback docs lock clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -44,6 +44,10 @@ ifeq ($(ARGS),)
 else
 	@for one in $(BENCHES); do .venv/bin/python tests/bench/bench_connectors_$$one.py $(ARGS) || exit 1; done
 endif
+
+bench-chargeback:  ## the benchmarks of metering and rating alone
+	$(SET_UP)
+	@.venv/bin/python tests/bench/run.py chargeback_ rating
 
 docs:  ## write the generated pages of docs/reference again
 	$(SET_UP)
