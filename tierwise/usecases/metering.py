@@ -22,13 +22,17 @@ from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.store import events as event_store
 from tierwise.store.tables import MachineEventRow
 from tierwise.store.usage import UsageStore
+from tierwise.store.usage_files import Layout
 
 METERED_BY = "orders"
+
+INTERVALS = Layout("t_from", "t_to", ("machine", "t_from", "sequence"), "recorded_at")
+SAMPLES = Layout("at", "at", ("machine", "metric", "at"))
 
 
 def interval_store(app: App) -> UsageStore:
     """The bitemporal usage intervals of this data directory."""
-    return UsageStore(app.settings.usage_dir / "interval", SCHEMA, defaults=DEFAULTS)
+    return UsageStore(app.settings.usage_dir / "interval", SCHEMA, INTERVALS, defaults=DEFAULTS)
 
 
 def meter(app: App) -> int:
@@ -143,7 +147,7 @@ class ImportReport:
 
 def sample_store(app: App) -> UsageStore:
     """The measured samples of this data directory."""
-    return UsageStore(app.settings.usage_dir / "sample", SAMPLE_SCHEMA)
+    return UsageStore(app.settings.usage_dir / "sample", SAMPLE_SCHEMA, SAMPLES)
 
 
 def import_samples(app: App, file: Path) -> ImportReport:
