@@ -8,7 +8,7 @@ made again from them at any time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,20 +29,13 @@ one step appends for the machine, and how many facts were taken in, with the num
 A machine that is gone has one row of quantity 0."""
 
 
-class Seen(NamedTuple):
-    """Which facts of a machine were taken in: how many, and the number of the newest.
+def seen(notes: Any) -> dict[str, tuple[int, int]]:
+    """Per machine of the notes, how many facts were taken in, and the number of the newest.
 
     A fact that was written late but has a small number changes the first, so it is noticed too.
     """
-
-    facts: int
-    newest: int
-
-
-def seen(notes: Any) -> dict[str, Seen]:
-    """Per machine of the notes, what was taken in."""
-    columns = (notes[name].to_pylist() for name in ("machine", "facts", "newest"))
-    return {machine: Seen(facts, newest) for machine, facts, newest in zip(*columns, strict=True)}
+    machines, facts, newest = (notes[name].to_pylist() for name in ("machine", "facts", "newest"))
+    return dict(zip(machines, zip(facts, newest, strict=True), strict=True))
 
 
 def noted(

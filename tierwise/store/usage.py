@@ -6,6 +6,7 @@ the manifest (`tierwise.store.manifest`): a full disk or a kill leaves either al
 Many small files of a month are merged into one by the same way. One writer at a time, by a lock file.
 """
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -203,9 +204,7 @@ class UsageStore:
     def _manifest(self) -> Manifest:
         """What counts. Raises TierwiseError for a file that is none of ours: a copy would be charged twice."""
         found = load(self.folder)
-        paths = sorted(
-            file.relative_to(self.folder).as_posix() for file in self.folder.rglob(f"*{_SUFFIX}")
-        )
+        paths = _parquet_files(self.folder)
         manifest = self._of_older_version(paths) if found is None else found
         known = {file.path for file in manifest.files} | set(manifest.retired)
         for path in paths:
@@ -241,9 +240,7 @@ class UsageStore:
         parts = [*self.folder.glob("*.part"), *self.folder.glob("*/*.part")]
         retired = [self.folder / path for path in manifest.retired]
         unfinished = [
-            file
-            for file in self.folder.rglob(f"*{_SUFFIX}")
-            if _may_be_unfinished(file.relative_to(self.folder).as_posix(), manifest)
+            self.folder / path for path in _parquet_files(self.folder) if _may_be_unfinished(path, manifest)
         ]
         for file in [*states, *parts, *retired, *unfinished]:
             _remove(file)
@@ -268,6 +265,21 @@ def _may_be_unfinished(path: str, manifest: Manifest) -> bool:
     """Whether a writer may be writing this file now, or was killed before it was made to count."""
     match = _PATH.fullmatch(path)
     return match is not None and bool(match[1]) and int(match[2]) > manifest.number
+
+
+def _parquet_files(folder: Path) -> list[str]:
+    """The paths below the folder and the folders in it; by `scandir`, as every reader pays for it."""
+    found: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    found += [f"{entry.name}/{name}" for name in os.listdir(entry.path)]  # noqa: PTH208 - names alone, in a third of the time
+                else:
+                    found.append(entry.name)
+    except FileNotFoundError:
+        return []
+    return sorted(path for path in found if path.endswith(_SUFFIX))
 
 
 def _remove(file: Path) -> None:

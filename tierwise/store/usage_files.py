@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from chargeback.sorting import ordered
 from tierwise.store.manifest import UsageFile, flush
 
-GROUP_ROWS = 16_384
+GROUP_ROWS = 4_096
 """Rows that are read and checked at once: what a reader of one machine pays per file."""
 
 MERGE_AT = 8

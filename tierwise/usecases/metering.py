@@ -13,7 +13,7 @@ import pyarrow as pa
 from catalog.resources import Resources
 from chargeback.events import EventKind, MachineEvent
 from chargeback.metering import InvalidLives, intervals, reconcile
-from chargeback.open_ends import NOTES, Seen, extended, noted, seen, without
+from chargeback.open_ends import NOTES, extended, noted, seen, without
 from chargeback.samples import SCHEMA as SAMPLE_SCHEMA
 from chargeback.samples import import_csv
 from chargeback.usage import DEFAULTS, SCHEMA, UsageInterval, from_table, to_table
@@ -52,9 +52,7 @@ def meter(app: App) -> int:
         _check_clock(store.newest(), now)
         notes = _notes(store)
         with app.session() as session:
-            facts = {
-                machine: Seen(*counts) for machine, counts in event_store.taken_in(session, moment).items()
-            }
+            facts = event_store.taken_in(session, moment)
         known = seen(notes)
         new = sorted(machine for machine, counts in facts.items() if known.get(machine) != counts)
         parts, after = [], []
