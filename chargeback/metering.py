@@ -66,7 +66,7 @@ class _State(NamedTuple):
         return 1 if metric is Metric.MACHINE else int(getattr(self.resources, metric.value))
 
 
-class _Key(NamedTuple):
+class Key(NamedTuple):
     """What two rows must share to count together."""
 
     machine: str
@@ -131,6 +131,27 @@ def reconcile(
     return rows
 
 
+def standing(events: Iterable[MachineEvent], until: int) -> list[tuple[Key, int]] | None:
+    """What one machine has from its last event on, in the order in which `reconcile` appends it.
+
+    Nothing where it is deleted. None where an event is still to come after `until`: what it has then
+    does not last. The events must not contradict each other.
+    """
+    life, _ = in_order(events)
+    if life[-1].at > until:
+        return None
+    if life[-1].kind is EventKind.DELETED:
+        return []
+    state = _born(life[0])
+    for event in life:
+        state = state.after(event)
+    found = (
+        (Key(life[0].machine, *state[:4], state.labels, metric, state.power), state.quantity(metric))
+        for metric in Metric
+    )
+    return sorted((key, quantity) for key, quantity in found if quantity)
+
+
 def _usage(life: Sequence[MachineEvent], until: int) -> Iterator[UsageInterval]:
     known_at = max(event.recorded_at for event in life)
     pieces = list(_pieces(life, until))
@@ -151,16 +172,18 @@ _Piece = tuple[int, int, _State, str]
 
 def _pieces(life: Sequence[MachineEvent], until: int) -> Iterator[_Piece]:
     """The stretches between events, cut at `until`; the last event is in force until then."""
-    first = life[0]
-    assert first.tenant and first.cost_centre and first.tier and first.pool and first.resources, first  # noqa: PT018 - MachineEvent refuses a creation without them
-    state = _State(
-        first.tenant, first.cost_centre, first.tier, first.pool, Power.OFF, first.resources, ""
-    )  # fmt: skip
+    state = _born(life[0])
     ends = [*(event.at for event in life[1:]), until]
     for event, end in zip(life, ends, strict=True):
         state = state.after(event)
         if event.kind is not EventKind.DELETED and event.at < min(end, until):
             yield event.at, min(end, until), state, event.source
+
+
+def _born(first: MachineEvent) -> _State:
+    """A machine's state as it is created."""
+    assert first.tenant and first.cost_centre and first.tier and first.pool and first.resources, first  # noqa: PT018 - MachineEvent refuses a creation without them
+    return _State(first.tenant, first.cost_centre, first.tier, first.pool, Power.OFF, first.resources, "")
 
 
 def _joined(pieces: Sequence[_Piece], metric: Metric) -> Iterator[_Piece]:
@@ -188,11 +211,11 @@ def _same(one: _State, other: _State, metric: Metric) -> bool:
 _Changes = dict[int, int]
 
 
-def _changes(rows: Iterable[UsageInterval]) -> defaultdict[_Key, _Changes]:
+def _changes(rows: Iterable[UsageInterval]) -> defaultdict[Key, _Changes]:
     """Per key, by how much the net quantity changes at each moment."""
-    found: defaultdict[_Key, _Changes] = defaultdict(lambda: defaultdict(int))
+    found: defaultdict[Key, _Changes] = defaultdict(lambda: defaultdict(int))
     for row in rows:
-        key = _Key(*(getattr(row, name) for name in _Key._fields))
+        key = Key(*(getattr(row, name) for name in Key._fields))
         found[key][row.t_from] += row.quantity
         found[key][row.t_to] -= row.quantity
     return found

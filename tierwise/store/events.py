@@ -1,7 +1,7 @@
 """Machine events: append-only, effective at one time and known from another."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,3 +58,23 @@ def known_at(session: Session, moment: datetime, machine: str | None = None) -> 
             )
         )
     )
+
+
+def taken_in(session: Session, moment: datetime) -> dict[str, tuple[int, int]]:
+    """Per machine, how many of its events were recorded up to and including `moment`, and the last number."""
+    query = (
+        select(MachineEventRow.machine, sa.func.count(), sa.func.max(MachineEventRow.sequence))
+        .where(col(MachineEventRow.recorded_at) <= moment)
+        .group_by(MachineEventRow.machine)
+    )
+    return {row[0]: (row[1], row[2]) for row in session.exec(query).all()}
+
+
+def of_machines(session: Session, moment: datetime, machines: Sequence[str]) -> list[MachineEventRow]:
+    """The events of some machines that were recorded up to and including `moment`, by machine and sequence."""
+    query = (
+        select(MachineEventRow)
+        .where(col(MachineEventRow.recorded_at) <= moment, col(MachineEventRow.machine).in_(machines))
+        .order_by(col(MachineEventRow.machine), col(MachineEventRow.at), col(MachineEventRow.sequence))
+    )
+    return list(session.exec(query))

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow as pa
 from catalog.resources import Resources
 from chargeback.events import EventKind, MachineEvent
 from chargeback.metering import InvalidLives, intervals, reconcile
+from chargeback.open_ends import NOTES, extended, noted, seen, without
 from chargeback.samples import SCHEMA as SAMPLE_SCHEMA
 from chargeback.samples import import_csv
 from chargeback.usage import DEFAULTS, SCHEMA, UsageInterval, from_table, to_table
@@ -22,40 +23,78 @@ from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.store import events as event_store
 from tierwise.store.tables import MachineEventRow
 from tierwise.store.usage import UsageStore
+from tierwise.store.usage_files import Layout
 
 METERED_BY = "orders"
+_AT_ONCE = 500
+"""Machines that are replayed together, so that the first run of a large estate has its memory bounded."""
+
+INTERVALS = Layout("t_from", "t_to", ("machine", "t_from", "sequence"), "recorded_at")
+SAMPLES = Layout("at", "at", ("machine", "metric", "at"))
 
 
 def interval_store(app: App) -> UsageStore:
     """The bitemporal usage intervals of this data directory."""
-    return UsageStore(app.settings.usage_dir / "interval", SCHEMA, defaults=DEFAULTS)
+    return UsageStore(app.settings.usage_dir / "interval", SCHEMA, INTERVALS, defaults=DEFAULTS)
 
 
 def meter(app: App) -> int:
     """Bring the stored usage up to now; gives the number of rows that were appended.
 
     Doing it again appends nothing but the time that has passed. A late fact is recorded at the moment
-    it became known, so "as known at T" never depends on when metering ran.
+    it became known, so "as known at T" never depends on when metering ran. Only machines with new
+    facts are looked at one by one; the others' time passes in one step.
     """
-    now = epoch(app.clock.now())
+    moment = app.clock.now()
+    now = epoch(moment)
     store = interval_store(app)
     with store.writing():
-        stored = _by_machine(from_table(store.read()))
-        facts = _facts_by_machine(app)
-        _check_clock(stored, now)
-        try:
-            rows = [
-                row for machine in sorted(facts) for row in _advance(stored[machine], facts[machine], now)
-            ]
-        except InvalidLives as error:
-            msg = "the events of a machine contradict each other; nothing was metered"
-            raise TierwiseError(msg, details=[str(problem) for problem in error.problems]) from None
-        store.append(to_table(rows))
-    return len(rows)
+        _check_clock(store.newest(), now)
+        notes = _notes(store)
+        with app.session() as session:
+            facts = event_store.taken_in(session, moment)
+        known = seen(notes)
+        new = sorted(machine for machine, counts in facts.items() if known.get(machine) != counts)
+        parts, after = [], []
+        for start in range(0, len(new), _AT_ONCE):
+            rows, fresh = _replayed(app, store, new[start : start + _AT_ONCE], moment)
+            parts.append(rows)
+            after.append(fresh)
+        rows, rest = extended(without(notes, new), now, source=METERED_BY)
+        table = pa.concat_tables([*parts, rows])
+        if table.num_rows or new:
+            store.append(table, state=pa.concat_tables([*after, rest]))
+    return int(table.num_rows)
 
 
-def _check_clock(stored: Mapping[str, Sequence[UsageInterval]], now: int) -> None:
-    newest = max((row.recorded_at for rows in stored.values() for row in rows), default=now)
+def _notes(store: UsageStore) -> Any:
+    """What the last run noted; nothing where it cannot be read, so that all facts are new."""
+    notes = store.state()
+    return notes if notes is not None and notes.schema.equals(NOTES) else NOTES.empty_table()
+
+
+def _replayed(app: App, store: UsageStore, machines: Sequence[str], moment: datetime) -> tuple[Any, Any]:
+    """What to append for machines with new facts, and the notes about them."""
+    now = epoch(moment)
+    stored = _by_machine(from_table(store.read(machines=machines)))
+    with app.session() as session:
+        rows = event_store.of_machines(session, moment, machines)
+    facts: defaultdict[str, list[MachineEvent]] = defaultdict(list)
+    for row in rows:
+        facts[row.machine].append(fact(row))
+    appended, sequences = [], {}
+    try:
+        for machine in machines:
+            own = _advance(stored[machine], facts[machine], now)
+            sequences[machine] = max((row.sequence + 1 for row in [*stored[machine], *own]), default=0)
+            appended += own
+    except InvalidLives as error:
+        msg = "the events of a machine contradict each other; nothing was metered"
+        raise TierwiseError(msg, details=[str(problem) for problem in error.problems]) from None
+    return to_table(appended), noted(facts, now, sequences)
+
+
+def _check_clock(newest: int, now: int) -> None:
     if newest > now:
         msg = (
             f"usage was recorded until {_utc(newest)}, but the clock says {_utc(now)}; "
@@ -67,15 +106,23 @@ def _check_clock(stored: Mapping[str, Sequence[UsageInterval]], now: int) -> Non
 def _advance(
     stored: Sequence[UsageInterval], facts: Sequence[MachineEvent], now: int
 ) -> list[UsageInterval]:
-    """What to append for one machine: each moment of new knowledge in turn, then up to now."""
+    """What to append for one machine: each moment of new knowledge in turn, then up to now.
+
+    A moment at which the facts contradicted each other, before later ones put that right, adds nothing.
+    Raises InvalidLives where they still do.
+    """
     metered_at = max((row.recorded_at for row in stored), default=-1)
     moments = sorted({fact.recorded_at for fact in facts if metered_at <= fact.recorded_at <= now} | {now})
     appended: list[UsageInterval] = []
     for moment in moments:
         known = [fact for fact in facts if fact.recorded_at <= moment]
-        appended += reconcile(
-            [*stored, *appended], intervals(known, moment), recorded_at=moment, source=METERED_BY
-        )
+        try:
+            wanted = intervals(known, moment)
+        except InvalidLives:
+            if moment == now:
+                raise
+            continue
+        appended += reconcile([*stored, *appended], wanted, recorded_at=moment, source=METERED_BY)
     return appended
 
 
@@ -83,14 +130,6 @@ def _by_machine(rows: Iterable[UsageInterval]) -> defaultdict[str, list[UsageInt
     found: defaultdict[str, list[UsageInterval]] = defaultdict(list)
     for row in rows:
         found[row.machine].append(row)
-    return found
-
-
-def _facts_by_machine(app: App) -> dict[str, list[MachineEvent]]:
-    found: dict[str, list[MachineEvent]] = defaultdict(list)
-    with app.session() as session:
-        for row in event_store.known_at(session, app.clock.now()):
-            found[row.machine].append(fact(row))
     return found
 
 
@@ -143,7 +182,7 @@ class ImportReport:
 
 def sample_store(app: App) -> UsageStore:
     """The measured samples of this data directory."""
-    return UsageStore(app.settings.usage_dir / "sample", SAMPLE_SCHEMA)
+    return UsageStore(app.settings.usage_dir / "sample", SAMPLE_SCHEMA, SAMPLES)
 
 
 def import_samples(app: App, file: Path) -> ImportReport:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,37 @@ import pytest
 
 from tierwise.errors import ExitCode, StoreBusy, TierwiseError
 from tierwise.store.usage import UsageStore
+from tierwise.store.usage_files import Layout
 
-SCHEMA = pa.schema(
-    [pa.field("n", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)]
-)
+SCHEMA = pa.schema([
+    pa.field("n", pa.int64(), nullable=False), pa.field("machine", pa.string(), nullable=False),
+    pa.field("at", pa.int64(), nullable=False),
+])  # fmt: skip
+LAYOUT = Layout("at", "at", ("machine", "at"))
+DAY = 86_400
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> UsageStore:
-    return UsageStore(tmp_path / "usage", SCHEMA)
+    return UsageStore(tmp_path / "usage", SCHEMA, LAYOUT)
 
 
-def table(*numbers: int, text: str = "x") -> Any:
-    return pa.table({"n": list(numbers), "text": [text] * len(numbers)}, schema=SCHEMA)
+def table(*numbers: int, machine: str = "x", at: Callable[[int], int] = int) -> Any:
+    """A row per number, `at` that second."""
+    moments = [at(n) for n in numbers]
+    return pa.table({"n": list(numbers), "machine": [machine] * len(numbers), "at": moments}, schema=SCHEMA)
 
 
-def read(store: UsageStore) -> list[int]:
-    return store.read()["n"].to_pylist()
+def read(store: UsageStore, **limits: Any) -> list[int]:
+    return sorted(store.read(**limits)["n"].to_pylist())
+
+
+def names(store: UsageStore) -> list[str]:
+    """Everything in the folder but the lock."""
+    found = (
+        file.relative_to(store.folder).as_posix() for file in store.folder.rglob("*") if file.is_file()
+    )
+    return sorted(set(found) - {"writer.lock"})
 
 
 @pytest.fixture
@@ -52,12 +66,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_rows_come_back_in_the_order_in_which_they_were_appended(store: UsageStore) -> None:
+def test_rows_come_back_whole_and_many_small_files_become_few(store: UsageStore) -> None:
     with store.writing():
         for start in range(0, 36, 3):
             store.append(table(*range(start, start + 3)))
     assert read(store) == list(range(36))
-    assert len(store.files()) == 12
+    assert len(store.files()) == 5
 
 
 def test_nothing_is_written_for_no_rows_and_nothing_is_read_where_nothing_was_written(
@@ -65,17 +79,14 @@ def test_nothing_is_written_for_no_rows_and_nothing_is_read_where_nothing_was_wr
 ) -> None:
     assert read(store) == []
     with store.writing():
-        assert store.append(table()) is None
+        assert store.append(table()) == []
     assert store.files() == []
     assert store.read().schema == SCHEMA
 
 
 def test_a_full_disk_leaves_the_old_files_readable_and_no_part_of_a_new_one(small_disk: Path) -> None:
-    store = UsageStore(small_disk / "usage", SCHEMA)
-    noise = pa.table(
-        {"n": [int.from_bytes(os.urandom(7)) for _ in range(200_000)], "text": ["x"] * 200_000},
-        schema=SCHEMA,
-    )
+    store = UsageStore(small_disk / "usage", SCHEMA, LAYOUT)
+    noise = table(*(int.from_bytes(os.urandom(7)) for _ in range(200_000)), at=lambda n: n % (400 * DAY))
     with store.writing():
         store.append(table(1, 2, 3))
         with pytest.raises(
@@ -83,10 +94,7 @@ def test_a_full_disk_leaves_the_old_files_readable_and_no_part_of_a_new_one(smal
         ):
             store.append(noise)
     assert read(store) == [1, 2, 3]
-    assert sorted(file.name for file in store.folder.iterdir()) in (
-        ["00000001.parquet"],
-        ["00000001.parquet", "writer.lock"],
-    )
+    assert names(store) == ["1970-01/00000001.parquet", "manifest.json"]
     with store.writing():
         store.append(table(4))
     assert read(store) == [1, 2, 3, 4]
@@ -96,13 +104,14 @@ def test_the_part_of_a_file_that_a_killed_process_left_is_not_counted_and_is_wri
     store: UsageStore,
 ) -> None:
     with store.writing():
-        first = store.append(table(1))
-        assert first is not None
-        (store.folder / "00000002.part").write_bytes(first.read_bytes()[:50])
+        (first,) = store.append(table(1))
+        (store.folder / "1970-01/00000002.parquet.part").write_bytes(first.read_bytes()[:50])
+        (store.folder / "1970-01/00000002.parquet").write_bytes(first.read_bytes())
+        (store.folder / "1970-01/00000003.parquet").write_bytes(first.read_bytes())
         assert read(store) == [1]
         store.append(table(2))
     assert read(store) == [1, 2]
-    assert not (store.folder / "00000002.part").exists()
+    assert names(store) == ["1970-01/00000001.parquet", "1970-01/00000002.parquet", "manifest.json"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "not parquet", "flipped", "one bit"])
@@ -111,8 +120,7 @@ def test_a_damaged_file_is_named_and_nothing_is_charged_from_the_others(
 ) -> None:
     with store.writing():
         store.append(table(1))
-        file = store.append(table(*range(1000)))
-    assert file is not None
+        (file,) = store.append(table(*range(1000)))
     whole = file.read_bytes()
     bad = {
         "cut": whole[: len(whole) // 2],
@@ -132,15 +140,16 @@ def test_a_damaged_file_is_named_and_nothing_is_charged_from_the_others(
 def test_a_file_with_other_columns_is_named_and_not_read_as_if_they_were_empty(store: UsageStore) -> None:
     with store.writing():
         store.append(table(1))
-    pq.write_table(pa.table({"n": [1]}), store.folder / "00000002.parquet")
-    with pytest.raises(TierwiseError, match=r"00000002\.parquet cannot be read: it has no column text"):
+    pq.write_table(pa.table({"n": [1]}), store.folder / "1970-01/00000001.parquet")
+    with pytest.raises(
+        TierwiseError, match=r"00000001\.parquet cannot be read: it has no column at, machine"
+    ):
         store.read()
 
 
 def test_a_copy_of_a_file_under_another_name_is_refused_and_not_charged_twice(store: UsageStore) -> None:
     with store.writing():
-        file = store.append(table(1))
-    assert file is not None
+        (file,) = store.append(table(1))
     file.with_name("00000001 (copy).parquet").write_bytes(file.read_bytes())
     with pytest.raises(TierwiseError, match=r"00000001 \(copy\)\.parquet.*no usage file of ours"):
         store.read()
@@ -148,14 +157,14 @@ def test_a_copy_of_a_file_under_another_name_is_refused_and_not_charged_twice(st
 
 def test_two_writers_take_turns_and_lose_nothing(tmp_path: Path) -> None:
     def write(writer: int) -> None:
-        store = UsageStore(tmp_path / "usage", SCHEMA)
+        store = UsageStore(tmp_path / "usage", SCHEMA, LAYOUT)
         for n in range(10):
             with store.writing():
                 store.append(table(writer * 100 + n))
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(write, range(3)))
-    found = read(UsageStore(tmp_path / "usage", SCHEMA))
+    found = read(UsageStore(tmp_path / "usage", SCHEMA, LAYOUT))
     assert sorted(found) == sorted(w * 100 + n for w in range(3) for n in range(10))
 
 
@@ -164,8 +173,9 @@ import sys
 from pathlib import Path
 import pyarrow as pa
 from tierwise.store.usage import UsageStore
-schema = pa.schema([pa.field("n", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)])
-with UsageStore(Path(sys.argv[1]), schema).writing():
+from tierwise.store.usage_files import Layout
+schema = pa.schema([("machine", pa.string()), ("at", pa.int64())])
+with UsageStore(Path(sys.argv[1]), schema, Layout("at", "at", ("machine", "at"))).writing():
     print("writing", flush=True)
     sys.stdin.readline()
 """
@@ -176,7 +186,7 @@ def test_a_writer_in_another_process_is_named_instead_of_waited_for_for_ever(sto
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "writing\n"
-        impatient = UsageStore(store.folder, SCHEMA, patience_s=0.1)
+        impatient = UsageStore(store.folder, SCHEMA, LAYOUT, patience_s=0.1)
         with (
             pytest.raises(
                 StoreBusy, match=r"another tierwise process writes usage in .*try again"
@@ -193,6 +203,6 @@ def test_a_writer_in_another_process_is_named_instead_of_waited_for_for_ever(sto
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    store = UsageStore(tmp_path / "file" / "usage", SCHEMA)
+    store = UsageStore(tmp_path / "file" / "usage", SCHEMA, LAYOUT)
     with pytest.raises(TierwiseError, match="cannot be made"), store.writing():
         pytest.fail("there is no folder")

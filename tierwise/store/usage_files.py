@@ -1,0 +1,182 @@
+"""One Parquet file of usage: how its rows are cut by month, ordered, written and read in part."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chargeback.sorting import ordered
+from tierwise.store.manifest import UsageFile, flush
+
+GROUP_ROWS = 4_096
+"""Rows that are read and checked at once: what a reader of one machine pays per file."""
+
+MERGE_AT = 8
+"""Files of one size in a month that become one, so a month has at most about 7 files per size."""
+
+MERGED_ROWS_MAX = 4_000_000
+"""What is merged into one file at most: it is in memory at once."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns say when a row begins and ends, in which order rows stand, and when each was recorded.
+
+    For moments, `end` is `start`. `recorded` is empty where rows do not say.
+    """
+
+    start: str
+    end: str
+    order: tuple[str, ...]
+    recorded: str = ""
+
+    def ends(self, table: Any) -> Any:
+        """Per row, the first second after it."""
+        return pc.add(table[self.end], 1) if self.end == self.start else table[self.end]
+
+
+class Span(NamedTuple):
+    """A half-open time; None is without limit."""
+
+    t_from: int | None = None
+    t_to: int | None = None
+
+    def touches(self, file: UsageFile) -> bool:
+        """Whether some row of a file may overlap it."""
+        after = self.t_to is not None and file.t_from >= self.t_to
+        before = self.t_from is not None and file.t_to <= self.t_from
+        return not (after or before)
+
+
+def by_month(table: Any, layout: Layout) -> Iterator[tuple[str, Any]]:
+    """The rows of each UTC month in which any begin, in the layout's order."""
+    if not table.num_rows:
+        return
+    table = ordered(table, layout.order)
+    starts = table[layout.start].to_numpy()
+    months = starts.astype("datetime64[s]").astype("datetime64[M]")
+    for month in np.unique(months):
+        yield str(month), table.filter(pa.array(months == month))
+
+
+def described(table: Any, path: str, layout: Layout) -> UsageFile:
+    """What the manifest says of a file with these rows."""
+    if not table.num_rows:
+        return UsageFile(path, 0, 0, 0, -1)
+    return UsageFile(
+        path=path,
+        rows=table.num_rows,
+        t_from=pc.min(table[layout.start]).as_py(),
+        t_to=pc.max(layout.ends(table)).as_py(),
+        newest=pc.max(table[layout.recorded]).as_py() if layout.recorded else -1,
+    )
+
+
+def write(table: Any, target: Path) -> None:
+    """A file that is whole when it has its name. Raises OSError."""
+    part = target.with_name(target.name + ".part")
+    pq.write_table(table, part, compression="zstd", write_page_checksum=True, row_group_size=GROUP_ROWS)
+    flush(part)
+    part.rename(target)
+    flush(target.parent)
+
+
+def read(
+    path: Path,
+    schema: Any,
+    layout: Layout,
+    defaults: Mapping[str, str | int],
+    span: Span = Span(),  # noqa: B008 - an immutable value
+    machines: Any = None,
+) -> Any:
+    """The file's rows that overlap `span`, of `machines` (a sorted array); groups without any are not read.
+
+    Raises OSError or ArrowException for a file that is damaged or lacks columns.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        lacking = _lacking(file, schema, defaults)
+        names = [name for name in schema.names if name not in lacking]
+        groups = _groups(file, layout, span, machines)
+        table = file.read_row_groups(groups, columns=names, use_threads=False)
+    for name in lacking:
+        field = schema.field(name)
+        table = table.append_column(name, pa.repeat(pa.scalar(defaults[name], field.type), table.num_rows))
+    return _cut(table.select(schema.names).cast(schema), layout, span, machines)
+
+
+def _lacking(file: Any, schema: Any, defaults: Mapping[str, str | int]) -> set[str]:
+    lacking = set(schema.names) - set(file.schema_arrow.names)
+    missing = lacking - defaults.keys()
+    if missing:
+        msg = f"it has no column {', '.join(sorted(missing))}"
+        raise pa.ArrowInvalid(msg)
+    return lacking
+
+
+def _groups(file: Any, layout: Layout, span: Span, machines: Any) -> list[int]:
+    count = file.metadata.num_row_groups
+    if span == Span() and machines is None:
+        return list(range(count))
+    columns = {name: i for i, name in enumerate(file.schema_arrow.names)}
+    names = [] if machines is None else machines.to_pylist()
+    found = []
+    for i in range(count):
+        group = file.metadata.row_group(i)
+        first, _ = _extremes(group, columns[layout.start])
+        _, end = _extremes(group, columns[layout.end])
+        if span.t_to is not None and first is not None and first >= span.t_to:
+            continue
+        if span.t_from is not None and end is not None and end < span.t_from:
+            continue
+        if machines is None or _any_between(names, *_extremes(group, columns["machine"])):
+            found.append(i)
+    return found
+
+
+def _extremes(group: Any, column: int) -> tuple[Any, Any]:
+    statistics = group.column(column).statistics
+    if statistics is None or not statistics.has_min_max:
+        return None, None
+    return statistics.min, statistics.max
+
+
+def _any_between(names: Sequence[str], low: str | None, high: str | None) -> bool:
+    if low is None or high is None:
+        return bool(names)
+    place = bisect_left(names, low)
+    return place < len(names) and names[place] <= high
+
+
+def _cut(table: Any, layout: Layout, span: Span, machines: Any) -> Any:
+    if machines is not None:
+        table = table.filter(pc.is_in(table["machine"], machines))
+    if span.t_from is not None:
+        table = table.filter(pc.greater(layout.ends(table), span.t_from))
+    if span.t_to is not None:
+        table = table.filter(pc.less(table[layout.start], span.t_to))
+    return table
+
+
+def to_merge(files: Sequence[UsageFile]) -> list[list[UsageFile]]:
+    """The groups of files to merge: of a month and about one size, and all of an older version."""
+    key = _size_class
+    groups = [list(group) for _, group in groupby(sorted(files, key=key), key=key)]
+    found = []
+    for group in groups:
+        if not group[0].month:
+            found += [[file] for file in group]
+        elif len(group) >= MERGE_AT and sum(file.rows for file in group) <= MERGED_ROWS_MAX:
+            found.append(group)
+    return found
+
+
+def _size_class(file: UsageFile) -> tuple[str, int]:
+    """Its month, and how often 8 divides its rows: a merged file is of a higher class than its parts."""
+    return file.month, (max(file.rows, 1).bit_length() - 1) // 3 if file.month else 0
