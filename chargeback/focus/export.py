@@ -94,7 +94,7 @@ def _account(row: Row, period: BillingPeriod, context: Context) -> dict[str, Any
         "InvoiceIssuerName": context.issuer, "ProviderName": context.issuer,
         "PublisherName": context.issuer, "ServiceProviderName": context.issuer,
         "HostProviderName": context.hosts.get(row["pool"], context.issuer),
-        "BillingCurrency": row["currency"],
+        "BillingCurrency": row["currency"], "PricingCurrency": row["currency"],
         "BillingPeriodStart": period.t_from, "BillingPeriodEnd": period.t_to,
     }  # fmt: skip
 
@@ -117,6 +117,9 @@ def _charge(row: Row, period: BillingPeriod) -> dict[str, Any]:
         "ListCost": price.list_cost, "ContractedCost": price.contracted_cost,
         "PricingCategory": price.category, "PricingQuantity": price.quantity, "PricingUnit": price.unit,
         "ListUnitPrice": price.list_price, "ContractedUnitPrice": price.contracted_price,
+        "PricingCurrencyListUnitPrice": price.list_price,
+        "PricingCurrencyContractedUnitPrice": price.contracted_price,
+        "PricingCurrencyEffectiveCost": amounts.billed,
         "ConsumedQuantity": used[0], "ConsumedUnit": used[1],
         "x_LineId": row["line"], "x_CorrectsLineId": row["corrects"] or None,
         "x_ExactQuantity": row["quantity"] or None,
