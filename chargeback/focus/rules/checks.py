@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from chargeback.focus.rules import price_details
 from chargeback.focus.rules.attributes import is_currency, is_moment, is_number, is_object, is_string
-from chargeback.focus.rules.frame import Column, Frame, Mask
+from chargeback.focus.rules.frame import Column, Frame, Mask, differing
 from chargeback.focus.rules.moments import not_after
 from chargeback.focus.rules.numbers import parsed, unequal, wrong_products
 from chargeback.focus.rules.unit_format import is_unit
@@ -147,6 +147,7 @@ CHECKS: Mapping[str, Check] = {
     "a category": _value(lambda text: text not in SUBCATEGORIES),
     "a subcategory": _value(lambda text: text not in PARENTS),
     "child of": _child,
+    "agree": differing,
     "one": _one,
     "same for": _same_for,
     "times": _times,

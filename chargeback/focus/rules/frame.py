@@ -76,3 +76,13 @@ class Frame:
 def _unless_empty(text: str | None, *, typed: bool) -> str | None:
     """CSV has no other word for null than nothing."""
     return text if text or typed else None
+
+
+def differing(frame: Frame, one: str, other: str) -> Mask:
+    """The rows that have another value in one column than in the other; none where one is missing."""
+    if one not in frame or other not in frame:
+        return np.zeros(frame.rows, bool)
+    left, right = frame[one], frame[other]
+    places = {value: place for place, value in enumerate(dict.fromkeys([*left.values, *right.values]))}
+    ours, theirs = (np.array([places[value] for value in side.values]) for side in (left, right))
+    return ours[left.codes] != theirs[right.codes]

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from chargeback.focus.rules.frame import Frame, Mask
+from chargeback.focus.rules.frame import Frame, Mask, differing
 from chargeback.focus.rules.moments import not_before
 
 Condition = Callable[[Frame], Mask]
@@ -48,6 +49,7 @@ def rules(table: str) -> Iterator[Rule]:
         )  # fmt: skip
 
 
+@cache
 def condition(text: str) -> Condition:
     """A mask of the rows for which all terms of `text` hold; all rows for none."""
     terms = [_term(term) for term in text.split(" and ")] if text else []
@@ -77,14 +79,7 @@ def _term(text: str) -> Condition:
         "not null": lambda frame: ~frame[column].null,
         "=": lambda frame: frame[column].among(values),
         "!=": lambda frame: ~frame[column].among(values),
-        "differs": lambda frame: _differs(frame, column, what),
+        "differs": lambda frame: differing(frame, column, what),
         "not before": lambda frame: not_before(frame, column, what),
     }
     return terms[match["how"]]
-
-
-def _differs(frame: Frame, one: str, other: str) -> Mask:
-    if one not in frame or other not in frame:
-        return np.zeros(frame.rows, bool)
-    left, right = frame[one], frame[other]
-    return np.array([left.value(row) != right.value(row) for row in range(frame.rows)], bool)

@@ -280,6 +280,8 @@ RegionName
   C-005-C not null if RegionId not null
   StringHandling-A-006-M should same for RegionId
 ResourceId
+  DiscountHandling-A-012-C agree CommitmentDiscountId if ChargeCategory = Purchase and CommitmentDiscountId not null
+  DiscountHandling-A-019-C agree CommitmentDiscountId if CommitmentDiscountStatus = Unused
   D-043-C present [BILLING_BASED_ON_PROVISIONED_RESOURCES]
   C-001-M text
   C-002-M string
