@@ -1,0 +1,132 @@
+"""Checking a FOCUS file: all rules that apply, on all rows, with where each is broken."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from chargeback.focus.rules import attributes
+from chargeback.focus.rules.checks import breaking
+from chargeback.focus.rules.findings import Finding
+from chargeback.focus.rules.frame import Frame, Mask
+from chargeback.focus.rules.headers import HEADER_RULES, header_findings
+from chargeback.focus.rules.reading import Rule, condition, rules
+from chargeback.focus.rules.spec_1_2 import TABLE
+from chargeback.focus.rules.unit_format import UNIT
+
+SUPPORTED = frozenset(
+    {
+        "ACCOUNT_NAMING_SUPPORTED", "AVAILABILITY_ZONE_SUPPORTED", "MULTIPLE_PRICING_CATEGORIES_SUPPORTED",
+        "MULTIPLE_SUB_ACCOUNT_TYPES_SUPPORTED", "MULTIPLE_BILLING_ACCOUNT_TYPES_SUPPORTED",
+        "NEGOTIATED_PRICING_SUPPORTED", "PUBLIC_PRICE_LIST_SUPPORTED", "USAGE_MEASUREMENT_SUPPORTED",
+        "UNIT_PRICING_SUPPORTED", "SUB_ACCOUNT_SUPPORTED",
+        "BILLING_BASED_ON_PROVISIONED_RESOURCES_SUPPORTED", "RESOURCE_TYPE_ASSIGNMENT_SUPPORTED",
+        "REGION_SUPPORTED", "TAGGING_SUPPORTED",
+    }
+)  # fmt: skip
+"""What our own export supports, in FOCUS's words (applicability criteria)."""
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was found. `checked` are the ids of the rules that were looked at."""
+
+    rows: int
+    checked: frozenset[str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What the specification says must not be."""
+        return tuple(finding for finding in self.findings if not finding.should)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What it recommends against."""
+        return tuple(finding for finding in self.findings if finding.should)
+
+
+def check(table: Any, *, typed: bool, supported: frozenset[str] = SUPPORTED) -> Report:
+    """All rules of FOCUS 1.2's Cost and Usage on a `pyarrow.Table`.
+
+    `typed` is false for a table of texts as CSV gives them. `supported` are the applicability criteria
+    of the provider; a rule that needs others is left out.
+    """
+    frame = Frame(table, typed=typed)
+    due = [rule for rule in all_rules() if rule.only_with <= supported and _applies(rule, frame)]
+    found = [finding for rule in due for finding in _broken(rule, frame)]
+    found += header_findings(frame.names, frozenset(rule.column for rule in all_rules()))
+    found += [finding for name in frame.names for finding in _formats(name, frame)]
+    looked_at = frozenset(rule.id for rule in due) | ATTRIBUTE_RULES | HEADER_RULES
+    return Report(frame.rows, looked_at, tuple(found))
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """The rules of the table."""
+    return tuple(rules(TABLE))
+
+
+def _applies(rule: Rule, frame: Frame) -> bool:
+    return rule.check == "present" or rule.column in frame
+
+
+def _broken(rule: Rule, frame: Frame) -> Iterator[Finding]:
+    mask = breaking(frame, rule.column, rule.check)
+    if rule.check == "present":
+        if mask[0]:
+            yield Finding(rule.id, rule.column, rule.should, _said(rule), 0, (), "")
+        return
+    yield from _finding(
+        rule.id, rule.column, rule.should, _said(rule), mask & condition(rule.condition)(frame), frame
+    )
+
+
+def _said(rule: Rule) -> str:
+    verb = "should be" if rule.should else "must be"
+    return f"{verb} {rule.check}" + (f" if {rule.condition}" if rule.condition else "")
+
+
+_SHOULD = frozenset({"StringHandling-A-007-M", "UnitFormat-A-001-M", "UnitFormat-A-004-C"})
+
+_BY_CHECK: Mapping[str, Mapping[str, attributes.Test]] = {
+    "number": attributes.NUMERIC,
+    "iso": attributes.MOMENT,
+    "json": attributes.OBJECT,
+    "string": attributes.STRING,
+    "currency": attributes.CURRENCY,
+    "unit": UNIT,
+}
+
+ATTRIBUTE_RULES = frozenset(name for tests in (*_BY_CHECK.values(), attributes.ANY) for name in tests)
+"""The rules of attributes, which hold for every column of a format."""
+
+
+def _formats(name: str, frame: Frame) -> Iterator[Finding]:
+    """The rules of the attributes that the column's format has, and of null handling."""
+    kind = frame[name].kind
+    if kind is not None and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        if pa.types.is_timestamp(kind) and kind.tz is None:
+            mask = ~frame[name].null
+            yield from _finding("DateTimeFormat-A-001-M", name, False, "must be in UTC", mask, frame)
+        return
+    formats = {rule.check for rule in all_rules() if rule.column == name} & _BY_CHECK.keys()
+    tests = {key: test for form in sorted(formats) for key, test in _BY_CHECK[form].items()}
+    for key, test in {**tests, **attributes.ANY}.items():
+        what = "breaks the format"
+        yield from _finding(key, name, key in _SHOULD, what, frame[name].where(test), frame)
+
+
+def _finding(
+    rule: str, column: str, should: bool, what: str, mask: Mask, frame: Frame
+) -> Iterator[Finding]:
+    rows = np.flatnonzero(mask)
+    if len(rows):
+        first = tuple(int(row) + 1 for row in rows[:_EXAMPLES])
+        value = frame[column].value(int(rows[0])) or ""
+        yield Finding(rule, column, should, what, len(rows), first, value[:80])

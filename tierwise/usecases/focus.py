@@ -1,0 +1,175 @@
+"""FOCUS files of a month: Cost and Usage, and in 1.4 the invoices beside it, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from chargeback.focus.columns import Version
+from chargeback.focus.export import CannotExport, Context, Place, cost_and_usage
+from chargeback.focus.invoices import billing_period, invoice_detail
+from chargeback.focus.text import csv_lines
+from chargeback.money import format_minor
+from tierwise.app import App
+from tierwise.errors import InvalidInput, TierwiseError
+from tierwise.usecases.billing import Bill, bill
+from tierwise.usecases.place import estate
+
+ISSUER = "Private cloud"
+"""Who provides and invoices, where nobody says another name."""
+
+MANIFEST = "manifest.json"
+SUMS = "SHA256SUMS"
+
+
+class FileFormat(StrEnum):
+    """What the datasets are written as."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. `total` is the sum of BilledCost, which is that of the statements."""
+
+    folder: Path
+    files: tuple[str, ...]
+    rows: int
+    total: str
+    note: str
+
+
+def export(
+    app: App,
+    month: str,
+    to: Path,
+    *,
+    version: Version = Version.V1_4,
+    formats: Sequence[FileFormat] = tuple(FileFormat),
+    issuer: str = ISSUER,
+    replace: bool = False,
+) -> Exported:
+    """Write the month's statements into a new folder below `to`, with a manifest and checksums.
+
+    Raises InvalidInput for a folder that is there already, unless `replace`, and for lines that FOCUS
+    cannot say exactly.
+    """
+    found = bill(app, month)
+    target = to / f"focus-{version.value}-{found.period.name}"
+    if target.exists() and not replace:
+        msg = f"{target} is there already; name another folder with --to, or replace it with --replace"
+        raise InvalidInput(msg)
+    datasets = _datasets(found, context_of(app, issuer), version)
+    facts = _facts(found, version)
+    files = _write(target, datasets, formats, facts)
+    return Exported(target, files, facts["rows"], facts["total"], found.note)
+
+
+def context_of(app: App, issuer: str = ISSUER) -> Context:
+    """What the catalog calls the things that a bill names by id."""
+    catalog = app.documents.catalog
+    labels = {pool.name: pool.hypervisor.label for pool in estate(app).pools}
+    return Context(
+        issuer=issuer,
+        cost_centres={name: entry.title for name, entry in catalog.cost_centres.items()},
+        tenants={name: entry.title for name, entry in catalog.tenants.items()},
+        tiers={name: entry.title for name, entry in catalog.tiers.items()},
+        pools={
+            name: Place(entry.site, catalog.sites[entry.site].title, labels.get(name, "unknown"))
+            for name, entry in catalog.pools.items()
+        },
+    )
+
+
+def _datasets(found: Bill, context: Context, version: Version) -> dict[str, Any]:
+    try:
+        datasets = {"cost-and-usage": cost_and_usage(found.rows, found.period, context, version)}
+    except CannotExport as error:
+        raise InvalidInput(str(error)) from None
+    if version is Version.V1_4:
+        stamp = (found.period, context, found.known_at)
+        datasets["billing-period"] = billing_period(*stamp, closed=found.issued)
+        datasets["invoice-detail"] = invoice_detail(found.rows, *stamp, closed=found.issued)
+    return datasets
+
+
+def _facts(found: Bill, version: Version) -> dict[str, Any]:
+    return {
+        "focus_version": version.value, "billing_period": found.period.name,
+        "time_zone": found.period.time_zone, "rate_card": found.card.label,
+        "currency": found.card.currency, "issued": found.issued, "complete": found.complete,
+        "known_at": found.known_at, "rows": len(found.rows),
+        "total": format_minor(found.total_minor, found.card.minor_digits, found.card.currency),
+    }  # fmt: skip
+
+
+def _write(
+    target: Path, datasets: Mapping[str, Any], formats: Sequence[FileFormat], facts: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """All files beside the target, flushed, and then the folder in its place in one step."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        for name, table in datasets.items():
+            for form in formats:
+                _write_table(part / f"{name}.{form.value}", table, form)
+        sums = {file.name: _sha256(file) for file in sorted(part.iterdir())}
+        _write_text(part / MANIFEST, [json.dumps({**facts, "files": sums}, indent=2), "\n"])
+        sums[MANIFEST] = _sha256(part / MANIFEST)
+        _write_text(part / SUMS, [f"{digest}  {name}\n" for name, digest in sums.items()])
+        _flush(part)
+        _swap(part, target)
+    except OSError as error:
+        msg = (
+            f"{target} could not be written: {error.strerror}; nothing is there, free some space and repeat"
+        )
+        raise TierwiseError(msg) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return (*sums, SUMS)
+
+
+def _swap(part: Path, target: Path) -> None:
+    if not target.exists():
+        part.rename(target)
+        return
+    old = part.with_suffix(".old")
+    target.rename(old)
+    part.rename(target)
+    shutil.rmtree(old)
+
+
+def _write_table(file: Path, table: Any, form: FileFormat) -> None:
+    if form is FileFormat.CSV:
+        _write_text(file, csv_lines(table))
+        return
+    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+    _flush(file)
+
+
+def _write_text(file: Path, pieces: Iterable[str]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        stream.writelines(pieces)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
