@@ -43,6 +43,8 @@ _REFERENCES = (
     ("pools", "site", "sites"),
     ("pools", "endpoint", "endpoints"),
     ("tenants", "cost_centre", "cost_centres"),
+    ("tenants", "parent", "tenants"),
+    ("cost_centres", "parent", "cost_centres"),
     ("classes", "allowed_tiers", "tiers"),
     ("offerings", "workload_class", "classes"),
 )
@@ -51,6 +53,7 @@ _NOUN = {
     "sites": "site",
     "endpoints": "endpoint",
     "cost_centres": "cost centre",
+    "tenants": "tenant",
     "classes": "workload class",
 }
 
@@ -59,6 +62,7 @@ def check(written: Sequence[Written], unreadable: Sequence[str]) -> Iterator[Pro
     """Every problem between entries. `unreadable` files may hold names that seem to be missing."""
     yield from _names_stand_once(written)
     yield from _references_are_known(written, unreadable)
+    yield from _parents_end(written)
     yield from _ranks_differ(written)
     yield from _providers_are_pooled_once(written)
     yield from _quotas_are_whole(written)
@@ -96,6 +100,20 @@ def _names(value: object, at: Path) -> Iterator[tuple[Path, str]]:
         yield at, value
     elif isinstance(value, list):
         yield from (((*at, i), name) for i, name in enumerate(value) if isinstance(name, str))
+
+
+def _parents_end(written: Sequence[Written]) -> Iterator[Problem]:
+    """Nothing is part of itself, by however many steps."""
+    for section in ("cost_centres", "tenants"):
+        entries = {w.name: w for w in _of(written, section)}
+        parents = {name: w.body.get("parent") for name, w in entries.items()}
+        for name, w in entries.items():
+            chain: list[object] = [name]
+            while isinstance(above := parents.get(str(chain[-1])), str) and above not in chain:
+                chain.append(above)
+            if above == name:
+                circle = " -> ".join(map(str, [*chain, above]))
+                yield w.problem(("parent",), f"is part of itself: {circle}; leave one parent out", above)
 
 
 def _ranks_differ(written: Sequence[Written]) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """Who orders, who pays and who acts."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -13,6 +14,16 @@ class CostCentre(Value):
 
     name: Name
     title: str
+    parent: Name | None = Field(
+        default=None, description="The cost centre that this one is part of; null: of none."
+    )
+
+
+class Billing(StrEnum):
+    """What becomes of a tenant's cost: it is invoiced, or only shown."""
+
+    CHARGEBACK = "chargeback"
+    SHOWBACK = "showback"
 
 
 class Tenant(Value):
@@ -21,6 +32,12 @@ class Tenant(Value):
     name: Name
     title: str
     cost_centre: Name
+    parent: Name | None = Field(
+        default=None, description="The tenant that this one is part of; null: of none."
+    )
+    billing: Billing = Field(
+        default=Billing.CHARGEBACK, description="Whether its cost is invoiced or only shown."
+    )
     quota: Resources | None = Field(
         default=None, description="The most the tenant's machines may have together; null: no limit."
     )

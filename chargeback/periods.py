@@ -50,6 +50,12 @@ class BillingPeriod(Value):
         return BillingPeriod(year=year, month=month + 1, time_zone=self.time_zone)
 
     @property
+    def previous(self) -> "BillingPeriod":
+        """The month before it."""
+        year, month = divmod(self.year * 12 + self.month - 2, 12)
+        return BillingPeriod(year=year, month=month + 1, time_zone=self.time_zone)
+
+    @property
     def hours(self) -> Fraction:
         """Its length; not always whole (Australia/Lord_Howe changes its clocks by half an hour)."""
         return Fraction(self.t_to - self.t_from, 3600)

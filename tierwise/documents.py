@@ -1,10 +1,11 @@
-"""The folder of documents that administrators write: catalog, rules and rate cards."""
+"""The folder of documents that administrators write: catalog, rules, rate cards and budgets."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.catalog import Catalog, load_catalog
 from catalog.documents import DocumentError, Problem
+from chargeback.budgets import Budget, load_budgets
 from chargeback.rate_cards import RateCard, load_rate_cards
 from policies.documents import load_rules
 from policies.rule import Rule
@@ -20,6 +21,7 @@ class Documents:
     catalog: Catalog
     rules: tuple[Rule, ...]
     rate_cards: tuple[RateCard, ...]
+    budgets: tuple[Budget, ...] = ()
 
     @property
     def rate_card(self) -> RateCard:
@@ -67,6 +69,7 @@ def load(path: Path) -> Documents:
     problems: list[Problem] = []
     rules: tuple[Rule, ...] = ()
     cards: tuple[RateCard, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     try:
         catalog = load_catalog(texts)
     except DocumentError as error:
@@ -82,9 +85,28 @@ def load(path: Path) -> Documents:
         cards = load_rate_cards(texts, tuple(catalog.tiers))
     except DocumentError as error:
         problems.extend(error.problems)
+    try:
+        budgets = load_budgets(texts, _payers(catalog), _currencies(cards))
+    except DocumentError as error:
+        problems.extend(error.problems)
     if problems:
         raise _invalid(path, problems)
-    return Documents(catalog, rules, cards)
+    return Documents(catalog, rules, cards, budgets)
+
+
+def _payers(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """What a budget can be for, and the names of each."""
+    return {
+        "tenant": tuple(catalog.tenants),
+        "cost_centre": tuple(catalog.cost_centres),
+        "tier": tuple(catalog.tiers),
+        "pool": tuple(catalog.pools),
+    }
+
+
+def _currencies(cards: tuple[RateCard, ...]) -> dict[str, int] | None:
+    """The cards' currencies with their decimals; None where the cards have problems of their own."""
+    return {card.currency: card.minor_digits for card in cards} or None
 
 
 def _invalid(path: Path, problems: tuple[Problem, ...] | list[Problem], more: str = "") -> InvalidInput:

@@ -1,0 +1,257 @@
+"""A report as a workbook: numbers are numbers, and every total is a formula that agrees with it.
+
+A spreadsheet keeps 15 digits. What needs more is written as text, exactly, and a column that holds
+such a text has its total as text too.
+"""
+
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import xlsxwriter  # type: ignore[import-untyped]  # ships no type information
+from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]  # as above
+
+from chargeback.frames import fraction
+from chargeback.money import format_minor
+from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
+from tierwise.reports.words import heading, is_formula, percent
+
+DIGITS = 15
+"""How many digits of a number a spreadsheet keeps."""
+
+_CREATED = datetime(2000, 1, 1, tzinfo=UTC)
+"""The workbook's date; the real one would make every copy of a bill another file."""
+
+_TOP = 3
+"""The row of the column headings, counted from 0."""
+
+
+def render(report: Report) -> bytes:
+    """One sheet a table, then charts with their figures, then what was written beside them."""
+    buffer = io.BytesIO()
+    options = {
+        "in_memory": True,
+        "strings_to_numbers": False,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+    }
+    with xlsxwriter.Workbook(buffer, options) as book:
+        book.set_properties({"title": report.title, "subject": report.subtitle, "created": _CREATED})
+        book.set_calc_mode("auto")
+        writer = _Writer(book, report)
+        tables = [*report.tables, *([report.data] if report.data else [])]
+        for table in tables:
+            writer.table(table)
+        writer.charts([chart for chart in report.charts if chart.labels])
+        writer.about()
+    return buffer.getvalue()
+
+
+class _Writer:
+    """One workbook and its formats."""
+
+    def __init__(self, book: Any, report: Report) -> None:
+        self.book, self.report = book, report
+        places = f".{'0' * report.minor_digits}" if report.minor_digits else ""
+        self.money = f"#,##0{places}"
+        self.formats: dict[str, Any] = {}
+        self.used: set[str] = set()
+
+    def table(self, table: Table) -> None:
+        """A sheet: title, headings that stay in sight, rows with a filter, total."""
+        page = self.sheet(table.title)
+        page.write_string(0, 0, self.report.title, self.format("title", bold=True, font_size=14))
+        page.write_string(
+            1, 0, f"{table.title}. {self.report.subtitle}", self.format("faint", font_color="#5b6875")
+        )
+        for i, column in enumerate(table.columns):
+            page.write_string(_TOP, i, heading(column, self.report), self._head(column))
+            page.set_column(i, i, self._width(table, i))
+        for r, row in enumerate(table.rows, _TOP + 1):
+            for i, cell in enumerate(row):
+                level = table.levels[r - _TOP - 1] if table.levels and i == 0 else 0
+                self.cell(page, (r, i), cell, table.columns[i], level)
+        last = _TOP + len(table.rows)
+        page.freeze_panes(_TOP + 1, 1)
+        page.autofilter(_TOP, 0, max(last, _TOP), len(table.columns) - 1)
+        self._totals(page, table, last)
+        self._print(page, table)
+
+    def cell(self, page: Any, at: tuple[int, int], cell: Cell, column: Column, level: int = 0) -> None:
+        """One cell, as a number wherever a spreadsheet keeps all of it."""
+        if cell is None or cell == "":
+            return
+        if column.kind is Kind.MONEY:
+            self._number(page, at, format_minor(int(cell), self.report.minor_digits), self.money)
+        elif column.kind is Kind.COUNT:
+            self._number(page, at, str(cell), "#,##0")
+        elif column.kind is Kind.SHARE:
+            page.write_number(
+                *at, Decimal(percent(Fraction(cell), 8)).scaleb(-2), self.format("%", num_format="0.0%")
+            )
+        elif column.kind is Kind.NUMBER:
+            self._exact(page, at, str(cell))
+        else:
+            self._text(page, at, str(cell), level)
+
+    def charts(self, charts: Sequence[Chart]) -> None:
+        """A sheet of charts that read the figures beside them."""
+        if not charts:
+            return
+        page = self.sheet("Charts")
+        page.set_column(0, 0, 30)
+        row = 0
+        for chart in charts:
+            row = self._chart(page, chart, row) + 2
+
+    def about(self) -> None:
+        """A sheet of the facts and notes."""
+        page = self.sheet("About")
+        page.set_column(0, 0, 22)
+        page.set_column(1, 1, 90)
+        facts = [
+            ("Report", self.report.title), ("Month", self.report.subtitle), *self.report.facts,
+            ("Status", self.report.status or "issued"),
+        ]  # fmt: skip
+        facts += [("Note", note) for note in self.report.notes]
+        for i, (label, value) in enumerate(facts):
+            page.write_string(i, 0, label, self.format("bold", bold=True, valign="top"))
+            page.write_string(i, 1, value, self._words(value, text_wrap=True, valign="top"))
+
+    def sheet(self, title: str) -> Any:
+        """A new sheet; its name has no characters that spreadsheets refuse, and stands once."""
+        name = "".join(" " if c in "[]:*?/\\" else c for c in title).strip("'")[:28] or "Sheet"
+        while name.lower() in self.used:
+            name += "_"
+        self.used.add(name.lower())
+        return self.book.add_worksheet(name)
+
+    def format(self, key: str, **properties: Any) -> Any:
+        """A format, made once."""
+        if key not in self.formats:
+            self.formats[key] = self.book.add_format(properties)
+        return self.formats[key]
+
+    def _head(self, column: Column) -> Any:
+        words = {
+            "bold": True,
+            "bottom": 2,
+            "bottom_color": "#1f4e79",
+            "text_wrap": True,
+            "valign": "bottom",
+        }
+        if column.kind is Kind.TEXT:
+            return self.format("head", **words)
+        return self.format("head right", align="right", **words)
+
+    def _text(self, page: Any, at: tuple[int, int], text: str, level: int) -> None:
+        page.write_string(*at, text, self._words(text, indent=level))
+
+    def _words(self, text: str, **properties: Any) -> Any:
+        """A format for text; with the mark that keeps a formula from being one after it is edited, too."""
+        marked = {"quote_prefix": True} if is_formula(text) else {}
+        return self.format(f"words {properties} {marked}", **properties, **marked)
+
+    def _number(self, page: Any, at: tuple[int, int], text: str, num_format: str) -> None:
+        if kept(text):
+            page.write_number(*at, Decimal(text), self.format(num_format, num_format=num_format))
+        else:
+            page.write_string(*at, text, self.format("right", align="right"))
+
+    def _exact(self, page: Any, at: tuple[int, int], text: str) -> None:
+        """A quantity or a rate; a fraction is a formula, so that nothing of it is lost."""
+        if "/" not in text:
+            self._number(page, at, text, "General")
+            return
+        whole, part = text.removeprefix("-").split()
+        if not all(kept(number) for number in (whole, *part.split("/"))):
+            page.write_string(*at, text, self.format("right", align="right"))
+            return
+        sum_ = f"{whole}+{part}"
+        formula = f"=-({sum_})" if text.startswith("-") else f"={sum_}"
+        page.write_formula(*at, formula, self.format("General", num_format="General"), _rounded(text))
+
+    def _totals(self, page: Any, table: Table, last: int) -> None:
+        if all(total is None for total in table.totals):
+            return
+        page.write_string(last + 1, 0, "Total", self.format("total", bold=True, top=2))
+        for i, (column, total) in enumerate(zip(table.columns, table.totals, strict=True)):
+            if total is None:
+                if i:
+                    page.write_blank(last + 1, i, None, self.format("total", bold=True, top=2))
+                continue
+            is_money = column.kind is Kind.MONEY
+            digits = self.report.minor_digits if is_money else 0
+            text = format_minor(total, digits)
+            num_format = self.money if is_money else "#,##0"
+            style = self.format(f"total {num_format}", bold=True, top=2, num_format=num_format)
+            cells = [format_minor(int(row[i] or 0), digits) for row in table.rows]
+            if table.rows and all(map(kept, (text, *cells))):
+                name = xl_col_to_name(i)
+                # Rounded: a sum of binary fractions is a hair beside the amount.
+                formula = f"=ROUND(SUM({name}{_TOP + 2}:{name}{last + 1}),{digits})"
+                page.write_formula(last + 1, i, formula, style, Decimal(text))
+            elif kept(text):
+                page.write_number(last + 1, i, Decimal(text), style)
+            else:
+                page.write_string(
+                    last + 1, i, text, self.format("total right", bold=True, top=2, align="right")
+                )
+
+    def _width(self, table: Table, i: int) -> int:
+        column = table.columns[i]
+        texts = [heading(column, self.report), *(str(row[i] or "") for row in table.rows[:2000])]
+        spare = 4 if column.kind in {Kind.MONEY, Kind.COUNT} else 2
+        longest = max(len(text) for text in texts[1:]) if table.rows else 0
+        words = max(len(word) for word in texts[0].split()) if texts[0] else 0
+        return min(max(longest + spare, words + 4, 9), 60)
+
+    def _print(self, page: Any, table: Table) -> None:
+        page.repeat_rows(_TOP)
+        page.set_paper(9)
+        if len(table.columns) > 6:
+            page.set_landscape()
+        page.fit_to_pages(1, 0)
+        page.set_footer("&P / &N")
+
+    def _chart(self, page: Any, chart: Chart, row: int) -> int:
+        """The figures of a chart, and the chart to their right; gives the first row below both."""
+        digits = self.report.minor_digits
+        page.write_string(row, 0, f"{chart.title} ({self.report.currency})", self.format("bold", bold=True))
+        for j, (name, _) in enumerate(chart.series, 1):
+            page.write_string(row + 1, j, name, self._words(name, bold=True))
+        for i, label in enumerate(chart.labels):
+            self._text(page, (row + 2 + i, 0), label, 0)
+            for j, (_, values) in enumerate(chart.series, 1):
+                self._number(page, (row + 2 + i, j), format_minor(values[i], digits), self.money)
+        drawn = self.book.add_chart(
+            {"type": "bar", "subtype": "stacked"} if chart.shape is Shape.STACKED else {"type": "bar"}
+        )
+        name, end = page.get_name(), row + 1 + len(chart.labels)
+        for j in range(1, len(chart.series) + 1):
+            drawn.add_series({
+                "name": [name, row + 1, j],
+                "categories": [name, row + 2, 0, end, 0],
+                "values": [name, row + 2, j, end, j],
+            })  # fmt: skip
+        drawn.set_title({"name": chart.title})
+        drawn.set_y_axis({"reverse": True})
+        height = max(len(chart.labels) + 4, 16)
+        drawn.set_size({"width": 720, "height": 20 * height})
+        page.insert_chart(row, len(chart.series) + 2, drawn)
+        return max(end + 1, row + height)
+
+
+def kept(text: str) -> bool:
+    """Whether a spreadsheet keeps all digits of a decimal."""
+    return len(text.replace("-", "").replace(".", "").lstrip("0")) <= DIGITS
+
+
+def _rounded(text: str) -> str:
+    """A fraction as the spreadsheet will show it, until it computes it itself."""
+    exact = fraction(text)
+    assert exact is not None
+    return f"{Decimal(exact.numerator) / Decimal(exact.denominator):.{DIGITS}g}"
