@@ -47,10 +47,16 @@ class HypervConformance(ConnectorConformance):
     workers_at_once = 20
     """Windows lets one user have 30 shells (MaxShellsPerUser), and each connector keeps one."""
 
+    other_folder = "E:\\Machines"
+
     @pytest.fixture
     def endpoint(self, simulator: HypervSimulator) -> Iterator[Endpoint]:
-        yield simulator.endpoint(timeout_s=20)
+        yield simulator.endpoint(timeout_s=20, options={"storages": f"fast={self.other_folder}"})
         simulator.rules()
+
+    @pytest.fixture
+    def other_storage(self) -> str:
+        return "fast"
 
     @pytest.fixture
     def password(self, simulator: HypervSimulator) -> SecretStr:
@@ -99,6 +105,7 @@ class TestHypervSealed(HypervConformance):
 class TestHypervCluster(HypervConformance):
     """Two nodes of a failover cluster as one endpoint, each logged in at by itself."""
 
+    other_folder = "C:\\ClusterStorage\\Volume2"
     workers_at_once = 6
     """Three shells a connector, two of them at the host that answers at the cluster's address."""
 

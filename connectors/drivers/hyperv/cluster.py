@@ -17,7 +17,7 @@ from connectors.drivers.hyperv.dispatcher import Command
 from connectors.drivers.hyperv.host import HostFacts, used
 from connectors.drivers.hyperv.machines import Machine
 from connectors.drivers.hyperv.session import Op
-from connectors.drivers.hyperv.settings import Settings
+from connectors.drivers.hyperv.settings import Settings, named
 from connectors.errors import Conflict, NotFound, Refused
 
 UP = "Up"
@@ -48,21 +48,16 @@ def members(op: Op) -> Members:
 def node_endpoint(endpoint: Endpoint, node: str) -> Endpoint:
     """Where a node is: by the option `nodes`, else in the domain and at the port of the endpoint's address."""
     settings = Settings.of(endpoint)
-    named = dict(_named(endpoint, settings.options.nodes or ""))
-    host = named.get(node.lower()) or f"{node}.{_domain(endpoint, settings.host, node)}".rstrip(".")
+    form = "NAME=host or NAME=host:port"
+    known = {
+        name.lower(): host for name, host in named(endpoint, "nodes", settings.options.nodes or "", form)
+    }
+    host = known.get(node.lower()) or f"{node}.{_domain(endpoint, settings.host, node)}".rstrip(".")
     scheme = "https" if settings.encrypted else "http"
     where = host if ":" in host else f"{host}:{settings.port}"
     left_out = {"nodes", "spn_host"}
     options = {name: value for name, value in endpoint.options.items() if name not in left_out}
     return endpoint.model_copy(update={"address": f"{scheme}://{where}", "options": options})
-
-
-def _named(endpoint: Endpoint, text: str) -> list[tuple[str, str]]:
-    found = [part.strip().partition("=") for part in text.split(",") if part.strip()]
-    if bad := [name for name, equals, host in found if not equals or not host.strip()]:
-        why = f"option 'nodes' has no host for '{bad[0]}'"
-        raise Refused(endpoint.name, "open", why, hint="write NAME=host or NAME=host:port")
-    return [(name.strip().lower(), host.strip()) for name, _, host in found]
 
 
 def _domain(endpoint: Endpoint, host: str, node: str) -> str:

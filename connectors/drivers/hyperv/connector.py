@@ -33,6 +33,7 @@ from connectors.drivers.hyperv import (
     machines,
     metering,
     operating,
+    relocating,
     removing,
 )
 from connectors.drivers.hyperv.faults import is_gone, of_failure
@@ -132,6 +133,14 @@ class HypervConnector(Connector):
             lambda op, found: self._migrate(op, found, host),
         )
 
+    def storage_migrate(self, identity: UUID, storage: str, tell: Tell) -> VmView:
+        """Move-VMStorage to the folder of a storage of the endpoint's option `storages`."""
+        return self._changed(
+            "storage_migrate",
+            identity,
+            lambda op, found: relocating.relocate(op, found, storage, tell),
+        )
+
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a checkpoint, with the memory of a machine that runs."""
         self._of("snapshot", identity, lambda op, found: operating.snapshot(op, found, name))
@@ -189,7 +198,9 @@ class HypervConnector(Connector):
             self._hosts[""], found = host.inventory(op)
         one = next(iter(self._hosts.values()))
         secure = op.session.settings.encrypted and self.endpoint.tls.unverified_because is None
-        snapshot = host.snapshot(self.endpoint.name, one, found, report=self.declared(), secure=secure)
+        gap = relocating.missing(op.session.settings)
+        report = self.declared().narrowed({} if gap is None else {Capability.STORAGE_MIGRATE: gap})
+        snapshot = host.snapshot(self.endpoint.name, one, found, report=report, secure=secure)
         if op.nodes:
             snapshot = cluster.snapshot(op, snapshot, self._hosts, self._states, found)
         return snapshot, machines.views(found, one.provider)
@@ -204,11 +215,14 @@ class HypervConnector(Connector):
 
     def _delete(self, op: Op, identity: UUID) -> None:
         machines.refuse_hidden(op, identity)
-        for machine in machines.claimants(machines.every(op), identity):
-            removing.remove(op.at(machine.node), machine)
         # The nodes of a cluster have one folder, on a volume that they share.
         there = op.everywhere()[0]
-        removing.remove_folders(there, self._facts(there).folder, identity)
+        bases = [self._facts(there).folder]
+        for machine in machines.claimants(machines.every(op), identity):
+            removing.remove(op.at(machine.node), machine)
+            bases.append(removing.own_folder(machine).rpartition("\\")[0])
+        storages = op.session.settings.storages.values()
+        removing.remove_folders(there, filter(None, bases), identity, also=storages)
 
     def _migrate(self, op: Op, found: Machine, host: str) -> None:
         if not op.nodes:

@@ -208,4 +208,4 @@ def _undo(op: Op, host: HostFacts, identity: UUID, attempt: str) -> None:
             if _made_by(machine, attempt):
                 with suppress(*op.session.failures):
                     remove(op.at(machine.node), machine)
-        remove_folders(op.at(host.name if op.nodes else ""), host.folder, identity, attempt)
+        remove_folders(op.at(host.name if op.nodes else ""), [host.folder], identity, attempt)

@@ -21,6 +21,7 @@ Get-VMHardDiskDrive
 Get-VMHost
 Get-VMSnapshot
 Measure-VM
+Move-VMStorage
 New-VM
 Remove-VM
 Remove-VMNetworkAdapter
@@ -55,8 +56,9 @@ Rename-Item
         $mod + $w
     }
 }
-# Nothing but folders that the driver made for its machines, and the disks in them, can be removed, read or written.
-$ours = '\\tierwise-[0-9a-f-]{36}-(\*|[0-9a-f]{8}(\*|\\disk\[s\]|\\disks\\(disk|part-)[\w-]*(\*|\.a?vhdx?)))$'
+# Nothing but folders that the driver made for its machines, and the disks in them, can be removed, read or written,
+# and machines' files go nowhere else.
+$ours = '\\tierwise-[0-9a-f-]{36}-(\*|[0-9a-f]{8}(|\*|\\disk\[s\]|\\disks\\(disk|part-)[\w-]*(\*|\.a?vhdx?)))$'
 # What they leave open when they fail ends with the process.
 function Read-Chunk($Path, $Offset, $Count) {
     $f = [IO.File]::OpenRead($Path)
@@ -116,10 +118,19 @@ foreach ($l in $input) {
                         $v = $v[0]
                     }
                 }
+                elseif ($v.From) {
+                    $v = @{
+                        SourceFilePath = $v.From
+                        DestinationFilePath = $v.To
+                    }
+                }
                 $a[$p.Name] = $v
             }
-            $paths = foreach ($p in @($a.Keys) -like '*Path') { $a[$p] }
-            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD)$' -and (@($paths) -cnotmatch $ours))) {
+            $paths = @(
+                foreach ($p in @($a.Keys) -like '*Path') { $a[$p] }
+                foreach ($p in $a.Vhds.Values) { $p }
+            )
+            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD|Storage)$' -and (@($paths) -cnotmatch $ours))) {
                 throw "not allowed: $name $paths"
             }
             if ($c.optional) {

@@ -4,6 +4,7 @@ A request is one line, ``{"commands": [...]}``. Each command is::
 
     {"name": "Hyper-V\\\\Get-VM",      one of the script's list, with its module
      "params": {"Id": "...",         values: text, whole numbers, true and false;
+                "Vhds": {"From": "...", "To": "..."},   the paths of a file that is to move;
                 "VM": [0],           a list takes what an earlier command gave,
                 "VMId": [0, "Id"]},  or a property of it
      "select": ["Id", "HardDrives.Path"],   properties to answer with; one with a dot is a list
@@ -24,14 +25,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "336dd904c1e7d86d4eb5aeaec434a049f74e089b29edcf7ae201421774cc385d"
+SHA256 = "9fd077e8344742ca629f9e465446fd3d911dad5b9c8afe7225e3f01ba44df638"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")
 COMMAND_LINE_LIMIT = 8191
 """Characters that Windows takes, by what the field measured with WinRM's default command shell."""
 
+_SHORTER = {"{\n": "{", "\n}": "}", " = ": "="}
+"""What the script's text may be without; its list of names and its texts hold nothing of that kind."""
+
 Scalar = str | int | bool
+Table = Mapping[str, str]
 Row = dict[str, Any]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -40,7 +45,7 @@ class Command(NamedTuple):
     """One call of a cmdlet; `refs` names the index of an earlier command, with ``.Property`` if wanted."""
 
     name: str
-    params: Mapping[str, Scalar] = _NOTHING
+    params: Mapping[str, Scalar | Table] = _NOTHING
     refs: Mapping[str, str] = _NOTHING
     select: Sequence[str] = ()
     optional: bool = False
@@ -82,10 +87,15 @@ class BadReply(Exception):
 
 @cache
 def script() -> str:
-    """What is sent: the file without comments and indentation. Raises AssertionError for a changed file."""
+    """What is sent: the file without comments, and without spaces and line ends that PowerShell does not need.
+
+    Raises AssertionError for a changed file.
+    """
     text = (Path(__file__).parent / "dispatcher.ps1").read_text(encoding="utf-8")
     lines = (line.strip() for line in text.splitlines())
     sent = "\n".join(line for line in lines if line and not line.startswith("#"))
+    for written, short in _SHORTER.items():
+        sent = sent.replace(written, short)
     found = sha256(sent)
     assert found == SHA256, f"dispatcher.ps1 has the hash {found}, and {SHA256} is pinned"
     return sent

@@ -25,9 +25,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "Hyper-V clones by export and import; this driver creates machines empty"
         ),
         Capability.TEMPLATE: _not_yet("templates belong to VMM; this driver creates machines empty"),
-        Capability.STORAGE_MIGRATE: _not_yet(
-            "the contract has no call to move a machine's disks; use Move-VMStorage at the host"
-        ),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use VMConnect"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.SEED_DISK: _not_yet(
@@ -63,12 +60,17 @@ def of_host(host: str, cluster: str | None, *, whole: bool, balances: bool) -> d
     )
 
 
-def not_shared(folder: str) -> Gap:
-    """Machines of a cluster are made where each node finds them."""
+def not_shared(folder: str, option: str = "folder") -> Gap:
+    """Machines of a cluster are kept where each node finds them."""
     return _not_configured(
-        f"folder '{folder}' is on one node only; set the option 'folder' to one under C:\\ClusterStorage"
+        f"folder '{folder}' is on one node only; set the option '{option}' to one under C:\\ClusterStorage"
     )
 
 
 def _not_configured(detail: str) -> Gap:
     return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
+
+
+NO_STORAGES = _not_configured(
+    "the endpoint names no folders to move disks between; set its option 'storages' to NAME=folder, ..."
+)

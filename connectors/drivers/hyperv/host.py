@@ -54,7 +54,7 @@ class HostFacts(NamedTuple):
     def gaps(self) -> dict[Capability, Gap]:
         """What this host cannot do beyond what the driver cannot."""
         found = gaps.of_host(self.name, self.cluster, whole=self.whole, balances=self.balances)
-        if self.whole and not _SHARED.match(self.folder):
+        if self.whole and not on_shared_volume(self.folder):
             found[Capability.CREATE] = gaps.not_shared(self.folder)
         if self.disk_gib is None:
             detail = f"the volume of folder '{self.folder}' cannot be read; set the option 'folder'"
@@ -62,8 +62,9 @@ class HostFacts(NamedTuple):
         return found
 
 
-_SHARED = re.compile(r"^[A-Za-z]:\\ClusterStorage\\.", re.IGNORECASE)
-"""Where each node sees the same volumes."""
+def on_shared_volume(folder: str) -> bool:
+    """Whether each node of a cluster sees the same folder there."""
+    return re.match(r"^[A-Za-z]:\\ClusterStorage\\.", folder, re.IGNORECASE) is not None
 
 
 def facts(op: Op) -> HostFacts:

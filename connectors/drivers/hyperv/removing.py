@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from uuid import UUID
 
 from connectors.contract import PowerState
@@ -53,16 +54,22 @@ def switch_off(machine: Machine) -> Command:
     return Command("Hyper-V\\Stop-VM", {"TurnOff": True, "Force": True}, {"VM": "0"})
 
 
-def remove_folders(op: Op, base: str, identity: UUID, attempt: str = "") -> None:
+def remove_folders(
+    op: Op, bases: Iterable[str], identity: UUID, attempt: str = "", *, also: Iterable[str] = ()
+) -> None:
     """Remove the folders that an identity's machines had, or those of one attempt; none is fine too.
 
     Windows may hold a machine's files for a moment after the machine is gone, so this asks again until
-    the deadline.
+    the deadline. Where the machine was not, in `also`, a volume that is missing holds nothing up.
     """
-    command = remove_files(f"{escaped(base)}\\{marks.folder_name(identity, attempt)}*")
+    name = marks.folder_name(identity, attempt)
+    strict = {base.lower(): base for base in bases}
+    others = {base.lower(): base for base in also if base.lower() not in strict}
+    commands = [remove_files(f"{escaped(base)}\\{name}*") for base in strict.values()]
+    commands += [remove_files(f"{escaped(base)}\\{name}*", optional=True) for base in others.values()]
     while True:
         try:
-            op.run(command)
+            op.run(*commands)
         except PowerShellError as error:
             if error.kind != IN_USE or op.session.deadline.left_s() <= 2 * POLL_S:
                 raise

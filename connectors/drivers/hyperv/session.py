@@ -1,7 +1,7 @@
 """A login at a host's WinRM service with one shell, and running the dispatcher in it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
 from types import MappingProxyType
@@ -31,7 +31,11 @@ SEND_LIMIT_BYTES = 96 * 1024
 """Of input in one message: Windows takes 500 KiB as it comes, and base64 and XML are around it."""
 BACK_OFF_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 
+LOOK_LIMIT_S = 5
+"""The same of work whose progress is looked at in between."""
+
 Rows = list[list[Row]]
+Look = Callable[[], bool]
 
 
 class NotYetDone(TimeoutError):
@@ -85,10 +89,17 @@ class Session:
 
     def run(self, *requests: Sequence[Command]) -> list[Rows]:
         """What each request's commands answer, run by one PowerShell process one after the other."""
+        return self._run(requests)
+
+    def run_long(self, commands: Sequence[Command], look: Look) -> Rows:
+        """As `run` of one request, which may take as long as it comes further within each `timeout_s`."""
+        return self._run([commands], look)[0]
+
+    def _run(self, requests: Sequence[Sequence[Command]], look: Look | None = None) -> list[Rows]:
         try:
             self._ensure_shell()
             text = b"".join(dispatcher.request(commands) for commands in requests)
-            stdout, stderr, code = self._process(text)
+            stdout, stderr, code = self._process(text, look)
         except self.failures as error:
             if self.lost(error):
                 self.drop()
@@ -97,11 +108,11 @@ class Session:
             raise
         return dispatcher.read_replies(requests, stdout, stderr, code)
 
-    def _process(self, stdin: bytes) -> tuple[bytes, bytes, int]:
+    def _process(self, stdin: bytes, look: Look | None) -> tuple[bytes, bytes, int]:
         command_id = self._patiently(self._start)
         try:
             self._send(command_id, stdin)
-            output = self._receive(command_id)
+            output = self._receive(command_id, look)
         except self.failures as error:
             if not self.lost(error):
                 self._end(command_id)
@@ -194,15 +205,21 @@ class Session:
                 self._shell, command_id, text[start:end], end=end >= len(text)
             )
 
-    def _receive(self, command_id: str) -> tuple[bytes, bytes, int]:
-        """All output. Raises TimeoutError at the deadline, while the connection can still be used."""
+    def _receive(self, command_id: str, look: Look | None) -> tuple[bytes, bytes, int]:
+        """All output. Raises TimeoutError at the deadline, while the connection can still be used.
+
+        With a `look` the deadline begins anew whenever that finds the work further on; it is asked by another
+        process in the same shell.
+        """
         out, errors = bytearray(), bytearray()
         while True:
-            self._timed(RECEIVE_LIMIT_S)
+            self._timed(RECEIVE_LIMIT_S if look is None else LOOK_LIMIT_S)
             try:
                 stdout, stderr, code, done = self._protocol.get_command_output_raw(self._shell, command_id)
             except self.transport.WinRMOperationTimeoutError:
                 # The host's way to say "not yet".
+                if look is not None and look():
+                    self.deadline.begin()
                 if self.deadline.left_s() < 1:
                     msg = f"no answer within {self.deadline.limit_s:g} s"
                     raise NotYetDone(msg) from None

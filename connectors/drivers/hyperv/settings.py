@@ -1,6 +1,7 @@
 """What an endpoint's address and options mean to the Hyper-V driver."""
 
 import ssl
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -36,6 +37,10 @@ class Options(Value):
     generation: Literal[1, 2] = Field(
         default=2, description="Of new machines: 1 starts by BIOS from IDE, 2 by UEFI from SCSI."
     )
+    storages: str | None = Field(
+        default=None,
+        description="Folders that machines' disks can be moved between: NAME=folder, with commas between.",
+    )
     auth: Auth = Field(default=Auth.NTLM, description="How the user logs in.")
     cluster: bool = Field(
         default=False, description="Whether the endpoint is the whole failover cluster of the host."
@@ -49,6 +54,17 @@ class Options(Value):
     )
 
 
+def named(endpoint: Endpoint, option: str, text: str, form: str) -> list[tuple[str, str]]:
+    """The names and values of an option that lists them with commas. Raises Refused with its `form`."""
+    found = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if bad := [
+        name for name, equals, value in found if not equals or not value.strip() or not name.strip()
+    ]:
+        why = f"option '{option}' has nothing for '{bad[0]}'"
+        raise Refused(endpoint.name, "open", why, hint=f"write {form}")
+    return [(name.strip(), value.strip()) for name, _, value in found]
+
+
 class Settings(Value):
     """Where the endpoint is, and how it is spoken to."""
 
@@ -56,6 +72,9 @@ class Settings(Value):
     port: int
     encrypted: bool
     options: Options
+    storages: Mapping[str, str] = Field(
+        default_factory=dict, description="The folder of each storage, without a backslash at its end."
+    )
 
     @property
     def url(self) -> str:
@@ -89,6 +108,10 @@ class Settings(Value):
             port=port or (HTTPS_PORT if encrypted else HTTP_PORT),
             encrypted=encrypted,
             options=options,
+            storages={
+                name: folder.rstrip("\\")
+                for name, folder in named(endpoint, "storages", options.storages or "", "NAME=folder")
+            },
         )
 
 

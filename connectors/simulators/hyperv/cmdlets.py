@@ -142,14 +142,15 @@ _ENUMS = {
 }
 
 
+_PLAIN: Mapping[str, type] = {"bool": bool, "switch": bool, "string": str, "hashtable": Mapping}
+
+
 def _fits(type_name: str, value: Any) -> bool:
-    if type_name in {"bool", "switch"}:
-        return isinstance(value, bool)
+    if type_name in _PLAIN:
+        return isinstance(value, _PLAIN[type_name])
     if type_name in _RANGES:
         low, high = _RANGES[type_name]
         return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    if type_name == "string":
-        return isinstance(value, str)
     if type_name == "guid":
         return _is_guid(value)
     if type_name in _ENUMS:
@@ -318,6 +319,18 @@ _ALL = (
     ),
     _cmdlet("Hyper-V\\Measure-VM", f"{_HYPERV}MeasureVM", "Name", _VM, _NAME),
     _cmdlet(
+        "Hyper-V\\Move-VMStorage",
+        f"{_HYPERV}MoveVMStorage",
+        "NameSingleDestination",
+        "VM VirtualMachine VMSingleDestination! VMMultipleDestinations!",
+        "Name string NameSingleDestination! NameMultipleDestinations!",
+        "DestinationStoragePath string NameSingleDestination! VMSingleDestination!",
+        "VirtualMachinePath string NameMultipleDestinations VMMultipleDestinations",
+        "SnapshotFilePath string NameMultipleDestinations VMMultipleDestinations",
+        "SmartPagingFilePath string NameMultipleDestinations VMMultipleDestinations",
+        "Vhds hashtable[] NameMultipleDestinations VMMultipleDestinations",
+    ),
+    _cmdlet(
         "FailoverClusters\\Get-Cluster",
         f"{_CLUSTER}GetClusterCommand",
         "Name",
@@ -354,6 +367,7 @@ _ALL = (
         "Microsoft.Management.Infrastructure.CimCmdlets.GetCimInstanceCommand",
         "ClassNameComputerSet",
         "ClassName string ClassNameComputerSet!",
+        "Namespace string ClassNameComputerSet",
     ),
     _cmdlet("Storage\\Get-Volume", "Get-Volume", "ByFilePath", "FilePath string ByFilePath"),
     _cmdlet(

@@ -4,7 +4,7 @@ What stands on disks is in files of `World.store`, as far as anybody has looked 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -28,6 +28,10 @@ class Estate(Value):
     logical_processors: int = Field(default=32, ge=1)
     memory_mib: int = Field(default=256 * 1024, ge=1024)
     volume_gib: int = Field(default=10 * 1024, ge=1)
+    volumes: Mapping[str, int] = Field(
+        default_factory=dict,
+        description="Size in GiB of other volumes, by the folder that each begins at, with its backslash.",
+    )
     cluster: str = Field(default="", description="The failover cluster that the host is a node of.")
     auto_balancer: int = Field(
         default=2, ge=0, le=2, description="The cluster's AutoBalancerMode; 0 is off."
@@ -39,6 +43,7 @@ class Estate(Value):
     folder: str = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"
     caption: str = "Hyper-V simulator, posing as Windows Server 2022"
     version: str = "10.0.20348"
+    storage_move_ms: int = Field(default=50, ge=0, description="How long a machine's files take to move.")
     shutdown_ms: int = Field(default=50, ge=0, description="How long a guest takes to shut down.")
     guests_obey: bool = Field(default=True, description="Whether guests react to a shutdown request.")
 
@@ -53,6 +58,11 @@ class Disk:
     kind: str = "Dynamic"
     file: Path | None = None
     unread: bool = False
+
+    @property
+    def taken_bytes(self) -> int:
+        """What its file takes; one that nobody looked at is empty, and takes nothing."""
+        return 0 if self.file is None else self.file.stat().st_size
 
 
 @dataclass
@@ -82,6 +92,14 @@ class Metering:
 
     since_s: float
     ran_s: float = 0.0
+
+
+@dataclass
+class Move:
+    """A machine's files on their way: those that are held meanwhile, and how far it is."""
+
+    held: tuple[str, ...]
+    percent: int = 0
 
 
 @dataclass
@@ -118,6 +136,7 @@ class World:
         self.nodes: dict[str, World] = {} if cluster is None else cluster.nodes
         self.roles: dict[str, str] = {} if cluster is None else cluster.roles
         self.down: set[str] = set() if cluster is None else cluster.down
+        self.moves: dict[str, Move] = {}
         self.nodes[estate.host] = self
         self._ticks = count()
         self.macs: Iterator[int] = count(0x1000) if cluster is None else cluster.macs
@@ -182,10 +201,26 @@ class World:
             path = path.rpartition("\\")[0]
 
     def in_use(self, path: str) -> bool:
-        """Whether a machine that runs, or is paused, has the disk open."""
+        """Whether a machine that runs, or is paused, has the disk open, or it is being moved."""
+        if any(
+            path.lower() in map(str.lower, one.held)
+            for node in self.nodes.values()
+            for one in node.moves.values()
+        ):
+            return True
         everywhere = (vm for node in self.nodes.values() for vm in node.vms.values())
         open_now = (vm for vm in everywhere if vm.state not in {"Off", "Saved"})
         return any(path.lower() in {d.lower() for d in vm.disks} for vm in open_now)
+
+    def volume_of(self, path: str) -> tuple[str, int]:
+        """Where the volume of a path begins, empty for the first one, and its size in GiB."""
+        found = [one for one in self.estate.volumes.items() if path.lower().startswith(one[0].lower())]
+        return max(found, key=lambda one: len(one[0]), default=("", self.estate.volume_gib))
+
+    def taken_on(self, path: str) -> int:
+        """Bytes that disks take on the volume of a path."""
+        volume = self.volume_of(path)
+        return sum(disk.taken_bytes for disk in self.disks.values() if self.volume_of(disk.path) == volume)
 
     def memory_used_mib(self) -> int:
         """What machines hold that run or are paused."""

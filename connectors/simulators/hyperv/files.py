@@ -48,6 +48,7 @@ def _vhd(disk: Disk) -> NetObject:
     properties = {
         "Path": disk.path,
         "Size": disk.size,
+        "FileSize": disk.taken_bytes,
         "VhdType": "Differencing" if disk.parent else disk.kind,
         "VhdFormat": "VHD" if disk.path.lower().endswith("vhd") else "VHDX",
         "ParentPath": disk.parent,

@@ -81,7 +81,7 @@ def _reply(world: World, rules: Rules, line: bytes, cancelled: Event) -> tuple[d
     return reply | {"out": process.out}, process.lost
 
 
-_ON_FILES = re.compile("(Item|Chunk|Convert-VHD)$", re.IGNORECASE)
+_ON_FILES = re.compile("(Item|Chunk|Convert-VHD|Storage)$", re.IGNORECASE)
 _ALLOWED = re.compile(r"@'\n(.*?)\n'@", re.DOTALL)
 
 
@@ -100,7 +100,7 @@ def allowed() -> frozenset[str]:
 
 def permitted() -> re.Pattern[str]:
     """The paths of files and folders that the script itself lets cmdlets have."""
-    line = next(one for one in dispatcher.script().splitlines() if one.startswith("$ours = "))
+    line = next(one for one in dispatcher.script().splitlines() if one.startswith("$ours="))
     return re.compile(line.partition("'")[2].rpartition("'")[0])
 
 
@@ -125,8 +125,9 @@ class _Process:
 
     def _invoke(self, command: Mapping[str, Any]) -> list[NetObject]:
         name = command["name"]
-        arguments = {k: self._kept(*v) if isinstance(v, list) else v for k, v in command["params"].items()}
+        arguments = {key: self._argument(given) for key, given in command["params"].items()}
         paths = [v for key, v in arguments.items() if key.lower().endswith("path")]
+        paths += arguments.get("Vhds", {}).values()
         outside = _ON_FILES.search(name) and not all(permitted().search(str(path)) for path in paths)
         if name not in allowed() or outside:
             words = f"not allowed: {name} {' '.join(map(str, paths))}"
@@ -162,6 +163,12 @@ class _Process:
             raise cmdlet.error(rule.error_id, "NotSpecified", rule.message)
         self.lost = self.lost or (rule is not None and rule.action == "reset")
         return found
+
+    def _argument(self, given: Any) -> Any:
+        """What stands in a request as a list is an earlier result, and as an object a file that is to move."""
+        if isinstance(given, dict):
+            return {"SourceFilePath": given["From"], "DestinationFilePath": given["To"]}
+        return self._kept(*given) if isinstance(given, list) else given
 
     def _kept(self, index: int, name: str = "") -> Any:
         kept: list[Any] = list(self.results[index])

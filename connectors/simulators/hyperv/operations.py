@@ -1,11 +1,10 @@
 # ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
 """What each cmdlet does to the simulated host. Each is one step that others see whole or not at all."""
 
-import re
 import time
 from collections.abc import Callable, Mapping
 
-from connectors.simulators.hyperv import checkpoints, clustering, files, hardware, images, meters
+from connectors.simulators.hyperv import checkpoints, clustering, files, hardware, images, meters, moving
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import GIB, MIB, Adapter, Disk, Vm
@@ -138,6 +137,8 @@ def remove_vm(call: Call) -> Found:
     for vm in list(call.vms()):
         if vm.state not in {"Off", "Saved"}:
             raise call.invalid_state(vm)
+        if vm.id in call.world.moves:
+            raise call.error("ObjectInUse", "ResourceBusy", "the virtual machine is being migrated")
         if vm.id in call.world.roles.values():
             words = "the virtual machine is clustered; remove it from the cluster first"
             raise call.error("OperationFailed", "NotSpecified", words)
@@ -228,16 +229,10 @@ def _shut_down(call: Call, vm: Vm) -> None:
         vm.state = "Off"
 
 
-def get_volume(call: Call) -> Found:
-    call.only("FilePath")
-    drive = re.match(r"^[A-Za-z]:\\", str(call.arguments.get("FilePath", "")))
-    if drive is None:
-        raise call.error("CmdletizationQuery_NotFound_FilePath", "ObjectNotFound", "no such volume")
-    return [NetObject("MSFT_Volume", {"Size": call.world.estate.volume_gib * GIB})]
-
-
 def get_system(call: Call) -> Found:
-    call.only("ClassName")
+    call.only("ClassName", "Namespace")
+    if call.arguments["ClassName"] == "Msvm_MigrationJob":
+        return moving.jobs(call)
     if call.arguments["ClassName"] != "Win32_OperatingSystem":
         what = f"CIM class {call.arguments['ClassName']}"
         raise NotImplementedHere(what)
@@ -273,7 +268,8 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Restore-VMSnapshot": checkpoints.restore_snapshot,
     "Hyper-V\\Enable-VMResourceMetering": meters.enable,
     "Hyper-V\\Measure-VM": meters.measure_vm,
-    "Storage\\Get-Volume": get_volume,
+    "Hyper-V\\Move-VMStorage": moving.move_storage,
+    "Storage\\Get-Volume": moving.get_volume,
     "CimCmdlets\\Get-CimInstance": get_system,
     "FailoverClusters\\Get-Cluster": clustering.get_cluster,
     "FailoverClusters\\Get-ClusterNode": clustering.get_nodes,

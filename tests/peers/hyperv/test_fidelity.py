@@ -184,6 +184,8 @@ def test_a_changed_script_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-*", True),
         ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d*", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d", True),
+        ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11", False),
         ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\disk[s]", True),
         ("C:\\VMs\\tierwise-0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11-1a2b3c4d\\*", False),
         ("C:\\VMs\\tierwise-*", False),
