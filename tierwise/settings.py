@@ -54,3 +54,8 @@ class Settings(BaseSettings):
     def usage_dir(self) -> Path:
         """The folder of the Parquet files with usage intervals and samples."""
         return self.data_dir / "usage"
+
+    @property
+    def ledger_dir(self) -> Path:
+        """The folder of the booked lines of closed periods."""
+        return self.data_dir / "ledger"

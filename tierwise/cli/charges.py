@@ -10,7 +10,9 @@ from tierwise.cli.context import Context
 from tierwise.cli.output import Format, Output, emit, note, stdout
 
 if TYPE_CHECKING:
-    from tierwise.usecases.billing import Bill
+    from collections.abc import Sequence
+
+    from tierwise.usecases.billing import Bill, Row
 
 app = typer.Typer(help="Charges and statements.", no_args_is_help=True)
 
@@ -53,9 +55,7 @@ def statement(
         moment = known_at.replace(tzinfo=UTC) if known_at else None
         found = bill(app_, month, known_at=moment, issue=issue)
         # A tenant that left the catalog still has the statements that it got.
-        must_be_known(
-            "tenant", tenant, [*app_.documents.catalog.tenants, *(s.tenant for s in found.statements)]
-        )
+        must_be_known("tenant", tenant, [*app_.documents.catalog.tenants, *found.tenants])
     if output is Format.TABLE:
         print_bill(found, tenant, lines=lines)
         return
@@ -83,15 +83,26 @@ def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
         f"{found.period.name}, {found.card.time_zone}, {found.period.hours} h   rate card {found.card.label}",
         markup=False,
     )
-    shown = [s for s in found.statements if tenant in {None, s.tenant}]
-    for each in shown:
+    shown = {name: found.rows_of(name) for name in found.tenants if tenant in {None, name}}
+    for name, rows in shown.items():
+        corrected = any(row["charge_class"] for row in rows)
         console.print()
         emit(
-            found.rows_of(each) if lines else summary(each),
+            rows if lines else summary(rows, found.card),
             Format.TABLE,
-            columns=(*(_LINES if lines else _SUMMARY), *(_CORRECTED if each.corrections else ())),
-            title=f"{each.tenant}: {money(each.total_minor, found.card)}",
+            columns=(*(_LINES if lines else _SUMMARY), *(_CORRECTED if corrected else ())),
+            title=f"{_title(name, rows)}: {money(_sum(rows), found.card)}",
         )
     console.print("" if shown else f"\nno machine was charged for in {found.period.name}")
-    console.print(f"total: {money(sum(s.total_minor for s in shown), found.card)}", markup=False)
+    console.print(f"total: {money(sum(map(_sum, shown.values())), found.card)}", markup=False)
     note(found.note)
+
+
+def _sum(rows: "Sequence[Row]") -> int:
+    return sum(row["amount_minor"] for row in rows)
+
+
+def _title(tenant: str, rows: "Sequence[Row]") -> str:
+    """The tenant; with the number of the statement, where it has one."""
+    number = rows[0]["statement"]
+    return tenant if number.endswith(f"/{tenant}") else f"{number}, {tenant}"

@@ -28,6 +28,16 @@ class MachineState(StrEnum):
     DELETED = "deleted"
 
 
+class PeriodState(StrEnum):
+    """Where a billing period stands."""
+
+    OPEN = "open"
+    REVIEW = "review"
+    """What was known when the review began is what is looked at, and what will be closed."""
+    CLOSED = "closed"
+    """Its lines are booked; what is learnt later is corrected in the next open period."""
+
+
 class MoveState(StrEnum):
     """Where a move of a machine to another pool stands; all but the last three are open."""
 
@@ -201,14 +211,98 @@ class EndpointViewRow(SQLModel, table=True):
     generation: int = 0
 
 
-class IssuedPeriodRow(SQLModel, table=True):
-    """A billing period whose statements were issued: what was known then is what they say."""
+class RateCardVersionRow(SQLModel, table=True):
+    """A rate card as it was when a period was reviewed or closed by it. Never edited."""
 
-    __tablename__ = "issued_period"
+    __tablename__ = "rate_card_version"
+
+    digest: str = Field(primary_key=True, description="SHA-256 of the document.")
+    label: str
+    document: str = Field(description="The card, JSON.")
+
+
+class BillingPeriodRow(SQLModel, table=True):
+    """A billing period and what its statements were made from. Without a row it is open."""
+
+    __tablename__ = "billing_period"
+    __table_args__ = (
+        _one_of("state", PeriodState),
+        sa.CheckConstraint("(state = 'open') = (known_at IS NULL)", name="known_unless_open"),
+        sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_at_a_moment"),
+    )
 
     period: str = Field(primary_key=True, description="YYYY-MM in the rate card's time zone.")
-    rate_card: str
-    known_at: datetime = _moment()
+    state: str
+    rate_card: str = Field(default="", description="The card's label.")
+    card: str | None = Field(default=None, foreign_key="rate_card_version.digest")
+    known_at: datetime | None = _moment(default=None, nullable=True)
+    closed_at: datetime | None = _moment(default=None, nullable=True)
+    ledger: str | None = Field(
+        default=None,
+        description="SHA-256 of the ledger's file; none where a version without ledger closed it.",
+    )
+    lines: int = Field(default=0, sa_type=sa.BigInteger)
+    total_minor: int = Field(default=0, sa_type=sa.BigInteger)
+
+
+class StatementRow(SQLModel, table=True):
+    """A statement that was issued: its number, and what its lines add up to. Never edited."""
+
+    __tablename__ = "statement"
+    __table_args__ = (
+        sa.UniqueConstraint("period", "position", name="one_statement_per_position"),
+        sa.UniqueConstraint("period", "tenant", name="one_statement_per_tenant"),
+        sa.CheckConstraint("position >= 1 AND lines >= 1", name="counted_from_one"),
+    )
+
+    number: str = Field(primary_key=True, description="ST-2026-10-0031")
+    period: str = Field(foreign_key="billing_period.period", index=True)
+    position: int
+    tenant: str
+    currency: str
+    minor_digits: int
+    lines: int = _big()
+    total_minor: int = _big()
+
+
+_BOOKED = "what is booked stays: a late fact becomes a correction in the next open period"
+
+
+def _never(change: str, table: str, when: str = "") -> str:
+    """A trigger that refuses to change a row; SQLite's, as that is the database we open."""
+    condition = f" WHEN {when}" if when else ""
+    return (
+        f"CREATE TRIGGER {table}_never_{change} BEFORE {change.upper()} ON {table}{condition} "
+        f"BEGIN SELECT RAISE(ABORT, '{_BOOKED}'); END"
+    )
+
+
+_CLOSED = "OLD.state = 'closed' AND OLD.ledger IS NOT NULL"
+_INTO_CLOSED = (
+    "EXISTS (SELECT 1 FROM billing_period AS p WHERE p.period = NEW.period "
+    "AND p.state = 'closed' AND p.ledger IS NOT NULL)"
+)
+GUARDS = {
+    "rate_card_version": (
+        _never("update", "rate_card_version"),
+        _never("delete", "rate_card_version"),
+    ),
+    "billing_period": (
+        _never("update", "billing_period", _CLOSED),
+        _never("delete", "billing_period", "OLD.state = 'closed'"),
+    ),
+    "statement": (
+        _never("update", "statement"),
+        _never("delete", "statement"),
+        _never("insert", "statement", _INTO_CLOSED),
+    ),
+}
+"""Per table, the triggers that keep what is booked; migration 0004 has the same as text."""
+
+for _table, _guards in GUARDS.items():
+    for _guard in _guards:
+        _ddl = sa.DDL(_guard)  # type: ignore[no-untyped-call] # SQLAlchemy leaves it without types
+        sa.event.listen(SQLModel.metadata.tables[_table], "after_create", _ddl)
 
 
 class EstateRow(SQLModel, table=True):

@@ -1,25 +1,28 @@
-"""The month's statements: charges of the month, and corrections of months that were issued before."""
+"""The month's statements: charges of the month, and corrections of months that were closed before."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
-from sqlmodel import select
-
-from chargeback.charges import exact_nanos, priced_quantity
-from chargeback.money import exact_text, format_minor, round_to_minor
+from chargeback.late import Known
+from chargeback.ledger import exact_number
+from chargeback.money import NANOS_PER_UNIT, exact_text, format_minor, round_to_minor
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
-from chargeback.rating import Grain, UnpricedUsage, rate
-from chargeback.statements import Correction, Line, Statement, corrections, statements, with_corrections
+from chargeback.statements import Statement
 from tierwise.app import App
-from tierwise.errors import InvalidInput
-from tierwise.store.tables import IssuedPeriodRow, MachineRow
-from tierwise.usecases.metering import epoch, interval_store, meter
+from tierwise.usecases.books import Books, Final, load, month_of
+from tierwise.usecases.ledger import close
+from tierwise.usecases.metering import epoch, meter
 
 Row = dict[str, Any]
+
+_BOOKED_ONLY = ("number", "corrects_statement")
+"""What the ledger's lines have and rows of a bill do not."""
 
 
 @dataclass(frozen=True)
@@ -28,165 +31,137 @@ class Bill:
 
     period: BillingPeriod
     card: RateCard
-    statements: tuple[Statement, ...]
     known_at: int
     issued: bool
     complete: bool
     """Whether the period was over when it was known; an unfinished one is billed so far."""
     names: Mapping[str, str]
     """Machine id -> name."""
+    books: Books
+    final: Final | None
+    """The period's close or review, where this bill is of it."""
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        """All tenants' statements, by tenant, made from usage and rates as known at `known_at`."""
+        return tuple(self.books.statements(self.period, Known(self.card, self.known_at)))
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """One row per machine, metric and rate, then corrections; see `chargeback.statements.COLUMNS`.
+
+        Of a closed period, what its ledger holds; else what follows from usage and rates.
+        """
+        if self.final and self.final.booked:
+            held = self.books.rows(self.final)
+            return [{key: value for key, value in row.items() if key not in _BOOKED_ONLY} for row in held]
+        return [
+            {**row, "machine_name": self.names.get(str(row["machine"]), "")}
+            for statement in self.statements
+            for row in statement.rows()
+        ]
 
     @property
-    def rows(self) -> list[Row]:
-        """One row per machine, metric and rate, then corrections; see `chargeback.statements.COLUMNS`."""
-        return [row for statement in self.statements for row in self.rows_of(statement)]
+    def tenants(self) -> list[str]:
+        """Who has a statement, in their order."""
+        return list(self._by_tenant)
 
-    def rows_of(self, statement: Statement) -> list[Row]:
+    def rows_of(self, statement: Statement | str) -> list[Row]:
         """The rows of one tenant's statement, with the machine's name beside its id."""
-        return [
-            {**row, "machine_name": self.names.get(str(row["machine"]), "")} for row in statement.rows()
-        ]
+        return self._by_tenant[statement if isinstance(statement, str) else statement.tenant]
 
     @property
     def total_minor(self) -> int:
         """The sum of all statements, in minor units."""
-        return sum(statement.total_minor for statement in self.statements)
+        return sum(row["amount_minor"] for row in self.rows)
 
     @property
     def note(self) -> str:
         """What kind of bill this is, in a sentence."""
         known = datetime.fromtimestamp(self.known_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        state = "issued, as known at" if self.issued else "not issued, as known at"
+        in_review = self.final and not self.final.closed
+        state = "issued" if self.issued else "under review" if in_review else "not issued"
         so_far = "" if self.complete else "; the month is not over: this is what it cost so far"
-        return f"{state} {known}{so_far}; lines are rounded once each ({self.card.rounding.value})"
+        return (
+            f"{state}, as known at {known}{so_far}; "
+            f"lines are rounded once each ({self.card.rounding.value})"
+        )
+
+    @cached_property
+    def _by_tenant(self) -> Mapping[str, list[Row]]:
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row["tenant"], []).append(row)
+        return found
 
 
 def bill(app: App, month: str, *, known_at: datetime | None = None, issue: bool = False) -> Bill:
-    """The statements of a month: as issued, or as known now or at a moment in the past.
+    """The statements of a month: as closed, as reviewed, or as known now or at a moment in the past.
 
-    `issue` makes the present knowledge final: facts that come later become corrections on the
-    statements of the next month. Raises InvalidInput for a month that cannot be issued.
+    `issue` closes the month: facts that come later become corrections on the statements of the next
+    one. Raises InvalidInput for a month that cannot be closed.
     """
     card = app.documents.rate_card
-    period = _period(month, card)
+    period = month_of(month, card)
+    if issue:
+        close(app, month)
     meter(app)
     now = epoch(app.clock.now())
-    with app.session() as session:
-        rows = session.exec(select(IssuedPeriodRow).order_by(IssuedPeriodRow.period))
-        issued = {row.period: epoch(row.known_at) for row in rows}
-        names = {machine.id: machine.name for machine in session.exec(select(MachineRow))}
-    if issue:
-        _issue(app, period, card, issued, now)
-    known = _known(period, issued, known_at, now)
-    found = _statements(app, card, period, issued, known)
+    books = load(app, card)
+    final = books.finals.get(period.name) if known_at is None else None
+    known = final.known if final else Known(card, now if known_at is None else min(epoch(known_at), now))
     return Bill(
-        period,
-        card,
-        tuple(found),
-        known,
-        issued=period.name in issued and known_at is None,
-        complete=period.t_to <= known,
-        names=names,
+        final.period if final else period,
+        known.card,
+        known.at,
+        issued=bool(final and final.closed),
+        complete=period.t_to <= known.at,
+        names=books.names,
+        books=books,
+        final=final,
     )
 
 
-def _period(month: str, card: RateCard) -> BillingPeriod:
-    try:
-        return BillingPeriod.parse(month, card.time_zone)
-    except ValueError as error:
-        raise InvalidInput(str(error)) from None
-
-
-def _known(period: BillingPeriod, issued: dict[str, int], known_at: datetime | None, now: int) -> int:
-    if known_at is not None:
-        return min(epoch(known_at), now)
-    return issued.get(period.name, now)
-
-
-def _issue(app: App, period: BillingPeriod, card: RateCard, issued: dict[str, int], now: int) -> None:
-    if period.name in issued:
-        return
-    if period.t_to > now:
-        msg = f"{period.name} is not over in {card.time_zone}; it can be issued when it is"
-        raise InvalidInput(msg)
-    later = max(issued, default="")
-    if later > period.name:
-        msg = f"{later} was issued already; {period.name} cannot be issued after it"
-        raise InvalidInput(msg)
-    due = _period(later, card).next.name if later else period.name
-    if period.name != due:
-        msg = f"{due} was not issued; issue it first, or what it cost would never be charged"
-        raise InvalidInput(msg)
-    # Rated before it is written down: a month that cannot be priced is not issued.
-    _statements(app, card, period, issued, now)
-    with app.session() as session:
-        session.add(IssuedPeriodRow(period=period.name, rate_card=card.label, known_at=app.clock.now()))
-        session.commit()
-    issued[period.name] = now
-
-
-def _statements(
-    app: App, card: RateCard, period: BillingPeriod, issued: dict[str, int], known: int
-) -> list[Statement]:
-    usage = interval_store(app).read()
-    own = _rated(usage, card, period, known)
-    late: list[Correction] = []
-    for name in sorted(issued):
-        if name >= period.name:
-            break
-        stated_at = max(k for other, k in issued.items() if name <= other < period.name)
-        if stated_at < known:
-            earlier = _period(name, card)
-            late += corrections(
-                _rated(usage, card, earlier, stated_at), _rated(usage, card, earlier, known)
-            )
-    return with_corrections(own, late, period, card)
-
-
-def _rated(usage: Any, card: RateCard, period: BillingPeriod, known: int) -> list[Statement]:
-    try:
-        return statements(rate(usage, card, [period], known, grain=Grain.MACHINE), card)
-    except UnpricedUsage as error:
-        msg, *details = str(error).splitlines()
-        raise InvalidInput(msg, details=details) from None
-
-
-def summary(statement: Statement) -> list[Row]:
-    """A statement's lines added up per tier, metric and rate, then its corrections.
+def summary(rows: Sequence[Row], card: RateCard) -> list[Row]:
+    """A statement's lines of usage added up per tier, metric and rate, then its other lines.
 
     `amount` is the sum of lines that were rounded one by one; `rounding` is what that adds to
-    quantity x rate, shown to six digits.
+    quantity x rate, shown to six digits; empty where a rate is more than a price per unit.
     """
-    groups: dict[tuple[str, str], list[Line]] = defaultdict(list)
-    for line in statement.lines:
-        groups[line.charge.tier, line.charge.rate.id].append(line)
-    corrected = [
-        {**correction.row(statement.id), "machines": 1, "rounding": ""}
-        for correction in statement.corrections
-    ]
-    return [_added_up(group, statement) for group in groups.values()] + corrected
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    others = []
+    for row in rows:
+        if row["charge_category"] == "Usage" and not row["charge_class"]:
+            groups[tuple(row[name] for name in ("tier", "metric", "unit", "rate_id", "rate"))].append(row)
+        else:
+            others.append({**row, "machines": 1 if row["machine"] else "", "rounding": ""})
+    return [_added_up(group, card) for group in groups.values()] + others
 
 
-def _added_up(group: Sequence[Line], statement: Statement) -> Row:
-    card = statement.card
-    first = group[0].charge
-    amount_minor = sum(line.amount_minor for line in group)
-    quantity_seconds = sum(line.charge.quantity_seconds for line in group)
-    exact_minor = exact_nanos(first.rate, quantity_seconds) * 10**card.minor_digits / 10**9
+def _added_up(group: Sequence[Row], card: RateCard) -> Row:
+    first = group[0]
+    amount_minor = sum(row["amount_minor"] for row in group)
+    quantity = sum((exact_number(row["quantity"]) for row in group), Fraction(0))
     return {
-        "tier": first.tier,
-        "metric": first.rate.metric.value,
-        "machines": len({line.charge.machine for line in group}),
-        "quantity": exact_text(priced_quantity(first.rate, quantity_seconds)),
-        "unit": first.rate.unit,
-        "rate_id": first.rate.id,
-        "rate": first.rate.price_text,
+        "tier": first["tier"],
+        "metric": first["metric"],
+        "machines": len({row["machine"] for row in group}),
+        "quantity": exact_text(quantity),
+        "unit": first["unit"],
+        "rate_id": first["rate_id"],
+        "rate": first["rate"],
         "amount": format_minor(amount_minor, card.minor_digits),
         "amount_minor": amount_minor,
-        "rounding": format_minor(
-            round_to_minor((amount_minor - exact_minor) / 10**card.minor_digits * 10**9, 6, card.rounding),
-            6,
-        ),
+        "rounding": _rounding(quantity, first["rate"], amount_minor, card),
         "charge_class": "",
-        "period": statement.period.name,
+        "period": first["period"],
     }
+
+
+def _rounding(quantity: Fraction, price: str, amount_minor: int, card: RateCard) -> str:
+    try:
+        exact = quantity * Fraction(price)
+    except ValueError:
+        return ""
+    made = Fraction(amount_minor, 10**card.minor_digits) - exact
+    return format_minor(round_to_minor(made * NANOS_PER_UNIT, 6, card.rounding), 6)

@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from chargeback.events import in_order
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.store import events as event_store
+from tierwise.store import ledger as ledger_store
 from tierwise.store import orders as order_store
-from tierwise.store.tables import IssuedPeriodRow, OrderRow
+from tierwise.store.tables import OrderRow
 from tierwise.usecases.metering import epoch, fact
 
 
@@ -64,6 +65,6 @@ def change_owner(
 
 
 def _recordable(session: Session, now: datetime) -> datetime:
-    """When a late fact counts as known: after the last issued statements, which knew whole seconds."""
-    last = max((epoch(row.known_at) for row in session.exec(select(IssuedPeriodRow))), default=-1)
+    """When a late fact counts as known: after the last final statements, which knew whole seconds."""
+    last = epoch(ledger_store.known_until(session))
     return now if epoch(now) > last else datetime.fromtimestamp(last + 1, UTC)

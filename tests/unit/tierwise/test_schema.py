@@ -73,7 +73,7 @@ def test_the_migrated_schema_is_the_one_that_the_tables_describe(engine: sa.Engi
     described.dispose()
     migrated, wanted = schema(tmp_path / "migrated.sqlite"), schema(tmp_path / "described.sqlite")
     assert migrated == wanted
-    assert sum("CHECK" in part for found in migrated.values() for part in found) == 4
+    assert sum("CHECK" in part for found in migrated.values() for part in found) == 8
     assert any(
         "WHERE status IN" in part or "status IN" in part for part in migrated["one_live_machine_per_name"]
     )

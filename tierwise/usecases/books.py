@@ -1,0 +1,179 @@
+"""What was closed until now, and the statements that follow from usage, rates and that."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from typing import Any
+
+from sqlmodel import Session, select
+
+from chargeback.late import Known, Usage, UsageTable, late, rated
+from chargeback.ledger import Issued
+from chargeback.periods import BillingPeriod
+from chargeback.rates import RateCard
+from chargeback.rating import UnpricedUsage
+from chargeback.statements import Correction, Statement, with_corrections
+from tierwise.app import App
+from tierwise.errors import InvalidInput
+from tierwise.store import ledger as ledger_store
+from tierwise.store.ledger_files import LedgerFiles
+from tierwise.store.tables import BillingPeriodRow, MachineRow, PeriodState
+from tierwise.usecases.metering import epoch, interval_store
+
+
+@dataclass(frozen=True)
+class Final:
+    """A period whose knowledge is final: under review, or closed."""
+
+    period: BillingPeriod
+    row: BillingPeriodRow
+    known: Known
+    statements: Sequence[Issued]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed, not only under review."""
+        return self.row.state == PeriodState.CLOSED
+
+    @property
+    def booked(self) -> bool:
+        """Whether the ledger has its lines; one that a version without ledger closed has none yet."""
+        return self.row.ledger is not None
+
+
+@dataclass(frozen=True)
+class Late:
+    """Corrections of one closed period: what its statements were made from, and what is known now."""
+
+    period: BillingPeriod
+    before: Known
+    after: Known
+    corrections: tuple[Correction, ...]
+
+
+class Books:
+    """The periods as they stand when this is made; usage is read when it is first needed."""
+
+    def __init__(self, app: App, session: Session, card: RateCard) -> None:
+        self.card = card
+        self.files = ledger_files(app)
+        self.finals: Mapping[str, Final] = {
+            row.period: _final(session, row, card) for row in ledger_store.periods(session) if row.known_at
+        }
+        self.names: Mapping[str, str] = {
+            machine.id: machine.name for machine in session.exec(select(MachineRow))
+        }
+        self._app = app
+
+    @cached_property
+    def usage(self) -> Usage:
+        """The stored usage."""
+        return StoredUsage(self._app)
+
+    @property
+    def closed(self) -> Sequence[Final]:
+        """The closed periods, in their order."""
+        return [final for final in self.finals.values() if final.closed]
+
+    def statements(
+        self, period: BillingPeriod, known: Known, corrected: Sequence[Late] | None = None
+    ) -> list[Statement]:
+        """The period's statements, with corrections of what was closed before it, as known then.
+
+        `corrected` is what `late` gives, where it is known already. Raises InvalidInput where usage
+        has no rate.
+        """
+        corrected = self.late(period, known) if corrected is None else corrected
+        found = [correction for each in corrected for correction in each.corrections]
+        with _unpriced_is_invalid():
+            own = rated(self.usage.of(period), known, period)
+        return with_corrections(own, found, period, known.card)
+
+    def late(self, period: BillingPeriod, known: Known) -> list[Late]:
+        """What each earlier period must be corrected by on this period's statements."""
+        found = []
+        for final in takewhile(lambda final: final.period.name < period.name, self.closed):
+            before = self.stated(final.period, period)
+            if before.at < known.at:
+                with _unpriced_is_invalid():
+                    corrections = late(self.usage, final.period, before, known)
+                found.append(Late(final.period, before, known, tuple(corrections)))
+        return found
+
+    def stated(self, earlier: BillingPeriod, period: BillingPeriod) -> Known:
+        """What the statements of `earlier`, with all corrections before `period`, were made from."""
+        between = [f for f in self.closed if earlier.name <= f.period.name < period.name]
+        return between[-1].known
+
+    def rows(self, final: Final, columns: list[str] | None = None) -> list[dict[str, Any]]:
+        """The booked lines of a period; none where it has no ledger. Raises TierwiseError."""
+        if final.row.ledger is None:
+            return []
+        table = self.files.read(final.period.name, final.row.ledger, columns)
+        return list(table.to_pylist())
+
+    def numbers(self, periods: Collection[str]) -> dict[str, str]:
+        """Line id -> the number of the statement that has it, of the booked lines of these periods."""
+        return {
+            row["line"]: row["statement"]
+            for final in self.closed
+            if final.period.name in periods
+            for row in self.rows(final, ["line", "statement"])
+        }
+
+
+class StoredUsage:
+    """The usage of this data directory, as rating asks for it."""
+
+    def __init__(self, app: App) -> None:
+        self._table = UsageTable(interval_store(app).read())
+
+    def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
+        """See `chargeback.late.Usage`."""
+        return self._table.touched(period, since, until)
+
+    def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
+        """See `chargeback.late.Usage`."""
+        return self._table.of(period, machines)
+
+
+def load(app: App, card: RateCard) -> Books:
+    """The books as they stand."""
+    with app.session() as session:
+        return Books(app, session, card)
+
+
+def ledger_files(app: App) -> LedgerFiles:
+    """The ledger's files of this data directory."""
+    return LedgerFiles(app.settings.ledger_dir)
+
+
+def month_of(month: str, card: RateCard) -> BillingPeriod:
+    """The period of a text like ``2026-10``. Raises InvalidInput."""
+    try:
+        return BillingPeriod.parse(month, card.time_zone)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+
+
+def _final(session: Session, row: BillingPeriodRow, present: RateCard) -> Final:
+    card = ledger_store.card(session, row) or present
+    assert row.known_at is not None, row
+    return Final(
+        month_of(row.period, card),
+        row,
+        Known(card, epoch(row.known_at)),
+        ledger_store.statements(session, row.period),
+    )
+
+
+@contextmanager
+def _unpriced_is_invalid() -> Iterator[None]:
+    """Usage without a rate, as an error with all of it in its details."""
+    try:
+        yield
+    except UnpricedUsage as error:
+        msg, *details = str(error).splitlines()
+        raise InvalidInput(msg, details=details) from None
