@@ -121,7 +121,7 @@ class Billing(Value):
         return max(known, key=lambda rate: (rate.day, rate.recorded_at), default=None)
 
     def _missing(self, day: date, oldest: int) -> str:
-        back = f" or the {oldest} days before" if oldest else ""
+        back = f" or at most {oldest} day{'s' if oldest > 1 else ''} before" if oldest else ""
         return (
             f"fx '{self.name}' has no known rate from {self.from_currency} to {self.to_currency} of "
             f"{day.isoformat()}{back}; add it, or allow an older one with max_age_days"

@@ -94,7 +94,7 @@ def _owned(engine: duckdb.DuckDBPyConnection, table: Any, layer: Layer) -> tuple
     engine.register("usage_interval", table)
     column, name = ("tenant", layer.tenant) if layer.tenant else ("cost_centre", layer.cost_centre)
     found = [
-        engine.execute(f"SELECT * FROM usage_interval WHERE {column} {sign} ?", [name]).to_arrow_table()  # noqa: S608 - two fixed words each
+        engine.sql(f"SELECT * FROM usage_interval WHERE {column} {sign} ?", params=[name]).to_arrow_table()  # noqa: S608 - two fixed words each
         for sign in ("<>", "=")
     ]
     return found[0], found[1]
@@ -121,8 +121,8 @@ def _cut(engine: duckdb.DuckDBPyConnection, table: Any, card: RateCard, known_at
     rows = list(_spans(card, known_at))
     if rows:
         engine.executemany("INSERT INTO span VALUES (?, ?, ?, ?, ?)", rows)
-    priced, holes = (engine.execute(_PIECES, [flag]).to_arrow_table() for flag in (True, False))
-    return priced, _together(holes, engine.execute(_NEVER).to_arrow_table())
+    priced, holes = (engine.sql(_PIECES, params=[flag]).to_arrow_table() for flag in (True, False))
+    return priced, _together(holes, engine.sql(_NEVER).to_arrow_table())
 
 
 def _together(one: Any, other: Any) -> Any:

@@ -366,7 +366,7 @@ def _shown(side: Item | None) -> str:
     if side is None:
         return "nothing"
     if isinstance(side, Adjustment):
-        return f"{side.note} = {side.amount}"
+        return side.note
     fx = f" ({side.note})" if side.note else ""
     return f"{side.quantity} {side.charge.rate.unit} x {side.charge.rate.price_text} = {side.amount}{fx}"
 
