@@ -111,7 +111,8 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
             msg = f"cannot split {total}: no weight is above zero"
             raise ValueError(msg)
         return [0] * len(weights)
-    shares = [divmod(abs(total) * weight, sum(weights)) for weight in weights]
+    together = sum(weights)
+    shares = [divmod(abs(total) * weight, together) for weight in weights]
     parts = [whole for whole, _ in shares]
     by_remainder = sorted(range(len(weights)), key=lambda i: (-shares[i][1], i))
     for i in by_remainder[: abs(total) - sum(parts)]:
