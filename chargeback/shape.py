@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from catalog.base import Value
-from chargeback.money import exact_text, nanos_from_text, nanos_to_text
+from chargeback.money import NANOS_PER_UNIT, exact_text, nanos_from_text
 
 PRICE_MAX_NANOS = 10**15
 """A million of the currency; more than that for one unit, pack or window is a slip of the pen."""
@@ -209,7 +209,7 @@ InnerShape = Annotated[Shape, BeforeValidator(any_shape), WithJsonSchema(SHAPE_M
 
 def money(nanos: int | Fraction) -> str:
     """Nano-units as an exact decimal of the currency."""
-    return exact_text(nanos / 10**9) if isinstance(nanos, Fraction) else nanos_to_text(nanos)
+    return exact_text(Fraction(nanos, NANOS_PER_UNIT))
 
 
 def times(quantity: Fraction, nanos: int) -> Step:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from chargeback.charges import Charge, amount_minor, hours, priced_quantity
+from chargeback.charges import Charge, hours, priced_quantity
 from chargeback.instants import utc_text
 from chargeback.money import exact_text, format_minor
 from chargeback.periods import BillingPeriod
@@ -47,7 +47,7 @@ class Line:
     @property
     def quantity(self) -> str:
         """The quantity in the rate's unit, exactly: a decimal, or a fraction where none is finite."""
-        return exact_text(priced_quantity(self.charge.rate, self.charge.quantity_seconds))
+        return exact_text(self.charge.quantity)
 
     @property
     def amount(self) -> str:
@@ -58,8 +58,8 @@ class Line:
         """The line as a row of `COLUMNS`."""
         charge, rate = self.charge, self.charge.rate
         return {
-            "statement": statement, "line": self.id, "charge_category": "Usage", "charge_class": "",
-            "charge_frequency": "Usage-Based", "corrects": "",
+            "statement": statement, "line": self.id, "charge_category": rate.category.title(), "charge_class": "",
+            "charge_frequency": rate.frequency.title(), "corrects": "",
             "tenant": charge.tenant, "cost_centre": charge.cost_centre, "period": charge.period.name,
             "time_zone": charge.period.time_zone, "charge_from": utc_text(charge.t_from),
             "charge_to": utc_text(charge.t_to), "tier": charge.tier, "pool": charge.pool,
@@ -68,7 +68,7 @@ class Line:
             "hours": exact_text(hours(charge.seconds)), "unit": rate.unit, "rate_id": rate.id,
             "rate": rate.price_text, "rate_card": self.card.label, "currency": self.card.currency,
             "list_amount_minor": self.amount_minor, "amount": self.amount,
-            "amount_minor": self.amount_minor, "note": "",
+            "amount_minor": self.amount_minor, "note": charge.note,
         }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ class Correction:
             [getattr(side.charge, name) if side else 0 for side in (self.before, self.after)]
             for name in ("quantity_seconds", "seconds")
         )
-        quantity = priced_quantity(line.charge.rate, quantities[1] - quantities[0])
+        quantity = priced_quantity(line.charge.rate, quantities[1] - quantities[0], line.charge.per_s)
         return line.row(statement) | {
             "line": f"{statement}/correction/{line.id}", "charge_class": "Correction",
             "corrects": line.id, "quantity": exact_text(quantity),
@@ -164,7 +164,7 @@ class Statement:
 
 def line(charge: Charge, card: RateCard) -> Line:
     """A charge, rounded."""
-    return Line(charge, card, amount_minor(charge.rate, charge.quantity_seconds, card))
+    return Line(charge, card, charge.rounded(card))
 
 
 def statements(charges: Iterable[Charge], card: RateCard) -> list[Statement]:

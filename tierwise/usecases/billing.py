@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import select
 
-from chargeback.charges import exact_nanos, priced_quantity
+from chargeback.charges import priced_quantity
 from chargeback.money import exact_text, format_minor, round_to_minor
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
@@ -172,12 +172,12 @@ def _added_up(group: Sequence[Line], statement: Statement) -> Row:
     first = group[0].charge
     amount_minor = sum(line.amount_minor for line in group)
     quantity_seconds = sum(line.charge.quantity_seconds for line in group)
-    exact_minor = exact_nanos(first.rate, quantity_seconds) * 10**card.minor_digits / 10**9
+    exact_minor = sum(line.charge.amount_nanos for line in group) * 10**card.minor_digits / 10**9
     return {
         "tier": first.tier,
         "metric": first.rate.metric.value,
         "machines": len({line.charge.machine for line in group}),
-        "quantity": exact_text(priced_quantity(first.rate, quantity_seconds)),
+        "quantity": exact_text(priced_quantity(first.rate, quantity_seconds, first.per_s)),
         "unit": first.rate.unit,
         "rate_id": first.rate.id,
         "rate": first.rate.price_text,
