@@ -10,7 +10,7 @@ from catalog.frozen import FrozenMapping
 from chargeback.money import Rounding
 from chargeback.periods import TimeZone
 from chargeback.rates import Basis, Category, Conventions, Currency, Frequency, PowerRule, Proration, Window
-from chargeback.shape import SHAPE_MARK, InnerShape, price_nanos
+from chargeback.shape import JSON_NUMBER, SHAPE_MARK, InnerShape, price_nanos
 from chargeback.shapes import declared, kinds
 from chargeback.usage import Metric
 
@@ -39,9 +39,7 @@ class RateEntry(Value):
     price: Annotated[
         int | None,
         BeforeValidator(lambda value: None if value is None else price_nanos(value)),
-        WithJsonSchema(
-            {"type": ["string", "number"], "description": "Of each unit; at most 9 decimals, 0 to 1000000."}
-        ),
+        WithJsonSchema({**JSON_NUMBER, "description": "Of each unit; at most 9 decimals, 0 to 1000000."}),
     ] = None
     shape: InnerShape | None = Field(default=None, description="How the price follows from the quantity.")
     window: Window | None = Field(default=None, description="Over what a shape's quantity is added up.")

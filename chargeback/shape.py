@@ -44,19 +44,20 @@ def quantity_of(value: object) -> Fraction:
     return Fraction(str(value))
 
 
-_JSON_NUMBER: dict[str, Any] = {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?$"}
+JSON_NUMBER: dict[str, Any] = {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?$", "minimum": 0}
+"""The JSON Schema of a number that is not negative, as text or not."""
 
 Price = Annotated[
     int,
     BeforeValidator(price_nanos),
-    WithJsonSchema({**_JSON_NUMBER, "description": "A plain decimal of at most 9 decimals, 0 to 1000000."}),
+    WithJsonSchema({**JSON_NUMBER, "description": "A plain decimal of at most 9 decimals, 0 to 1000000."}),
 ]
 """Nano-units of the currency; written as a decimal such as ``0.0042``."""
 
 Quantity = Annotated[
     Fraction,
     PlainValidator(quantity_of),
-    WithJsonSchema({**_JSON_NUMBER, "description": "A quantity in the rate's unit, exactly."}),
+    WithJsonSchema({**JSON_NUMBER, "description": "A quantity in the rate's unit, exactly."}),
 ]
 """How much, in the rate's unit; written as a decimal such as ``0.5``."""
 
