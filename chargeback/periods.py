@@ -1,7 +1,7 @@
 """Billing periods: calendar months in a time zone."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Self
@@ -42,6 +42,12 @@ class BillingPeriod(Value):
     def t_to(self) -> int:
         """The first second after it."""
         return self.next.t_from
+
+    @classmethod
+    def of(cls, at: int, time_zone: str) -> Self:
+        """The month that contains a moment (UTC seconds)."""
+        local = datetime.fromtimestamp(at, zone(time_zone))
+        return cls(year=local.year, month=local.month, time_zone=time_zone)
 
     @property
     def next(self) -> "BillingPeriod":

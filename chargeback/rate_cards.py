@@ -5,71 +5,28 @@ The reference of the format is docs/reference/rate-cards.md.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import tzinfo
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import ValidationError
 
-from catalog.base import Name, Value
 from catalog.documents import DocumentError, Located, Path, Problem, checked, parse
+from catalog.wording import known_names
 from chargeback.instants import instant, zone
-from chargeback.money import Rounding, nanos_from_text
-from chargeback.periods import TimeZone
-from chargeback.rates import (
-    RATE_MAX_NANOS,
-    UNITS,
-    Breach,
-    Currency,
-    PowerRule,
-    Rate,
-    RateCard,
-    breaches,
-    gaps,
-    unknown_unit,
-)
-from chargeback.usage import Metric
+from chargeback.rate_breaches import Breach, breaches, gaps
+from chargeback.rate_card_form import CardEntry, RateEntry
+from chargeback.rates import Rate, RateCard, Window
+from chargeback.shape import Shape
+from chargeback.shapes import names
+from chargeback.shapes.unit import Unit
+from chargeback.units import unit_amount, unknown_unit
 
 __all__ = ["SECTIONS", "Rate", "RateCard", "load_rate_cards"]
 
 SECTIONS = frozenset({"rate_cards"})
 """The sections of documents that are read here."""
 
-
-def _price_nanos(value: object) -> int:
-    nanos = nanos_from_text(str(value))
-    if nanos < 0:
-        msg = f"must not be negative: {value}"
-        raise ValueError(msg)
-    if nanos > RATE_MAX_NANOS:
-        msg = f"must not exceed 1000000 per unit and hour: {value}"
-        raise ValueError(msg)
-    return nanos
-
-
-class _RateEntry(Value):
-    """A rate as it is written; times are still text, as their meaning hangs on the card's zone."""
-
-    id: Name
-    tier: Name
-    metric: Metric
-    unit: str
-    price: Annotated[int, BeforeValidator(_price_nanos)]
-    power: PowerRule = PowerRule.ALWAYS
-    valid_from: str
-    valid_to: str | None = None
-    recorded_at: str | None = None
-    replaces: tuple[Name, ...] = ()
-
-
-class _CardEntry(Value):
-    """A card as it is written, without its rates."""
-
-    name: Name
-    version: Annotated[int, Field(ge=1, strict=True)]
-    currency: Currency
-    minor_digits: Annotated[int, Field(ge=0, le=4, strict=True)]
-    time_zone: TimeZone
-    rounding: Rounding = Rounding.HALF_UP
-    recorded_at: str
+_STAND_IN = Unit.model_validate({"price": 0})
+"""In the place of a shape that could not be read, so that the one around it is checked all the same."""
 
 
 def load_rate_cards(texts: Mapping[str, str], tier_names: Collection[str]) -> tuple[RateCard, ...]:
@@ -134,36 +91,70 @@ class _Reader:
         if "name" in body:
             self._add(("name",), f"the name of a card is its key, here '{name}'; remove this field")
         head_body = {key: value for key, value in body.items() if key != "rates"} | {"name": name}
-        head = checked(self.document, self.path, _CardEntry, head_body, self.problems)
+        head = checked(self.document, self.path, CardEntry, head_body, self.problems)
         where = _zone_or_utc(body.get("time_zone"))
         recorded_at = self._moment((), "recorded_at", body.get("recorded_at"), where)
-        rates = self._rates(body.get("rates"), where, recorded_at)
+        rates = self._rates(body.get("rates"), where, recorded_at, body.get("currency"))
         self._together(rates, complete=len(self.problems) == before)
         if head is None or len(self.problems) > before:
             return None
-        fields = head.model_dump(exclude={"recorded_at"})
+        fields = {name: getattr(head, name) for name in CardEntry.model_fields if name != "recorded_at"}
         return RateCard(**fields, rates=tuple(rate for rate, _ in rates))
 
-    def _rates(self, body: Any, where: tzinfo, recorded_at: int | None) -> list[tuple[Rate, Path]]:
+    def _rates(
+        self, body: Any, where: tzinfo, recorded_at: int | None, currency: object
+    ) -> list[tuple[Rate, Path]]:
         if not isinstance(body, list) or not body:
             self._add(("rates",), "must be a list with at least one rate")
             return []
         found = []
         for i, rate_body in enumerate(body):
             at: Path = ("rates", i)
-            entry = checked(self.document, (*self.path, *at), _RateEntry, rate_body, self.problems)
-            rate = entry and self._rate(entry, at, where, recorded_at)
+            rate = self._read_rate(rate_body, at, where, recorded_at)
             if rate:
+                self._in_currency(rate_body, at, currency)
                 found.append((rate, at))
         return found
 
-    def _rate(self, entry: _RateEntry, at: Path, where: tzinfo, recorded_at: int | None) -> Rate | None:
+    def _in_currency(self, body: Mapping[str, Any], at: Path, currency: object) -> None:
+        if body.get("currency", currency) != currency:
+            message = f"is not the card's currency {currency}; make a card of its own for each currency"
+            self._add((*at, "currency"), message, body["currency"])
+
+    def _read_rate(self, body: Any, at: Path, where: tzinfo, recorded_at: int | None) -> Rate | None:
+        before = len(self.problems)
+        if isinstance(body, dict) and body.get("shape") is not None:
+            body = body | {"shape": self._shape(body["shape"], (*at, "shape"))}
+        entry = checked(self.document, (*self.path, *at), RateEntry, body, self.problems)
+        if entry is None:
+            return None
+        rate = self._rate(entry, at, where, recorded_at)
+        return rate if len(self.problems) == before else None
+
+    def _shape(self, body: Any, at: Path) -> Shape:
+        """A shape and those inside it, each mistake at its own place."""
+        if not isinstance(body, dict):
+            self._add(at, "must be a mapping with the kind of a shape", body)
+            return _STAND_IN
+        kind = body.get("kind")
+        if kind not in names():
+            message = "is required and missing" if kind is None else f"there is no shape '{kind}'"
+            self._add((*at, "kind"), f"{message}; {known_names(kind, names())}")
+            return _STAND_IN
+        model = names()[str(kind)]
+        inner = {name: self._shape(body[name], (*at, name)) for name in model.inner if name in body}
+        shape = checked(self.document, (*self.path, *at), model, body | inner, self.problems)
+        return _STAND_IN if shape is None else shape
+
+    def _rate(self, entry: RateEntry, at: Path, where: tzinfo, recorded_at: int | None) -> Rate | None:
         before = len(self.problems)
         if entry.tier not in self.tiers:
             known = ", ".join(sorted(self.tiers)) or "none"
             self._add((*at, "tier"), f"there is no tier '{entry.tier}'; known are {known}")
-        if entry.unit not in UNITS[entry.metric]:
+        if not unit_amount(entry.metric, entry.unit):
             self._add((*at, "unit"), unknown_unit(entry.metric, entry.unit))
+        if (entry.price is None) == (entry.shape is None):
+            self._add(at, "must have either a price or a shape; the price alone is that of each unit")
         t_from = self._moment(at, "valid_from", entry.valid_from, where)
         t_to = self._moment(at, "valid_to", entry.valid_to, where)
         if entry.recorded_at is not None:
@@ -173,11 +164,25 @@ class _Reader:
             self._add((*at, "valid_to"), message)
         if len(self.problems) > before or t_from is None or recorded_at is None:
             return None
-        return Rate(
-            id=entry.id, tier=entry.tier, metric=entry.metric, unit=entry.unit, rate_nanos=entry.price,
-            power=entry.power, valid_from=t_from, valid_to=t_to, recorded_at=recorded_at,
-            replaces=entry.replaces,
-        )  # fmt: skip
+        return self._made(entry, at, valid_from=t_from, valid_to=t_to, recorded_at=recorded_at)
+
+    def _made(self, entry: RateEntry, at: Path, **times: int | None) -> Rate | None:
+        """The rate, or None with what does not go together in it."""
+        if entry.window is not None and (entry.shape is None or entry.shape.linear):
+            message = "has no effect on a price per unit; leave it out, or give a shape"
+            self._add((*at, "window"), message, entry.window.value)
+        same = {name: getattr(entry, name) for name in RateEntry.model_fields if name in Rate.model_fields}
+        price = (
+            {"shape": entry.shape} if entry.price is None else {"rate_nanos": entry.price, "shape": None}
+        )
+        window = {"window": entry.window or Window.MACHINE_MONTH}
+        try:
+            return Rate(**(same | price | window | times))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                name = (str(detail["loc"][0]),) if detail["loc"] else ()
+                self._add((*at, *name), detail["msg"].removeprefix("Value error, "))
+            return None
 
     def _together(self, rates: list[tuple[Rate, Path]], *, complete: bool) -> None:
         """What is wrong between rates. Gaps are only looked for where every rate could be read."""

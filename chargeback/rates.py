@@ -1,46 +1,114 @@
 """Rates and rate cards: what a unit of each metric costs in each tier, from when to when, known when."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from itertools import combinations, pairwise
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self, cast
 
 from pydantic import Field, StringConstraints, model_validator
 
 from catalog.base import Name, Value
-from chargeback.instants import END_OF_TIME_S, EpochSeconds, utc_text
+from catalog.frozen import FrozenMapping
+from chargeback.instants import END_OF_TIME_S, EpochSeconds
+from chargeback.labels import labels_text
 from chargeback.money import Rounding, nanos_to_text
-from chargeback.periods import TimeZone
-from chargeback.usage import Metric
+from chargeback.periods import BillingPeriod, TimeZone
+from chargeback.rate_breaches import Breach, breaches, gaps, groups, metric_order, overlaps, pieces
+from chargeback.shape import PRICE_MAX_NANOS, InnerShape, Shape
+from chargeback.shapes.unit import Unit
+from chargeback.units import (
+    HOUR_S,
+    UNITS,
+    MonthLength,
+    Per,
+    YearLength,
+    is_fixed,
+    per_of,
+    seconds_of,
+    thing_of,
+    unit_amount,
+    unknown_unit,
+)
+from chargeback.usage import MEASURED, Metric
 
-HOUR_S = 3600
+__all__ = [
+    "HOUR_S", "RATE_MAX_NANOS", "UNITS", "Basis", "Breach", "Category", "Conventions", "Currency", "Frequency",
+    "MissingRate", "PowerRule", "Proration", "Rate", "RateCard", "Segment", "Window", "breaches", "gaps",
+    "overlaps", "unknown_unit",
+]  # fmt: skip
 
-UNITS: Mapping[Metric, Mapping[str, int]] = {
-    Metric.VCPU: {"vcpu-hour": 1},
-    Metric.MEMORY_MIB: {"MiB-hour": 1, "GiB-hour": 1024},
-    Metric.DISK_GIB: {"GiB-hour": 1, "TiB-hour": 1024},
-    Metric.MACHINE: {"machine-hour": 1},
-}
-"""Per metric, the units it can be priced in, and how much of the metric one of them is."""
-
-RATE_MAX_NANOS = 10**15
-"""A million of the currency per unit and hour; more than that is a slip of the pen."""
+RATE_MAX_NANOS = PRICE_MAX_NANOS
+"""A million of the currency per unit of a rate; more than that is a slip of the pen."""
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code."""
 
 
 class PowerRule(StrEnum):
-    """Whether a machine that is switched off is charged too."""
+    """Whether a machine that is switched off is charged too.
+
+    By `ONCE_ON` the whole existence in a month is charged if the machine ran in it at all.
+    """
 
     ALWAYS = "always"
     POWERED_ON = "powered-on"
+    ONCE_ON = "powered-on-at-least-once"
+
+
+class Basis(StrEnum):
+    """Which quantity of the metric is charged: what a machine may use, does use, or has set aside for it."""
+
+    ALLOCATION = "allocation"
+    USAGE = "usage"
+    RESERVATION = "reservation"
+    MAX_OF_USAGE_AND_ALLOCATION = "max-of-usage-and-allocation"
+    MAX_OF_USAGE_AND_RESERVATION = "max-of-usage-and-reservation"
+
+
+class Window(StrEnum):
+    """Over what a quantity is added up before a shape that is not linear prices it.
+
+    `MOMENT` adds nothing up: what a machine has at each moment is priced per unit of time.
+    """
+
+    MOMENT = "moment"
+    MACHINE_HOUR = "machine-hour"
+    MACHINE_DAY = "machine-day"
+    MACHINE_MONTH = "machine-month"
+    TENANT_MONTH = "tenant-month"
+
+
+class Frequency(StrEnum):
+    """How often a rate charges; the words are those of FOCUS ChargeFrequency in small letters."""
+
+    USAGE_BASED = "usage-based"
+    RECURRING = "recurring"
+    ONE_TIME = "one-time"
+
+
+class Proration(StrEnum):
+    """What a recurring fee charges for a time that began or ended on the way."""
+
+    SECOND = "second"
+    WHOLE = "whole"
+
+
+class Category(StrEnum):
+    """FOCUS ChargeCategory of a rate's charges in small letters."""
+
+    USAGE = "usage"
+    PURCHASE = "purchase"
+
+
+WHOLE_PER = (Per.HOUR, Per.DAY, Per.MONTH)
+"""The times that fit into a billing period, so that a started one can be charged in full on one bill."""
 
 
 class Rate(Value):
-    """What one unit of a metric costs for an hour in a tier, over a half-open time.
+    """What a metric costs in a tier, over a half-open time.
 
+    The price is `rate_nanos` for each unit, or what another `shape` makes of the quantity in that
+    unit over its `window`. `where` limits it to machines with these labels; of several that match, the
+    one that names most labels prices. `component` names an additional charge, such as a licence.
     `recorded_at` is when the rate became known; `replaces` names rates whose place it takes from
     then on, for as long as it is valid. `valid_to` is None while no end is known.
     """
@@ -49,21 +117,46 @@ class Rate(Value):
     tier: Name
     metric: Metric
     unit: str
-    rate_nanos: Annotated[int, Field(ge=0, le=RATE_MAX_NANOS, strict=True)]
+    rate_nanos: Annotated[int, Field(ge=0, le=RATE_MAX_NANOS, strict=True)] = 0
+    shape: InnerShape = Field(default=cast("Shape", None), description="Left out: the unit price.")
+    window: Window = Window.MACHINE_MONTH
+    basis: Basis = Basis.ALLOCATION
     power: PowerRule = PowerRule.ALWAYS
+    component: Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")] = ""
+    where: FrozenMapping[str, str] = Field(default_factory=dict, validate_default=True)
+    frequency: Frequency = Frequency.USAGE_BASED
+    proration: Proration = Proration.SECOND
+    category: Category = Category.USAGE
     valid_from: EpochSeconds
     valid_to: EpochSeconds | None = None
     recorded_at: EpochSeconds
     replaces: tuple[Name, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_shape(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        shape = data.get("shape")
+        if shape is None and isinstance(data.get("rate_nanos"), int):
+            return data | {"shape": Unit.model_validate({"price": nanos_to_text(data["rate_nanos"])})}
+        return data | {"rate_nanos": shape.price_nanos} if isinstance(shape, Unit) else data
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.unit not in UNITS[self.metric]:
-            raise ValueError(unknown_unit(self.metric, self.unit))
-        if self.end <= self.valid_from:
-            msg = "valid_to must be after valid_from"
-            raise ValueError(msg)
+        wrong = list(self._mistakes())
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
+
+    def _mistakes(self) -> Iterator[str]:
+        if not unit_amount(self.metric, self.unit):
+            yield unknown_unit(self.metric, self.unit)
+            return
+        if self.end <= self.valid_from:
+            yield "valid_to must be after valid_from"
+        yield from _fee_mistakes(self)
+        labels_text(self.where)
 
     @property
     def end(self) -> int:
@@ -71,24 +164,66 @@ class Rate(Value):
         return END_OF_TIME_S if self.valid_to is None else self.valid_to
 
     @property
+    def metric_key(self) -> str:
+        """The metric as usage has it: with the basis, ``vcpu:usage``, unless that is allocation."""
+        return self.metric.value if self.basis is Basis.ALLOCATION else f"{self.metric}:{self.basis}"
+
+    @property
+    def per(self) -> Per:
+        """The time that the price is for."""
+        return per_of(self.unit)
+
+    @property
+    def thing(self) -> str:
+        """What the unit counts: ``GiB``."""
+        return thing_of(self.unit)
+
+    @property
     def unit_amount(self) -> int:
         """How much of the metric one unit is: 1024 for memory_mib in GiB-hour."""
-        return UNITS[self.metric][self.unit]
+        return unit_amount(self.metric, self.unit)
 
     @property
     def unit_seconds(self) -> int:
-        """How many of the metric's quantity-seconds one priced unit is: 1024 * 3600 for that."""
+        """The metric's quantity-seconds in a unit of amount and hour: 1024 * 3600 for GiB-hour.
+
+        For other times see `RateCard.per_s`, as their length may hang on card and month.
+        """
         return self.unit_amount * HOUR_S
 
     @property
     def price_text(self) -> str:
-        """The price of one unit for an hour, exactly, in the card's currency."""
-        return nanos_to_text(self.rate_nanos)
+        """The price of one unit, exactly, in the card's currency; the shape in words if it is another."""
+        return nanos_to_text(self.rate_nanos) if isinstance(self.shape, Unit) else self.shape.text()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it charges what was measured, so that there may be none for a machine that exists."""
+        return self.metric in MEASURED or self.basis is not Basis.ALLOCATION
 
 
-def unknown_unit(metric: Metric, unit: str) -> str:
-    """What to say about a unit that the metric is not priced in."""
-    return f"{metric} is not priced per '{unit}'; use {' or '.join(UNITS[metric])}"
+def _fee_mistakes(rate: Rate) -> Iterator[str]:
+    """What does not go together in how often a rate charges, and which quantity."""
+    once = rate.per is Per.ONCE
+    if once != (rate.frequency is Frequency.ONE_TIME):
+        yield (
+            "what is paid once needs both 'frequency: one-time' and the unit machine, "
+            f"not {rate.frequency} and {rate.unit}"
+        )
+    if once and not (rate.component and rate.shape.linear):
+        yield "what is paid once needs a component of its own, such as setup, and a price rather than a shape"
+    if rate.proration is Proration.WHOLE and (
+        rate.frequency is not Frequency.RECURRING
+        or rate.metric is not Metric.MACHINE
+        or rate.per not in WHOLE_PER
+        or not rate.shape.linear
+    ):
+        yield (
+            "'proration: whole' is for recurring prices of metric machine per hour, day or month, "
+            f"not {rate.frequency} of {rate.metric} per {rate.per}; leave it out to prorate by the second"
+        )
+    if rate.basis is not Basis.ALLOCATION and rate.metric in {Metric.MACHINE, *MEASURED}:
+        yield f"{rate.metric} has no other basis than its own quantity; leave basis out"
 
 
 class Segment(NamedTuple):
@@ -104,15 +239,51 @@ class Segment(NamedTuple):
         return self.t_to - self.t_from
 
 
-class Breach(NamedTuple):
-    """Why rates do not make a card together; `rate` is the one to look at, None for the card."""
-
-    rate: Rate | None
-    message: str
-
-
 class MissingRate(ValueError):
     """Something is to be priced at a time for which the card has no rate."""
+
+
+class Allocated(StrEnum):
+    """What of an allocation that changed within a month is charged."""
+
+    TIME_WEIGHTED = "time-weighted"
+    MAXIMUM = "maximum"
+
+
+class MissingSample(StrEnum):
+    """What a machine used while it had no sample."""
+
+    ZERO = "zero"
+    CARRY_FORWARD = "carry-forward"
+
+
+class Presence(StrEnum):
+    """Whether fixed amounts of measured rates need a sample, or only a machine that exists."""
+
+    SAMPLES = "samples"
+    EXISTENCE = "existence"
+
+
+class Conventions(Value):
+    """The questions that products answer differently, each with this card's answer."""
+
+    month: MonthLength = Field(
+        default=MonthLength.CALENDAR, description="Length of the month of a monthly price."
+    )
+    year: YearLength = Field(
+        default=YearLength.DAYS_365, description="Length of the year of a yearly price."
+    )
+    allocated: Allocated = Field(
+        default=Allocated.TIME_WEIGHTED,
+        description="What of an allocation that changed within a month is charged for the time that it existed.",
+    )
+    missing_sample: MissingSample = Field(
+        default=MissingSample.ZERO, description="What a machine used while it had no sample."
+    )
+    fixed_needs: Presence = Field(
+        default=Presence.SAMPLES,
+        description="What a fixed amount of a measured rate needs: a sample, or only that the machine exists.",
+    )
 
 
 class RateCard(Value):
@@ -128,6 +299,7 @@ class RateCard(Value):
     minor_digits: Annotated[int, Field(ge=0, le=4, strict=True)]
     time_zone: TimeZone
     rounding: Rounding
+    conventions: Conventions = Conventions()
     rates: Annotated[tuple[Rate, ...], Field(min_length=1)]
 
     def __hash__(self) -> int:
@@ -146,14 +318,58 @@ class RateCard(Value):
         return f"{self.name} v{self.version}"
 
     @property
+    def options(self) -> Mapping[str, str]:
+        """Everything that another product might do otherwise, and what this card does."""
+        return {
+            "currency": f"{self.currency} with {self.minor_digits} decimals",
+            "calendar": f"months of {self.time_zone}",
+            "rounding": f"{self.rounding.value}, once per line",
+            "last_cent": "of parts of one price, the one with the largest remainder; of equal ones the first line",
+            **{name: str(value) for name, value in self.conventions.model_dump().items()},
+        }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and may surprise, each with the rate that does it."""
+        return tuple(f"rate '{rate.id}': {text}" for rate in self.rates for text in rate.shape.warnings())
+
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         """What the card charges for; usage of other metrics is free by the card."""
         return tuple(metric for metric in Metric if any(rate.metric is metric for rate in self.rates))
 
+    @property
+    def metric_keys(self) -> tuple[str, ...]:
+        """The metrics, with their basis, of which all usage must have a price."""
+        keys = {rate.metric_key for rate in self.rates if not rate.component}
+        return tuple(sorted(keys, key=metric_order))
+
+    def per_s(self, rate: Rate, period: BillingPeriod) -> int:
+        """How many seconds the time of a rate's price has in a period."""
+        return seconds_of(rate.per, period, self.conventions.month, self.conventions.year)
+
+    def is_plain(self, rate: Rate) -> bool:
+        """Whether a sum of quantity x seconds is all that is needed to price by this rate."""
+        return (
+            rate.shape.linear
+            and not rate.where
+            and rate.power is not PowerRule.ONCE_ON
+            and rate.proration is Proration.SECOND
+            and self.conventions.allocated is Allocated.TIME_WEIGHTED
+        )
+
+    def is_same_all_year(self, rate: Rate) -> bool:
+        """Whether a price holds however time is cut into months."""
+        fixed = is_fixed(rate.per, self.conventions.month, self.conventions.year)
+        return fixed and rate.shape.linear and rate.proration is Proration.SECOND
+
     def segments(self, t_from: int, t_to: int, known_at: int = END_OF_TIME_S) -> list[Segment]:
-        """Which rate is in force when, within [t_from, t_to), as known at `known_at`."""
+        """Which rate is in force when, within [t_from, t_to), as known at `known_at`.
+
+        Of rates with different selectors or components several are in force at a time.
+        """
         found = []
-        for rates in _groups(self.rates, known_at).values():
+        for rates in groups(self.rates, known_at).values():
             for segment in _in_force(rates):
                 cut = Segment(segment.rate, max(t_from, segment.t_from), min(t_to, segment.t_to))
                 if cut.t_from < cut.t_to:
@@ -161,118 +377,23 @@ class RateCard(Value):
         return found
 
     def holes(
-        self, segments: Iterable[Segment], tier: str, metric: Metric, t_from: int, t_to: int
+        self, segments: Iterable[Segment], tier: str, metric_key: str, t_from: int, t_to: int
     ) -> list[tuple[int, int]]:
-        """The stretches of [t_from, t_to) over which none of `segments` prices this metric."""
+        """The stretches of [t_from, t_to) over which none of `segments` prices this metric at all."""
         found, at = [], t_from
-        mine = (s for s in segments if (s.rate.tier, s.rate.metric) == (tier, metric))
-        for segment in sorted(mine, key=lambda segment: segment.t_from):
+        mine = (s for s in segments if (s.rate.tier, s.rate.metric_key) == (tier, metric_key))
+        for segment in sorted(
+            (s for s in mine if not s.rate.component), key=lambda segment: segment.t_from
+        ):
             if at < segment.t_from:
                 found.append((at, segment.t_from))
             at = max(at, segment.t_to)
         return [*found, (at, t_to)] if at < t_to else found
 
 
-def breaches(rates: Sequence[Rate]) -> list[Breach]:
-    """Everything that keeps these rates from giving exactly one price at each moment.
-
-    Two rates of one tier and metric may share time only where the one recorded later `replaces` the
-    other. Between the first and the last rate of a tier and metric there is no gap, and each tier has
-    a rate for every metric that any tier has: what is free says so with the price 0.
-    """
-    return [*_bad_names(rates), *overlaps(rates), *gaps(rates)]
-
-
-def overlaps(rates: Sequence[Rate]) -> list[Breach]:
-    """The pairs of rates that would both be in force at some moment, at some state of knowledge."""
-    found: dict[tuple[str, str], Breach] = {}
-    for group in _groups(rates, END_OF_TIME_S).values():
-        for known_at in sorted({rate.recorded_at for rate in group}):
-            known = [rate for rate in group if rate.recorded_at <= known_at]
-            for t_from, _, holders in _pieces(known):
-                for one, other in combinations(holders, 2):
-                    found.setdefault((one.id, other.id), Breach(other, _overlap(one, other, t_from)))
-    return list(found.values())
-
-
-def gaps(rates: Sequence[Rate]) -> list[Breach]:
-    """Holes between the rates of a tier and metric, and metrics that only some tiers have."""
-    groups = _groups(rates, END_OF_TIME_S)
-    found = []
-    for (tier, metric), group in groups.items():
-        for t_from, t_to, holders in _pieces(group):
-            if not holders:
-                after = min(group, key=lambda rate: (rate.valid_from < t_to, rate.valid_from))
-                message = (
-                    f"{tier} has no rate for {metric} from {utc_text(t_from)} to {utc_text(t_to)}; "
-                    "close the gap, or say price 0 for that time"
-                )
-                found.append(Breach(after, message))
-    metrics = [metric for metric in Metric if any(metric is key[1] for key in groups)]
-    for tier in sorted({tier for tier, _ in groups}):
-        missing = [metric for metric in metrics if (tier, metric) not in groups]
-        if missing:
-            message = (
-                f"{tier} has no rate for {', '.join(missing)}, which other tiers have; "
-                "add one, with price 0 if it is free"
-            )
-            found.append(Breach(None, message))
-    return found
-
-
-def _bad_names(rates: Sequence[Rate]) -> Iterator[Breach]:
-    by_id: dict[str, Rate] = {}
-    for rate in rates:
-        if rate.id in by_id:
-            yield Breach(rate, f"the id '{rate.id}' stands twice; each rate needs its own")
-        by_id.setdefault(rate.id, rate)
-    for rate in rates:
-        for name in rate.replaces:
-            wrong = _bad_replacement(rate, by_id.get(name), name)
-            if wrong:
-                yield Breach(rate, wrong)
-
-
-def _bad_replacement(rate: Rate, other: Rate | None, name: str) -> str:
-    if other is None:
-        return f"replaces '{name}', and there is no rate of that id"
-    if (other.tier, other.metric) != (rate.tier, rate.metric):
-        return f"replaces '{name}', which prices {other.metric} of {other.tier}; it must price the same"
-    if other.recorded_at >= rate.recorded_at:
-        return f"replaces '{name}', which was not recorded before it; recorded_at must be later"
-    return ""
-
-
-def _groups(rates: Iterable[Rate], known_at: int) -> dict[tuple[str, Metric], list[Rate]]:
-    groups = defaultdict(list)
-    for rate in rates:
-        if rate.recorded_at <= known_at:
-            groups[rate.tier, rate.metric].append(rate)
-    return dict(groups)
-
-
-def _pieces(rates: Sequence[Rate]) -> Iterator[tuple[int, int, list[Rate]]]:
-    """Between the first and the last moment of rates of one tier and metric: who is in force when."""
-    older = _replaced(rates)
-    moments = sorted({moment for rate in rates for moment in (rate.valid_from, rate.end)})
-    for t_from, t_to in pairwise(moments):
-        valid = [rate for rate in rates if rate.valid_from <= t_from and t_to <= rate.end]
-        gone = {name for rate in valid for name in older[rate.id]}
-        yield t_from, t_to, [rate for rate in valid if rate.id not in gone]
-
-
-def _replaced(rates: Sequence[Rate]) -> dict[str, set[str]]:
-    """Per rate, the ids of all that it replaces, directly or through others."""
-    older: dict[str, set[str]] = {}
-    for rate in sorted(rates, key=lambda rate: rate.recorded_at):
-        direct = set(rate.replaces)
-        older[rate.id] = direct.union(*(older.get(name, set()) for name in direct))
-    return older
-
-
 def _in_force(rates: Sequence[Rate]) -> Iterator[Segment]:
     held: Segment | None = None
-    for t_from, t_to, holders in _pieces(rates):
+    for t_from, t_to, holders in pieces(rates):
         if held and holders == [held.rate] and held.t_to == t_from:
             held = held._replace(t_to=t_to)
             continue
@@ -281,10 +402,3 @@ def _in_force(rates: Sequence[Rate]) -> Iterator[Segment]:
         held = Segment(holders[0], t_from, t_to) if holders else None
     if held:
         yield held
-
-
-def _overlap(one: Rate, other: Rate, t_from: int) -> str:
-    return (
-        f"'{other.id}' overlaps '{one.id}' from {utc_text(t_from)} ({one.metric} of {one.tier}); end one "
-        f"with valid_to, or record the later one with 'replaces: [{one.id}]'"
-    )

@@ -1,11 +1,12 @@
-"""Usage intervals x rate card x periods -> charges, as one query that only adds and multiplies.
+"""Rating: usage intervals x rate card -> charges, aggregated first and priced after, all in integers.
 
-Prices are linear, so quantities are added up first, and each sum is priced once after. The query is
-defined in `chargeback.rating_expressions`, for any engine, and runs here on an embedded DuckDB.
+Linear prices commute with sums, so quantities are added up first, and each sum is priced once after.
+Other prices are found from sums by machine, power and quantity, in `chargeback.pricing`. The queries
+are defined in `chargeback.rating_expressions`, for any engine, and run here on an embedded DuckDB.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,8 +16,12 @@ from chargeback import rating_sql
 from chargeback.charges import Charge
 from chargeback.instants import utc_text
 from chargeback.periods import BillingPeriod
-from chargeback.rates import PowerRule, Rate, RateCard
+from chargeback.pricing import Birth, FineSum, Pricing
+from chargeback.rates import RateCard
+from chargeback.targets import Cut, Stretch, cut, in_order
 from chargeback.usage import Metric, checked_table
+
+_BATCH = 500
 
 
 class Grain(StrEnum):
@@ -33,19 +38,20 @@ _SUMS = {Grain.TENANT: rating_sql.SUMS_BY_TENANT, Grain.MACHINE: rating_sql.SUMS
 
 
 class Unpriced(NamedTuple):
-    """Usage in a period for which the card has no rate."""
+    """Usage in a period for which the card has no rate. `metric` is with its basis."""
 
     tenant: str
     tier: str
-    metric: Metric
+    metric: str
     t_from: int
     t_to: int
     quantity_seconds: int
+    why: str = ""
 
     def __str__(self) -> str:
         return (
             f"tenant {self.tenant}: {self.quantity_seconds} {self.metric}-seconds on {self.tier} "
-            f"between {utc_text(self.t_from)} and {utc_text(self.t_to)}"
+            f"between {utc_text(self.t_from)} and {utc_text(self.t_to)}{self.why}"
         )
 
 
@@ -58,37 +64,6 @@ class UnpricedUsage(ValueError):
         super().__init__(
             f"rate card {card.label} has no rate for some usage; add rates (price 0 if it is free):\n{listed}"
         )
-
-
-class _Target(NamedTuple):
-    """What a sum is for: a rate in a period, or a time without one (`hole`)."""
-
-    period: BillingPeriod
-    rate: Rate | None
-    tier: str
-    metric: Metric
-    hole: tuple[int, int] | None = None
-
-
-class _Targets:
-    """The periods cut where rates change: stretches of time, numbered by their target."""
-
-    def __init__(self) -> None:
-        self.targets: list[_Target] = []
-        self.rows: list[tuple[int, str, str, bool, int, int]] = []
-        self.spans: list[tuple[int, int]] = []
-        self._numbers: dict[_Target, int] = {}
-
-    def add(self, target: _Target, t_from: int, t_to: int) -> None:
-        """One more stretch of a target; a rate that another one interrupted has several."""
-        number = self._numbers.setdefault(target, len(self.targets))
-        if number == len(self.targets):
-            self.targets.append(target)
-            self.spans.append((t_from, t_to))
-        first, last = self.spans[number]
-        self.spans[number] = min(first, t_from), max(last, t_to)
-        when_off = target.rate is None or target.rate.power is PowerRule.ALWAYS
-        self.rows.append((number, target.tier, target.metric.value, when_off, t_from, t_to))
 
 
 class _Sum(NamedTuple):
@@ -114,22 +89,36 @@ def rate(
 ) -> list[Charge]:
     """What the usage costs in each period, as usage and rates were known at `known_at`.
 
-    `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA`, in any order. Periods must be in the
-    card's time zone and differ. Metrics that the card prices in no tier are free. Charges come by
-    period, tenant, cost centre, tier, machine, metric and start of rate; what adds up to nothing is
-    left out. Raises UnpricedUsage, InvalidUsage, or ValueError for wrong periods.
+    `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA`, in any order; a metric other than the
+    allocated quantity is written with its basis, ``vcpu:usage``. Periods must be in the card's time
+    zone and differ. Metrics that the card prices in no tier are free. Charges come by period, tenant,
+    cost centre, tier, machine, metric and start of rate; what adds up to nothing is left out. Raises
+    UnpricedUsage, InvalidUsage, or ValueError for wrong periods.
     """
     _check(card, periods)
     table = checked_table(usage)
     with duckdb.connect(":memory:") as engine:
         engine.register("usage_interval", table)
-        seen = [(tier, Metric(metric)) for tier, metric in engine.execute(rating_sql.SEEN).fetchall()]
-        cut = _cut(card, periods, known_at, seen)
-        _store(engine, cut, known_at)
+        seen = [(tier, known_metric(metric)) for tier, metric in engine.execute(rating_sql.SEEN).fetchall()]
+        found = cut(card, periods, known_at, seen)
+        _store(engine, found.plain, known_at)
         sums = [_sum(row, grain) for row in engine.execute(_SUMS[grain]).fetchall()]
-    _refuse_unpriced(card, cut.targets, sums)
-    charges = (_charge(cut.targets[row.target], cut.spans[row.target], row) for row in sums)
-    return sorted((charge for charge in charges if charge), key=_order)
+        fine = _fine_sums(engine, found, known_at)
+        born = _births(engine, found, known_at)
+    pricing = Pricing(card, found, by_machine=grain is Grain.MACHINE)
+    priced = pricing.charges(fine, born)
+    _refuse_unpriced(card, found, sums, pricing)
+    plain = (_charge(card, found, row) for row in sums)
+    order = in_order(card)
+    return sorted(
+        [*(charge for charge in plain if charge), *priced], key=lambda charge: _order(charge, order)
+    )
+
+
+def known_metric(metric_key: str) -> str:
+    """A metric with its basis, if there is such a metric. Raises ValueError."""
+    Metric(metric_key.partition(":")[0])
+    return metric_key
 
 
 def _check(card: RateCard, periods: Sequence[BillingPeriod]) -> None:
@@ -143,30 +132,18 @@ def _check(card: RateCard, periods: Sequence[BillingPeriod]) -> None:
         raise ValueError(msg)
 
 
-def _cut(
-    card: RateCard, periods: Iterable[BillingPeriod], known_at: int, seen: Iterable[tuple[str, Metric]]
-) -> _Targets:
-    priced = [(tier, metric) for tier, metric in sorted(seen) if metric in card.metrics]
-    cut = _Targets()
-    for period in periods:
-        segments = card.segments(period.t_from, period.t_to, known_at)
-        for rate_, t_from, t_to in segments:
-            cut.add(_Target(period, rate_, rate_.tier, rate_.metric), t_from, t_to)
-        for tier, metric in priced:
-            for hole in card.holes(segments, tier, metric, period.t_from, period.t_to):
-                cut.add(_Target(period, None, tier, metric, hole), *hole)
-    return cut
-
-
-def _store(engine: duckdb.DuckDBPyConnection, cut: _Targets, known_at: int) -> None:
+def _store(engine: duckdb.DuckDBPyConnection, stretches: Sequence[Stretch], known_at: int) -> None:
+    """Fill `rate_segment` anew."""
     # By INSERT: building a small Arrow table from Python lists would import pandas (0.9 s).
     engine.execute(
-        "CREATE TABLE rate_segment (segment BIGINT, tier VARCHAR, metric VARCHAR, when_off BOOLEAN, "
+        "CREATE OR REPLACE TABLE rate_segment (segment BIGINT, tier VARCHAR, metric VARCHAR, when_off BOOLEAN, "
         "t_from BIGINT, t_to BIGINT, known_at BIGINT)"
     )
-    if cut.rows:
-        rows = [(*row, known_at) for row in cut.rows]
-        engine.executemany("INSERT INTO rate_segment VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    for batch in (stretches[at : at + _BATCH] for at in range(0, len(stretches), _BATCH)):
+        # One statement for many rows: hourly windows of a month are thousands, a statement each 10 s.
+        values = [value for row in batch for value in (*row, known_at)]
+        marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(batch))
+        engine.execute(f"INSERT INTO rate_segment VALUES {marks}", values)  # noqa: S608 - only question marks are put in
 
 
 def _sum(row: Sequence[Any], grain: Grain) -> _Sum:
@@ -175,35 +152,60 @@ def _sum(row: Sequence[Any], grain: Grain) -> _Sum:
     return _Sum(target, tenant, cost_centre, name, pool, labels, int(quantity_seconds), int(seconds))
 
 
-def _refuse_unpriced(card: RateCard, targets: Sequence[_Target], sums: Iterable[_Sum]) -> None:
-    found: Counter[tuple[str, int]] = Counter()
+def _fine_sums(engine: duckdb.DuckDBPyConnection, found: Cut, known_at: int) -> list[FineSum]:
+    if not found.fine:
+        return []
+    _store(engine, found.fine, known_at)
+    rows = engine.execute(rating_sql.SUMS_BY_LEVEL).fetchall()
+    return sorted(FineSum._make((*row[:-2], int(row[-2]), int(row[-1]))) for row in rows)
+
+
+def _births(engine: duckdb.DuckDBPyConnection, found: Cut, known_at: int) -> list[Birth]:
+    if not any(segments for _, segments in found.once):
+        return []
+    engine.execute("CREATE TABLE knowledge (known_at BIGINT)")
+    engine.execute("INSERT INTO knowledge VALUES (?)", [known_at])
+    return sorted(Birth(*row) for row in engine.execute(rating_sql.BIRTHS).fetchall())
+
+
+def _refuse_unpriced(card: RateCard, found: Cut, sums: Iterable[_Sum], pricing: Pricing) -> None:
+    quantities: Counter[tuple[str, int, tuple[int, int], str]] = Counter()
     for row in sums:
-        if targets[row.target].hole:
-            found[row.tenant, row.target] += row.quantity_seconds
+        if hole := found.targets[row.target].hole:
+            quantities[row.tenant, row.target, hole, ""] += row.quantity_seconds
+    for other in pricing.unmatched:
+        target = found.targets[other.target]
+        spans = [row[-2:] for row in found.fine if row.target == other.target]
+        span = min(t_from for t_from, _ in spans), max(t_to for _, t_to in spans)
+        wanted = " or ".join(
+            ",".join(f"{k}={v}" for k, v in rate.where.items()) for rate in target.candidates
+        )
+        quantities[other.tenant, other.target, span, f" without label {wanted}"] += other.quantity_seconds
     unpriced = [
-        Unpriced(tenant, at.tier, at.metric, *hole, quantity_seconds)
-        for (tenant, target), quantity_seconds in sorted(found.items())
-        for at in (targets[target],)
-        if quantity_seconds and (hole := at.hole)
+        Unpriced(tenant, at.tier, at.metric_key, *span, quantity_seconds, why)
+        for (tenant, target, span, why), quantity_seconds in sorted(quantities.items())
+        for at in (found.targets[target],)
+        if quantity_seconds
     ]
     if unpriced:
         raise UnpricedUsage(card, unpriced)
 
 
-def _charge(target: _Target, span: tuple[int, int], row: _Sum) -> Charge | None:
-    """The charge of a sum; None for what was all taken back."""
-    if target.rate is None or not (row.quantity_seconds or row.seconds):
+def _charge(card: RateCard, found: Cut, row: _Sum) -> Charge | None:
+    """The charge of a plain sum; None for what was all taken back."""
+    target = found.targets[row.target]
+    if target.hole or not (row.quantity_seconds or row.seconds):
         return None
+    (own,) = target.candidates
     return Charge(
-        target.period, row.tenant, row.cost_centre, target.tier, row.machine, target.rate,
-        row.quantity_seconds, row.seconds, *span, row.pool, row.labels,
+        target.period, row.tenant, row.cost_centre, target.tier, row.machine, own, row.quantity_seconds,
+        row.seconds, *found.spans[target.period.t_from, own.id], row.pool, row.labels,
+        per_s=card.per_s(own, target.period),
     )  # fmt: skip
 
 
-def _order(charge: Charge) -> tuple[Any, ...]:
-    metrics = list(Metric)
+def _order(charge: Charge, order: Mapping[str, int]) -> tuple[Any, ...]:
     return (
         charge.period.t_from, charge.tenant, charge.cost_centre, charge.tier, charge.machine or "",
-        metrics.index(charge.rate.metric), charge.rate.valid_from, charge.rate.recorded_at,
-        charge.pool, charge.labels,
+        order[charge.rate.id], charge.pool, charge.labels,
     )  # fmt: skip

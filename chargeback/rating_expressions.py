@@ -9,7 +9,7 @@ from typing import Any
 
 import ibis
 
-from chargeback.usage import SCHEMA, Power
+from chargeback.usage import SCHEMA, Metric, Power
 
 FACTOR = "decimal(38, 0)"
 """Of both factors: a product has at most 29 digits, and DuckDB keeps decimal(18) x decimal(18) at 18."""
@@ -31,6 +31,48 @@ def sums(by_machine: bool) -> Any:
 
     A reversal's seconds count negative too, so that a corrected hour counts once.
     """
+    cut = _cut()
+    keys = ["segment", "tenant", "cost_centre", *(["machine", "pool", "labels"] if by_machine else [])]
+    return cut.group_by(keys).aggregate(
+        quantity_seconds=(cut.quantity.cast(FACTOR) * cut.seconds.cast(FACTOR)).sum(),
+        seconds=(cut.quantity < 0).ifelse(-cut.seconds, cut.seconds).sum(),
+    )
+
+
+def sums_by_level() -> Any:
+    """Seconds per segment, payer, power and quantity: for prices that are not quantity x rate.
+
+    A reversal counts negative under the quantity that it takes back.
+    """
+    cut = _cut().mutate(level=lambda t: t.quantity.abs())
+    keys = ["segment", "tenant", "cost_centre", "machine", "pool", "labels", "power", "level"]
+    return cut.group_by(keys).aggregate(seconds=(cut.quantity < 0).ifelse(-cut.seconds, cut.seconds).sum())
+
+
+def births() -> Any:
+    """When the number of machines of an identity changes, by how much, and who pays from or until then."""
+    known = ibis.table({"known_at": "int64"}, name="knowledge")
+    usage = _usage()
+    rows = usage.join(known, [usage.recorded_at <= known.known_at]).filter(
+        lambda t: t.metric == Metric.MACHINE.value
+    )
+    keys = ["machine", "tenant", "cost_centre", "tier", "pool", "labels"]
+    begins = rows.select(*keys, at=rows.t_from, change=rows.quantity)
+    ends = rows.select(*keys, at=rows.t_to, change=-rows.quantity)
+    every = ibis.union(begins, ends)
+    changed = every.group_by(["machine", "at"]).aggregate(all_changes=every.change.sum())
+    first = (
+        changed.filter(changed.all_changes != 0).group_by("machine").aggregate(born=lambda t: t["at"].min())
+    )
+    by_payer = every.group_by([*keys, "at"]).aggregate(payer_changes=every.change.sum())
+    born = by_payer.join(
+        first, [by_payer.machine == first.machine, by_payer["at"] == first.born], rname="first_{name}"
+    )
+    return born.filter(born.payer_changes > 0).select(*keys, "at")
+
+
+def _cut() -> Any:
+    """Usage joined with the segments that price it, and for how many seconds each pair shares time."""
     usage, segments = _usage(), ibis.table(SEGMENTS, name="rate_segment")
     joined = usage.join(
         segments,
@@ -47,12 +89,7 @@ def sums(by_machine: bool) -> Any:
     seconds = ibis.least(joined.t_to, joined.segment_t_to) - ibis.greatest(
         joined.t_from, joined.segment_t_from
     )
-    cut = joined.mutate(seconds=seconds)
-    keys = ["segment", "tenant", "cost_centre", *(["machine", "pool", "labels"] if by_machine else [])]
-    return cut.group_by(keys).aggregate(
-        quantity_seconds=(cut.quantity.cast(FACTOR) * cut.seconds.cast(FACTOR)).sum(),
-        seconds=(cut.quantity < 0).ifelse(-cut.seconds, cut.seconds).sum(),
-    )
+    return joined.mutate(seconds=seconds)
 
 
 def seen() -> Any:
@@ -66,6 +103,8 @@ def module_text() -> str:
         "SEEN": seen(),
         "SUMS_BY_TENANT": sums(by_machine=False),
         "SUMS_BY_MACHINE": sums(by_machine=True),
+        "SUMS_BY_LEVEL": sums_by_level(),
+        "BIRTHS": births(),
     }
     head = (
         '"""`chargeback.rating_expressions` in DuckDB\'s SQL; written by that module, never by hand.\n\n'

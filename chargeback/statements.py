@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from chargeback.adjusting import Adjustment, adjust
 from chargeback.adjustment import Run
-from chargeback.charges import Charge, amount_minor, hours, priced_quantity
+from chargeback.charges import Charge, hours, priced_quantity
 from chargeback.fx import Conversion
 from chargeback.instants import END_OF_TIME_S, utc_text
 from chargeback.money import exact_text, format_minor, round_to_minor
@@ -60,7 +60,7 @@ class Line:
     @property
     def quantity(self) -> str:
         """The quantity in the rate's unit, exactly: a decimal, or a fraction where none is finite."""
-        return exact_text(priced_quantity(self.charge.rate, self.charge.quantity_seconds))
+        return exact_text(self.charge.quantity)
 
     @property
     def amount(self) -> str:
@@ -79,15 +79,16 @@ class Line:
 
     @property
     def note(self) -> str:
-        """How the amount became another currency's; empty where it did not."""
-        return self.conversion.note(self.charge.amount_nanos) if self.conversion else ""
+        """The terms of an amount that is not quantity x rate, and how it became another currency's."""
+        converted = self.conversion.note(self.charge.amount_nanos) if self.conversion else ""
+        return "; ".join(text for text in (self.charge.note, converted) if text)
 
     def row(self, statement: str) -> Row:
         """The line as a row of `COLUMNS`."""
         charge, rate = self.charge, self.charge.rate
         return {
-            "statement": statement, "line": self.id, "charge_category": "Usage", "charge_class": "",
-            "charge_frequency": "Usage-Based", "corrects": "",
+            "statement": statement, "line": self.id, "charge_category": rate.category.title(), "charge_class": "",
+            "charge_frequency": rate.frequency.title(), "corrects": "",
             "tenant": charge.tenant, "cost_centre": charge.cost_centre, "period": charge.period.name,
             "time_zone": charge.period.time_zone, "charge_from": utc_text(charge.t_from),
             "charge_to": utc_text(charge.t_to), "tier": charge.tier, "pool": charge.pool,
@@ -162,7 +163,9 @@ class Correction:
         quantities = [charge.quantity_seconds if charge else 0 for charge in charges]
         seconds = [charge.seconds if charge else 0 for charge in charges]
         return {
-            "quantity": exact_text(priced_quantity(item.charge.rate, quantities[1] - quantities[0])),
+            "quantity": exact_text(
+                priced_quantity(item.charge.rate, quantities[1] - quantities[0], item.charge.per_s)
+            ),
             "hours": exact_text(hours(seconds[1] - seconds[0])),
         }
 
@@ -214,7 +217,7 @@ def line(charge: Charge, card: RateCard, conversion: Conversion | None = None) -
         if charge.list_nanos is not None:
             listed = _minor(charge.list_nanos, card, conversion)
     if conversion is None:
-        return Line(charge, card, amount_minor(charge.rate, charge.quantity_seconds, card), None, listed)
+        return Line(charge, card, charge.rounded(card), None, listed)
     return Line(charge, card, _minor(charge.amount_nanos, card, conversion), conversion, listed)
 
 

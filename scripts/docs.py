@@ -18,7 +18,7 @@ from typer.core import TyperArgument, TyperGroup
 
 from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
-from tierwise.docs import capabilities, placement_constraints, placement_problem
+from tierwise.docs import capabilities, placement_constraints, placement_problem, shapes
 from tierwise.errors import ExitCode, TierwiseError
 from tierwise.settings import Settings
 
@@ -52,6 +52,8 @@ def pages() -> dict[str, str]:
         "placement-constraints.md": NOTICE + placement_constraints.page(*constraint_examples()),
         "placement-problem.md": NOTICE + placement_problem.page(),
         "placement-problem.schema.json": placement_problem.schema_text(),
+        "rate-card.schema.json": shapes.schema_text(),
+        "shapes.md": NOTICE + shapes.page(),
     }
 
 

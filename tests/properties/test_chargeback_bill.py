@@ -50,7 +50,7 @@ def cards(draw: Any) -> RateCard:
                 Rate(
                     id=f"{metric.replace('_', '-')}-{i}", tier="tier-1", metric=metric,
                     unit=draw(st.sampled_from(sorted(UNITS[metric]))),
-                    rate_nanos=draw(st.integers(0, 10**10)), power=draw(st.sampled_from(PowerRule)),
+                    rate_nanos=draw(st.integers(0, 10**10)), power=draw(st.sampled_from([PowerRule.ALWAYS, PowerRule.POWERED_ON])),
                     valid_from=t_from, valid_to=t_to, recorded_at=0,
                 )
             )  # fmt: skip

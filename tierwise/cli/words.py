@@ -43,6 +43,8 @@ def price_formula(quote: "Quote") -> str:
 
     Where a rate changes on the way, each product names its own hours.
     """
+    if not all(line.is_hourly for line in quote.lines):
+        return " + ".join(line.formula for line in quote.lines)
     parts = [f"{line.quantity} {line.unit} x {line.rate}/h" for line in quote.lines]
     if all(line.seconds == quote.t_to - quote.t_from for line in quote.lines):
         return f"({' + '.join(parts)}) x {(quote.t_to - quote.t_from) // 3600} h"

@@ -152,7 +152,7 @@ def _added_up(group: Sequence[Row], card: RateCard) -> Row:
         "rate": first["rate"],
         "amount": format_minor(amount_minor, card.minor_digits),
         "amount_minor": amount_minor,
-        "rounding": _rounding(quantity, first["rate"], amount_minor, card),
+        "rounding": "" if first["note"] else _rounding(quantity, first["rate"], amount_minor, card),
         "charge_class": "",
         "period": first["period"],
     }
