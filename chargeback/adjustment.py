@@ -80,20 +80,33 @@ Month = Annotated[str, AfterValidator(_month)]
 
 AMOUNT_MAX_NANOS = 10**12 * NANOS_PER_UNIT
 
-Nanos = Annotated[int, BeforeValidator(_nanos), PlainSerializer(nanos_to_text)]
+Nanos = Annotated[int, BeforeValidator(_nanos), PlainSerializer(nanos_to_text), Field(strict=True)]
 """Billionths: written, in documents and when dumped, as the plain decimal that they are."""
 
-MoneyNanos = Annotated[Nanos, Field(gt=0, le=AMOUNT_MAX_NANOS, strict=True)]
+
+def within(low: int, high: int, words: str) -> AfterValidator:
+    """Bounds in billionths, said in the words of what is written: ``from 0 to 100 %``."""
+
+    def check(nanos: int) -> int:
+        if low <= nanos <= high:
+            return nanos
+        msg = f"must be {words}, not {nanos_to_text(nanos)}"
+        raise ValueError(msg)
+
+    return AfterValidator(check)
+
+
+MoneyNanos = Annotated[Nanos, within(1, AMOUNT_MAX_NANOS, "above 0 and at most 10^12")]
 """An amount above zero, as a plain decimal in documents, kept in nano-units of the currency."""
 
-PercentNanos = Annotated[Nanos, Field(ge=0, le=PERCENT, strict=True)]
-"""0 to 100 %, as a plain decimal in documents, kept in nano-percent."""
+PercentNanos = Annotated[Nanos, within(0, PERCENT, "from 0 to 100 %")]
+"""A percentage, as a plain decimal in documents, kept in nano-percent."""
 
-SignedPercentNanos = Annotated[Nanos, Field(ge=-PERCENT, le=100 * PERCENT, strict=True)]
-"""-100 to 10000 %, kept in nano-percent."""
+SignedPercentNanos = Annotated[Nanos, within(-PERCENT, 100 * PERCENT, "from -100 to 10000 %")]
+"""A percentage that may take off or add, kept in nano-percent."""
 
-FactorNanos = Annotated[Nanos, Field(ge=0, le=100 * NANOS_PER_UNIT, strict=True)]
-"""0 to 100, kept in billionths: 1.2 is a fifth more."""
+FactorNanos = Annotated[Nanos, within(0, 100 * NANOS_PER_UNIT, "a factor from 0 to 100")]
+"""A factor in billionths: 1.2 is a fifth more."""
 
 
 class Selector(Value):
@@ -257,9 +270,10 @@ class Term(Value):
         """Whether it applies to this month."""
         return self.valid_from <= month and (self.valid_to is None or month < self.valid_to)
 
-    def currencies(self) -> Iterable[str]:
-        """The currencies of its amounts."""
-        return filter(None, [getattr(self, "currency", None)])
+    def amounts(self) -> Iterable[int]:
+        """Its amounts of money in nano-units, all in its field `currency`."""
+        amount = getattr(self, "amount", None)
+        return () if amount is None else (amount,)
 
     def outcome(self, matched: Sequence[Part], run: Run) -> Outcome | None:
         """The amount that it adds (negative: takes off), or None where it has nothing to do.

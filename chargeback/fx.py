@@ -15,7 +15,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from catalog.base import Name, Value
-from chargeback.adjustment import Month, Nanos
+from chargeback.adjustment import Month, Nanos, within
 from chargeback.instants import EpochSeconds, zone
 from chargeback.money import NANOS_PER_UNIT, Rounding, exact_text, nanos_to_text, round_to_minor
 from chargeback.periods import BillingPeriod
@@ -42,7 +42,7 @@ class FxRate(Value):
     """
 
     day: date
-    rate: Annotated[Nanos, Field(gt=0, le=10**9 * NANOS_PER_UNIT, strict=True)]
+    rate: Annotated[Nanos, within(1, 10**9 * NANOS_PER_UNIT, "above 0 and at most 10^9")]
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     recorded_at: EpochSeconds
 

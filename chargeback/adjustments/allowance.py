@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from chargeback.adjustment import (
     MoneyNanos,
@@ -16,6 +16,7 @@ from chargeback.adjustment import (
     Step,
     Term,
     total,
+    within,
 )
 from chargeback.charges import priced_quantity
 from chargeback.money import NANOS_PER_UNIT, exact_text, nanos_to_text
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from chargeback.statements import Line
 
 
-QuantityNanos = Annotated[Nanos, Field(gt=0, le=10**15 * NANOS_PER_UNIT, strict=True)]
+QuantityNanos = Annotated[Nanos, within(1, 10**15 * NANOS_PER_UNIT, "above 0 and at most 10^15")]
 
 
 class Allowance(Term):

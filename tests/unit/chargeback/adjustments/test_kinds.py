@@ -244,11 +244,11 @@ def test_a_term_in_another_currency_than_the_bill_names_term_tenant_and_both_cur
     ("kind", "body", "message"),
     [
         ("percentage_discount", {}, "either percent or steps"),
-        ("percentage_discount", {"percent": 101}, "less than or equal"),
+        ("percentage_discount", {"percent": 101}, "from 0 to 100 %, not 101"),
         ("percentage_discount", {"steps": [{"from_amount": 1, "percent": 1}]}, "add their currency"),
         ("percentage_discount",
          {"steps": [{"from_amount": 1, "percent": 1}] * 2, "currency": "EUR"}, "steps must rise"),
-        ("fixed_discount", {"amount": 0, "currency": "EUR"}, "greater than 0"),
+        ("fixed_discount", {"amount": 0, "currency": "EUR"}, "above 0"),
         ("fixed_discount", {"amount": "1e3", "currency": "EUR"}, "plain decimal"),
         ("fixed_discount", {"amount": True, "currency": "EUR"}, "amount"),
         ("tag_factor", {"percent": 5}, "must name the labels"),
