@@ -28,6 +28,10 @@ PERCENT = 100 * NANOS_PER_UNIT
 """100 % in nano-percent: percentages are kept exactly to nine decimals, like prices."""
 
 
+class Inapplicable(ValueError):
+    """Terms that cannot be applied to a tenant's month as they are; the message says which, and what to do."""
+
+
 class Stage(IntEnum):
     """The order in which kinds of terms are applied to a tenant's month; a later one sees what earlier ones left.
 
@@ -191,13 +195,13 @@ class Run:
         return divided(amount_minor * numerator, denominator, self.card.rounding)
 
     def minor(self, term: "Term", nanos: int, currency: str) -> int:
-        """A term's amount in minor units. Raises ValueError in another currency, or where it has more decimals."""
+        """A term's amount in minor units. Raises Inapplicable in another currency, or where it has more decimals."""
         if currency != self.card.currency:
             msg = (
                 f"adjustment '{term.name}' is in {currency}, but tenant {self.tenant} is billed in "
                 f"{self.card.currency}; name the tenants it is for, and write one in {self.card.currency}"
             )
-            raise ValueError(msg)
+            raise Inapplicable(msg)
         unit: int = NANOS_PER_UNIT
         whole, rest = divmod(nanos * int(10**self.card.minor_digits), unit)
         if rest:
@@ -205,7 +209,7 @@ class Run:
                 f"adjustment '{term.name}': {currency} {nanos_to_text(nanos)} has more than the "
                 f"{self.card.minor_digits} decimals of {currency}; round it yourself"
             )
-            raise ValueError(msg)
+            raise Inapplicable(msg)
         return whole
 
 
@@ -278,7 +282,7 @@ class Term(Value):
     def outcome(self, matched: Sequence[Part], run: Run) -> Outcome | None:
         """The amount that it adds (negative: takes off), or None where it has nothing to do.
 
-        What it takes off must not exceed the sum of `matched`. Raises ValueError for what cannot be done.
+        What it takes off must not exceed the sum of `matched`. Raises Inapplicable.
         """
         raise NotImplementedError
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from chargeback.adjustment import (
+    Inapplicable,
     MoneyNanos,
     Nanos,
     Outcome,
@@ -96,5 +97,5 @@ class Allowance(Term):
                 f"adjustment '{self.name}' frees {self.unit}, but rate '{rate.id}' prices {rate.unit}; "
                 f"leave that rate out by applies_to, or write an allowance in {rate.unit}"
             )
-            raise ValueError(msg)
+            raise Inapplicable(msg)
         return priced_quantity(rate, line.charge.quantity_seconds)
