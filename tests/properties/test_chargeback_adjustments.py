@@ -21,7 +21,7 @@ from chargeback.terms import Terms
 PERIODS = tuple(BillingPeriod.parse(f"2026-{month}", "UTC") for month in ("09", "10", "11"))
 LAST = PERIODS[-1]
 TENANTS, CENTRES, TIERS = ("shop", "bank"), ("cc-1", "cc-2"), ("tier-1", "tier-2")
-OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+OFTEN = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 RATES = tuple(
     Rate.model_validate(
