@@ -32,7 +32,7 @@ SECTIONS: Mapping[str, type[Value]] = {
 }
 """Each section of catalog documents, and what its entries are."""
 
-ALSO_KNOWN = ("rules", "rate_cards", "budgets")
+ALSO_KNOWN = ("rules", "rate_cards", "adjustments", "fx", "stack", "budgets")
 """Sections of the same documents that policies and chargeback read."""
 
 

@@ -28,6 +28,10 @@ PERCENT = 100 * NANOS_PER_UNIT
 """100 % in nano-percent: percentages are kept exactly to nine decimals, like prices."""
 
 
+class Inapplicable(ValueError):
+    """Terms that cannot be applied to a tenant's month as they are; the message says which, and what to do."""
+
+
 class Stage(IntEnum):
     """The order in which kinds of terms are applied to a tenant's month; a later one sees what earlier ones left.
 
@@ -80,20 +84,33 @@ Month = Annotated[str, AfterValidator(_month)]
 
 AMOUNT_MAX_NANOS = 10**12 * NANOS_PER_UNIT
 
-Nanos = Annotated[int, BeforeValidator(_nanos), PlainSerializer(nanos_to_text)]
+Nanos = Annotated[int, BeforeValidator(_nanos), PlainSerializer(nanos_to_text), Field(strict=True)]
 """Billionths: written, in documents and when dumped, as the plain decimal that they are."""
 
-MoneyNanos = Annotated[Nanos, Field(gt=0, le=AMOUNT_MAX_NANOS, strict=True)]
+
+def within(low: int, high: int, words: str) -> AfterValidator:
+    """Bounds in billionths, said in the words of what is written: ``from 0 to 100 %``."""
+
+    def check(nanos: int) -> int:
+        if low <= nanos <= high:
+            return nanos
+        msg = f"must be {words}, not {nanos_to_text(nanos)}"
+        raise ValueError(msg)
+
+    return AfterValidator(check)
+
+
+MoneyNanos = Annotated[Nanos, within(1, AMOUNT_MAX_NANOS, "above 0 and at most 10^12")]
 """An amount above zero, as a plain decimal in documents, kept in nano-units of the currency."""
 
-PercentNanos = Annotated[Nanos, Field(ge=0, le=PERCENT, strict=True)]
-"""0 to 100 %, as a plain decimal in documents, kept in nano-percent."""
+PercentNanos = Annotated[Nanos, within(0, PERCENT, "from 0 to 100 %")]
+"""A percentage, as a plain decimal in documents, kept in nano-percent."""
 
-SignedPercentNanos = Annotated[Nanos, Field(ge=-PERCENT, le=100 * PERCENT, strict=True)]
-"""-100 to 10000 %, kept in nano-percent."""
+SignedPercentNanos = Annotated[Nanos, within(-PERCENT, 100 * PERCENT, "from -100 to 10000 %")]
+"""A percentage that may take off or add, kept in nano-percent."""
 
-FactorNanos = Annotated[Nanos, Field(ge=0, le=100 * NANOS_PER_UNIT, strict=True)]
-"""0 to 100, kept in billionths: 1.2 is a fifth more."""
+FactorNanos = Annotated[Nanos, within(0, 100 * NANOS_PER_UNIT, "a factor from 0 to 100")]
+"""A factor in billionths: 1.2 is a fifth more."""
 
 
 class Selector(Value):
@@ -178,13 +195,13 @@ class Run:
         return divided(amount_minor * numerator, denominator, self.card.rounding)
 
     def minor(self, term: "Term", nanos: int, currency: str) -> int:
-        """A term's amount in minor units. Raises ValueError in another currency, or where it has more decimals."""
+        """A term's amount in minor units. Raises Inapplicable in another currency, or where it has more decimals."""
         if currency != self.card.currency:
             msg = (
                 f"adjustment '{term.name}' is in {currency}, but tenant {self.tenant} is billed in "
                 f"{self.card.currency}; name the tenants it is for, and write one in {self.card.currency}"
             )
-            raise ValueError(msg)
+            raise Inapplicable(msg)
         unit: int = NANOS_PER_UNIT
         whole, rest = divmod(nanos * int(10**self.card.minor_digits), unit)
         if rest:
@@ -192,7 +209,7 @@ class Run:
                 f"adjustment '{term.name}': {currency} {nanos_to_text(nanos)} has more than the "
                 f"{self.card.minor_digits} decimals of {currency}; round it yourself"
             )
-            raise ValueError(msg)
+            raise Inapplicable(msg)
         return whole
 
 
@@ -257,14 +274,15 @@ class Term(Value):
         """Whether it applies to this month."""
         return self.valid_from <= month and (self.valid_to is None or month < self.valid_to)
 
-    def currencies(self) -> Iterable[str]:
-        """The currencies of its amounts."""
-        return filter(None, [getattr(self, "currency", None)])
+    def amounts(self) -> Iterable[int]:
+        """Its amounts of money in nano-units, all in its field `currency`."""
+        amount = getattr(self, "amount", None)
+        return () if amount is None else (amount,)
 
     def outcome(self, matched: Sequence[Part], run: Run) -> Outcome | None:
         """The amount that it adds (negative: takes off), or None where it has nothing to do.
 
-        What it takes off must not exceed the sum of `matched`. Raises ValueError for what cannot be done.
+        What it takes off must not exceed the sum of `matched`. Raises Inapplicable.
         """
         raise NotImplementedError
 

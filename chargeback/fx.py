@@ -15,7 +15,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from catalog.base import Name, Value
-from chargeback.adjustment import Month, Nanos
+from chargeback.adjustment import Inapplicable, Month, Nanos, within
 from chargeback.instants import EpochSeconds, zone
 from chargeback.money import NANOS_PER_UNIT, Rounding, exact_text, nanos_to_text, round_to_minor
 from chargeback.periods import BillingPeriod
@@ -31,7 +31,7 @@ class FxDay(StrEnum):
     PERIOD_END = "period-end"
 
 
-class MissingFxRate(ValueError):
+class MissingFxRate(Inapplicable):
     """There is no exchange rate of the day that is needed; the message names it."""
 
 
@@ -42,7 +42,7 @@ class FxRate(Value):
     """
 
     day: date
-    rate: Annotated[Nanos, Field(gt=0, le=10**9 * NANOS_PER_UNIT, strict=True)]
+    rate: Annotated[Nanos, within(1, 10**9 * NANOS_PER_UNIT, "above 0 and at most 10^9")]
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     recorded_at: EpochSeconds
 
@@ -85,13 +85,13 @@ class Billing(Value):
         return self.valid_from <= month and (self.valid_to is None or month < self.valid_to)
 
     def card(self, card: RateCard) -> RateCard:
-        """The card in the billed currency; its rates keep the prices of the other. Raises ValueError."""
+        """The card in the billed currency; its rates keep the prices of the other. Raises Inapplicable."""
         if card.currency != self.from_currency:
             msg = (
                 f"fx '{self.name}' converts {self.from_currency}, but rate card {card.label} is in "
                 f"{card.currency}; correct from_currency, or leave its tenants out"
             )
-            raise ValueError(msg)
+            raise Inapplicable(msg)
         return card.model_copy(update={"currency": self.to_currency, "minor_digits": self.minor_digits})
 
     def conversion(self, period: BillingPeriod, known_at: int) -> "Conversion":

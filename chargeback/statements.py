@@ -234,7 +234,7 @@ def statements(
     `adjustments` are applied as known at `known_at`; a period that was not over then is billed so far.
     Credits are used up over the periods given, in their order: give all since a credit began.
     Tenants with a minimum get a statement for each of `periods` though they used nothing. Raises
-    MissingFxRate, and ValueError for an adjustment in a currency that its tenant is not billed in.
+    Inapplicable for a missing exchange rate, and an adjustment in a currency that its tenant is not billed in.
     """
     grouped: dict[tuple[int, str], list[Charge]] = defaultdict(list)
     months = {period.t_from: period for period in periods}

@@ -3,19 +3,35 @@
 The terms of a month are applied in one defined order: by `Stage`, then `order`, then name.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import SerializeAsAny, model_validator
+from pydantic import BeforeValidator, SerializeAsAny, model_validator
 
 from catalog.base import Value
 from chargeback.adjustment import Term
+from chargeback.adjustments import kinds
 from chargeback.fx import Billing, twice_billed
 from chargeback.instants import END_OF_TIME_S
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 from chargeback.stacks import Stack
+
+
+def _of_its_kind(body: object) -> object:
+    """A term that was dumped, by the class of its kind."""
+    if not isinstance(body, Mapping):
+        return body
+    kind = body.get("kind")
+    if not isinstance(kind, str) or kind not in kinds():
+        msg = f"there is no adjustment of the kind '{kind}'; known are {', '.join(kinds())}"
+        raise ValueError(msg)
+    return kinds()[kind].model_validate(body)
+
+
+AnyTerm = Annotated[SerializeAsAny[Term], BeforeValidator(_of_its_kind)]
+"""A term of any kind, dumped with all its fields and read back as what it was."""
 
 
 class TermBreach(NamedTuple):
@@ -26,9 +42,12 @@ class TermBreach(NamedTuple):
 
 
 class Terms(Value):
-    """What holds beside the rate card; none of it by default."""
+    """What holds beside the rate card; none of it by default.
 
-    adjustments: tuple[SerializeAsAny[Term], ...] = ()
+    Kept as JSON with a closed month, it gives the same bill again: `model_dump_json`, `model_validate_json`.
+    """
+
+    adjustments: tuple[AnyTerm, ...] = ()
     fx: tuple[Billing, ...] = ()
     stack: Stack | None = None
 

@@ -1,12 +1,14 @@
-"""The folder of documents that administrators write: catalog, rules, rate cards and budgets."""
+"""The folder of documents that administrators write: catalog, rules, rate cards, what is agreed beside them, and budgets."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.catalog import Catalog, load_catalog
 from catalog.documents import DocumentError, Problem
+from chargeback.adjustment_documents import References, load_terms
 from chargeback.budgets import Budget, load_budgets
 from chargeback.rate_cards import RateCard, load_rate_cards
+from chargeback.terms import NO_TERMS, Terms
 from policies.documents import load_rules
 from policies.rule import Rule
 from tierwise.errors import InvalidInput
@@ -21,15 +23,21 @@ class Documents:
     catalog: Catalog
     rules: tuple[Rule, ...]
     rate_cards: tuple[RateCard, ...]
+    terms: Terms = NO_TERMS
     budgets: tuple[Budget, ...] = ()
 
     @property
     def rate_card(self) -> RateCard:
-        """The card that prices the tiers. Raises InvalidInput where there is none, or several."""
+        """The card that prices the tiers: the only one, or the base of the stack. Raises InvalidInput."""
+        if self.terms.stack is not None:
+            return self.terms.stack.base
         if len(self.rate_cards) == 1:
             return self.rate_cards[0]
         names = ", ".join(card.name for card in self.rate_cards) or "none"
-        msg = f"the catalog folder must hold exactly one rate card under 'rate_cards:'; it holds {names}"
+        msg = (
+            f"the catalog folder must hold exactly one rate card under 'rate_cards:'; it holds {names}; "
+            "where there are several, say under 'stack:' which one is the base"
+        )
         raise InvalidInput(msg)
 
 
@@ -68,7 +76,8 @@ def load(path: Path) -> Documents:
     texts = read_texts(path)
     problems: list[Problem] = []
     rules: tuple[Rule, ...] = ()
-    cards: tuple[RateCard, ...] = ()
+    cards: tuple[RateCard, ...] | None = None
+    terms = NO_TERMS
     budgets: tuple[Budget, ...] = ()
     try:
         catalog = load_catalog(texts)
@@ -86,12 +95,17 @@ def load(path: Path) -> Documents:
     except DocumentError as error:
         problems.extend(error.problems)
     try:
-        budgets = load_budgets(texts, _payers(catalog), _currencies(cards))
+        known = References(tuple(catalog.tenants), tuple(catalog.cost_centres), tuple(catalog.tiers), cards)
+        terms = load_terms(texts, known)
+    except DocumentError as error:
+        problems.extend(error.problems)
+    try:
+        budgets = load_budgets(texts, _payers(catalog), _currencies(cards or ()))
     except DocumentError as error:
         problems.extend(error.problems)
     if problems:
         raise _invalid(path, problems)
-    return Documents(catalog, rules, cards, budgets)
+    return Documents(catalog, rules, cards or (), terms, budgets)
 
 
 def _payers(catalog: Catalog) -> dict[str, tuple[str, ...]]:

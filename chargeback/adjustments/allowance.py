@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from chargeback.adjustment import (
+    Inapplicable,
     MoneyNanos,
     Nanos,
     Outcome,
@@ -16,6 +17,7 @@ from chargeback.adjustment import (
     Step,
     Term,
     total,
+    within,
 )
 from chargeback.charges import priced_quantity
 from chargeback.money import NANOS_PER_UNIT, exact_text, nanos_to_text
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from chargeback.statements import Line
 
 
-QuantityNanos = Annotated[Nanos, Field(gt=0, le=10**15 * NANOS_PER_UNIT, strict=True)]
+QuantityNanos = Annotated[Nanos, within(1, 10**15 * NANOS_PER_UNIT, "above 0 and at most 10^15")]
 
 
 class Allowance(Term):
@@ -95,5 +97,5 @@ class Allowance(Term):
                 f"adjustment '{self.name}' frees {self.unit}, but rate '{rate.id}' prices {rate.unit}; "
                 f"leave that rate out by applies_to, or write an allowance in {rate.unit}"
             )
-            raise ValueError(msg)
+            raise Inapplicable(msg)
         return priced_quantity(rate, line.charge.quantity_seconds)

@@ -1,14 +1,15 @@
 """So many percent off, more of them the more the tenant's month costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from catalog.base import Value
 from chargeback.adjustment import (
+    AMOUNT_MAX_NANOS,
     PERCENT,
     Nanos,
     Outcome,
@@ -20,6 +21,7 @@ from chargeback.adjustment import (
     Term,
     percent_text,
     total,
+    within,
 )
 from chargeback.money import divided
 from chargeback.rates import Currency
@@ -35,7 +37,7 @@ class VolumeMode(StrEnum):
 class VolumeStep(Value):
     """From which amount of the month on how many percent are taken off."""
 
-    from_amount: Annotated[Nanos, Field(ge=0, strict=True)]
+    from_amount: Annotated[Nanos, within(0, AMOUNT_MAX_NANOS, "at least 0 and at most 10^12")]
     percent: PercentNanos
 
 
@@ -62,6 +64,10 @@ class PercentageDiscount(Term):
             msg = "steps must rise: each 'from_amount' larger than the one before"
             raise ValueError(msg)
         return self
+
+    def amounts(self) -> Iterable[int]:
+        """Where its steps begin."""
+        return (step.from_amount for step in self.steps)
 
     def outcome(self, matched: Sequence[Part], run: Run) -> Outcome | None:
         """Rounded once for the tenant's month; nothing where the month costs nothing."""

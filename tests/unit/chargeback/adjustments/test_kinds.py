@@ -1,11 +1,14 @@
 """Each kind of term, with figures worked out by hand."""
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from chargeback import adjustments
 from chargeback.adjustment import Stage, Term
 from chargeback.adjustments import kinds
 from chargeback.charges import Charge
@@ -244,11 +247,11 @@ def test_a_term_in_another_currency_than_the_bill_names_term_tenant_and_both_cur
     ("kind", "body", "message"),
     [
         ("percentage_discount", {}, "either percent or steps"),
-        ("percentage_discount", {"percent": 101}, "less than or equal"),
+        ("percentage_discount", {"percent": 101}, "from 0 to 100 %, not 101"),
         ("percentage_discount", {"steps": [{"from_amount": 1, "percent": 1}]}, "add their currency"),
         ("percentage_discount",
          {"steps": [{"from_amount": 1, "percent": 1}] * 2, "currency": "EUR"}, "steps must rise"),
-        ("fixed_discount", {"amount": 0, "currency": "EUR"}, "greater than 0"),
+        ("fixed_discount", {"amount": 0, "currency": "EUR"}, "above 0"),
         ("fixed_discount", {"amount": "1e3", "currency": "EUR"}, "plain decimal"),
         ("fixed_discount", {"amount": True, "currency": "EUR"}, "amount"),
         ("tag_factor", {"percent": 5}, "must name the labels"),
@@ -376,3 +379,19 @@ def test_a_selector_matches_what_it_lists(
     ]
     statement = bill(charges, term("percentage_discount", percent=10, applies_to=selector))
     assert {a.cell.machine for a in statement.adjustments} == matched
+
+
+def test_no_kind_divides_to_a_float_or_writes_one() -> None:
+    found = []
+    for name in kinds():
+        file = Path(adjustments.__path__[0]) / f"{name}.py"
+        for node in ast.walk(ast.parse(file.read_text())):
+            divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+            floats = isinstance(node, ast.Constant) and isinstance(node.value, float)
+            if (
+                divides
+                or floats
+                or (isinstance(node, ast.Name) and node.id in {"float", "round", "Decimal"})
+            ):
+                found.append(f"{name}:{node.lineno}")
+    assert found == []

@@ -235,3 +235,16 @@ def test_any_stack_prices_as_asking_card_by_card_hour_by_hour(seed: int) -> None
     for charge in charges:
         found[charge.tenant, charge.machine or "", charge.rate.id] += charge.amount_nanos
     assert {key: amount for key, amount in found.items() if amount} == by_hand(rows, terms)
+
+
+def test_a_month_billed_in_another_zone_is_priced_in_that_zone_by_all_cards_of_the_stack() -> None:
+    own = card("shop", rate("own", 2 * EURO))
+    terms = stack(Layer(card=own, mode=StackMode.OVERRIDE, tenant="shop"))
+    berlin = BillingPeriod.parse("2026-10", "Europe/Berlin")
+    moved = BASE.model_copy(update={"time_zone": "Europe/Berlin"})
+    rows = to_table(
+        [used(t_from=-5 * HOUR, t_to=10 * HOUR), used("n", -5 * HOUR, 10 * HOUR, tenant="bank")]
+    )
+    found = bill(rows, moved, berlin, FOREVER, terms)
+    # October begins at 22:00 UTC in Berlin, so two of the five hours before it are October's.
+    assert {s.tenant: s.total_minor for s in found} == {"bank": 1_200, "shop": 2_400}
