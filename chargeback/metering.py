@@ -17,7 +17,7 @@ from catalog.base import Name, Value
 from catalog.resources import Resources
 from chargeback.events import EventKind, LifeProblem, MachineEvent, in_order
 from chargeback.labels import labels_text
-from chargeback.usage import Metric, Power, UsageInterval
+from chargeback.usage import MEASURED, Metric, Power, UsageInterval
 
 
 class InvalidLives(ValueError):
@@ -148,6 +148,7 @@ def standing(events: Iterable[MachineEvent], until: int) -> list[tuple[Key, int]
     found = (
         (Key(life[0].machine, *state[:4], state.labels, metric, state.power), state.quantity(metric))
         for metric in Metric
+        if metric not in MEASURED
     )
     return sorted((key, quantity) for key, quantity in found if quantity)
 
@@ -156,7 +157,7 @@ def _usage(life: Sequence[MachineEvent], until: int) -> Iterator[UsageInterval]:
     known_at = max(event.recorded_at for event in life)
     pieces = list(_pieces(life, until))
     sequence = 0
-    for metric in Metric:
+    for metric in (metric for metric in Metric if metric not in MEASURED):
         for t_from, t_to, state, source in _joined(pieces, metric):
             yield UsageInterval(
                 machine=life[0].machine, tenant=state.tenant, cost_centre=state.cost_centre,

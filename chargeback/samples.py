@@ -41,8 +41,15 @@ UNITS: Mapping[Metric, Mapping[str, Fraction]] = {
         "GiB": Fraction(1), "TiB": Fraction(2**10), "PiB": Fraction(2**20),
     },
     Metric.MACHINE: {"machine": Fraction(1)},
+    Metric.CPU_MHZ: {"MHz": Fraction(1), "GHz": Fraction(1000)},
+    Metric.DISK_IO_KBPS: {"B/s": Fraction(1, 1000), "kB/s": Fraction(1), "MB/s": Fraction(1000)},
+    Metric.NET_IO_KBPS: {"B/s": Fraction(1, 1000), "kB/s": Fraction(1), "MB/s": Fraction(1000)},
+    Metric.STORAGE_USED_GIB: {
+        "B": Fraction(1, 2**30), "KiB": Fraction(1, 2**20), "MiB": Fraction(1, 2**10),
+        "GiB": Fraction(1), "TiB": Fraction(2**10), "PiB": Fraction(2**20),
+    },
 }  # fmt: skip
-"""Per metric, the units that are taken, and how much of the metric each is."""
+"""Per metric, the units that are taken, and how much of the metric each is. A kB of traffic is 1000 bytes."""
 
 _AMBIGUOUS = {"kb", "mb", "gb", "tb", "pb", "k", "m", "g", "t", "p"}
 _MAX_PROBLEMS = 500

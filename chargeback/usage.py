@@ -28,6 +28,14 @@ class Metric(StrEnum):
     MEMORY_MIB = "memory_mib"
     DISK_GIB = "disk_gib"
     MACHINE = "machine"
+    CPU_MHZ = "cpu_mhz"
+    DISK_IO_KBPS = "disk_io_kbps"
+    NET_IO_KBPS = "net_io_kbps"
+    STORAGE_USED_GIB = "storage_used_gib"
+
+
+MEASURED = frozenset({Metric.CPU_MHZ, Metric.DISK_IO_KBPS, Metric.NET_IO_KBPS, Metric.STORAGE_USED_GIB})
+"""What is only ever measured; the others are known from a machine's life."""
 
 
 class Power(StrEnum):
