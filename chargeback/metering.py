@@ -148,6 +148,7 @@ def standing(events: Iterable[MachineEvent], until: int) -> list[tuple[Key, int]
     found = (
         (Key(life[0].machine, *state[:4], state.labels, metric, state.power), state.quantity(metric))
         for metric in Metric
+        if metric not in MEASURED
     )
     return sorted((key, quantity) for key, quantity in found if quantity)
 

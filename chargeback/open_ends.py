@@ -1,6 +1,6 @@
 """The open end of metering: what each machine has since its last fact, so that time passing is cheap.
 
-    appended, notes = extended(notes, now, source="orders")
+    appended, notes = extended(notes, until, source="orders")
 
 Ten thousand machines about which nothing new is known go on in one step over columns; only those with
 new facts are replayed (`chargeback.metering`). The notes are made from facts and rows, and can be
@@ -67,27 +67,27 @@ def without(notes: Any, machines: Iterable[str]) -> Any:
     return notes.filter(pc.invert(pc.is_in(notes["machine"], pa.array(list(machines), pa.string()))))
 
 
-def extended(notes: Any, now: int, *, source: str) -> tuple[Any, Any]:
-    """The rows of `chargeback.usage.SCHEMA` for the time that has passed until `now`, and the notes after it.
+def extended(notes: Any, until: int, *, source: str) -> tuple[Any, Any]:
+    """The rows of `chargeback.usage.SCHEMA` for the time that has passed until `until`, and the notes after it.
 
-    They are the rows that `reconcile` gives for machines without new facts, recorded at `now`.
+    They are the rows that `reconcile` gives for machines without new facts, recorded at `until`.
     """
-    lasting = notes.filter(pc.and_(pc.greater(notes["quantity"], 0), pc.less(notes["until"], now)))
+    lasting = notes.filter(pc.and_(pc.greater(notes["quantity"], 0), pc.less(notes["until"], until)))
     count = lasting.num_rows
     passed = {
         "t_from": lasting["until"],
-        "t_to": _repeated(now, count),
-        "recorded_at": _repeated(now, count),
+        "t_to": _repeated(until, count),
+        "recorded_at": _repeated(until, count),
         "source": pa.repeat(source, count),
     }
     rows = pa.table(
         [passed[name] if name in passed else lasting[name] for name in SCHEMA.names], schema=SCHEMA
     )
-    moved = pc.less(notes["until"], now)
+    moved = pc.less(notes["until"], until)
     step = pc.if_else(moved, notes["step"], _repeated(0, notes.num_rows))
     changed = {
         "sequence": pc.add(notes["sequence"], step),
-        "until": pc.if_else(moved, _repeated(now, notes.num_rows), notes["until"]),
+        "until": pc.if_else(moved, _repeated(until, notes.num_rows), notes["until"]),
     }
     after = pa.table(
         [changed[name] if name in changed else notes[name] for name in NOTES.names], schema=NOTES

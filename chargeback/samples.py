@@ -30,6 +30,18 @@ SCHEMA: Any = pa.schema([
 ])  # fmt: skip
 """Samples after the import: `at` in UTC epoch seconds, `quantity` in the metric's unit."""
 
+STORED: Any = pa.schema([
+    *SCHEMA,
+    pa.field("seconds", pa.int64(), nullable=False),
+    pa.field("recorded_at", pa.int64(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+])  # fmt: skip
+"""Samples as they are kept: also for how long each counts at most (0: it does not say), when it became known,
+and where it comes from."""
+
+STORED_DEFAULTS: Mapping[str, str | int] = {"seconds": 0, "recorded_at": 0, "source": ""}
+"""What a column that older files lack is filled with."""
+
 UNITS: Mapping[Metric, Mapping[str, Fraction]] = {
     Metric.VCPU: {"vcpu": Fraction(1)},
     Metric.MEMORY_MIB: {
@@ -41,11 +53,19 @@ UNITS: Mapping[Metric, Mapping[str, Fraction]] = {
         "GiB": Fraction(1), "TiB": Fraction(2**10), "PiB": Fraction(2**20),
     },
     Metric.MACHINE: {"machine": Fraction(1)},
+    Metric.CPU_MHZ: {"MHz": Fraction(1), "GHz": Fraction(1000)},
+    Metric.DISK_IO_KBPS: {"B/s": Fraction(1, 1000), "kB/s": Fraction(1), "MB/s": Fraction(1000)},
+    Metric.NET_IO_KBPS: {"B/s": Fraction(1, 1000), "kB/s": Fraction(1), "MB/s": Fraction(1000)},
+    Metric.STORAGE_USED_GIB: {
+        "B": Fraction(1, 2**30), "KiB": Fraction(1, 2**20), "MiB": Fraction(1, 2**10),
+        "GiB": Fraction(1), "TiB": Fraction(2**10), "PiB": Fraction(2**20),
+    },
 }  # fmt: skip
-"""Per metric, the units that are taken, and how much of the metric each is."""
+"""Per metric, the units that are taken, and how much of the metric each is. A kB of traffic is 1000 bytes."""
 
 _AMBIGUOUS = {"kb", "mb", "gb", "tb", "pb", "k", "m", "g", "t", "p"}
 _MAX_PROBLEMS = 500
+_MAX_GAPS = 20
 _MAX_DIGITS = 40
 _YEAR_S = 366 * 86_400
 
@@ -76,6 +96,7 @@ class SampleImport:
     gaps: tuple[SampleGap, ...] = ()
     duplicates: int = 0
     converted: Mapping[tuple[Metric, str], int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,7 +107,10 @@ class SampleImport:
         ]
         if self.duplicates:
             found.append(f"{self.duplicates} rows stood there twice and count once")
-        return (*found, *(str(gap) for gap in self.gaps))
+        shown = [str(gap) for gap in self.gaps[:_MAX_GAPS]]
+        if len(self.gaps) > len(shown):
+            shown.append(f"{len(self.gaps) - len(shown)} more gaps")
+        return (*self.remarks, *found, *shown)
 
 
 class _Row(NamedTuple):
@@ -121,11 +145,11 @@ def import_csv(text: str, file: str, *, expected_interval_s: int = 3600) -> Samp
         header = [name.strip() for name in next(reader, [])]
         wrong = _header_problem(header)
         if wrong:
-            return _refused([Problem(file, 1, 1, "", "", wrong)])
+            return nothing([Problem(file, 1, 1, "", "", wrong)])
         return _imported(_csv_rows(reader, header), file, expected_interval_s)
     except csv.Error as error:
         message = f"not readable as CSV: {error}"
-        return _refused([Problem(file, max(1, reader.line_num), 1, "", "", message)])
+        return nothing([Problem(file, max(1, reader.line_num), 1, "", "", message)])
 
 
 def import_arrow(table: Any, name: str, *, expected_interval_s: int = 3600) -> SampleImport:
@@ -135,7 +159,7 @@ def import_arrow(table: Any, name: str, *, expected_interval_s: int = 3600) -> S
     """
     wrong = _header_problem(table.column_names) or _floats(table)
     if wrong:
-        return _refused([Problem(name, 1, 1, "", "", wrong)])
+        return nothing([Problem(name, 1, 1, "", "", wrong)])
     rows = (_Row(i, cells) for i, cells in enumerate(table.to_pylist(), start=1))
     return _imported(rows, name, expected_interval_s)
 
@@ -177,13 +201,15 @@ def _imported(rows: Iterable[_Row], file: str, expected_interval_s: int) -> Samp
     kept, duplicates, conflicts = _distinct(samples, file)
     problems += conflicts
     if problems:
-        return _refused(problems)
+        return nothing(problems)
     return SampleImport(
         _table(kept), (), tuple(_gaps(kept, expected_interval_s)), duplicates, _converted(kept)
     )
 
 
-def _refused(problems: list[Problem]) -> SampleImport:
+def nothing(problems: Iterable[Problem]) -> SampleImport:
+    """An import that was refused: no samples, and the first problems by line."""
+    problems = list(problems)
     shown = sorted(problems, key=lambda problem: problem.line)[:_MAX_PROBLEMS]
     if len(problems) > len(shown):
         last = shown[-1]

@@ -17,9 +17,10 @@ from chargeback.rate_card_form import CardEntry, RateEntry
 from chargeback.rate_cards import RateCard, load_rate_cards
 from chargeback.rates import UNITS, Basis, Category, Conventions, Frequency, PowerRule, Proration, Window
 from chargeback.rating import Grain, rate
+from chargeback.samples import import_csv
 from chargeback.shapes import kinds
 from chargeback.statements import statements
-from chargeback.usage import Metric, Power, UsageInterval, to_table
+from chargeback.usage import SCHEMA, Metric, Power, UsageInterval, to_table
 from tierwise.docs import shapes
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +56,13 @@ def test_the_rate_card_page_has_a_card_that_loads_and_names_all_units_and_rules(
         *_answers(),
     ):
         assert f"`{word}`" in page or word == "name", word
+
+
+def test_the_metering_page_has_a_file_that_imports_and_names_all_columns_and_events() -> None:
+    page = (REFERENCE / "metering.md").read_text()
+    assert import_csv(example(page, "csv"), "metering.md").table.num_rows == 2
+    for word in (*SCHEMA.names, *EventKind):
+        assert f"`{word}`" in page, word
 
 
 def _answers() -> list[str]:
