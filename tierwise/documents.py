@@ -1,6 +1,7 @@
 """The folder of documents that administrators write: catalog, rules and rate cards."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.catalog import Catalog, load_catalog
@@ -20,6 +21,8 @@ class Documents:
     catalog: Catalog
     rules: tuple[Rule, ...]
     rate_cards: tuple[RateCard, ...]
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """File name, without its folder -> what was read."""
 
     @property
     def rate_card(self) -> RateCard:
@@ -84,7 +87,7 @@ def load(path: Path) -> Documents:
         problems.extend(error.problems)
     if problems:
         raise _invalid(path, problems)
-    return Documents(catalog, rules, cards)
+    return Documents(catalog, rules, cards, texts={Path(name).name: text for name, text in texts.items()})
 
 
 def _invalid(path: Path, problems: tuple[Problem, ...] | list[Problem], more: str = "") -> InvalidInput:
