@@ -32,6 +32,10 @@ class Known(NamedTuple):
     card: RateCard
     at: int
 
+    def billing(self, period: BillingPeriod) -> "Known":
+        """The same for a period that was billed in another time zone: it stays the month that it was."""
+        return self._replace(card=self.card.model_copy(update={"time_zone": period.time_zone}))
+
 
 class Usage(Protocol):
     """A history of usage that can be asked for parts of itself."""
@@ -85,8 +89,7 @@ def late(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> li
     UnpricedUsage, InvalidUsage.
     """
     machines = None
-    # A company may move its bills to another zone; a month that was billed stays the month that it was.
-    after = after._replace(card=after.card.model_copy(update={"time_zone": period.time_zone}))
+    before, after = before.billing(period), after.billing(period)
     if same_prices(period, before, after):
         machines = usage.touched(period, before.at, after.at)
         if not machines:

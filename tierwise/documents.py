@@ -1,6 +1,7 @@
 """The folder of documents that administrators write: catalog, rules, rate cards, what is agreed beside them, and budgets."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.catalog import Catalog, load_catalog
@@ -25,6 +26,8 @@ class Documents:
     rate_cards: tuple[RateCard, ...]
     terms: Terms = NO_TERMS
     budgets: tuple[Budget, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """File name, without its folder -> what was read."""
 
     @property
     def rate_card(self) -> RateCard:
@@ -105,7 +108,8 @@ def load(path: Path) -> Documents:
         problems.extend(error.problems)
     if problems:
         raise _invalid(path, problems)
-    return Documents(catalog, rules, cards or (), terms, budgets)
+    by_name = {Path(name).name: text for name, text in texts.items()}
+    return Documents(catalog, rules, cards or (), terms, budgets, texts=by_name)
 
 
 def _payers(catalog: Catalog) -> dict[str, tuple[str, ...]]:

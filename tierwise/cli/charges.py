@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.output import Format, Output, emit, note, stdout
+from tierwise.cli.fields import Fields
+from tierwise.cli.output import Format, Output, document, emit, note, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from tierwise.usecases.billing import Bill, Row
 
 app = typer.Typer(help="Charges and statements.", no_args_is_help=True)
+
+Month = Annotated[str, typer.Argument(help="YYYY-MM in the rate card's time zone.")]
+
+_SHOWN = 20
+"""How many differences are listed; the first ones say what is wrong."""
 
 _LINES = ("tier", "machine_name", "metric", "quantity", "unit", "rate", "amount", "note")
 _CORRECTED = ("charge_class", "period")
@@ -24,7 +30,7 @@ _SUMMARY = ("tier", "metric", "machines", "quantity", "unit", "rate", "amount", 
 @app.command()
 def statement(
     ctx: typer.Context,
-    month: Annotated[str, typer.Argument(help="YYYY-MM in the rate card's time zone.")],
+    month: Month,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     lines: Annotated[
         bool,
@@ -37,7 +43,7 @@ def statement(
         ),
     ] = None,
     issue: Annotated[
-        bool, typer.Option("--issue", help="Make them final: later facts become corrections.")
+        bool, typer.Option("--issue", help="Close the month first, as `charge close` does.")
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -45,7 +51,6 @@ def statement(
     from datetime import UTC
 
     from chargeback.statements import COLUMNS
-    from tierwise.cli.fields import Fields
     from tierwise.cli.words import must_be_known
     from tierwise.usecases.billing import bill
 
@@ -63,6 +68,111 @@ def statement(
     rows = [row for row in found.rows if tenant in {None, row["tenant"]}]
     emit(rows, output, fields=Fields(dict.fromkeys(names, ""), names))
     note(found.note)
+
+
+@app.command()
+def close(
+    ctx: typer.Context,
+    month: Month,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show what would be booked; nothing is changed.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Close a month: number its statements and book their lines; later facts become corrections."""
+    from tierwise.cli.closing import as_data, print_closing
+    from tierwise.usecases.ledger import close as close_month
+
+    _check_month(month)
+    context: Context = ctx.obj
+    with context.app() as app_:
+        found = close_month(app_, month, preview=preview)
+    if output is Format.TABLE:
+        print_closing(found)
+    else:
+        document(as_data(found), output)
+
+
+@app.command()
+def review(ctx: typer.Context, month: Month) -> None:
+    """Put a month under review: what is known now is what is looked at, and what `charge close` books."""
+    from chargeback.instants import utc_text
+    from tierwise.usecases.periods import review as review_month
+
+    _check_month(month)
+    context: Context = ctx.obj
+    with context.app() as app_:
+        known = review_month(app_, month)
+    note(
+        f"{month} is under review as known at {utc_text(known.at)}; `charge close` books that, `charge reopen` lets go of it"
+    )
+
+
+@app.command()
+def reopen(ctx: typer.Context, month: Month) -> None:
+    """Open a month that is under review again; a closed one stays closed."""
+    from tierwise.usecases.periods import reopen as reopen_month
+
+    _check_month(month)
+    context: Context = ctx.obj
+    with context.app() as app_:
+        reopen_month(app_, month)
+    note(f"{month} is open again; its statements follow what is learnt")
+
+
+@app.command()
+def periods(ctx: typer.Context, output: Output = Format.TABLE) -> None:
+    """List the months: open, under review or closed."""
+    from tierwise.usecases.periods import PERIOD_COLUMNS, listed
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        rows = listed(app_)
+    emit(rows, output, fields=Fields(dict.fromkeys(PERIOD_COLUMNS, ""), PERIOD_COLUMNS))
+
+
+@app.command()
+def explain(
+    ctx: typer.Context,
+    what: Annotated[str, typer.Argument(help="A statement like ST-2026-10-0031, or a line's id.")],
+    line: Annotated[int | None, typer.Option(min=1, help="Which line of the statement.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show why a line costs what it costs: usage, rate, formula and rounding."""
+    from tierwise.cli.closing import print_explained
+    from tierwise.usecases.explaining import explain_line
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        found = explain_line(app_, what, line)
+    if output is Format.TABLE:
+        print_explained(found)
+    else:
+        document({"row": found.row, "explanation": found.explanation.model_dump(mode="json")}, output)
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    month: Annotated[str | None, typer.Argument(help="Only this month; left out: all.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make closed months' statements again from usage and rates, and compare them with the ledger."""
+    from tierwise.cli.closing import verified_rows
+    from tierwise.errors import TierwiseError
+    from tierwise.usecases.explaining import verify as verify_months
+
+    if month is not None:
+        _check_month(month)
+    context: Context = ctx.obj
+    with context.app() as app_:
+        found = verify_months(app_, month)
+    names = ("period", "statements", "lines", "verdict")
+    emit(verified_rows(found), output, fields=Fields(dict.fromkeys(names, ""), names))
+    problems = [problem for each in found for problem in each.problems]
+    if problems:
+        msg = f"the ledger and what usage and rates give differ in {len(problems)} points; restore what was changed"
+        raise TierwiseError(msg, details=problems[:_SHOWN])
 
 
 def _check_month(month: str) -> None:

@@ -3,8 +3,10 @@
 import getpass
 import os
 import textwrap
+from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from catalog.resources import Resources
 from catalog.units import format_amount, noun
@@ -73,6 +75,13 @@ def must_be_known(what: str, wanted: str | None, names: "Iterable[str]") -> None
     if wanted is not None and wanted not in known:
         msg = f"there is no {what} '{wanted}'; {known_names(wanted, known)}"
         raise InvalidInput(msg)
+
+
+def day(at: int, zone: str, *, year: bool = False) -> str:
+    """A moment by the clocks of a time zone: ``12 Sep``, ``18 Oct 04:00``."""
+    moment = datetime.fromtimestamp(at, ZoneInfo(zone))
+    text = f"{moment.day} {moment:%b}{f' {moment.year}' if year else ''}"
+    return text if (moment.hour, moment.minute, moment.second) == (0, 0, 0) else f"{text} {moment:%H:%M}"
 
 
 def micros(value: int, card: "RateCard") -> str:

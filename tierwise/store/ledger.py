@@ -1,4 +1,4 @@
-"""Billing periods, their numbered statements, and the rate cards that they were made by."""
+"""Billing periods, their numbered statements, and the documents that they were made by."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from chargeback.rates import RateCard
 from tierwise.errors import InvalidInput
 from tierwise.store.tables import (
     BillingPeriodRow,
+    DocumentsVersionRow,
     MachineEventRow,
     PeriodState,
-    RateCardVersionRow,
     StatementRow,
 )
 
@@ -30,6 +30,8 @@ class Booking:
 
     period: str
     card: RateCard
+    documents: str
+    """The content of the files that the statements were made by, as `review` takes it too."""
     known_at: datetime
     closed_at: datetime
     ledger: str
@@ -66,18 +68,18 @@ def statements(session: Session, period: str) -> list[Issued]:
     ]
 
 
-def card(session: Session, row: BillingPeriodRow) -> RateCard | None:
-    """The card that a period was made by; None where a version without ledger closed it."""
-    if row.card is None:
+def documents(session: Session, row: BillingPeriodRow) -> str | None:
+    """The content of the files that a period was made by; None where a version without ledger closed it."""
+    if row.documents is None:
         return None
-    return RateCard.model_validate_json(session.get_one(RateCardVersionRow, row.card).document)
+    return session.get_one(DocumentsVersionRow, row.documents).content
 
 
-def review(session: Session, period: str, by: RateCard, known_at: datetime) -> None:
-    """Put a period under review as known at that moment. Raises PeriodClosed."""
+def review(session: Session, period: str, card: RateCard, content: str, known_at: datetime) -> None:
+    """Put a period under review as known at that moment, by these documents. Raises PeriodClosed."""
     row = _writable(session, period)
     row.state, row.known_at = PeriodState.REVIEW, known_at
-    row.rate_card, row.card = by.label, _keep(session, by)
+    row.rate_card, row.documents = card.label, _keep(session, content)
     session.add(row)
     session.flush()
 
@@ -88,7 +90,7 @@ def reopen(session: Session, period: str) -> None:
     if row.state != PeriodState.REVIEW:
         msg = f"{period} is open; only a period under review can be opened again"
         raise InvalidInput(msg)
-    row.state, row.known_at, row.rate_card, row.card = PeriodState.OPEN, None, "", None
+    row.state, row.known_at, row.rate_card, row.documents = PeriodState.OPEN, None, "", None
     session.add(row)
     session.flush()
 
@@ -96,7 +98,7 @@ def reopen(session: Session, period: str) -> None:
 def close(session: Session, booking: Booking) -> None:
     """Book a period's statements and close it. Raises PeriodClosed."""
     row = _writable(session, booking.period)
-    row.rate_card, row.card = booking.card.label, _keep(session, booking.card)
+    row.rate_card, row.documents = booking.card.label, _keep(session, booking.documents)
     # The row comes first, as statements point at it, and closed last, as nothing can be added then.
     session.add(row)
     session.flush()
@@ -139,10 +141,9 @@ def _writable(session: Session, period: str) -> BillingPeriodRow:
     return row
 
 
-def _keep(session: Session, by: RateCard) -> str:
-    document = by.model_dump_json()
-    digest = hashlib.sha256(document.encode()).hexdigest()
-    if session.get(RateCardVersionRow, digest) is None:
-        session.add(RateCardVersionRow(digest=digest, label=by.label, document=document))
+def _keep(session: Session, content: str) -> str:
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    if session.get(DocumentsVersionRow, digest) is None:
+        session.add(DocumentsVersionRow(digest=digest, content=content))
         session.flush()
     return digest

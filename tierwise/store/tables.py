@@ -211,14 +211,13 @@ class EndpointViewRow(SQLModel, table=True):
     generation: int = 0
 
 
-class RateCardVersionRow(SQLModel, table=True):
-    """A rate card as it was when a period was reviewed or closed by it. Never edited."""
+class DocumentsVersionRow(SQLModel, table=True):
+    """The catalog folder's files as they were when a period was reviewed or closed by them. Never edited."""
 
-    __tablename__ = "rate_card_version"
+    __tablename__ = "documents_version"
 
-    digest: str = Field(primary_key=True, description="SHA-256 of the document.")
-    label: str
-    document: str = Field(description="The card, JSON.")
+    digest: str = Field(primary_key=True, description="SHA-256 of the content.")
+    content: str = Field(description="Tier names, and file name -> text, JSON.")
 
 
 class BillingPeriodRow(SQLModel, table=True):
@@ -234,7 +233,7 @@ class BillingPeriodRow(SQLModel, table=True):
     period: str = Field(primary_key=True, description="YYYY-MM in the rate card's time zone.")
     state: str
     rate_card: str = Field(default="", description="The card's label.")
-    card: str | None = Field(default=None, foreign_key="rate_card_version.digest")
+    documents: str | None = Field(default=None, foreign_key="documents_version.digest")
     known_at: datetime | None = _moment(default=None, nullable=True)
     closed_at: datetime | None = _moment(default=None, nullable=True)
     ledger: str | None = Field(
@@ -283,9 +282,9 @@ _INTO_CLOSED = (
     "AND p.state = 'closed' AND p.ledger IS NOT NULL)"
 )
 GUARDS = {
-    "rate_card_version": (
-        _never("update", "rate_card_version"),
-        _never("delete", "rate_card_version"),
+    "documents_version": (
+        _never("update", "documents_version"),
+        _never("delete", "documents_version"),
     ),
     "billing_period": (
         _never("update", "billing_period", _CLOSED),

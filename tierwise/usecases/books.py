@@ -1,5 +1,6 @@
 """What was closed until now, and the statements that follow from usage, rates and that."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from sqlmodel import Session, select
 from chargeback.late import Known, Usage, UsageTable, late, rated
 from chargeback.ledger import Issued
 from chargeback.periods import BillingPeriod
+from chargeback.rate_cards import load_rate_cards
 from chargeback.rates import RateCard
 from chargeback.rating import UnpricedUsage
 from chargeback.statements import Correction, Statement, with_corrections
 from tierwise.app import App
+from tierwise.documents import Documents
 from tierwise.errors import InvalidInput
 from tierwise.store import ledger as ledger_store
 from tierwise.store.ledger_files import LedgerFiles
@@ -27,10 +30,28 @@ from tierwise.usecases.metering import epoch, interval_store
 class Final:
     """A period whose knowledge is final: under review, or closed."""
 
-    period: BillingPeriod
     row: BillingPeriodRow
-    known: Known
+    documents: str | None
+    """What its statements were made by; None where a version without ledger closed it."""
+    present: RateCard
     statements: Sequence[Issued]
+
+    @cached_property
+    def known(self) -> Known:
+        """What its statements were made from: by the documents of then, as far as they were kept."""
+        assert self.row.known_at is not None, self.row
+        card = self.present if self.documents is None else card_of(self.documents)
+        return Known(card, epoch(self.row.known_at))
+
+    @cached_property
+    def period(self) -> BillingPeriod:
+        """The month, in the time zone of the card of then."""
+        return month_of(self.row.period, self.known.card)
+
+    @property
+    def name(self) -> str:
+        """``2026-10``."""
+        return self.row.period
 
     @property
     def closed(self) -> bool:
@@ -94,7 +115,7 @@ class Books:
     def late(self, period: BillingPeriod, known: Known) -> list[Late]:
         """What each earlier period must be corrected by on this period's statements."""
         found = []
-        for final in takewhile(lambda final: final.period.name < period.name, self.closed):
+        for final in takewhile(lambda final: final.name < period.name, self.closed):
             before = self.stated(final.period, period)
             if before.at < known.at:
                 with _unpriced_is_invalid():
@@ -104,14 +125,14 @@ class Books:
 
     def stated(self, earlier: BillingPeriod, period: BillingPeriod) -> Known:
         """What the statements of `earlier`, with all corrections before `period`, were made from."""
-        between = [f for f in self.closed if earlier.name <= f.period.name < period.name]
+        between = [f for f in self.closed if earlier.name <= f.name < period.name]
         return between[-1].known
 
     def rows(self, final: Final, columns: list[str] | None = None) -> list[dict[str, Any]]:
         """The booked lines of a period; none where it has no ledger. Raises TierwiseError."""
         if final.row.ledger is None:
             return []
-        table = self.files.read(final.period.name, final.row.ledger, columns)
+        table = self.files.read(final.name, final.row.ledger, columns)
         return list(table.to_pylist())
 
     def numbers(self, periods: Collection[str]) -> dict[str, str]:
@@ -119,7 +140,7 @@ class Books:
         return {
             row["line"]: row["statement"]
             for final in self.closed
-            if final.period.name in periods
+            if final.name in periods
             for row in self.rows(final, ["line", "statement"])
         }
 
@@ -158,13 +179,28 @@ def month_of(month: str, card: RateCard) -> BillingPeriod:
         raise InvalidInput(str(error)) from None
 
 
+def content_of(documents: Documents) -> str:
+    """The documents as they are kept with a period: enough to make its statements again."""
+    content = {"tiers": list(documents.catalog.tiers), "files": dict(documents.texts)}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    assert card_of(text) == documents.rate_card, (
+        "the rate card in use is not that of the files it was read from"
+    )
+    return text
+
+
+def card_of(content: str) -> RateCard:
+    """The rate card of documents that were kept."""
+    kept = json.loads(content)
+    (card,) = load_rate_cards(kept["files"], kept["tiers"])
+    return card
+
+
 def _final(session: Session, row: BillingPeriodRow, present: RateCard) -> Final:
-    card = ledger_store.card(session, row) or present
-    assert row.known_at is not None, row
     return Final(
-        month_of(row.period, card),
         row,
-        Known(card, epoch(row.known_at)),
+        ledger_store.documents(session, row),
+        present,
         ledger_store.statements(session, row.period),
     )
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from catalog.resources import Resources
+from catalog.units import format_amount
 from chargeback.rates import Rate, RateCard
 from tierwise.app import App
 from tierwise.store import events as event_store
@@ -21,6 +23,8 @@ _WORDS = {
     "relabelled": "relabelled",
     "deleted": "deleted",
 }
+
+_NAMES = {"tenant": "tenant", "cost_centre": "cost centre", "tier": "tier", "pool": "pool"}
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,18 @@ def events_of(app: App, machines: Iterable[str]) -> list[MachineEventRow]:
 
 
 def in_words(row: MachineEventRow) -> str:
-    """``resized to 8 vcpu, 131072 memory_mib``: what an event says."""
+    """``resized to 8 vCPU, 128 GiB memory, 500 GiB disk``: what an event says."""
     details = json.loads(row.details)
-    said = details.get("resources") or {
-        key: value for key, value in details.items() if key not in {"labels", "resources"}
-    }
-    parts = [
-        f"{value} {key}" if details.get("resources") else f"{key} {value}" for key, value in said.items()
-    ]
-    return f"{_WORDS.get(row.kind, row.kind)}{': ' if parts else ''}{', '.join(parts)}"
+    parts = [f"{_NAMES[key]} {details[key]}" for key in _NAMES if details.get(key)]
+    if details.get("resources"):
+        parts.insert(0, in_amounts(Resources(**details["resources"])))
+    words = _WORDS.get(row.kind, row.kind)
+    return f"{words}: {', '.join(parts)}" if parts else words
+
+
+def in_amounts(resources: Resources) -> str:
+    """``8 vCPU, 128 GiB, 500 GiB``."""
+    return ", ".join(format_amount(name, amount) for name, amount in resources.as_mapping().items())
 
 
 def _fact(row: MachineEventRow, names: Mapping[str, str]) -> LateFact:

@@ -14,7 +14,7 @@ from tierwise.app import App
 from tierwise.store import ledger as ledger_store
 from tierwise.store import orders as order_store
 from tierwise.store.ledger import Booking, PeriodClosed
-from tierwise.usecases.books import Books, Final, ledger_files, month_of
+from tierwise.usecases.books import Books, Final, content_of, ledger_files, month_of
 from tierwise.usecases.causes import LateFact, late_facts
 from tierwise.usecases.metering import epoch
 from tierwise.usecases.periods import TRIES, after, check_due, metered, moment, too_busy
@@ -55,6 +55,7 @@ class _Draft:
     """Everything that is to be booked; `seen` is the newest event of a machine that it knows of."""
 
     closing: Closing
+    documents: str
     rows: Sequence[Row]
     table: Any
     seen: int
@@ -114,7 +115,14 @@ def _draft(app: App, books: Books, period: BillingPeriod, seen: int) -> _Draft:
     issued, rows = booked(statements, books.names, earlier)
     table = to_table(rows)
     closing = _closing(period, known, issued, rows, checked(rows, issued, table))
-    return _Draft(replace(closing, facts=late_facts(app, books.names, late)), rows, table, seen)
+    content = final.documents if final else None
+    return _Draft(
+        replace(closing, facts=late_facts(app, books.names, late)),
+        content_of(app.documents) if content is None else content,
+        rows,
+        table,
+        seen,
+    )
 
 
 def _closing(
@@ -150,8 +158,9 @@ def _book(app: App, draft: _Draft) -> Closing | None:
     assert check.difference_minor == 0, f"{closing.period.name}: {check}; nothing was closed"
     closed_at = app.clock.now()
     booking = Booking(
-        closing.period.name, closing.card, moment(known), closed_at, digest, closing.statements
-    )
+        closing.period.name, closing.card, draft.documents, moment(known), closed_at, digest,
+        closing.statements,
+    )  # fmt: skip
     with app.session() as session:
         order_store.lock(session)
         if ledger_store.newest_event(session, after(known)) > draft.seen:

@@ -11,7 +11,7 @@ from tierwise.app import App
 from tierwise.errors import InvalidInput, StoreBusy
 from tierwise.store import ledger as ledger_store
 from tierwise.store import orders as order_store
-from tierwise.usecases.books import Books, Final, load, month_of
+from tierwise.usecases.books import Books, Final, content_of, load, month_of
 from tierwise.usecases.metering import epoch, meter
 
 Row = dict[str, Any]
@@ -46,7 +46,7 @@ def review(app: App, month: str) -> Known:
         with app.session() as session:
             order_store.lock(session)
             if ledger_store.newest_event(session, after(known)) <= seen:
-                ledger_store.review(session, period.name, card, moment(known))
+                ledger_store.review(session, period.name, card, content_of(app.documents), moment(known))
                 session.commit()
                 return known
     raise too_busy(period)
@@ -91,7 +91,7 @@ def check_due(books: Books, period: BillingPeriod, now: int) -> None:
         raise InvalidInput(msg)
     due = due_after(books)
     if due > period.name:
-        last = books.closed[-1].period.name
+        last = books.closed[-1].name
         msg = f"{last} was issued already; {period.name} cannot be issued after it"
         raise InvalidInput(msg)
     if due and due != period.name:

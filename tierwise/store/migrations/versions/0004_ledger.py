@@ -1,4 +1,4 @@
-"""Periods that are open, in review or closed, numbered statements, and the rate cards they were made by.
+"""Periods that are open, in review or closed, numbered statements, and the files they were made by.
 
 Periods that were issued before are closed: their statements are what was known then, without a ledger
 until `tierwise charge close` writes it.
@@ -18,8 +18,8 @@ _STAYS = (
 )
 
 _GUARDS = (
-    "rate_card_version_never_update BEFORE UPDATE ON rate_card_version",
-    "rate_card_version_never_delete BEFORE DELETE ON rate_card_version",
+    "documents_version_never_update BEFORE UPDATE ON documents_version",
+    "documents_version_never_delete BEFORE DELETE ON documents_version",
     (
         "billing_period_never_update BEFORE UPDATE ON billing_period "
         "WHEN OLD.state = 'closed' AND OLD.ledger IS NOT NULL"
@@ -37,10 +37,9 @@ _GUARDS = (
 
 def upgrade() -> None:
     op.create_table(
-        "rate_card_version",
+        "documents_version",
         sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("label", sa.String(), nullable=False),
-        sa.Column("document", sa.String(), nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_table(
@@ -48,7 +47,7 @@ def upgrade() -> None:
         sa.Column("period", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("rate_card", sa.String(), nullable=False),
-        sa.Column("card", sa.String(), nullable=True),
+        sa.Column("documents", sa.String(), nullable=True),
         sa.Column("known_at", sa.BigInteger(), nullable=True),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.Column("ledger", sa.String(), nullable=True),
@@ -57,7 +56,7 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('open', 'review', 'closed')", name="state_known"),
         sa.CheckConstraint("(state = 'open') = (known_at IS NULL)", name="known_unless_open"),
         sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_at_a_moment"),
-        sa.ForeignKeyConstraint(["card"], ["rate_card_version.digest"]),
+        sa.ForeignKeyConstraint(["documents"], ["documents_version.digest"]),
         sa.PrimaryKeyConstraint("period"),
     )
     op.create_table(
@@ -104,4 +103,4 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_statement_period"), "statement")
     op.drop_table("statement")
     op.drop_table("billing_period")
-    op.drop_table("rate_card_version")
+    op.drop_table("documents_version")
