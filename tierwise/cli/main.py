@@ -15,6 +15,7 @@ from tierwise.cli import (
     place,
     pools,
     quotes,
+    reports,
     setup,
     sim,
     usage,
@@ -38,6 +39,7 @@ app.add_typer(machines.app, name="vm")
 app.add_typer(place.app, name="place")
 app.add_typer(usage.app, name="usage")
 app.add_typer(charges.app, name="charge")
+app.add_typer(reports.app, name="report")
 setup.register(app)
 quotes.register(app)
 whatif.register(app)

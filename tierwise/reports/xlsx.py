@@ -215,7 +215,7 @@ class _Writer:
         if len(table.columns) > 6:
             page.set_landscape()
         page.fit_to_pages(1, 0)
-        page.set_footer("&P / &N")
+        page.set_footer("&C&P / &N")
 
     def _chart(self, page: Any, chart: Chart, row: int) -> int:
         """The figures of a chart, and the chart to their right; gives the first row below both."""
