@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chargeback.books import NONE, Books, Row, amount, dimension
-from chargeback.money import format_minor
-from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
+from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table, spelled
 
 CHARTED = 12
 """How many bars a chart has at most; what is smaller stands together in the last one."""
 
-_CREDITS = frozenset({"Credit", "Adjustment"})
+_ADJUSTING = frozenset({"Credit", "Adjustment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +20,19 @@ class Sums:
 
     machines: int = 0
     charges: int = 0
-    credits: int = 0
+    adjustments: int = 0
     corrections: int = 0
 
     @property
     def amount(self) -> int:
         """All of it."""
-        return self.charges + self.credits + self.corrections
+        return self.charges + self.adjustments + self.corrections
 
 
 def sums(rows: Iterable[Row]) -> Sums:
     """All rows added up."""
     machines: set[str] = set()
-    parts = {"charges": 0, "credits": 0, "corrections": 0}
+    parts = {"charges": 0, "adjustments": 0, "corrections": 0}
     for row in rows:
         parts[_part(row)] += amount(row)
         if row["machine"]:
@@ -44,7 +43,7 @@ def sums(rows: Iterable[Row]) -> Sums:
 def _part(row: Row) -> str:
     if row["charge_class"]:
         return "corrections"
-    return "credits" if row["charge_category"] in _CREDITS else "charges"
+    return "adjustments" if row["charge_category"] in _ADJUSTING else "charges"
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:
@@ -58,7 +57,7 @@ def grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Ro
 SUM_COLUMNS = (
     Column("machines", "Machines", Kind.COUNT),
     Column("charges", "Charges", Kind.MONEY, adds=True),
-    Column("credits", "Credits and adjustments", Kind.MONEY, adds=True),
+    Column("adjustments", "Adjustments", Kind.MONEY, adds=True),
     Column("corrections", "Corrections", Kind.MONEY, adds=True),
     Column("amount", "Amount", Kind.MONEY, adds=True),
     Column("share", "Share", Kind.SHARE),
@@ -69,7 +68,7 @@ SUM_COLUMNS = (
 def sum_cells(part: Sums, total_minor: int) -> tuple[Cell, ...]:
     """The cells of `SUM_COLUMNS`; there is no share of nothing."""
     share = Fraction(part.amount, total_minor) if total_minor else None
-    return (part.machines, part.charges, part.credits, part.corrections, part.amount, share)
+    return (part.machines, part.charges, part.adjustments, part.corrections, part.amount, share)
 
 
 def largest_first(amounts: Mapping[str, int]) -> list[str]:
@@ -177,6 +176,6 @@ def standing_notes(books: Books) -> tuple[str, ...]:
     corrected = sums(books.rows).corrections
     said = [books.note] if books.note else []
     if any(row["charge_class"] for row in books.rows):
-        text = format_minor(corrected, books.minor_digits, books.currency)
+        text = spelled(corrected, books.minor_digits, books.currency)
         said.append(f"corrections of earlier months are {text} of the amounts")
     return tuple(said)

@@ -5,9 +5,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from chargeback.books import NONE, Books, Row, amount
-from chargeback.money import format_minor
-from chargeback.report import Cell, Chart, Column, InvalidReport, Kind, Report, Table
-from chargeback.report_sums import MONTHS, grouped, report, shown, stacked, sums
+from chargeback.report import Cell, Chart, Column, InvalidReport, Kind, Report, Table, spelled
+from chargeback.report_sums import MONTHS, grouped, report, stacked, sums
 from chargeback.statements import COLUMNS
 
 METRICS: Mapping[str, str] = {
@@ -19,7 +18,7 @@ SUMMARY = (
     Column("tier", "Tier"),
     Column("machines", "Machines", Kind.COUNT),
     Column("charges", "Charges", Kind.MONEY, adds=True),
-    Column("credits", "Credits and adjustments", Kind.MONEY, adds=True),
+    Column("adjustments", "Adjustments", Kind.MONEY, adds=True),
     Column("corrections", "Corrections", Kind.MONEY, adds=True),
     Column("amount", "Amount", Kind.MONEY, adds=True),
     Column("share", "Share", Kind.SHARE),
@@ -42,6 +41,9 @@ CORRECTIONS = (
     Column("change", "Stated -> known now"),
     Column("amount", "Amount", Kind.MONEY, adds=True),
 )
+
+NO_TIER = "without tier"
+"""What a row is of that belongs to no tier."""
 
 EXPORTED = (*COLUMNS, "machine_name")
 """The columns of the statement's CSV."""
@@ -87,13 +89,13 @@ def _facts(books: Books, tenant: str) -> tuple[tuple[str, str], ...]:
         ("Tenant", _titled(tenant, known.tenant_titles)),
         ("Cost centre", ", ".join(_titled(name, known.cost_centre_titles) for name in centres)),
         ("Statement", _numbers(rows)),
-        ("Period", f"1 - {days} {MONTHS[period.month - 1]} {period.year} ({period.time_zone})"),
+        ("Period", f"1 to {days} {MONTHS[period.month - 1]} {period.year} ({period.time_zone})"),
         ("Currency", books.currency),
         ("Rate card", ", ".join(sorted({str(row["rate_card"]) for row in rows}))),
     ]
     if reduced:
-        money = [format_minor(minor, books.minor_digits, books.currency) for minor in (listed, reduced)]
-        facts += [("At list price", money[0]), ("Difference to it", money[1])]
+        money = [spelled(minor, books.minor_digits, books.currency) for minor in (listed, reduced)]
+        facts += [("At list price", money[0]), ("Reductions" if reduced < 0 else "Surcharges", money[1])]
     if tenant in known.showback:
         facts.append(("Billing", "showback: shown for information, not invoiced"))
     return tuple(facts)
@@ -105,22 +107,31 @@ def _titled(name: str, titles: Mapping[str, str]) -> str:
 
 
 def _summary(books: Books) -> Table:
-    tiers = grouped(books.rows, lambda row: str(row["tier"]))
+    tiers = _by_tier(books)
     total = books.total_minor
     rows: list[tuple[Cell, ...]] = []
     for tier, group in tiers.items():
         part = sums(group)
         share = Fraction(part.amount, total) if total else None
-        money = (part.charges, part.credits, part.corrections, part.amount)
-        rows.append((shown(tier), part.machines, *money, share))
+        money = (part.charges, part.adjustments, part.corrections, part.amount)
+        rows.append((tier, part.machines, *money, share))
     return Table("By tier", SUMMARY, tuple(rows))
 
 
 def _lines(rows: Sequence[Row]) -> Table:
-    ordered = sorted(rows, key=lambda row: (str(row["tier"]), _machine(row), str(row["line"])))
+    ordered = sorted(
+        rows,
+        key=lambda row: (
+            not row["tier"],
+            str(row["tier"]),
+            _machine(row),
+            _metric_place(row),
+            str(row["line"]),
+        ),
+    )
     cells = tuple(
         (
-            shown(str(row["tier"])), _machine(row), item(row), str(row["quantity"]), str(row["unit"]),
+            _tier(row), _machine(row), item(row), str(row["quantity"]), str(row["unit"]),
             str(row["rate"]), amount(row),
         )
         for row in ordered
@@ -147,9 +158,22 @@ def item(row: Row) -> str:
 
 
 def _chart(books: Books) -> Chart:
-    tiers = grouped(books.rows, lambda row: str(row["tier"]))
-    bars = [(shown(tier), rows) for tier, rows in tiers.items()]
-    return stacked("What it is made of", bars, _kind)
+    return stacked("What it is made of", list(_by_tier(books).items()), _kind)
+
+
+def _by_tier(books: Books) -> dict[str, list[Row]]:
+    """The rows of each tier; at the end those that are of none, such as a credit."""
+    tiers = grouped(books.rows, _tier)
+    return {tier: tiers[tier] for tier in sorted(tiers, key=lambda tier: (tier == NO_TIER, tier))}
+
+
+def _tier(row: Row) -> str:
+    return str(row["tier"]) or NO_TIER
+
+
+def _metric_place(row: Row) -> int:
+    known = list(METRICS)
+    return known.index(str(row["metric"])) if row["metric"] in METRICS else len(known)
 
 
 def _kind(row: Row) -> str:

@@ -15,11 +15,15 @@ from chargeback.report import InvalidReport, Report
 
 
 class Made(NamedTuple):
-    """A report that can be made: its name, what it shows, and the function that makes it."""
+    """A report that can be made: its name, what it shows, and the function that makes it.
+
+    `compares` says that it needs the bill of the month before (the file's ``COMPARES``).
+    """
 
     name: str
     summary: str
     make: Callable[[Books], Report]
+    compares: bool
 
 
 @cache
@@ -29,7 +33,8 @@ def every() -> Mapping[str, Made]:
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
         name = module.replace("_", "-")
         code = import_module(f"{__name__}.{module}")
-        found[name] = Made(name, (code.__doc__ or "").splitlines()[0].rstrip("."), code.make)
+        summary = (code.__doc__ or "").splitlines()[0].rstrip(".")
+        found[name] = Made(name, summary, code.make, getattr(code, "COMPARES", False))
     return found
 
 

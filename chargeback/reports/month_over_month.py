@@ -6,6 +6,8 @@ from chargeback.books import Books, dimension
 from chargeback.report import Chart, Column, Kind, Report, Shape, Table
 from chargeback.report_sums import CHARTED, grouped, report, shown, sums
 
+COMPARES = True
+
 
 def make(books: Books) -> Report:
     """One row for each value of the dimension (the tenant, unless asked for another).

@@ -90,8 +90,8 @@ def test_every_report_with_an_amount_adds_up_to_the_bill(found: Any, before: Any
             assert sum((s for s in shares if isinstance(s, Fraction)), Fraction(0)) in {0, 1}
         for row in report.main.rows:
             parts = dict(zip(report.main.names, row, strict=True))
-            if "charges" in parts and "credits" in parts:
-                assert parts["charges"] + parts["credits"] + parts["corrections"] == parts["amount"]
+            if "charges" in parts and "adjustments" in parts:
+                assert parts["charges"] + parts["adjustments"] + parts["corrections"] == parts["amount"]
 
 
 @given(rows(), rows(), st.sampled_from([d for d in DIMENSIONS if "KEY" not in d] + ["label:os"]), st.data())

@@ -199,6 +199,14 @@ MOVES = Fields(
     ("machine", "from", "to", "cost before", "cost after"),
 )
 
+REPORTS = Fields(
+    {
+        "report": "its name",
+        "shows": "what it shows",
+    },
+    ("report", "shows"),
+)
+
 LISTS: Mapping[str, Fields] = {
     "doctor": FINDINGS,
     "quote": QUOTE,
@@ -210,5 +218,6 @@ LISTS: Mapping[str, Fields] = {
     "vm move": PREFLIGHT,
     "vm moves": VM_MOVES,
     "whatif": MOVES,
+    "report list": REPORTS,
 }
 """Command -> the fields of its rows. The reference page is written from it."""

@@ -16,6 +16,7 @@ from tierwise.cli import (
     place,
     pools,
     quotes,
+    reports,
     setup,
     sim,
     usage,
@@ -40,6 +41,7 @@ app.add_typer(place.app, name="place")
 app.add_typer(usage.app, name="usage")
 app.add_typer(charges.app, name="charge")
 app.add_typer(focus.app, name="focus")
+app.add_typer(reports.app, name="report")
 setup.register(app)
 quotes.register(app)
 whatif.register(app)

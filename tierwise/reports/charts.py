@@ -6,8 +6,7 @@ Only pictures are drawn with binary fractions; no figure that is printed passes 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chargeback.report import Chart, Shape
-from tierwise.reports.words import money
+from chargeback.report import Chart, Shape, spelled
 
 COLOURS = ("#1f4e79", "#d98c21", "#3a8f6f", "#8a5fa8", "#b5485d", "#6b7785", "#4aa3c7", "#a68a3a")
 INK, FAINT, LINE = "#1c2733", "#5b6875", "#c9d1d9"
@@ -65,8 +64,8 @@ class _Drawing:
         self.chart, self.width, self.digits = chart, width, digits
         self.narrow = width < _NARROW
         labels = max((_wide(label) for label in chart.labels), default=0)
-        self.left = 0 if self.narrow else min(labels + 10, width * 0.3)
-        printed = max((_wide(money(v, digits)) for v in self._printed()), default=0)
+        self.left = 0 if self.narrow else min(labels + 12, width * 0.36)
+        printed = max((_wide(spelled(v, digits)) for v in self._printed()), default=0)
         self.right = width - printed - 10
         low, high = self._extent()
         self.scale = (self.right - self.left) / max(high - low, 1)
@@ -85,7 +84,7 @@ class _Drawing:
             shapes += row
         axis = Box(self.zero - 0.5, top, 1, y - top, LINE)
         said = "; ".join(
-            f"{label}: {', '.join(f'{name} {money(values[i], self.digits)}' for name, values in self.chart.series)}"
+            f"{label}: {', '.join(f'{name} {spelled(values[i], self.digits)}' for name, values in self.chart.series)}"
             for i, label in enumerate(self.chart.labels)
         )
         title = f"{self.chart.title} ({currency})"
@@ -120,11 +119,11 @@ class _Drawing:
 
     def _box(self, start: int, value: int, y: float, height: float, fill: str, name: str) -> Box:
         x = self.zero + min(start, start + value) * self.scale
-        says = f"{name}: {money(value, self.digits)}"
+        says = f"{name}: {spelled(value, self.digits)}"
         return Box(x, y, abs(value) * self.scale, height, fill, says)
 
     def _value(self, value: int, middle: float) -> Words:
-        text = money(value, self.digits)
+        text = spelled(value, self.digits)
         return Words(self.width, middle + _SIZE * 0.36, text, "end", FAINT)
 
     def _legend(self, y: float) -> tuple[list[Box | Words], float]:
@@ -164,5 +163,5 @@ def _wide(text: str) -> float:
 
 
 def _cut(text: str, width: float) -> str:
-    room = int(width / (_SIZE * _CHARACTER))
+    room = round(width / (_SIZE * _CHARACTER))
     return text if len(text) <= room else f"{text[: max(room - 1, 1)]}…"

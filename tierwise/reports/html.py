@@ -5,9 +5,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from chargeback.report import Chart, Report
+from chargeback.report import Chart, Report, spelled
 from tierwise.reports.charts import Box, Picture, picture
-from tierwise.reports.words import money, sheet
+from tierwise.reports.words import sheet
 
 _WIDE, _PHONE = 820, 340
 
@@ -16,7 +16,7 @@ def render(report: Report) -> bytes:
     """The page in UTF-8. Everything that comes from the bill is escaped."""
     text = _template().render(
         report=report,
-        total=money(report.total_minor, report.minor_digits),
+        total=spelled(report.total_minor, report.minor_digits),
         sheets=[sheet(table, report) for table in report.tables],
         charts=[
             [(size, _drawn(chart, width, report)) for size, width in (("wide", _WIDE), ("phone", _PHONE))]

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from chargeback.report import Report
+from chargeback.report import Report, spelled
 from tierwise.reports.charts import Box, picture
 from tierwise.reports.fonts import BOLD, PLAIN, width, wrapped
 from tierwise.reports.pdf_pages import ALERT, DEEP, FAINT, LINE, Pages
 from tierwise.reports.pdf_tables import draw_table
-from tierwise.reports.words import money, sheet
+from tierwise.reports.words import sheet
 
 _WIDE_FROM = 9
 """From so many columns on, pages lie on their side."""
@@ -31,7 +31,7 @@ def render(report: Report) -> bytes:
 
 def _head(pages: Pages, report: Report) -> None:
     pages.box(0, 0, pages.page_width, 6, DEEP)
-    total = f"{report.currency} {money(report.total_minor, report.minor_digits)}"
+    total = f"{report.currency} {spelled(report.total_minor, report.minor_digits)}"
     room = pages.room - max(width(total, BOLD, 18), 90) - 24
     top = pages.y
     pages.words(pages.right, top + 8, "Total", size=9, fill=FAINT, end=True)
@@ -42,7 +42,8 @@ def _head(pages: Pages, report: Report) -> None:
         y += 23
     pages.words(pages.left, y + 1, report.subtitle, size=10, fill=FAINT)
     if report.status:
-        pages.words(pages.right, y + 1, report.status.upper(), font=BOLD, size=9, fill=ALERT, end=True)
+        y += 16
+        pages.words(pages.left, y + 1, report.status.upper(), font=BOLD, size=8.5, fill=ALERT)
     pages.y = y + 14
 
 

@@ -38,11 +38,12 @@ class _Drawn:
         rows = self.sheet.rows
         heights = [self._height(row) for row in rows]
         first = heights[0] + (heights[1] if len(heights) > 1 else 0) if heights else 0
-        self.pages.need(24 + self._head_height() + first)
-        self.pages.words(
-            self.pages.left, self.pages.y + 14, self.sheet.title, font=BOLD, size=11, fill=DEEP
-        )
-        self.pages.y += 22
+        title = 22 if self.sheet.title else 0
+        self.pages.need(title + self._head_height() + first)
+        if title:
+            y = self.pages.y + 14
+            self.pages.words(self.pages.left, y, self.sheet.title, font=BOLD, size=11, fill=DEEP)
+        self.pages.y += title
         self._headings()
         band = ""
         for i, row in enumerate(rows):

@@ -6,16 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from chargeback.money import Rounding, divided, format_minor
-from chargeback.report import Cell, Column, Kind, Report, Table
+from chargeback.report import Cell, Column, Kind, Report, Table, spelled
 
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the beginning of a formula; the last four are full-width forms."""
-
-
-def money(minor: int, digits: int) -> str:
-    """``1,234.50``."""
-    whole, point, rest = format_minor(abs(minor), digits).partition(".")
-    return f"{'-' if minor < 0 else ''}{int(whole):,}{point}{rest}"
 
 
 def percent(share: Fraction, decimals: int = 1) -> str:
@@ -29,7 +23,7 @@ def cell_text(cell: Cell, column: Column, digits: int) -> str:
     if cell is None:
         return ""
     if column.kind is Kind.MONEY:
-        return money(_whole(cell), digits)
+        return spelled(_whole(cell), digits)
     if column.kind is Kind.COUNT:
         return f"{_whole(cell):,}"
     if column.kind is Kind.SHARE:
@@ -98,11 +92,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table for people: without columns that say nothing here, with bands and the total."""
+    """A table for people: without columns that say nothing here, with bands and the total.
+
+    The title is empty where the report has the same. `key` is the column to be seen at any width.
+    """
 
     title: str
     headings: tuple[str, ...]
     numeric: tuple[bool, ...]
+    key: int
     rows: tuple[Shown, ...]
 
 
@@ -110,10 +108,13 @@ def sheet(table: Table, report: Report) -> Sheet:
     """The table as it is shown on a page."""
     kept = visible(table)
     columns = [table.columns[i] for i in kept]
+    has_money = any(column.kind is Kind.MONEY for column in columns)
+    title = "" if table.title == report.title else table.title
     return Sheet(
-        table.title,
-        tuple(heading(column, report) for column in columns),
+        f"{title} ({report.currency})" if title and has_money else title,
+        tuple(column.title for column in columns),
         tuple(column.kind is not Kind.TEXT for column in columns),
+        columns.index(next((c for c in columns if c.name == "amount"), columns[-1])),
         tuple(_shown(table, report, kept)),
     )
 

@@ -58,6 +58,7 @@ class _Writer:
         places = f".{'0' * report.minor_digits}" if report.minor_digits else ""
         self.money = f"#,##0{places}"
         self.formats: dict[str, Any] = {}
+        self.indented: dict[tuple[int, bool], Any] = {}
         self.used: set[str] = set()
 
     def table(self, table: Table) -> None:
@@ -84,7 +85,9 @@ class _Writer:
         """One cell, as a number wherever a spreadsheet keeps all of it."""
         if cell is None or cell == "":
             return
-        if column.kind is Kind.MONEY:
+        if column.kind is Kind.TEXT:
+            self._text(page, at, str(cell), level)
+        elif column.kind is Kind.MONEY:
             self._number(page, at, format_minor(int(cell), self.report.minor_digits), self.money)
         elif column.kind is Kind.COUNT:
             self._number(page, at, str(cell), "#,##0")
@@ -92,10 +95,8 @@ class _Writer:
             page.write_number(
                 *at, Decimal(percent(Fraction(cell), 8)).scaleb(-2), self.format("%", num_format="0.0%")
             )
-        elif column.kind is Kind.NUMBER:
-            self._exact(page, at, str(cell))
         else:
-            self._text(page, at, str(cell), level)
+            self._exact(page, at, str(cell))
 
     def charts(self, charts: Sequence[Chart]) -> None:
         """A sheet of charts that read the figures beside them."""
@@ -148,7 +149,10 @@ class _Writer:
         return self.format("head right", align="right", **words)
 
     def _text(self, page: Any, at: tuple[int, int], text: str, level: int) -> None:
-        page.write_string(*at, text, self._words(text, indent=level))
+        key = (level, is_formula(text))
+        if key not in self.indented:
+            self.indented[key] = self._words(text, indent=level)
+        page.write_string(*at, text, self.indented[key])
 
     def _words(self, text: str, **properties: Any) -> Any:
         """A format for text; with the mark that keeps a formula from being one after it is edited, too."""
@@ -215,7 +219,7 @@ class _Writer:
         if len(table.columns) > 6:
             page.set_landscape()
         page.fit_to_pages(1, 0)
-        page.set_footer("&P / &N")
+        page.set_footer("&C&P / &N")
 
     def _chart(self, page: Any, chart: Chart, row: int) -> int:
         """The figures of a chart, and the chart to their right; gives the first row below both."""

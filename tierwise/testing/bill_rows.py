@@ -36,12 +36,12 @@ DIRECTORY = Directory(
     tenant_parents={"archive": "payroll"}, cost_centre_parents={"shops": "sales"}, showback=frozenset({"research"}),
     hypervisors={"fra-prod-1": "vsphere", "fra-test-1": "hyperv", "ber-kvm-1": "libvirt"},
     budgets=(
-        Budget.model_validate({"name": "payroll", "tenant": "payroll", "amount": "900.00", "currency": "EUR",
+        Budget.model_validate({"name": "payroll", "tenant": "payroll", "amount": "5000.00", "currency": "EUR",
                                "first_month": "2026-01"}),
-        Budget.model_validate({"name": "all", "title": "Everything", "amount": "5000", "currency": "EUR",
+        Budget.model_validate({"name": "all", "title": "Everything", "amount": "60000", "currency": "EUR",
                                "first_month": "2026-01", "thresholds": [50, 80, 100]}),
     ),
-    cost_minor={"tier-1": 150_000, "tier-2": 60_000, "tier-3": 20_000},
+    cost_minor={"tier-1": 1_500_000, "tier-2": 2_600_000, "tier-3": 900_000},
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def _usage(
     for i in range(count):
         name = names[i] if names else f"{tenant}-{kind}-{i + 1:02d}"
         for j, (metric, rate) in enumerate(_RATES[tier].items()):
-            minor = (i + 2) * (j + 1) * 317 + 40 * j
+            minor = (i + 2) * (4 - j) * 3171 + 411 * j
             yield row(
                 f"2026-10/{tenant}/{tier}/{metric}/{name}", minor, statement=f"2026-10/{tenant}", tenant=tenant,
                 cost_centre=centre, tier=tier, pool=pool, machine=f"id-{tenant}-{tier}-{i}", machine_name=name,
@@ -85,18 +85,18 @@ def _usage(
 def _others() -> Iterator[dict[str, Any]]:
     payroll = {"statement": "2026-10/payroll", "tenant": "payroll", "cost_centre": "administration"}
     yield row(
-        "fee", 2500, **payroll, tier="tier-1", charge_category="Purchase", charge_frequency="One-Time",
-        quantity="1", unit="setup", rate="25", rate_id="setup-fee", note="set-up of a database",
+        "fee", 25000, **payroll, tier="tier-1", charge_category="Purchase", charge_frequency="One-Time",
+        quantity="1", unit="setup", rate="250", rate_id="setup-fee", note="set-up of a database",
     )  # fmt: skip
     yield row(
-        "credit", -1000, **payroll, charge_category="Credit", charge_frequency="One-Time", list_amount_minor=0,
+        "credit", -10000, **payroll, charge_category="Credit", charge_frequency="One-Time", list_amount_minor=0,
         rate_id="goodwill", note="goodwill for the outage of 12 October",
     )  # fmt: skip
     yield row(
-        "correction 1", -41209, **payroll, tier="tier-1", charge_class="Correction", period="2026-09", metric="vcpu",
+        "correction 1", -10368, **payroll, tier="tier-1", charge_class="Correction", period="2026-09", metric="vcpu",
         machine="id-payroll-tier-1-0", machine_name="payroll-database-01", quantity="-5 1/3", unit="vcpu-hour",
         rate="0.018", labels="class=database", corrects="2026-09/payroll/x",
-        note="5760 vcpu-hour x 0.018 = 103.68 -> nothing",
+        note="5760 vcpu-hour x 0.018 = 103.68 -> nothing: the owner changed on 12 September",
     )  # fmt: skip
 
 

@@ -1,0 +1,153 @@
+"""The application's books of a month, and the reports that are made of them."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from catalog.parties import Billing
+from chargeback.books import Books, Directory
+from chargeback.money import InvalidMoney, nanos_from_text
+from chargeback.report import InvalidReport, Report
+from chargeback.reports import every
+from chargeback.statement_report import statement_report
+from tierwise.app import App
+from tierwise.errors import InvalidInput
+from tierwise.usecases.billing import Bill, Row, bill
+from tierwise.usecases.observe import join, views
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants to see: the month, as known when, grouped and selected by what.
+
+    `where` are dimensions and the values they must have; `costs` is tier -> what it cost, as text.
+    """
+
+    month: str
+    known_at: datetime | None = None
+    by: str = ""
+    where: Sequence[tuple[str, str]] = ()
+    currency: str = ""
+    costs: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(app: App, name: str, asked: Asked) -> Report:
+    """The report of that name. Raises InvalidInput for an unknown one, and for what it cannot be made of."""
+    with _told():
+        made = every().get(name)
+        if made is None:
+            msg = f"there is no report '{name}'; known are {', '.join(every())}"
+            raise InvalidReport(msg)
+        return made.make(books(app, asked, compare=made.compares))
+
+
+def statement(app: App, asked: Asked, tenant: str) -> Report:
+    """One tenant's statement. Raises InvalidInput where there is none."""
+    return statement_of(books(app, asked), tenant)
+
+
+def statement_of(known: Books, tenant: str) -> Report:
+    """One tenant's statement from books that are there already. Raises InvalidInput where there is none."""
+    with _told():
+        return statement_report(known, tenant)
+
+
+def statements(app: App, asked: Asked) -> Iterator[tuple[str, Report]]:
+    """Every tenant that has a statement in the month, with it, in order."""
+    with _told():
+        known = books(app, asked)
+        for tenant in sorted({str(row["tenant"]) for row in known.rows}):
+            yield tenant, statement_report(known, tenant)
+
+
+def books(app: App, asked: Asked, *, compare: bool = False) -> Books:
+    """The books of a month; with the month before it where it is to be compared."""
+    found = bill(app, asked.month, known_at=asked.known_at)
+    card = found.card
+    currency = asked.currency or card.currency
+    earlier: Sequence[Row] = ()
+    if compare:
+        earlier = bill(app, found.period.previous.name, known_at=asked.known_at).rows
+    rows, elsewhere = _in(currency, found.rows)
+    note = found.note + (
+        f"; amounts in {', '.join(elsewhere)} are not among these: ask for them with --currency"
+        if elsewhere
+        else ""
+    )
+    made = Books(
+        period=found.period, currency=currency, minor_digits=_digits(rows, found), rows=rows,
+        known_at=found.known_at, final=found.issued, note=note, before=_in(currency, earlier)[0],
+        directory=replace(directory(app), cost_minor=_costs(asked.costs, card.minor_digits)), by=asked.by,
+    )  # fmt: skip
+    return made.where(asked.where)
+
+
+def directory(app: App) -> Directory:
+    """What the catalog and the last views of the endpoints say of whoever appears in a bill."""
+    catalog = app.documents.catalog
+    seen = join(catalog, views(app), app.clock.now())
+    # A pool that was never reached is known by the driver that it would be reached with.
+    drivers = {name: catalog.endpoints[pool.endpoint].driver for name, pool in catalog.pools.items()}
+    return Directory(
+        tenant_titles={name: tenant.title for name, tenant in catalog.tenants.items()},
+        cost_centre_titles={name: centre.title for name, centre in catalog.cost_centres.items()},
+        tenant_parents={name: t.parent for name, t in catalog.tenants.items() if t.parent},
+        cost_centre_parents={name: c.parent for name, c in catalog.cost_centres.items() if c.parent},
+        showback=frozenset(
+            name for name, tenant in catalog.tenants.items() if tenant.billing is Billing.SHOWBACK
+        ),
+        hypervisors=drivers | {pool.name: pool.hypervisor.label for pool in seen.pools},
+        budgets=app.documents.budgets,
+    )
+
+
+def _in(currency: str, rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
+    """The rows in a currency, and the other currencies that there are."""
+    known = list(rows)
+    return [row for row in known if row["currency"] == currency], sorted(
+        {str(row["currency"]) for row in known} - {currency}
+    )
+
+
+def _digits(rows: Sequence[Row], found: Bill) -> int:
+    """The currency's decimals, as its amounts are printed."""
+    return len(str(rows[0]["amount"]).partition(".")[2]) if rows else found.card.minor_digits
+
+
+def _costs(costs: Mapping[str, str], minor_digits: int) -> dict[str, int]:
+    found = {}
+    for tier, text in costs.items():
+        try:
+            nanos = nanos_from_text(text)
+        except InvalidMoney as error:
+            msg = f"the cost of {tier}, '{text}', {error}"
+            raise InvalidInput(msg) from None
+        whole, rest = divmod(nanos * 10**minor_digits, 10**9)
+        if rest or nanos < 0:
+            msg = f"the cost of {tier}, {text}, must be an amount of at least 0 with at most {minor_digits} decimals"
+            raise InvalidInput(msg)
+        found[tier] = whole
+    return found
+
+
+def pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:
+    """The NAME=VALUE of an option. Raises InvalidInput for what is not like that."""
+    found = []
+    for text in texts:
+        match = re.fullmatch(r"([^=]+)=(.*)", text, re.DOTALL)
+        if match is None:
+            msg = f"{option} '{text}' must be NAME=VALUE"
+            raise InvalidInput(msg)
+        found.append((match[1], match[2]))
+    return found
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turns what a report cannot be made of into an error of the application."""
+    try:
+        yield
+    except InvalidReport as error:
+        raise InvalidInput(str(error)) from None
