@@ -20,7 +20,7 @@ Check = Callable[[Frame, str, str], Mask]
 
 def breaking(frame: Frame, column: str, words: str) -> Mask:
     """The rows that break a check as the table writes it: ``not null``, ``of Used|Unused``, ``at least 0``."""
-    for name in sorted(CHECKS, key=len, reverse=True):
+    for name in _LONGEST_FIRST:
         if words == name or words.startswith(f"{name} "):
             return CHECKS[name](frame, column, words[len(name) + 1 :])
     msg = f"no check: {words}"
@@ -159,3 +159,5 @@ CHECKS: Mapping[str, Check] = {
     "typed values": _value(price_details.has_mistyped_value),
 }
 """Each check by the words that the table has for it."""
+
+_LONGEST_FIRST = sorted(CHECKS, key=len, reverse=True)
