@@ -120,7 +120,8 @@ def read_bill(table: Any, mapping: ResourceMap, terms: Terms) -> ProviderBill:
     if problems:
         shown = problems[:_PROBLEMS_SHOWN]
         more = len(problems) - len(shown)
-        msg = f"the bill has {len(problems)} problems; nothing was imported"
+        noun = "problem" if len(problems) == 1 else "problems"
+        msg = f"the bill has {len(problems)} {noun}; nothing was imported"
         raise BadBill(msg, [*shown, *([f"... and {more} more"] if more else [])])
     return _allocated(bill, costs, mapping, terms)
 

@@ -128,7 +128,8 @@ def _mapping(app: App, path: Path) -> ResourceMap:
         return load_resource_map(read_texts(path), known)
     except DocumentError as error:
         details = [str(problem) for problem in sorted(set(error.problems))]
-        msg = f"{path}: {len(details)} problems; nothing was imported"
+        noun = "problem" if len(details) == 1 else "problems"
+        msg = f"{path}: {len(details)} {noun}; nothing was imported"
         raise InvalidInput(msg, details=details) from None
 
 

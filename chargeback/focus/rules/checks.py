@@ -49,7 +49,8 @@ def _plain(cells: Column) -> object:
 
 
 def _is_text(kind: object) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _is_numeric(kind: object) -> bool:
@@ -58,7 +59,7 @@ def _is_numeric(kind: object) -> bool:
 
 
 def _is_moment(kind: object) -> bool:
-    return pa.types.is_timestamp(kind) or pa.types.is_null(kind)
+    return any(is_kind(kind) for is_kind in (pa.types.is_timestamp, pa.types.is_null))
 
 
 def _iso(frame: Frame, column: str, _: str) -> Mask:
