@@ -111,9 +111,9 @@ def _child(frame: Frame, column: str, words: str) -> Mask:
     cells, parent = frame[column], frame[words]
     if words not in frame:
         return np.zeros(frame.rows, bool)
-    wanted = [PARENTS.get(text or "") for text in cells.values]
+    wanted = [PARENTS.get(text or "", "") for text in cells.values]
     found = zip(cells.codes.tolist(), parent.codes.tolist(), strict=True)
-    return np.array([wanted[a] not in {None, parent.values[b]} for a, b in found], bool)
+    return np.array([wanted[a] != parent.values[b] for a, b in found], bool) & ~cells.null
 
 
 def _times(frame: Frame, column: str, words: str) -> Mask:

@@ -103,3 +103,49 @@ def untyped(rows: list[dict[str, Any]]) -> Any:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def statement_row(**changes: Any) -> dict[str, Any]:
+    """A line of a statement as `chargeback.statements.COLUMNS` has it; `changes` are other columns than these."""
+    return {
+        "statement": "2026-10/shop", "line": "a-line", "charge_category": "Usage", "charge_class": "",
+        "charge_frequency": "Usage-Based", "corrects": "", "tenant": "shop", "cost_centre": "cc-1",
+        "period": "2026-10", "time_zone": "Europe/Berlin", "charge_from": "2026-10-01T00:00:00Z",
+        "charge_to": "2026-11-01T00:00:00Z", "tier": "tier-1", "pool": "pool-a", "machine": "m-1",
+        "labels": "class=web,os=linux", "metric": "vcpu", "quantity": "10", "hours": "5",
+        "unit": "vcpu-hour", "rate_id": "r-1", "rate": "0.5", "rate_card": "acme v1", "currency": "EUR",
+        "list_amount_minor": 500, "amount": "5.00", "amount_minor": 500, "note": "", "machine_name": "web-1",
+    } | changes  # fmt: skip
+
+
+def _of(minor: int, **changes: Any) -> dict[str, Any]:
+    sign, size = ("-" if minor < 0 else ""), abs(minor)
+    amount = {
+        "amount_minor": minor,
+        "amount": f"{sign}{size // 100}.{size % 100:02d}",
+        "list_amount_minor": minor,
+    }
+    return statement_row(**{**amount, **changes})
+
+
+_NO_PRICE = {"quantity": "", "unit": "", "rate": "", "charge_frequency": "One-Time", "metric": ""}
+
+STATEMENT_ROWS = [
+    _of(500),
+    _of(954, metric="memory_mib", unit="GiB-hour", quantity="529 59/60", rate="0.018", rate_id="m-1"),
+    _of(500, rate="graduated: 0.6 to 5, then 0.4", rate_id="g-1"),
+    _of(500, list_amount_minor=800, rate_id="r-2"),
+    _of(-120, charge_class="Correction", quantity="0", charge_from="2026-09-01T00:00:00Z",
+        charge_to="2026-09-03T00:00:00Z", corrects="2026-09/shop/x"),
+    _of(-300, **_NO_PRICE, charge_category="Credit", tier="", pool="", machine="", labels="", rate_id="credit"),
+    _of(-100, **_NO_PRICE, charge_category="Adjustment", rate_id="discount", list_amount_minor=0),
+    _of(1250, metric="machine", unit="month", quantity="1", rate="12.5", rate_id="fee", charge_frequency="Recurring"),
+    _of(77, tier="tier-2", rate="as billed", unit="bill", quantity="1", metric="provider-bill",
+        rate_id="provider-bill-tier-2", machine="", machine_name=""),
+]  # fmt: skip
+"""One of each kind of line that a statement can have, but for purchases."""
+
+PURCHASE_ROW = _of(
+    5000, charge_category="Purchase", charge_frequency="One-Time", metric="machine", unit="machine", quantity="1",
+    rate="50", rate_id="set-up",
+)  # fmt: skip
