@@ -164,7 +164,7 @@ def _scaled(value: Fraction, digits: int) -> int:
     if abs(whole) >= 10**_DIGITS:
         msg = f"{value} has more than {_DIGITS - digits} digits before the point"
         raise DoesNotFit(msg)
-    return whole
+    return int(whole)
 
 
 def table(

@@ -76,14 +76,13 @@ def invoice_detail(
 
 def _detail(key: str, group: list[Row]) -> dict[str, Any]:
     first = group[0]
-    grain = {"BillingAccountId": first["cost_centre"], "ChargeCategory": first["charge_category"]}
     return {
         "InvoiceDetailId": key, "InvoiceId": first["statement"], "ReferenceInvoiceId": first["statement"],
         "BillingAccountId": first["cost_centre"], "BillingCurrency": first["currency"],
         "ChargeCategory": first["charge_category"],
         "BilledCost": sum((money(row).billed for row in group), Fraction(0)),
         "InvoiceDetailDescription": f"{first['charge_category']} of {first['tenant']}, {first['cost_centre']}",
-        "InvoiceDetailGrain": json.dumps(grain),
+        "InvoiceDetailGrain": json.dumps({"SubAccountId": first["tenant"]}) if first["tenant"] else None,
     }  # fmt: skip
 
 

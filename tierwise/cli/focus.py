@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.output import note
+from tierwise.cli.output import Format, Output, emit, note
 
 if TYPE_CHECKING:
     from tierwise.usecases.focus import FileFormat
 
-app = typer.Typer(help="Bills in FOCUS: export and check.", no_args_is_help=True)
+app = typer.Typer(help="Bills in FOCUS: export, check, import.", no_args_is_help=True)
+
+
+class CostChoice(StrEnum):
+    """Which cost of a provider's bill is passed on."""
+
+    BILLED = "billed"
+    EFFECTIVE = "effective"
+
+
+class CheckVersion(StrEnum):
+    """The release whose rules are checked."""
+
+    V1_2 = "1.2"
 
 
 class ExportVersion(StrEnum):
@@ -55,6 +68,70 @@ def export(
     typer.echo(done.folder)
     note(f"{counted(done.rows, 'row')}, {done.total}, in {', '.join(done.files)}")
     note(done.note)
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A Parquet or CSV file of Cost and Usage.")],
+    version: Annotated[  # noqa: ARG001 - one release has its rules here; saying which keeps scripts right
+        CheckVersion, typer.Option(help="Release of FOCUS.")
+    ] = CheckVersion.V1_2,
+    output: Output = Format.TABLE,
+) -> None:
+    """Check a FOCUS file: every computable rule on every row."""
+    from tierwise.cli.words import counted
+    from tierwise.errors import ExitCode
+    from tierwise.usecases.focus_files import check_file
+
+    report = check_file(file)
+    rows = [
+        {
+            "level": "warning" if finding.should else "error", "rule": finding.rule, "column": finding.column,
+            "what": finding.what, "rows": finding.rows, "first": finding.first, "value": finding.value,
+        }
+        for finding in report.findings
+    ]  # fmt: skip
+    if rows or output is not Format.TABLE:
+        emit(rows, output)
+    note(
+        f"{counted(report.rows, 'row')}, {counted(len(report.checked), 'rule')} checked: "
+        f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}"
+    )
+    if report.errors:
+        raise typer.Exit(ExitCode.INVALID)
+
+
+@app.command(name="import")
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The provider's bill: Parquet or CSV, FOCUS 1.0 to 1.3.")],
+    month: Annotated[str, typer.Option(help="YYYY-MM that it is the bill of.")],
+    map_: Annotated[Path, typer.Option("--map", help="Whose each resource is: a YAML file or folder.")],
+    cost: Annotated[
+        CostChoice, typer.Option(help="What is passed on: as invoiced, or with purchases spread.")
+    ] = CostChoice.BILLED,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what it would give; keep nothing.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Take in a provider's bill; what nobody is mapped to stays visible as unallocated."""
+    from chargeback.focus.bills import Cost
+    from chargeback.statements import COLUMNS
+    from tierwise.cli.charges import _check_month
+    from tierwise.cli.fields import Fields
+    from tierwise.usecases.focus_files import import_bill, shown_gaps
+
+    _check_month(month)
+    context: Context = ctx.obj
+    with context.app() as app_:
+        done = import_bill(app_, file, month, map_, cost=Cost[cost.name], preview=preview)
+    shown = ("tenant", "cost_centre", "tier", "machine", "charge_category", "amount", "note")
+    emit(done.bill.rows, output, fields=Fields(dict.fromkeys(COLUMNS, ""), shown))
+    for line in shown_gaps(done.bill):
+        note(line)
+    kept = f"kept in {done.folder}" if done.folder else "preview: nothing was kept"
+    note(f"{', '.join(done.bill.providers) or 'provider unnamed'}: {done.bill.total}; {kept}")
 
 
 def _formats(text: str) -> "list[FileFormat]":

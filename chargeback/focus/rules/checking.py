@@ -59,7 +59,7 @@ def check(table: Any, *, typed: bool, supported: frozenset[str] = SUPPORTED) -> 
     """
     frame = Frame(table, typed=typed)
     due = [rule for rule in all_rules() if rule.only_with <= supported and _applies(rule, frame)]
-    found = [finding for rule in due for finding in _broken(rule, frame)]
+    found = [finding for rule in due for finding in rule_findings(rule, frame)]
     found += header_findings(frame.names, frozenset(rule.column for rule in all_rules()))
     found += [finding for name in frame.names for finding in _formats(name, frame)]
     looked_at = frozenset(rule.id for rule in due) | ATTRIBUTE_RULES | HEADER_RULES
@@ -74,6 +74,11 @@ def all_rules() -> tuple[Rule, ...]:
 
 def _applies(rule: Rule, frame: Frame) -> bool:
     return rule.check == "present" or rule.column in frame
+
+
+def rule_findings(rule: Rule, frame: Frame) -> list[Finding]:
+    """Where one rule is broken: nothing, or one finding."""
+    return list(_broken(rule, frame))
 
 
 def _broken(rule: Rule, frame: Frame) -> Iterator[Finding]:
@@ -115,11 +120,16 @@ def _formats(name: str, frame: Frame) -> Iterator[Finding]:
             mask = ~frame[name].null
             yield from _finding("DateTimeFormat-A-001-M", name, False, "must be in UTC", mask, frame)
         return
-    formats = {rule.check for rule in all_rules() if rule.column == name} & _BY_CHECK.keys()
-    tests = {key: test for form in sorted(formats) for key, test in _BY_CHECK[form].items()}
-    for key, test in {**tests, **attributes.ANY}.items():
+    for key, test in _tests(name).items():
         what = "breaks the format"
         yield from _finding(key, name, key in _SHOULD, what, frame[name].where(test), frame)
+
+
+@cache
+def _tests(name: str) -> Mapping[str, attributes.Test]:
+    formats = {rule.check for rule in all_rules() if rule.column == name} & _BY_CHECK.keys()
+    tests = {key: test for form in sorted(formats) for key, test in _BY_CHECK[form].items()}
+    return {**tests, **attributes.ANY}
 
 
 def _finding(

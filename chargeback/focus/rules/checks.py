@@ -20,7 +20,7 @@ Check = Callable[[Frame, str, str], Mask]
 
 def breaking(frame: Frame, column: str, words: str) -> Mask:
     """The rows that break a check as the table writes it: ``not null``, ``of Used|Unused``, ``at least 0``."""
-    for name in sorted(CHECKS, key=len, reverse=True):
+    for name in _LONGEST_FIRST:
         if words == name or words.startswith(f"{name} "):
             return CHECKS[name](frame, column, words[len(name) + 1 :])
     msg = f"no check: {words}"
@@ -49,7 +49,8 @@ def _plain(cells: Column) -> object:
 
 
 def _is_text(kind: object) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _is_numeric(kind: object) -> bool:
@@ -58,7 +59,7 @@ def _is_numeric(kind: object) -> bool:
 
 
 def _is_moment(kind: object) -> bool:
-    return pa.types.is_timestamp(kind) or pa.types.is_null(kind)
+    return any(is_kind(kind) for is_kind in (pa.types.is_timestamp, pa.types.is_null))
 
 
 def _iso(frame: Frame, column: str, _: str) -> Mask:
@@ -110,9 +111,9 @@ def _child(frame: Frame, column: str, words: str) -> Mask:
     cells, parent = frame[column], frame[words]
     if words not in frame:
         return np.zeros(frame.rows, bool)
-    wanted = [PARENTS.get(text or "") for text in cells.values]
+    wanted = [PARENTS.get(text or "", "") for text in cells.values]
     found = zip(cells.codes.tolist(), parent.codes.tolist(), strict=True)
-    return np.array([wanted[a] not in {None, parent.values[b]} for a, b in found], bool)
+    return np.array([wanted[a] != parent.values[b] for a, b in found], bool) & ~cells.null
 
 
 def _times(frame: Frame, column: str, words: str) -> Mask:
@@ -159,3 +160,5 @@ CHECKS: Mapping[str, Check] = {
     "typed values": _value(price_details.has_mistyped_value),
 }
 """Each check by the words that the table has for it."""
+
+_LONGEST_FIRST = sorted(CHECKS, key=len, reverse=True)

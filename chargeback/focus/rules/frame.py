@@ -40,7 +40,7 @@ class Column:
 
     def value(self, row: int) -> str | None:
         """What stands in a row, counted from 0."""
-        return self.values[self.codes[row]]
+        return self.values[int(self.codes[row])]
 
 
 class Frame:

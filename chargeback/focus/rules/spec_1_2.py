@@ -107,7 +107,7 @@ CommitmentDiscountId
   C-001-M text
   C-002-M string
   D-013-C present [COMMITMENT_DISCOUNT]
-  DiscountHandling-A-014-C null if ChargeCategory = Usage and CommitmentDiscountStatus null
+  DiscountHandling-A-014-C null if ChargeCategory = Usage and CommitmentDiscountStatus null [COMMITMENT_DISCOUNT]
 CommitmentDiscountName
   C-001-M text
   C-002-M string
@@ -127,7 +127,7 @@ CommitmentDiscountStatus
   C-004-C not null if CommitmentDiscountId not null and ChargeCategory = Usage
   C-005-M of Used|Unused
   D-017-C present [COMMITMENT_DISCOUNT]
-  DiscountHandling-A-018-C null if ChargeCategory != Usage
+  DiscountHandling-A-018-C null if ChargeCategory != Usage [COMMITMENT_DISCOUNT]
 CommitmentDiscountType
   C-001-M text
   C-002-M string
@@ -280,8 +280,8 @@ RegionName
   C-005-C not null if RegionId not null
   StringHandling-A-006-M should same for RegionId
 ResourceId
-  DiscountHandling-A-012-C agree CommitmentDiscountId if ChargeCategory = Purchase and CommitmentDiscountId not null
-  DiscountHandling-A-019-C agree CommitmentDiscountId if CommitmentDiscountStatus = Unused
+  DiscountHandling-A-012-C agree CommitmentDiscountId if ChargeCategory = Purchase and CommitmentDiscountId not null [COMMITMENT_DISCOUNT]
+  DiscountHandling-A-019-C agree CommitmentDiscountId if CommitmentDiscountStatus = Unused [COMMITMENT_DISCOUNT]
   D-043-C present [BILLING_BASED_ON_PROVISIONED_RESOURCES]
   C-001-M text
   C-002-M string

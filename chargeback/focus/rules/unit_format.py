@@ -14,12 +14,13 @@ _TIMES_PLURAL = tuple(f"{word}s" for word in _TIMES)
 _LISTED = {
     word.casefold(): word for word in (*_COUNTS, *_TIMES, *(f"{word}s" for word in _COUNTS), *_TIMES_PLURAL)
 }
-_SIZE_WORD = re.compile(r"[KMGTPEkmgtpe]i?[bB]", re.ASCII)
+_SIZE_WORD = re.compile(r"[KMGTPEkmgtpe][iI]?[bB]", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]+", re.ASCII)
 
 _NOUN = r"[A-Za-z][A-Za-z0-9]*"
+_NEXT = r"[A-Z][A-Za-z0-9]*"
 _FORM = re.compile(
-    rf"(?P<count>\S+ )?(?P<noun>{_NOUN}( {_NOUN})*)"
+    rf"(?P<count>\S+ )?(?P<noun>{_NOUN}( {_NEXT})*)"
     rf"(-(?P<times>{'|'.join(_TIMES_PLURAL)})|/((?P<time>{'|'.join(_TIMES)})|"
     rf"(?P<interval>\S+) ({'|'.join(_TIMES_PLURAL)})))?",
     re.ASCII,
@@ -44,7 +45,7 @@ def misspelt(text: str) -> bool:
 
 def not_whole(text: str) -> bool:
     """A quantity or interval that is no whole number."""
-    numbers = re.findall(r"(?:^|/)(\S*\d\S*) ", text)
+    numbers = re.findall(r"(?:^|/)([^\s/]*\d[^\s/]*) ", text)
     return any(not number.isdecimal() for number in numbers)
 
 

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +32,9 @@ from chargeback.rating import Grain, rate
 from chargeback.statements import corrections, statements, with_corrections
 from chargeback.usage import to_table
 
+sys.path.insert(0, str(Path(__file__).parent))
+from focus_valid import statement_row as row
+
 OCTOBER = BillingPeriod.parse("2026-10", "Europe/Berlin")
 NOVEMBER = OCTOBER.next
 CONTEXT = Context(
@@ -39,19 +44,6 @@ CONTEXT = Context(
     tiers={"tier-1": "Production", "tier-2": "Test", "tier-3": "Test"},
     pools={"pool-a": Place("fra", "Frankfurt", "vSphere")},
 )
-
-
-def row(**changes: Any) -> dict[str, Any]:
-    """A line of a statement; `changes` are other columns than these."""
-    return {
-        "statement": "2026-10/shop", "line": "a-line", "charge_category": "Usage", "charge_class": "",
-        "charge_frequency": "Usage-Based", "corrects": "", "tenant": "shop", "cost_centre": "cc-1",
-        "period": "2026-10", "time_zone": "Europe/Berlin", "charge_from": "2026-10-01T00:00:00Z",
-        "charge_to": "2026-11-01T00:00:00Z", "tier": "tier-1", "pool": "pool-a", "machine": "m-1",
-        "labels": "class=web,os=linux", "metric": "vcpu", "quantity": "10", "hours": "5",
-        "unit": "vcpu-hour", "rate_id": "r-1", "rate": "0.5", "rate_card": "acme v1", "currency": "EUR",
-        "list_amount_minor": 500, "amount": "5.00", "amount_minor": 500, "note": "", "machine_name": "web-1",
-    } | changes  # fmt: skip
 
 
 def exported(*rows: dict[str, Any], version: Version = Version.V1_4) -> list[dict[str, Any]]:

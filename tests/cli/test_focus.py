@@ -1,0 +1,60 @@
+"""``tierwise focus``: what scripts see of an export, a check and an import."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+BILL = """BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ChargeCategory,ResourceId
+12.345,EUR,2025-10-01T00:00:00Z,2025-11-01T00:00:00Z,Usage,i-1
+0.5,EUR,2025-10-01T00:00:00Z,2025-11-01T00:00:00Z,Usage,i-2
+"""
+
+MAP = """provider_resources:
+  web: {tenant: web-shop, cost_centre: sales, tier: tier-3, resources: [i-1]}
+"""
+
+
+def test_an_export_prints_its_folder_and_can_be_checked_at_once(tierwise: Any, tmp_path: Path) -> None:
+    ended = tierwise("focus", "export", "2025-10", "--version", "1.2", "--to", tmp_path)
+    folder = Path(ended.out.strip())
+    assert folder == tmp_path / "focus-1.2-2025-10"
+    assert "0 rows, EUR 0.00" in ended.err
+    checked = tierwise("focus", "check", folder / "cost-and-usage.parquet")
+    assert "0 errors, 0 warnings" in checked.err
+    again = tierwise("focus", "export", "2025-10", "--version", "1.2", "--to", tmp_path, code=3)
+    assert "is there already" in again.err
+    unknown = tierwise("focus", "export", "2025-10", "--to", tmp_path, "--format", "xml", code=3)
+    assert "there is no format 'xml'; known are parquet, csv" in unknown.err
+
+
+def test_a_file_with_errors_ends_with_3_and_lists_them_as_data(tierwise: Any, tmp_path: Path) -> None:
+    (tmp_path / "bill.csv").write_text(BILL)
+    ended = tierwise("focus", "check", tmp_path / "bill.csv", "-o", "json", code=3)
+    found = json.loads(ended.out)
+    missing = {each["rule"] for each in found if each["column"] == "ServiceName"}
+    assert missing == {"CostAndUsage-D-041-M"}
+    assert {each["level"] for each in found} == {"error", "warning"}
+
+
+def test_an_import_shows_rows_and_gaps_and_is_taken_once(tierwise: Any, tmp_path: Path) -> None:
+    (tmp_path / "bill.csv").write_text(BILL)
+    (tmp_path / "map.yaml").write_text(MAP)
+    arguments = (
+        "focus",
+        "import",
+        tmp_path / "bill.csv",
+        "--month",
+        "2025-10",
+        "--map",
+        tmp_path / "map.yaml",
+    )
+    preview = tierwise(*arguments, "--preview", "-o", "json")
+    assert [(row["tenant"], row["amount"]) for row in json.loads(preview.out)] == [
+        ("unallocated", "0.50"), ("web-shop", "12.35"),
+    ]  # fmt: skip
+    assert "not mapped: resource i-2, 1 rows, EUR 0.50" in preview.err
+    assert "preview: nothing was kept" in preview.err
+    assert "EUR 12.85; kept in" in tierwise(*arguments).err
+    assert "were imported before" in tierwise(*arguments, code=3).err
+    wrong = tierwise(*arguments[:4], "2025-09", *arguments[5:], code=3)
+    assert "it is of 2025-10, not of 2025-09" in wrong.err

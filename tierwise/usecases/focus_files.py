@@ -1,0 +1,186 @@
+"""FOCUS files from elsewhere: reading, checking, and taking a provider's bill in."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+
+from catalog.documents import DocumentError
+from chargeback.focus.bills import BadBill, Cost, ProviderBill, Terms, fingerprint, read_bill
+from chargeback.focus.mapping import Known, ResourceMap, load_resource_map
+from chargeback.focus.rules.checking import Report, check
+from chargeback.money import Rounding, format_minor, round_to_minor
+from chargeback.periods import BillingPeriod
+from chargeback.statements import Row
+from tierwise.app import App
+from tierwise.documents import read_texts
+from tierwise.errors import InvalidInput, TierwiseError
+
+BILLS = "provider-bills"
+"""The folder of the data directory in which bills that were taken in are kept."""
+
+_ROWS = "rows.json"
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A bill that was read; `folder` is where it is kept, None for a preview."""
+
+    bill: ProviderBill
+    folder: Path | None
+
+
+def read_file(file: Path) -> tuple[Any, bool]:
+    """The table of a Parquet or CSV file, and whether its columns have types.
+
+    Raises InvalidInput for a file that is neither, is cut off, or is not UTF-8.
+    """
+    try:
+        if file.suffix.lower() == ".parquet":
+            return pq.read_table(file, page_checksum_verification=True), True
+        return _read_csv(file), False
+    except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        said = " ".join(str(error).split())
+        msg = f"{file} cannot be read: {said}; it must be a whole .parquet file, or CSV in UTF-8"
+        raise InvalidInput(msg) from None
+
+
+def _read_csv(file: Path) -> Any:
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        names = next(csv.reader(stream), [])
+    if len(set(names)) < len(names):
+        twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+        msg = f"{file}: columns stand twice: {twice}; each must stand once"
+        raise InvalidInput(msg)
+    return pc.read_csv(
+        file,
+        parse_options=pc.ParseOptions(newlines_in_values=True),
+        convert_options=pc.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            # Many dumps write NULL, without quotes, for null.
+            null_values=["", "NULL"], strings_can_be_null=True, quoted_strings_can_be_null=False,
+        ),
+    )  # fmt: skip
+
+
+def check_file(file: Path) -> Report:
+    """Every rule of FOCUS 1.2 on every row of the file. Raises InvalidInput for an unreadable one."""
+    table, typed = read_file(file)
+    return check(table, typed=typed)
+
+
+def import_bill(
+    app: App, file: Path, month: str, map_path: Path, *, cost: Cost = Cost.BILLED, preview: bool = False
+) -> Imported:
+    """Take a provider's bill in for a month; all of it or nothing. `preview` keeps nothing.
+
+    Raises InvalidInput for a bill or a map with mistakes, and for charges that were imported before.
+    """
+    card = app.documents.rate_card
+    try:
+        period = BillingPeriod.parse(month, card.time_zone)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+    mapping = _mapping(app, map_path)
+    table, _ = read_file(file)
+    terms = Terms(period, card.currency, card.minor_digits, card.rounding, cost)
+    try:
+        found = read_bill(table, mapping, terms)
+    except BadBill as error:
+        msg = f"{file}: {error}"
+        raise InvalidInput(msg, details=error.details) from None
+    mark = fingerprint(table, cost)
+    _must_be_new(app, file, mark)
+    return Imported(found, None if preview else _keep(app, file, found, mark, cost))
+
+
+def provider_rows(app: App, month: str) -> list[Row]:
+    """The rows of all bills that were taken in for a month, in the order of their folders' names.
+
+    Raises TierwiseError for a kept bill that somebody changed.
+    """
+    rows: list[Row] = []
+    for folder in sorted((app.settings.data_dir / BILLS).glob(f"{month}-*")):
+        text = (folder / _ROWS).read_bytes()
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        if hashlib.sha256(text).hexdigest() != manifest["rows_sha256"]:
+            msg = f"{folder / _ROWS} is not what was imported; restore it from a backup, or remove the folder and import anew"
+            raise TierwiseError(msg)
+        rows += json.loads(text)
+    return rows
+
+
+def _mapping(app: App, path: Path) -> ResourceMap:
+    catalog = app.documents.catalog
+    known = Known(catalog.tenants, catalog.cost_centres, catalog.tiers, catalog.pools)
+    try:
+        return load_resource_map(read_texts(path), known)
+    except DocumentError as error:
+        details = [str(problem) for problem in sorted(set(error.problems))]
+        noun = "problem" if len(details) == 1 else "problems"
+        msg = f"{path}: {len(details)} {noun}; nothing was imported"
+        raise InvalidInput(msg, details=details) from None
+
+
+def _must_be_new(app: App, file: Path, mark: str) -> None:
+    for folder in sorted((app.settings.data_dir / BILLS).glob(f"*-{mark[:16]}")):
+        msg = (
+            f"{file}: the same charges were imported before, into {folder}; "
+            "remove that folder first if they are to be taken in anew"
+        )
+        raise InvalidInput(msg)
+
+
+def _keep(app: App, file: Path, found: ProviderBill, mark: str, cost: Cost) -> Path:
+    target = app.settings.data_dir / BILLS / f"{found.period.name}-{mark[:16]}"
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    rows = json.dumps(list(found.rows), ensure_ascii=False, indent=1)
+    manifest = {
+        "file": file.name, "period": found.period.name, "providers": found.providers, "cost": cost.value,
+        "total": found.total, "unallocated_minor": found.unallocated_minor, "fingerprint": mark,
+        "imported_at": app.clock.now().isoformat(), "rows_sha256": hashlib.sha256(rows.encode()).hexdigest(),
+    }  # fmt: skip
+    try:
+        part.mkdir(parents=True)
+        _write(part / _ROWS, rows)
+        _write(part / _MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        part.rename(target)
+    except OSError as error:
+        msg = f"the bill could not be kept in {target}: {error.strerror}; nothing was imported, free some space and repeat"
+        raise TierwiseError(msg) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _write(file: Path, text: str) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def shown_gaps(found: ProviderBill, at_most: int = 10) -> Sequence[str]:
+    """What the map does not know, the dearest first, in words."""
+    digits = found.minor_digits
+    lines = [
+        f"not mapped: {gap.what}, {gap.rows} rows, {found.currency} {_near(gap.cost, digits)}"
+        for gap in found.gaps[:at_most]
+    ]
+    more = len(found.gaps) - len(lines)
+    return [*lines, *([f"... and {more} more"] if more else [])]
+
+
+def _near(cost: Fraction, digits: int) -> str:
+    return format_minor(round_to_minor(cost * 10**9, digits, Rounding.HALF_UP), digits)
