@@ -32,7 +32,7 @@ SECTIONS: Mapping[str, type[Value]] = {
 }
 """Each section of catalog documents, and what its entries are."""
 
-ALSO_KNOWN = ("rules", "rate_cards")
+ALSO_KNOWN = ("rules", "rate_cards", "pool_costs", "shared_tenants")
 """Sections of the same documents that policies and chargeback read."""
 
 

@@ -1,11 +1,12 @@
 """The folder of documents that administrators write: catalog, rules and rate cards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.catalog import Catalog, load_catalog
 from catalog.documents import DocumentError, Problem
 from chargeback.rate_cards import RateCard, load_rate_cards
+from chargeback.shared_costs.documents import Known, SharedCosts, load_shared_costs
 from policies.documents import load_rules
 from policies.rule import Rule
 from tierwise.errors import InvalidInput
@@ -20,6 +21,7 @@ class Documents:
     catalog: Catalog
     rules: tuple[Rule, ...]
     rate_cards: tuple[RateCard, ...]
+    shared_costs: SharedCosts = field(default_factory=SharedCosts)
 
     @property
     def rate_card(self) -> RateCard:
@@ -67,6 +69,7 @@ def load(path: Path) -> Documents:
     problems: list[Problem] = []
     rules: tuple[Rule, ...] = ()
     cards: tuple[RateCard, ...] = ()
+    costs = SharedCosts()
     try:
         catalog = load_catalog(texts)
     except DocumentError as error:
@@ -82,9 +85,14 @@ def load(path: Path) -> Documents:
         cards = load_rate_cards(texts, tuple(catalog.tiers))
     except DocumentError as error:
         problems.extend(error.problems)
+    try:
+        known = Known(catalog.pools, catalog.tiers, catalog.sites, catalog.tenants)
+        costs = load_shared_costs(texts, known)
+    except DocumentError as error:
+        problems.extend(error.problems)
     if problems:
         raise _invalid(path, problems)
-    return Documents(catalog, rules, cards)
+    return Documents(catalog, rules, cards, costs)
 
 
 def _invalid(path: Path, problems: tuple[Problem, ...] | list[Problem], more: str = "") -> InvalidInput:
