@@ -9,14 +9,13 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import duckdb
-
-from chargeback import rating_sql
 from chargeback.charges import Charge
+from chargeback.engines.contract import SEGMENTS, Engine
+from chargeback.engines.duck import DuckEngine
 from chargeback.instants import utc_text
 from chargeback.periods import BillingPeriod
 from chargeback.rates import PowerRule, Rate, RateCard
-from chargeback.usage import Metric, checked_table
+from chargeback.usage import Metric
 
 
 class Grain(StrEnum):
@@ -29,7 +28,9 @@ class Grain(StrEnum):
     MACHINE = "machine"
 
 
-_SUMS = {Grain.TENANT: rating_sql.SUMS_BY_TENANT, Grain.MACHINE: rating_sql.SUMS_BY_MACHINE}
+_SUMS = {Grain.TENANT: "SUMS_BY_TENANT", Grain.MACHINE: "SUMS_BY_MACHINE"}
+
+DUCKDB = DuckEngine()
 
 
 class Unpriced(NamedTuple):
@@ -111,22 +112,22 @@ def rate(
     known_at: int,
     *,
     grain: Grain = Grain.TENANT,
+    engine: Engine = DUCKDB,
 ) -> list[Charge]:
     """What the usage costs in each period, as usage and rates were known at `known_at`.
 
-    `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA`, in any order. Periods must be in the
+    `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA`, in any order, or what the `engine` reads
+    itself; the engine changes nothing about the charges. Periods must be in the
     card's time zone and differ. Metrics that the card prices in no tier are free. Charges come by
     period, tenant, cost centre, tier, machine, metric and start of rate; what adds up to nothing is
     left out. Raises UnpricedUsage, InvalidUsage, or ValueError for wrong periods.
     """
     _check(card, periods)
-    table = checked_table(usage)
-    with duckdb.connect(":memory:") as engine:
-        engine.register("usage_interval", table)
-        seen = [(tier, Metric(metric)) for tier, metric in engine.execute(rating_sql.SEEN).fetchall()]
+    with engine.session(usage) as session:
+        seen = [(tier, Metric(metric)) for tier, metric in session.rows("SEEN")]
         cut = _cut(card, periods, known_at, seen)
-        _store(engine, cut, known_at)
-        sums = [_sum(row, grain) for row in engine.execute(_SUMS[grain]).fetchall()]
+        session.store("rate_segment", SEGMENTS, [(*row, known_at) for row in cut.rows])
+        sums = [_sum(row, grain) for row in session.rows(_SUMS[grain])]
     _refuse_unpriced(card, cut.targets, sums)
     charges = (_charge(cut.targets[row.target], cut.spans[row.target], row) for row in sums)
     return sorted((charge for charge in charges if charge), key=_order)
@@ -158,21 +159,10 @@ def _cut(
     return cut
 
 
-def _store(engine: duckdb.DuckDBPyConnection, cut: _Targets, known_at: int) -> None:
-    # By INSERT: building a small Arrow table from Python lists would import pandas (0.9 s).
-    engine.execute(
-        "CREATE TABLE rate_segment (segment BIGINT, tier VARCHAR, metric VARCHAR, when_off BOOLEAN, "
-        "t_from BIGINT, t_to BIGINT, known_at BIGINT)"
-    )
-    if cut.rows:
-        rows = [(*row, known_at) for row in cut.rows]
-        engine.executemany("INSERT INTO rate_segment VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-
-
 def _sum(row: Sequence[Any], grain: Grain) -> _Sum:
     target, tenant, cost_centre, *machine, quantity_seconds, seconds = row
     name, pool, labels = machine if grain is Grain.MACHINE else (None, "", "")
-    return _Sum(target, tenant, cost_centre, name, pool, labels, int(quantity_seconds), int(seconds))
+    return _Sum(target, tenant, cost_centre, name, pool, labels, quantity_seconds, seconds)
 
 
 def _refuse_unpriced(card: RateCard, targets: Sequence[_Target], sums: Iterable[_Sum]) -> None:
