@@ -32,7 +32,9 @@ SECTIONS: Mapping[str, type[Value]] = {
 }
 """Each section of catalog documents, and what its entries are."""
 
-ALSO_KNOWN = ("rules", "rate_cards", "adjustments", "fx", "stack", "budgets")
+ALSO_KNOWN = (
+    "rules", "rate_cards", "adjustments", "fx", "stack", "budgets", "pool_costs", "shared_tenants",
+)  # fmt: skip
 """Sections of the same documents that policies and chargeback read."""
 
 

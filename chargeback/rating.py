@@ -10,18 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import duckdb
-
-from chargeback import rating_sql
 from chargeback.charges import Charge
+from chargeback.engines.contract import SEGMENTS, Engine, Session
+from chargeback.engines.duck import DuckEngine
 from chargeback.instants import utc_text
 from chargeback.periods import BillingPeriod
 from chargeback.pricing import Birth, FineSum, Pricing
 from chargeback.rates import RateCard
-from chargeback.targets import Cut, Stretch, cut, in_order
-from chargeback.usage import Metric, checked_table
-
-_BATCH = 500
+from chargeback.targets import Cut, cut, in_order
+from chargeback.usage import Metric
 
 
 class Grain(StrEnum):
@@ -34,7 +31,9 @@ class Grain(StrEnum):
     MACHINE = "machine"
 
 
-_SUMS = {Grain.TENANT: rating_sql.SUMS_BY_TENANT, Grain.MACHINE: rating_sql.SUMS_BY_MACHINE}
+_SUMS = {Grain.TENANT: "SUMS_BY_TENANT", Grain.MACHINE: "SUMS_BY_MACHINE"}
+
+DUCKDB = DuckEngine()
 
 
 class Unpriced(NamedTuple):
@@ -86,25 +85,25 @@ def rate(
     known_at: int,
     *,
     grain: Grain = Grain.TENANT,
+    engine: Engine = DUCKDB,
 ) -> list[Charge]:
     """What the usage costs in each period, as usage and rates were known at `known_at`.
 
-    `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA`, in any order; a metric other than the
-    allocated quantity is written with its basis, ``vcpu:usage``. Periods must be in the card's time
-    zone and differ. Metrics that the card prices in no tier are free. Charges come by period, tenant,
-    cost centre, tier, machine, metric and start of rate; what adds up to nothing is left out. Raises
-    UnpricedUsage, InvalidUsage, or ValueError for wrong periods.
+    `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA`, in any order, or what the `engine` reads
+    itself; the engine changes nothing about the charges. A metric other than the allocated quantity is
+    written with its basis, ``vcpu:usage``. Periods must be in the card's time zone and differ. Metrics
+    that the card prices in no tier are free. Charges come by period, tenant, cost centre, tier, machine,
+    metric and start of rate; what adds up to nothing is left out. Raises UnpricedUsage, InvalidUsage, or
+    ValueError for wrong periods.
     """
     _check(card, periods)
-    table = checked_table(usage)
-    with duckdb.connect(":memory:") as engine:
-        engine.register("usage_interval", table)
-        seen = [(tier, known_metric(metric)) for tier, metric in engine.execute(rating_sql.SEEN).fetchall()]
+    with engine.session(usage) as session:
+        seen = [(tier, known_metric(metric)) for tier, metric in session.rows("SEEN")]
         found = cut(card, periods, known_at, seen)
-        _store(engine, found.plain, known_at)
-        sums = [_sum(row, grain) for row in engine.execute(_SUMS[grain]).fetchall()]
-        fine = _fine_sums(engine, found, known_at)
-        born = _births(engine, found, known_at)
+        session.store("rate_segment", SEGMENTS, [(*row, known_at) for row in found.plain])
+        sums = [_sum(row, grain) for row in session.rows(_SUMS[grain])]
+        fine = _fine_sums(session, found, known_at)
+        born = _births(session, found, known_at)
     pricing = Pricing(card, found, by_machine=grain is Grain.MACHINE)
     priced = pricing.charges(fine, born)
     _refuse_unpriced(card, found, sums, pricing)
@@ -132,40 +131,24 @@ def _check(card: RateCard, periods: Sequence[BillingPeriod]) -> None:
         raise ValueError(msg)
 
 
-def _store(engine: duckdb.DuckDBPyConnection, stretches: Sequence[Stretch], known_at: int) -> None:
-    """Fill `rate_segment` anew."""
-    # By INSERT: building a small Arrow table from Python lists would import pandas (0.9 s).
-    engine.execute(
-        "CREATE OR REPLACE TABLE rate_segment (segment BIGINT, tier VARCHAR, metric VARCHAR, when_off BOOLEAN, "
-        "t_from BIGINT, t_to BIGINT, known_at BIGINT)"
-    )
-    for batch in (stretches[at : at + _BATCH] for at in range(0, len(stretches), _BATCH)):
-        # One statement for many rows: hourly windows of a month are thousands, a statement each 10 s.
-        values = [value for row in batch for value in (*row, known_at)]
-        marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(batch))
-        engine.execute(f"INSERT INTO rate_segment VALUES {marks}", values)  # noqa: S608 - only question marks are put in
-
-
 def _sum(row: Sequence[Any], grain: Grain) -> _Sum:
     target, tenant, cost_centre, *machine, quantity_seconds, seconds = row
     name, pool, labels = machine if grain is Grain.MACHINE else (None, "", "")
-    return _Sum(target, tenant, cost_centre, name, pool, labels, int(quantity_seconds), int(seconds))
+    return _Sum(target, tenant, cost_centre, name, pool, labels, quantity_seconds, seconds)
 
 
-def _fine_sums(engine: duckdb.DuckDBPyConnection, found: Cut, known_at: int) -> list[FineSum]:
+def _fine_sums(session: Session, found: Cut, known_at: int) -> list[FineSum]:
     if not found.fine:
         return []
-    _store(engine, found.fine, known_at)
-    rows = engine.execute(rating_sql.SUMS_BY_LEVEL).fetchall()
-    return sorted(FineSum._make((*row[:-2], int(row[-2]), int(row[-1]))) for row in rows)
+    session.store("rate_segment", SEGMENTS, [(*row, known_at) for row in found.fine])
+    return sorted(FineSum._make(row) for row in session.rows("SUMS_BY_LEVEL"))
 
 
-def _births(engine: duckdb.DuckDBPyConnection, found: Cut, known_at: int) -> list[Birth]:
+def _births(session: Session, found: Cut, known_at: int) -> list[Birth]:
     if not any(segments for _, segments in found.once):
         return []
-    engine.execute("CREATE TABLE knowledge (known_at BIGINT)")
-    engine.execute("INSERT INTO knowledge VALUES (?)", [known_at])
-    return sorted(Birth(*row) for row in engine.execute(rating_sql.BIRTHS).fetchall())
+    session.store("knowledge", {"known_at": "int64"}, [(known_at,)])
+    return sorted(Birth(*row) for row in session.rows("BIRTHS"))
 
 
 def _refuse_unpriced(card: RateCard, found: Cut, sums: Iterable[_Sum], pricing: Pricing) -> None:

@@ -9,21 +9,11 @@ from typing import Any
 
 import ibis
 
+from chargeback.engines.contract import SEGMENTS
 from chargeback.usage import SCHEMA, Metric, Power
 
 FACTOR = "decimal(38, 0)"
 """Of both factors: a product has at most 29 digits, and DuckDB keeps decimal(18) x decimal(18) at 18."""
-
-SEGMENTS = {
-    "segment": "int64",
-    "tier": "string",
-    "metric": "string",
-    "when_off": "boolean",
-    "t_from": "int64",
-    "t_to": "int64",
-    "known_at": "int64",
-}
-"""The columns of ``rate_segment``: the stretches of time over which one rate is in force."""
 
 
 def sums(by_machine: bool) -> Any:
@@ -97,22 +87,27 @@ def seen() -> Any:
     return _usage().select("tier", "metric").distinct()
 
 
-def module_text() -> str:
-    """The source of `chargeback.rating_sql`."""
-    texts = {
+def queries() -> dict[str, Any]:
+    """All queries by their names in `chargeback.rating_sql`."""
+    return {
         "SEEN": seen(),
         "SUMS_BY_TENANT": sums(by_machine=False),
         "SUMS_BY_MACHINE": sums(by_machine=True),
         "SUMS_BY_LEVEL": sums_by_level(),
         "BIRTHS": births(),
     }
+
+
+def module_text() -> str:
+    """The source of `chargeback.rating_sql`."""
     head = (
         '"""`chargeback.rating_expressions` in DuckDB\'s SQL; written by that module, never by hand.\n\n'
         "Kept as text because compiling it takes 0.9 s of every start (tests/bench/bench_rating.py).\n"
         '"""\n'
     )
     parts = [
-        f'\n{name} = """\n{ibis.to_sql(query, dialect="duckdb")}\n"""\n' for name, query in texts.items()
+        f'\n{name} = """\n{ibis.to_sql(query, dialect="duckdb")}\n"""\n'
+        for name, query in queries().items()
     ]
     return head + "".join(parts)
 

@@ -9,6 +9,7 @@ from catalog.documents import DocumentError, Problem
 from chargeback.adjustment_documents import References, load_terms
 from chargeback.budgets import Budget, load_budgets
 from chargeback.rate_cards import RateCard, load_rate_cards
+from chargeback.shared_costs.documents import Known, SharedCosts, load_shared_costs
 from chargeback.terms import NO_TERMS, Terms
 from policies.documents import load_rules
 from policies.rule import Rule
@@ -26,6 +27,7 @@ class Documents:
     rate_cards: tuple[RateCard, ...]
     terms: Terms = NO_TERMS
     budgets: tuple[Budget, ...] = ()
+    shared_costs: SharedCosts = field(default_factory=SharedCosts)
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     """File name, without its folder -> what was read."""
 
@@ -82,6 +84,7 @@ def load(path: Path) -> Documents:
     cards: tuple[RateCard, ...] | None = None
     terms = NO_TERMS
     budgets: tuple[Budget, ...] = ()
+    costs = SharedCosts()
     try:
         catalog = load_catalog(texts)
     except DocumentError as error:
@@ -106,10 +109,15 @@ def load(path: Path) -> Documents:
         budgets = load_budgets(texts, _payers(catalog), _currencies(cards or ()))
     except DocumentError as error:
         problems.extend(error.problems)
+    try:
+        names = Known(catalog.pools, catalog.tiers, catalog.sites, catalog.tenants)
+        costs = load_shared_costs(texts, names)
+    except DocumentError as error:
+        problems.extend(error.problems)
     if problems:
         raise _invalid(path, problems)
     by_name = {Path(name).name: text for name, text in texts.items()}
-    return Documents(catalog, rules, cards or (), terms, budgets, texts=by_name)
+    return Documents(catalog, rules, cards or (), terms, budgets, costs, by_name)
 
 
 def _payers(catalog: Catalog) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,97 @@
+"""DuckDB inside the process: the default. Its memory and threads can be bounded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from chargeback import rating_sql
+from chargeback.engines import stretches
+from chargeback.engines.contract import Values, exact
+from chargeback.usage import SCHEMA, InvalidUsage, checked_table
+
+_TYPES = {"int64": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class ParquetFiles:
+    """Usage in Parquet files of `chargeback.usage.SCHEMA`; a file that stands twice counts twice."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DuckEngine:
+    """Queries on an embedded DuckDB.
+
+    Beyond `memory_limit_mib` it writes to `spill_folder`, or stops with duckdb.OutOfMemoryException where
+    there is none; None leaves DuckDB its own limit, 80 % of the machine. `threads` None is every core.
+    Usage may also be a `pyarrow.dataset.Dataset`, which is read as it streams, so that memory does not
+    grow with it, or a ParquetFiles, which DuckDB reads itself, faster still.
+    """
+
+    memory_limit_mib: int | None = None
+    threads: int | None = None
+    spill_folder: str = ""
+
+    @contextmanager
+    def session(self, usage: Any) -> Iterator["DuckSession"]:
+        """A session of its own, closed at the end."""
+        with duckdb.connect(":memory:", config=self._config()) as connection:
+            if isinstance(usage, ParquetFiles):
+                connection.read_parquet(list(usage.paths)).create_view("usage_interval")
+            else:
+                connection.register("usage_interval", _readable(usage))
+            yield DuckSession(connection)
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "temp_directory": self.spill_folder,
+            "preserve_insertion_order": False,
+        }
+        if self.memory_limit_mib is not None:
+            config["memory_limit"] = f"{self.memory_limit_mib}MiB"
+        if self.threads is not None:
+            config["threads"] = self.threads
+        return config
+
+
+class DuckSession:
+    """A session on one connection, on which a table or view ``usage_interval`` is."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._segments: Sequence[Values] = ()
+
+    def store(self, name: str, columns: Mapping[str, str], rows: Sequence[Values]) -> None:
+        """As `Session.store`."""
+        # By INSERT: building a small Arrow table from Python lists would import pandas (0.9 s).
+        typed = ", ".join(f"{column} {_TYPES[kind]}" for column, kind in columns.items())
+        self.connection.execute(f"CREATE OR REPLACE TABLE {name} ({typed})")
+        one = f"({', '.join('?' * len(columns))})"
+        for batch in (rows[at : at + _BATCH] for at in range(0, len(rows), _BATCH)):
+            # One statement for many rows: hourly windows of a month are thousands, a statement each 10 s.
+            marks = ", ".join([one] * len(batch))
+            values = [value for row in batch for value in row]
+            self.connection.execute(f"INSERT INTO {name} VALUES {marks}", values)  # noqa: S608 - only our names and question marks are put in
+        if name == "rate_segment":
+            self._segments = rows
+
+    def rows(self, query: str) -> list[Values]:
+        """As `Session.rows`; sums by tenant add up first what needs no cutting."""
+        if query == "SUMS_BY_TENANT" and stretches.worth_it(self._segments):
+            return stretches.sums_by_tenant(self.connection, self._segments)
+        return [exact(row) for row in self.connection.execute(getattr(rating_sql, query)).fetchall()]
+
+
+def _readable(usage: Any) -> Any:
+    if hasattr(usage, "num_rows"):
+        return checked_table(usage)
+    missing = [name for name in SCHEMA.names if name not in usage.schema.names]
+    if missing:
+        msg = f"usage has no column {', '.join(missing)}"
+        raise InvalidUsage(msg)
+    return usage

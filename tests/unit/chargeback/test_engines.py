@@ -1,0 +1,131 @@
+"""The engine is a parameter: how it reads, how much memory it may have and what it adds up first change no figure."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chargeback import rating_sql
+from chargeback.engines import stretches
+from chargeback.engines.by_ibis import IbisEngine, equi_joins
+from chargeback.engines.contract import SEGMENTS, exact
+from chargeback.engines.duck import DuckEngine, ParquetFiles
+from chargeback.rating_expressions import queries
+from chargeback.usage import SCHEMA, InvalidUsage
+
+
+def table(rows: list[dict[str, Any]]) -> Any:
+    fixed = {
+        "machine": "m", "tenant": "t", "cost_centre": "c", "tier": "tier-1", "pool": "p", "metric": "vcpu",
+        "quantity": 1, "power": "on", "t_from": 0, "t_to": 10, "recorded_at": 0, "source": "s", "sequence": 0,
+        "labels": "",
+    }  # fmt: skip
+    return pa.Table.from_pylist([{**fixed, **row} for row in rows], schema=SCHEMA)
+
+
+rows = st.lists(
+    st.builds(
+        lambda t_from, length, **fields: {"t_from": t_from, "t_to": t_from + length, **fields},
+        st.integers(0, 100), st.integers(1, 60),
+        quantity=st.sampled_from([-(2**53), -3, 1, 7, 2**53]), power=st.sampled_from(["on", "off"]),
+        tenant=st.sampled_from("ab"), metric=st.sampled_from(["vcpu", "disk_gib", "machine"]),
+        recorded_at=st.integers(0, 9),
+    ),
+    min_size=1, max_size=30,
+)  # fmt: skip
+
+
+@st.composite
+def segments(draw: Any) -> list[tuple[Any, ...]]:
+    """Rates that follow one another, with holes, of two metrics; one known_at."""
+    found = []
+    for metric in ("vcpu", "disk_gib"):
+        moments = sorted(draw(st.sets(st.integers(0, 160), min_size=2, max_size=6)))
+        for t_from, t_to in pairwise(moments):
+            if draw(st.booleans()):
+                found.append((len(found), "tier-1", metric, draw(st.booleans()), t_from, t_to, 5))
+    return found
+
+
+@given(rows, segments())
+@settings(max_examples=60, deadline=None)
+def test_what_is_added_up_first_gives_the_sums_of_the_general_query(found: Any, parts: Any) -> None:
+    with DuckEngine().session(table(found)) as session:
+        session.store("rate_segment", SEGMENTS, parts)
+        quick = session.rows("SUMS_BY_TENANT")
+        general = session.connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()
+    assert sorted(quick) == sorted(map(exact, general))
+
+
+def test_a_product_beyond_64_bits_takes_the_general_query_and_stays_exact() -> None:
+    long = table([{"quantity": 2**53, "t_to": 10**6}])
+    with DuckEngine().session(long) as session:
+        session.store("rate_segment", SEGMENTS, [(0, "tier-1", "vcpu", True, 0, 10**7, 5)])
+        assert session.rows("SUMS_BY_TENANT") == [(0, "t", "c", 2**53 * 10**6, 10**6)]
+
+
+def test_many_moments_are_left_to_the_general_query() -> None:
+    hourly = [(i, "tier-1", "vcpu", True, i, i + 1, 5) for i in range(stretches.STRETCHES_MAX)]
+    assert not stretches.worth_it(hourly)
+    assert not stretches.worth_it([])
+    assert stretches.worth_it(hourly[:3])
+
+
+def test_tables_files_and_datasets_are_read_alike(tmp_path: Path) -> None:
+    usage = table([{"tenant": name, "quantity": i + 1} for i, name in enumerate("abc")])
+    pq.write_table(usage, tmp_path / "u.parquet")
+    path = str(tmp_path / "u.parquet")
+    found = []
+    for form in (usage, ds.dataset(path), ParquetFiles((path,))):
+        with DuckEngine(memory_limit_mib=64, threads=1).session(form) as session:
+            session.store("rate_segment", SEGMENTS, [(0, "tier-1", "vcpu", True, 0, 5, 5)])
+            found.append(sorted(session.rows("SUMS_BY_MACHINE")))
+    assert found[0] == found[1] == found[2] != []
+
+
+def test_a_dataset_that_is_no_usage_is_refused_by_its_columns(tmp_path: Path) -> None:
+    pq.write_table(table([{}]).drop_columns(["power", "tier"]), tmp_path / "u.parquet")
+    with (
+        pytest.raises(InvalidUsage, match="usage has no column tier, power"),
+        DuckEngine().session(ds.dataset(str(tmp_path / "u.parquet"))),
+    ):
+        pass
+
+
+def test_the_memory_limit_is_duckdb_s_own() -> None:
+    with DuckEngine(memory_limit_mib=64, threads=1).session(table([{}])) as session:
+        limit, threads, spill = session.connection.execute(
+            "SELECT current_setting('memory_limit'), current_setting('threads'), current_setting('temp_directory')"
+        ).fetchall()[0]
+    assert (limit, threads, spill) == ("64.0 MiB", 1, "")
+
+
+def test_an_engine_reached_by_ibis_gives_the_same_rows() -> None:
+    usage = table([{"tenant": name, "quantity": i + 1, "t_to": 9 + i} for i, name in enumerate("abcd")])
+    found = []
+    for engine in (DuckEngine(), IbisEngine(ibis.duckdb.from_connection(duckdb.connect()))):
+        with engine.session(usage) as session:
+            session.store("rate_segment", SEGMENTS, [(0, "tier-1", "vcpu", True, 3, 10, 5)])
+            found.append(
+                [
+                    sorted(session.rows(query))
+                    for query in queries()
+                    if query in {"SEEN", "SUMS_BY_TENANT", "SUMS_BY_MACHINE"}
+                ]
+            )
+    assert found[0] == found[1] != []
+
+
+def test_no_join_is_left_with_another_condition_than_equal_columns() -> None:
+    for name in ("SUMS_BY_TENANT", "SUMS_BY_MACHINE"):
+        joins = equi_joins(queries()[name]).op().find(ibis.expr.operations.JoinChain)
+        conditions = [type(c).__name__ for join in joins for link in join.rest for c in link.predicates]
+        assert conditions == ["Equals", "Equals"]
