@@ -31,7 +31,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def like_vcenter(binary: Path, certificate: Certificate) -> Iterator[VsphereSimulator]:
     with VsphereSimulator(
         binary,
-        Estate(clusters=2, vms=2, standalone_hosts=1),
+        Estate(clusters=2, vms=2, standalone_hosts=1, datastores=2),
         listen="127.0.0.2:0",
         certificate=certificate.certificate,
         key=certificate.key,
@@ -43,11 +43,15 @@ def like_vcenter(binary: Path, certificate: Certificate) -> Iterator[VsphereSimu
 
 @pytest.fixture(scope="module")
 def as_it_comes(binary: Path) -> Iterator[VsphereSimulator]:
-    with VsphereSimulator(binary, Estate(vms=1), unique_names=False) as running:
+    with VsphereSimulator(binary, Estate(vms=1, datastores=2), unique_names=False) as running:
         yield running
 
 
 class VsphereConformance(ConnectorConformance):
+    @pytest.fixture
+    def other_storage(self) -> str:
+        return "LocalDS_0"  # the driver takes the other one for new machines
+
     @pytest.fixture
     def endpoint(self, simulator: VsphereSimulator, certificate: Certificate) -> Iterator[Endpoint]:
         yield simulator.endpoint(timeout_s=20, ca_file=certificate.authority)

@@ -26,7 +26,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @pytest.fixture(scope="module")
 def pool_over_tls(certificate: Certificate) -> Iterator[XenSimulator]:
     with XenSimulator(
-        Estate(hosts=3, disabled_hosts=1),
+        Estate(hosts=3, disabled_hosts=1, second_sr_gib=1024),
         host="127.0.0.2",
         certificate=certificate.certificate,
         key=certificate.key,
@@ -37,7 +37,9 @@ def pool_over_tls(certificate: Certificate) -> Iterator[XenSimulator]:
 
 @pytest.fixture(scope="module")
 def lone_host() -> Iterator[XenSimulator]:
-    estate = Estate(pool="", hosts=1, ha=True, online_resize=True, guests_obey_shutdown=False)
+    estate = Estate(
+        pool="", hosts=1, ha=True, online_resize=True, guests_obey_shutdown=False, second_sr_gib=64
+    )
     with XenSimulator(estate) as running:
         yield running
 
@@ -69,6 +71,10 @@ class TestXen(XenConformance):
         return pool_over_tls
 
     @pytest.fixture
+    def other_storage(self) -> str:
+        return "fast"
+
+    @pytest.fixture
     def endpoint(self, simulator: XenSimulator, certificate: Certificate) -> Iterator[Endpoint]:
         yield simulator.endpoint(timeout_s=20, ca_file=certificate.authority)
         simulator.rules()
@@ -86,6 +92,10 @@ class TestXenThatGrowsWhileItRuns(XenConformance):
     @pytest.fixture
     def simulator(self, lone_host: XenSimulator) -> XenSimulator:
         return lone_host
+
+    @pytest.fixture
+    def other_storage(self) -> str:
+        return "fast"
 
     @pytest.fixture
     def endpoint(self, simulator: XenSimulator) -> Iterator[Endpoint]:

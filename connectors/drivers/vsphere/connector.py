@@ -35,6 +35,7 @@ from connectors.drivers.vsphere import (
     inventory,
     moving,
     operating,
+    relocating,
 )
 from connectors.drivers.vsphere.faults import is_fault, of_fault, of_transport
 from connectors.drivers.vsphere.feed import Feed
@@ -164,6 +165,11 @@ class VsphereConnector(Connector):
         """Relocate to the host alone: disks and resource pool stay."""
         change = partial(moving.migrate, name=host)
         return self._run("migrate", partial(_changed, identity=identity, change=change))
+
+    def storage_migrate(self, identity: UUID, storage: str, tell: Tell) -> VmView:
+        """Relocate all files to the datastore; host and resource pool stay."""
+        change = partial(relocating.relocate, storage=storage, tell=tell)
+        return self._run("storage_migrate", partial(_changed, identity=identity, change=change))
 
     def changes(self, since: str | None = None) -> Changes:
         """What vCenter's property collector reports; the feed ends with this connection."""

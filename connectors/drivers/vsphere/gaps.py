@@ -25,9 +25,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.TEMPLATE: _not_yet(
             "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
         ),
-        Capability.STORAGE_MIGRATE: _not_yet(
-            "Storage vMotion is not called by this driver yet; use vCenter"
-        ),
         Capability.CONSOLE: _not_yet("the driver hands out no console tickets yet; use the vSphere Client"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.SEED_DISK: _not_yet(

@@ -29,11 +29,41 @@ def run(op: Op, task: Any, machine: Any = None) -> Any:
     if machine is not None:
         watched.append((machine, ("runtime.question",)))
     seen = until(op, watched, lambda now: now.get("info.state") in ENDED or _question(now))
+    return _result(op, seen)
+
+
+def _result(op: Op, seen: Properties) -> Any:
     if seen.get("info.state") == "success":
         return seen.get("info.result")
     if seen.get("info.state") == "error":
         raise seen["info.error"]
     raise _asked(op, _question(seen))
+
+
+def run_long(op: Op, task: Any, machine: Any, further: Callable[[int], None]) -> Any:
+    """As `run`, for a task that may take as long as each `timeout_s` brings it further, in percent, which is told.
+
+    One that comes no further is cancelled.
+    """
+    best = 0
+
+    def done(now: Properties) -> bool:
+        nonlocal best
+        percent = int(now.get("info.progress") or 0)
+        if percent > best:
+            best = percent
+            op.session.deadline.begin()
+            further(min(percent, 100))
+        return now.get("info.state") in ENDED or bool(_question(now))
+
+    watched: list[tuple[Any, tuple[str, ...]]] = [(task, (*_TASK, "info.progress"))]
+    try:
+        seen = until(op, [*watched, (machine, ("runtime.question",))], done)
+    except TimeoutError:
+        with suppress(*op.session.failures), op.session.deadline.cleanup():
+            task.CancelTask()
+        raise
+    return _result(op, seen)
 
 
 def _question(seen: Properties) -> Any:

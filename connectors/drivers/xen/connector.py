@@ -33,6 +33,7 @@ from connectors.drivers.xen import (
     inventory,
     migrating,
     operating,
+    relocating,
     snapshots,
 )
 from connectors.drivers.xen.faults import TRANSPORT_ERRORS, code_of, of_failure, of_transport
@@ -156,6 +157,11 @@ class XenConnector(Connector):
         """Move a machine that runs; one that is off is told where to start."""
         change = partial(migrating.migrate, host=host)
         return self._run("migrate", partial(_changed, identity=identity, change=change))
+
+    def storage_migrate(self, identity: UUID, storage: str, tell: Tell) -> VmView:
+        """Mirror the disk of a machine that runs to another storage repository; copy that of one that is off."""
+        change = partial(relocating.relocate, storage=storage, tell=tell)
+        return self._run("storage_migrate", partial(_changed, identity=identity, change=change))
 
     def changes(self, since: str | None = None) -> Changes:
         """By event.from, without waiting."""

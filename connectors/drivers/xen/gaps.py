@@ -28,10 +28,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.TEMPLATE: _not_yet(
             "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
         ),
-        Capability.STORAGE_MIGRATE: _not_yet(
-            "VM.migrate_send is not called by this driver yet; machines move between hosts that share their "
-            "storage, and others with XenCenter or xe"
-        ),
         Capability.DRS: _not_yet(
             "xapi places a machine when it starts and does not move it later; Workload Balancing is not used yet"
         ),

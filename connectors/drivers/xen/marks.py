@@ -24,6 +24,9 @@ FILL = "tierwise.fill"
 FILLING = "tierwise.filling"
 """On such a disk: the task that brings it."""
 
+MOVING = "tierwise.moving"
+"""On a copy that is to take a disk's place: how that is connected with its machine, as JSON."""
+
 CHOSEN = "chosen"
 VOID = "void"
 
@@ -75,6 +78,27 @@ def identities(machines: Records) -> dict[str, UUID]:
         if rival is None or order(record) < order(machines[rival]):
             best[identity] = ref
     return {ref: identity for identity, ref in best.items()}
+
+
+_CONNECTED = (
+    "userdevice",
+    "bootable",
+    "mode",
+    "type",
+    "empty",
+    "qos_algorithm_type",
+    "qos_algorithm_params",
+)
+
+
+def connection(vbd: Record) -> str:
+    """What a disk's connection has that another one is to have too."""
+    return json.dumps({name: vbd[name] for name in _CONNECTED}, sort_keys=True)
+
+
+def read_connection(text: str) -> Record:
+    """What `connection` noted, as VBD.create takes it."""
+    return {**json.loads(text), "other_config": {}}
 
 
 def disk_name(identity: UUID) -> str:

@@ -1,7 +1,7 @@
 """Long calls: started as tasks, awaited by one long poll, and always removed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -13,6 +13,8 @@ POLL_S = 20.0
 LAST_MOMENT_S = 0.2
 """What a poll leaves of the time, so that its answer still arrives."""
 
+Further = Callable[[float], None]
+
 _ENDS = frozenset({"success", "failure", "cancelled"})
 _RESULT = re.compile(r"^<value>(?P<ref>[^<]*)</value>$")
 
@@ -23,6 +25,12 @@ def run(op: Op, method: str, *params: Any) -> str:
         return task.result()
 
 
+def run_long(op: Op, further: Further, method: str, *params: Any) -> str:
+    """As `run`, for a task that may take as long as each `timeout_s` brings it further, which is told: 0 to 1."""
+    with removed(op, op.call(f"Async.{method}", *params)) as task:
+        return task.result(further)
+
+
 class Task:
     """A task under way at the pool."""
 
@@ -31,9 +39,9 @@ class Task:
         self.ref = ref
         self.ended = False
 
-    def result(self) -> str:
+    def result(self, further: Further | None = None) -> str:
         """Wait until it ends; a reference or nothing. Raises the task's failure, or TimeoutError."""
-        record = _ended(self.op, self.ref)
+        record = _ended(self.op, self.ref, further)
         self.ended = True
         if record["status"] == "success":
             found = _RESULT.match(record["result"])
@@ -66,8 +74,8 @@ def removed(op: Op, ref: str) -> Iterator[Task]:
                 op.call("task.destroy", ref)
 
 
-def _ended(op: Op, task: str) -> Record:
-    token = ""
+def _ended(op: Op, task: str, further: Further | None = None) -> Record:
+    token, best = "", 0.0
     while True:
         left_s = op.session.deadline.left_s()
         wait_s = min(POLL_S, left_s - LAST_MOMENT_S)
@@ -82,6 +90,10 @@ def _ended(op: Op, task: str) -> Record:
             record: Record = event.get("snapshot", {})
             if record.get("status") in _ENDS:
                 return record
+            if further is not None and (now := float(record.get("progress", 0))) > best:
+                best = now
+                op.session.deadline.begin()
+                further(best)
         if wait_s <= 0:
             op.sleep_out()
 

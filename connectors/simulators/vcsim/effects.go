@@ -44,6 +44,7 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.revert(c.this)
 	case "RelocateVM_Task":
 		rehosted(c.this)
+		restored(c)
 	case "MoveVirtualDisk_Task":
 		renamed(c)
 	}

@@ -39,6 +39,7 @@ type options struct {
 	leaseTimeout time.Duration
 	pageSize     int
 	uniqueNames  bool
+	taskProgress bool
 	verbose      bool
 	estate       estate
 }
@@ -53,6 +54,7 @@ func parseOptions() options {
 	flag.DurationVar(&o.taskDelay, "task-delay", 0, "tasks run this long after the call returned; 0 is within the call")
 	flag.DurationVar(&o.leaseTimeout, "lease-timeout", 5*time.Minute, "leases of disks end this long after the last progress told")
 	flag.IntVar(&o.pageSize, "page-size", 0, "objects a page of RetrievePropertiesEx; 0 is all")
+	flag.BoolVar(&o.taskProgress, "task-progress", true, "moves between datastores tell how far they are")
 	flag.BoolVar(&o.uniqueNames, "unique-names", true, "a folder refuses a second machine of one name, as vCenter does")
 	flag.BoolVar(&o.verbose, "verbose", false, "the simulator's log on stderr")
 	o.estate.flags()

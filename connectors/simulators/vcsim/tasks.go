@@ -21,6 +21,8 @@ type front struct {
 	next      http.Handler
 	user      *url.Userinfo
 	taskDelay time.Duration
+	// taskProgress is whether moves between datastores tell how far they are.
+	taskProgress bool
 	// uniqueNames makes the folder refuse a second machine of one name.
 	uniqueNames bool
 	book        book
@@ -29,18 +31,20 @@ type front struct {
 	leases      leases
 	loads       loads
 	clones      underWay
+	cancels     cancels
 	// whole keeps readers away while a call makes or removes objects: the simulator shows machines to searches
 	// before they have a configuration, and panics on them.
 	whole sync.RWMutex
 }
 
 func newFront(next http.Handler, user *url.Userinfo, o options) *front {
-	f := &front{user: user, taskDelay: o.taskDelay, uniqueNames: o.uniqueNames}
+	f := &front{user: user, taskDelay: o.taskDelay, taskProgress: o.taskProgress, uniqueNames: o.uniqueNames}
 	f.next = f.guarded(next)
 	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}, parts: map[string]*answer{}}
 	f.leases = leases{open: map[string]*HttpNfcLease{}, timeout: o.leaseTimeout}
 	f.loads = loads{steps: map[string][]step{}}
 	f.clones = underWay{names: map[string]bool{}}
+	f.cancels = cancels{told: map[types.ManagedObjectReference]chan struct{}{}}
 	f.book.calls = map[string]int{}
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
 	return f
@@ -182,6 +186,11 @@ func (f *front) answer(c *call) *answer {
 		return f.importVApp(c)
 	case "HttpNfcLeaseComplete", "HttpNfcLeaseAbort":
 		return f.endLease(c)
+	case "CancelTask":
+		return f.cancels.cancel(c)
+	}
+	if c.method == "RelocateVM_Task" && relocateDisk.Match(c.body) {
+		return faultAnswer("NotSupported", "this simulator moves all of a machine's files together")
 	}
 	if part := f.pager.part(c); part != nil {
 		return part
@@ -211,7 +220,10 @@ func (f *front) answer(c *call) *answer {
 func (f *front) runLater(task *simulator.Task, c *call) {
 	defer f.clones.end(c)
 	update(task, "info.state", types.TaskInfoStateRunning)
-	time.Sleep(f.taskDelay)
+	if !f.waited(task, c) {
+		finish(task, nil, newFault("RequestCanceled", c.this))
+		return
+	}
 	played := f.effects.of(c, f.playAsSystem(c))
 	f.whole.Lock()
 	defer f.whole.Unlock()

@@ -26,6 +26,7 @@ _POWER_STATES: Mapping[str, tuple[str, ...]] = {
     "suspend": ("Running",),
     "pause": ("Running",),
     "pool_migrate": ("Running",),
+    "migrate_send": ("Halted", "Suspended", "Running"),
     "changing_VCPUs_live": ("Running",),
     "changing_dynamic_range": ("Halted", "Running"),
     "destroy": ("Halted", "Suspended"),

@@ -144,6 +144,12 @@ def vdi_set_name_label(world: World, context: Context, ref: str, value: str) -> 
     world.store.set("VDI", ref, name_label=value)
 
 
+@message("SR.set_name_label", "SR ref", "string", can_be_async=True)
+def sr_set_name_label(world: World, context: Context, ref: str, value: str) -> None:
+    """Not RW in the model either."""
+    world.store.set("SR", ref, name_label=value)
+
+
 @message("VBD.create", "VBD record", can_be_async=True)
 def vbd_create(world: World, context: Context, given: Record) -> str:
     """Connect a machine with a disk, at a device number that is free."""

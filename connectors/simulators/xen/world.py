@@ -39,6 +39,8 @@ class Estate(Value):
     local_sr_mib: int = Field(
         default=0, ge=0, description="Size of a thin SR that each host has for itself; 0: none."
     )
+    second_sr_gib: int = Field(default=0, ge=0, description="Size of a second shared SR, 'fast'; 0: none.")
+    content_ms: int = Field(default=0, ge=0, description="How long a disk's content takes to another SR.")
     online_resize: bool = Field(default=False, description="Whether the SR's type can grow attached disks.")
     ha: bool = False
     rrd_in_xml: bool = Field(default=False, description="Measurements come as XML whatever is asked.")
@@ -103,10 +105,23 @@ class World:
             shared=True,
             physical_size=estate.sr_gib * GIB,
         )
+        shared = [self.sr]
+        if estate.second_sr_gib:
+            size = estate.second_sr_gib * GIB
+            shared.append(
+                add(
+                    "SR",
+                    name_label="fast",
+                    type="lvmoiscsi",
+                    content_type="user",
+                    shared=True,
+                    physical_size=size,
+                )
+            )
         tools = add("SR", name_label="XenServer Tools", type="iso", content_type="iso", shared=True)
         for number in range(estate.hosts):
             host = self._add_host(number)
-            for sr in (self.sr, tools):
+            for sr in (*shared, tools):
                 add("PBD", host=host, SR=sr, currently_attached=True)
         if estate.local_sr_mib:
             self._add_local_srs()

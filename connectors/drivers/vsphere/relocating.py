@@ -1,0 +1,88 @@
+"""A machine's files to another datastore of its cluster: Storage vMotion while it runs."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from connectors.contract import Tell
+from connectors.drivers.vsphere import inventory, tasks
+from connectors.drivers.vsphere.estate import Machine, disks, provider_of
+from connectors.drivers.vsphere.inventory import MIB, Provider, shown_name
+from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
+from connectors.errors import NotFound, Refused
+
+_PERCENT = 100
+
+
+class _Store(NamedTuple):
+    """A datastore, by its name as people write it."""
+
+    object: Any
+    row: Properties
+    name: str
+
+
+def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
+    """Bring all files of the machine there; nothing if they are there. Raises NotFound, Refused.
+
+    What can be told without moving is checked before; snapshots, storage policies and licences are vCenter's
+    to judge, which it does before it moves anything.
+    """
+    host = str(machine.row.get("runtime.host", ""))
+    provider = provider_of(op, host)
+    store = _store(op, provider, storage)
+    if _is_there(op, machine, store):
+        return
+    _check(op, machine, store, host)
+    size_bytes = sum(disk.capacityInKB * 1024 for disk in disks(op, machine.row))
+    spec = op.session.vim.vm.RelocateSpec(datastore=store.object)
+    task = machine.object.RelocateVM_Task(spec=spec)
+    tasks.run_long(op, task, machine.object, lambda percent: tell(size_bytes * percent // _PERCENT))
+    op.session.deadline.begin()
+    tell(size_bytes)
+
+
+def _store(op: Op, provider: Provider, storage: str) -> _Store:
+    kind = op.session.vim.Datastore
+    objects = [op.session.object(kind, ref) for ref in provider.row.get("datastore", ())]
+    found = [
+        _Store(one, row, shown_name(row["name"]))
+        for one, row in read_objects(op.session, kind, objects, inventory.DATASTORE_PATHS)
+    ]
+    for one in found:
+        if one.name == storage:
+            return one
+    why = f"cluster '{provider.name}' has no datastore '{storage}'"
+    raise op.error(NotFound, why, hint=f"it has {', '.join(sorted(one.name for one in found))}")
+
+
+def _is_there(op: Op, machine: Machine, store: _Store) -> bool:
+    """Whether the machine's own folder and all its disks are on the datastore."""
+    home = read_object(op.session, machine.object, ["config.files.vmPathName"])
+    names = [str(home.get("config.files.vmPathName", "")), *_files(disks(op, machine.row))]
+    return all(shown_name(_store_of(name)) == store.name for name in names)
+
+
+def _files(found: Iterable[Any]) -> list[str]:
+    names = (getattr(disk.backing, "fileName", None) for disk in found)
+    return [str(name) for name in names if name]
+
+
+def _store_of(file_name: str) -> str:
+    """The datastore in a file's name: ``[datastore] folder/file``."""
+    return file_name.partition("]")[0].removeprefix("[")
+
+
+def _check(op: Op, machine: Machine, store: _Store, host: str) -> None:
+    if not inventory.datastore_usable(store.row):
+        why = f"datastore '{store.name}' is not accessible, or in maintenance"
+        raise op.error(Refused, why, hint="bring it back, or choose another one")
+    kind = op.session.vim.HostSystem
+    mounted = read_object(op.session, op.session.object(kind, host), ["datastore"]).get("datastore", ())
+    if ref_id(store.object) not in mounted:
+        why = f"the machine's host does not mount datastore '{store.name}'"
+        raise op.error(Refused, why, hint="mount it there, or move the machine to a host that does")
+    takes_bytes = int(machine.row.get("summary.storage.committed", 0))
+    free_bytes = int(store.row.get("summary.freeSpace", 0))
+    if takes_bytes > free_bytes:
+        why = f"datastore '{store.name}' has {free_bytes // MIB} MiB free, and the machine takes {takes_bytes // MIB}"
+        raise op.error(Refused, why, hint="free some space there, or choose another one")
