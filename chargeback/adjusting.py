@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """Between which items a term's amount was split, and what they cost before; empty where it was not split.
+
+    An item that is no line has an empty id. What was taken back counts as 0.
+    """
+
+    items: tuple[str, ...]
+    before_minor: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Adjustment:
     """What one term adds to a tenant's month (negative: takes off), or to one cell of it.
 
     `card` says in which currency; `whole_minor` is the term's amount for the whole month, of which this
-    is a part.
+    is the part of the items of `shares` with the places `mine`.
     """
 
     term: Term
@@ -37,6 +48,8 @@ class Adjustment:
     whole_minor: int
     outcome: Outcome
     steps: tuple[Step, ...]
+    shares: Shares
+    mine: tuple[int, ...]
 
     @property
     def id(self) -> str:
@@ -111,11 +124,12 @@ def _applied(term: Term, parts: list[Part], run: Run, place: str) -> tuple[list[
     weights = [max(0, part.amount_minor) for part in matched]
     if not any(weights):
         alone = Part(Cell(getattr(term, "cost_centre", "")), None, outcome.amount_minor)
-        return _shown([alone], term, outcome, run, place), [*parts, alone]
-    shares = dict(zip(map(id, matched), split(outcome.amount_minor, weights), strict=True))
-    booked = [replace(part, amount_minor=shares[id(part)]) for part in matched]
-    after = [replace(p, amount_minor=p.amount_minor + shares.get(id(p), 0)) for p in parts]
-    return _shown(booked, term, outcome, run, place), after
+        return _shown([alone], Shares((), ()), term, outcome, run, place), [*parts, alone]
+    amounts = dict(zip(map(id, matched), split(outcome.amount_minor, weights), strict=True))
+    booked = [replace(part, amount_minor=amounts[id(part)]) for part in matched]
+    after = [replace(p, amount_minor=p.amount_minor + amounts.get(id(p), 0)) for p in parts]
+    shares = Shares(tuple(part.line.id if part.line else "" for part in matched), tuple(weights))
+    return _shown(booked, shares, term, outcome, run, place), after
 
 
 def _check(term: Term, outcome: Outcome, matched: Sequence[Part]) -> None:
@@ -123,23 +137,29 @@ def _check(term: Term, outcome: Outcome, matched: Sequence[Part]) -> None:
     assert outcome.amount_minor >= min(0, -base), f"{term.title} takes {outcome.amount_minor} off {base}"
 
 
-def _shown(booked: Sequence[Part], term: Term, outcome: Outcome, run: Run, place: str) -> list[Adjustment]:
+def _shown(
+    booked: Sequence[Part], shares: Shares, term: Term, outcome: Outcome, run: Run, place: str
+) -> list[Adjustment]:
     """One adjustment for each cell, machine by machine or coarser as the term says."""
-    sums: dict[Cell, int] = defaultdict(int)
+    cells: dict[Cell, list[int]] = defaultdict(list)
     centres = {part.cell.cost_centre for part in booked if part.amount_minor}
-    for part in booked:
-        sums[_cell(part.cell, term.show, centres)] += part.amount_minor
+    for i, part in enumerate(booked):
+        cells[_cell(part.cell, term.show, centres)].append(i)
     first = Step(f"applied as {place}: {term.title}", "")
     whole = Step(outcome.note, run.shown(outcome.amount_minor))
     steps = (first, *outcome.steps, whole)
-    return [
-        Adjustment(
-            term, run.period, run.tenant, cell, run.card, amount, outcome.amount_minor, outcome,
-            steps if amount == outcome.amount_minor else (*steps, _share(amount, run)),
-        )
-        for cell, amount in sorted(sums.items())
-        if amount
-    ]  # fmt: skip
+    found = []
+    for cell, mine in sorted(cells.items()):
+        amount = sum(booked[i].amount_minor for i in mine)
+        share = () if amount == outcome.amount_minor else (_share(amount, shares, mine, run),)
+        if amount:
+            found.append(
+                Adjustment(
+                    term, run.period, run.tenant, cell, run.card, amount, outcome.amount_minor, outcome,
+                    (*steps, *share), shares, tuple(mine) if shares.items else (),
+                )
+            )  # fmt: skip
+    return found
 
 
 def _cell(cell: Cell, show: Show, centres: set[str]) -> Cell:
@@ -150,6 +170,9 @@ def _cell(cell: Cell, show: Show, centres: set[str]) -> Cell:
     return Cell()
 
 
-def _share(amount_minor: int, run: Run) -> Step:
-    text = "share of this row, by what its lines cost before (largest remainder)"
+def _share(amount_minor: int, shares: Shares, mine: Sequence[int], run: Run) -> Step:
+    before = run.shown(sum(shares.before_minor[i] for i in mine))
+    text = (
+        f"share of this row, {before} of {run.shown(sum(shares.before_minor))} before (largest remainder)"
+    )
     return Step(text, run.shown(amount_minor))

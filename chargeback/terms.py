@@ -110,6 +110,17 @@ class Terms(Value):
             return ()
         return tuple(_months(BillingPeriod.parse(min(starts), period.time_zone), period))
 
+    @property
+    def of_lines(self) -> "Terms":
+        """What lines alone depend on: the currency that they are billed in, and stacked cards."""
+        return self.model_copy(update={"adjustments": ()})
+
+    def learnt(self, since: int, until: int) -> bool:
+        """Whether an adjustment or an exchange rate was recorded after `since`, not after `until`."""
+        moments = [term.recorded_at for term in self.adjustments]
+        moments += [rate.recorded_at for one in self.fx for rate in one.rates]
+        return any(since < at <= until for at in moments)
+
     def billing_of(self, tenant: str, month: str) -> Billing | None:
         """How a tenant is billed in a month, if in another currency than the card's."""
         held = (one for one in self.fx if tenant in one.tenants and one.valid_in(month))

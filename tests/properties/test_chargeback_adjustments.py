@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chargeback.adjustment import Show, Term
+from chargeback.adjustment_explained import explain_adjustment, recompute_adjustment
 from chargeback.adjustments import kinds
 from chargeback.charges import Charge
 from chargeback.fx import Billing
@@ -134,6 +135,8 @@ def test_every_adjustment_adds_up_to_its_whole_amount_and_leaves_the_lines_as_th
         wholes = {adjustment.term.name: adjustment.whole_minor for adjustment in statement.adjustments}
         assert parts == wholes
         assert len({item.id for item in statement.items}) == len(statement.items)
+        for adjustment in statement.adjustments:
+            assert recompute_adjustment(explain_adjustment(adjustment)) == adjustment.amount_minor
 
 
 @given(charges(), agreements(), roundings)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chargeback.bills import bill, bill_month_by_month
+from chargeback.fx import Billing
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 from chargeback.terms import Terms
@@ -65,3 +66,17 @@ def test_tenants_with_a_minimum_are_billed_for_each_month_though_nobody_used_any
     assert [(s.id, s.total_minor) for s in found] == [("2026-10/bank", 500), ("2026-10/shop", 500)]
     earlier = BillingPeriod.parse("2026-09", "UTC")
     assert bill(to_table([]), card, earlier, FOREVER, terms) == []
+
+
+def test_terms_say_whether_anything_of_them_was_learnt_between_two_moments(term: Make) -> None:
+    rates = [{"day": "2026-10-31", "rate": 2, "source": "test", "recorded_at": 20}]
+    dollars = Billing.model_validate(
+        {"name": "usd", "from_currency": "EUR", "to_currency": "USD", "minor_digits": 2, "tenants": ["shop"],
+         "rates": rates}
+    )  # fmt: skip
+    terms = Terms(adjustments=(term("maximum", amount=1, currency="EUR", recorded_at=10),), fx=(dollars,))
+    learnt = [
+        terms.learnt(since, until) for since, until in ((0, 9), (9, 10), (10, 19), (19, 20), (20, 99))
+    ]
+    assert learnt == [False, True, False, True, False]
+    assert terms.of_lines == Terms(fx=(dollars,))

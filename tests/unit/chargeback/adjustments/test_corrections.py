@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from chargeback.adjusting import Adjustment
 from chargeback.adjustment import Term
+from chargeback.adjustment_explained import TermExplanation, explain_adjustment, recompute_adjustment
 from chargeback.charges import Charge
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
-from chargeback.statements import COLUMNS, Statement, corrections, statements, with_corrections
+from chargeback.statements import COLUMNS, Correction, Statement, corrections, statements, with_corrections
 from chargeback.terms import Terms
 
 OCTOBER = BillingPeriod.parse("2026-10", "UTC")
@@ -92,3 +94,33 @@ def test_a_term_recorded_later_for_a_closed_month_is_a_correction(
     closed = statements([charge(1_000)], card, terms, known_at=OCTOBER.t_to)
     now = statements([charge(1_000)], card, terms, known_at=OCTOBER.t_to + 5)
     assert [c.amount_minor for c in corrections(closed, now)] == [-100]
+
+
+def test_an_explanation_gives_the_same_cent_again_for_adjustments_and_corrections_of_them(
+    card: RateCard, charge: Make, term: Make
+) -> None:
+    terms = Terms(
+        adjustments=(
+            term("percentage_discount", "ten", percent=10),
+            term("minimum", "least", amount=500, currency="EUR", applies_to={"tenants": ["bank"]}, cost_centre="cc-9"),
+            term("credit", "gift", amount=20, currency="EUR", show="tenant"),
+        )
+    )  # fmt: skip
+    closed, now = (
+        statements(
+            [charge(cents, f"m-{i}") for i, cents in enumerate(amounts)], card, terms, periods=[OCTOBER]
+        )
+        for amounts in ((3_335, 3_335, 3_335), (3_335, 7_001))
+    )
+    rows = [adjustment for statement in closed for adjustment in statement.adjustments]
+    late = [c for c in corrections(closed, now) if isinstance(c.item, Adjustment)]
+    assert {row.term.name for row in rows} == {"ten", "least", "gift"}
+    assert [c.after is None for c in late] == [False, True]
+    for item in (*rows, *late):
+        said = TermExplanation.model_validate_json(explain_adjustment(item).model_dump_json())
+        assert recompute_adjustment(said) == item.amount_minor != 0
+    with pytest.raises(TypeError, match="is a line of usage"):
+        explain_adjustment(Correction(None, closed[1].lines[0]))
+    assert rows[3].steps[-1] == (
+        "share of this row, EUR 33.35 of EUR 100.05 before (largest remainder)", "EUR -3.34",
+    )  # fmt: skip

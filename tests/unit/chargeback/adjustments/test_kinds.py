@@ -395,3 +395,41 @@ def test_no_kind_divides_to_a_float_or_writes_one() -> None:
             ):
                 found.append(f"{name}:{node.lineno}")
     assert found == []
+
+
+def test_what_was_taken_back_gets_no_share_but_lowers_the_amount(
+    bill: Bill, charge: Make, term: Make
+) -> None:
+    charges = [charge(10_000), charge(-2_000, "m-2")]
+    statement = bill(charges, term("percentage_discount", percent=10))
+    assert [(a.cell.machine, a.amount_minor) for a in statement.adjustments] == [("m-1", -800)]
+    nothing = bill([charge(-2_000)], term("percentage_discount", percent=10))
+    assert nothing.adjustments == ()
+
+
+def test_a_cent_that_could_go_to_several_lines_goes_to_the_earliest_id(
+    bill: Bill, charge: Make, term: Make
+) -> None:
+    charges = [charge(3_335, f"m-{i}") for i in (2, 0, 1)]
+    statement = bill(charges, term("percentage_discount", percent=10))
+    assert {a.cell.machine: a.amount_minor for a in statement.adjustments} == {
+        "m-0": -334, "m-1": -334, "m-2": -333,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("selector", "due"),
+    [(SHOP, 7_000), ({"cost_centres": ["cc-9"]}, 7_000), ({"cost_centres": ["cc-1"]}, 10_000),
+     ({"tiers": ["tier-1"]}, 10_000), ({"labels": {"os": "linux"}}, 10_000)],
+)  # fmt: skip
+def test_a_credit_pays_a_minimum_of_a_tenant_that_used_nothing_unless_it_is_for_certain_lines(
+    card: RateCard, term: Make, selector: Any, due: int
+) -> None:
+    terms = Terms(
+        adjustments=(
+            term("minimum", "least", amount=100, currency="EUR", applies_to=SHOP, cost_centre="cc-9"),
+            term("credit", "gift", amount=30, currency="EUR", applies_to=selector),
+        )
+    )
+    (month,) = statements([], card, terms, periods=[OCTOBER])
+    assert month.total_minor == due
