@@ -22,7 +22,11 @@ def test_the_rate_card_page_has_a_card_that_loads_and_names_all_units_and_rules(
     page = (REFERENCE / "rate-cards.md").read_text()
     (card,) = load_rate_cards({"rate-cards.md": example(page, "yaml")}, ("tier-1",))
     assert len(card.rates) == 2
-    for word in (*(unit for units in UNITS.values() for unit in units), *PowerRule, *(set(Metric) - MEASURED)):
+    for word in (
+        *(unit for units in UNITS.values() for unit in units),
+        *PowerRule,
+        *(set(Metric) - MEASURED),
+    ):
         assert f"`{word}`" in page, word
 
 
