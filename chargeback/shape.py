@@ -11,10 +11,18 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializeAsAny,
+    WithJsonSchema,
+    model_validator,
+)
 
 from catalog.base import Value
-from chargeback.money import NANOS_PER_UNIT, exact_text, nanos_from_text
+from chargeback.money import NANOS_PER_UNIT, exact_text, nanos_from_text, nanos_to_text
 
 PRICE_MAX_NANOS = 10**15
 """A million of the currency; more than that for one unit, pack or window is a slip of the pen."""
@@ -50,6 +58,7 @@ JSON_NUMBER: dict[str, Any] = {"type": ["string", "number"], "pattern": r"^\d+(\
 Price = Annotated[
     int,
     BeforeValidator(price_nanos),
+    PlainSerializer(nanos_to_text, return_type=str, when_used="json"),
     WithJsonSchema({**JSON_NUMBER, "description": "A plain decimal of at most 9 decimals, 0 to 1000000."}),
 ]
 """Nano-units of the currency; written as a decimal such as ``0.0042``."""
@@ -57,6 +66,7 @@ Price = Annotated[
 Quantity = Annotated[
     Fraction,
     PlainValidator(quantity_of),
+    PlainSerializer(exact_text, return_type=str, when_used="json"),
     WithJsonSchema({**JSON_NUMBER, "description": "A quantity in the rate's unit, exactly."}),
 ]
 """How much, in the rate's unit; written as a decimal such as ``0.5``."""
@@ -204,8 +214,17 @@ def any_shape(value: object) -> object:
 SHAPE_MARK: dict[str, Any] = {"x-tierwise": "shape"}
 """Where a JSON Schema is to have the union of all shapes, which no single file knows."""
 
-InnerShape = Annotated[Shape, BeforeValidator(any_shape), WithJsonSchema(SHAPE_MARK)]
-"""A field that holds another shape."""
+def _document(shape: Shape) -> dict[str, Any]:
+    return shape.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+InnerShape = Annotated[
+    SerializeAsAny[Shape],
+    BeforeValidator(any_shape),
+    PlainSerializer(_document, when_used="json"),
+    WithJsonSchema(SHAPE_MARK),
+]
+"""A field that holds another shape. As JSON it has the form of documents, from which it can be read again."""
 
 
 def money(nanos: int | Fraction) -> str:

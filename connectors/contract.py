@@ -235,6 +235,8 @@ class Connector(ABC):
     driver: ClassVar[str]
     """The file's name in `connectors/drivers`."""
     gaps: ClassVar[Mapping[Capability, Gap]] = MappingProxyType({})
+    counts_from_since: ClassVar[bool] = False
+    """Whether `usage` counts by itself, from the `since` of a connector's first call, where the hypervisor has no counters."""
 
     def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
         self.endpoint = endpoint

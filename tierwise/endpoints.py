@@ -66,6 +66,15 @@ class Endpoints:
             else:
                 self._give_back(name, connector)
 
+    @contextmanager
+    def fresh(self, name: str) -> Iterator[Connector]:
+        """A connector that nobody has used before, and nobody will again: it remembers nothing."""
+        connector = self._open(name)
+        try:
+            yield connector
+        finally:
+            connector.close()
+
     def close(self) -> None:
         """Close every idle connector."""
         with self._lock:
@@ -75,11 +84,15 @@ class Endpoints:
             connector.close()
 
     def _take(self, name: str) -> Connector:
-        endpoint = self.get(name)
+        self.get(name)
         with self._lock:
             idle = self._idle.get(name)
             if idle:
                 return idle.pop()
+        return self._open(name)
+
+    def _open(self, name: str) -> Connector:
+        endpoint = self.get(name)
         password = secrets.resolve(endpoint.secret, wanted_by=f"endpoint '{name}'")
         try:
             connector = connect(endpoint, password)

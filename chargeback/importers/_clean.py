@@ -50,18 +50,16 @@ def clean_import(table: Any, expected_interval_s: int) -> SampleImport | None:
 def same_moment(rows: Any) -> npt.NDArray[np.bool_]:
     """Per row but the first, whether it is of the machine, metric and moment of the row before."""
     same = np.diff(rows["at"].to_numpy()) == 0
-    for name in ("machine", "metric"):
-        same &= _same_text(rows[name])
+    places = np.flatnonzero(same)
+    same[places] = _continues(rows, places)
     return np.asarray(same, dtype=np.bool_)
 
 
 def gaps(rows: Any, expected_interval_s: int) -> tuple[SampleGap, ...]:
     """Where samples in order are further apart than expected."""
     at = rows["at"].to_numpy()
-    far = np.diff(at) > expected_interval_s
-    if not np.any(far):
-        return ()
-    places = np.flatnonzero(far & _same_text(rows["machine"]) & _same_text(rows["metric"]))
+    places = np.flatnonzero(np.diff(at) > expected_interval_s)
+    places = places[_continues(rows, places)]
     chosen = rows.take(pa.array(places))
     names = zip(chosen["machine"].to_pylist(), chosen["metric"].to_pylist(), strict=True)
     ends = zip((at[places] + expected_interval_s).tolist(), at[places + 1].tolist(), strict=True)
@@ -71,9 +69,12 @@ def gaps(rows: Any, expected_interval_s: int) -> tuple[SampleGap, ...]:
     )
 
 
-def _same_text(column: Any) -> npt.NDArray[np.bool_]:
-    codes = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    return np.asarray(np.diff(codes) == 0, dtype=np.bool_)
+def _continues(rows: Any, places: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Per place, whether its row and the next are of one machine and metric."""
+    names = rows.select(["machine", "metric"])
+    one, other = names.take(pa.array(places)), names.take(pa.array(places + 1))
+    same = pc.and_(*(pc.equal(one[name], other[name]) for name in names.column_names))
+    return np.asarray(same.to_numpy(), dtype=np.bool_)
 
 
 def _all_match(column: Any, pattern: str) -> bool:

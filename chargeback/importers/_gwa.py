@@ -30,6 +30,8 @@ NET = ("network received throughput [kb/s]", "network transmitted throughput [kb
 NUMBERS = (CORES, CPU_MHZ, CPU_PERCENT, MEMORY_GIVEN, MEMORY_USED, *DISK, *NET)
 _KIB_PER_MIB = 1024
 _NUMBER = r"^\d{1,15}(\.\d+)?$"
+_NUMBER_TYPE = pa.decimal128(36, 18)
+"""Traces have up to 17 decimals; the sum of two has room too."""
 _JAVA = re.compile(r"(\d)\.(\d{1,17})E(-?\d{1,2})", re.ASCII)
 _MAX_PROBLEMS = 501
 
@@ -39,9 +41,10 @@ Moments = Callable[[Any, ImportOptions], tuple[Numbers | None, str]]
 
 
 class Dialect(NamedTuple):
-    """How a trace writes numbers and times. `moment` is the pattern of a time."""
+    """How a trace writes numbers and times. `time_type` is how a time is read, `moment` the pattern of one."""
 
     decimal_point: str
+    time_type: Any
     moment: str
     moments: Moments
 
@@ -71,32 +74,29 @@ def read(content: bytes, file: str, options: ImportOptions, dialect: Dialect) ->
     if not options.machine:
         message = "the file does not say whose samples these are; name the file after its machine"
         return nothing([Problem(file, 1, 1, "", "", message)])
-    texts, wrong = _texts(content, dialect)
-    if texts is None:
-        return nothing([_named(wrong, file)])
-    bad = list(_bad_cells(texts, file, dialect))
-    if bad:
-        return nothing(bad)
-    at, why = dialect.moments(texts[TIME], options) if texts.num_rows else (None, "there is no row")
+    cells, problems = _cells(content, file, dialect)
+    if problems:
+        return nothing(problems)
+    at, why = dialect.moments(cells[TIME], options) if cells.num_rows else (None, "there is no row")
     if at is not None and (at.min() < 0 or at.max() >= END_OF_TIME_S - 366 * 86_400):
         at, why = None, "must be between 1970 and 9998"
     if at is None:
         return nothing([Problem(file, 1, 1, TIME, "", why)])
-    return _samples(texts, at, file, options)
+    return _samples(cells, at, file, options)
 
 
-def _samples(texts: Any, at: Numbers, file: str, options: ImportOptions) -> SampleImport:
-    on = (_rounded(texts[CORES]) > 0) | (_rounded(texts[MEMORY_GIVEN]) > 0)
-    quantities = _given(texts) if options.provisioned else _used(texts)
+def _samples(cells: Any, at: Numbers, file: str, options: ImportOptions) -> SampleImport:
+    on = _above(cells[CORES], 0) | _above(cells[MEMORY_GIVEN], 0)
+    quantities = _given(cells) if options.provisioned else _used(cells)
     count = int(np.count_nonzero(on))
     rows = pa.concat_tables(
         pa.table(
             [pa.repeat(options.machine, count), pa.repeat(metric.value, count), pa.array(at[on]), pa.array(q[on])],
             schema=SCHEMA,
         ).append_column("line", pa.array(np.flatnonzero(on) + 2))
-        for metric, q in quantities.items()
+        for metric, q in sorted(quantities.items())
     )  # fmt: skip
-    rows = ordered(rows, ("machine", "metric", "at"))
+    rows = ordered(rows, ("metric", "at"))
     same = same_moment(rows)
     clash = np.flatnonzero(same & (np.diff(rows["quantity"].to_numpy()) != 0))
     if len(clash):
@@ -104,39 +104,42 @@ def _samples(texts: Any, at: Numbers, file: str, options: ImportOptions) -> Samp
     kept = rows.filter(pa.array(np.append(True, ~same)[: rows.num_rows])).select(SCHEMA.names)
     return SampleImport(
         kept, (), gaps(kept, options.expected_interval_s) if kept.num_rows else (), int(np.count_nonzero(same)),
-        remarks=tuple(_remarks(texts, on, options.machine)),
+        remarks=tuple(_remarks(cells, on, options.machine)),
     )  # fmt: skip
 
 
-def _used(texts: Any) -> dict[Metric, Numbers]:
-    kib = _rounded(texts[MEMORY_USED])
+def _used(cells: Any) -> dict[Metric, Numbers]:
     return {
-        Metric.CPU_MHZ: _rounded(texts[CPU_MHZ]),
-        Metric.MEMORY_MIB: (kib + _KIB_PER_MIB // 2) // _KIB_PER_MIB,
-        Metric.DISK_IO_KBPS: sum((_rounded(texts[name]) for name in DISK), np.zeros(len(kib), np.int64)),
-        Metric.NET_IO_KBPS: sum((_rounded(texts[name]) for name in NET), np.zeros(len(kib), np.int64)),
+        Metric.CPU_MHZ: _rounded(cells[CPU_MHZ]),
+        Metric.MEMORY_MIB: _mib(cells[MEMORY_USED]),
+        Metric.DISK_IO_KBPS: _rounded(pc.add(*(cells[name] for name in DISK))),
+        Metric.NET_IO_KBPS: _rounded(pc.add(*(cells[name] for name in NET))),
     }
 
 
-def _given(texts: Any) -> dict[Metric, Numbers]:
-    kib = _rounded(texts[MEMORY_GIVEN])
-    return {
-        Metric.VCPU: _rounded(texts[CORES]),
-        Metric.MEMORY_MIB: (kib + _KIB_PER_MIB // 2) // _KIB_PER_MIB,
-    }
+def _given(cells: Any) -> dict[Metric, Numbers]:
+    return {Metric.VCPU: _rounded(cells[CORES]), Metric.MEMORY_MIB: _mib(cells[MEMORY_GIVEN])}
 
 
 def _rounded(column: Any) -> Numbers:
-    """Plain numbers, half up to whole ones, by their digits: no binary fraction is between."""
-    parts = pc.split_pattern(pc.binary_join_element_wise(column, ".0", ""), ".", max_splits=1)
-    whole = pc.list_element(parts, 0).cast(pa.int64()).to_numpy()
-    tenths = pc.utf8_slice_codeunits(pc.list_element(parts, 1), 0, 1).cast(pa.int64()).to_numpy()
-    return np.asarray(whole + (tenths >= 5), dtype=np.int64)
+    """Decimals, half up to whole numbers; exactly, as no binary fraction is between."""
+    nearest = pc.round(column, ndigits=0, round_mode="half_towards_infinity")
+    return np.asarray(nearest.cast(pa.int64()).to_numpy(), dtype=np.int64)
 
 
-def _remarks(texts: Any, on: Flags, machine: str) -> list[str]:
+def _mib(kib: Any) -> Numbers:
+    """KiB in MiB, half up; a fraction of a KiB decides nothing, as the half is a whole number of KiB."""
+    whole = pc.floor(kib).cast(pa.int64()).to_numpy()
+    return np.asarray((whole + _KIB_PER_MIB // 2) // _KIB_PER_MIB, dtype=np.int64)
+
+
+def _above(column: Any, limit: int) -> Flags:
+    return np.asarray(pc.greater(column, pa.scalar(limit, _NUMBER_TYPE)).to_numpy(), dtype=np.bool_)
+
+
+def _remarks(cells: Any, on: Flags, machine: str) -> list[str]:
     off = int(np.count_nonzero(~on))
-    over = int(np.count_nonzero(_rounded(texts[CPU_PERCENT]) > 100))
+    over = int(np.count_nonzero(_above(cells[CPU_PERCENT], 100)))
     found = []
     if off:
         found.append(f"machine {machine}: {off} rows say that it was off, and give no samples")
@@ -159,30 +162,59 @@ def _clashes(rows: Any, clash: Numbers, file: str) -> list[Problem]:
     return found
 
 
-def _texts(content: bytes, dialect: Dialect) -> tuple[Any, str]:
-    """The cells of the columns that are needed, as trimmed texts with decimal points; or what is wrong."""
+def _cells(content: bytes, file: str, dialect: Dialect) -> tuple[Any, list[Problem]]:
+    """The columns that are needed, numbers as decimals; or what is wrong, by line."""
     names = header_of(content)
     missing = [name for name in (TIME, *NUMBERS) if name not in names]
     if missing:
-        return None, f"there is no column {', '.join(missing)}"
+        return None, [Problem(file, 1, 1, "", "", f"there is no column {', '.join(missing)}")]
+    types = dict.fromkeys(NUMBERS, _NUMBER_TYPE) | {TIME: dialect.time_type}
     try:
-        table = csv.read_csv(
-            io.BytesIO(content),
-            read_options=csv.ReadOptions(column_names=names, skip_rows=1),
-            parse_options=csv.ParseOptions(delimiter=";"),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), include_columns=[TIME, *NUMBERS]
-            ),
-        )
+        cells = _table(content, names, types, dialect.decimal_point)
+        plain = all(_is_plain(cells[name]) for name in NUMBERS) and not cells[TIME].null_count
+        if plain and not pa.types.is_string(dialect.time_type):
+            return cells, []
+    except pa.ArrowInvalid:
+        pass  # Read as text below, which says what it is, or takes numbers that are only unusual.
+    return _by_text(content, names, file, dialect)
+
+
+def _is_plain(column: Any) -> bool:
+    span = pc.min_max(column).as_py()
+    return not column.null_count and (span["min"] is None or 0 <= span["min"] <= span["max"] < 10**15)
+
+
+def _table(content: bytes, names: list[str], types: dict[str, Any], decimal_point: str = ".") -> Any:
+    return csv.read_csv(
+        io.BytesIO(content),
+        read_options=csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
+        parse_options=csv.ParseOptions(delimiter=";"),
+        convert_options=csv.ConvertOptions(
+            column_types=types, include_columns=[TIME, *NUMBERS], decimal_point=decimal_point
+        ),
+    )
+
+
+def _by_text(content: bytes, names: list[str], file: str, dialect: Dialect) -> tuple[Any, list[Problem]]:
+    try:
+        table = _table(content, names, dict.fromkeys(names, pa.string()))
     except pa.ArrowInvalid as error:
-        return None, f"not readable as CSV: {' '.join(str(error).split())}"
+        return None, [_named(f"not readable as CSV: {' '.join(str(error).split())}", file)]
     columns = {name: pc.utf8_trim_whitespace(table[name]) for name in table.column_names}
-    if dialect.decimal_point != ".":
-        for name in NUMBERS:
-            columns[name] = pc.replace_substring(columns[name], dialect.decimal_point, ".")
-    return pa.table(
-        {name: column if name == TIME else _written_out(column) for name, column in columns.items()}
-    ), ""
+    for name in NUMBERS:
+        columns[name] = _written_out(pc.replace_substring(columns[name], dialect.decimal_point, "."))
+    texts = pa.table(columns)
+    problems = _bad_cells(texts, file, dialect)
+    if problems:
+        return None, problems
+    cells = {name: _decimals(column) for name, column in columns.items() if name != TIME}
+    return pa.table({TIME: columns[TIME].cast(dialect.time_type), **cells}), []
+
+
+def _decimals(column: Any) -> Any:
+    """Texts of plain numbers as decimals; what is beyond the 18th digit is cut off."""
+    cut = pc.replace_substring_regex(column, r"(\.\d{18})\d+", r"\1")
+    return cut.cast(_NUMBER_TYPE)
 
 
 def _written_out(column: Any) -> Any:

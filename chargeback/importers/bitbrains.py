@@ -26,11 +26,11 @@ def recognises(head: bytes) -> bool:
 
 def read(content: bytes, file: str, options: ImportOptions) -> SampleImport:
     """One machine's samples."""
-    return read_gwa(content, file, options, Dialect(".", r"^\d{9,13}$", _moments))
+    return read_gwa(content, file, options, Dialect(".", pa.int64(), r"^\d{9,13}$", _moments))
 
 
 def _moments(column: Any, _options: ImportOptions) -> tuple[Numbers | None, str]:
-    values = column.cast(pa.int64()).to_numpy()
+    values = column.to_numpy()
     in_ms = values >= _MILLISECONDS_FROM
     if np.any(values[in_ms] % 1000):
         return None, "must be a whole second"

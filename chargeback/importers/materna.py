@@ -28,7 +28,7 @@ def recognises(head: bytes) -> bool:
 
 def read(content: bytes, file: str, options: ImportOptions) -> SampleImport:
     """One machine's samples."""
-    return read_gwa(content, file, options, Dialect(",", _MOMENT, _moments))
+    return read_gwa(content, file, options, Dialect(",", pa.string(), _MOMENT, _moments))
 
 
 def _moments(column: Any, options: ImportOptions) -> tuple[Numbers | None, str]:

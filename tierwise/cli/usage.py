@@ -1,4 +1,4 @@
-"""``tierwise usage``: measured use from files."""
+"""``tierwise usage``: measured use, from files and from the hypervisors."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,22 +8,52 @@ import typer
 from tierwise.cli.context import Context
 from tierwise.cli.output import note
 
-app = typer.Typer(help="Import measured use.", no_args_is_help=True)
+app = typer.Typer(help="Import and collect measured use.", no_args_is_help=True)
 
 
 @app.command(name="import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV with machine, metric, at, value and unit.")],
+    path: Annotated[
+        Path, typer.Argument(help="A file, or a folder of files: our CSV or Parquet, Bitbrains, Materna.")
+    ],
+    zone: Annotated[
+        str, typer.Option(help="Where the clock hung, for files with local times: Europe/Berlin.")
+    ] = "",
+    interval_s: Annotated[
+        int, typer.Option(min=1, help="How far apart samples are; longer gaps are reported.")
+    ] = 3600,
 ) -> None:
-    """Import usage samples; all of the file or nothing of it."""
+    """Import usage samples; all of the file or folder or nothing of it."""
+    from chargeback.importers import ImportOptions
     from tierwise.cli.words import counted
-    from tierwise.usecases.metering import import_samples
+    from tierwise.usecases.samples import import_samples
 
     context: Context = ctx.obj
     with context.app() as app_:
-        report = import_samples(app_, file)
+        options = ImportOptions(time_zone=zone, expected_interval_s=interval_s)
+        report = import_samples(app_, path, options=options)
     for line in report.notes:
         note(line)
     added = counted(report.added, "sample")
-    note(f"{file}: {added} added, {report.known:,} known already")
+    note(f"{path}: {added} added, {report.known:,} known already")
+
+
+@app.command()
+def collect(ctx: typer.Context) -> None:
+    """Read the meters of every endpoint that has some; the others are named with the reason."""
+    from tierwise.cli.words import counted
+    from tierwise.usecases.collect import collect as collect_all
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        reports = collect_all(app_)
+    for report in reports:
+        for line in report.notes:
+            note(f"{report.endpoint}: {line}")
+        if report.why_not:
+            note(f"{report.endpoint}: not collected: {report.why_not}")
+        else:
+            note(
+                f"{report.endpoint}: {counted(report.added, 'sample')} added of {counted(report.machines, 'machine')}"
+            )

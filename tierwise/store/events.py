@@ -67,7 +67,7 @@ def taken_in(session: Session, moment: datetime) -> dict[str, tuple[int, int]]:
         .where(col(MachineEventRow.recorded_at) <= moment)
         .group_by(MachineEventRow.machine)
     )
-    return {row[0]: (row[1], row[2]) for row in session.exec(query).all()}
+    return {row[0]: (row[1], row[2] or 0) for row in session.exec(query).all()}
 
 
 def of_machines(session: Session, moment: datetime, machines: Sequence[str]) -> list[MachineEventRow]:

@@ -1,11 +1,9 @@
-"""From what happened to machines to the usage that is charged, and measured use from files."""
+"""From what happened to machines to the usage that is charged."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,12 +12,9 @@ from catalog.resources import Resources
 from chargeback.events import EventKind, MachineEvent
 from chargeback.metering import InvalidLives, intervals, reconcile
 from chargeback.open_ends import NOTES, extended, noted, seen, without
-from chargeback.samples import SCHEMA as SAMPLE_SCHEMA
-from chargeback.samples import import_csv
 from chargeback.usage import DEFAULTS, SCHEMA, UsageInterval, from_table, to_table
 from tierwise.app import App
-from tierwise.documents import read_texts
-from tierwise.errors import InvalidInput, TierwiseError
+from tierwise.errors import TierwiseError
 from tierwise.store import events as event_store
 from tierwise.store.tables import MachineEventRow
 from tierwise.store.usage import UsageStore
@@ -30,7 +25,6 @@ _AT_ONCE = 500
 """Machines that are replayed together, so that the first run of a large estate has its memory bounded."""
 
 INTERVALS = Layout("t_from", "t_to", ("machine", "t_from", "sequence"), "recorded_at")
-SAMPLES = Layout("at", "at", ("machine", "metric", "at"))
 
 
 def interval_store(app: App) -> UsageStore:
@@ -169,52 +163,6 @@ def history(app: App, machine: str) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import of samples did. `notes` are for the person who imported."""
-
-    added: int
-    known: int
-    notes: tuple[str, ...]
-
-
-def sample_store(app: App) -> UsageStore:
-    """The measured samples of this data directory."""
-    return UsageStore(app.settings.usage_dir / "sample", SAMPLE_SCHEMA, SAMPLES)
-
-
-def import_samples(app: App, file: Path) -> ImportReport:
-    """Add a CSV file's samples to the store: all of them or none; known ones are left out.
-
-    Raises InvalidInput with every problem: unreadable rows, and values that contradict stored ones.
-    """
-    [(name, text)] = read_texts(file).items()
-    found = import_csv(text, name)
-    if found.problems:
-        msg = f"{file}: {len(found.problems)} problems; nothing was imported"
-        raise InvalidInput(msg, details=[str(problem) for problem in found.problems])
-    store = sample_store(app)
-    with store.writing():
-        stored = {_sample_key(row): row["quantity"] for row in store.read().to_pylist()}
-        rows = found.table.to_pylist()
-        clashes = [
-            f"{row['machine']}, {row['metric']} at {_utc(row['at'])}: {row['quantity']} here, "
-            f"{stored[_sample_key(row)]} imported before"
-            for row in rows
-            if stored.get(_sample_key(row), row["quantity"]) != row["quantity"]
-        ]
-        if clashes:
-            msg = f"{file}: {len(clashes)} samples contradict samples imported before; nothing was imported"
-            raise InvalidInput(msg, details=clashes)
-        fresh = [row for row in rows if _sample_key(row) not in stored]
-        store.append(pa.Table.from_pylist(fresh, schema=SAMPLE_SCHEMA))
-    return ImportReport(len(fresh), len(rows) - len(fresh), found.notes)
-
-
-def _sample_key(row: dict[str, Any]) -> tuple[str, str, int]:
-    return row["machine"], row["metric"], row["at"]
 
 
 def _utc(at: int) -> str:

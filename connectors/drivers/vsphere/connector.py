@@ -55,6 +55,7 @@ class VsphereConnector(Connector):
 
     driver: ClassVar[str] = "vsphere"
     gaps: ClassVar[Mapping[Capability, Gap]] = gaps.DECLARED
+    counts_from_since: ClassVar[bool] = True
 
     def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
         super().__init__(endpoint, password)

@@ -54,6 +54,7 @@ class XenConnector(Connector):
 
     driver: ClassVar[str] = "xen"
     gaps: ClassVar[Mapping[Capability, Gap]] = gaps.DECLARED
+    counts_from_since: ClassVar[bool] = True
 
     def __init__(self, endpoint: Endpoint, password: SecretStr | None = None) -> None:
         super().__init__(endpoint, password)

@@ -1,0 +1,208 @@
+"""From hypervisors' meters to samples: differences of counters, whole and without loss.
+
+A counter only grows, until its machine restarts (it begins at 0 again) or its bits are used up (it goes
+on from 0). What it gained between two readings is spread over the time between them in whole
+quantities that add up to the gain exactly; what is less than one unit for one second waits for the next.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from chargeback.instants import utc_text
+from chargeback.samples import SCHEMA
+from chargeback.usage import Metric
+
+_PER_UNIT_SECOND = 1000
+"""Milliseconds of a processor in a second, and bytes in a kB: both counters are counted in thousandths."""
+
+COUNTERS: Mapping[str, Metric] = {
+    "cpu_ms": Metric.VCPU,
+    "disk_bytes": Metric.DISK_IO_KBPS,
+    "disk_read_bytes": Metric.DISK_IO_KBPS, "disk_written_bytes": Metric.DISK_IO_KBPS,
+    "net_received_bytes": Metric.NET_IO_KBPS, "net_sent_bytes": Metric.NET_IO_KBPS,
+}  # fmt: skip
+"""Counter -> the metric that it is a part of."""
+
+GAUGES = (
+    "memory_used_mib",
+    "memory_consumed_mib",
+    "memory_resident_mib",
+    "memory_assigned_mib",
+    "memory_mib",
+)
+"""Of memory, the best first: what the guest uses says more than what it was given."""
+
+ABSURD = 2**40
+"""No machine has so many processors or kB a second; such a difference is a broken meter."""
+
+LAST: Any = pa.schema([
+    pa.field("endpoint", pa.string(), nullable=False), pa.field("machine", pa.string(), nullable=False),
+    pa.field("meter", pa.string(), nullable=False), pa.field("value", pa.string(), nullable=False),
+    pa.field("at", pa.int64(), nullable=False),
+])  # fmt: skip
+"""What the next reading is compared with: each counter's value (text, as it may have 64 bits), and for each
+metric until when there are samples, with the thousandths that wait."""
+
+
+class Reading(NamedTuple):
+    """One value of one meter of one machine; `counter` ones are cumulative."""
+
+    machine: str
+    meter: str
+    value: int
+    at: int
+    counter: bool
+
+
+class _Kept(NamedTuple):
+    value: int
+    at: int
+
+
+@dataclass
+class Sampled:
+    """The samples that readings gave, for how long each counts, what to keep, and what to tell."""
+
+    rows: list[tuple[str, str, int, int]] = field(default_factory=list)
+    seconds: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
+
+    def table(self) -> Any:
+        """The samples, of `chargeback.samples.SCHEMA`."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(SCHEMA)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+
+    def add(self, machine: str, metric: str, at: int, quantity: int, seconds: int) -> None:
+        """One sample."""
+        self.rows.append((machine, metric, at, quantity))
+        self.seconds.append(seconds)
+
+
+def sampled(
+    readings: Iterable[Reading],
+    last: Any,
+    *,
+    endpoint: str,
+    since: int | None = None,
+    expected_interval_s: int = 3600,
+) -> tuple[Sampled, Any]:
+    """The samples between the last readings (a table of `LAST`) and these, and the last readings from now on.
+
+    With `since`, counters began at 0 then, whatever was read before. A machine's first reading of an
+    ordinary counter is only where counting begins. Readings that are not newer than the last change
+    nothing, so giving them again is harmless.
+    """
+    before = _kept(last, endpoint)
+    found = Sampled(kept=dict(before))
+    machines: dict[str, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        machines[reading.machine].append(reading)
+    for machine in sorted(machines):
+        _counted(found, machine, [r for r in machines[machine] if r.counter], since, expected_interval_s)
+        _gauged(found, machine, {r.meter: r for r in machines[machine] if not r.counter})
+    rows = [(endpoint, *key, str(kept.value), kept.at) for key, kept in sorted(found.kept.items())]
+    others = last.filter(pa.array([name != endpoint for name in last["endpoint"].to_pylist()], pa.bool_()))
+    columns = list(zip(*rows, strict=True)) or [()] * len(LAST)
+    own = pa.table([pa.array(c, f.type) for c, f in zip(columns, LAST, strict=True)], schema=LAST)
+    return found, pa.concat_tables([others, own])
+
+
+def _kept(last: Any, endpoint: str) -> dict[tuple[str, str], _Kept]:
+    return {
+        (row["machine"], row["meter"]): _Kept(int(row["value"]), row["at"])
+        for row in last.to_pylist()
+        if row["endpoint"] == endpoint
+    }
+
+
+def _counted(
+    found: Sampled, machine: str, readings: list[Reading], since: int | None, expected_interval_s: int
+) -> None:
+    by_metric: dict[Metric, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        if reading.meter in COUNTERS:
+            by_metric[COUNTERS[reading.meter]].append(reading)
+    for metric, parts in by_metric.items():
+        at = max(reading.at for reading in parts)
+        until = found.kept.get((machine, metric.value))
+        if until is not None and at <= until.at:
+            if at < until.at:
+                found.notes.append(
+                    f"machine {machine}: {metric} was read at {utc_text(at)}, before the last reading at {utc_text(until.at)}; left out"
+                )
+            continue
+        gain = sum(_gain(found, machine, reading, since) for reading in parts)
+        begin, rest = (since, 0) if until is None else (until.at, until.value)
+        for reading in parts:
+            found.kept[machine, reading.meter] = _Kept(reading.value, at)
+        if begin is not None and begin < at:
+            rest = _spread(found, machine, metric, begin, at, gain + rest, expected_interval_s)
+        found.kept[machine, metric.value] = _Kept(rest, at)
+
+
+def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> int:
+    """What a counter gained since it was last read; nothing for its first reading."""
+    if since is not None:
+        return reading.value
+    last = found.kept.get((machine, reading.meter))
+    if last is None:
+        return 0
+    if reading.value >= last.value:
+        return reading.value - last.value
+    for size in (2**32, 2**64):
+        if last.value < size and last.value * 4 > size * 3 and reading.value * 4 < size:
+            found.notes.append(f"machine {machine}: {reading.meter} went over {size - 1} and on from 0")
+            return reading.value + size - last.value
+    found.notes.append(
+        f"machine {machine}: {reading.meter} fell from {last.value} to {reading.value}, so it began anew; "
+        "what it gained before that is not known"
+    )
+    return reading.value
+
+
+def _spread(
+    found: Sampled,
+    machine: str,
+    metric: Metric,
+    t_from: int,
+    t_to: int,
+    gain: int,
+    expected_interval_s: int,
+) -> int:
+    """Samples that add up to the gain over a stretch of time; gives the thousandths that are left."""
+    unit_seconds, rest = divmod(gain, _PER_UNIT_SECOND)
+    quantity, extra = divmod(unit_seconds, t_to - t_from)
+    if quantity > ABSURD:
+        found.notes.append(
+            f"machine {machine}: {metric} of {quantity} between two readings cannot be; left out"
+        )
+        return 0
+    if t_to - t_from > expected_interval_s:
+        found.notes.append(
+            f"machine {machine}: {metric} was not read from {utc_text(t_from)} to {utc_text(t_to)}; "
+            "what it gained is spread evenly"
+        )
+    if extra:
+        found.add(machine, metric.value, t_from, quantity + 1, extra)
+    found.add(machine, metric.value, t_from + extra, quantity, t_to - t_from - extra)
+    return rest
+
+
+def _gauged(found: Sampled, machine: str, gauges: Mapping[str, Reading]) -> None:
+    reading = next((gauges[name] for name in GAUGES if name in gauges), None)
+    if reading is None:
+        return
+    key = machine, Metric.MEMORY_MIB.value
+    until = found.kept.get(key)
+    if until is not None and reading.at <= until.at:
+        return
+    if not 0 <= reading.value <= ABSURD:
+        found.notes.append(f"machine {machine}: {reading.meter} of {reading.value} cannot be; left out")
+        return
+    found.kept[key] = _Kept(0, reading.at)
+    found.add(machine, Metric.MEMORY_MIB.value, reading.at, reading.value, 0)

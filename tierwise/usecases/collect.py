@@ -1,0 +1,104 @@
+"""Measured use from the hypervisors' own meters."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chargeback.counters import LAST, Reading, sampled
+from connectors.contract import Connector
+from connectors.errors import ConnectorError
+from tierwise.app import App
+from tierwise.errors import InvalidInput
+from tierwise.usecases.metering import epoch
+from tierwise.usecases.samples import SKEW_S, added_to, sample_store
+
+FIRST_LOOK_S = 3600
+"""How far back the first collection of an endpoint asks."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What one endpoint gave. `why_not` says why it gave nothing."""
+
+    endpoint: str
+    machines: int = 0
+    added: int = 0
+    notes: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    readings: tuple[Reading, ...]
+    since: int | None
+    """When the counters began at 0, where they count from the moment that was asked for."""
+
+
+def collect(app: App) -> list[Collected]:
+    """Read the meters of all endpoints side by side, and store what was used since the last time.
+
+    An endpoint that cannot be read or has no meters is named with the reason, and does not stop the
+    others. Readings in the future are left out.
+    """
+    names = app.endpoints.names
+    if not names:
+        return []
+    last = _last(app)
+    with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="collect") as pool:
+        read = list(pool.map(lambda name: _read(app, name, last), names))
+    return [
+        Collected(name, why_not=found) if isinstance(found, str) else _stored(app, name, found)
+        for name, found in zip(names, read, strict=True)
+    ]
+
+
+def _last(app: App) -> Any:
+    state = sample_store(app).state()
+    return state if state is not None and state.schema.equals(LAST) else LAST.empty_table()
+
+
+def _read(app: App, name: str, last: Any) -> _Read | str:
+    known = pc.max(last.filter(pc.equal(last["endpoint"], name))["at"]).as_py()
+    since = epoch(app.clock.now()) - FIRST_LOOK_S if known is None else known
+    try:
+        with app.endpoints.lease(name) as connector:
+            counts_from_since = connector.counts_from_since
+            if not counts_from_since:
+                found = _readings(connector, since)
+        if counts_from_since:
+            # What it counted before is in nobody's samples but another connector's; one of its own counts from `since`.
+            with app.endpoints.fresh(name) as connector:
+                found = _readings(connector, since)
+    except (ConnectorError, InvalidInput) as error:
+        return str(error)
+    return _Read(found, since if counts_from_since else None)
+
+
+def _readings(connector: Connector, since: int) -> tuple[Reading, ...]:
+    return tuple(
+        Reading(str(reading.identity), reading.metric, reading.value, epoch(reading.at), reading.counter)
+        for reading in connector.usage(datetime.fromtimestamp(since, UTC))
+    )
+
+
+def _stored(app: App, name: str, read: _Read) -> Collected:
+    latest = epoch(app.clock.now() + timedelta(seconds=SKEW_S))
+    readings = [reading for reading in read.readings if reading.at <= latest]
+    notes = []
+    if len(readings) < len(read.readings):
+        notes.append(
+            f"{len(read.readings) - len(readings)} readings are in the future and left out; set the clock of {name} right"
+        )
+    store = sample_store(app)
+    with store.writing():
+        found, kept = sampled(readings, _last(app), endpoint=name, since=read.since)
+        added = added_to(
+            store, found.table(), seconds=pa.array(found.seconds, pa.int64()), source=f"endpoint {name}",
+            recorded_at=epoch(app.clock.now()), what=f"endpoint {name}", state=kept,
+        )  # fmt: skip
+    machines = len({reading.machine for reading in readings})
+    return Collected(name, machines, added, (*notes, *found.notes))
