@@ -201,3 +201,48 @@ def test_who_has_locked_the_store_is_its_only_writer(engine: sa.Engine, tmp_path
             other.execute("BEGIN IMMEDIATE")
         with engine.connect() as reader:
             assert reader.execute(sa.text("SELECT count(*) FROM estate")).scalar_one() == 0
+
+
+def test_periods_that_were_issued_before_the_ledger_are_closed_and_come_back_on_the_way_down(
+    tmp_path: Path,
+) -> None:
+    from alembic import command
+
+    from tierwise.store.engine import alembic_config
+
+    file = tmp_path / "old.sqlite"
+    engine = open_engine(file)
+    command.upgrade(alembic_config(engine), "0003")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("INSERT INTO issued_period VALUES ('2026-09', 'acme-eur v2', 1790000000000000)")
+    migrate(engine)
+    query = "SELECT period, state, rate_card, known_at, closed_at, ledger FROM billing_period"
+    with closing(sqlite3.connect(file)) as connection:
+        moment = 1790000000000000
+        assert connection.execute(query).fetchall() == [
+            ("2026-09", "closed", "acme-eur v2", moment, moment, None)
+        ]
+    command.downgrade(alembic_config(engine), "0003")
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT * FROM issued_period").fetchall() == [
+            ("2026-09", "acme-eur v2", moment)
+        ]
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["'2026-10', 'shut', NULL, NULL", "'2026-10', 'open', 5, NULL", "'2026-10', 'review', NULL, NULL",
+     "'2026-10', 'closed', 5, NULL", "'2026-10', 'review', 5, 5"],
+)  # fmt: skip
+def test_a_period_is_in_a_known_state_and_says_when_it_was_known_and_closed(
+    engine: sa.Engine, tmp_path: Path, values: str
+) -> None:
+    with (
+        closing(sqlite3.connect(tmp_path / "migrated.sqlite")) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"),
+    ):
+        connection.execute(
+            "INSERT INTO billing_period (rate_card, lines, total_minor, period, state, known_at, closed_at) "
+            f"VALUES ('', 0, 0, {values})"
+        )

@@ -1,0 +1,82 @@
+"""Finance closes last month on the command line, and asks about a line of it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tierwise.app import wire
+from tierwise.clock import SteppedClock
+from tierwise.jobs.runtime import running
+from tierwise.settings import Settings
+from tierwise.usecases.order import new_order, submit
+
+BERLIN = ZoneInfo("Europe/Berlin")
+THIS_MONTH = datetime.now(BERLIN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+MONTH_BEGIN = (THIS_MONTH - timedelta(days=1)).replace(day=1)
+MONTH = MONTH_BEGIN.strftime("%Y-%m")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lives(settings: Settings) -> None:
+    """Two machines of two tenants through the whole of last month."""
+    app = wire(settings, SteppedClock((MONTH_BEGIN - timedelta(days=2)).astimezone(UTC)))
+    with running(app):
+        for name, offering, tenant in (
+            ("pay-01", "app-medium", "payroll"),
+            ("web-01", "web-small", "web-shop"),
+        ):
+            order = new_order(
+                app, order_id=uuid5(NAMESPACE_URL, name), offering=offering, tenant=tenant, machine_name=name,
+                parameters={}, tier=None, ordered_by="a test",
+            )  # fmt: skip
+            submit(app, uuid5(NAMESPACE_URL, f"batch {name}"), [order])
+    app.close()
+
+
+def test_a_month_is_previewed_reviewed_closed_explained_and_verified(tierwise: Any) -> None:
+    preview = tierwise("charge", "close", MONTH, "--preview")
+    assert "2 machines   2 tenants" in preview.out
+    assert "lines = statements = ledger, difference 0" in preview.out
+    assert preview.err.startswith("a preview, as known at ")
+    tierwise("charge", "review", MONTH)
+    tierwise("charge", "reopen", MONTH)
+    closed = tierwise("charge", "close", MONTH)
+    assert closed.out == preview.out
+    assert f"statements ST-{MONTH}-0001 to ST-{MONTH}-0002" in closed.err
+    assert "was closed already" in tierwise("charge", "close", MONTH).err
+    assert f"{MONTH} is closed since" in tierwise("charge", "reopen", MONTH, code=3).err
+    (row, _) = json.loads(tierwise("charge", "periods", "-o", "json").out)
+    assert (row["period"], row["state"], row["statements"], row["lines"]) == (MONTH, "closed", 2, 8)
+    verified = tierwise("charge", "verify", MONTH, "-o", "json")
+    assert [found["verdict"] for found in json.loads(verified.out)] == ["the same"]
+    for text in (preview.out, tierwise("charge", "statement", MONTH).out):
+        assert max(map(len, text.splitlines())) <= 100
+    assert f"ST-{MONTH}-0001, payroll: EUR" in tierwise("charge", "statement", MONTH).out
+
+
+def test_a_line_is_explained_to_people_and_to_programs_alike(tierwise: Any) -> None:
+    tierwise("charge", "close", MONTH)
+    number = f"ST-{MONTH}-0002"
+    text = tierwise("charge", "explain", number, "--line", "2").out
+    told = json.loads(tierwise("charge", "explain", number, "--line", "2", "-o", "json").out)
+    why = told["explanation"]
+    assert text.startswith(f"web-01, memory on {why['tier']}, {MONTH}: EUR {why['amount']}\n")
+    assert "created: 2 vCPU, 4 GiB" in text
+    assert told["row"]["amount_minor"] == why["amount_minor"]
+    (side,) = why["sides"]
+    assert f"= {side['exact']} -> {why['amount']} EUR (half-up, per line)" in text
+    assert (
+        "has no line 9; its lines are 1 to 4"
+        in tierwise("charge", "explain", number, "--line", "9", code=3).err
+    )
+
+
+def test_a_month_that_is_not_closed_cannot_be_verified_or_closed_before_it_is_over(tierwise: Any) -> None:
+    this_month = THIS_MONTH.strftime("%Y-%m")
+    assert "is not closed" in tierwise("charge", "verify", this_month, code=3).err
+    assert "is not over in Europe/Berlin" in tierwise("charge", "close", this_month, code=3).err
+    assert "is open; only a period under review" in tierwise("charge", "reopen", this_month, code=3).err
