@@ -26,7 +26,7 @@ DIRECTORY = Directory(
     showback=frozenset({"lab"}), hypervisors={"p1": "vsphere", "p2": "libvirt"},
     cost_minor={"tier-1": 10**6},
     budgets=(
-        Budget(name="b", amount="100.00", currency="EUR", first_month="2026-01"),  # type: ignore[arg-type] # as it is written
+        Budget(name="b", amount="100.00", currency="EUR", first_month="2026-01"),
     ),
 )  # fmt: skip
 
@@ -136,7 +136,7 @@ def test_changes_are_now_less_then_and_add_up_to_the_difference_of_the_bills(
     then, now, change = (table.total(name) for name in ("before", "amount", "change"))
     assert (then, now) == (sum(r["amount_minor"] for r in before), sum(r["amount_minor"] for r in found))
     assert change == now - then
-    moves = [abs(row[table.names.index("change")]) for row in table.rows]  # type: ignore[arg-type] # money
+    moves = [abs(row[table.names.index("change")]) for row in table.rows]
     assert moves == sorted(moves, reverse=True)
 
 

@@ -90,18 +90,13 @@ def statement(
     known_at: KnownAt = None,
 ) -> None:
     """Write a tenant's statement to a file that can be forwarded."""
-    from tierwise.cli.words import must_be_known
     from tierwise.usecases import reports
 
     asked = _asked(month, currency, known_at)
     _check_target(to)
     context: Context = ctx.obj
     with context.app() as app_:
-        known = reports.books(app_, asked)
-        must_be_known(
-            "tenant", tenant, [*app_.documents.catalog.tenants, *(str(row["tenant"]) for row in known.rows)]
-        )
-        found = reports.statement_of(known, tenant)
+        found = reports.statement(app_, asked, tenant)
     _write(found, to)
 
 
@@ -129,9 +124,9 @@ def statements(
     count = 0
     with context.app() as app_:
         to.mkdir(parents=True, exist_ok=True)
-        for tenant, found in reports.statements(app_, asked):
+        for name, found in reports.statements(app_, asked):
             for suffix in suffixes:
-                write_whole(to / f"{month}-{tenant}{suffix}", render(found, suffix))
+                write_whole(to / f"{name}{suffix}", render(found, suffix))
                 count += 1
     note(f"{counted(count, 'file')} written to {to}")
 

@@ -7,6 +7,8 @@ from typing import Any
 from chargeback.report import Kind, Report
 from tierwise.reports.words import harmless, record_names, records
 
+_BREAKS = str.maketrans("\r\0", "  ")
+
 
 def render(report: Report) -> bytes:
     """The rows that programs get. Text that a spreadsheet would run begins with an apostrophe."""
@@ -21,4 +23,5 @@ def render(report: Report) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    return harmless(value) if isinstance(value, str) else value
+    # A lone carriage return ends a line for some readers, quoted or not; none can be meant in a name.
+    return harmless(value.translate(_BREAKS)) if isinstance(value, str) else value

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from catalog.parties import Billing
+from catalog.wording import known_names
 from chargeback.books import Books, Directory
 from chargeback.money import InvalidMoney, nanos_from_text
 from chargeback.report import InvalidReport, Report
@@ -44,42 +45,63 @@ def run(app: App, name: str, asked: Asked) -> Report:
 
 
 def statement(app: App, asked: Asked, tenant: str) -> Report:
-    """One tenant's statement. Raises InvalidInput where there is none."""
-    return statement_of(books(app, asked), tenant)
+    """One tenant's statement, in the currency that the tenant is billed in.
 
-
-def statement_of(known: Books, tenant: str) -> Report:
-    """One tenant's statement from books that are there already. Raises InvalidInput where there is none."""
+    Raises InvalidInput for an unknown tenant, one without a statement, and one with several currencies.
+    """
+    found = bill(app, asked.month, known_at=asked.known_at)
+    known = {*app.documents.catalog.tenants, *(str(row["tenant"]) for row in found.rows)}
+    if tenant not in known:
+        msg = f"there is no tenant '{tenant}'; {known_names(tenant, sorted(known))}"
+        raise InvalidInput(msg)
+    currencies = sorted({str(row["currency"]) for row in found.rows if row["tenant"] == tenant})
+    if len(currencies) > 1 and not asked.currency:
+        msg = f"{tenant} is billed in {', '.join(currencies)}; say which statement with --currency"
+        raise InvalidInput(msg)
     with _told():
-        return statement_report(known, tenant)
+        currency = asked.currency or "".join(currencies[:1])
+        return statement_report(_books(app, found, replace(asked, currency=currency)), tenant)
 
 
 def statements(app: App, asked: Asked) -> Iterator[tuple[str, Report]]:
-    """Every tenant that has a statement in the month, with it, in order."""
-    with _told():
-        known = books(app, asked)
-        for tenant in sorted({str(row["tenant"]) for row in known.rows}):
-            yield tenant, statement_report(known, tenant)
+    """Every statement of the month, each after its file's name: MONTH-TENANT, with the currency where there are several."""
+    found = bill(app, asked.month, known_at=asked.known_at)
+    billed: dict[str, set[str]] = {}
+    for row in found.rows:
+        if asked.currency in {"", row["currency"]}:
+            billed.setdefault(str(row["tenant"]), set()).add(str(row["currency"]))
+    books_of = {
+        currency: _books(app, found, replace(asked, currency=currency))
+        for currency in sorted(set().union(*billed.values()))
+    }
+    for tenant, currencies in sorted(billed.items()):
+        for currency in sorted(currencies):
+            name = f"{asked.month}-{tenant}" + (f"-{currency}" if len(currencies) > 1 else "")
+            yield name, statement_report(books_of[currency], tenant)
 
 
 def books(app: App, asked: Asked, *, compare: bool = False) -> Books:
     """The books of a month; with the month before it where it is to be compared."""
     found = bill(app, asked.month, known_at=asked.known_at)
-    card = found.card
-    currency = asked.currency or card.currency
     earlier: Sequence[Row] = ()
     if compare:
         earlier = bill(app, found.period.previous.name, known_at=asked.known_at).rows
+    return _books(app, found, asked, earlier)
+
+
+def _books(app: App, found: Bill, asked: Asked, earlier: Sequence[Row] = ()) -> Books:
+    currency = asked.currency or found.card.currency
     rows, elsewhere = _in(currency, found.rows)
     note = found.note + (
         f"; amounts in {', '.join(elsewhere)} are not among these: ask for them with --currency"
-        if elsewhere
+        if elsewhere and not asked.currency
         else ""
     )
+    digits = _digits(rows, found)
     made = Books(
-        period=found.period, currency=currency, minor_digits=_digits(rows, found), rows=rows,
-        known_at=found.known_at, final=found.issued, note=note, before=_in(currency, earlier)[0],
-        directory=replace(directory(app), cost_minor=_costs(asked.costs, card.minor_digits)), by=asked.by,
+        period=found.period, currency=currency, minor_digits=digits, rows=rows, known_at=found.known_at,
+        final=found.issued, note=note, before=_in(currency, earlier)[0],
+        directory=replace(directory(app), cost_minor=_costs(asked.costs, digits)), by=asked.by,
     )  # fmt: skip
     return made.where(asked.where)
 

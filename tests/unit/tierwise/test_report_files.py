@@ -119,7 +119,7 @@ def test_the_numbers_of_a_workbook_are_the_report_to_the_cent_and_its_sums_agree
                 letter = cells[0].column_letter
                 assert total == f"=ROUND(SUM({letter}{first}:{letter}{last}),2)"
                 # What a spreadsheet computes: binary fractions added up, then rounded.
-                assert round(sum(values), 2) == table.totals[i - 1] / 100  # type: ignore[operator] # it adds
+                assert round(sum(values), 2) == table.totals[i - 1] / 100
 
 
 def test_the_sums_that_a_workbook_shows_before_it_computes_are_the_totals() -> None:
