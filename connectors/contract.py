@@ -79,7 +79,9 @@ class VmSpec(Value):
     name: str = Field(min_length=1, max_length=80)
     provider: str
     resources: Resources
-    annotations: Mapping[str, str] = Field(default_factory=dict)
+    annotations: Mapping[str, str] = Field(
+        default_factory=dict, description="With TAGS they are the machine's tags at the vendor too."
+    )
     firmware: Firmware | None = None
     seed: Seed | None = Field(default=None, description="Needs SEED_DISK; without it no such disk is made.")
     empty: bool = False
@@ -361,6 +363,13 @@ class Connector(ABC):
         does not have, Refused where it has no room, and Conflict where the machine's state forbids it.
         """
         raise self.unsupported(Capability.STORAGE_MIGRATE)
+
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        """What the vendor's own clients show and find the machine by: its order's annotations, and others' tags.
+
+        A tag without a value has an empty one. Raises NotFound.
+        """
+        raise self.unsupported(Capability.TAGS)
 
     def changes(self, since: str | None = None) -> Changes:
         """What changed since the cursor of an earlier call on this endpoint, without waiting.

@@ -48,13 +48,16 @@ def as_it_comes(binary: Path) -> Iterator[VsphereSimulator]:
 
 
 class VsphereConformance(ConnectorConformance):
+    custom_attributes = True
+
     @pytest.fixture
     def other_storage(self) -> str:
         return "LocalDS_0"  # the driver takes the other one for new machines
 
     @pytest.fixture
     def endpoint(self, simulator: VsphereSimulator, certificate: Certificate) -> Iterator[Endpoint]:
-        yield simulator.endpoint(timeout_s=20, ca_file=certificate.authority)
+        options = {"custom_attributes": self.custom_attributes}
+        yield simulator.endpoint(timeout_s=20, ca_file=certificate.authority, options=options)
         simulator.rules()
 
     @pytest.fixture
@@ -109,6 +112,8 @@ class TestVsphere(VsphereConformance):
 
 class TestVsphereWithoutUniqueNames(VsphereConformance):
     """As the simulator behaves by itself, so that only the election keeps a machine from being made twice."""
+
+    custom_attributes = False
 
     @pytest.fixture
     def simulator(self, as_it_comes: VsphereSimulator) -> VsphereSimulator:

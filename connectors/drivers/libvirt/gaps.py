@@ -27,7 +27,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.RESOURCE_POOLS: _gap(GapReason.NEVER, "libvirt has no resource pools"),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use virsh console"),
         Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
-        Capability.TAGS: _not_yet("libvirt has no tags; annotations are kept in the machine's metadata"),
+        Capability.TAGS: _gap(
+            GapReason.NEVER, "libvirt has no tags; annotations are kept in the machine's metadata"
+        ),
         Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),

@@ -82,8 +82,9 @@ class Simulated(Connector):
         Capability.SEED_DISK: Gap(
             reason=GapReason.NEVER, detail="simulated machines run nothing that could read a seed disk"
         ),
-        Capability.TAGS: _NO_CALL,
-        Capability.STORAGE_MIGRATE: _NO_CALL,
+        Capability.STORAGE_MIGRATE: Gap(
+            reason=GapReason.NEVER, detail="a simulated estate has one storage, so there is nowhere to move"
+        ),
         Capability.RESOURCE_POOLS: _NO_CALL,
     }
 
@@ -245,6 +246,11 @@ class Simulated(Connector):
         machine, firmware = self._call("details", identity, look)
         disk = Disk(key=contents.DISK, size_bytes=machine.resources.disk_gib * GIB, bus="simulated")
         return VmDetails(firmware=firmware, disks=(disk,))
+
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        """The annotations as they are; nobody else writes any."""
+        self._require(Capability.TAGS)
+        return self.get_vm(identity).annotations
 
     def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
         """The raw image, with holes where nothing was written."""

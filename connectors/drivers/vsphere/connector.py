@@ -27,6 +27,7 @@ from connectors.contract import (
     VmView,
 )
 from connectors.drivers.vsphere import (
+    attributes,
     carrying,
     creating,
     details,
@@ -172,6 +173,10 @@ class VsphereConnector(Connector):
         change = partial(relocating.relocate, storage=storage, tell=tell)
         return self._run("storage_migrate", partial(_changed, identity=identity, change=change))
 
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        """The machine's custom attributes, those that others wrote too."""
+        return self._run("tags", lambda op: attributes.read(op, estate.need_machine(op, identity)))
+
     def changes(self, since: str | None = None) -> Changes:
         """What vCenter's property collector reports; the feed ends with this connection."""
         with _collector_paused():
@@ -199,13 +204,15 @@ class VsphereConnector(Connector):
     def _inventory(self, op: Op) -> tuple[EndpointSnapshot, list[VmView]]:
         found = estate.read_all(op)
         views = estate.machine_views(op, found, self._disk_sizes)
+        options = op.session.settings.options
+        missing = {} if options.custom_attributes else {Capability.TAGS: gaps.NO_ATTRIBUTES}
         pools = inventory.pools(
             found.providers.values(),
             found.hosts,
             found.datastores,
             views,
-            self.declared(),
-            op.session.settings.options.datastore,
+            self.declared().narrowed(missing),
+            options.datastore,
         )
         product = op.session.content.about.fullName
         snapshot = EndpointSnapshot(

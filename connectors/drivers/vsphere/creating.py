@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 from connectors.contract import Firmware, VmSpec
-from connectors.drivers.vsphere import cloning, tasks
+from connectors.drivers.vsphere import attributes, cloning, tasks
 from connectors.drivers.vsphere.devices import disk, network_card, scsi_controller
 from connectors.drivers.vsphere.estate import Machine, extra_config, find_all, find_machine
 from connectors.drivers.vsphere.faults import is_fault
@@ -28,8 +28,14 @@ _FIRMWARE = {Firmware.BIOS: "bios", Firmware.UEFI: "efi"}
 def create(op: Op, spec: VmSpec, identity: UUID) -> Machine:
     """The machine of this identity, made if it was not there."""
     there = find_machine(op, identity)
-    if there is not None:
-        return there
+    keys = attributes.defined(op, spec.annotations)
+    if there is None:
+        return _new(op, spec, identity, keys)
+    attributes.write(op, there, spec.annotations, keys)
+    return there
+
+
+def _new(op: Op, spec: VmSpec, identity: UUID, keys: attributes.Keys) -> Machine:
     check_size(op, spec.resources.vcpu, spec.resources.memory_mib)
     place = target(op, spec)
     if op.session.content.searchIndex.FindChild(place.folder, stored_name(spec.name)) is not None:
@@ -43,7 +49,13 @@ def create(op: Op, spec: VmSpec, identity: UUID) -> Machine:
             return _taken(op, spec, identity, place)
         _undo(op, identity, attempt)
         raise
-    return _elect(op, identity, attempt)
+    machine = _elect(op, identity, attempt)
+    try:
+        attributes.write(op, machine, spec.annotations, keys)
+    except op.session.fault:
+        _undo(op, identity, attempt)
+        raise
+    return machine
 
 
 def check_size(op: Op, vcpu: int, memory_mib: int) -> None:

@@ -33,7 +33,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.RESOURCE_POOLS: _not_yet(
             "machines go to the resource pool of the endpoint's option 'resource_pool'; pools are not managed yet"
         ),
-        Capability.TAGS: _not_yet("vSphere tags need its REST API, which this driver does not speak yet"),
         Capability.IMPORT_DISK_VHD: _never(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _never(_IMPORT),
         Capability.IMPORT_DISK_QCOW2: _never(_IMPORT),
@@ -72,3 +71,10 @@ def _off(feature: str, provider: str, *, is_cluster: bool) -> Gap:
     if not is_cluster:
         detail = f"host '{provider}' stands alone; {feature} needs it in a cluster"
     return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
+
+
+NO_ATTRIBUTES = Gap(
+    reason=GapReason.NOT_CONFIGURED,
+    detail="annotations are kept in the machine's notes only; set the endpoint's option 'custom_attributes' to have "
+    "them as custom attributes too",
+)

@@ -36,6 +36,10 @@ class Options(Value):
         description="Network or port group of new machines; else they have no network card, or the template's.",
     )
     guest_id: str = Field(default="otherGuest64", description="vSphere's guest id of new machines.")
+    custom_attributes: bool = Field(
+        default=False,
+        description="Whether what an order says of its machine stands there as custom attributes too.",
+    )
     managed_by: bool = Field(
         default=True, description="Whether new machines show in vCenter as managed by tierwise."
     )

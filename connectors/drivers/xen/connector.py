@@ -31,6 +31,7 @@ from connectors.drivers.xen import (
     estate,
     gaps,
     inventory,
+    marks,
     migrating,
     operating,
     relocating,
@@ -163,6 +164,10 @@ class XenConnector(Connector):
         """Mirror the disk of a machine that runs to another storage repository; copy that of one that is off."""
         change = partial(relocating.relocate, storage=storage, tell=tell)
         return self._run("storage_migrate", partial(_changed, identity=identity, change=change))
+
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        """XenServer's tags, those that others wrote too."""
+        return self._run("tags", lambda op: marks.read_tags(estate.need_machine(op, identity).record))
 
     def changes(self, since: str | None = None) -> Changes:
         """By event.from, without waiting."""

@@ -93,6 +93,7 @@ def _record(op: Op, spec: VmSpec, identity: UUID, place: Target, attempt: str) -
         "VCPUs_max": str(vcpu * factor),
         "VCPUs_at_startup": str(vcpu),
         "other_config": marks.first_marks(identity, attempt, spec.annotations),
+        "tags": [tag for tag in marks.tags(spec.annotations) if not _NOT_XML.search(tag)],
     }
 
 

@@ -39,9 +39,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.RESOURCE_POOLS: Gap(
             reason=GapReason.NEVER, detail="XenServer has no resource pools inside a pool of hosts"
         ),
-        Capability.TAGS: _not_yet(
-            "XenServer's tags are not written yet; annotations are kept in other_config"
-        ),
         Capability.IMPORT_DISK_VMDK: _NO_FORMAT,
         Capability.IMPORT_DISK_VHDX: _NO_FORMAT,
         Capability.IMPORT_DISK_QCOW2: _not_yet(_QCOW2),

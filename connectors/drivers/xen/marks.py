@@ -62,6 +62,17 @@ def annotations(record: Record) -> dict[str, str]:
         return {}  # somebody edited it by hand
 
 
+def tags(annotations: Mapping[str, str]) -> list[str]:
+    """Annotations as XenServer's tags, which have no values of their own."""
+    return [f"{key}={value}" for key, value in sorted(annotations.items())]
+
+
+def read_tags(record: Record) -> dict[str, str]:
+    """All tags of a machine; one without an equals sign has an empty value."""
+    parts = (tag.partition("=") for tag in record["tags"])
+    return {key: value for key, _, value in parts}
+
+
 def order(record: Record) -> tuple[bool, str]:
     """The chosen machine first; before there is one, the lowest uuid."""
     return record["other_config"].get(STATE) != CHOSEN, record["uuid"]

@@ -46,6 +46,16 @@ class LifecyclePromises(Counterpart):
         assert view.provider == machines.provider
         assert {k: view.annotations.get(k) for k in ANNOTATIONS} == ANNOTATIONS
 
+    def test_what_an_order_says_of_its_machine_stands_there_as_the_vendors_tags(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.TAGS)
+        identity = identity_of(machines.make(annotations=ANNOTATIONS))
+        for _ in ("as made", "as adopted"):
+            tags = connector.tags(identity)
+            assert {key: tags.get(key) for key in ANNOTATIONS} == ANNOTATIONS
+            connector.create_vm(machines.spec(identity, annotations=ANNOTATIONS), identity)
+
     def test_another_session_sees_the_same_machine(
         self, needs: Needs, machines: Machines, connect: Connect
     ) -> None:

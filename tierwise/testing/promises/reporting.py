@@ -43,6 +43,7 @@ PROVED = frozenset(
         Capability.LIVE_MIGRATE,
         Capability.SEED_DISK,
         Capability.STORAGE_MIGRATE,
+        Capability.TAGS,
         Capability.WATCH,
         *METRICS,
         *(form.importing for form in DiskFormat),

@@ -1,0 +1,45 @@
+"""What an order says of its machine as XenServer's tags, read back by the vendor's binding."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from connectors import registry
+from connectors.contract import Connector, VmSpec
+from connectors.simulators.xen import XenSimulator
+
+pytestmark = pytest.mark.counterpart("xen-sim")
+
+pytest.importorskip("XenAPI")
+
+
+@pytest.fixture
+def connector(simulator: XenSimulator) -> Iterator[Connector]:
+    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
+        yield opened
+
+
+def test_annotations_are_tags_from_the_first_call_and_others_tags_stay(
+    connector: Connector, simulator: XenSimulator, raw: Any, spec: VmSpec
+) -> None:
+    identity = uuid4()
+    says = {"tierwise.tenant": "payroll", "note": "a=b & <ü>"}
+    connector.create_vm(spec.model_copy(update={"annotations": says}), identity)
+    (ref,) = raw.VM.get_by_name_label("web")
+    assert sorted(raw.VM.get_tags(ref)) == ["note=a=b & <ü>", "tierwise.tenant=payroll"]
+    assert "VM.set_tags" not in simulator.calls(), "there is no moment without them"
+    raw.VM.add_tags(ref, "prod")
+    connector.create_vm(spec, identity)
+    assert connector.tags(identity) == {**says, "prod": ""}
+
+
+def test_a_tag_that_xml_cannot_hold_is_left_out_and_the_annotation_is_kept(
+    connector: Connector, spec: VmSpec
+) -> None:
+    identity = uuid4()
+    says = {"good": "1", "odd": "a\x07b"}
+    view = connector.create_vm(spec.model_copy(update={"annotations": says}), identity)
+    assert view.annotations == says
+    assert connector.tags(identity) == {"good": "1"}
