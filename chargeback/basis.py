@@ -9,7 +9,6 @@ labels and power of measured use are those that the machine had at each moment, 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chargeback.instants import utc_text
+from chargeback.rates import Allocated, MissingSample
 from chargeback.sorting import Numbers, ordered, ranks
 from chargeback.steps import FOREVER, Pieces, Steps, codes_of, joined, key, moments_of
 from chargeback.usage import MEASURED, SCHEMA, InvalidUsage, Metric, checked_table
@@ -26,20 +26,6 @@ STAMPS = ("tenant", "cost_centre", "tier", "pool", "labels", "power")
 USAGE, RESERVATION = "usage", "reservation"
 MAX_ALLOCATION, MAX_RESERVATION = "max-of-usage-and-allocation", "max-of-usage-and-reservation"
 BASES = (USAGE, RESERVATION, MAX_ALLOCATION, MAX_RESERVATION)
-
-
-class MissingSample(StrEnum):
-    """What a machine is taken to use where no sample says: nothing, or what the last one said."""
-
-    ZERO = "zero"
-    CARRY_FORWARD = "carry-forward"
-
-
-class Allocated(StrEnum):
-    """What was allocated in a period: what was at each moment, or at all times the most that was at any."""
-
-    TIME_WEIGHTED = "time-weighted"
-    MAXIMUM = "maximum"
 
 
 @dataclass(frozen=True, kw_only=True)

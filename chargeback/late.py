@@ -1,7 +1,8 @@
 """Late facts: which machines' lines may have changed since a period was closed, and by what.
 
 A bill of machines has one line per machine and rate, so a fact about one machine changes lines of that
-machine alone, and only its usage is rated again. A changed price rates all of them again.
+machine alone, and only its usage is rated again. A changed price rates all of them again, and so does any
+fact where machines are priced together: by a tenant's month, or by an adjustment of it.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,10 +10,14 @@ from typing import Any, NamedTuple, Protocol
 
 import duckdb
 
+from chargeback import basis
+from chargeback.bills import bill, bill_month_by_month
 from chargeback.periods import BillingPeriod
-from chargeback.rates import RateCard
-from chargeback.rating import Grain, rate
-from chargeback.statements import Correction, Statement, corrections, statements
+from chargeback.rates import RateCard, Window
+from chargeback.samples import STORED
+from chargeback.statements import Correction, Statement, corrections
+from chargeback.targets import window_of
+from chargeback.terms import NO_TERMS, Terms
 from chargeback.usage import checked_table
 
 _TOUCHED = """
@@ -27,10 +32,32 @@ _OF_MACHINES = _OF + " AND machine IN (SELECT unnest($machines))"
 
 
 class Known(NamedTuple):
-    """What a bill is made from: a rate card, and all usage and rates that were recorded until `at`."""
+    """What a bill is made from: cards and terms, and all usage, samples and rates that were recorded until `at`."""
 
     card: RateCard
     at: int
+    terms: Terms = NO_TERMS
+
+    @property
+    def cards(self) -> tuple[RateCard, ...]:
+        """The card and those that are stacked on it."""
+        layers = self.terms.stack.layers if self.terms.stack else ()
+        return (self.card, *(layer.card for layer in layers))
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The metrics, with their basis, that are charged as they were measured."""
+        return tuple(
+            sorted({rate.metric_key for card in self.cards for rate in card.rates if rate.is_measured})
+        )
+
+    @property
+    def by_machine(self) -> bool:
+        """Whether the usage of one machine changes what is stated of that machine alone."""
+        together = any(
+            window_of(rate) is Window.TENANT_MONTH for card in self.cards for rate in card.rates
+        )
+        return not together and not self.terms.adjustments
 
     def billing(self, period: BillingPeriod) -> "Known":
         """The same for a period that was billed in another time zone: it stays the month that it was."""
@@ -41,16 +68,20 @@ class Usage(Protocol):
     """A history of usage that can be asked for parts of itself."""
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
-        """The machines with rows in the period that were recorded after `since`, not after `until`."""
+        """The machines with rows or samples in the period that were recorded after `since`, not after `until`."""
         ...
 
     def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """All rows that overlap the period, of these machines or of all, as a `pyarrow.Table`."""
         ...
 
+    def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
+        """All samples until the end of the period, as a `pyarrow.Table` of `chargeback.samples.STORED`."""
+        ...
+
 
 class UsageTable:
-    """`Usage` from a `pyarrow.Table` of `chargeback.usage.SCHEMA`. Raises InvalidUsage."""
+    """`Usage` from a `pyarrow.Table` of `chargeback.usage.SCHEMA`, without samples. Raises InvalidUsage."""
 
     def __init__(self, table: Any) -> None:
         self._table = checked_table(table)
@@ -68,6 +99,10 @@ class UsageTable:
         values["machines"] = list(machines)
         return self._ask(_OF_MACHINES, values, duckdb.DuckDBPyRelation.to_arrow_table)
 
+    def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
+        """None."""
+        return STORED.empty_table()
+
     def _ask(self, query: str, values: dict[str, Any], take: Any) -> Any:
         with duckdb.connect(":memory:") as engine:
             engine.register("usage_interval", self._table)
@@ -75,11 +110,38 @@ class UsageTable:
 
 
 def rated(usage: Any, known: Known, period: BillingPeriod) -> list[Statement]:
-    """The period's own statements with a line per machine and rate, as known then.
+    """The period's own statements with a line per machine and rate, as known then, of a table of usage.
 
-    Raises UnpricedUsage, InvalidUsage.
+    The usage must have what is charged by measure, and go back as far as the terms do. Raises
+    UnpricedUsage, InvalidUsage.
     """
-    return statements(rate(usage, known.card, [period], known.at, grain=Grain.MACHINE), known.card)
+    return bill(usage, known.card, period, known.at, known.terms)
+
+
+def stated(
+    usage: Usage, known: Known, period: BillingPeriod, machines: Collection[str] | None = None
+) -> list[Statement]:
+    """The same of a history, with its samples, month by month as far back as the terms go.
+
+    Of these machines only, which is right where `Known.by_machine`. Raises as `rated`.
+    """
+
+    def of(month: BillingPeriod) -> Any:
+        return charged_usage(usage, known, month, machines)
+
+    return bill_month_by_month(of, known.card, period, known.at, known.terms)
+
+
+def charged_usage(
+    usage: Usage, known: Known, period: BillingPeriod, machines: Collection[str] | None = None
+) -> Any:
+    """The rows of a period that are charged: what was allocated, and what was measured where a rate wants that."""
+    rows = usage.of(period, machines)
+    if not known.measured:
+        return rows
+    options = basis.Options(missing=known.card.conventions.missing_sample)
+    samples = usage.samples(period, machines)
+    return basis.effective(rows, samples, known.measured, options, known_at=known.at).table
 
 
 def late(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> list[Correction]:
@@ -88,20 +150,31 @@ def late(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> li
     The same as rating everything twice and comparing, but only what may differ is rated. Raises
     UnpricedUsage, InvalidUsage.
     """
-    machines = None
+    machines: Collection[str] | None = None
     before, after = before.billing(period), after.billing(period)
     if same_prices(period, before, after):
-        machines = usage.touched(period, before.at, after.at)
-        if not machines:
+        months = {*before.terms.history(period), *after.terms.history(period), period}
+        touched = {machine for month in months for machine in usage.touched(month, before.at, after.at)}
+        if not touched:
             return []
-    rows = usage.of(period, machines)
-    return corrections(rated(rows, before, period), rated(rows, after, period))
+        machines = sorted(touched) if before.by_machine and after.by_machine else None
+    return corrections(
+        stated(usage, before, period, machines), stated(usage, after, period, machines)
+    )
 
 
 def same_prices(period: BillingPeriod, before: Known, after: Known) -> bool:
-    """Whether two cards, each as known then, charge any usage of the period alike, rounding included."""
+    """Whether cards and terms, each as known then, charge any usage of the period alike, rounding included."""
+    if before.terms != after.terms or after.terms.learnt(before.at, after.at):
+        return False
+    if before.terms.stack or before.terms.history(period):
+        return before.card == after.card and not _rates_learnt(after, before.at)
     rest = [known.card.model_dump(exclude={"name", "version", "rates"}) for known in (before, after)]
     return rest[0] == rest[1] and _in_force(period, before) == _in_force(period, after)
+
+
+def _rates_learnt(known: Known, since: int) -> bool:
+    return any(since < rate.recorded_at <= known.at for card in known.cards for rate in card.rates)
 
 
 def _in_force(period: BillingPeriod, known: Known) -> set[tuple[Any, ...]]:

@@ -5,14 +5,15 @@ lines are numbered from 1, corrections of earlier periods after its own lines.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chargeback.money import format_minor
 from chargeback.periods import BillingPeriod
 from chargeback.statements import COLUMNS, Row, Statement
 
@@ -36,11 +37,44 @@ class Issued:
     tenant: str
     lines: int
     total_minor: int
+    currency: str
+    minor_digits: int
+
+
+class Sum(NamedTuple):
+    """What rows of one kind and currency come to; a company may bill tenants in several currencies."""
+
+    kind: str
+    currency: str
+    minor_digits: int
+    amount_minor: int
+
+    @property
+    def text(self) -> str:
+        """``EUR 412.60``."""
+        return format_minor(self.amount_minor, self.minor_digits, self.currency)
+
+
+def sums(rows: Iterable[Row], kind: Callable[[Row], str] = lambda _row: "") -> tuple[Sum, ...]:
+    """The amounts of rows added up by kind and currency, in the order in which these occur."""
+    found: Counter[tuple[str, str, int]] = Counter()
+    for row in rows:
+        digits = len(str(row["amount"]).partition(".")[2])
+        found[kind(row), str(row["currency"]), digits] += int(row["amount_minor"])
+    return tuple(Sum(*key, amount) for key, amount in found.items())
+
+
+def sums_text(found: Iterable[Sum]) -> str:
+    """``EUR 412.60 and USD 3.00``."""
+    return " and ".join(each.text for each in found)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Three sums that must be one: of the lines, of the statements, and of what the ledger holds."""
+    """Three sums that must be one: of the lines, of the statements, and of what the ledger holds.
+
+    Minor units of all currencies in one number: it says nothing but whether the three agree.
+    """
 
     lines_minor: int
     statements_minor: int
@@ -87,7 +121,12 @@ def booked(
                 **row, "statement": number, "machine_name": names.get(str(row["machine"]), ""),
                 "number": place, "corrects_statement": earlier.get(str(row["corrects"]), ""),
             })  # fmt: skip
-        found.append(Issued(number, position, statement.tenant, len(rows) - before, statement.total_minor))
+        found.append(
+            Issued(
+                number, position, statement.tenant, len(rows) - before, statement.total_minor,
+                statement.card.currency, statement.card.minor_digits,
+            )
+        )  # fmt: skip
     return found, rows
 
 

@@ -185,6 +185,7 @@ def _check_month(month: str) -> None:
 
 def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
     """The statements as tables for people."""
+    from chargeback.ledger import sums, sums_text
     from tierwise.cli.words import money
     from tierwise.usecases.billing import summary
 
@@ -201,15 +202,12 @@ def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
             rows if lines else summary(rows, found.card),
             Format.TABLE,
             columns=(*(_LINES if lines else _SUMMARY), *(_CORRECTED if corrected else ())),
-            title=f"{_title(name, rows)}: {money(_sum(rows), found.card)}",
+            title=f"{_title(name, rows)}: {sums_text(sums(rows))}",
         )
     console.print("" if shown else f"\nno machine was charged for in {found.period.name}")
-    console.print(f"total: {money(sum(map(_sum, shown.values())), found.card)}", markup=False)
+    total = sums_text(sums(row for rows in shown.values() for row in rows))
+    console.print(f"total: {total or money(0, found.card)}", markup=False)
     note(found.note)
-
-
-def _sum(rows: "Sequence[Row]") -> int:
-    return sum(row["amount_minor"] for row in rows)
 
 
 def _title(tenant: str, rows: "Sequence[Row]") -> str:

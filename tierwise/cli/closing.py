@@ -27,16 +27,14 @@ def print_closing(found: "Closing") -> None:
     head = f"{_month(found)}, {found.period.time_zone}, {_hours(found.period.hours)}{_clock_change(found)}"
     sizes = f"{counted(found.machines, 'machine')}   {counted(len(found.statements), 'tenant')}"
     console.print(f"{head}      {sizes}", markup=False)
-    amounts = [(*_named(category), minor) for category, minor in found.sums.items()] or [("charges", "", 0)]
-    shown = [
-        *((name, minor, of) for name, of, minor in amounts),
-        ("corrections", found.corrections_minor, _because(found)),
-    ]
-    width = max(len(money(minor, found.card)) for _, minor, _ in shown)
-    for name, minor, text in shown:
-        line = f"  {name:<16} {money(minor, found.card):>{width}}     {text}"
-        console.print(line.rstrip(), markup=False)
-    console.print(f"  {'total':<16} {money(found.total_minor, found.card):>{width}}", markup=False)
+    nothing = [("charges", money(0, found.card), "")]
+    own = [(_named(each.kind), each.text, "") for each in found.sums if each.kind != "Correction"]
+    late = [each.text for each in found.sums if each.kind == "Correction"] or [money(0, found.card)]
+    totals = [("total", each.text, "") for each in found.totals] or [("total", money(0, found.card), "")]
+    shown = [*(own or nothing), *(("corrections", text, _because(found)) for text in late), *totals]
+    width = max(len(amount) for _, amount, _ in shown)
+    for name, amount, text in shown:
+        console.print(f"  {name:<16} {amount:>{width}}     {text}".rstrip(), markup=False)
     difference = found.check.difference_minor
     equal = (
         "lines = statements = ledger" if difference == 0 else f"lines, statements, ledger: {found.check}"
@@ -45,8 +43,8 @@ def print_closing(found: "Closing") -> None:
     note(_ending(found))
 
 
-def _named(category: str) -> tuple[str, str]:
-    return ("charges", "") if category == "Usage" else (f"{category.lower()}s", "")
+def _named(category: str) -> str:
+    return "charges" if category == "Usage" else f"{category.lower()}s"
 
 
 def _ending(found: "Closing") -> str:
@@ -108,13 +106,10 @@ def as_data(found: "Closing") -> Row:
         "known_at": utc_text(found.known_at),
         "closed_at": found.closed_at.isoformat() if found.closed_at else "",
         "rate_card": found.card.label,
-        "currency": found.card.currency,
-        "minor_digits": found.card.minor_digits,
         "machines": found.machines,
-        "sums_minor": dict(found.sums),
+        "sums": [each._asdict() for each in found.sums],
         "corrections": found.corrections,
-        "corrections_minor": found.corrections_minor,
-        "total_minor": found.total_minor,
+        "totals": [each._asdict() for each in found.totals],
         "difference_minor": found.check.difference_minor,
         "late_facts": [
             {
@@ -124,7 +119,10 @@ def as_data(found: "Closing") -> Row:
             for fact in found.facts
         ],
         "statements": [
-            {"number": s.number, "tenant": s.tenant, "lines": s.lines, "total_minor": s.total_minor}
+            {
+                "number": s.number, "tenant": s.tenant, "lines": s.lines, "currency": s.currency,
+                "minor_digits": s.minor_digits, "total_minor": s.total_minor,
+            }
             for s in found.statements
         ],
     }  # fmt: skip

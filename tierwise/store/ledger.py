@@ -63,7 +63,9 @@ def statements(session: Session, period: str) -> list[Issued]:
     """The numbered statements of a closed period, in their order."""
     query = select(StatementRow).where(StatementRow.period == period).order_by(col(StatementRow.position))
     return [
-        Issued(row.number, row.position, row.tenant, row.lines, row.total_minor)
+        Issued(
+            row.number, row.position, row.tenant, row.lines, row.total_minor, row.currency, row.minor_digits
+        )  # fmt: skip
         for row in session.exec(query)
     ]
 
@@ -119,8 +121,8 @@ def _rows(booking: Booking) -> Iterable[StatementRow]:
             period=booking.period,
             position=issued.position,
             tenant=issued.tenant,
-            currency=booking.card.currency,
-            minor_digits=booking.card.minor_digits,
+            currency=issued.currency,
+            minor_digits=issued.minor_digits,
             lines=issued.lines,
             total_minor=issued.total_minor,
         )

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from chargeback.late import Known
-from chargeback.ledger import exact_number
+from chargeback.ledger import exact_number, sums, sums_text
 from chargeback.money import NANOS_PER_UNIT, exact_text, format_minor, round_to_minor
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 from chargeback.statements import Statement
+from chargeback.terms import Terms
 from tierwise.app import App
 from tierwise.usecases.books import Books, Final, load, month_of
 from tierwise.usecases.ledger import close
@@ -31,6 +32,7 @@ class Bill:
 
     period: BillingPeriod
     card: RateCard
+    terms: Terms
     known_at: int
     issued: bool
     complete: bool
@@ -44,7 +46,7 @@ class Bill:
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
         """All tenants' statements, by tenant, made from usage and rates as known at `known_at`."""
-        return tuple(self.books.statements(self.period, Known(self.card, self.known_at)))
+        return tuple(self.books.statements(self.period, Known(self.card, self.known_at, self.terms)))
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -71,9 +73,9 @@ class Bill:
         return self._by_tenant[statement if isinstance(statement, str) else statement.tenant]
 
     @property
-    def total_minor(self) -> int:
-        """The sum of all statements, in minor units."""
-        return sum(row["amount_minor"] for row in self.rows)
+    def total(self) -> str:
+        """The sum of all statements, per currency: ``EUR 412.60``."""
+        return sums_text(sums(self.rows)) or format_minor(0, self.card.minor_digits, self.card.currency)
 
     @property
     def note(self) -> str:
@@ -109,10 +111,11 @@ def bill(app: App, month: str, *, known_at: datetime | None = None, issue: bool 
     now = epoch(app.clock.now())
     books = load(app, card)
     final = books.finals.get(period.name) if known_at is None else None
-    known = final.known if final else Known(card, now if known_at is None else min(epoch(known_at), now))
+    known = final.known if final else books.now(now if known_at is None else min(epoch(known_at), now))
     return Bill(
         final.period if final else period,
         known.card,
+        known.terms,
         known.at,
         issued=bool(final and final.closed),
         complete=period.t_to <= known.at,

@@ -1,22 +1,27 @@
 """What was closed until now, and the statements that follow from usage, rates and that."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
+import pyarrow.compute as pc
 from sqlmodel import Session, select
 
-from chargeback.late import Known, Usage, UsageTable, late, rated
-from chargeback.ledger import Issued
+from chargeback.adjustment_documents import References, load_terms
+from chargeback.fx import MissingFxRate
+from chargeback.late import Known, Usage, UsageTable, late, stated
+from chargeback.ledger import Issued, Sum, sums_text
 from chargeback.periods import BillingPeriod
 from chargeback.rate_cards import load_rate_cards
 from chargeback.rates import RateCard
 from chargeback.rating import UnpricedUsage
 from chargeback.statements import Correction, Statement, with_corrections
+from chargeback.terms import Terms
 from tierwise.app import App
 from tierwise.documents import Documents
 from tierwise.errors import InvalidInput
@@ -24,6 +29,7 @@ from tierwise.store import ledger as ledger_store
 from tierwise.store.ledger_files import LedgerFiles
 from tierwise.store.tables import BillingPeriodRow, MachineRow, PeriodState
 from tierwise.usecases.metering import epoch, interval_store
+from tierwise.usecases.samples import sample_store
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,11 @@ class Final:
     def known(self) -> Known:
         """What its statements were made from: by the documents of then, as far as they were kept."""
         assert self.row.known_at is not None, self.row
-        card = self.present if self.documents is None else card_of(self.documents)
-        return Known(card, epoch(self.row.known_at))
+        at = epoch(self.row.known_at)
+        if self.documents is None:
+            return Known(self.present, at)
+        card, terms = agreed_of(self.documents)
+        return Known(card, at, terms)
 
     @cached_property
     def period(self) -> BillingPeriod:
@@ -57,6 +66,11 @@ class Final:
     def closed(self) -> bool:
         """Whether it is closed, not only under review."""
         return self.row.state == PeriodState.CLOSED
+
+    @property
+    def total(self) -> str:
+        """What its statements come to, per currency."""
+        return sums_text(total_of(self.statements)) or "0"
 
     @property
     def booked(self) -> bool:
@@ -79,6 +93,7 @@ class Books:
 
     def __init__(self, app: App, session: Session, card: RateCard) -> None:
         self.card = card
+        self.terms = app.documents.terms
         self.files = ledger_files(app)
         self.finals: Mapping[str, Final] = {
             row.period: _final(session, row, card) for row in ledger_store.periods(session) if row.known_at
@@ -93,6 +108,10 @@ class Books:
         """The stored usage."""
         return StoredUsage(self._app)
 
+    def now(self, at: int) -> Known:
+        """What is known at a moment by the documents of today."""
+        return Known(self.card, at, self.terms)
+
     @property
     def closed(self) -> Sequence[Final]:
         """The closed periods, in their order."""
@@ -104,13 +123,13 @@ class Books:
         """The period's statements, with corrections of what was closed before it, as known then.
 
         `corrected` is what `late` gives, where it is known already. Raises InvalidInput where usage
-        has no rate.
+        has no rate, or an amount no exchange rate.
         """
         corrected = self.late(period, known) if corrected is None else corrected
         found = [correction for each in corrected for correction in each.corrections]
         with _unpriced_is_invalid():
-            own = rated(self.usage.of(period), known, period)
-        return with_corrections(own, found, period, known.card)
+            own = stated(self.usage, known, period)
+            return with_corrections(own, found, period, known.card, known.terms)
 
     def late(self, period: BillingPeriod, known: Known) -> list[Late]:
         """What each earlier period must be corrected by on this period's statements."""
@@ -146,18 +165,42 @@ class Books:
 
 
 class StoredUsage:
-    """The usage of this data directory, as rating asks for it."""
+    """The usage of this data directory, as rating asks for it; each month is read once."""
 
     def __init__(self, app: App) -> None:
-        self._table = UsageTable(interval_store(app).read())
+        self._intervals, self._samples = interval_store(app), sample_store(app)
+        self._months: dict[BillingPeriod, UsageTable] = {}
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
         """See `chargeback.late.Usage`."""
-        return self._table.touched(period, since, until)
+        recorded = self.samples(period)
+        at = recorded["recorded_at"]
+        fresh = recorded.filter(pc.and_(pc.greater(at, since), pc.less_equal(at, until)))
+        measured = pc.unique(fresh["machine"]).to_pylist()
+        return sorted({*self._month(period).touched(period, since, until), *measured})
 
     def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """See `chargeback.late.Usage`."""
-        return self._table.of(period, machines)
+        return self._month(period).of(period, machines)
+
+    def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
+        """See `chargeback.late.Usage`."""
+        return self._samples.read(t_to=period.t_to, machines=machines)
+
+    def _month(self, period: BillingPeriod) -> UsageTable:
+        if period not in self._months:
+            self._months[period] = UsageTable(
+                self._intervals.read(t_from=period.t_from, t_to=period.t_to)
+            )
+        return self._months[period]
+
+
+def total_of(statements: Iterable[Issued]) -> tuple[Sum, ...]:
+    """What statements come to, per currency."""
+    found: Counter[tuple[str, int]] = Counter()
+    for each in statements:
+        found[each.currency, each.minor_digits] += each.total_minor
+    return tuple(Sum("total", *key, amount) for key, amount in found.items())
 
 
 def load(app: App, card: RateCard) -> Books:
@@ -181,19 +224,27 @@ def month_of(month: str, card: RateCard) -> BillingPeriod:
 
 def content_of(documents: Documents) -> str:
     """The documents as they are kept with a period: enough to make its statements again."""
-    content = {"tiers": list(documents.catalog.tiers), "files": dict(documents.texts)}
+    catalog = documents.catalog
+    content = {
+        "tiers": list(catalog.tiers),
+        "tenants": list(catalog.tenants),
+        "cost_centres": list(catalog.cost_centres),
+        "files": dict(documents.texts),
+    }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    assert card_of(text) == documents.rate_card, (
-        "the rate card in use is not that of the files it was read from"
+    assert agreed_of(text) == (documents.rate_card, documents.terms), (
+        "the rate cards and terms in use are not those of the files they were read from"
     )
     return text
 
 
-def card_of(content: str) -> RateCard:
-    """The rate card of documents that were kept."""
+def agreed_of(content: str) -> tuple[RateCard, Terms]:
+    """The rate card and the terms of documents that were kept."""
     kept = json.loads(content)
-    (card,) = load_rate_cards(kept["files"], kept["tiers"])
-    return card
+    cards = load_rate_cards(kept["files"], kept["tiers"])
+    known = References(kept.get("tenants", ()), kept.get("cost_centres", ()), kept["tiers"], cards)
+    terms = load_terms(kept["files"], known)
+    return terms.stack.base if terms.stack else cards[0], terms
 
 
 def _final(session: Session, row: BillingPeriodRow, present: RateCard) -> Final:
@@ -207,9 +258,11 @@ def _final(session: Session, row: BillingPeriodRow, present: RateCard) -> Final:
 
 @contextmanager
 def _unpriced_is_invalid() -> Iterator[None]:
-    """Usage without a rate, as an error with all of it in its details."""
+    """Usage without a rate, or an amount without one of exchange, as an error for the person who asked."""
     try:
         yield
+    except MissingFxRate as error:
+        raise InvalidInput(str(error)) from None
     except UnpricedUsage as error:
         msg, *details = str(error).splitlines()
         raise InvalidInput(msg, details=details) from None

@@ -98,7 +98,7 @@ def _stored(app: App, name: str, read: _Read) -> Collected:
         found, kept = sampled(readings, _last(app), endpoint=name, since=read.since)
         added = added_to(
             store, found.table(), seconds=pa.array(found.seconds, pa.int64()), source=f"endpoint {name}",
-            recorded_at=epoch(app.clock.now()), what=f"endpoint {name}", state=kept,
+            recorded_at=recordable(app), what=f"endpoint {name}", state=kept,
         )  # fmt: skip
     machines = len({reading.machine for reading in readings})
     return Collected(name, machines, added, (*notes, *found.notes))

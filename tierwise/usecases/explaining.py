@@ -128,7 +128,7 @@ def _found(app: App, books: Books, wanted: str, number: int | None) -> tuple[Fin
     row = next((row for row in rows if tuple(row[name] for name in key) == value), None)
     if row is None:
         raise InvalidInput(_no_such_line(wanted, number, rows))
-    known = final.known if final else Known(books.card, epoch(app.clock.now()))
+    known = final.known if final else books.now(epoch(app.clock.now()))
     return final, row, known
 
 
@@ -144,7 +144,7 @@ def _no_such_line(wanted: str, number: int | None, rows: Iterable[Row]) -> str:
 def _rows_of_open(app: App, books: Books, month: str) -> list[Row]:
     period = month_of(month, books.card)
     final = books.finals.get(month)
-    known = final.known if final else Known(books.card, epoch(app.clock.now()))
+    known = final.known if final else books.now(epoch(app.clock.now()))
     return booked(books.statements(period, known), books.names, {})[1]
 
 

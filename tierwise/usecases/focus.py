@@ -107,7 +107,7 @@ def _facts(found: Bill, version: Version) -> dict[str, Any]:
         "time_zone": found.period.time_zone, "rate_card": found.card.label,
         "currency": found.card.currency, "issued": found.issued, "complete": found.complete,
         "known_at": found.known_at, "rows": len(found.rows),
-        "total": format_minor(found.total_minor, found.card.minor_digits, found.card.currency),
+        "total": found.total,
     }  # fmt: skip
 
 

@@ -1,22 +1,23 @@
 """Closing a month: its statements get their numbers, and its lines are booked and never change again."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from chargeback.late import Known
-from chargeback.ledger import Check, Issued, booked, checked, to_table
+from chargeback.ledger import Check, Issued, Sum, booked, checked, sums, to_table
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 from tierwise.app import App
 from tierwise.store import ledger as ledger_store
 from tierwise.store import orders as order_store
 from tierwise.store.ledger import Booking, PeriodClosed
-from tierwise.usecases.books import Books, Final, content_of, ledger_files, month_of
+from tierwise.usecases.books import Books, Final, content_of, ledger_files, month_of, total_of
 from tierwise.usecases.causes import LateFact, late_facts
 from tierwise.usecases.metering import epoch
+from tierwise.usecases.samples import sample_store
 from tierwise.usecases.periods import TRIES, after, check_due, metered, moment, too_busy
 
 Row = dict[str, Any]
@@ -24,18 +25,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Closing:
-    """What closing a period books, or booked. Sums are in minor units of the card's currency."""
+    """What closing a period books, or booked."""
 
     period: BillingPeriod
     card: RateCard
     known_at: int
     statements: Sequence[Issued]
     machines: int
-    sums: Mapping[str, int]
-    """Charge category (Usage, Credit ...) -> its sum, corrections left out."""
+    sums: tuple[Sum, ...]
+    """Per charge category (Usage, Credit ...) and currency; corrections are a kind of their own."""
     corrections: int
     """How many lines are corrections."""
-    corrections_minor: int
     facts: Sequence[LateFact]
     """What caused the corrections; not looked for again where the period was closed before."""
     check: Check
@@ -45,9 +45,9 @@ class Closing:
     """Whether it was closed before, so that nothing was changed."""
 
     @property
-    def total_minor(self) -> int:
-        """The sum of all statements."""
-        return self.check.statements_minor
+    def totals(self) -> tuple[Sum, ...]:
+        """The sum of all statements, per currency."""
+        return total_of(self.statements)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class _Draft:
     """Everything that is to be booked; `seen` is the newest event of a machine that it knows of."""
 
     closing: Closing
+    known: Known
     documents: str
     rows: Sequence[Row]
     table: Any
@@ -72,13 +73,24 @@ def close(app: App, month: str, *, preview: bool = False) -> Closing:
     period = month_of(month, card)
     if preview:
         return _tried(app, period, card, preview=True)[0]
-    with ledger_files(app).closing():
+    with ledger_files(app).closing(), _samples_held(app):
         for _ in range(TRIES):
             closing, draft = _tried(app, period, card, preview=False)
             found = _book(app, draft) if draft else closing
             if found:
                 return found
     raise too_busy(period)
+
+
+@contextmanager
+def _samples_held(app: App) -> Iterator[None]:
+    """No sample comes in meanwhile, where samples are charged; what comes later is recorded later."""
+    documents = app.documents
+    if not Known(documents.rate_card, 0, documents.terms).measured:
+        yield
+        return
+    with sample_store(app).writing():
+        yield
 
 
 def _tried(
@@ -106,7 +118,7 @@ def _held(books: Books, final: Final) -> Closing:
 
 def _draft(app: App, books: Books, period: BillingPeriod, seen: int) -> _Draft:
     final = books.finals.get(period.name)
-    known = final.known if final else Known(books.card, epoch(app.clock.now()))
+    known = final.known if final else books.now(epoch(app.clock.now()))
     if final is None:
         check_due(books, period, known.at)
     late = books.late(period, known)
@@ -118,6 +130,7 @@ def _draft(app: App, books: Books, period: BillingPeriod, seen: int) -> _Draft:
     content = final.documents if final else None
     return _Draft(
         replace(closing, facts=late_facts(app, books.names, late)),
+        known,
         content_of(app.documents) if content is None else content,
         rows,
         table,
@@ -130,18 +143,14 @@ def _closing(
 ) -> Closing:
     corrected = [row for row in rows if row["charge_class"] == "Correction"]
     own = [row for row in rows if row["charge_class"] != "Correction"]
-    sums: Counter[str] = Counter()
-    for row in own:
-        sums[row["charge_category"]] += row["amount_minor"]
     return Closing(
         period,
         known.card,
         known.at,
         issued,
         machines=len({row["machine"] for row in own if row["machine"]}),
-        sums=sums,
+        sums=sums(rows, lambda row: str(row["charge_class"] or row["charge_category"])),
         corrections=len(corrected),
-        corrections_minor=sum(row["amount_minor"] for row in corrected),
         facts=(),
         check=check,
     )
@@ -150,7 +159,6 @@ def _closing(
 def _book(app: App, draft: _Draft) -> Closing | None:
     """Close the period; None where something was learnt meanwhile that the draft should know."""
     closing, files = draft.closing, ledger_files(app)
-    known = Known(closing.card, closing.known_at)
     digest = files.write(closing.period.name, draft.table)
     # What counts is what can be read again.
     kept = files.read(closing.period.name, digest)
@@ -158,12 +166,12 @@ def _book(app: App, draft: _Draft) -> Closing | None:
     assert check.difference_minor == 0, f"{closing.period.name}: {check}; nothing was closed"
     closed_at = app.clock.now()
     booking = Booking(
-        closing.period.name, closing.card, draft.documents, moment(known), closed_at, digest,
+        closing.period.name, closing.card, draft.documents, moment(draft.known), closed_at, digest,
         closing.statements,
     )  # fmt: skip
     with app.session() as session:
         order_store.lock(session)
-        if ledger_store.newest_event(session, after(known)) > draft.seen:
+        if ledger_store.newest_event(session, after(draft.known)) > draft.seen:
             return None
         try:
             ledger_store.close(session, booking)

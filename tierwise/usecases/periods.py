@@ -20,7 +20,7 @@ TRIES = 5
 """How often something that other processes overtook is done again."""
 
 PERIOD_COLUMNS = (
-    "period", "state", "known_at", "closed_at", "rate_card", "statements", "lines", "currency", "total",
+    "period", "state", "known_at", "closed_at", "rate_card", "statements", "lines", "total",
 )  # fmt: skip
 """What `listed` says of each period."""
 
@@ -38,7 +38,7 @@ def review(app: App, month: str) -> Known:
         final = books.finals.get(period.name)
         if final and not final.closed:
             return final.known
-        known = Known(card, epoch(app.clock.now()))
+        known = books.now(epoch(app.clock.now()))
         if final is None:
             check_due(books, period, known.at)
             # Priced before it is written down: a month that cannot be priced is not reviewed.
@@ -124,6 +124,5 @@ def _listed(final: Final) -> Row:
         "rate_card": row.rate_card,
         "statements": len(final.statements) if final.booked else "",
         "lines": row.lines if final.booked else "",
-        "currency": card.currency,
-        "total": format_minor(row.total_minor, card.minor_digits) if final.booked else "",
+        "total": final.total if final.booked else "",
     }

@@ -18,6 +18,7 @@ from chargeback.samples import SCHEMA, STORED, STORED_DEFAULTS
 from chargeback.sorting import ordered
 from tierwise.app import App
 from tierwise.errors import InvalidInput
+from tierwise.store import ledger as ledger_store
 from tierwise.store.tables import MachineEventRow
 from tierwise.store.usage import UsageStore
 from tierwise.store.usage_files import Layout
@@ -70,9 +71,15 @@ def import_samples(app: App, path: Path, *, options: ImportOptions | None = None
     store = sample_store(app)
     with store.writing():
         added = added_to(
-            store, table, source=path.name[:200], recorded_at=epoch(app.clock.now()), what=str(path)
+            store, table, source=path.name[:200], recorded_at=recordable(app), what=str(path)
         )
     return ImportReport(added, table.num_rows - added, tuple(notes))
+
+
+def recordable(app: App) -> int:
+    """When samples that come in now count as known: after the last final statements, which knew whole seconds."""
+    with app.session() as session:
+        return max(epoch(app.clock.now()), epoch(ledger_store.known_until(session)) + 1)
 
 
 def added_to(
