@@ -7,8 +7,7 @@ code with the product: the csv module, decimals, and a plain loop over the piece
 import csv
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -69,42 +68,53 @@ def half_up(text: str | Decimal, unit: int = 1) -> int:
     return int((Decimal(text) / unit).quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def pieces(raw: Trace, zone: ZoneInfo) -> Iterator[tuple[str, str, int, int, dict[str, int]]]:
-    """(machine, month, from, to, quantities) of every row of a machine that runs, cut where months begin."""
-    cuts = [int(datetime(2013, month, 1, tzinfo=zone).timestamp()) for month in range(5, 11)]
+METRICS = ("vcpu", "memory_given", "memory_mib", "cpu_mhz", "disk_io_kbps", "net_io_kbps")
+Row = tuple[str, int, int, tuple[int, ...]]
+
+
+@pytest.fixture(scope="module")
+def rows(raw: Trace) -> list[Row]:
+    """(machine, from, to, quantities) of every row of a machine that runs, as a person would read the files."""
+    found = []
     for machine, content in raw.items():
         lines = list(csv.reader(content.decode().splitlines(), delimiter=";"))[1:]
-        rows = sorted((int(cells[0]), [cell.strip() for cell in cells[1:]]) for cells in lines)
-        on = [(at, cells) for at, cells in rows if Decimal(cells[0]) > 0 or Decimal(cells[4]) > 0]
-        ends = [after for (_, _), (after, _) in pairwise(on)] + [FOREVER]
+        read = sorted((int(cells[0]), [cell.strip() for cell in cells[1:]]) for cells in lines)
+        on = [(at, cells) for at, cells in read if Decimal(cells[0]) > 0 or Decimal(cells[4]) > 0]
+        ends = [*(after for (_, _), (after, _) in pairwise(on)), FOREVER]
         for (at, cells), after in zip(on, ends, strict=True):
-            quantities = {
-                "vcpu": half_up(cells[0]), "memory_given": half_up(cells[4], 1024), "memory_mib": half_up(cells[5], 1024),
-                "cpu_mhz": half_up(cells[2]), "disk_io_kbps": half_up(Decimal(cells[6]) + Decimal(cells[7])),
-                "net_io_kbps": half_up(Decimal(cells[8]) + Decimal(cells[9])),
-            }  # fmt: skip
-            t_to = min(at + STEP, after)
-            for t_from, end in pairwise([at, *(cut for cut in cuts if at < cut < t_to), t_to]):
-                yield (
-                    machine,
-                    datetime.fromtimestamp(t_from, UTC).astimezone(zone).strftime("%Y-%m"),
-                    t_from,
-                    end,
-                    quantities,
-                )
+            quantities = (
+                half_up(cells[0]), half_up(cells[4], 1024), half_up(cells[5], 1024), half_up(cells[2]),
+                half_up(Decimal(cells[6]) + Decimal(cells[7])), half_up(Decimal(cells[8]) + Decimal(cells[9])),
+            )  # fmt: skip
+            found.append((machine, at, min(at + STEP, after), quantities))
+    return found
+
+
+def recount(rows: list[Row], zone: ZoneInfo) -> dict[tuple[str, str, str], int]:
+    """(month, machine, metric) -> quantity x seconds, each row cut where months begin."""
+    cuts = [int(datetime(2013, month, 1, tzinfo=zone).timestamp()) for month in (6, 7, 8, 9)]
+    found: dict[tuple[str, str, str], int] = defaultdict(int)
+    for machine, t_from, t_to, quantities in rows:
+        for i, (start, end) in enumerate(pairwise(cuts)):
+            seconds = min(t_to, end) - max(t_from, start)
+            if seconds > 0:
+                for metric, quantity in zip(METRICS, quantities, strict=True):
+                    found[f"2013-{6 + i:02d}", machine, metric] += quantity * seconds
+    return found
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Amsterdam"])
 def test_what_the_machines_were_given_is_billed_to_the_last_digit_of_a_recount_of_every_row(
-    raw: Trace, bitbrains: Any, zone: str
+    raw: Trace, rows: list[Row], bitbrains: Any, zone: str
 ) -> None:
     (card,) = load_rate_cards({"card.yaml": bitbrains.card(zone)}, ("tier-1", "tier-2", "tier-3"))
     price = {each.id: Fraction(each.rate_nanos, each.unit_seconds) for each in card.rates}
-    expected: dict[tuple[str, str, str], Fraction] = defaultdict(Fraction)
-    for machine, month, t_from, t_to, quantities in pieces(raw, ZoneInfo(zone)):
+    expected: dict[tuple[str, str, str], Fraction] = {}
+    for (month, machine, metric), quantity_seconds in recount(rows, ZoneInfo(zone)).items():
         tier = f"tier-{1 + int(machine) % 3}"
-        for name, metric in ((f"vcpu-{tier}-0", "vcpu"), (f"memory-{tier}-0", "memory_given")):
-            expected[month, machine, name] += price[name] * quantities[metric] * (t_to - t_from)
+        rate_id = {"vcpu": f"vcpu-{tier}-0", "memory_given": f"memory-{tier}-0"}.get(metric)
+        if rate_id:
+            expected[month, machine, rate_id] = price[rate_id] * quantity_seconds
     charged: dict[tuple[str, str, str], Fraction] = {}
     periods = months(BillingPeriod.parse("2013-06", zone), 3)
     usage = usage_of(imported(raw, provisioned=True), raw)
@@ -115,12 +125,10 @@ def test_what_the_machines_were_given_is_billed_to_the_last_digit_of_a_recount_o
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Amsterdam"])
-def test_what_the_machines_used_is_exact_month_by_month(raw: Trace, zone: str) -> None:
+def test_what_the_machines_used_is_exact_month_by_month(raw: Trace, rows: list[Row], zone: str) -> None:
     metrics = ("cpu_mhz", "memory_mib", "disk_io_kbps", "net_io_kbps")
-    expected: dict[tuple[str, str, str], int] = defaultdict(int)
-    for machine, month, t_from, t_to, quantities in pieces(raw, ZoneInfo(zone)):
-        for metric in metrics:
-            expected[month, machine, metric] += quantities[metric] * (t_to - t_from)
+    counted = recount(rows, ZoneInfo(zone))
+    expected = {key: amount for key, amount in counted.items() if key[2] in metrics and amount}
     given = usage_of(imported(raw, provisioned=True), raw)
     wanted = ["memory_mib:usage", *(metric for metric in metrics if metric != "memory_mib")]
     result = effective(
@@ -136,4 +144,4 @@ def test_what_the_machines_used_is_exact_month_by_month(raw: Trace, zone: str) -
             if start < t_to and t_from < end:
                 seconds = min(end, t_to) - max(start, t_from)
                 found[month, machine, metric.partition(":")[0]] += quantity * seconds
-    assert dict(found) == {key: amount for key, amount in expected.items() if amount}
+    assert dict(found) == expected
