@@ -282,3 +282,34 @@ def owner(
     with context.app() as app_:
         change_owner(app_, uuid4(), name, tenant, since.replace(tzinfo=UTC) if since else None)
     note(f"{name} belongs to {tenant}")
+
+
+@app.command()
+def label(
+    ctx: typer.Context,
+    name: Name,
+    labels: Annotated[list[str], typer.Argument(help="env=prod sets a label, env= takes it away.")],
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            help="From this moment on (UTC); now without it. A past moment corrects issued statements.",
+            formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"],
+        ),
+    ] = None,
+) -> None:
+    """Label a machine, so that bills can be grouped and priced by it, also from a moment in the past."""
+    from uuid import uuid4
+
+    from tierwise.usecases.label import change_labels
+
+    changes = {}
+    for text in labels:
+        key, equals, value = text.partition("=")
+        if not equals:
+            msg = f"'{text}' is no label; write it like env=prod"
+            raise typer.BadParameter(msg)
+        changes[key] = value
+    context: Context = ctx.obj
+    with context.app() as app_:
+        found = change_labels(app_, uuid4(), name, changes, since.replace(tzinfo=UTC) if since else None)
+    note(f"{name} has {', '.join(f'{key}={value}' for key, value in sorted(found.items())) or 'no labels'}")
