@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,7 +39,7 @@ class FileFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written. `total` is the sum of BilledCost, which is that of the statements."""
+    """What was written. `total` is the sum of BilledCost, which is that of the statements, per currency."""
 
     folder: Path
     files: tuple[str, ...]
@@ -107,8 +108,16 @@ def _facts(found: Bill, version: Version) -> dict[str, Any]:
         "time_zone": found.period.time_zone, "rate_card": found.card.label,
         "currency": found.card.currency, "issued": found.issued, "complete": found.complete,
         "known_at": found.known_at, "rows": len(found.rows),
-        "total": format_minor(found.total_minor, found.card.minor_digits, found.card.currency),
+        "total": _total(found.rows) or format_minor(0, found.card.minor_digits, found.card.currency),
     }  # fmt: skip
+
+
+def _total(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The sum of the statements, per currency: tenants may be billed in their own."""
+    sums: dict[tuple[str, int], int] = defaultdict(int)
+    for row in rows:
+        sums[row["currency"], len(row["amount"].partition(".")[2])] += row["amount_minor"]
+    return ", ".join(format_minor(minor, digits, name) for (name, digits), minor in sorted(sums.items()))
 
 
 def _write(
