@@ -54,9 +54,7 @@ class Known(NamedTuple):
     @property
     def by_machine(self) -> bool:
         """Whether the usage of one machine changes what is stated of that machine alone."""
-        together = any(
-            window_of(rate) is Window.TENANT_MONTH for card in self.cards for rate in card.rates
-        )
+        together = any(window_of(rate) is Window.TENANT_MONTH for card in self.cards for rate in card.rates)
         return not together and not self.terms.adjustments
 
     def billing(self, period: BillingPeriod) -> "Known":
@@ -158,9 +156,7 @@ def late(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> li
         if not touched:
             return []
         machines = sorted(touched) if before.by_machine and after.by_machine else None
-    return corrections(
-        stated(usage, before, period, machines), stated(usage, after, period, machines)
-    )
+    return corrections(stated(usage, before, period, machines), stated(usage, after, period, machines))
 
 
 def same_prices(period: BillingPeriod, before: Known, after: Known) -> bool:

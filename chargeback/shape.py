@@ -214,6 +214,7 @@ def any_shape(value: object) -> object:
 SHAPE_MARK: dict[str, Any] = {"x-tierwise": "shape"}
 """Where a JSON Schema is to have the union of all shapes, which no single file knows."""
 
+
 def _document(shape: Shape) -> dict[str, Any]:
     return shape.model_dump(mode="json", by_alias=True, exclude_none=True)
 

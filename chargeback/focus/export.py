@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from chargeback.focus.columns import DoesNotFit, Version, table
@@ -29,8 +30,21 @@ METERS: Mapping[str, str] = {
     "memory_mib": "Memory",
     "disk_gib": "Disk",
     "machine": "Machine",
+    "cpu_mhz": "CPU used",
+    "disk_io_kbps": "Disk I/O",
+    "net_io_kbps": "Network I/O",
+    "storage_used_gib": "Storage used",
 }
 """Metric -> SkuMeter; any other metric is its own meter."""
+
+
+ALLOCATED = (
+    "AllocatedMethodId", "AllocatedMethodDetails", "AllocatedResourceId", "AllocatedResourceName", "AllocatedTags",
+)  # fmt: skip
+"""What a row of a shared cost may say of its split, under FOCUS 1.4's own names."""
+
+NO_ACCOUNT = "unassigned"
+"""The billing account of what no cost centre pays, as FOCUS allows none to be missing."""
 
 
 class CannotExport(ValueError):
@@ -84,7 +98,7 @@ def cost_and_usage(
 
 
 def _account(row: Row, period: BillingPeriod, context: Context) -> dict[str, Any]:
-    centre, tenant = row["cost_centre"], row["tenant"]
+    centre, tenant = row["cost_centre"] or NO_ACCOUNT, row["tenant"]
     return {
         "BillingAccountId": centre, "BillingAccountName": context.cost_centres.get(centre, centre),
         "BillingAccountType": "Cost Centre",
@@ -101,7 +115,7 @@ def _account(row: Row, period: BillingPeriod, context: Context) -> dict[str, Any
 
 def detail_id(row: Row) -> str:
     """The line of the invoice on which a row is: one per statement, cost centre and category."""
-    return f"{row['statement']}/{row['cost_centre']}/{row['charge_category']}"
+    return f"{row['statement']}/{row['cost_centre'] or NO_ACCOUNT}/{row['charge_category']}"
 
 
 def _charge(row: Row, period: BillingPeriod) -> dict[str, Any]:
@@ -156,25 +170,21 @@ def _sku(row: Row, services: Mapping[str, str]) -> dict[str, Any]:
         "SkuId": "/".join(part for part in (tier, metric or row["rate_id"]) if part),
         "SkuMeter": METERS.get(metric, metric) or row["rate_id"],
         "SkuPriceId": f"{row['rate_id']}@{row['rate_card']}",
-        "SkuPriceDetails": _json({"x_Metric": metric, "x_Tier": tier}),
+        "SkuPriceDetails": _details(metric, tier),
     }
 
 
 def _place(row: Row, context: Context) -> dict[str, Any]:
     machine, name, pool = row["machine"], row.get("machine_name", ""), row["pool"]
     place = context.pools.get(pool)
-    tags = labels_of(row["labels"]) | {COST_CENTRE_TAG: row["cost_centre"]}
     return {
         "ResourceId": machine or None,
         "ResourceName": name if machine and name and name != machine else None,
         "ResourceType": "Virtual Machine" if machine else None,
         "RegionId": place.site if place else None, "RegionName": place.site_title if place else None,
         "AvailabilityZone": pool or None, "x_Hypervisor": place.hypervisor if place else None,
-        "Tags": _json(tags),
-        "AllocatedMethodId": row.get("allocated_method") or None,
-        "AllocatedMethodDetails": row.get("allocated_details") or None,
-        "AllocatedResourceId": row.get("allocated_resource") or None,
-        "AllocatedResourceName": row.get("allocated_resource_name") or None,
+        "Tags": _tags(row["labels"], row["cost_centre"]),
+        **{name: row.get(name) or None for name in ALLOCATED},
     }  # fmt: skip
 
 
@@ -184,6 +194,17 @@ def _services(tiers: Mapping[str, str]) -> dict[str, str]:
     return {name: title if times[title] == 1 else f"{title} ({name})" for name, title in tiers.items()}
 
 
+@lru_cache(maxsize=4096)
+def _tags(labels: str, cost_centre: str) -> str | None:
+    return _json(labels_of(labels) | {COST_CENTRE_TAG: cost_centre})
+
+
+@lru_cache(maxsize=4096)
+def _details(metric: str, tier: str) -> str | None:
+    return _json({"x_Metric": metric, "x_Tier": tier})
+
+
+@lru_cache(maxsize=4096)
 def _moment(text: str, otherwise: int) -> int:
     return instant(text, zone("UTC")) if text else otherwise
 

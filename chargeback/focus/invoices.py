@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from chargeback.focus.columns import Kind, array, arrow_type
-from chargeback.focus.export import Context, Row, detail_id
+from chargeback.focus.export import NO_ACCOUNT, Context, Row, detail_id
 from chargeback.focus.pricing import money
 from chargeback.periods import BillingPeriod
 
@@ -78,10 +78,10 @@ def _detail(key: str, group: list[Row]) -> dict[str, Any]:
     first = group[0]
     return {
         "InvoiceDetailId": key, "InvoiceId": first["statement"], "ReferenceInvoiceId": first["statement"],
-        "BillingAccountId": first["cost_centre"], "BillingCurrency": first["currency"],
+        "BillingAccountId": first["cost_centre"] or NO_ACCOUNT, "BillingCurrency": first["currency"],
         "ChargeCategory": first["charge_category"],
         "BilledCost": sum((money(row).billed for row in group), Fraction(0)),
-        "InvoiceDetailDescription": f"{first['charge_category']} of {first['tenant']}, {first['cost_centre']}",
+        "InvoiceDetailDescription": ", ".join(filter(None, [first["charge_category"], first["tenant"], first["cost_centre"]])),
         "InvoiceDetailGrain": json.dumps({"SubAccountId": first["tenant"]}) if first["tenant"] else None,
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from chargeback.focus.columns import PRICE_DIGITS, QUANTITY_DIGITS
 from chargeback.focus.units import pricing_unit
@@ -48,6 +49,7 @@ class Money:
     minor: Fraction
 
 
+@lru_cache(maxsize=4096)
 def number(text: str) -> Fraction:
     """The number that `money.exact_text` wrote: ``37250``, ``0.5`` or ``-529 59/60``. Raises Unreadable."""
     match = _QUANTITY.fullmatch(text)

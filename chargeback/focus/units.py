@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-TIMES = {"hour": "Hours", "day": "Days", "week": "Weeks", "month": "Months", "year": "Years"}
-"""Our words for time, and FOCUS's in plural."""
+TIMES = {"hour": "Hours", "day": "Days", "week": "Days", "month": "Months", "year": "Years"}
+"""Our words for time, and FOCUS's in plural, which has no weeks: they are 7 days."""
 
 FIXED_S = {"hour": 3600, "day": 86400, "week": 604_800}
 """Seconds of a time that always has as many; months and years do not."""
@@ -15,6 +15,10 @@ _BASES = {
     "memory_mib": ("MiB", {"MiB": 1, "GiB": 1024, "TiB": 1024**2}),
     "disk_gib": ("GiB", {"GiB": 1, "TiB": 1024}),
     "machine": ("Machine", {"machine": 1}),
+    "cpu_mhz": ("MHz", {"MHz": 1, "GHz": 1000}),
+    "disk_io_kbps": ("KBps", {"KBps": 1, "MBps": 1000}),
+    "net_io_kbps": ("KBps", {"KBps": 1, "MBps": 1000}),
+    "storage_used_gib": ("GiB", {"GiB": 1, "TiB": 1024}),
 }
 """Per metric: the noun that it is counted in, and how many of it our sizes are."""
 
@@ -25,7 +29,8 @@ def pricing_unit(unit: str) -> str:
     if time not in TIMES:
         noun = _noun(unit)
         return noun if _is_size(noun) else f"{noun}s"
-    return f"{_noun(size)}-{TIMES[time]}" if size else TIMES[time]
+    several = "7 " if time == "week" else ""
+    return several + (f"{_noun(size)}-{TIMES[time]}" if size else TIMES[time])
 
 
 def consumed(metric: str, unit: str, quantity: Fraction) -> tuple[int, str] | None:

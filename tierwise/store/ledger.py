@@ -65,7 +65,7 @@ def statements(session: Session, period: str) -> list[Issued]:
     return [
         Issued(
             row.number, row.position, row.tenant, row.lines, row.total_minor, row.currency, row.minor_digits
-        )  # fmt: skip
+        )
         for row in session.exec(query)
     ]
 

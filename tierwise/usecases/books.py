@@ -189,9 +189,7 @@ class StoredUsage:
 
     def _month(self, period: BillingPeriod) -> UsageTable:
         if period not in self._months:
-            self._months[period] = UsageTable(
-                self._intervals.read(t_from=period.t_from, t_to=period.t_to)
-            )
+            self._months[period] = UsageTable(self._intervals.read(t_from=period.t_from, t_to=period.t_to))
         return self._months[period]
 
 

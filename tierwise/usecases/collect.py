@@ -14,7 +14,7 @@ from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.usecases.metering import epoch
-from tierwise.usecases.samples import SKEW_S, added_to, sample_store
+from tierwise.usecases.samples import SKEW_S, added_to, recordable, sample_store
 
 FIRST_LOOK_S = 3600
 """How far back the first collection of an endpoint asks."""

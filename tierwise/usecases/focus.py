@@ -16,7 +16,6 @@ from chargeback.focus.columns import Version
 from chargeback.focus.export import CannotExport, Context, Place, cost_and_usage
 from chargeback.focus.invoices import billing_period, invoice_detail
 from chargeback.focus.text import csv_lines
-from chargeback.money import format_minor
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.usecases.billing import Bill, bill
@@ -38,7 +37,7 @@ class FileFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written. `total` is the sum of BilledCost, which is that of the statements."""
+    """What was written. `total` is the sum of BilledCost, which is that of the statements, per currency."""
 
     folder: Path
     files: tuple[str, ...]

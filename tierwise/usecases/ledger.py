@@ -17,8 +17,8 @@ from tierwise.store.ledger import Booking, PeriodClosed
 from tierwise.usecases.books import Books, Final, content_of, ledger_files, month_of, total_of
 from tierwise.usecases.causes import LateFact, late_facts
 from tierwise.usecases.metering import epoch
-from tierwise.usecases.samples import sample_store
 from tierwise.usecases.periods import TRIES, after, check_due, metered, moment, too_busy
+from tierwise.usecases.samples import sample_store
 
 Row = dict[str, Any]
 

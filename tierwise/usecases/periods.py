@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chargeback.late import Known
-from chargeback.money import format_minor
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 from tierwise.app import App
@@ -115,7 +114,7 @@ def too_busy(period: BillingPeriod) -> StoreBusy:
 
 
 def _listed(final: Final) -> Row:
-    row, card = final.row, final.known.card
+    row = final.row
     return {
         "period": row.period,
         "state": str(row.state),

@@ -70,9 +70,7 @@ def import_samples(app: App, path: Path, *, options: ImportOptions | None = None
     _refuse(path, [str(problem) for problem in _impossible(app, table, str(path))], "problems")
     store = sample_store(app)
     with store.writing():
-        added = added_to(
-            store, table, source=path.name[:200], recorded_at=recordable(app), what=str(path)
-        )
+        added = added_to(store, table, source=path.name[:200], recorded_at=recordable(app), what=str(path))
     return ImportReport(added, table.num_rows - added, tuple(notes))
 
 

@@ -22,6 +22,7 @@ from chargeback.focus.columns import COLUMNS, DoesNotFit, Kind, Version, array, 
 from chargeback.focus.export import CannotExport, Context, Place, cost_and_usage
 from chargeback.focus.invoices import billing_period, invoice_detail
 from chargeback.focus.pricing import Unreadable, number
+from chargeback.focus.rules.unit_format import is_unit
 from chargeback.focus.text import csv_lines
 from chargeback.focus.units import consumed, pricing_unit
 from chargeback.metering import intervals
@@ -270,7 +271,7 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
     [
         ("vcpu-hour", "Core-Hours"), ("GiB-hour", "GiB-Hours"), ("MiB-day", "MiB-Days"), ("month", "Months"),
         ("machine-hour", "Machine-Hours"), ("machine", "Machines"), ("GiB", "GiB"), ("MHz-hour", "MHz-Hours"),
-        ("GiB-month", "GiB-Months"), ("fee", "Fees"),
+        ("GiB-month", "GiB-Months"), ("vcpu-week", "7 Core-Days"), ("week", "7 Days"), ("fee", "Fees"),
     ],
 )  # fmt: skip
 def test_units_are_written_in_focus_unit_format(ours: str, theirs: str) -> None:
@@ -287,6 +288,28 @@ def test_consumption_is_whole_base_units_and_seconds_wherever_that_is_exact() ->
     for metric, unit in (("vcpu", "vcpu-month"), ("net_io", "MB-hour"), ("machine", "machine")):
         assert consumed(metric, unit, Fraction(1)) is None
     assert consumed("vcpu", "vcpu-hour", Fraction(1, 7)) is None
+
+
+def test_what_no_cost_centre_pays_is_in_an_account_of_its_own_and_its_split_is_told_in_1_4() -> None:
+    split = {
+        "AllocatedMethodId": "idle-by-use",
+        "AllocatedMethodDetails": '{"Elements": [{"AllocatedRatio": 0.25, "UsageUnit": "vcpu"}]}',
+        "AllocatedResourceId": "shop/cc-1",
+    }
+    (found,) = exported(row(charge_category="Adjustment", tenant="", cost_centre="", machine="", **split))
+    assert (found["BillingAccountId"], found["SubAccountId"], found["SubAccountType"]) == (
+        "unassigned",
+        None,
+        None,
+    )
+    assert {name: found[name] for name in split} == split
+    assert "AllocatedMethodId" not in exported(row(**split), version=Version.V1_2)[0]
+
+
+def test_units_of_our_own_are_right_in_unit_format() -> None:
+    names = [f"{size}-{time}" for size in ("vcpu", "MiB", "GiB", "TiB", "MHz", "GHz", "KBps", "MBps", "machine")
+             for time in ("hour", "day", "week", "month", "year")]  # fmt: skip
+    assert [name for name in (*names, "machine", "bill", "month") if not is_unit(pricing_unit(name))] == []
 
 
 def invoices(bill: list[dict[str, Any]], *, closed: bool) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,40 @@
+"""The page on FOCUS lists the columns that are exported and has a map that loads."""
+
+import re
+from pathlib import Path
+
+from chargeback.focus.columns import COLUMNS, Version
+from chargeback.focus.mapping import Known, load_resource_map
+from chargeback.focus.rules.checking import ATTRIBUTE_RULES, all_rules
+from chargeback.focus.rules.headers import HEADER_RULES
+from chargeback.focus.rules.reasons import UNCHECKED
+
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "focus.md").read_text()
+
+
+def test_the_page_has_every_exported_column_in_order_with_its_release() -> None:
+    table = PAGE.partition("### Columns")[2].partition("### Where")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (both|1\.2|1\.4) \|", table, re.MULTILINE)
+    both = tuple(Version)
+    assert rows == [
+        (column.name, "both" if column.versions == both else column.versions[0].value) for column in COLUMNS
+    ]
+
+
+def test_the_map_on_the_page_loads() -> None:
+    found = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert found
+    known = Known(["web-shop"], ["sales"], ["tier-3"], ["hosted-nl"])
+    loaded = load_resource_map({"focus.md": found[1]}, known)
+    assert len(loaded.resources) == 2
+    assert list(loaded.accounts) == ["123456789012"]
+
+
+def test_the_page_counts_the_rules_right() -> None:
+    checked = {rule.id for rule in all_rules()} | ATTRIBUTE_RULES | HEADER_RULES
+    assert f"{len(checked)} of the\nmodel's {len(checked) + len(UNCHECKED)} single rules" in PAGE
+
+
+def test_seconds_of_the_worked_quantity_are_right() -> None:
+    assert (529 * 60 + 59) * 60 * 1024 == 1_953_730_560
+    assert "1,953,730,560" in PAGE
