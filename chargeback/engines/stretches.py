@@ -8,6 +8,7 @@ is of whole numbers of 64 bits, and DuckDB refuses one that does not fit: then a
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import duckdb
 
@@ -18,6 +19,10 @@ STRETCHES_MAX = 24
 """Beyond, telling stretches apart costs as much as cutting (hourly windows make hundreds)."""
 
 
+_NONE, _CUT = 0, -1
+"""Of a row that no rate is near, and of one that some moment cuts."""
+
+
 def worth_it(segments: Sequence[Values]) -> bool:
     """Whether these rows of ``rate_segment`` cut time into few enough stretches, all as known at once."""
     return 0 < len(_moments(segments)) <= STRETCHES_MAX and len({row[-1] for row in segments}) == 1
@@ -26,18 +31,20 @@ def worth_it(segments: Sequence[Values]) -> bool:
 def sums_by_tenant(connection: duckdb.DuckDBPyConnection, segments: Sequence[Values]) -> list[Values]:
     """What ``SUMS_BY_TENANT`` gives, from ``usage_interval`` and these rows of ``rate_segment``."""
     try:
-        whole = connection.execute(_whole_rows(segments)).fetchall()
+        whole = list(map(exact, connection.execute(_whole_rows(segments)).fetchall()))
     except duckdb.OutOfRangeException:
         return [exact(row) for row in connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()]
     found: dict[Values, list[int]] = defaultdict(lambda: [0, 0])
     rates = _rates(segments)
-    for tenant, cost_centre, tier, metric, power, stretch, amount, seconds in map(exact, whole):
+    for tenant, cost_centre, tier, metric, power, stretch, amount, seconds in whole:
         for segment, when_off in rates.get((tier, metric, stretch), ()):
             if when_off or power == "on":
                 sums = found[segment, tenant, cost_centre]
                 sums[0] += amount
                 sums[1] += seconds
-    for *key, amount, seconds in map(exact, connection.execute(_cut_rows(segments)).fetchall()):
+    cut = any(row[5] == _CUT for row in whole)
+    rest = connection.execute(_cut_rows(segments)).fetchall() if cut else []
+    for *key, amount, seconds in map(exact, rest):
         sums = found[tuple(key)]
         sums[0] += amount
         sums[1] += seconds
@@ -48,36 +55,28 @@ def _moments(segments: Sequence[Values]) -> list[int]:
     return sorted({moment for row in segments for moment in row[4:6]})
 
 
-def _stretch(column: str, moments: Sequence[int], comparison: str) -> str:
-    """SQL for how many of the moments lie before."""
-    # From the last moment back, as a month's rows mostly lie within its first stretches.
-    whens = "".join(
-        f" WHEN NOT ({column} {comparison} {moment}) THEN {i}" for i, moment in enumerate(moments)
-    )
-    return f"CASE{whens} ELSE {len(moments)} END"
-
-
-def _within(segments: Sequence[Values]) -> tuple[str, str]:
-    """SQL for the stretch of a row, and for whether the row lies within it alone."""
+def _stretch(segments: Sequence[Values]) -> str:
+    """SQL for the stretch that a row lies within: 1 for the first, `_NONE` or `_CUT` for no single one."""
     moments = _moments(segments)
-    first = _stretch("t_from", moments, ">=")
-    return first, f"({first}) = ({_stretch('t_to', moments, '>')})"
+    whens = "".join(
+        f" WHEN t_from >= {t_from} AND t_to <= {t_to} THEN {i}"
+        for i, (t_from, t_to) in enumerate(pairwise(moments), 1)
+    )
+    return f"CASE{whens} WHEN t_to <= {moments[0]} OR t_from >= {moments[-1]} THEN {_NONE} ELSE {_CUT} END"
 
 
 def _whole_rows(segments: Sequence[Values]) -> str:
-    stretch, within = _within(segments)
     return f"""
-        SELECT tenant, cost_centre, tier, metric, power, {stretch} AS stretch,
+        SELECT tenant, cost_centre, tier, metric, power, {_stretch(segments)} AS stretch,
           SUM(quantity * (t_to - t_from)),
           SUM(CASE WHEN quantity < 0 THEN t_from - t_to ELSE t_to - t_from END)
-        FROM usage_interval WHERE recorded_at <= {int(segments[0][-1])} AND {within} GROUP BY ALL
+        FROM usage_interval WHERE recorded_at <= {int(segments[0][-1])} GROUP BY ALL
     """  # noqa: S608 - only whole numbers are put in
 
 
 def _cut_rows(segments: Sequence[Values]) -> str:
-    _, within = _within(segments)
     return f"""
-        WITH usage_interval AS (SELECT * FROM usage_interval WHERE NOT ({within}))
+        WITH usage_interval AS (SELECT * FROM usage_interval WHERE {_stretch(segments)} = {_CUT})
         {rating_sql.SUMS_BY_TENANT}
     """  # noqa: S608 - as above
 
