@@ -13,12 +13,12 @@ from catalog.pools import Endpoint, Host, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import EndpointSnapshot, PoolSnapshot, PowerState
 from connectors.drivers.hyperv import machines
-from connectors.drivers.hyperv.dispatcher import Command
-from connectors.drivers.hyperv.host import HostFacts, used
+from connectors.drivers.hyperv.dispatcher import Command, Scalar
+from connectors.drivers.hyperv.host import HostFacts, on_shared_volume, used
 from connectors.drivers.hyperv.machines import Machine
 from connectors.drivers.hyperv.session import Op
 from connectors.drivers.hyperv.settings import Settings, named
-from connectors.errors import Conflict, NotFound, Refused
+from connectors.errors import NotFound, Refused
 
 UP = "Up"
 ASKED = frozenset({UP, "Paused"})
@@ -87,7 +87,10 @@ def chosen(op: Op, states: Mapping[str, str], facts: Mapping[str, HostFacts], wa
 
 
 def migrate(op: Op, states: Mapping[str, str], machine: Machine, host: str) -> None:
-    """Move a machine's role to a node; the cluster's service does it, as itself, so no login is passed on."""
+    """Move a machine's role to a node; the cluster's service does it, as itself, so no login is passed on.
+
+    One that is no role is moved by its host, which has to prove itself to the other.
+    """
     if host not in states:
         why = f"the cluster has no node '{host}'"
         raise op.error(NotFound, why, hint=f"its nodes are {', '.join(sorted(states))}")
@@ -97,11 +100,22 @@ def migrate(op: Op, states: Mapping[str, str], machine: Machine, host: str) -> N
         why = f"node '{host}' takes no machines; it is {states[host].lower()}"
         raise op.error(Refused, why, hint="resume or start the node", code=states[host])
     if not machine.clustered:
-        why = f"the machine '{machine.name}' is no role of the cluster"
-        raise op.error(Conflict, why, hint="add it in Failover Cluster Manager")
+        _migrate_alone(op, machine, host)
+        return
     kind = "Live" if machine.power is PowerState.ON else "Quick"
     role = {"VMId": machine.id, "Node": host, "MigrationType": kind}
     op.run(Command("FailoverClusters\\Move-ClusterVirtualMachineRole", role))
+
+
+def _migrate_alone(op: Op, machine: Machine, host: str) -> None:
+    """Move a machine that is no role; its files stay on the volume that both nodes see."""
+    elsewhere = [path for path in (machine.path, *dict(machine.disks)) if not on_shared_volume(path)]
+    if elsewhere:
+        why = f"'{elsewhere[0]}' of the machine '{machine.name}' is on one node only"
+        raise op.error(Refused, why, hint="move its files under C:\\ClusterStorage first")
+    # The switch that is off tells the parameter set, which PowerShell could not choose else.
+    where: dict[str, Scalar] = {"DestinationHost": host, "IncludeStorage": False}
+    op.run(Command("Hyper-V\\Get-VM", {"Id": machine.id}), Command("Hyper-V\\Move-VM", where, {"VM": "0"}))
 
 
 def snapshot(

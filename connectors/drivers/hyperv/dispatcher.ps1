@@ -21,6 +21,7 @@ Get-VMHardDiskDrive
 Get-VMHost
 Get-VMSnapshot
 Measure-VM
+Move-VM
 Move-VMStorage
 New-VM
 Remove-VM
@@ -130,7 +131,7 @@ foreach ($l in $input) {
                 foreach ($p in @($a.Keys) -like '*Path') { $a[$p] }
                 foreach ($p in $a.Vhds.Values) { $p }
             )
-            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD|Storage)$' -and (@($paths) -cnotmatch $ours))) {
+            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD|Move-VM.*)$' -and (@($paths) -cnotmatch $ours))) {
                 throw "not allowed: $name $paths"
             }
             if ($c.optional) {

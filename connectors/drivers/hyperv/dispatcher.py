@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "9fd077e8344742ca629f9e465446fd3d911dad5b9c8afe7225e3f01ba44df638"
+SHA256 = "03dc25c377c3ea748d748e68caff36e3de84d175fcc77a04066fbc89930006d6"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")

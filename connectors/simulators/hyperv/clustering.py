@@ -2,8 +2,8 @@
 """The failover cluster's cmdlets. Any node that is up answers for all; nothing fails over by itself."""
 
 from connectors.simulators.hyperv.calls import Call, Found
-from connectors.simulators.hyperv.cmdlets import NetObject
-from connectors.simulators.hyperv.estate import MIB, World
+from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
+from connectors.simulators.hyperv.estate import MIB, Vm, World
 
 
 def get_cluster(call: Call) -> Found:
@@ -49,12 +49,41 @@ def move_role(call: Call) -> Found:
     vm = here.vms[call.world.roles[name]]
     if (vm.state == "Running") != (call.arguments["MigrationType"] == "Live"):
         raise call.invalid_state(vm)
+    _take_in(call, vm, there)
+    there.vms[vm.id] = here.vms.pop(vm.id)
+    return [_group(call.world, name)]
+
+
+def _take_in(call: Call, vm: Vm, there: World) -> None:
+    """Raise where a node has no room for the machine, or its files are on their way."""
+    if any(vm.id in node.moves for node in call.world.nodes.values()):
+        raise call.error("ObjectInUse", "ResourceBusy", "the virtual machine is being migrated")
     needed_mib = int(vm.config["MemoryStartupBytes"]) // MIB if vm.state == "Running" else 0
     if there.memory_used_mib() + needed_mib > there.estate.memory_mib:
         words = "not enough memory at the node (0x8007000E)"
         raise call.error("OutOfMemory", "ResourceUnavailable", words)
-    there.vms[vm.id] = here.vms.pop(vm.id)
-    return [_group(call.world, name)]
+
+
+def move_vm(call: Call) -> Found:
+    """From node to node of a cluster, which see the same files; not what is a role, nor to a host without the cluster."""
+    call.only("VM", "DestinationHost", "IncludeStorage")
+    if call.arguments.get("IncludeStorage"):
+        what = "Move-VM with storage"
+        raise NotImplementedHere(what)
+    (vm,) = call.vms()
+    there = call.world.nodes.get(call.arguments["DestinationHost"])
+    if there is None or there.estate.host in call.world.down:
+        words = f"failed to establish a connection with host '{call.arguments['DestinationHost']}'"
+        raise call.error("OperationFailed", "NotSpecified", words)
+    if vm.id in call.world.roles.values():
+        words = "the virtual machine is clustered; move it by the cluster"
+        raise call.error("OperationFailed", "InvalidOperation", words)
+    if not all(path.lower().startswith("c:\\clusterstorage\\") for path in [vm.path, *vm.disks]):
+        words = f"host '{there.estate.host}' does not find the files of the virtual machine"
+        raise call.error("OperationFailed", "NotSpecified", words)
+    _take_in(call, vm, there)
+    there.vms[vm.id] = call.world.vms.pop(vm.id)
+    return []
 
 
 def remove_group(call: Call) -> Found:

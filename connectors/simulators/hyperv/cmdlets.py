@@ -184,6 +184,8 @@ _VHD = "Microsoft.Vhd.PowerShell.Cmdlets."
 _VM = "VM VirtualMachine[] VMObject!"
 _VM_NAME = "VMName string[] VMName!"
 _NAME = "Name string[] Name!"
+_TO_HOST = "{0}SingleDestination! {0}MultipleDestinations!"
+_TO_SESSION = "{0}SingleDestinationAndCimSession! {0}MultipleDestinationsAndCimSession!"
 
 _ALL = (
     _cmdlet("Hyper-V\\Get-VM", f"{_HYPERV}GetVM", "Name", "Id guid Id", "Name string[] Name"),
@@ -318,6 +320,19 @@ _ALL = (
         "VHDType VhdType *",
     ),
     _cmdlet("Hyper-V\\Measure-VM", f"{_HYPERV}MeasureVM", "Name", _VM, _NAME),
+    _cmdlet(
+        "Hyper-V\\Move-VM",
+        f"{_HYPERV}MoveVM",
+        "NameSingleDestination",
+        f"VM VirtualMachine {_TO_HOST.format('VM')} {_TO_SESSION.format('VM')}",
+        f"Name string {_TO_HOST.format('Name')} {_TO_SESSION.format('Name')}",
+        f"DestinationHost string {_TO_HOST.format('Name')} {_TO_HOST.format('VM')}",
+        f"DestinationCimSession CimSession {_TO_SESSION.format('Name')} {_TO_SESSION.format('VM')}",
+        "IncludeStorage switch NameSingleDestination NameSingleDestinationAndCimSession "
+        "VMSingleDestination VMSingleDestinationAndCimSession",
+        "VirtualMachinePath string NameMultipleDestinations NameMultipleDestinationsAndCimSession! "
+        "VMMultipleDestinations VMMultipleDestinationsAndCimSession!",
+    ),
     _cmdlet(
         "Hyper-V\\Move-VMStorage",
         f"{_HYPERV}MoveVMStorage",

@@ -268,6 +268,7 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Restore-VMSnapshot": checkpoints.restore_snapshot,
     "Hyper-V\\Enable-VMResourceMetering": meters.enable,
     "Hyper-V\\Measure-VM": meters.measure_vm,
+    "Hyper-V\\Move-VM": clustering.move_vm,
     "Hyper-V\\Move-VMStorage": moving.move_storage,
     "Storage\\Get-Volume": moving.get_volume,
     "CimCmdlets\\Get-CimInstance": get_system,

@@ -8,7 +8,7 @@ from catalog.capabilities import Capability, GapReason
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
-from connectors.drivers.hyperv import cluster, machines
+from connectors.drivers.hyperv import cluster, machines, marks
 from connectors.drivers.hyperv.machines import Machine
 from connectors.drivers.hyperv.session import Op
 from connectors.errors import NotFound, Refused, Unreachable, Unsupported
@@ -184,3 +184,48 @@ def test_a_node_is_in_the_domain_of_the_address_unless_it_is_named() -> None:
         _where("HV-2", "https://10.0.0.1")
     with pytest.raises(Refused, match="NAME=host"):
         _where("HV-2", nodes="HV-2")
+
+
+def made_alone(nodes: HypervSimulator, connect: Connect, node: str = "HV-A") -> Connector:
+    """A connector to all nodes, one of which has a machine of ours that is no role."""
+    folder = f"C:\\ClusterStorage\\Volume1\\tierwise-{IDENTITY}-1a2b3c4d"
+    nodes.plant("alone", notes=marks.notes(IDENTITY, {}), path=folder, node=node, disk_bytes=1 << 30)
+    return connect(nodes)
+
+
+@pytest.mark.parametrize("action", [None, PowerAction.ON])
+def test_a_machine_that_is_no_role_moves_too_and_stays_none(
+    nodes: HypervSimulator, connect: Connect, action: PowerAction | None
+) -> None:
+    connector = made_alone(nodes, connect)
+    view = connector.get_vm(IDENTITY) if action is None else connector.power(IDENTITY, action)
+    for _ in ("it moves", "it is there"):
+        assert connector.migrate(IDENTITY, "HV-B") == view.model_copy(update={"host": "HV-B"})
+    assert nodes.machines() == {"HV-A": [], "HV-B": [view.native_id]}
+    assert (nodes.roles(), nodes.calls()["Move-VM"]) == ({}, 1)
+
+
+def test_a_machine_that_is_no_role_and_lies_on_one_node_stays(
+    nodes: HypervSimulator, connect: Connect
+) -> None:
+    folder = f"D:\\Machines\\tierwise-{IDENTITY}-1a2b3c4d"
+    nodes.plant("alone", notes=marks.notes(IDENTITY, {}), path=folder, node="HV-A", disk_bytes=1 << 30)
+    connector = connect(nodes)
+    with pytest.raises(Refused, match="on one node only"):
+        connector.migrate(IDENTITY, "HV-B")
+    assert "Move-VM" not in nodes.calls()
+
+
+def test_what_a_host_says_against_a_machine_that_is_no_role_is_told(
+    nodes: HypervSimulator, connect: Connect
+) -> None:
+    connector = made_alone(nodes, connect)
+    before = connector.get_vm(IDENTITY)
+    words = "no credentials are available in the security package (0x8009030E)"
+    nodes.rules(Rule(on="Move-VM", action="error", error_id="OperationFailed", message=words))
+    with pytest.raises(Refused, match="0x8009030E"):
+        connector.migrate(IDENTITY, "HV-B")
+    nodes.rules(Rule(on="Move-VM", action="reset", after=True, times=1))
+    with pytest.raises(Unreachable):
+        connector.migrate(IDENTITY, "HV-B")
+    assert connector.migrate(IDENTITY, "HV-B") == before.model_copy(update={"host": "HV-B"})
