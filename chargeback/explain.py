@@ -17,9 +17,11 @@ from chargeback.instants import utc_text
 from chargeback.late import Known
 from chargeback.ledger import exact_number
 from chargeback.money import NANOS_PER_UNIT, Rounding, exact_text, format_minor, round_to_minor
-from chargeback.rates import HOUR_S, PowerRule, Rate
+from chargeback.rates import HOUR_S, PowerRule, Rate, RateCard
+from chargeback.stacks import StackedCharge
 from chargeback.statements import Correction, Line
-from chargeback.usage import Power, UsageInterval, from_table
+from chargeback.units import Per
+from chargeback.usage import Power, UsageInterval, checked_table
 
 
 class Unexplained(ValueError):
@@ -95,10 +97,17 @@ class Side(Value):
     rate: RateFacts
     quantity: str
     """In the rate's unit, exactly."""
+    by_rule: bool
+    """Whether the quantity is what a rule makes of the stretches, not their sum: what is paid once, a unit for
+    each window that was begun, the most of the month, or what a stacked card left."""
     steps: tuple[ExplainedStep, ...]
     exact: str
     """The amount before rounding, in the currency's units."""
     minor: int | None
+    exchange_rate: str
+    """What the exact amount was multiplied by; empty where it is in the currency of the prices."""
+    exchange: str
+    """The same in words, with its day and source."""
     amount: str
 
 
@@ -130,6 +139,23 @@ class Source(NamedTuple):
     line: Line
     known: Known
 
+    @property
+    def card(self) -> RateCard:
+        """The card whose rate the line has."""
+        charge = self.line.charge
+        stacked = charge.card if isinstance(charge, StackedCharge) else None
+        return stacked or self.known.card
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the line's quantity is the sum of its usage."""
+        charge = self.line.charge
+        return (
+            self.card.is_plain(charge.rate)
+            and charge.rate.per is not Per.ONCE
+            and not isinstance(charge, StackedCharge)
+        )
+
 
 def explain(
     line: Line | Correction,
@@ -142,11 +168,11 @@ def explain(
     """Why `line` costs what it costs.
 
     `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA` with at least the machine's rows in the
-    line's period; `known` is what the line was made from, and for a correction `before` what the line
+    line's period, measured ones with their basis; `known` is what the line was made from, and for a correction `before` what the line
     that it corrects was. `causes` may be of any machine and time. Raises Unexplained where the usage
     does not add up to the line.
     """
-    rows, happened = from_table(usage), tuple(causes)
+    rows, happened = _rows(usage), tuple(causes)
     sources = _sources(line, known, before)
     sides = tuple(_side(sign, source, rows, happened) for sign, source in sources)
     shown = sources[-1][1].line
@@ -162,7 +188,7 @@ def explain(
         pool=charge.pool,
         machine=charge.machine or "",
         labels=charge.labels,
-        metric=charge.rate.metric,
+        metric=charge.rate.metric_key,
         currency=card.currency,
         minor_digits=card.minor_digits,
         rounding=card.rounding,
@@ -178,14 +204,18 @@ def recompute(explanation: Explanation) -> int:
 
 
 def _recomputed(side: Side, explanation: Explanation) -> int:
-    if side.minor is not None:
+    if side.minor is not None and not side.exchange_rate:
         return side.minor
     if side.steps:
         nanos = sum((exact_number(step.amount) for step in side.steps), Fraction(0)) * NANOS_PER_UNIT
     else:
         used = sum(piece.quantity * piece.seconds for piece in side.pieces)
         units = Fraction(used, side.rate.unit_amount * side.rate.per_s)
+        if side.by_rule:
+            units = exact_number(side.quantity)
         nanos = units * Fraction(side.rate.price) * NANOS_PER_UNIT
+    if side.exchange_rate:
+        nanos *= Fraction(side.exchange_rate)
     return round_to_minor(nanos, explanation.minor_digits, explanation.rounding)
 
 
@@ -196,15 +226,15 @@ def _sources(line: Line | Correction, known: Known, before: Known | None) -> lis
         msg = f"a correction of {line.corrects} needs what that line was made from"
         raise Unexplained(msg)
     sides = ((-1, line.before, before), (1, line.after, known))
-    return [(sign, Source(side, as_known)) for sign, side, as_known in sides if side is not None]
+    return [(sign, Source(side, as_known)) for sign, side, as_known in sides if isinstance(side, Line)]
 
 
 def _side(sign: int, source: Source, rows: Sequence[UsageInterval], causes: Sequence[Cause]) -> Side:
     line, known = source
     charge = line.charge
-    pieces = tuple(_with_causes(pieces_of(charge, known, rows), charge, causes, known))
+    pieces = tuple(_with_causes(pieces_of(source, rows), charge, causes, known))
     used = sum(piece.quantity * piece.seconds for piece in pieces)
-    if used != charge.quantity_seconds:
+    if used != charge.quantity_seconds and source.is_plain:
         msg = (
             f"{line.id}: the usage given adds up to {used} {charge.rate.metric}-seconds, and the line is of "
             f"{charge.quantity_seconds}"
@@ -216,12 +246,15 @@ def _side(sign: int, source: Source, rows: Sequence[UsageInterval], causes: Sequ
         pieces=pieces,
         rate=_rate_facts(charge, line),
         quantity=line.quantity,
+        by_rule=used != charge.quantity_seconds,
         steps=tuple(
             ExplainedStep(text=text, amount=exact_text(Fraction(nanos, NANOS_PER_UNIT)))
-            for text, nanos in getattr(charge, "steps", ())
+            for text, nanos in charge.steps
         ),
         exact=exact_text(Fraction(charge.amount_nanos, NANOS_PER_UNIT)),
-        minor=getattr(charge, "minor", None),
+        minor=charge.minor,
+        exchange_rate=line.conversion.rate_text if line.conversion else "",
+        exchange=line.conversion.note(charge.amount_nanos) if line.conversion else "",
         amount=line.amount,
     )
 
@@ -234,7 +267,7 @@ def _rate_facts(charge: Charge, line: Line) -> RateFacts:
         price=rate.price_text,
         unit=rate.unit,
         unit_amount=rate.unit_amount,
-        per_s=getattr(charge, "per_s", HOUR_S),
+        per_s=charge.per_s,
         power=rate.power,
         valid_from=rate.valid_from,
         valid_to=rate.valid_to,
@@ -242,11 +275,20 @@ def _rate_facts(charge: Charge, line: Line) -> RateFacts:
     )
 
 
-def pieces_of(charge: Charge, known: Known, rows: Iterable[UsageInterval]) -> list[Piece]:
-    """The stretches that a charge counts, in order of time: what is left of its rows after reversals."""
-    mine = [row for row in rows if row.recorded_at <= known.at and _counts(charge, charge.rate, row)]
+def _rows(usage: Any) -> list[UsageInterval]:
+    """The rows of a table; a measured metric has its basis with it, which the type of intervals knows not."""
+    table = checked_table(usage)
+    return [
+        UsageInterval.model_construct(**row | {"power": Power(row["power"])}) for row in table.to_pylist()
+    ]
+
+
+def pieces_of(source: Source, rows: Iterable[UsageInterval]) -> list[Piece]:
+    """The stretches that a line counts, in order of time: what is left of its rows after reversals."""
+    charge, at = source.line.charge, source.known.at
+    mine = [row for row in rows if row.recorded_at <= at and _counts(charge, charge.rate, row)]
     found: list[Piece] = []
-    for t_from, t_to in _in_force(charge, known):
+    for t_from, t_to in _in_force(source):
         for power in Power:
             of_power = [row for row in mine if row.power is power]
             found += _netted(of_power, t_from, t_to)
@@ -257,13 +299,15 @@ def _counts(charge: Charge, rate: Rate, row: UsageInterval) -> bool:
     if rate.power is PowerRule.POWERED_ON and row.power is not Power.ON:
         return False
     return (row.tenant, row.cost_centre, row.tier, row.machine, row.pool, row.labels, row.metric) == (
-        charge.tenant, charge.cost_centre, charge.tier, charge.machine, charge.pool, charge.labels, rate.metric,
+        charge.tenant, charge.cost_centre, charge.tier, charge.machine, charge.pool, charge.labels,
+        rate.metric_key,
     )  # fmt: skip
 
 
-def _in_force(charge: Charge, known: Known) -> list[tuple[int, int]]:
+def _in_force(source: Source) -> list[tuple[int, int]]:
     """When the rate was in force in the period; a rate that another one interrupted has several times."""
-    segments = known.card.segments(charge.period.t_from, charge.period.t_to, known.at)
+    charge = source.line.charge
+    segments = source.card.segments(charge.period.t_from, charge.period.t_to, source.known.at)
     return [(found.t_from, found.t_to) for found in segments if found.rate.id == charge.rate.id]
 
 
@@ -325,16 +369,17 @@ def formula(side: Side, explanation: Explanation) -> list[str]:
         f"{exact_text(Fraction(piece.seconds, HOUR_S))} h"
         for piece in side.pieces
     ]
-    lines = [
-        f"{' + '.join(terms) or '0'}{'' if per_h == 1 else f' over {exact_text(per_h)} h'} = {side.quantity} {unit}"
-    ]
+    sum_ = f"{' + '.join(terms) or '0'}{'' if per_h == 1 else f' over {exact_text(per_h)} h'}"
+    made = "charged by the rate's rule as" if side.by_rule else "="
+    lines = [f"{sum_} {made} {side.quantity} {unit}"]
     if side.steps:
         lines += [f"{step.text} = {step.amount}" for step in side.steps]
     else:
         lines.append(f"x {side.rate.price} per {unit}")
-    how = (
-        "part of a price that was split" if side.minor is not None else f"{explanation.rounding}, per line"
-    )
+    if side.exchange:
+        lines.append(side.exchange)
+    split = side.minor is not None and not side.exchange_rate
+    how = "part of a price that was split" if split else f"{explanation.rounding}, per line"
     lines.append(f"= {side.exact} -> {side.amount} {explanation.currency} ({how})")
     return lines
 

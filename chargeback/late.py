@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from chargeback import basis
 from chargeback.bills import bill, bill_month_by_month
@@ -18,7 +20,7 @@ from chargeback.samples import STORED
 from chargeback.statements import Correction, Statement, corrections
 from chargeback.targets import window_of
 from chargeback.terms import NO_TERMS, Terms
-from chargeback.usage import checked_table
+from chargeback.usage import SCHEMA, checked_table
 
 _TOUCHED = """
 SELECT DISTINCT machine FROM usage_interval
@@ -139,7 +141,19 @@ def charged_usage(
         return rows
     options = basis.Options(missing=known.card.conventions.missing_sample)
     samples = usage.samples(period, machines)
+    # Outside the period a row may stand without the one that takes it back.
+    rows = _within(rows, period)
     return basis.effective(rows, samples, known.measured, options, known_at=known.at).table
+
+
+def _within(rows: Any, period: BillingPeriod) -> Any:
+    """Rows that overlap a period, cut to it."""
+    for name, cut in (("t_from", pc.max_element_wise), ("t_to", pc.min_element_wise)):
+        limit = pa.scalar(getattr(period, name), pa.int64())
+        rows = rows.set_column(
+            rows.schema.get_field_index(name), SCHEMA.field(name), cut(rows[name], limit)
+        )
+    return rows
 
 
 def late(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> list[Correction]:

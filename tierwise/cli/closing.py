@@ -8,6 +8,7 @@ from tierwise.cli.output import note, stdout
 from tierwise.cli.words import counted, day, money
 
 if TYPE_CHECKING:
+    from chargeback.adjustment_explained import TermExplanation
     from chargeback.explain import Explanation, Piece, Side
     from tierwise.usecases.causes import LateFact
     from tierwise.usecases.explaining import Explained, Verified
@@ -143,9 +144,12 @@ def verified_rows(found: Iterable["Verified"]) -> list[Row]:
 
 def print_explained(found: "Explained") -> None:
     """A line and where it comes from."""
-    from chargeback.explain import formula, rate_in_words
+    from chargeback.explain import Explanation, formula, rate_in_words
 
     console, why, row = stdout(), found.explanation, found.row
+    if not isinstance(why, Explanation):
+        _print_term(row, why)
+        return
     machine = row["machine_name"] or row["machine"]
     title = f"{machine}, {_WHAT.get(why.metric, why.metric)} on {why.tier}, {why.period}"
     console.print(f"{title}: {why.currency} {why.amount}", markup=False)
@@ -165,6 +169,27 @@ def print_explained(found: "Explained") -> None:
     if len(why.sides) > 1 or why.corrects:
         parts = " ".join(f"{'-' if side.sign < 0 else '+'} {side.amount}" for side in why.sides)
         console.print(f"  {parts} = {why.amount} {why.currency}", markup=False)
+
+
+def _print_term(row: Row, why: "TermExplanation") -> None:
+    """An adjustment: its steps, and by what its amount was split."""
+    console = stdout()
+    whose = f"tenant {row['tenant']}" + (
+        f", cost centre {row['cost_centre']}" if row["cost_centre"] else ""
+    )
+    console.print(f"{row['rate_id']}, {row['period']}: {row['currency']} {row['amount']}", markup=False)
+    console.print(f"  {row['statement']} line {row['number']}, {whose}", markup=False)
+    for side in why.sides:
+        console.print("  taken back:" if side.sign < 0 else "  stated:", markup=False)
+        for step in side.steps:
+            console.print(f"    {step.text}{f' = {step.amount}' if step.amount else ''}", markup=False)
+        if side.shared:
+            mine = sum(one.before_minor for one in side.shared if one.mine)
+            whole = sum(one.before_minor for one in side.shared)
+            console.print(
+                f"    split over {counted(len(side.shared), 'line')} by what they cost: {mine} of {whole} minor units",
+                markup=False,
+            )
 
 
 def _heading(side: "Side", why: "Explanation") -> str:

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chargeback.adjusting import Adjustment
+from chargeback.adjustment_explained import TermExplanation, explain_adjustment, recompute_adjustment
 from chargeback.explain import Cause, Explanation, Unexplained, explain, recompute
-from chargeback.late import Known, rated
+from chargeback.late import Known, charged_usage, stated
 from chargeback.ledger import booked, disagreements, misnumbered
 from chargeback.periods import BillingPeriod
-from chargeback.statements import Correction, Line, corrections
+from chargeback.statements import Correction, Item, Statement, corrections
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.store.tables import MachineEventRow
@@ -28,7 +30,7 @@ class Explained:
     """A line as it stands on its statement, and why."""
 
     row: Row
-    explanation: Explanation
+    explanation: Explanation | TermExplanation
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,25 @@ def explain_line(app: App, wanted: str, number: int | None = None) -> Explained:
     books = load(app, card)
     final, row, known = _found(app, books, wanted, number)
     period = final.period if final else month_of(row["line"][:7], known.card)
-    line, before = _made(books, period, known, row)
-    if line.amount_minor != row["amount_minor"]:
+    item, before = _made(books, period, known, row)
+    if item.amount_minor != row["amount_minor"]:
         msg = (
-            f"{wanted}: {row['amount']} is booked, and usage and rates give {line.amount_minor} minor units now; "
+            f"{wanted}: {row['amount']} is booked, and usage and rates give {item.amount_minor} minor units now; "
             "`tierwise charge verify` says what else differs"
         )
         raise TierwiseError(msg)
+    if isinstance(item, Adjustment) or (isinstance(item, Correction) and isinstance(item.item, Adjustment)):
+        term = explain_adjustment(item)
+        assert recompute_adjustment(term) == item.amount_minor, f"{wanted}: {term}"
+        return Explained(row, term)
     machine, of = str(row["machine"]), _period_of(row)
-    usage, known = books.usage.of(of, [machine]), known.billing(of)
+    known = known.billing(of)
+    usage = charged_usage(books.usage, known, of, [machine])
     try:
-        found = explain(line, usage, known, before=before, causes=_causes(events_of(app, [machine])))
+        found = explain(item, usage, known, before=before, causes=_causes(events_of(app, [machine])))
     except Unexplained as error:
         raise TierwiseError(str(error)) from None
-    assert recompute(found) == line.amount_minor, f"{wanted}: the explanation gives {recompute(found)}"
+    assert recompute(found) == item.amount_minor, f"{wanted}: the explanation gives {recompute(found)}"
     return Explained(row, found)
 
 
@@ -150,19 +157,26 @@ def _rows_of_open(app: App, books: Books, month: str) -> list[Row]:
 
 def _made(
     books: Books, period: BillingPeriod, known: Known, row: Row
-) -> tuple[Line | Correction, Known | None]:
-    """The line of a row, made again from the usage of its machine; for a correction, with what was known before."""
-    machine = [str(row["machine"])]
+) -> tuple[Item | Correction, Known | None]:
+    """The item of a row, made again; for a correction, with what was known before.
+
+    From the usage of its machine alone, where that is all it depends on.
+    """
     if row["charge_class"] != "Correction":
-        lines = {
-            line.id: line for s in rated(books.usage.of(period, machine), known, period) for line in s.lines
-        }
-        return _one(lines, str(row["line"])), None
+        items = {item.id: item for s in _stated(books, known, period, row) for item in s.items}
+        return _one(items, str(row["line"])), None
     earlier = _period_of(row)
-    known, before = known.billing(earlier), books.stated(earlier, period)
-    usage = books.usage.of(earlier, machine)
-    late = corrections(rated(usage, before, earlier), rated(usage, known, earlier))
+    known, before = known.billing(earlier), books.stated(earlier, period).billing(earlier)
+    late = corrections(_stated(books, before, earlier, row), _stated(books, known, earlier, row))
     return _one({each.corrects: each for each in late}, str(row["corrects"])), before
+
+
+def _stated(books: Books, known: Known, period: BillingPeriod, row: Row) -> list[Statement]:
+    """The statements that have the row's item, or only what is needed of them."""
+    if row["metric"]:  # a line of usage: adjustments come after it
+        known = known._replace(terms=known.terms.of_lines)
+    machines = [str(row["machine"])] if known.by_machine and row["machine"] else None
+    return stated(books.usage, known, period, machines)
 
 
 def _period_of(row: Row) -> BillingPeriod:

@@ -20,8 +20,9 @@ from chargeback.usage import Metric
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.usecases.billing import Bill, bill
-from tierwise.usecases.metering import interval_store, sample_store
+from tierwise.usecases.metering import interval_store
 from tierwise.usecases.observe import join, views
+from tierwise.usecases.samples import sample_store
 
 SAMPLE_INTERVAL_S = 3600
 """How long a measured sample counts where no other follows."""
@@ -81,15 +82,18 @@ def of_bill(app: App, found: Bill) -> SharedCostReport:
         )  # fmt: skip
     except WrongCurrency as error:
         raise InvalidInput(str(error)) from None
+    billed = [row for row in found.rows if row["currency"] == card.currency]
     made = [
         {**row, **extra} for row, extra in zip(rows(result, card.label), allocated(result), strict=True)
     ]
     return SharedCostReport(
         allocation=result,
-        tiers=tuple(margins(result, found.rows)),
+        tiers=tuple(margins(result, billed)),
         rows=tuple(made),
-        headline=headline(result, found.total_minor) if dues else "no pool cost is stated for this month",
-        notes=tuple(_notes(held, places, app)),
+        headline=headline(result, sum(row["amount_minor"] for row in billed))
+        if dues
+        else "no pool cost is stated for this month",
+        notes=tuple(_notes(held, places, app, elsewhere=len(billed) < len(found.rows))),
     )
 
 
@@ -123,8 +127,10 @@ def _measured(app: App) -> Any:
     )
 
 
-def _notes(held: Iterable[Consumption], places: Iterable[Place], app: App) -> list[str]:
+def _notes(held: Iterable[Consumption], places: Iterable[Place], app: App, *, elsewhere: bool) -> list[str]:
     found = []
+    if elsewhere:
+        found.append("what tenants are billed in other currencies is not counted as recovered")
     unseen = [place.pool for place in places if not place.capacity]
     if unseen:
         found.append(
