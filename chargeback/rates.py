@@ -1,6 +1,6 @@
 """Rates and rate cards: what a unit of each metric costs in each tier, from when to when, known when."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self, cast
 
@@ -363,13 +363,16 @@ class RateCard(Value):
         fixed = is_fixed(rate.per, self.conventions.month, self.conventions.year)
         return fixed and rate.shape.linear and rate.proration is Proration.SECOND
 
-    def segments(self, t_from: int, t_to: int, known_at: int = END_OF_TIME_S) -> list[Segment]:
-        """Which rate is in force when, within [t_from, t_to), as known at `known_at`.
+    def segments(
+        self, t_from: int, t_to: int, known_at: int = END_OF_TIME_S, tiers: Collection[str] | None = None
+    ) -> list[Segment]:
+        """Which rate is in force when, within [t_from, t_to), as known at `known_at`; of all tiers or some.
 
         Of rates with different selectors or components several are in force at a time.
         """
         found = []
-        for rates in groups(self.rates, known_at).values():
+        wanted = [rate for rate in self.rates if tiers is None or rate.tier in tiers]
+        for rates in groups(wanted, known_at).values():
             for segment in _in_force(rates):
                 cut = Segment(segment.rate, max(t_from, segment.t_from), min(t_to, segment.t_to))
                 if cut.t_from < cut.t_to:
