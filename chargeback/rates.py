@@ -18,6 +18,7 @@ from chargeback.rate_options import (
     Category,
     Conventions,
     Frequency,
+    MissingSample,
     PowerRule,
     Presence,
     Proration,
@@ -40,7 +41,7 @@ from chargeback.usage import MEASURED, Metric
 
 __all__ = [
     "HOUR_S", "RATE_MAX_NANOS", "UNITS", "Allocated", "Basis", "Breach", "Category", "Conventions", "Currency",
-    "Frequency", "MissingRate", "PowerRule", "Presence", "Proration", "Rate", "RateCard", "Segment", "Window",
+    "Frequency", "MissingRate", "MissingSample", "PowerRule", "Presence", "Proration", "Rate", "RateCard", "Segment", "Window",
     "breaches", "gaps", "overlaps", "unknown_unit",
 ]  # fmt: skip
 
