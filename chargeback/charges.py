@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from chargeback.money import round_to_minor
 from chargeback.periods import BillingPeriod
-from chargeback.rates import HOUR_S, Rate, RateCard
+from chargeback.rates import HOUR_S, Basis, Rate, RateCard
 from chargeback.shape import Step
 
 _STEPS_IN_A_NOTE = 6
@@ -67,10 +67,11 @@ class Charge:
 
     @property
     def note(self) -> str:
-        """The terms of an amount that is not quantity x rate."""
+        """The basis if it is not allocation, and the terms of an amount that is not quantity x rate."""
+        basis = [] if self.rate.basis is Basis.ALLOCATION else [f"basis {self.rate.basis}"]
         texts = [step.text for step in self.steps[:_STEPS_IN_A_NOTE]]
         more = len(self.steps) - len(texts)
-        return "; ".join([*texts, f"and {more} more"] if more > 0 else texts)
+        return "; ".join([*basis, *texts, *([f"and {more} more"] if more > 0 else [])])
 
 
 def exact_nanos(rate: Rate, quantity_seconds: int, per_s: int = HOUR_S) -> Fraction:

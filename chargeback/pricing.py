@@ -95,7 +95,16 @@ class _Total:
     quantity_seconds: int = 0
     seconds: int = 0
     nanos: Fraction = Fraction(0)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[list[Step]] = field(default_factory=list)
+    """The terms of each window; windows of one price share their list."""
+
+
+class _Price(NamedTuple):
+    """What a window's whole quantity costs, and why."""
+
+    quantity: Fraction
+    steps: list[Step]
+    nanos: Fraction
 
 
 class _Share(NamedTuple):
@@ -119,6 +128,7 @@ class Pricing:
         self.by_machine = by_machine
         self.unmatched: list[Unmatched] = []
         self._rates = {rate.id: rate for rate in card.rates}
+        self._known: dict[tuple[str, int, int], _Price] = {}
         self._periods: dict[int, BillingPeriod] = {period.t_from: period for period, _ in cut.once}
 
     def charges(self, sums: Sequence[FineSum], births: Iterable[Birth] = ()) -> list[Charge]:
@@ -132,7 +142,7 @@ class Pricing:
                 total.quantity_seconds += share.quantity_seconds
                 total.seconds += share.seconds
                 total.nanos += nanos
-                total.steps += steps
+                total.steps.append(steps)
                 scopes[key] = group.scope
         minor = self._rounded_together(totals, scopes)
         found = [self._charge(key, total, minor.get(key)) for key, total in totals.items()]
@@ -174,7 +184,19 @@ class Pricing:
         shares = self._shares(rate, cells)
         if rate.shape.linear:
             return ((share, Fraction(0), []) for share in shares)
-        return _split(rate, per_s, shares)
+        whole = sum(share.quantity_seconds for share in shares)
+        if not whole and sum(share.existence_s for share in shares) <= 0:
+            return ((share, Fraction(0), []) for share in shares)
+        return _split(self._price(rate, per_s, whole), whole, shares)
+
+    def _price(self, rate: Rate, per_s: int, quantity_seconds: int) -> "_Price":
+        """The price of a quantity; most windows of a bill have one that another window had."""
+        key = (rate.id, per_s, quantity_seconds)
+        if key not in self._known:
+            quantity = Fraction(quantity_seconds, rate.unit_amount * per_s)
+            steps = rate.shape.steps(quantity)
+            self._known[key] = _Price(quantity, steps, sum((step.nanos for step in steps), Fraction(0)))
+        return self._known[key]
 
     def _whole(self, cells: Mapping[Payer, _Cell], unit_seconds: int) -> list[_Share]:
         """One unit for the window that was begun, in parts by time."""
@@ -318,36 +340,35 @@ def apportioned(exact: Sequence[Fraction], card: RateCard) -> list[int]:
 
 
 def _split(
-    rate: Rate, per_s: int, shares: Sequence[_Share]
+    price: _Price, whole: int, shares: Sequence[_Share]
 ) -> Iterable[tuple[_Share, Fraction, list[Step]]]:
     """The price of the window's whole quantity, in parts by quantity."""
-    whole = sum(share.quantity_seconds for share in shares)
+    if len(shares) == 1:
+        return [(shares[0], price.nanos, price.steps)]
     existence_s = sum(share.existence_s for share in shares)
-    if not whole and existence_s <= 0:
-        return [(share, Fraction(0), []) for share in shares]
-    quantity = Fraction(whole, rate.unit_amount * per_s)
-    steps = rate.shape.steps(quantity)
-    price = sum((step.nanos for step in steps), Fraction(0))
     found = []
     for share in shares:
         part = (
             Fraction(share.quantity_seconds, whole) if whole else Fraction(share.existence_s, existence_s)
         )
-        terms = list(steps)
-        if part != 1:
-            own = Fraction(share.quantity_seconds, rate.unit_amount * per_s)
-            text = f"less what others have of it: this is {exact_text(own)} of {exact_text(quantity)}"
-            terms.append(Step(text, price * part - price))
-        found.append((share, price * part, terms))
+        own = exact_text(price.quantity * part)
+        text = f"less what others have of it: this is {own} of {exact_text(price.quantity)}"
+        found.append(
+            (share, price.nanos * part, [*price.steps, Step(text, price.nanos * part - price.nanos)])
+        )
     return found
 
 
-def _merged(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Equal terms of several windows as one: ``31 x (2 x 0.5)``."""
-    counts = Counter(steps)
+def _merged(windows: Sequence[list[Step]]) -> tuple[Step, ...]:
+    """The terms of all windows, those of equal ones as one: ``31 x (2 x 0.5)``."""
+    if len(windows) == 1:
+        return tuple(windows[0])
+    counts = Counter(id(steps) for steps in windows)
+    each = {id(steps): steps for steps in windows}
     return tuple(
-        step if count == 1 else Step(f"{count} x ({step.text})", count * step.nanos)
-        for step, count in counts.items()
+        step if counts[key] == 1 else Step(f"{counts[key]} x ({step.text})", counts[key] * step.nanos)
+        for key, steps in each.items()
+        for step in steps
     )
 
 

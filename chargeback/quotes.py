@@ -357,7 +357,7 @@ def _span(at: int | datetime | None, length_h: int, period: BillingPeriod | None
 
 def _priced(card: RateCard, tiers: Iterable[str], t_from: int, t_to: int, known_at: int) -> list[Segment]:
     """The segments of the tiers. Raises MissingRate where any metric of the card has none for a time."""
-    segments = card.segments(t_from, t_to, known_at)
+    segments = card.segments(t_from, t_to, known_at, set(tiers))
     missing = [
         f"{key} of {tier} from {utc_text(hole[0])} to {utc_text(hole[1])}"
         for tier in dict.fromkeys(tiers)
@@ -371,7 +371,7 @@ def _priced(card: RateCard, tiers: Iterable[str], t_from: int, t_to: int, known_
             "add rates, with price 0 for what is free"
         )
         raise MissingRate(msg)
-    return [segment for segment in segments if segment.rate.tier in set(tiers)]
+    return segments
 
 
 def _amount(resources: Resources, metric: Metric) -> int:

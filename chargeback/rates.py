@@ -1,7 +1,6 @@
 """Rates and rate cards: what a unit of each metric costs in each tier, from when to when, known when."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, Self, cast
 
 from pydantic import Field, StringConstraints, model_validator
@@ -13,14 +12,24 @@ from chargeback.labels import labels_text
 from chargeback.money import Rounding, nanos_to_text
 from chargeback.periods import BillingPeriod, TimeZone
 from chargeback.rate_breaches import Breach, breaches, gaps, groups, metric_order, overlaps, pieces
+from chargeback.rate_options import (
+    Allocated,
+    Basis,
+    Category,
+    Conventions,
+    Frequency,
+    MissingSample,
+    PowerRule,
+    Presence,
+    Proration,
+    Window,
+)
 from chargeback.shape import PRICE_MAX_NANOS, InnerShape, Shape
 from chargeback.shapes.unit import Unit
 from chargeback.units import (
     HOUR_S,
     UNITS,
-    MonthLength,
     Per,
-    YearLength,
     is_fixed,
     per_of,
     seconds_of,
@@ -31,9 +40,9 @@ from chargeback.units import (
 from chargeback.usage import MEASURED, Metric
 
 __all__ = [
-    "HOUR_S", "RATE_MAX_NANOS", "UNITS", "Basis", "Breach", "Category", "Conventions", "Currency", "Frequency",
-    "MissingRate", "PowerRule", "Proration", "Rate", "RateCard", "Segment", "Window", "breaches", "gaps",
-    "overlaps", "unknown_unit",
+    "HOUR_S", "RATE_MAX_NANOS", "UNITS", "Allocated", "Basis", "Breach", "Category", "Conventions", "Currency",
+    "Frequency", "MissingRate", "MissingSample", "PowerRule", "Presence", "Proration", "Rate", "RateCard", "Segment", "Window",
+    "breaches", "gaps", "overlaps", "unknown_unit",
 ]  # fmt: skip
 
 RATE_MAX_NANOS = PRICE_MAX_NANOS
@@ -41,62 +50,6 @@ RATE_MAX_NANOS = PRICE_MAX_NANOS
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code."""
-
-
-class PowerRule(StrEnum):
-    """Whether a machine that is switched off is charged too.
-
-    By `ONCE_ON` the whole existence in a month is charged if the machine ran in it at all.
-    """
-
-    ALWAYS = "always"
-    POWERED_ON = "powered-on"
-    ONCE_ON = "powered-on-at-least-once"
-
-
-class Basis(StrEnum):
-    """Which quantity of the metric is charged: what a machine may use, does use, or has set aside for it."""
-
-    ALLOCATION = "allocation"
-    USAGE = "usage"
-    RESERVATION = "reservation"
-    MAX_OF_USAGE_AND_ALLOCATION = "max-of-usage-and-allocation"
-    MAX_OF_USAGE_AND_RESERVATION = "max-of-usage-and-reservation"
-
-
-class Window(StrEnum):
-    """Over what a quantity is added up before a shape that is not linear prices it.
-
-    `MOMENT` adds nothing up: what a machine has at each moment is priced per unit of time.
-    """
-
-    MOMENT = "moment"
-    MACHINE_HOUR = "machine-hour"
-    MACHINE_DAY = "machine-day"
-    MACHINE_MONTH = "machine-month"
-    TENANT_MONTH = "tenant-month"
-
-
-class Frequency(StrEnum):
-    """How often a rate charges; the words are those of FOCUS ChargeFrequency in small letters."""
-
-    USAGE_BASED = "usage-based"
-    RECURRING = "recurring"
-    ONE_TIME = "one-time"
-
-
-class Proration(StrEnum):
-    """What a recurring fee charges for a time that began or ended on the way."""
-
-    SECOND = "second"
-    WHOLE = "whole"
-
-
-class Category(StrEnum):
-    """FOCUS ChargeCategory of a rate's charges in small letters."""
-
-    USAGE = "usage"
-    PURCHASE = "purchase"
 
 
 WHOLE_PER = (Per.HOUR, Per.DAY, Per.MONTH)
@@ -243,49 +196,6 @@ class MissingRate(ValueError):
     """Something is to be priced at a time for which the card has no rate."""
 
 
-class Allocated(StrEnum):
-    """What of an allocation that changed within a month is charged."""
-
-    TIME_WEIGHTED = "time-weighted"
-    MAXIMUM = "maximum"
-
-
-class MissingSample(StrEnum):
-    """What a machine used while it had no sample."""
-
-    ZERO = "zero"
-    CARRY_FORWARD = "carry-forward"
-
-
-class Presence(StrEnum):
-    """Whether fixed amounts of measured rates need a sample, or only a machine that exists."""
-
-    SAMPLES = "samples"
-    EXISTENCE = "existence"
-
-
-class Conventions(Value):
-    """The questions that products answer differently, each with this card's answer."""
-
-    month: MonthLength = Field(
-        default=MonthLength.CALENDAR, description="Length of the month of a monthly price."
-    )
-    year: YearLength = Field(
-        default=YearLength.DAYS_365, description="Length of the year of a yearly price."
-    )
-    allocated: Allocated = Field(
-        default=Allocated.TIME_WEIGHTED,
-        description="What of an allocation that changed within a month is charged for the time that it existed.",
-    )
-    missing_sample: MissingSample = Field(
-        default=MissingSample.ZERO, description="What a machine used while it had no sample."
-    )
-    fixed_needs: Presence = Field(
-        default=Presence.SAMPLES,
-        description="What a fixed amount of a measured rate needs: a sample, or only that the machine exists.",
-    )
-
-
 class RateCard(Value):
     """The rates of all tiers in one currency, and how they become a bill.
 
@@ -363,13 +273,16 @@ class RateCard(Value):
         fixed = is_fixed(rate.per, self.conventions.month, self.conventions.year)
         return fixed and rate.shape.linear and rate.proration is Proration.SECOND
 
-    def segments(self, t_from: int, t_to: int, known_at: int = END_OF_TIME_S) -> list[Segment]:
-        """Which rate is in force when, within [t_from, t_to), as known at `known_at`.
+    def segments(
+        self, t_from: int, t_to: int, known_at: int = END_OF_TIME_S, tiers: Collection[str] | None = None
+    ) -> list[Segment]:
+        """Which rate is in force when, within [t_from, t_to), as known at `known_at`; of all tiers or some.
 
         Of rates with different selectors or components several are in force at a time.
         """
         found = []
-        for rates in groups(self.rates, known_at).values():
+        wanted = [rate for rate in self.rates if tiers is None or rate.tier in tiers]
+        for rates in groups(wanted, known_at).values():
             for segment in _in_force(rates):
                 cut = Segment(segment.rate, max(t_from, segment.t_from), min(t_to, segment.t_to))
                 if cut.t_from < cut.t_to:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -84,14 +84,14 @@ class Cut:
 
 
 def cut(
-    card: RateCard, periods: Iterable[BillingPeriod], known_at: int, seen: Iterable[tuple[str, str]]
+    card: RateCard, periods: Iterable[BillingPeriod], known_at: int, seen: Collection[tuple[str, str]]
 ) -> Cut:
     """The targets of all periods. `seen` are tiers and metrics of usage, which must have a price."""
-    keys = card.metric_keys
+    keys, tiers = card.metric_keys, {tier for tier, _ in seen}
     priced = [(tier, key) for tier, key in sorted(seen) if key in keys]
     found = Cut(card)
     for period in periods:
-        segments = card.segments(period.t_from, period.t_to, known_at)
+        segments = card.segments(period.t_from, period.t_to, known_at, tiers)
         once = [segment for segment in segments if segment.rate.frequency is Frequency.ONE_TIME]
         found.once.append((period, once))
         for same in _by_thing(segments):

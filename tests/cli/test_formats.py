@@ -12,7 +12,7 @@ from tierwise.cli.fields import LISTS
 from tierwise.store.tables import OrderStatus
 
 LISTED = {
-    "doctor": (), "quote": ("db-medium", "--tenant", "payroll"), "catalog list": (), "pool list": ("--no-refresh",),
+    "doctor": (), "quote": ("db-medium", "--tenant", "payroll"), "catalog list": (), "catalog rates": (), "pool list": ("--no-refresh",),
     "pool capabilities": ("fra-kvm-b", "--no-refresh"), "order list": (), "vm list": ("--no-refresh",),
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.fields import OFFERINGS, Columns, Sort, view
+from tierwise.cli.fields import OFFERINGS, RATES, Columns, Sort, view
 from tierwise.cli.output import Format, Output, document, emit, note
 
 app = typer.Typer(help="Check and show the service catalog.", no_args_is_help=True)
@@ -26,6 +26,26 @@ def validate(
         f"{len(catalog.offerings)} offerings, {len(catalog.pools)} pools, {len(catalog.tenants)} tenants, "
         f"{len(documents.rules)} rules, {len(documents.rate_cards)} rate cards"
     )
+    for card in documents.rate_cards:
+        for warning in card.warnings:
+            note(f"warning: rate card {card.label}: {warning}")
+
+
+@app.command()
+def rates(
+    ctx: typer.Context, output: Output = Format.TABLE, columns: Columns = "", sort: Sort = ""
+) -> None:
+    """List the rates, and the card's answers to what products do differently."""
+    from tierwise.usecases.rates import rate_rows
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        card = app_.documents.rate_card
+        emit(rate_rows(card), output, fields=RATES, view=view(columns, sort))
+    for name, answer in card.options.items():
+        note(f"{name}: {answer}")
+    for warning in card.warnings:
+        note(f"warning: {warning}")
 
 
 @app.command(name="list")

@@ -96,6 +96,27 @@ OFFERINGS = Fields(
     ("offering", "title", "vcpu", "memory_mib", "disk_gib", "tiers"),
 )
 
+RATES = Fields(
+    {
+        "card": "the rate card and its version",
+        "rate_id": "the name on every line that it prices",
+        "tier": "the tier",
+        "metric": "what is charged for",
+        "basis": "which quantity of it",
+        "component": "the name of an additional charge",
+        "where": "the labels that a machine must have",
+        "unit": "what the price is for",
+        "rate": "the price of a unit, or the shape in words",
+        "window": "over what a shape's quantity is added up; empty for a price per unit",
+        "power": "whether a machine that is off is charged",
+        "frequency": "how often it charges",
+        "valid_from": "from when it prices, UTC",
+        "valid_to": "until when; empty: no end is known",
+        "recorded_at": "when it became known",
+    },
+    ("rate_id", "tier", "metric", "unit", "rate", "where", "valid_from", "valid_to"),
+)
+
 QUOTE = Fields(
     {
         "tier": "the tier",
@@ -211,6 +232,7 @@ LISTS: Mapping[str, Fields] = {
     "doctor": FINDINGS,
     "quote": QUOTE,
     "catalog list": OFFERINGS,
+    "catalog rates": RATES,
     "pool list": POOLS,
     "pool capabilities": CAPABILITIES,
     "order list": ORDERS,

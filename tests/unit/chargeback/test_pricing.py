@@ -223,7 +223,9 @@ def test_a_basis_prices_its_own_rows_and_no_others() -> None:
         used("vcpu", 8, (0, 10)), used("vcpu:usage", 3, (0, 10)),
         used("memory_mib:max-of-usage-and-allocation", 5, (0, 10)), used("memory_mib", 900, (0, 10)),
     )  # fmt: skip
-    assert amounts(bill(card, *rows), "rate_id") == {"u": "30.00", "m": "50.00"}
+    found = bill(card, *rows)
+    assert amounts(found, "rate_id") == {"u": "30.00", "m": "50.00"}
+    assert [row["note"] for row in found] == ["basis usage", "basis max-of-usage-and-allocation"]
 
 
 def test_labels_choose_the_most_special_rate_and_components_add_to_it() -> None:
@@ -364,6 +366,20 @@ def test_a_quote_over_two_months_has_a_line_for_each_where_months_matter() -> No
     assert [(line.quantity, line.unit_hours, line.hours, line.amount_minor) for line in quote.lines] == [
         ("30", "20", "480", 2000), ("30", "9 21/31", "240", 968), ("1", "720", "720", 72000)
     ]  # fmt: skip
+
+
+def test_a_quote_writes_what_is_no_hourly_product_as_the_bill_does() -> None:
+    from tierwise.cli.words import price_formula
+
+    card = card_of(
+        f"id: d, metric: disk_gib, unit: GiB-month, {GRADUATED}",
+        "id: m, metric: machine, unit: machine-day, price: 2",
+    )
+    quote = price(Resources(disk_gib=5), "tier-1", card, period=JUNE)
+    assert price_formula(quote) == "5 GiB-month at graduated: 1 to 3, 0.5 above + 30 machine-day x 2"
+    assert [step.text for step in quote.lines[0].steps] == ["3 x 1", "2 x 0.5"]
+    hourly = card_of("id: m, metric: machine, unit: machine-hour, price: 2")
+    assert price_formula(price(Resources(), "tier-1", hourly, period=JUNE)) == "(1 machine x 2/h) x 720 h"
 
 
 def problems(*rates: str, conventions: str = "") -> list[str]:

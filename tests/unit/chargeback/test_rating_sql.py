@@ -10,7 +10,7 @@ from sqlglot import expressions as sql
 
 import chargeback
 from chargeback import rating_sql
-from chargeback.rating_expressions import module_text, seen, sums
+from chargeback.rating_expressions import births, module_text, seen, sums, sums_by_level
 
 FORBIDDEN = (sql.Div, sql.IntDiv, sql.Avg, sql.Round, sql.Ceil, sql.Floor)
 EXACT = {"DECIMAL(38, 0)", "INT128", "HUGEINT"}
@@ -30,7 +30,8 @@ def complaints(text: str, dialect: str) -> list[str]:
 
 @pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])
 def test_the_query_only_adds_multiplies_and_compares(dialect: str) -> None:
-    for expression in (sums(by_machine=False), sums(by_machine=True), seen()):
+    everything = (sums(by_machine=False), sums(by_machine=True), sums_by_level(), births(), seen())
+    for expression in everything:
         text = str(ibis.to_sql(expression, dialect=dialect))
         assert complaints(text, "spark" if dialect == "pyspark" else dialect) == []
 

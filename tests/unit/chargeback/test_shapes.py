@@ -1,5 +1,8 @@
 """Each shape against a counting of single units, which shares nothing with its formula."""
 
+import re
+import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -7,8 +10,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chargeback import shapes
+from catalog.resources import Resources
+from chargeback import quotes, rate_card_form, shapes
 from chargeback.money import exact_text
+from chargeback.periods import BillingPeriod
+from chargeback.rate_cards import load_rate_cards
 from chargeback.shape import Shape
 from chargeback.shapes import kinds, shape_of
 
@@ -218,3 +224,59 @@ def test_tiers_that_leave_a_quantity_without_one_price_are_refused(tiers: Any, m
 def test_what_is_no_shape_is_refused_in_words(body: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         shape_of(body)
+
+
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "add-a-price-model.md"
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The guide's shape in a distribution of somebody else, installed as pip leaves it."""
+    (tmp_path / "acme_rising.py").write_text(guided("python"))
+    info = tmp_path / "acme_shapes-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-shapes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tierwise.shapes]\nrising = acme_rising\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forget()
+    yield info / "entry_points.txt"
+    monkeypatch.undo()
+    forget()
+    sys.modules.pop("acme_rising", None)
+
+
+def forget() -> None:
+    kinds.cache_clear()
+    shapes.names.cache_clear()
+
+
+def guided(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_guides_shape_of_somebody_else_prices_a_bill_and_is_in_the_schema(outside: Path) -> None:
+    (card,) = load_rate_cards({"card.yaml": guided("yaml")}, ("tier-1",))
+    quote = quotes.price(
+        Resources(vcpu=4), "tier-1", card, period=BillingPeriod.parse("2026-10", card.time_zone)
+    )
+    assert quote.total == "EUR 43.00"
+    assert quote.lines[0].rate == "10, rising by 0.5"
+    assert "Rising" in rate_card_form.schema()["$defs"]
+    for count in range(6):
+        by_unit = sum(10 + Fraction(n, 2) for n in range(count))
+        assert price({"kind": "rising", "price": 10, "more": "0.5"}, count) == by_unit
+
+
+def test_an_entry_point_cannot_take_the_name_of_a_shape_that_there_is_or_that_it_does_not_define(
+    outside: Path,
+) -> None:
+    for name, message in (
+        ("unit", "two modules define the shape 'unit'"),
+        ("fall", "must define one shape with the field kind"),
+    ):
+        outside.write_text(f"[tierwise.shapes]\n{name} = acme_rising\n")
+        forget()
+        with pytest.raises(shapes.BadKind, match=message):
+            kinds()
