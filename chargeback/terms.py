@@ -42,10 +42,7 @@ class TermBreach(NamedTuple):
 
 
 class Terms(Value):
-    """What holds beside the rate card; none of it by default.
-
-    Kept as JSON with a closed month, it gives the same bill again: `model_dump_json`, `model_validate_json`.
-    """
+    """What holds beside the rate card; none of it by default."""
 
     adjustments: tuple[AnyTerm, ...] = ()
     fx: tuple[Billing, ...] = ()

@@ -98,7 +98,7 @@ def test_documents_without_terms_say_none() -> None:
 
 
 def test_what_is_read_can_be_dumped_and_read_again() -> None:
-    terms = load_terms({"terms.yaml": WHOLE}, known())
+    terms = load_terms({"terms.yaml": WHOLE}, known()).model_copy(update={"stack": None})
     again = Terms.model_validate_json(terms.model_dump_json())
     assert again == terms
     assert [type(term) for term in again.adjustments] == [type(term) for term in terms.adjustments]

@@ -276,7 +276,7 @@ def test_terms_see_what_the_ones_before_them_left_in_the_order_that_is_printed(
         term("credit", "gift", amount=10, currency="EUR"),
         term("maximum", "cap", amount=80, currency="EUR", applies_to=SHOP),
         term("percentage_discount", "ten", percent=10),
-        term("percentage_discount", "twenty", percent=20, order=1),
+        term("percentage_discount", "more", percent=20, order=1),
         term("tag_factor", "windows", percent=50, applies_to={"labels": {"os": "windows"}}),
     ]
     # 100.00 + 50 % = 150.00; - 10 % = 135.00; - 20 % = 108.00; at most 80.00; 10.00 paid.
@@ -286,7 +286,7 @@ def test_terms_see_what_the_ones_before_them_left_in_the_order_that_is_printed(
     assert Terms(adjustments=tuple(terms)).order_of_application("2026-10") == [
         "1 tag factor: tag factor 'windows'",
         "2 percentage: percentage discount 'ten'",
-        "3 percentage: percentage discount 'twenty'",
+        "3 percentage: percentage discount 'more'",
         "4 maximum: maximum 'cap' (for shop)",
         "5 credit: credit 'gift'",
     ]
