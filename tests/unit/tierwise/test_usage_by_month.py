@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -52,11 +53,10 @@ def some_rows(chance: Random, count: int) -> list[Row]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_readers_of_a_time_or_some_machines_get_what_a_look_at_every_row_gives(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int
 ) -> None:
-    monkeypatch.setattr(usage_files, "GROUP_ROWS", 8)
     chance = Random(seed)
-    store = store_in(tmp_path)
+    store = UsageStore(tmp_path / "usage", SCHEMA, replace(LAYOUT, group_rows=8))
     everything: list[Row] = []
     with store.writing():
         for _ in range(30):
