@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chargeback import samples as sampled
+from chargeback.sorting import ordered as in_order
 from chargeback.usage import SCHEMA, InvalidUsage, Power, checked_table
 
 STAMPS: Any = pa.schema([
@@ -31,9 +32,9 @@ def intervals_from_samples(
     stamps or with several, and values that `chargeback.usage` refuses.
     """
     ordered = samples.select(sampled.SCHEMA.names).cast(sampled.SCHEMA)
-    ordered = ordered.sort_by([(name, "ascending") for name in ("machine", "metric", "at")])
     if not ordered.num_rows:
         return SCHEMA.empty_table()
+    ordered = in_order(ordered, ("machine", "metric", "at"))
     at, quantity = (ordered[name].to_numpy() for name in ("at", "quantity"))
     fresh = _differs(ordered["machine"]) | _differs(ordered["metric"])
     _refuse_twice(ordered, at, fresh)

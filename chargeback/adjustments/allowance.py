@@ -19,7 +19,6 @@ from chargeback.adjustment import (
     total,
     within,
 )
-from chargeback.charges import priced_quantity
 from chargeback.money import NANOS_PER_UNIT, exact_text, nanos_to_text
 from chargeback.rates import Currency
 
@@ -98,4 +97,4 @@ class Allowance(Term):
                 f"leave that rate out by applies_to, or write an allowance in {rate.unit}"
             )
             raise Inapplicable(msg)
-        return priced_quantity(rate, line.charge.quantity_seconds)
+        return line.charge.quantity

@@ -90,12 +90,12 @@ class Story:
         assert sorted(found, key=by_row) == sorted(expected, key=by_row)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_looking_at_new_facts_alone_appends_the_very_rows_of_a_walk_through_everything(
     estate: Any, seed: int
 ) -> None:
     story = Story(estate(), seed)
-    for _ in range(60):
+    for _ in range(50):
         for _ in range(story.chance.choice([0, 0, 1, 3])):
             story.something_happens()
             story.acme.clock.advance(timedelta(seconds=story.chance.choice([0, 0, 1, 30])))

@@ -15,9 +15,6 @@ import pyarrow.parquet as pq
 from chargeback.sorting import ordered
 from tierwise.store.manifest import UsageFile, flush
 
-GROUP_ROWS = 4_096
-"""Rows that are read and checked at once: what a reader of one machine pays per file."""
-
 MERGE_AT = 8
 """Files of one size in a month that become one, so a month has at most about 7 files per size."""
 
@@ -29,13 +26,15 @@ MERGED_ROWS_MAX = 4_000_000
 class Layout:
     """Which columns say when a row begins and ends, in which order rows stand, and when each was recorded.
 
-    For moments, `end` is `start`. `recorded` is empty where rows do not say.
+    For moments, `end` is `start`. `recorded` is empty where rows do not say. `group_rows` are read and
+    checked at once: what a reader of one machine pays per file.
     """
 
     start: str
     end: str
     order: tuple[str, ...]
     recorded: str = ""
+    group_rows: int = 4_096
 
     def ends(self, table: Any) -> Any:
         """Per row, the first second after it."""
@@ -79,10 +78,10 @@ def described(table: Any, path: str, layout: Layout) -> UsageFile:
     )
 
 
-def write(table: Any, target: Path) -> None:
+def write(table: Any, target: Path, group_rows: int = 65_536) -> None:
     """A file that is whole when it has its name. Raises OSError."""
     part = target.with_name(target.name + ".part")
-    pq.write_table(table, part, compression="zstd", write_page_checksum=True, row_group_size=GROUP_ROWS)
+    pq.write_table(table, part, compression="zstd", write_page_checksum=True, row_group_size=group_rows)
     flush(part)
     part.rename(target)
     flush(target.parent)

@@ -24,7 +24,7 @@ from tierwise.store.usage import UsageStore
 from tierwise.store.usage_files import Layout
 from tierwise.usecases.metering import epoch
 
-SAMPLES = Layout("at", "at", ("machine", "metric", "at"), "recorded_at")
+SAMPLES = Layout("at", "at", ("machine", "metric", "at"), "recorded_at", group_rows=65_536)
 
 SKEW_S = 300
 """By how much a hypervisor's clock may be ahead of ours, or a machine's first sample before its creation."""

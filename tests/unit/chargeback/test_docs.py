@@ -10,6 +10,8 @@ import pytest
 
 from catalog.documents import parse
 from catalog.resources import Resources
+from chargeback.basis import BASES, Allocated, MissingSample
+from chargeback.counters import COUNTERS, GAUGES, LAST, Reading, sampled
 from chargeback.events import EventKind, MachineEvent
 from chargeback.metering import intervals
 from chargeback.periods import BillingPeriod
@@ -61,7 +63,8 @@ def test_the_rate_card_page_has_a_card_that_loads_and_names_all_units_and_rules(
 def test_the_metering_page_has_a_file_that_imports_and_names_all_columns_and_events() -> None:
     page = (REFERENCE / "metering.md").read_text()
     assert import_csv(example(page, "csv"), "metering.md").table.num_rows == 2
-    for word in (*SCHEMA.names, *EventKind):
+    words = (*SCHEMA.names, *EventKind, *Metric, *BASES, *MissingSample, *Allocated, *COUNTERS, *GAUGES)
+    for word in words:
         assert f"`{word}`" in page, word
 
 
@@ -158,3 +161,12 @@ def test_the_published_schema_takes_what_the_reader_takes_and_refuses_what_has_a
         broken = [text.replace(right, wrong) for text in documents if right in text]
         assert broken
         assert not any(accepted(text) for text in broken)
+
+
+def test_the_metering_page_counts_a_counter_as_the_product_does() -> None:
+    page = " ".join((REFERENCE / "metering.md").read_text().split())
+    readings = [Reading("m", "cpu_ms", value, at, counter=True) for value, at in ((0, 0), (25_000, 10))]
+    _, last = sampled(readings[:1], LAST.empty_table(), endpoint="e")
+    found, _ = sampled(readings[1:], last, endpoint="e")
+    (_, _, _, more), (_, _, _, less) = found.rows
+    assert f"{more} processors for {found.seconds[0]} seconds and {less} for {found.seconds[1]}" in page

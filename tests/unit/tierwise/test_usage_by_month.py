@@ -1,8 +1,10 @@
 """Usage by month: what a reader may pass by, what merging leaves as it was, and kills at every step."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -52,11 +54,10 @@ def some_rows(chance: Random, count: int) -> list[Row]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_readers_of_a_time_or_some_machines_get_what_a_look_at_every_row_gives(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int
 ) -> None:
-    monkeypatch.setattr(usage_files, "GROUP_ROWS", 8)
     chance = Random(seed)
-    store = store_in(tmp_path)
+    store = UsageStore(tmp_path / "usage", SCHEMA, replace(LAYOUT, group_rows=8))
     everything: list[Row] = []
     with store.writing():
         for _ in range(30):
@@ -239,12 +240,13 @@ def test_a_writer_that_is_killed_at_any_step_leaves_all_of_its_rows_or_none(tmp_
     old = [("m", n, n + 1, n) for n in range(7)]
     new = [("m", 7, 8, 7), ("m", MONTH, MONTH + 1, 7), ("a", 2 * MONTH, 2 * MONTH + 1, 7)]
     outcomes = []
+    original = store_in(tmp_path)
+    with original.writing():
+        for row in old:
+            original.append(table([row]), state=pa.table({"rows": [1]}))
     for step in range(2, 1000):
         store = store_in(tmp_path / str(step))
-        store.folder.parent.mkdir()
-        with store.writing():
-            for row in old:
-                store.append(table([row]), state=pa.table({"rows": [1]}))
+        shutil.copytree(original.folder, store.folder)
 
         def work(store: UsageStore = store) -> None:
             with store.writing():
