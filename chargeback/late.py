@@ -84,7 +84,9 @@ class UsageTable:
     """`Usage` from a `pyarrow.Table` of `chargeback.usage.SCHEMA`, without samples. Raises InvalidUsage."""
 
     def __init__(self, table: Any) -> None:
-        self._table = checked_table(table)
+        # One engine for all questions: opening one takes 40 ms, and an answer some 5.
+        self._engine = duckdb.connect(":memory:")
+        self._engine.register("usage_interval", checked_table(table))
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
         """See `Usage`."""
@@ -104,9 +106,7 @@ class UsageTable:
         return STORED.empty_table()
 
     def _ask(self, query: str, values: dict[str, Any], take: Any) -> Any:
-        with duckdb.connect(":memory:") as engine:
-            engine.register("usage_interval", self._table)
-            return take(engine.sql(query, params=values))
+        return take(self._engine.sql(query, params=values))
 
 
 def rated(usage: Any, known: Known, period: BillingPeriod) -> list[Statement]:

@@ -103,8 +103,12 @@ def test_one_tenant_alone_is_a_part_of_all(tierwise: Any) -> None:
 
 
 def test_an_issued_statement_keeps_its_lines_and_says_so(tierwise: Any) -> None:
-    before = lines(tierwise)
+    draft = lines(tierwise)
     ended = tierwise("charge", "statement", MONTH, "--issue", "-o", "csv")
+    before = lines(tierwise)
+    # Closing gives each statement its number, and changes nothing else.
+    assert [{**row, "statement": ""} for row in before] == [{**row, "statement": ""} for row in draft]
+    assert {row["statement"] for row in before} == {f"ST-{MONTH}-0001", f"ST-{MONTH}-0002"}
     assert re.match(r"issued, as known at \d{4}-", ended.err)
     tierwise(
         "vm",
