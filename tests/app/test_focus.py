@@ -123,6 +123,20 @@ def test_a_disk_that_is_full_half_way_leaves_nothing(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_of_two_exports_at_once_the_second_leaves_the_first_alone(
+    october: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(part: Path, target: Path) -> None:
+        target.mkdir()
+        (target / "manifest.json").write_text("the other's")
+        part.rename(target)
+
+    monkeypatch.setattr(focus, "_swap", overtaken)
+    with pytest.raises(InvalidInput, match="made by another export meanwhile"):
+        export(october.app, "2026-10", tmp_path / "out")
+    assert list(files(tmp_path / "out").values()) == [b"the other's"]
+
+
 @pytest.fixture
 def hosted(tmp_path: Path) -> tuple[Path, Path]:
     """A provider's bill and whose its resources are."""
