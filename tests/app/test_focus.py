@@ -53,8 +53,9 @@ def test_both_formats_hold_the_bill_of_the_month(october: Any, tmp_path: Path, v
     table = pq.read_table(done.folder / "cost-and-usage.parquet")
     with (done.folder / "cost-and-usage.csv").open(newline="") as stream:
         texts = list(csv.DictReader(stream))
-    assert sum(table["BilledCost"].to_pylist()) * 100 == found.total_minor > 0
-    assert sum(Decimal(row["BilledCost"]) for row in texts) * 100 == found.total_minor
+    total_minor = sum(row["amount_minor"] for row in found.rows)
+    assert sum(table["BilledCost"].to_pylist()) * 100 == total_minor > 0
+    assert sum(Decimal(row["BilledCost"]) for row in texts) * 100 == total_minor
     (row, *_) = table.to_pylist()
     assert (row["SubAccountName"], row["ResourceName"], row["InvoiceIssuerName"]) == (
         "Online shop", "shop-01", "ACME IT"
@@ -120,6 +121,20 @@ def test_a_disk_that_is_full_half_way_leaves_nothing(
     with pytest.raises(TierwiseError, match="No space left on device; nothing is there"):
         export(october.app, "2026-10", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_of_two_exports_at_once_the_second_leaves_the_first_alone(
+    october: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(part: Path, target: Path) -> None:
+        target.mkdir()
+        (target / "manifest.json").write_text("the other's")
+        part.rename(target)
+
+    monkeypatch.setattr(focus, "_swap", overtaken)
+    with pytest.raises(InvalidInput, match="made by another export meanwhile"):
+        export(october.app, "2026-10", tmp_path / "out")
+    assert list(files(tmp_path / "out").values()) == [b"the other's"]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """FOCUS files of a month: Cost and Usage, and in 1.4 the invoices beside it, written whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
@@ -127,6 +128,9 @@ def _write(
         _flush(part)
         _swap(part, target)
     except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            msg = f"{target} was made by another export meanwhile; it is whole, nothing was written over it"
+            raise InvalidInput(msg) from None
         msg = (
             f"{target} could not be written: {error.strerror}; nothing is there, free some space and repeat"
         )

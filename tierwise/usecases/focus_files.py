@@ -1,6 +1,7 @@
 """FOCUS files from elsewhere: reading, checking, and taking a provider's bill in."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -157,6 +158,9 @@ def _keep(app: App, file: Path, found: ProviderBill, mark: str, cost: Cost) -> P
         _write(part / _MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
         part.rename(target)
     except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            msg = f"{file}: another process imported the same charges meanwhile, into {target}"
+            raise InvalidInput(msg) from None
         msg = f"the bill could not be kept in {target}: {error.strerror}; nothing was imported, free some space and repeat"
         raise TierwiseError(msg) from None
     finally:

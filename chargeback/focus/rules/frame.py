@@ -69,7 +69,8 @@ class Frame:
         if not pa.types.is_dictionary(kind):
             whole = whole.dictionary_encode(null_encoding="encode")
         values = [_unless_empty(text, typed=self._typed) for text in cells(whole.dictionary)]
-        codes = whole.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
+        indices = whole.indices.fill_null(len(values)) if whole.indices.null_count else whole.indices
+        codes = indices.to_numpy(zero_copy_only=False)
         return Column([*values, None], codes, kind if self._typed else None)
 
 
