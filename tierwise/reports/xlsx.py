@@ -69,12 +69,13 @@ class _Writer:
             1, 0, f"{table.title}. {self.report.subtitle}", self.format("faint", font_color="#5b6875")
         )
         for i, column in enumerate(table.columns):
-            page.write_string(_TOP, i, heading(column, self.report), self._head(column))
+            page.write_string(_TOP, i, heading(column, self.report), self._head(column, first=i == 0))
             page.set_column(i, i, self._width(table, i))
         for r, row in enumerate(table.rows, _TOP + 1):
             for i, cell in enumerate(row):
-                level = table.levels[r - _TOP - 1] if table.levels and i == 0 else 0
-                self.cell(page, (r, i), cell, table.columns[i], level)
+                level = table.levels[r - _TOP - 1] if table.levels else 0
+                # Words keep a little away from the numbers to their left.
+                self.cell(page, (r, i), cell, table.columns[i], 1 if i else level)
         last = _TOP + len(table.rows)
         page.freeze_panes(_TOP + 1, 1)
         page.autofilter(_TOP, 0, max(last, _TOP), len(table.columns) - 1)
@@ -103,6 +104,7 @@ class _Writer:
         if not charts:
             return
         page = self.sheet("Charts")
+        page.fit_to_pages(1, 0)
         page.set_column(0, 0, 30)
         row = 0
         for chart in charts:
@@ -111,6 +113,7 @@ class _Writer:
     def about(self) -> None:
         """A sheet of the facts and notes."""
         page = self.sheet("About")
+        page.fit_to_pages(1, 0)
         page.set_column(0, 0, 22)
         page.set_column(1, 1, 90)
         facts = [
@@ -136,7 +139,7 @@ class _Writer:
             self.formats[key] = self.book.add_format(properties)
         return self.formats[key]
 
-    def _head(self, column: Column) -> Any:
+    def _head(self, column: Column, *, first: bool) -> Any:
         words = {
             "bold": True,
             "bottom": 2,
@@ -145,7 +148,7 @@ class _Writer:
             "valign": "bottom",
         }
         if column.kind is Kind.TEXT:
-            return self.format("head", **words)
+            return self.format(f"head {first}", indent=0 if first else 1, **words)
         return self.format("head right", align="right", **words)
 
     def _text(self, page: Any, at: tuple[int, int], text: str, level: int) -> None:
@@ -176,7 +179,7 @@ class _Writer:
             return
         sum_ = f"{whole}+{part}"
         formula = f"=-({sum_})" if text.startswith("-") else f"={sum_}"
-        page.write_formula(*at, formula, self.format("General", num_format="General"), _rounded(text))
+        page.write_formula(*at, formula, self.format("fraction", num_format="#,##0.0000"), _rounded(text))
 
     def _totals(self, page: Any, table: Table, last: int) -> None:
         if all(total is None for total in table.totals):
@@ -208,7 +211,7 @@ class _Writer:
     def _width(self, table: Table, i: int) -> int:
         column = table.columns[i]
         texts = [heading(column, self.report), *(str(row[i] or "") for row in table.rows[:2000])]
-        spare = 4 if column.kind in {Kind.MONEY, Kind.COUNT} else 2
+        spare = 4 if i or column.kind in {Kind.MONEY, Kind.COUNT} else 2
         longest = max(len(text) for text in texts[1:]) if table.rows else 0
         words = max(len(word) for word in texts[0].split()) if texts[0] else 0
         return min(max(longest + spare, words + 4, 9), 60)
@@ -254,8 +257,8 @@ def kept(text: str) -> bool:
     return len(text.replace("-", "").replace(".", "").lstrip("0")) <= DIGITS
 
 
-def _rounded(text: str) -> str:
+def _rounded(text: str) -> Decimal:
     """A fraction as the spreadsheet will show it, until it computes it itself."""
     exact = fraction(text)
     assert exact is not None
-    return f"{Decimal(exact.numerator) / Decimal(exact.denominator):.{DIGITS}g}"
+    return Decimal(f"{Decimal(exact.numerator) / Decimal(exact.denominator):.{DIGITS}g}")
