@@ -17,6 +17,7 @@ from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]  #
 from chargeback.frames import fraction
 from chargeback.money import format_minor
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
+from tierwise.reports.charts import COLOURS, LINE
 from tierwise.reports.words import heading, is_formula, percent
 
 DIGITS = 15
@@ -105,7 +106,9 @@ class _Writer:
             return
         page = self.sheet("Charts")
         page.fit_to_pages(1, 0)
+        page.set_landscape()
         page.set_column(0, 0, 30)
+        page.set_column(1, max(len(chart.series) for chart in charts), 14)
         row = 0
         for chart in charts:
             row = self._chart(page, chart, row) + 2
@@ -148,7 +151,7 @@ class _Writer:
             "valign": "bottom",
         }
         if column.kind is Kind.TEXT:
-            return self.format(f"head {first}", indent=0 if first else 1, **words)
+            return self.format(f"head {first}", align="left", indent=0 if first else 1, **words)
         return self.format("head right", align="right", **words)
 
     def _text(self, page: Any, at: tuple[int, int], text: str, level: int) -> None:
@@ -210,9 +213,10 @@ class _Writer:
 
     def _width(self, table: Table, i: int) -> int:
         column = table.columns[i]
-        texts = [heading(column, self.report), *(str(row[i] or "") for row in table.rows[:2000])]
+        cells = [] if column.kind is Kind.SHARE else [str(row[i] or "") for row in table.rows[:2000]]
+        texts = [heading(column, self.report), *cells]
         spare = 4 if i or column.kind in {Kind.MONEY, Kind.COUNT} else 2
-        longest = max(len(text) for text in texts[1:]) if table.rows else 0
+        longest = max(map(len, cells), default=0)
         words = max(len(word) for word in texts[0].split()) if texts[0] else 0
         return min(max(longest + spare, words + 4, 9), 60)
 
@@ -243,9 +247,14 @@ class _Writer:
                 "name": [name, row + 1, j],
                 "categories": [name, row + 2, 0, end, 0],
                 "values": [name, row + 2, j, end, j],
+                "fill": {"color": COLOURS[(j - 1) % len(COLOURS)]},
+                "gap": 60,
             })  # fmt: skip
         drawn.set_title({"name": chart.title})
         drawn.set_y_axis({"reverse": True})
+        gridlines = {"visible": True, "line": {"color": LINE}}
+        drawn.set_x_axis({"num_format": self.money, "major_gridlines": gridlines, "label_position": "high"})
+        drawn.set_legend({"position": "bottom"} if len(chart.series) > 1 else {"none": True})
         height = max(len(chart.labels) + 4, 16)
         drawn.set_size({"width": 720, "height": 20 * height})
         page.insert_chart(row, len(chart.series) + 2, drawn)
