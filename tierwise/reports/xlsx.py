@@ -17,6 +17,7 @@ from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]  #
 from chargeback.frames import fraction
 from chargeback.money import format_minor
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
+from tierwise.reports.charts import COLOURS, LINE
 from tierwise.reports.words import heading, is_formula, percent
 
 DIGITS = 15
@@ -69,12 +70,13 @@ class _Writer:
             1, 0, f"{table.title}. {self.report.subtitle}", self.format("faint", font_color="#5b6875")
         )
         for i, column in enumerate(table.columns):
-            page.write_string(_TOP, i, heading(column, self.report), self._head(column))
+            page.write_string(_TOP, i, heading(column, self.report), self._head(column, first=i == 0))
             page.set_column(i, i, self._width(table, i))
         for r, row in enumerate(table.rows, _TOP + 1):
             for i, cell in enumerate(row):
-                level = table.levels[r - _TOP - 1] if table.levels and i == 0 else 0
-                self.cell(page, (r, i), cell, table.columns[i], level)
+                level = table.levels[r - _TOP - 1] if table.levels else 0
+                # Words keep a little away from the numbers to their left.
+                self.cell(page, (r, i), cell, table.columns[i], 1 if i else level)
         last = _TOP + len(table.rows)
         page.freeze_panes(_TOP + 1, 1)
         page.autofilter(_TOP, 0, max(last, _TOP), len(table.columns) - 1)
@@ -103,7 +105,10 @@ class _Writer:
         if not charts:
             return
         page = self.sheet("Charts")
+        page.fit_to_pages(1, 0)
+        page.set_landscape()
         page.set_column(0, 0, 30)
+        page.set_column(1, max(len(chart.series) for chart in charts), 14)
         row = 0
         for chart in charts:
             row = self._chart(page, chart, row) + 2
@@ -111,6 +116,7 @@ class _Writer:
     def about(self) -> None:
         """A sheet of the facts and notes."""
         page = self.sheet("About")
+        page.fit_to_pages(1, 0)
         page.set_column(0, 0, 22)
         page.set_column(1, 1, 90)
         facts = [
@@ -136,7 +142,7 @@ class _Writer:
             self.formats[key] = self.book.add_format(properties)
         return self.formats[key]
 
-    def _head(self, column: Column) -> Any:
+    def _head(self, column: Column, *, first: bool) -> Any:
         words = {
             "bold": True,
             "bottom": 2,
@@ -145,7 +151,7 @@ class _Writer:
             "valign": "bottom",
         }
         if column.kind is Kind.TEXT:
-            return self.format("head", **words)
+            return self.format(f"head {first}", align="left", indent=0 if first else 1, **words)
         return self.format("head right", align="right", **words)
 
     def _text(self, page: Any, at: tuple[int, int], text: str, level: int) -> None:
@@ -176,7 +182,7 @@ class _Writer:
             return
         sum_ = f"{whole}+{part}"
         formula = f"=-({sum_})" if text.startswith("-") else f"={sum_}"
-        page.write_formula(*at, formula, self.format("General", num_format="General"), _rounded(text))
+        page.write_formula(*at, formula, self.format("fraction", num_format="#,##0.0000"), _rounded(text))
 
     def _totals(self, page: Any, table: Table, last: int) -> None:
         if all(total is None for total in table.totals):
@@ -207,9 +213,10 @@ class _Writer:
 
     def _width(self, table: Table, i: int) -> int:
         column = table.columns[i]
-        texts = [heading(column, self.report), *(str(row[i] or "") for row in table.rows[:2000])]
-        spare = 4 if column.kind in {Kind.MONEY, Kind.COUNT} else 2
-        longest = max(len(text) for text in texts[1:]) if table.rows else 0
+        cells = [] if column.kind is Kind.SHARE else [str(row[i] or "") for row in table.rows[:2000]]
+        texts = [heading(column, self.report), *cells]
+        spare = 4 if i or column.kind in {Kind.MONEY, Kind.COUNT} else 2
+        longest = max(map(len, cells), default=0)
         words = max(len(word) for word in texts[0].split()) if texts[0] else 0
         return min(max(longest + spare, words + 4, 9), 60)
 
@@ -240,9 +247,14 @@ class _Writer:
                 "name": [name, row + 1, j],
                 "categories": [name, row + 2, 0, end, 0],
                 "values": [name, row + 2, j, end, j],
+                "fill": {"color": COLOURS[(j - 1) % len(COLOURS)]},
+                "gap": 60,
             })  # fmt: skip
         drawn.set_title({"name": chart.title})
         drawn.set_y_axis({"reverse": True})
+        gridlines = {"visible": True, "line": {"color": LINE}}
+        drawn.set_x_axis({"num_format": self.money, "major_gridlines": gridlines, "label_position": "high"})
+        drawn.set_legend({"position": "bottom"} if len(chart.series) > 1 else {"none": True})
         height = max(len(chart.labels) + 4, 16)
         drawn.set_size({"width": 720, "height": 20 * height})
         page.insert_chart(row, len(chart.series) + 2, drawn)
@@ -254,8 +266,8 @@ def kept(text: str) -> bool:
     return len(text.replace("-", "").replace(".", "").lstrip("0")) <= DIGITS
 
 
-def _rounded(text: str) -> str:
+def _rounded(text: str) -> Decimal:
     """A fraction as the spreadsheet will show it, until it computes it itself."""
     exact = fraction(text)
     assert exact is not None
-    return f"{Decimal(exact.numerator) / Decimal(exact.denominator):.{DIGITS}g}"
+    return Decimal(f"{Decimal(exact.numerator) / Decimal(exact.denominator):.{DIGITS}g}")

@@ -132,6 +132,25 @@ def test_the_sums_that_a_workbook_shows_before_it_computes_are_the_totals() -> N
                     assert Decimal(str(page.cell(5 + len(table.rows), i).value)) * 100 == total
 
 
+def test_every_formula_shows_a_number_before_it_is_computed() -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    content = render(REPORTS["statement of payroll"], ".xlsx")
+    shown = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
+    found = [
+        cell
+        for page in workbook(content)
+        for row in page.iter_rows()
+        for cell in row
+        if cell.data_type == "f"
+    ]
+    assert len(found) > 40
+    for cell in found:
+        value = shown[cell.parent.title][cell.coordinate].value
+        assert isinstance(value, int | float), (cell.parent.title, cell.coordinate, value)
+        if "/" in cell.value:
+            assert value == pytest.approx(eval(cell.value.removeprefix("=")), rel=1e-14)
+
+
 def test_a_quantity_without_a_finite_decimal_is_an_exact_formula() -> None:
     page = workbook(render(REPORTS["statement of payroll"], ".xlsx"))["Lines"]
     column = [cell.value for cell in page[4]].index("Quantity") + 1
