@@ -32,7 +32,7 @@ def defined(op: Op, names: Mapping[str, str]) -> Keys:
 
 def write(op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) -> None:
     """Write what the machine does not say of itself yet: a create that was cut off may have written a part."""
-    missing = keys.keys() - _values(op, machine).keys()
+    missing = keys.keys() - _values(op, machine).keys() if keys else ()
     for name in sorted(missing):
         op.session.content.customFieldsManager.SetField(
             entity=machine.object, key=keys[name], value=annotations[name]

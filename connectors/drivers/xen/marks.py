@@ -25,7 +25,10 @@ FILLING = "tierwise.filling"
 """On such a disk: the task that brings it."""
 
 MOVING = "tierwise.moving"
-"""On a copy that is to take a disk's place: how that is connected with its machine, as JSON."""
+"""On a disk that is being copied, and on its copy: how it is connected with its machine, as JSON."""
+MOVED = "tierwise.moved"
+"""On such a disk: the uuid of the copy that is whole, and about to take its place."""
+OF_MOVES = frozenset({MOVING, MOVED})
 
 CHOSEN = "chosen"
 VOID = "void"

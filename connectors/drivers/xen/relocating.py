@@ -3,7 +3,10 @@
 While the machine runs xapi mirrors the disk (VDI.pool_migrate), which exchanges it by itself. Of a machine that is
 off the disk is copied (VDI.copy), and then the copy takes its place: the old connection is removed, which succeeds
 for one worker only, and one to the copy is made. A worker that dies between the two leaves a machine without its
-disk; both disks are there, and alike, and the next call connects the copy.
+disk: the old disk is there and names the copy, which is whole, and the next call connects that.
+
+The old disk has a mark while it is copied, which VDI.copy gives the copy too. So what is left behind can be told from
+a copy that somebody else made of the disk.
 """
 
 from contextlib import suppress
@@ -54,6 +57,9 @@ def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
         op.session.deadline.begin()
         _name(op, vdi, identity)
         tell(int(disk.record["virtual_size"]))
+    else:
+        vdi = disk.vdi
+    _unmark(op, vdi)
     _clear(op, identity)
 
 
@@ -96,11 +102,13 @@ def _attached(op: Op, machine: Machine, identity: UUID) -> Attached | None:
 
 def _heal(op: Op, machine: Machine, identity: UUID) -> None:
     """Connect the copy that a worker had made, and not connected, before it died."""
-    for vdi, record in _loose(op, identity).items():
-        noted = record["other_config"].get(marks.MOVING)
-        if noted is not None:
-            op.call("VBD.create", _connection(machine.ref, vdi, marks.read_connection(noted)))
-            op.call("VDI.remove_from_other_config", vdi, marks.MOVING)
+    loose = _loose(op, identity)
+    for record in loose.values():
+        noted = record["other_config"].get(marks.MOVED, "")
+        copy = next((vdi for vdi, one in loose.items() if one["uuid"] == noted), None)
+        if copy is not None and marks.MOVING in record["other_config"]:
+            given = marks.read_connection(record["other_config"][marks.MOVING])
+            op.call("VBD.create", _connection(machine.ref, copy, given))
             return
 
 
@@ -164,26 +172,59 @@ def _mirrored(op: Op, machine: Machine, disk: Attached, place: Place, tell: Tell
 
 def _exchanged(op: Op, machine: Machine, disk: Attached, place: Place, tell: Tell) -> str:
     """The copy that a machine that is off has in its disk's place."""
+    identity = marks.claim(machine.record)
+    assert identity is not None, machine.ref
+    # What an earlier try left must not be taken for this one's.
+    _unmark(op, disk.vdi)
+    _clear(op, identity)
     started = _last_start(op, machine)
-    copy = tasks.run_long(op, _telling(disk, tell), "VDI.copy", disk.vdi, place.ref, NULL, NULL)
-    op.session.deadline.begin()
+    _mark(op, disk, marks.MOVING, marks.connection(disk.connection))
+    copy = ""
     try:
-        noted = marks.connection(disk.connection)
-        op.call("VDI.add_to_other_config", copy, marks.MOVING, noted)
+        copy = tasks.run_long(op, _telling(disk, tell), "VDI.copy", disk.vdi, place.ref, NULL, NULL)
+        op.session.deadline.begin()
         _check_untouched(op, machine, disk, started)
+        _mark(op, disk, marks.MOVED, str(op.call("VDI.get_uuid", copy)))
         # Only one worker can; and only while the machine is off.
         op.call("VBD.destroy", disk.vbd)
         _connect(op, machine, copy, disk)
     except Exception:
         with suppress(*op.session.failures), op.session.deadline.cleanup():
-            # What was done before an answer was lost may be all of it.
-            if op.session.open and not op.call("VDI.get_VBDs", copy):
-                op.call("VDI.destroy", copy)
+            if op.session.open:
+                _give_up(op, disk, copy)
         raise
-    op.call("VDI.remove_from_other_config", copy, marks.MOVING)
     with suppress_gone(op):
         op.call("VDI.destroy", disk.vdi)
     return copy
+
+
+def _give_up(op: Op, disk: Attached, copy: str) -> None:
+    """Remove a copy that nothing is connected with, as what was done before an answer was lost may be all of it."""
+    if copy and not op.call("VDI.get_VBDs", copy):
+        op.call("VDI.destroy", copy)
+    if op.call("VDI.get_VBDs", disk.vdi):
+        _unmark(op, disk.vdi)
+
+
+def _mark(op: Op, disk: Attached, mark: str, value: str) -> None:
+    """Write a mark on the disk. Raises Conflict where another worker was quicker."""
+    try:
+        op.call("VDI.add_to_other_config", disk.vdi, mark, value)
+    except op.session.failure as failure:
+        if code_of(failure) != "MAP_DUPLICATE_KEY":
+            raise
+        why = "another call moves the disk"
+        raise op.error(
+            Conflict, why, hint="repeat when that is done", code="MAP_DUPLICATE_KEY"
+        ) from failure
+
+
+def _unmark(op: Op, vdi: str) -> None:
+    """Take the marks of a move from a disk that is in its place."""
+    config = op.call("VDI.get_other_config", vdi)
+    for mark in (marks.MOVED, marks.MOVING):
+        if mark in config:
+            op.call("VDI.remove_from_other_config", vdi, mark)
 
 
 def _connect(op: Op, machine: Machine, copy: str, disk: Attached) -> None:
@@ -192,8 +233,9 @@ def _connect(op: Op, machine: Machine, copy: str, disk: Attached) -> None:
     try:
         op.call("VBD.create", _connection(machine.ref, copy, given))
     except op.session.failure:
-        if op.call("VDI.get_VBDs", copy):  # another worker took this one for a dead one's, and connected it
-            return
+        with suppress_gone(op):
+            if op.call("VDI.get_VBDs", copy):  # another worker took this one for dead, and connected it
+                return
         op.call("VBD.create", _connection(machine.ref, disk.vdi, given))
         raise
 
@@ -207,7 +249,10 @@ def _last_start(op: Op, machine: Machine) -> tuple[str, str]:
 def _check_untouched(op: Op, machine: Machine, disk: Attached, started: tuple[str, str]) -> None:
     """Raises Conflict where the copy may lack what was written since it began."""
     now = op.call("VDI.get_record", disk.vdi)
-    same = all(now[field] == disk.record[field] for field in ("virtual_size", "snapshots", "other_config"))
+    config = {key: value for key, value in now["other_config"].items() if key != marks.MOVING}
+    kept = {key: value for key, value in disk.record["other_config"].items() if key not in marks.OF_MOVES}
+    same = all(now[field] == disk.record[field] for field in ("virtual_size", "snapshots"))
+    same = same and config == kept
     if not same or _last_start(op, machine) != started:
         why = "the machine was started, or its disk changed, while it was copied"
         raise op.error(Conflict, why, hint="repeat it; a machine that runs is moved too")
@@ -232,7 +277,8 @@ def _name(op: Op, vdi: str, identity: UUID) -> None:
 
 
 def _clear(op: Op, identity: UUID) -> None:
-    """Remove what earlier tries left behind; not what is in use."""
-    for vdi in _loose(op, identity):
-        with suppress(op.session.failure):
-            op.call("VDI.destroy", vdi)
+    """Remove what earlier tries left behind; not what is in use, nor what somebody else made."""
+    for vdi, record in _loose(op, identity).items():
+        if marks.MOVING in record["other_config"]:
+            with suppress(op.session.failure):
+                op.call("VDI.destroy", vdi)

@@ -86,6 +86,20 @@ def test_without_the_option_nothing_is_written_and_tags_are_refused(
     assert {"AddCustomFieldDef", "SetField"}.isdisjoint(simulator.calls())
 
 
+def test_without_the_option_a_create_asks_vcenter_no_more_than_without_annotations(
+    simulator: VsphereSimulator, spec: VmSpec
+) -> None:
+    asked = []
+    with connected(simulator, wanted=False) as connector:
+        for says in ({}, SAYS):
+            simulator.rules()
+            connector.create_vm(
+                spec.model_copy(update={"name": f"m{len(says)}", "annotations": says}), uuid4()
+            )
+            asked.append(simulator.calls())
+    assert asked[0] == asked[1]
+
+
 @pytest.mark.parametrize("method", ["AddCustomFieldDef", "SetField"])
 def test_a_user_that_may_not_write_them_is_told_and_nothing_is_left(
     method: str, connector: Connector, simulator: VsphereSimulator, look: Look, spec: VmSpec

@@ -100,28 +100,32 @@ def test_the_content_goes_along(connector: Connector, tmp_path: Path, *, on: boo
 
 
 OFF_STEPS = (
-    "Async.VDI.copy",
-    "VDI.add_to_other_config",
-    "VBD.destroy",
-    "VBD.create",
-    "VDI.remove_from_other_config",
-    "VDI.destroy",
+    ("Async.VDI.copy", 0),
+    ("VDI.get_uuid", 0),
+    ("VDI.add_to_other_config", 0),
+    ("VDI.add_to_other_config", 1),
+    ("VBD.destroy", 0),
+    ("VBD.create", 0),
+    ("VDI.remove_from_other_config", 0),
+    ("VDI.destroy", 0),
 )
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["lost before", "lost after"])
-@pytest.mark.parametrize("method", OFF_STEPS)
+@pytest.mark.parametrize(("method", "skip"), OFF_STEPS)
 def test_a_move_that_is_cut_off_anywhere_is_finished_by_the_next(
-    method: str, after: bool, connector: Connector, simulator: XenSimulator, raw: Any
+    method: str, skip: int, after: bool, connector: Connector, simulator: XenSimulator, raw: Any
 ) -> None:
     identity = made(connector)
     before, counts = connector.get_vm(identity), simulator.counts(THINGS)
-    simulator.rules(Rule(method=method, action="reset", after=after, times=1))
+    simulator.rules(Rule(method=method, action="reset", after=after, skip=skip, times=1))
     with pytest.raises(Unreachable):
         connector.storage_migrate(identity, "fast", nothing)
     simulator.rules()
     assert connector.storage_migrate(identity, "fast", nothing) == before
     assert disks_of(raw, identity) == IN_FAST
+    (disk,) = raw.VDI.get_by_name_label(f"tierwise {identity} disk 0")
+    assert raw.VDI.get_other_config(disk).keys() == {"tierwise.identity", "tierwise.empty"}
     left = simulator.counts(THINGS)
     # A task whose answer was lost is nobody's to remove; xapi forgets it by itself.
     assert {name: left[name] - counts[name] for name in THINGS} == {
@@ -130,6 +134,38 @@ def test_a_move_that_is_cut_off_anywhere_is_finished_by_the_next(
         "VBD": 0,
         "task": int(method.startswith("Async") and after),
     }
+
+
+def test_the_copy_of_an_earlier_try_is_never_taken_for_the_disk(
+    connector: Connector, simulator: XenSimulator, tmp_path: Path
+) -> None:
+    identity = made(connector)
+    # The first worker dies with a whole copy, which then is out of date.
+    simulator.rules(Rule(method="VBD.destroy", action="reset", times=1))
+    with pytest.raises(Unreachable):
+        connector.storage_migrate(identity, "fast", nothing)
+    source = image(tmp_path, {0: MIB})
+    (disk,) = connector.details(identity).disks
+    carry_in(connector, identity, disk.key, source)
+    # The second one dies when the machine has no disk at all.
+    simulator.rules(Rule(method="VBD.create", action="reset", times=1))
+    with pytest.raises(Unreachable):
+        connector.storage_migrate(identity, "fast", nothing)
+    assert connector.details(identity).disks == ()
+    simulator.rules()
+    connector.storage_migrate(identity, "fast", nothing)
+    (disk,) = connector.details(identity).disks
+    carry_out(connector, identity, disk.key, tmp_path / "out")
+    assert same(tmp_path / "out", source)
+
+
+def test_a_copy_that_somebody_else_made_stays(connector: Connector, raw: Any) -> None:
+    identity = made(connector)
+    (disk,) = raw.VDI.get_by_name_label(f"tierwise {identity} disk 0")
+    (fast,) = raw.SR.get_by_name_label("fast")
+    raw.VDI.copy(disk, fast)
+    connector.storage_migrate(identity, "fast", nothing)
+    assert sorted(disks_of(raw, identity)) == [("fast", "0", True), ("fast", "loose", False)]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["lost before", "lost after"])
