@@ -19,7 +19,11 @@ MONTH_FROM, HOURS = 1_790_812_800, 744
 """October 2026 in UTC."""
 
 RATES_CHANGE = MONTH_FROM + 13 * 86400 + 13 * 3600
-PRICES = {"vcpu": ("vcpu-hour", 1, 18_000_000), "memory_mib": ("GiB-hour", 1024, 4_200_000), "disk_gib": ("GiB-hour", 1, 310_000)}
+PRICES = {
+    "vcpu": ("vcpu-hour", 1, 18_000_000),
+    "memory_mib": ("GiB-hour", 1024, 4_200_000),
+    "disk_gib": ("GiB-hour", 1, 310_000),
+}
 TIERS = ("tier-1", "tier-2", "tier-3")
 TENANTS = 200
 
@@ -46,12 +50,16 @@ def write_hours(path: Path, machines: int) -> int:
 def write_intervals(path: Path, machines: int) -> int:
     """The same usage as two intervals a machine and metric."""
     half = HOURS // 2
-    return _write(path, _rows(machines, f"{MONTH_FROM} + h * 3600", f"{half * 3600}", f"range(0, {HOURS}, {half})"))
+    return _write(
+        path, _rows(machines, f"{MONTH_FROM} + h * 3600", f"{half * 3600}", f"range(0, {HOURS}, {half})")
+    )
 
 
 def _write(path: Path, query: str) -> int:
     with duckdb.connect() as connection:
-        (found,) = connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)").fetchall()
+        (found,) = connection.execute(
+            f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+        ).fetchall()
     return int(found[0])
 
 
@@ -65,8 +73,12 @@ def card(time_zone: str = "UTC") -> Any:
             body = f"tier: {tier}, metric: {metric}, unit: {unit}"
             name = f"{metric.split('_')[0]}-{tier}"
             change = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(RATES_CHANGE))
-            rates.append(f"{{id: {name}, {body}, price: 0.{nanos:09d}, valid_from: 2020-01-01, valid_to: {change}}}")
-            rates.append(f"{{id: {name}-new, {body}, price: 0.{nanos * 11 // 10:09d}, valid_from: {change}}}")
+            rates.append(
+                f"{{id: {name}, {body}, price: 0.{nanos:09d}, valid_from: 2020-01-01, valid_to: {change}}}"
+            )
+            rates.append(
+                f"{{id: {name}-new, {body}, price: 0.{nanos * 11 // 10:09d}, valid_from: {change}}}"
+            )
     text = (
         "rate_cards:\n  bench:\n    version: 1\n    currency: EUR\n    minor_digits: 2\n"
         f"    time_zone: {time_zone}\n    recorded_at: 2020-01-01T00:00:00Z\n    rates:\n"
@@ -82,7 +94,11 @@ def total_nanos(machines: int, hours: int = HOURS) -> int:
         for h in range(hours):
             late = MONTH_FROM + h * 3600 >= RATES_CHANGE
             memory = 1024 * (1 + v % 64) * (1 if h < HOURS // 2 else 2)
-            for metric, quantity in (("vcpu", 1 + v % 16), ("memory_mib", memory), ("disk_gib", 20 + v % 500)):
+            for metric, quantity in (
+                ("vcpu", 1 + v % 16),
+                ("memory_mib", memory),
+                ("disk_gib", 20 + v % 500),
+            ):
                 _, unit, nanos = PRICES[metric]
                 found += quantity * (nanos * 11 // 10 if late else nanos) * (1024 // unit)
     return found

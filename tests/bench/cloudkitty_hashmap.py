@@ -1,9 +1,9 @@
 """CloudKitty's hashmap on machine-hours of `chargeback_usage`; runs in a venv that has cloudkitty, prints JSON.
 
-    python cloudkitty_hashmap.py MACHINES HOURS
+python cloudkitty_hashmap.py MACHINES HOURS
 """
 
-import datetime
+import datetime as dt
 import decimal
 import json
 import sys
@@ -49,15 +49,19 @@ def _entries(late: bool) -> dict[str, Any]:
 def _frame(machines: int, h: int) -> Any:
     from cloudkitty import dataframe
 
-    begin = datetime.datetime(2026, 10, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(hours=h)  # noqa: UP017 - cloudkitty's venv may have an older Python
+    begin = dt.datetime(2026, 10, 1, tzinfo=dt.timezone.utc) + dt.timedelta(hours=h)  # noqa: UP017 - cloudkitty's venv may have an older Python
     usage: dict[str, list[Any]] = {"vcpu": [], "memory_mib": [], "disk_gib": []}
     for v in range(machines):
         grouped = {"id": f"m{v:05d}", "project_id": f"tenant-{v % 200}"}
         tier = {"tier": f"tier-{1 + v % 3}"}
-        sizes = {"vcpu": 1 + v % 16, "memory_mib": (1 + v % 64) * (1 if h < 372 else 2), "disk_gib": 20 + v % 500}
+        sizes = {
+            "vcpu": 1 + v % 16,
+            "memory_mib": (1 + v % 64) * (1 if h < 372 else 2),
+            "disk_gib": 20 + v % 500,
+        }
         for metric, quantity in sizes.items():
             usage[metric].append(dataframe.DataPoint(metric, quantity, 0, grouped, tier))
-    return dataframe.DataFrame(start=begin, end=begin + datetime.timedelta(hours=1), usage=usage)
+    return dataframe.DataFrame(start=begin, end=begin + dt.timedelta(hours=1), usage=usage)
 
 
 if __name__ == "__main__":
