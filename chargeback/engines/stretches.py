@@ -31,7 +31,7 @@ def worth_it(segments: Sequence[Values]) -> bool:
 def sums_by_tenant(connection: duckdb.DuckDBPyConnection, segments: Sequence[Values]) -> list[Values]:
     """What ``SUMS_BY_TENANT`` gives, from ``usage_interval`` and these rows of ``rate_segment``."""
     try:
-        whole = list(map(exact, connection.execute(_whole_rows(segments)).fetchall()))
+        whole = connection.execute(_whole_rows(segments)).fetchall()  # sums of integers come as int
     except duckdb.OutOfRangeException:
         return [exact(row) for row in connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()]
     found: dict[Values, list[int]] = defaultdict(lambda: [0, 0])

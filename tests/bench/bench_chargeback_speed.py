@@ -19,6 +19,7 @@ import chargeback_usage as bench
 VENV = Path(__file__).parents[2] / ".build" / "cloudkitty"
 RELEASE = "cloudkitty==25.0.0"
 MACHINES = 3000
+INTERVAL_MACHINES = 30_000
 THEIR_MACHINES = 27
 
 
@@ -35,18 +36,25 @@ def main() -> dict[str, int | float | str]:
     with tempfile.TemporaryDirectory() as folder:
         hours, intervals = Path(folder) / "hours.parquet", Path(folder) / "intervals.parquet"
         bench.write_hours(hours, MACHINES)
-        bench.write_intervals(intervals, MACHINES)
+        bench.write_intervals(intervals, INTERVAL_MACHINES)
+        same = Path(folder) / "same.parquet"
+        bench.write_intervals(same, MACHINES)
         ours = {
             "row_level": bench.child(__file__, "row_level", hours),
             "aggregate_first": bench.child(__file__, "rate", hours),
             "intervals": bench.child(__file__, "rate", intervals),
         }
-    if len({found["total"] for found in ours.values()}) != 1:
-        msg = f"the totals differ: {ours}"
+        totals = {
+            bench.child(__file__, "rate", same)["total"],
+            ours["row_level"]["total"],
+            ours["aggregate_first"]["total"],
+        }
+    if len(totals) != 1:
+        msg = f"the totals differ: {totals}"
         raise AssertionError(msg)
-    machine_hours = MACHINES * bench.HOURS
     for name, found in ours.items():
-        rate = machine_hours / found["cpu_s"]
+        machines = INTERVAL_MACHINES if name == "intervals" else MACHINES
+        rate = machines * bench.HOURS / found["cpu_s"]
         if "note" not in theirs:
             figures[f"{name}_times_cloudkitty"] = round(rate / (theirs["machine_hours"] / theirs["cpu_s"]))
         figures[f"{name}_machine_hours_per_cpu_s"] = round(rate)
