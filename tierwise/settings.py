@@ -40,6 +40,19 @@ class Settings(BaseSettings):
         description="Seconds that a moved machine must go on running before the move counts as done.",
     )
 
+    rating_memory_mib: int | None = Field(
+        default=None,
+        ge=64,
+        description="Memory that rating may use before it writes to the disk; most of the machine's where not set.",
+    )
+    rating_threads: int | None = Field(
+        default=None, ge=1, le=1024, description="Cores that rating may use; all where not set."
+    )
+    spark_master: str = Field(
+        default="",
+        description="Rate on this Spark master, such as spark://host:7077; in this process where not set.",
+    )
+
     @property
     def database(self) -> Path:
         """The SQLite file of orders, machines and durable work."""

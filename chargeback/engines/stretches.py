@@ -31,7 +31,7 @@ def worth_it(segments: Sequence[Values]) -> bool:
 def sums_by_tenant(connection: duckdb.DuckDBPyConnection, segments: Sequence[Values]) -> list[Values]:
     """What ``SUMS_BY_TENANT`` gives, from ``usage_interval`` and these rows of ``rate_segment``."""
     try:
-        whole = list(map(exact, connection.execute(_whole_rows(segments)).fetchall()))
+        whole = connection.execute(_whole_rows(segments)).fetchall()  # sums of integers come as int
     except duckdb.OutOfRangeException:
         return [exact(row) for row in connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()]
     found: dict[Values, list[int]] = defaultdict(lambda: [0, 0])
@@ -66,8 +66,10 @@ def _stretch(segments: Sequence[Values]) -> str:
 
 
 def _whole_rows(segments: Sequence[Values]) -> str:
+    # A column less to group by, where every rate is for machines that are off too.
+    power = "'on'" if all(row[3] for row in segments) else "power"
     return f"""
-        SELECT tenant, cost_centre, tier, metric, power, {_stretch(segments)} AS stretch,
+        SELECT tenant, cost_centre, tier, metric, {power} AS power, {_stretch(segments)} AS stretch,
           SUM(quantity * (t_to - t_from)),
           SUM(CASE WHEN quantity < 0 THEN t_from - t_to ELSE t_to - t_from END)
         FROM usage_interval WHERE recorded_at <= {int(segments[0][-1])} GROUP BY ALL

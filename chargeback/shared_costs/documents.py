@@ -131,6 +131,7 @@ class _Reader:
         self.problems = problems
         self.costs: dict[str, tuple[PoolCost, Located, Path]] = {}
         self.shared: dict[str, SharedTenant] = {}
+        self._shared_at: list[tuple[SharedTenant, Located, Path]] = []
         self._written: set[str] = set()
 
     def add(self, document: Located) -> None:
@@ -154,6 +155,10 @@ class _Reader:
                 why = self._bad_replacement(cost, name)
                 if why:
                     self._add(document, (*path, "replaces", i), why)
+        for shared, document, path in self._shared_at:
+            for tenant in sorted(set(shared.custom) & set(self.shared) - {shared.tenant}):
+                why = f"'{tenant}' is a shared tenant too and bears nothing; name others"
+                self._add(document, (*path, "custom", tenant), why)
         costs = [cost for cost, _, _ in self.costs.values()]
         for cost, document, path in self.costs.values():
             others = [other for other in replacing(cost, costs) if other.currency != cost.currency]
@@ -236,6 +241,7 @@ class _Reader:
         found = checked(document, path, SharedTenant, body, self.problems)
         if found is not None:
             self.shared[name] = found
+            self._shared_at.append((found, document, path))
 
     def _moment(self, document: Located, path: Path, text: str | None, where: tzinfo) -> int | None:
         if text is None:

@@ -38,7 +38,6 @@ def _rows(machines: int, first: str, length: str, spans: str) -> str:
           'on' AS power, ({first})::BIGINT AS t_from, ({first} + {length})::BIGINT AS t_to,
           {MONTH_FROM}::BIGINT AS recorded_at, 'bench' AS source, h::BIGINT AS sequence, '' AS labels
         FROM range({machines}) vs(v), (VALUES ('vcpu'), ('memory_mib'), ('disk_gib')) ms(metric), {spans} hs(h)
-        ORDER BY v, metric, h
     """
 
 

@@ -92,6 +92,11 @@ def test_all_mistakes_of_a_file_are_reported_at_once_with_their_lines() -> None:
         ("source: lease 4711", "source: lease 4711\n    replaces: [old]", "there is no pool cost of that name"),
         ("bank: {by: even}", "zoo: {by: even}", "there is no tenant 'zoo'"),
         ("bank: {by: even}", "bank: {by: weight}", "by"),
+        (
+            "bank: {by: even}",
+            "bank: {by: even}\n  shop: {by: custom, custom: {bank: 1}}",
+            "'bank' is a shared tenant too and bears nothing; name others",
+        ),
         ("bank: {by: even}", "bank: {custom: {shop: 1}}", "custom"),
     ],
 )  # fmt: skip
