@@ -163,18 +163,20 @@ def explain(
     known: Known,
     *,
     before: Known | None = None,
+    usage_before: Any = None,
     causes: Iterable[Cause] = (),
 ) -> Explanation:
     """Why `line` costs what it costs.
 
     `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA` with at least the machine's rows in the
     line's period, measured ones with their basis; `known` is what the line was made from, and for a correction `before` what the line
-    that it corrects was. `causes` may be of any machine and time. Raises Unexplained where the usage
+    that it corrects was, with the usage of then where that is another table. `causes` may be of any machine and time. Raises Unexplained where the usage
     does not add up to the line.
     """
-    rows, happened = _rows(usage), tuple(causes)
+    happened = tuple(causes)
+    rows = {1: _rows(usage), -1: _rows(usage if usage_before is None else usage_before)}
     sources = _sources(line, known, before)
-    sides = tuple(_side(sign, source, rows, happened) for sign, source in sources)
+    sides = tuple(_side(sign, source, rows[sign], happened) for sign, source in sources)
     shown = sources[-1][1].line
     charge, card = shown.charge, shown.card
     return Explanation(

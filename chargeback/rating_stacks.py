@@ -85,7 +85,7 @@ def _list_prices(charges: Sequence[Charge], listed: Iterable[Charge]) -> dict[in
 def _what(charge: Charge) -> tuple[object, ...]:
     return (
         charge.period.name, charge.tenant, charge.cost_centre, charge.tier, charge.machine,
-        charge.rate.metric, charge.pool, charge.labels,
+        charge.rate.metric_key, charge.pool, charge.labels,
     )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def _spans(card: RateCard, known_at: int) -> Iterable[tuple[str, str, bool, int,
     """Per tier and metric all of time, as stretches with a rate and stretches without."""
     held: dict[tuple[str, str], list[Span]] = defaultdict(list)
     for segment in card.segments(0, END_OF_TIME_S, known_at):
-        held[segment.rate.tier, segment.rate.metric.value].append((segment.t_from, segment.t_to))
+        held[segment.rate.tier, segment.rate.metric_key].append((segment.t_from, segment.t_to))
     for (tier, metric), spans in held.items():
         merged = _merged(spans)
         yield from ((tier, metric, True, *span) for span in merged)

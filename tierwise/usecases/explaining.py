@@ -68,8 +68,10 @@ def explain_line(app: App, wanted: str, number: int | None = None) -> Explained:
     machine, of = str(row["machine"]), _period_of(row)
     known = known.billing(of)
     usage = charged_usage(books.usage, known, of, [machine])
+    then = charged_usage(books.usage, before, of, [machine]) if before else None
+    causes = _causes(events_of(app, [machine]))
     try:
-        found = explain(item, usage, known, before=before, causes=_causes(events_of(app, [machine])))
+        found = explain(item, usage, known, before=before, usage_before=then, causes=causes)
     except Unexplained as error:
         raise TierwiseError(str(error)) from None
     assert recompute(found) == item.amount_minor, f"{wanted}: the explanation gives {recompute(found)}"
