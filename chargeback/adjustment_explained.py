@@ -8,7 +8,8 @@ from typing import Any, Self
 from catalog.base import Value
 from chargeback.adjusting import Adjustment
 from chargeback.money import format_minor, split
-from chargeback.statements import Correction
+from chargeback.passed_on import PassedOn
+from chargeback.statements import Correction, Item, Line
 
 
 class TermStep(Value):
@@ -41,8 +42,19 @@ class TermSide(Value):
     amount: str
 
     @classmethod
-    def of(cls, sign: int, adjustment: Adjustment) -> Self:
-        """What an adjustment says of itself."""
+    def of(cls, sign: int, adjustment: Adjustment | PassedOn) -> Self:
+        """What an adjustment, or a row that is passed on, says of itself."""
+        if isinstance(adjustment, PassedOn):
+            bill = {
+                "kind": "provider_bill",
+                "bill": adjustment.bill,
+                "provider": adjustment.values["rate_card"],
+            }
+            said = TermStep(text=adjustment.note, amount=adjustment.amount)
+            return cls(
+                sign=sign, term=bill, steps=(said,), whole_minor=adjustment.amount_minor, shared=(),
+                amount=adjustment.amount,
+            )  # fmt: skip
         shares, mine = adjustment.shares, set(adjustment.mine)
         return cls(
             sign=sign,
@@ -79,22 +91,29 @@ class TermExplanation(Value):
     amount: str
 
 
-def explain_adjustment(item: Adjustment | Correction) -> TermExplanation:
-    """Why an adjustment, or a correction of one, costs what it costs. Raises TypeError for one of a line."""
+def explain_adjustment(item: Item | Correction) -> TermExplanation:
+    """Why an adjustment, what is passed on, or a correction of one costs what it costs.
+
+    Raises TypeError for a line of usage.
+    """
     of = item.item if isinstance(item, Correction) else item
     sides = [(-1, item.before), (1, item.after)] if isinstance(item, Correction) else [(1, of)]
-    if not isinstance(of, Adjustment):
+    if isinstance(of, Line):
         msg = f"{of.id} is a line of usage; explain it by chargeback.explain"
         raise TypeError(msg)
     return TermExplanation(
         line="" if isinstance(item, Correction) else of.id,
         corrects=of.id if isinstance(item, Correction) else "",
         tenant=of.tenant,
-        cost_centre=of.cost_centre,
+        cost_centre=str(of.row("")["cost_centre"]),
         period=of.period.name,
         currency=of.card.currency,
         minor_digits=of.card.minor_digits,
-        sides=tuple(TermSide.of(sign, side) for sign, side in sides if isinstance(side, Adjustment)),
+        sides=tuple(
+            TermSide.of(sign, side)
+            for sign, side in sides
+            if side is not None and not isinstance(side, Line)
+        ),
         amount_minor=item.amount_minor,
         amount=format_minor(item.amount_minor, of.card.minor_digits),
     )

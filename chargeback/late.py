@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 
 from chargeback import basis
 from chargeback.bills import bill, bill_month_by_month
+from chargeback.passed_on import PassedOn
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard, Window
 from chargeback.samples import STORED
-from chargeback.statements import Correction, Statement, corrections
+from chargeback.statements import Correction, Statement, corrections, with_passed_on
 from chargeback.targets import window_of
 from chargeback.terms import NO_TERMS, Terms
 from chargeback.usage import SCHEMA, checked_table
@@ -79,6 +80,10 @@ class Usage(Protocol):
         """All samples until the end of the period, as a `pyarrow.Table` of `chargeback.samples.STORED`."""
         ...
 
+    def passed_on(self, period: BillingPeriod, known: Known) -> Sequence[PassedOn]:
+        """What providers billed for the period, as far as it was taken in by then."""
+        ...
+
 
 class UsageTable:
     """`Usage` from a `pyarrow.Table` of `chargeback.usage.SCHEMA`, without samples. Raises InvalidUsage."""
@@ -105,6 +110,10 @@ class UsageTable:
         """None."""
         return STORED.empty_table()
 
+    def passed_on(self, period: BillingPeriod, known: Known) -> Sequence[PassedOn]:
+        """None."""
+        return ()
+
     def _ask(self, query: str, values: dict[str, Any], take: Any) -> Any:
         return take(self._engine.sql(query, params=values))
 
@@ -129,7 +138,8 @@ def stated(
     def of(month: BillingPeriod) -> Any:
         return charged_usage(usage, known, month, machines)
 
-    return bill_month_by_month(of, known.card, period, known.at, known.terms)
+    found = bill_month_by_month(of, known.card, period, known.at, known.terms)
+    return with_passed_on(found, usage.passed_on(period, known), period, known.card, known.terms)
 
 
 def charged_usage(
@@ -167,7 +177,8 @@ def late(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> li
     if same_prices(period, before, after):
         months = {*before.terms.history(period), *after.terms.history(period), period}
         touched = {machine for month in months for machine in usage.touched(month, before.at, after.at)}
-        if not touched:
+        billed = usage.passed_on(period, before) != usage.passed_on(period, after)
+        if not touched and not billed:
             return []
         machines = sorted(touched) if before.by_machine and after.by_machine else None
     return corrections(stated(usage, before, period, machines), stated(usage, after, period, machines))

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from chargeback.adjusting import Adjustment, adjust
-from chargeback.adjustment import Run
+from chargeback.adjustment import Inapplicable, Run
 from chargeback.charges import Charge, hours, priced_quantity
 from chargeback.fx import Conversion
 from chargeback.instants import END_OF_TIME_S, utc_text
 from chargeback.money import exact_text, format_minor, round_to_minor
+from chargeback.passed_on import PassedOn, of_tenant, other_currency
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 from chargeback.stacks import StackedCharge
@@ -101,7 +102,7 @@ class Line:
         }  # fmt: skip
 
 
-Item = Line | Adjustment
+Item = Line | Adjustment | PassedOn
 """What a statement states, and a correction corrects."""
 
 
@@ -157,7 +158,7 @@ class Correction:
 
     def _differences(self) -> Row:
         item = self.item
-        if isinstance(item, Adjustment):
+        if not isinstance(item, Line):
             return {}
         charges = [side.charge if isinstance(side, Line) else None for side in (self.before, self.after)]
         quantities = [charge.quantity_seconds if charge else 0 for charge in charges]
@@ -183,6 +184,7 @@ class Statement:
     lines: tuple[Line, ...]
     corrections: tuple[Correction, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
+    passed_on: tuple[PassedOn, ...] = ()
 
     @property
     def id(self) -> str:
@@ -191,7 +193,7 @@ class Statement:
 
     @property
     def total_minor(self) -> int:
-        """The sum of lines, adjustments and corrections; nothing else is ever added or rounded."""
+        """The sum of all its items and corrections; nothing else is ever added or rounded."""
         return sum(item.amount_minor for item in (*self.items, *self.corrections))
 
     @property
@@ -201,11 +203,11 @@ class Statement:
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """What it states about its own period: lines, then adjustments in the order in which they were applied."""
-        return (*self.lines, *self.adjustments)
+        """What it states about its own period: lines, adjustments in the order of application, what is passed on."""
+        return (*self.lines, *self.adjustments, *self.passed_on)
 
     def rows(self) -> list[Row]:
-        """Lines, then adjustments, then corrections, as rows of `COLUMNS`."""
+        """Its items, then corrections, as rows of `COLUMNS`."""
         return [item.row(self.id) for item in (*self.items, *self.corrections)]
 
 
@@ -271,6 +273,29 @@ def _statement(
     }
     run = Run(period, tenant, billed, known_at, before)
     return Statement(tenant, period, billed, tuple(lines), adjustments=adjust(lines, held, run))
+
+
+def with_passed_on(
+    issued: Sequence[Statement],
+    items: Iterable[PassedOn],
+    period: BillingPeriod,
+    card: RateCard,
+    adjustments: Terms = NO_TERMS,
+) -> list[Statement]:
+    """The statements of `period` with what providers billed for it added, by tenant; it is never adjusted.
+
+    Raises Inapplicable for a bill in another currency than its tenant's.
+    """
+    by_tenant = of_tenant(items)
+    found = {statement.tenant: statement for statement in issued}
+    for tenant, passed in by_tenant.items():
+        billed = adjustments.billed_card(card, tenant, period.name)
+        wrong = other_currency(passed, billed)
+        if wrong:
+            raise Inapplicable(wrong)
+        held = found.get(tenant) or Statement(tenant, period, billed, ())
+        found[tenant] = replace(held, passed_on=passed)
+    return [found[tenant] for tenant in sorted(found)]
 
 
 def corrections(before: Iterable[Statement], after: Iterable[Statement]) -> list[Correction]:
@@ -349,9 +374,7 @@ def _facts(side: Item | None) -> tuple[object, ...] | None:
         return None
     money = (side.card.currency, side.card.minor_digits, side.amount_minor, side.list_amount_minor)
     return (
-        money
-        if isinstance(side, Adjustment)
-        else (side.charge.quantity_seconds, side.charge.seconds, *money)
+        money if not isinstance(side, Line) else (side.charge.quantity_seconds, side.charge.seconds, *money)
     )
 
 
@@ -368,7 +391,7 @@ def _refuse_two_currencies(correction: Correction) -> None:
 def _shown(side: Item | None) -> str:
     if side is None:
         return "nothing"
-    if isinstance(side, Adjustment):
+    if not isinstance(side, Line):
         return side.note
     fx = f" ({side.note})" if side.note else ""
     return f"{side.quantity} {side.charge.rate.unit} x {side.charge.rate.price_text} = {side.amount}{fx}"

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from chargeback.focus.columns import Version
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.usecases import focus
 from tierwise.usecases.billing import bill
+from tierwise.usecases.books import load
+from tierwise.usecases.explaining import explain_line, verify
 from tierwise.usecases.focus import FileFormat, export
-from tierwise.usecases.focus_files import check_file, import_bill, provider_rows, read_file
+from tierwise.usecases.focus_files import check_file, import_bill, read_file
+from tierwise.usecases.ledger import close
+from tierwise.usecases.provider_bills import provider_rows
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -149,14 +153,46 @@ def test_a_bill_is_kept_once_and_its_rows_are_the_months(october: Any, hosted: t
     bill_file, map_file = hosted
     done = import_bill(october.app, bill_file, "2026-10", map_file)
     assert (done.bill.total, done.bill.unallocated_minor) == ("EUR 12.85", 50)
-    rows = provider_rows(october.app, "2026-10")
+    rows = provider_rows(october.settings.data_dir, "2026-10")
     assert [(row["tenant"], row["amount"]) for row in rows] == [
         ("unallocated", "0.50"),
         ("web-shop", "12.35"),
     ]
-    assert provider_rows(october.app, "2026-11") == []
+    assert provider_rows(october.settings.data_dir, "2026-11") == []
     with pytest.raises(InvalidInput, match="the same charges were imported before"):
         import_bill(october.app, bill_file, "2026-10", map_file)
+
+
+def test_a_bill_is_on_its_months_statements_and_a_late_one_on_the_next(
+    october: Any, hosted: tuple[Path, Path]
+) -> None:
+    bill_file, map_file = hosted
+    before = {row["line"]: row["amount_minor"] for row in bill(october.app, "2026-10").rows}
+    import_bill(october.app, bill_file, "2026-10", map_file)
+    rows = bill(october.app, "2026-10").rows
+    passed = [row for row in rows if row["line"] not in before]
+    assert {(row["tenant"], row["amount"], row["charge_class"]) for row in passed} == {
+        ("unallocated", "0.50", ""), ("web-shop", "12.35", ""),
+    }  # fmt: skip
+    assert sum(row["amount_minor"] for row in rows) == sum(before.values()) + 1285
+    close(october.app, "2026-10")
+    late = bill_file.with_name("late.csv")
+    late.write_text(BILL.replace("12.3", "7.3"))
+    assert import_bill(october.app, late, "2026-10", map_file).folder is not None
+    assert [each.problems for each in verify(october.app)] == [[]]
+    october.clock.advance(timedelta(days=40))
+    close(october.app, "2026-11")
+    assert [each.problems for each in verify(october.app)] == [[], []]
+    corrected = [row for row in bill(october.app, "2026-11").rows if row["charge_class"]]
+    assert sum(row["amount_minor"] for row in corrected if row["tenant"] == "web-shop") == 735
+    explained = [explain_line(october.app, row["statement"], number) for row, number in numbered(october)]
+    assert all(each.explanation.amount_minor == each.row["amount_minor"] for each in explained)
+    assert any("provider" in str(each.explanation) for each in explained)
+
+
+def numbered(october: Any) -> list[tuple[dict[str, Any], int]]:
+    books = load(october.app, october.app.documents.rate_card)
+    return [(row, row["number"]) for final in books.closed for row in books.rows(final)]
 
 
 def test_a_shuffled_parquet_copy_of_a_bill_is_known_too(october: Any, hosted: tuple[Path, Path]) -> None:
@@ -186,7 +222,7 @@ def test_a_kept_bill_that_somebody_edited_is_not_charged(october: Any, hosted: t
     rows = done.folder / "rows.json"
     rows.write_text(rows.read_text().replace("12.35", "1.35"))
     with pytest.raises(TierwiseError, match="is not what was imported"):
-        provider_rows(october.app, "2026-10")
+        provider_rows(october.settings.data_dir, "2026-10")
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,6 @@ def test_all_statements_go_into_a_folder_one_file_a_tenant(
     [
         (("run", "tenants"), "there is no report 'tenants'; known are budgets, cost-centre"),
         (("run", "label"), "say by which label, as in --by os"),
-        (("run", "margin"), "nothing is known of what the tiers cost"),
         (("run", "margin", "--cost", "tier-1"), "--cost 'tier-1' must be NAME=VALUE"),
         (("run", "margin", "--cost", "tier-1=1,5"), "the cost of tier-1, '1,5', must be a plain decimal"),
         (("run", "margin", "--cost", "tier-1=0.005"), "with at most 2 decimals"),

@@ -13,6 +13,7 @@ from tierwise.cli.output import Format, Output, document, emit, note, stdout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tierwise.app import App
     from tierwise.usecases.billing import Bill, Row
 
 app = typer.Typer(help="Charges and statements.", no_args_is_help=True)
@@ -24,6 +25,8 @@ _SHOWN = 20
 
 _LINES = ("tier", "machine_name", "metric", "quantity", "unit", "rate", "amount", "note")
 _CORRECTED = ("charge_class", "period")
+_MARGINS = ("tier", "cost", "held", "idle", "unallocated", "recovered", "idle_charged", "margin")
+_PARTS = ("tenant", "cost_centre", "tier", "pool", "machine", "metric", "amount", "note")
 _SUMMARY = ("tier", "metric", "machines", "quantity", "unit", "rate", "amount", "rounding")
 
 
@@ -87,10 +90,36 @@ def close(
     context: Context = ctx.obj
     with context.app() as app_:
         found = close_month(app_, month, preview=preview)
+        idle_cost = _idle(app_, month) if output is Format.TABLE else ""
     if output is Format.TABLE:
-        print_closing(found)
+        print_closing(found, idle_cost)
     else:
         document(as_data(found), output)
+
+
+@app.command()
+def idle(
+    ctx: typer.Context,
+    month: Month,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Every part: pool, resource, who held it, or that nobody did.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what pools cost, what of it was held or idle, who bears it, and each tier's margin."""
+    from tierwise.usecases.shared_costs import shared_costs
+
+    _check_month(month)
+    context: Context = ctx.obj
+    with context.app() as app_:
+        found = shared_costs(app_, month)
+    if parts:
+        emit(found.rows, output, fields=Fields(dict.fromkeys(_PARTS, ""), _PARTS))
+    else:
+        emit(found.tier_rows, output, fields=Fields(dict.fromkeys(_MARGINS, ""), _MARGINS))
+    note(found.headline)
+    for text in found.notes:
+        note(text)
 
 
 @app.command()
@@ -173,6 +202,15 @@ def verify(
     if problems:
         msg = f"the ledger and what usage and rates give differ in {len(problems)} points; restore what was changed"
         raise TierwiseError(msg, details=problems[:_SHOWN])
+
+
+def _idle(app_: "App", month: str) -> str:
+    """What of the pools' cost nobody bears, where pool costs are stated."""
+    if not app_.documents.shared_costs.costs:
+        return ""
+    from tierwise.usecases.shared_costs import shared_costs
+
+    return shared_costs(app_, month).headline
 
 
 def _check_month(month: str) -> None:

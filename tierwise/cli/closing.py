@@ -22,8 +22,8 @@ _PIECES_SHOWN = 40
 _WHAT = {"vcpu": "vCPU", "memory_mib": "memory", "disk_gib": "disk", "machine": "machine"}
 
 
-def print_closing(found: "Closing") -> None:
-    """A closed period, or the preview of one, in a few lines."""
+def print_closing(found: "Closing", idle_cost: str) -> None:
+    """A closed period, or the preview of one, in a few lines; `idle_cost` is a line of its own where there is one."""
     console = stdout()
     head = f"{_month(found)}, {found.period.time_zone}, {_hours(found.period.hours)}{_clock_change(found)}"
     sizes = f"{counted(found.machines, 'machine')}   {counted(len(found.statements), 'tenant')}"
@@ -36,6 +36,8 @@ def print_closing(found: "Closing") -> None:
     width = max(len(amount) for _, amount, _ in shown)
     for name, amount, text in shown:
         console.print(f"  {name:<16} {amount:>{width}}     {text}".rstrip(), markup=False)
+    if idle_cost:
+        console.print(f"  {'beside it':<16} {idle_cost}", markup=False)
     difference = found.check.difference_minor
     equal = (
         "lines = statements = ledger" if difference == 0 else f"lines, statements, ledger: {found.check}"

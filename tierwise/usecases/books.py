@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow.compute as pc
 from sqlmodel import Session, select
 
+from chargeback.adjustment import Inapplicable
 from chargeback.adjustment_documents import References, load_terms
-from chargeback.fx import MissingFxRate
 from chargeback.late import Known, Usage, UsageTable, late, stated
 from chargeback.ledger import Issued, Sum, sums_text
+from chargeback.passed_on import PassedOn
 from chargeback.periods import BillingPeriod
 from chargeback.rate_cards import load_rate_cards
 from chargeback.rates import RateCard
@@ -29,6 +30,7 @@ from tierwise.store import ledger as ledger_store
 from tierwise.store.ledger_files import LedgerFiles
 from tierwise.store.tables import BillingPeriodRow, MachineRow, PeriodState
 from tierwise.usecases.metering import epoch, interval_store
+from tierwise.usecases.provider_bills import passed_on
 from tierwise.usecases.samples import sample_store
 
 
@@ -169,6 +171,7 @@ class StoredUsage:
 
     def __init__(self, app: App) -> None:
         self._intervals, self._samples = interval_store(app), sample_store(app)
+        self._data_dir = app.settings.data_dir
         self._months: dict[BillingPeriod, UsageTable] = {}
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
@@ -186,6 +189,10 @@ class StoredUsage:
     def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """See `chargeback.late.Usage`."""
         return self._samples.read(t_to=period.t_to, machines=machines)
+
+    def passed_on(self, period: BillingPeriod, known: Known) -> Sequence[PassedOn]:
+        """See `chargeback.late.Usage`."""
+        return passed_on(self._data_dir, period, known.card, known.at)
 
     def _month(self, period: BillingPeriod) -> UsageTable:
         if period not in self._months:
@@ -259,7 +266,7 @@ def _unpriced_is_invalid() -> Iterator[None]:
     """Usage without a rate, or an amount without one of exchange, as an error for the person who asked."""
     try:
         yield
-    except MissingFxRate as error:
+    except Inapplicable as error:
         raise InvalidInput(str(error)) from None
     except UnpricedUsage as error:
         msg, *details = str(error).splitlines()

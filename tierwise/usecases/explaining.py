@@ -5,13 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chargeback.adjusting import Adjustment
 from chargeback.adjustment_explained import TermExplanation, explain_adjustment, recompute_adjustment
 from chargeback.explain import Cause, Explanation, Unexplained, explain, recompute
 from chargeback.late import Known, charged_usage, stated
 from chargeback.ledger import booked, disagreements, misnumbered
 from chargeback.periods import BillingPeriod
-from chargeback.statements import Correction, Item, Statement, corrections
+from chargeback.statements import Correction, Item, Line, Statement, corrections
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.store.tables import MachineEventRow
@@ -61,7 +60,8 @@ def explain_line(app: App, wanted: str, number: int | None = None) -> Explained:
             "`tierwise charge verify` says what else differs"
         )
         raise TierwiseError(msg)
-    if isinstance(item, Adjustment) or (isinstance(item, Correction) and isinstance(item.item, Adjustment)):
+    of_usage = item.item if isinstance(item, Correction) else item
+    if not isinstance(item, Line | Correction) or not isinstance(of_usage, Line):
         term = explain_adjustment(item)
         assert recompute_adjustment(term) == item.amount_minor, f"{wanted}: {term}"
         return Explained(row, term)
@@ -175,7 +175,7 @@ def _made(
 
 def _stated(books: Books, known: Known, period: BillingPeriod, row: Row) -> list[Statement]:
     """The statements that have the row's item, or only what is needed of them."""
-    if row["metric"]:  # a line of usage: adjustments come after it
+    if row["metric"]:  # no adjustment: those come after it
         known = known._replace(terms=known.terms.of_lines)
     machines = [str(row["machine"])] if known.by_machine and row["machine"] else None
     return stated(books.usage, known, period, machines)

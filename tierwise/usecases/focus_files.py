@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,12 @@ from chargeback.focus.mapping import Known, ResourceMap, load_resource_map
 from chargeback.focus.rules.checking import Report, check
 from chargeback.money import Rounding, format_minor, round_to_minor
 from chargeback.periods import BillingPeriod
-from chargeback.statements import Row
 from tierwise.app import App
 from tierwise.documents import read_texts
 from tierwise.errors import InvalidInput, TierwiseError
-
-BILLS = "provider-bills"
-"""The folder of the data directory in which bills that were taken in are kept."""
-
-_ROWS = "rows.json"
-_MANIFEST = "manifest.json"
+from tierwise.store.ledger_files import LedgerFiles
+from tierwise.usecases.provider_bills import BILLS, MANIFEST, ROWS
+from tierwise.usecases.samples import recordable
 
 
 @dataclass(frozen=True)
@@ -103,23 +100,11 @@ def import_bill(
         raise InvalidInput(msg, details=error.details) from None
     mark = fingerprint(table, cost)
     _must_be_new(app, file, mark)
-    return Imported(found, None if preview else _keep(app, file, found, mark, cost))
-
-
-def provider_rows(app: App, month: str) -> list[Row]:
-    """The rows of all bills that were taken in for a month, in the order of their folders' names.
-
-    Raises TierwiseError for a kept bill that somebody changed.
-    """
-    rows: list[Row] = []
-    for folder in sorted((app.settings.data_dir / BILLS).glob(f"{month}-*")):
-        text = (folder / _ROWS).read_bytes()
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        if hashlib.sha256(text).hexdigest() != manifest["rows_sha256"]:
-            msg = f"{folder / _ROWS} is not what was imported; restore it from a backup, or remove the folder and import anew"
-            raise TierwiseError(msg)
-        rows += json.loads(text)
-    return rows
+    if preview:
+        return Imported(found, None)
+    # No month is being closed meanwhile: what comes after a close is learnt after it.
+    with LedgerFiles(app.settings.ledger_dir).closing():
+        return Imported(found, _keep(app, file, found, mark, cost))
 
 
 def _mapping(app: App, path: Path) -> ResourceMap:
@@ -150,12 +135,12 @@ def _keep(app: App, file: Path, found: ProviderBill, mark: str, cost: Cost) -> P
     manifest = {
         "file": file.name, "period": found.period.name, "providers": found.providers, "cost": cost.value,
         "total": found.total, "unallocated_minor": found.unallocated_minor, "fingerprint": mark,
-        "imported_at": app.clock.now().isoformat(), "rows_sha256": hashlib.sha256(rows.encode()).hexdigest(),
+        "imported_at": datetime.fromtimestamp(recordable(app), UTC).isoformat(), "rows_sha256": hashlib.sha256(rows.encode()).hexdigest(),
     }  # fmt: skip
     try:
         part.mkdir(parents=True)
-        _write(part / _ROWS, rows)
-        _write(part / _MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        _write(part / ROWS, rows)
+        _write(part / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
         part.rename(target)
     except OSError as error:
         if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:

@@ -15,6 +15,7 @@ from chargeback.reports import every
 from chargeback.statement_report import statement_report
 from tierwise.app import App
 from tierwise.errors import InvalidInput
+from tierwise.usecases import shared_costs
 from tierwise.usecases.billing import Bill, Row, bill
 from tierwise.usecases.observe import join, views
 
@@ -41,6 +42,8 @@ def run(app: App, name: str, asked: Asked) -> Report:
         if made is None:
             msg = f"there is no report '{name}'; known are {', '.join(every())}"
             raise InvalidReport(msg)
+        if name == "margin" and not asked.costs:
+            asked = replace(asked, costs=_stated_costs(app, asked))
         return made.make(books(app, asked, compare=made.compares))
 
 
@@ -104,6 +107,14 @@ def _books(app: App, found: Bill, asked: Asked, earlier: Sequence[Row] = ()) -> 
         directory=replace(directory(app), cost_minor=_costs(asked.costs, digits)), by=asked.by,
     )  # fmt: skip
     return made.where(asked.where)
+
+
+def _stated_costs(app: App, asked: Asked) -> dict[str, str]:
+    """What tiers cost as the documents state the costs of their pools, where they do."""
+    if not app.documents.shared_costs.costs:
+        return {}
+    found = shared_costs.shared_costs(app, asked.month, known_at=asked.known_at)
+    return {row["tier"]: row["cost"] for row in found.tier_rows if row["tier"] != "(none)"}
 
 
 def directory(app: App) -> Directory:
