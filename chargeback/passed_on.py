@@ -55,7 +55,12 @@ class PassedOn:
     def row(self, statement: str) -> "Row":
         """The row as one of `chargeback.statements.COLUMNS`."""
         own = {"statement": statement, "line": self.id, "charge_class": "", "note": self.note}
-        return dict(self.values) | own
+        return {name: value for name, value in self.values.items() if name not in self.allocated} | own
+
+    @property
+    def allocated(self) -> dict[str, str]:
+        """What FOCUS 1.3 and later say of a split cost, where it is one."""
+        return {name: str(value) for name, value in self.values.items() if name.startswith("Allocated")}
 
 
 def of_tenant(items: Iterable[PassedOn]) -> dict[str, tuple[PassedOn, ...]]:

@@ -1,15 +1,25 @@
 """A month's pool costs in the application, recounted from the documents and what endpoints report."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow.parquet as pq
+import pytest
 import yaml
 
+from chargeback.focus.columns import Version
+from tierwise.documents import load as load_documents
+from tierwise.errors import InvalidInput
 from tierwise.usecases.billing import bill
+from tierwise.usecases.explaining import verify
+from tierwise.usecases.focus import export
+from tierwise.usecases.ledger import close
 from tierwise.usecases.observe import join, observe, views
-from tierwise.usecases.shared_costs import shared_costs
+from tierwise.usecases.shared_costs import pass_on, shared_costs
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -50,9 +60,39 @@ def test_margins_are_of_the_bill_and_the_costs(acme: Any) -> None:
     acme.deliver("shop-01")
     acme.clock.set(at("2026-11-01T00:00:00"))
     found = shared_costs(acme.app, "2026-10")
-    total = bill(acme.app, "2026-10").total_minor
+    total = sum(row["amount_minor"] for row in bill(acme.app, "2026-10").rows)
     assert sum(tier.recovered_minor for tier in found.tiers) == total
     assert sum(tier.margin_minor for tier in found.tiers) == total - found.allocation.total_minor
     assert found.charged_rows == []
     assert found.headline.startswith("unallocated idle cost EUR ")
     assert found.notes[-1] == "no measured use is known for this month; `tierwise usage import` adds it"
+
+
+def test_idle_cost_that_the_documents_charge_is_put_on_statements_once_and_split_in_focus(
+    acme: Any, tmp_path: Path
+) -> None:
+    file = acme.settings.catalog_dir / "costs.yaml"
+    document = yaml.safe_load(file.read_text())
+    for cost in document["pool_costs"].values():
+        cost["charge"] = "idle"
+    file.write_text(yaml.safe_dump(document, sort_keys=False))
+    acme.clock.set(at("2026-10-01T00:00:00"))
+    acme.deliver("shop-01")
+    acme.clock.set(at("2026-11-01T00:00:00"))
+    observe(acme.app)
+    app = replace(acme.app, documents=load_documents(acme.settings.catalog_dir))
+    before = sum(row["amount_minor"] for row in bill(app, "2026-10").rows)
+    report, _ = pass_on(app, "2026-10")
+    idle = sum(int(row["amount_minor"]) for row in report.charged_rows)
+    assert idle > 0
+    assert sum(row["amount_minor"] for row in bill(app, "2026-10").rows) == before + idle
+    with pytest.raises(InvalidInput, match="taken in before"):
+        pass_on(app, "2026-10")
+    assert shared_costs(app, "2026-10").tiers == report.tiers, "what was passed on is not recovered twice"
+    closing = close(app, "2026-10")
+    assert closing.check.difference_minor == 0
+    assert [each.problems for each in verify(app)] == [[]]
+    written = export(app, "2026-10", tmp_path / "out", version=Version.V1_4)
+    table = pq.read_table(written.folder / "cost-and-usage.parquet")
+    split = [row for row in table.to_pylist() if row["AllocatedMethodId"]]
+    assert len(split) == len(report.charged_rows)

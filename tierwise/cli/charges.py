@@ -104,15 +104,19 @@ def idle(
     parts: Annotated[
         bool, typer.Option("--parts", help="Every part: pool, resource, who held it, or that nobody did.")
     ] = False,
+    pass_on: Annotated[
+        bool, typer.Option("--pass-on", help="Put what the documents charge of it on the statements.")
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what pools cost, what of it was held or idle, who bears it, and each tier's margin."""
+    from tierwise.usecases.shared_costs import pass_on as pass_on_costs
     from tierwise.usecases.shared_costs import shared_costs
 
     _check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
-        found = shared_costs(app_, month)
+        found, kept = pass_on_costs(app_, month) if pass_on else (shared_costs(app_, month), None)
     if parts:
         emit(found.rows, output, fields=Fields(dict.fromkeys(_PARTS, ""), _PARTS))
     else:
@@ -120,6 +124,8 @@ def idle(
     note(found.headline)
     for text in found.notes:
         note(text)
+    if kept:
+        note(f"{len(found.charged_rows)} rows are on the statements from now on, kept in {kept}")
 
 
 @app.command()

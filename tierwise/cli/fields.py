@@ -114,7 +114,7 @@ RATES = Fields(
         "valid_to": "until when; empty: no end is known",
         "recorded_at": "when it became known",
     },
-    ("rate_id", "tier", "metric", "unit", "rate", "where", "valid_from", "valid_to"),
+    ("rate_id", "tier", "metric", "unit", "rate", "valid_from", "valid_to"),
 )
 
 QUOTE = Fields(

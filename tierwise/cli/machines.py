@@ -297,7 +297,7 @@ def label(
         ),
     ] = None,
 ) -> None:
-    """Label a machine, so that bills can be grouped and priced by it, also from a moment in the past."""
+    """Label a machine, so that bills are grouped and priced by it; also for the past."""
     from uuid import uuid4
 
     from tierwise.usecases.label import change_labels

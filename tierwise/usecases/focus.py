@@ -17,10 +17,12 @@ from chargeback.focus.columns import Version
 from chargeback.focus.export import CannotExport, Context, Place, cost_and_usage
 from chargeback.focus.invoices import billing_period, invoice_detail
 from chargeback.focus.text import csv_lines
+from chargeback.instants import END_OF_TIME_S
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
-from tierwise.usecases.billing import Bill, bill
+from tierwise.usecases.billing import Bill, Row, bill
 from tierwise.usecases.place import estate
+from tierwise.usecases.provider_bills import passed_on
 
 ISSUER = "Private cloud"
 """Who provides and invoices, where nobody says another name."""
@@ -67,7 +69,12 @@ def export(
     if target.exists() and not replace:
         msg = f"{target} is there already; name another folder with --to, or replace it with --replace"
         raise InvalidInput(msg)
-    datasets = _datasets(found, context_of(app, issuer), version)
+    splits = {
+        item.id: item.allocated
+        for item in passed_on(app.settings.data_dir, found.period, found.card, END_OF_TIME_S)
+    }
+    rows = [{**row, **splits.get(row["line"], {})} for row in found.rows]
+    datasets = _datasets(found, rows, context_of(app, issuer), version)
     facts = _facts(found, version)
     files = _write(target, datasets, formats, facts)
     return Exported(target, files, facts["rows"], facts["total"], found.note)
@@ -89,15 +96,15 @@ def context_of(app: App, issuer: str = ISSUER) -> Context:
     )
 
 
-def _datasets(found: Bill, context: Context, version: Version) -> dict[str, Any]:
+def _datasets(found: Bill, rows: Sequence[Row], context: Context, version: Version) -> dict[str, Any]:
     try:
-        datasets = {"cost-and-usage": cost_and_usage(found.rows, found.period, context, version)}
+        datasets = {"cost-and-usage": cost_and_usage(rows, found.period, context, version)}
     except CannotExport as error:
         raise InvalidInput(str(error)) from None
     if version is Version.V1_4:
         stamp = (found.period, context, found.known_at)
         datasets["billing-period"] = billing_period(*stamp, closed=found.issued)
-        datasets["invoice-detail"] = invoice_detail(found.rows, *stamp, closed=found.issued)
+        datasets["invoice-detail"] = invoice_detail(rows, *stamp, closed=found.issued)
     return datasets
 
 

@@ -1,14 +1,8 @@
 """FOCUS files from elsewhere: reading, checking, and taking a provider's bill in."""
 
 import csv
-import errno
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,10 +19,8 @@ from chargeback.money import Rounding, format_minor, round_to_minor
 from chargeback.periods import BillingPeriod
 from tierwise.app import App
 from tierwise.documents import read_texts
-from tierwise.errors import InvalidInput, TierwiseError
-from tierwise.store.ledger_files import LedgerFiles
-from tierwise.usecases.provider_bills import BILLS, MANIFEST, ROWS
-from tierwise.usecases.samples import recordable
+from tierwise.errors import InvalidInput
+from tierwise.usecases.provider_bills import BILLS, keep
 
 
 @dataclass(frozen=True)
@@ -102,9 +94,7 @@ def import_bill(
     _must_be_new(app, file, mark)
     if preview:
         return Imported(found, None)
-    # No month is being closed meanwhile: what comes after a close is learnt after it.
-    with LedgerFiles(app.settings.ledger_dir).closing():
-        return Imported(found, _keep(app, file, found, mark, cost))
+    return Imported(found, _keep(app, file, found, mark, cost))
 
 
 def _mapping(app: App, path: Path) -> ResourceMap:
@@ -129,35 +119,11 @@ def _must_be_new(app: App, file: Path, mark: str) -> None:
 
 
 def _keep(app: App, file: Path, found: ProviderBill, mark: str, cost: Cost) -> Path:
-    target = app.settings.data_dir / BILLS / f"{found.period.name}-{mark[:16]}"
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    rows = json.dumps(list(found.rows), ensure_ascii=False, indent=1)
-    manifest = {
+    facts = {
         "file": file.name, "period": found.period.name, "providers": found.providers, "cost": cost.value,
         "total": found.total, "unallocated_minor": found.unallocated_minor, "fingerprint": mark,
-        "imported_at": datetime.fromtimestamp(recordable(app), UTC).isoformat(), "rows_sha256": hashlib.sha256(rows.encode()).hexdigest(),
     }  # fmt: skip
-    try:
-        part.mkdir(parents=True)
-        _write(part / ROWS, rows)
-        _write(part / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
-        part.rename(target)
-    except OSError as error:
-        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
-            msg = f"{file}: another process imported the same charges meanwhile, into {target}"
-            raise InvalidInput(msg) from None
-        msg = f"the bill could not be kept in {target}: {error.strerror}; nothing was imported, free some space and repeat"
-        raise TierwiseError(msg) from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return target
-
-
-def _write(file: Path, text: str) -> None:
-    with file.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    return keep(app, f"{found.period.name}-{mark[:16]}", found.rows, facts, str(file))
 
 
 def shown_gaps(found: ProviderBill, at_most: int = 10) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +23,11 @@ from tierwise.errors import InvalidInput
 from tierwise.usecases.billing import Bill, bill
 from tierwise.usecases.metering import interval_store
 from tierwise.usecases.observe import join, views
+from tierwise.usecases.provider_bills import keep
 from tierwise.usecases.samples import sample_store
+
+PASSED_ON = "pool-costs"
+"""What tells a month's pool costs from providers' bills."""
 
 SAMPLE_INTERVAL_S = 3600
 """How long a measured sample counts where no other follows."""
@@ -68,6 +73,25 @@ def shared_costs(app: App, month: str, *, known_at: datetime | None = None) -> S
     return of_bill(app, bill(app, month, known_at=known_at))
 
 
+def pass_on(app: App, month: str) -> tuple[SharedCostReport, Path]:
+    """Put the parts that the documents charge on the month's statements, as they stand now, for ever.
+
+    On those of the month itself while it is open, else as corrections on the next ones. Raises InvalidInput
+    where no part is charged, the month is not over, or it was done before.
+    """
+    found = bill(app, month)
+    report = of_bill(app, found)
+    name = found.period.name
+    if not found.complete:
+        msg = f"{name} is not over in {found.period.time_zone}; what its pools' idle time cost is not known yet"
+        raise InvalidInput(msg)
+    if not report.charged_rows:
+        msg = "no part of the pools' costs is charged; say `charge: idle` or `charge: all` at a cost of 'pool_costs:'"
+        raise InvalidInput(msg)
+    facts = {"period": name, "what": "pool costs", "headline": report.headline}
+    return report, keep(app, f"{name}-{PASSED_ON}", report.charged_rows, facts, f"pool costs of {name}")
+
+
 def of_bill(app: App, found: Bill) -> SharedCostReport:
     """The same beside a bill that was made already, as known when that was."""
     card, documents = found.card, app.documents.shared_costs
@@ -82,7 +106,9 @@ def of_bill(app: App, found: Bill) -> SharedCostReport:
         )  # fmt: skip
     except WrongCurrency as error:
         raise InvalidInput(str(error)) from None
-    billed = [row for row in found.rows if row["currency"] == card.currency]
+    # What was passed on before is what `margins` adds of itself.
+    mine = [row for row in found.rows if not str(row["line"]).endswith(f"/bill-{PASSED_ON}")]
+    billed = [row for row in mine if row["currency"] == card.currency]
     made = [
         {**row, **extra} for row, extra in zip(rows(result, card.label), allocated(result), strict=True)
     ]
@@ -93,7 +119,7 @@ def of_bill(app: App, found: Bill) -> SharedCostReport:
         headline=headline(result, sum(row["amount_minor"] for row in billed))
         if dues
         else "no pool cost is stated for this month",
-        notes=tuple(_notes(held, places, app, elsewhere=len(billed) < len(found.rows))),
+        notes=tuple(_notes(held, places, app, elsewhere=len(billed) < len(mine))),
     )
 
 
