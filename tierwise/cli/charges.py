@@ -130,7 +130,7 @@ def idle(
 
 @app.command()
 def review(ctx: typer.Context, month: Month) -> None:
-    """Put a month under review: what is known now is what is looked at, and what `charge close` books."""
+    """Put a month under review: what is known now is what `charge close` will book."""
     from chargeback.instants import utc_text
     from tierwise.usecases.periods import review as review_month
 
