@@ -17,11 +17,11 @@ def make(books: Books) -> Report:
     """
     by = books.by or "tenant"
     key = dimension(by, books.directory)
-    then, now = (
+    then, present = (
         {name: sums(rows).amount for name, rows in grouped(side, key).items()}
         for side in (books.before, books.rows)
     )
-    moves = {name: now.get(name, 0) - then.get(name, 0) for name in {*then, *now}}
+    moves = {name: present.get(name, 0) - then.get(name, 0) for name in {*then, *present}}
     order = sorted(moves, key=lambda name: (-abs(moves[name]), name))
     before = books.period.previous
     columns = (
@@ -33,7 +33,7 @@ def make(books: Books) -> Report:
     )
     rows = tuple(
         (
-            shown(name), then.get(name, 0), now.get(name, 0), moves[name],
+            shown(name), then.get(name, 0), present.get(name, 0), moves[name],
             Fraction(moves[name], abs(then[name])) if then.get(name) else None,
         )
         for name in order
@@ -45,7 +45,7 @@ def make(books: Books) -> Report:
         tuple(map(shown, movers)),
         (
             (before.name, tuple(then.get(name, 0) for name in movers)),
-            (books.period.name, tuple(now.get(name, 0) for name in movers)),
+            (books.period.name, tuple(present.get(name, 0) for name in movers)),
         ),
         Shape.GROUPED,
     )

@@ -192,7 +192,7 @@ def verify(
     month: Annotated[str | None, typer.Argument(help="Only this month; left out: all.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make closed months' statements again from usage and rates, and compare them with the ledger."""
+    """Make closed months' statements again and compare them with the ledger."""
     from tierwise.cli.closing import verified_rows
     from tierwise.errors import TierwiseError
     from tierwise.usecases.explaining import verify as verify_months

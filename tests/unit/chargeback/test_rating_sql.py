@@ -60,7 +60,7 @@ def test_the_check_itself_sees_each_forbidden_thing(text: str) -> None:
 
 def test_nothing_in_the_package_divides_to_a_float_or_writes_one() -> None:
     found = []
-    for file in sorted(Path(chargeback.__file__).parent.glob("*.py")):
+    for file in sorted(Path(chargeback.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
             floats = isinstance(node, ast.Constant) and isinstance(node.value, float)
@@ -73,7 +73,7 @@ def test_nothing_in_the_package_divides_to_a_float_or_writes_one() -> None:
 def test_the_package_has_no_clock_no_files_and_no_chance() -> None:
     clocks = {"now", "utcnow", "today", "open", "read_text", "environ", "randint", "getenv"}
     found = []
-    for file in sorted(Path(chargeback.__file__).parent.glob("*.py")):
+    for file in sorted(Path(chargeback.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
             if name in clocks:
