@@ -157,7 +157,7 @@ def margins(found: Allocation, statement_rows: Iterable[Mapping[str, str | int]]
 def headline(found: Allocation, recovered_minor: int) -> str:
     """The idle cost in a line, beside what the month's statements charge (`recovered_minor`).
 
-    ``unallocated idle cost EUR 9,118.40 (2.8 %), shared by use``; the percentage is of the charges.
+    ``idle cost not passed on EUR 9,118.40 (2.8 %), shared by use``; the percentage is of the charges.
     """
     idle = found.where(kind=Kind.IDLE)
     apart = sum(part.amount_minor for part in idle if not charged(part))
@@ -166,7 +166,7 @@ def headline(found: Allocation, recovered_minor: int) -> str:
     share = Fraction(1000 * amount, recovered_minor) if recovered_minor else Fraction(0)
     percent = format_minor(divided(share.numerator, share.denominator, Rounding.HALF_UP), 1)
     how = f"shared by {' and by '.join(ways)}" if ways else "kept apart"
-    what = "unallocated idle cost" if apart else "idle cost passed on"
+    what = "idle cost not passed on" if apart else "idle cost passed on"
     return f"{what} {_thousands(amount, found)} ({percent} %), {how}"
 
 

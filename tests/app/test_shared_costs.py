@@ -64,7 +64,7 @@ def test_margins_are_of_the_bill_and_the_costs(acme: Any) -> None:
     assert sum(tier.recovered_minor for tier in found.tiers) == total
     assert sum(tier.margin_minor for tier in found.tiers) == total - found.allocation.total_minor
     assert found.charged_rows == []
-    assert found.headline.startswith("unallocated idle cost EUR ")
+    assert found.headline.startswith("idle cost not passed on EUR ")
     assert found.notes[-1] == "no measured use is known for this month; `tierwise usage import` adds it"
 
 
