@@ -72,13 +72,14 @@ class UsageStore:
         t_from: int | None = None,
         t_to: int | None = None,
         machines: Collection[str] | None = None,
+        recorded_after: int | None = None,
     ) -> Any:
-        """The rows that overlap ``[t_from, t_to)``, of these machines; without limits, all.
+        """The rows that overlap ``[t_from, t_to)``, of these machines, recorded later; without limits, all.
 
         A `pyarrow.Table`, each file's rows by machine and time. Raises TierwiseError naming the file
         that cannot be read, that is missing, or that is none of ours.
         """
-        span = files_of.Span(t_from, t_to)
+        span = files_of.Span(t_from, t_to, recorded_after)
         for _ in range(_TRIES):
             manifest = self._manifest()
             try:

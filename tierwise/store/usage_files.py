@@ -42,16 +42,18 @@ class Layout:
 
 
 class Span(NamedTuple):
-    """A half-open time; None is without limit."""
+    """A half-open time, and after when rows were recorded; None is without limit."""
 
     t_from: int | None = None
     t_to: int | None = None
+    recorded_after: int | None = None
 
     def touches(self, file: UsageFile) -> bool:
         """Whether some row of a file may overlap it."""
         after = self.t_to is not None and file.t_from >= self.t_to
         before = self.t_from is not None and file.t_to <= self.t_from
-        return not (after or before)
+        known = self.recorded_after is not None and file.newest <= self.recorded_after
+        return not (after or before or known)
 
 
 def by_month(table: Any, layout: Layout) -> Iterator[tuple[str, Any]]:
@@ -134,6 +136,10 @@ def _groups(file: Any, layout: Layout, span: Span, machines: Any) -> list[int]:
             continue
         if span.t_from is not None and end is not None and end < span.t_from:
             continue
+        if span.recorded_after is not None and layout.recorded:
+            _, newest = _extremes(group, columns[layout.recorded])
+            if newest is not None and newest <= span.recorded_after:
+                continue
         if machines is None or _any_between(names, *_extremes(group, columns["machine"])):
             found.append(i)
     return found
@@ -160,6 +166,8 @@ def _cut(table: Any, layout: Layout, span: Span, machines: Any) -> Any:
         table = table.filter(pc.greater(layout.ends(table), span.t_from))
     if span.t_to is not None:
         table = table.filter(pc.less(table[layout.start], span.t_to))
+    if span.recorded_after is not None and layout.recorded:
+        table = table.filter(pc.greater(table[layout.recorded], span.recorded_after))
     return table
 
 

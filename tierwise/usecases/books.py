@@ -166,8 +166,16 @@ class Books:
         }
 
 
+_FEW = 100
+"""Machines whose rows are looked for in the files one by one; for more of them the month is read."""
+
+
 class StoredUsage:
-    """The usage of this data directory, as rating asks for it; each month is read once."""
+    """The usage of this data directory, as rating asks for it; a whole month is read once.
+
+    Where few machines are asked for, only their rows are read: a late fact of one machine must not
+    cost a month of ten million rows.
+    """
 
     def __init__(self, app: App) -> None:
         self._intervals, self._samples = interval_store(app), sample_store(app)
@@ -176,14 +184,19 @@ class StoredUsage:
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
         """See `chargeback.late.Usage`."""
-        recorded = self.samples(period)
-        at = recorded["recorded_at"]
-        fresh = recorded.filter(pc.and_(pc.greater(at, since), pc.less_equal(at, until)))
-        measured = pc.unique(fresh["machine"]).to_pylist()
-        return sorted({*self._month(period).touched(period, since, until), *measured})
+        samples = self._samples.read(t_to=period.t_to, recorded_after=since)
+        rows = self._intervals.read(t_from=period.t_from, t_to=period.t_to, recorded_after=since)
+        found: set[str] = set()
+        for table in (samples, rows):
+            known = table.filter(pc.less_equal(table["recorded_at"], until))
+            found.update(pc.unique(known["machine"]).to_pylist())
+        return sorted(found)
 
     def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """See `chargeback.late.Usage`."""
+        few = machines is not None and len(machines) <= _FEW and period not in self._months
+        if few:
+            return self._intervals.read(t_from=period.t_from, t_to=period.t_to, machines=machines)
         return self._month(period).of(period, machines)
 
     def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -206,3 +207,26 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     store = UsageStore(tmp_path / "file" / "usage", SCHEMA, LAYOUT)
     with pytest.raises(TierwiseError, match="cannot be made"), store.writing():
         pytest.fail("there is no folder")
+
+
+def test_rows_recorded_after_a_moment_are_found_in_files_and_groups_that_have_any(
+    tmp_path: Path,
+) -> None:
+    known = pa.schema([*SCHEMA, pa.field("recorded_at", pa.int64(), nullable=False)])
+    layout = Layout("at", "at", ("machine", "at"), "recorded_at", group_rows=5)
+    store = UsageStore(tmp_path / "usage", known, layout)
+    chance, rows = Random(7), []
+    for moment in range(20):
+        fresh = [
+            {"n": moment * 100 + i, "machine": chance.choice("xyz"), "at": chance.randrange(90) * DAY,
+             "recorded_at": moment}
+            for i in range(chance.randint(1, 30))
+        ]  # fmt: skip
+        rows += fresh
+        with store.writing():
+            store.append(pa.Table.from_pylist(fresh, schema=known))
+    for after in (-1, 0, 9, 18, 19):
+        wanted = {row["n"] for row in rows if row["recorded_at"] > after}
+        assert set(read(store, recorded_after=after)) == wanted
+        early = {row["n"] for row in rows if row["recorded_at"] > after and row["at"] < 40 * DAY}
+        assert set(read(store, recorded_after=after, t_to=40 * DAY)) == early
