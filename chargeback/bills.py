@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chargeback.charges import Charge
+from chargeback.engines.rows import ROWS_MAX, RowsEngine
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
-from chargeback.rating import Grain, rate
+from chargeback.rating import DUCKDB, Grain, rate
 from chargeback.rating_stacks import rate_stack
 from chargeback.stacks import Stack
 from chargeback.statements import Statement, statements
@@ -60,7 +61,8 @@ def priced(
 ) -> list[Charge]:
     """The charges of several months, by the stacked cards where there are any. Raises as `rate` does."""
     if terms.stack is None:
-        return rate(usage, card, periods, known_at, grain=grain)
+        few = hasattr(usage, "num_rows") and usage.num_rows <= ROWS_MAX
+        return rate(usage, card, periods, known_at, grain=grain, engine=RowsEngine() if few else DUCKDB)
     return rate_stack(usage, _on(card, terms.stack), periods, known_at, grain=grain)
 
 
