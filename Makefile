@@ -21,6 +21,11 @@ test:  ## all tests, with every counterpart that is here (ARGS='tests/unit -k qu
 	$(SET_UP) --counterparts
 	@.venv/bin/pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)
 
+test-spark:  ## rating on Spark beside DuckDB and Polars: the same charges (needs Java; an environment of its own)
+	$(SET_UP)
+	@.venv/bin/uv venv --quiet --allow-existing .build/spark && .venv/bin/uv pip install --quiet --python .build/spark -c requirements/extras.txt -c requirements/dev.txt 'ibis-framework[pyspark,duckdb,polars]' pyspark pydantic pyyaml tzdata polars pytest hypothesis
+	@PYTHONPATH=. .build/spark/bin/python -m pytest --noconftest -p no:cacheprovider -q tests/real/test_rating_engines.py
+
 check:  ## format, lint, types, layers, spelling, dependencies, house rules
 	$(SET_UP)
 	@.venv/bin/python scripts/check.py

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chargeback.charges import Charge
+from chargeback.engines.contract import Engine
 from chargeback.engines.rows import ROWS_MAX, RowsEngine
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
@@ -22,13 +23,16 @@ def bill(
     terms: Terms = NO_TERMS,
     *,
     grain: Grain = Grain.MACHINE,
+    engine: Engine = DUCKDB,
 ) -> list[Statement]:
     """All tenants' statements of `period`, as usage, rates and terms were known at `known_at`.
 
     `usage` must go back as far as `terms.history(period)`. With stacked cards, `card` is the base card.
     Raises what `rate` and `statements` raise.
     """
-    charges = priced(usage, card, (*terms.history(period), period), known_at, terms, grain=grain)
+    charges = priced(
+        usage, card, (*terms.history(period), period), known_at, terms, grain=grain, engine=engine
+    )
     return _of(period, charges, card, known_at, terms)
 
 
@@ -40,12 +44,13 @@ def bill_month_by_month(
     terms: Terms = NO_TERMS,
     *,
     grain: Grain = Grain.MACHINE,
+    engine: Engine = DUCKDB,
 ) -> list[Statement]:
     """The same where each month's usage is read by itself: `usage_of` gives all rows that overlap a month."""
     charges = [
         charge
         for month in (*terms.history(period), period)
-        for charge in priced(usage_of(month), card, [month], known_at, terms, grain=grain)
+        for charge in priced(usage_of(month), card, [month], known_at, terms, grain=grain, engine=engine)
     ]
     return _of(period, charges, card, known_at, terms)
 
@@ -58,12 +63,17 @@ def priced(
     terms: Terms = NO_TERMS,
     *,
     grain: Grain = Grain.MACHINE,
+    engine: Engine = DUCKDB,
 ) -> list[Charge]:
-    """The charges of several months, by the stacked cards where there are any. Raises as `rate` does."""
+    """The charges of several months, by the stacked cards where there are any. Raises as `rate` does.
+
+    A few rows are priced without the engine, which is the same and sooner.
+    """
+    if hasattr(usage, "num_rows") and usage.num_rows <= ROWS_MAX:
+        engine = RowsEngine()
     if terms.stack is None:
-        few = hasattr(usage, "num_rows") and usage.num_rows <= ROWS_MAX
-        return rate(usage, card, periods, known_at, grain=grain, engine=RowsEngine() if few else DUCKDB)
-    return rate_stack(usage, _on(card, terms.stack), periods, known_at, grain=grain)
+        return rate(usage, card, periods, known_at, grain=grain, engine=engine)
+    return rate_stack(usage, _on(card, terms.stack), periods, known_at, grain=grain, engine=engine)
 
 
 def _of(

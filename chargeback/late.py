@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 
 from chargeback import basis
 from chargeback.bills import bill, bill_month_by_month
+from chargeback.engines.contract import Engine
 from chargeback.passed_on import PassedOn
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard, Window
+from chargeback.rating import DUCKDB
 from chargeback.samples import STORED
 from chargeback.statements import Correction, Statement, corrections, with_passed_on
 from chargeback.targets import window_of
@@ -68,6 +70,11 @@ class Known(NamedTuple):
 class Usage(Protocol):
     """A history of usage that can be asked for parts of itself."""
 
+    @property
+    def rating_engine(self) -> Engine:
+        """What rates it."""
+        ...
+
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
         """The machines with rows or samples in the period that were recorded after `since`, not after `until`."""
         ...
@@ -89,6 +96,7 @@ class UsageTable:
     """`Usage` from a `pyarrow.Table` of `chargeback.usage.SCHEMA`, without samples. Raises InvalidUsage."""
 
     def __init__(self, table: Any) -> None:
+        self.rating_engine: Engine = DUCKDB
         # One engine for all questions: opening one takes 40 ms, and an answer some 5.
         self._engine = duckdb.connect(":memory:")
         self._engine.register("usage_interval", checked_table(table))
@@ -138,7 +146,8 @@ def stated(
     def of(month: BillingPeriod) -> Any:
         return charged_usage(usage, known, month, machines)
 
-    found = bill_month_by_month(of, known.card, period, known.at, known.terms)
+    engine = usage.rating_engine
+    found = bill_month_by_month(of, known.card, period, known.at, known.terms, engine=engine)
     return with_passed_on(found, usage.passed_on(period, known), period, known.card, known.terms)
 
 

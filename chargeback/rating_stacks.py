@@ -15,10 +15,11 @@ import duckdb
 import pyarrow as pa
 
 from chargeback.charges import Charge
+from chargeback.engines.contract import Engine
 from chargeback.instants import END_OF_TIME_S
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
-from chargeback.rating import Grain, rate
+from chargeback.rating import DUCKDB, Grain, rate
 from chargeback.stacks import Layer, Stack, StackedCharge, StackMode
 from chargeback.usage import checked_table
 
@@ -32,27 +33,30 @@ def rate_stack(
     known_at: int,
     *,
     grain: Grain = Grain.TENANT,
+    engine: Engine = DUCKDB,
 ) -> list[Charge]:
     """`rating.rate` by all cards of a stack: charges of the layers from the top, then of the base card.
 
     Usage that the base card does not price must be priced by an overriding layer. Raises as `rate` does.
     """
     found: list[Charge] = []
-    with duckdb.connect(":memory:") as engine:
+    with duckdb.connect(":memory:") as cutter:
         left = checked_table(usage)
         for layer in stack.from_the_top:
-            others, own = _owned(engine, left, layer)
+            others, own = _owned(cutter, left, layer)
             if not own.num_rows:
                 continue
-            priced, rest = _cut(engine, own, layer.card, known_at)
-            charges = rate(priced, layer.card, periods, known_at, grain=grain)
+            priced, rest = _cut(cutter, own, layer.card, known_at)
+            charges = rate(priced, layer.card, periods, known_at, grain=grain, engine=engine)
             lists: dict[int, Fraction] = {}
             if layer.mode is StackMode.OVERRIDE:
-                listed, _ = _cut(engine, priced, stack.base, known_at)
-                lists = _list_prices(charges, rate(listed, stack.base, periods, known_at, grain=grain))
+                listed, _ = _cut(cutter, priced, stack.base, known_at)
+                lists = _list_prices(
+                    charges, rate(listed, stack.base, periods, known_at, grain=grain, engine=engine)
+                )
                 left = _together(others, rest)
             found += [_stacked(c, layer.card, lists.get(i)) for i, c in enumerate(charges)]
-    base = rate(left, stack.base, periods, known_at, grain=grain)
+    base = rate(left, stack.base, periods, known_at, grain=grain, engine=engine)
     return found + [_stacked(charge, stack.base, None) for charge in base]
 
 

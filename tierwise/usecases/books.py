@@ -26,6 +26,7 @@ from chargeback.terms import Terms
 from tierwise.app import App
 from tierwise.documents import Documents
 from tierwise.errors import InvalidInput
+from tierwise.rating_engine import engine_of
 from tierwise.store import ledger as ledger_store
 from tierwise.store.ledger_files import LedgerFiles
 from tierwise.store.tables import BillingPeriodRow, MachineRow, PeriodState
@@ -180,6 +181,7 @@ class StoredUsage:
     def __init__(self, app: App) -> None:
         self._intervals, self._samples = interval_store(app), sample_store(app)
         self._data_dir = app.settings.data_dir
+        self.rating_engine = engine_of(app.settings)
         self._months: dict[BillingPeriod, UsageTable] = {}
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:

@@ -18,6 +18,7 @@ from chargeback.engines import stretches
 from chargeback.engines.by_ibis import IbisEngine, equi_joins
 from chargeback.engines.contract import SEGMENTS, exact
 from chargeback.engines.duck import DuckEngine, ParquetFiles
+from chargeback.periods import BillingPeriod
 from chargeback.rating_expressions import queries
 from chargeback.usage import SCHEMA, InvalidUsage
 
@@ -129,3 +130,43 @@ def test_no_join_is_left_with_another_condition_than_equal_columns() -> None:
         joins = equi_joins(queries()[name]).op().find(ibis.expr.operations.JoinChain)
         conditions = [type(c).__name__ for join in joins for link in join.rest for c in link.predicates]
         assert conditions == ["Equals", "Equals"]
+
+
+def test_sums_that_do_not_fit_into_the_memory_allowed_go_to_the_disk_and_come_out_the_same(
+    tmp_path: Path,
+) -> None:
+    rows, long = 400_000, "m" * 160
+    period = BillingPeriod(year=2026, month=10, time_zone="UTC")
+    columns: dict[str, Any] = {
+        "machine": [f"{long}{n}" for n in range(rows)],
+        "t_from": [period.t_from] * rows,
+        "t_to": [period.t_to] * rows,
+        "quantity": [1 + n % 7 for n in range(rows)],
+        "recorded_at": [0] * rows,
+        "sequence": [0] * rows,
+    }
+    texts = {
+        "tenant": "t",
+        "cost_centre": "c",
+        "tier": "tier-1",
+        "pool": "p",
+        "metric": "vcpu",
+        "power": "on",
+    }
+    columns |= {name: [text] * rows for name, text in {**texts, "source": "s", "labels": ""}.items()}
+    usage = pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+    segments = [(0, "tier-1", "vcpu", True, period.t_from, period.t_to, 1)]
+
+    def summed(engine: DuckEngine) -> int:
+        with engine.session(usage) as session:
+            session.store("rate_segment", SEGMENTS, segments)
+            found = session.rows("SUMS_BY_MACHINE")
+        assert len(found) == rows
+        return sum(row[-2] for row in found)
+
+    with pytest.raises(duckdb.OutOfMemoryException):
+        summed(DuckEngine(memory_limit_mib=64, threads=1))
+    by_hand = sum(1 + n % 7 for n in range(rows)) * (period.t_to - period.t_from)
+    assert (
+        summed(DuckEngine(memory_limit_mib=64, threads=1, spill_folder=str(tmp_path / "spill"))) == by_hand
+    )
