@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from chargeback.events import MachineEvent, in_order
+from chargeback.events import EventKind, MachineEvent
 from chargeback.labels import InvalidLabels, labels_text
 from tierwise.app import App
 from tierwise.errors import InvalidInput
-from tierwise.store import events as event_store
 from tierwise.store import orders as order_store
-from tierwise.usecases.metering import epoch, fact
-from tierwise.usecases.owner import _recordable
+from tierwise.usecases.late_fact import life_of, moment_of, record, recordable
+from tierwise.usecases.metering import epoch
 
 ORDERED = ("class", "offering")
 """Labels that say what was ordered."""
@@ -28,34 +27,13 @@ def change_labels(
     from the order, a future moment, or one that contradicts the machine's life.
     """
     _check(changes)
-    now = app.clock.now()
-    at = since or now
-    if at.tzinfo is None:
-        msg = f"{at.isoformat()} has no time zone"
-        raise InvalidInput(msg)
-    if at > now:
-        msg = f"{at.isoformat()} is in the future; labels can change now or in the past"
-        raise InvalidInput(msg)
+    at = moment_of(app, since, "labels")
     with app.session() as session:
         machine = order_store.find_machine(session, wanted)
-        recorded_at = _recordable(session, now)
-        known = [fact(row) for row in event_store.known_at(session, recorded_at, machine.id)]
-        labels = _changed(_labels_at(known, epoch(at)), changes)
-        event_store.append(
-            session,
-            key=str(change_id),
-            machine=machine.id,
-            kind="relabelled",
-            at=at,
-            recorded_at=recorded_at,
-            source="label change",
-            details={"labels": labels},
-        )
-        rows = event_store.known_at(session, recorded_at, machine.id)
-        _, problems = in_order(fact(row) for row in rows)
-        if problems:
-            msg = f"{machine.name} cannot change its labels at {at.isoformat()}"
-            raise InvalidInput(msg, details=[str(problem) for problem in problems])
+        recorded_at = recordable(session, app.clock.now())
+        labels = _changed(_labels_at(life_of(session, machine, recorded_at), epoch(at)), changes)
+        details = {"labels": labels}
+        record(session, machine, change_id, EventKind.RELABELLED, at, recorded_at, details, "labels")
         session.commit()
     return labels
 
@@ -74,8 +52,7 @@ def _check(changes: Mapping[str, str]) -> None:
         raise InvalidInput(msg)
 
 
-def _labels_at(events: list[MachineEvent], at: int) -> Mapping[str, str]:
-    life, _ = in_order(events)
+def _labels_at(life: list[MachineEvent], at: int) -> Mapping[str, str]:
     said = [event.labels for event in life if event.labels is not None and event.at <= at]
     return said[-1] if said else {}
 

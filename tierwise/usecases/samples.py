@@ -18,10 +18,10 @@ from chargeback.samples import SCHEMA, STORED, STORED_DEFAULTS
 from chargeback.sorting import ordered
 from tierwise.app import App
 from tierwise.errors import InvalidInput
-from tierwise.store import ledger as ledger_store
 from tierwise.store.tables import MachineEventRow
 from tierwise.store.usage import UsageStore
 from tierwise.store.usage_files import Layout
+from tierwise.usecases import late_fact
 from tierwise.usecases.metering import epoch
 
 SAMPLES = Layout("at", "at", ("machine", "metric", "at"), "recorded_at", group_rows=65_536)
@@ -77,7 +77,7 @@ def import_samples(app: App, path: Path, *, options: ImportOptions | None = None
 def recordable(app: App) -> int:
     """When samples that come in now count as known: after the last final statements, which knew whole seconds."""
     with app.session() as session:
-        return max(epoch(app.clock.now()), epoch(ledger_store.known_until(session)) + 1)
+        return epoch(late_fact.recordable(session, app.clock.now()))
 
 
 def added_to(
