@@ -26,6 +26,7 @@ def test_the_ledger_page_names_all_states_and_columns_and_its_example_recomputes
     exec(example(page, "python"), scope)
     side = {
         "sign": 1, "known_at": 0, "quantity": "2", "steps": [], "exact": "0.02", "minor": None, "amount": "0.02",
+        "by_rule": False, "exchange_rate": "", "exchange": "",
         "pieces": [
             {"t_from": 0, "t_to": 7200, "quantity": 1, "power": "on", "source": "x", "recorded_at": 0}
         ],
