@@ -18,7 +18,7 @@ import chargeback_usage as bench
 
 VENV = Path(__file__).parents[2] / ".build" / "cloudkitty"
 RELEASE = "cloudkitty==25.0.0"
-MACHINES = 1500
+MACHINES = 6_000
 INTERVAL_MACHINES = 30_000
 THEIR_MACHINES = 27
 
