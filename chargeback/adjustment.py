@@ -5,6 +5,7 @@ tenant's month that it applies to, with what earlier terms made of them, and say
 them. The parts of that amount, and the rows that show them, are made in `chargeback.adjusting`.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -279,12 +280,12 @@ class Term(Value):
         amount = getattr(self, "amount", None)
         return () if amount is None else (amount,)
 
+    @abstractmethod
     def outcome(self, matched: Sequence[Part], run: Run) -> Outcome | None:
         """The amount that it adds (negative: takes off), or None where it has nothing to do.
 
         What it takes off must not exceed the sum of `matched`. Raises Inapplicable.
         """
-        raise NotImplementedError
 
 
 def total(parts: Iterable[Part]) -> int:

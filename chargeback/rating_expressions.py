@@ -43,9 +43,9 @@ def births() -> Any:
     """When the number of machines of an identity changes, by how much, and who pays from or until then."""
     known = ibis.table({"known_at": "int64"}, name="knowledge")
     usage = _usage()
-    rows = usage.join(known, [usage.recorded_at <= known.known_at]).filter(
-        lambda t: t.metric == Metric.MACHINE.value
-    )
+    # By a column that is equal everywhere: Polars joins by nothing else.
+    all_pairs = usage.mutate(everywhere=1).join(known.mutate(everywhere=1), "everywhere")
+    rows = all_pairs.filter(lambda t: (t.recorded_at <= t.known_at) & (t.metric == Metric.MACHINE.value))
     keys = ["machine", "tenant", "cost_centre", "tier", "pool", "labels"]
     begins = rows.select(*keys, at=rows.t_from, change=rows.quantity)
     ends = rows.select(*keys, at=rows.t_to, change=-rows.quantity)

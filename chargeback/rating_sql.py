@@ -255,93 +255,117 @@ GROUP BY
 """
 
 BIRTHS = """
-WITH "t4" AS (
+WITH "t6" AS (
   SELECT
-    "t2"."machine",
-    "t2"."tenant",
-    "t2"."cost_centre",
-    "t2"."tier",
-    "t2"."pool",
-    "t2"."metric",
-    "t2"."quantity",
-    "t2"."power",
-    "t2"."t_from",
-    "t2"."t_to",
-    "t2"."recorded_at",
-    "t2"."source",
-    "t2"."sequence",
-    "t2"."labels",
-    "t3"."known_at"
-  FROM "usage_interval" AS "t2"
-  INNER JOIN "knowledge" AS "t3"
-    ON "t2"."recorded_at" <= "t3"."known_at"
-), "t8" AS (
+    "t4"."machine",
+    "t4"."tenant",
+    "t4"."cost_centre",
+    "t4"."tier",
+    "t4"."pool",
+    "t4"."metric",
+    "t4"."quantity",
+    "t4"."power",
+    "t4"."t_from",
+    "t4"."t_to",
+    "t4"."recorded_at",
+    "t4"."source",
+    "t4"."sequence",
+    "t4"."labels",
+    "t4"."everywhere",
+    "t5"."known_at"
+  FROM (
+    SELECT
+      "t0"."machine",
+      "t0"."tenant",
+      "t0"."cost_centre",
+      "t0"."tier",
+      "t0"."pool",
+      "t0"."metric",
+      "t0"."quantity",
+      "t0"."power",
+      "t0"."t_from",
+      "t0"."t_to",
+      "t0"."recorded_at",
+      "t0"."source",
+      "t0"."sequence",
+      "t0"."labels",
+      1 AS "everywhere"
+    FROM "usage_interval" AS "t0"
+  ) AS "t4"
+  INNER JOIN (
+    SELECT
+      "t1"."known_at",
+      1 AS "everywhere"
+    FROM "knowledge" AS "t1"
+  ) AS "t5"
+    ON "t4"."everywhere" = "t5"."everywhere"
+), "t10" AS (
   SELECT
     *
   FROM (
     SELECT
-      "t5"."machine",
-      "t5"."tenant",
-      "t5"."cost_centre",
-      "t5"."tier",
-      "t5"."pool",
-      "t5"."labels",
-      "t5"."t_from" AS "at",
-      "t5"."quantity" AS "change"
-    FROM "t4" AS "t5"
+      "t7"."machine",
+      "t7"."tenant",
+      "t7"."cost_centre",
+      "t7"."tier",
+      "t7"."pool",
+      "t7"."labels",
+      "t7"."t_from" AS "at",
+      "t7"."quantity" AS "change"
+    FROM "t6" AS "t7"
     WHERE
-      "t5"."metric" = 'machine'
-  ) AS "t6"
+      "t7"."recorded_at" <= "t7"."known_at" AND "t7"."metric" = 'machine'
+  ) AS "t8"
   UNION ALL
   SELECT
     *
   FROM (
     SELECT
-      "t5"."machine",
-      "t5"."tenant",
-      "t5"."cost_centre",
-      "t5"."tier",
-      "t5"."pool",
-      "t5"."labels",
-      "t5"."t_to" AS "at",
+      "t7"."machine",
+      "t7"."tenant",
+      "t7"."cost_centre",
+      "t7"."tier",
+      "t7"."pool",
+      "t7"."labels",
+      "t7"."t_to" AS "at",
       -(
-        "t5"."quantity"
+        "t7"."quantity"
       ) AS "change"
-    FROM "t4" AS "t5"
+    FROM "t6" AS "t7"
     WHERE
-      "t5"."metric" = 'machine'
-  ) AS "t7"
+      "t7"."recorded_at" <= "t7"."known_at" AND "t7"."metric" = 'machine'
+  ) AS "t9"
 )
 SELECT
-  "t16"."machine",
-  "t16"."tenant",
-  "t16"."cost_centre",
-  "t16"."tier",
-  "t16"."pool",
-  "t16"."labels",
-  "t16"."at"
+  "t18"."machine",
+  "t18"."tenant",
+  "t18"."cost_centre",
+  "t18"."tier",
+  "t18"."pool",
+  "t18"."labels",
+  "t18"."at"
 FROM (
   SELECT
-    "t12"."machine",
-    "t12"."tenant",
-    "t12"."cost_centre",
-    "t12"."tier",
-    "t12"."pool",
-    "t12"."labels",
-    "t12"."at",
-    "t12"."payer_changes",
-    "t15"."born"
+    "t14"."machine",
+    "t14"."tenant",
+    "t14"."cost_centre",
+    "t14"."tier",
+    "t14"."pool",
+    "t14"."labels",
+    "t14"."at",
+    "t14"."payer_changes",
+    "t17"."born"
   FROM (
     SELECT
-      "t9"."machine",
-      "t9"."tenant",
-      "t9"."cost_centre",
-      "t9"."tier",
-      "t9"."pool",
-      "t9"."labels",
-      "t9"."at",
-      SUM("t9"."change") AS "payer_changes"
-    FROM "t8" AS "t9"
+      "t11"."machine",
+      "t11"."tenant",
+      "t11"."cost_centre",
+      "t11"."tier",
+      "t11"."pool",
+      "t11"."labels",
+      "t11"."at",
+      SUM("t11"."change") AS "payer_changes"
+    FROM "t10" AS "t11"
     GROUP BY
       1,
       2,
@@ -350,32 +374,32 @@ FROM (
       5,
       6,
       7
-  ) AS "t12"
+  ) AS "t14"
   INNER JOIN (
     SELECT
-      "t13"."machine",
-      MIN("t13"."at") AS "born"
+      "t15"."machine",
+      MIN("t15"."at") AS "born"
     FROM (
       SELECT
         *
       FROM (
         SELECT
-          "t9"."machine",
-          "t9"."at",
-          SUM("t9"."change") AS "all_changes"
-        FROM "t8" AS "t9"
+          "t11"."machine",
+          "t11"."at",
+          SUM("t11"."change") AS "all_changes"
+        FROM "t10" AS "t11"
         GROUP BY
           1,
           2
-      ) AS "t11"
+      ) AS "t13"
       WHERE
-        "t11"."all_changes" <> 0
-    ) AS "t13"
+        "t13"."all_changes" <> 0
+    ) AS "t15"
     GROUP BY
       1
-  ) AS "t15"
-    ON "t12"."machine" = "t15"."machine" AND "t12"."at" = "t15"."born"
-) AS "t16"
+  ) AS "t17"
+    ON "t14"."machine" = "t17"."machine" AND "t14"."at" = "t17"."born"
+) AS "t18"
 WHERE
-  "t16"."payer_changes" > 0
+  "t18"."payer_changes" > 0
 """

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from catalog.base import Name, Value
 from chargeback.charges import Charge
 from chargeback.rates import RateCard
+from chargeback.units import Per
 
 
 class StackMode(StrEnum):
@@ -83,6 +84,13 @@ def stack_breaches(base: RateCard, layers: Sequence[Layer]) -> list[str]:
                     f"rate card {layer.card.label} has {field} {theirs}, and the base card {base.label} "
                     f"{ours}; stacked cards must agree"
                 )
+    found += [
+        f"rate '{rate.id}' is paid once, which stacked cards cannot charge: usage is cut where a card above begins; "
+        "charge it as a monthly fee, or take the stack away"
+        for card in {card.label: card for card in (base, *(layer.card for layer in layers))}.values()
+        for rate in card.rates
+        if rate.per is Per.ONCE
+    ]
     times = Counter(layer.whose for layer in layers)
     found += [f"{whose} has {n} cards; stack one" for whose, n in times.items() if n > 1]
     cards = {card.label: card for card in (base, *(layer.card for layer in layers))}

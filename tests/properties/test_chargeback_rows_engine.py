@@ -3,9 +3,11 @@
 from random import Random
 from typing import Any
 
+import ibis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chargeback.engines.by_ibis import IbisEngine
 from chargeback.engines.duck import DuckEngine
 from chargeback.engines.rows import RowsEngine
 from chargeback.periods import BillingPeriod
@@ -73,3 +75,12 @@ def test_python_and_duckdb_charge_the_same(seed: int, grain: Grain) -> None:
     chance = Random(seed)
     card, usage = card_of(chance), usage_of(chance)
     assert outcome(usage, card, grain, RowsEngine()) == outcome(usage, card, grain, DuckEngine())
+
+
+def test_polars_charges_the_same_with_fees_and_shapes_too() -> None:
+    polars = IbisEngine(ibis.polars.connect())
+    for seed in range(12):
+        chance = Random(seed)
+        card, usage = card_of(chance), usage_of(chance)
+        wanted = outcome(usage, card, Grain.MACHINE, DuckEngine())
+        assert outcome(usage, card, Grain.MACHINE, polars) == wanted, seed

@@ -1,6 +1,5 @@
 """``tierwise charge``: what machines cost, per tenant and tier, month by month."""
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 from tierwise.cli.context import Context
 from tierwise.cli.fields import Fields
 from tierwise.cli.output import Format, Output, document, emit, note, stdout
+from tierwise.cli.words import check_month
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ def statement(
     from tierwise.cli.words import must_be_known
     from tierwise.usecases.billing import bill
 
-    _check_month(month)
+    check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         moment = known_at.replace(tzinfo=UTC) if known_at else None
@@ -86,7 +86,7 @@ def close(
     from tierwise.cli.closing import as_data, print_closing
     from tierwise.usecases.ledger import close as close_month
 
-    _check_month(month)
+    check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         found = close_month(app_, month, preview=preview)
@@ -113,7 +113,7 @@ def idle(
     from tierwise.usecases.shared_costs import pass_on as pass_on_costs
     from tierwise.usecases.shared_costs import shared_costs
 
-    _check_month(month)
+    check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         found, kept = pass_on_costs(app_, month) if pass_on else (shared_costs(app_, month), None)
@@ -134,7 +134,7 @@ def review(ctx: typer.Context, month: Month) -> None:
     from chargeback.instants import utc_text
     from tierwise.usecases.periods import review as review_month
 
-    _check_month(month)
+    check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         known = review_month(app_, month)
@@ -148,7 +148,7 @@ def reopen(ctx: typer.Context, month: Month) -> None:
     """Open a month that is under review again; a closed one stays closed."""
     from tierwise.usecases.periods import reopen as reopen_month
 
-    _check_month(month)
+    check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         reopen_month(app_, month)
@@ -198,7 +198,7 @@ def verify(
     from tierwise.usecases.explaining import verify as verify_months
 
     if month is not None:
-        _check_month(month)
+        check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         found = verify_months(app_, month)
@@ -217,14 +217,6 @@ def _idle(app_: "App", month: str) -> str:
     from tierwise.usecases.shared_costs import shared_costs
 
     return shared_costs(app_, month).headline
-
-
-def _check_month(month: str) -> None:
-    from tierwise.errors import InvalidInput
-
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month, re.ASCII):
-        msg = f"'{month}' is no month; write it like 2026-10"
-        raise InvalidInput(msg)
 
 
 def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:

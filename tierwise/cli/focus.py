@@ -53,11 +53,10 @@ def export(
 ) -> None:
     """Write a month's statements as FOCUS files with manifest and checksums."""
     from chargeback.focus.columns import Version
-    from tierwise.cli.charges import _check_month
-    from tierwise.cli.words import counted
+    from tierwise.cli.words import check_month, counted
     from tierwise.usecases.focus import ISSUER, export
 
-    _check_month(month)
+    check_month(month)
     context: Context = ctx.obj
     wanted = _formats(formats)
     with context.app() as app_:
@@ -118,11 +117,11 @@ def import_(
     """Take in a provider's bill; what nobody is mapped to stays visible as unallocated."""
     from chargeback.focus.bills import Cost
     from chargeback.statements import COLUMNS
-    from tierwise.cli.charges import _check_month
     from tierwise.cli.fields import Fields
+    from tierwise.cli.words import check_month
     from tierwise.usecases.focus_files import import_bill, shown_gaps
 
-    _check_month(month)
+    check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
         done = import_bill(app_, file, month, map_, cost=Cost[cost.name], preview=preview)

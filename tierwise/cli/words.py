@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import textwrap
 from datetime import datetime
 from fractions import Fraction
@@ -74,6 +75,15 @@ def must_be_known(what: str, wanted: str | None, names: "Iterable[str]") -> None
     known = list(names)
     if wanted is not None and wanted not in known:
         msg = f"there is no {what} '{wanted}'; {known_names(wanted, known)}"
+        raise InvalidInput(msg)
+
+
+def check_month(month: str) -> None:
+    """Raises InvalidInput unless it is written like ``2026-10``."""
+    from tierwise.errors import InvalidInput
+
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month, re.ASCII):
+        msg = f"'{month}' is no month; write it like 2026-10"
         raise InvalidInput(msg)
 
 

@@ -248,3 +248,18 @@ def test_a_month_billed_in_another_zone_is_priced_in_that_zone_by_all_cards_of_t
     found = bill(rows, moved, berlin, FOREVER, terms)
     # October begins at 22:00 UTC in Berlin, so two of the five hours before it are October's.
     assert {s.tenant: s.total_minor for s in found} == {"bank": 1_200, "shop": 2_400}
+
+
+def test_no_card_of_a_stack_may_have_a_fee_that_is_paid_once() -> None:
+    # Usage that a card above prices for a time is cut where it ends: a machine would be born again there.
+    fee = Rate(
+        id="setup", tier="tier-1", metric="machine", unit="machine", rate_nanos=25 * EURO, component="setup",
+        frequency="one-time", valid_from=0, recorded_at=0,
+    )  # fmt: skip
+    plain, own = rate("own-machine", 2 * EURO), rate("base-machine", EURO)
+    for base, above in (
+        (card("base", own, fee), card("above", plain)),
+        (BASE, card("above", plain, fee)),
+    ):
+        with pytest.raises(ValidationError, match="rate 'setup' is paid once, which stacked cards cannot"):
+            Stack(base=base, layers=(Layer(card=above, mode=StackMode.OVERRIDE, tenant="shop"),))
