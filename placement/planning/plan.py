@@ -1,0 +1,87 @@
+"""The answer to a planning problem: who is where, which hosts and licences that takes, what it costs, how good it is."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from catalog.base import Value
+from catalog.frozen import FrozenMapping
+from placement.arrays import Int64
+from policies.decisions import Rejection
+
+
+class Licence(Value):
+    """What is bought of a product for the pools in one reach."""
+
+    product: str
+    scope: str
+    """The pool, the label's value, or ``estate``; ``order`` where packs are rounded once over all."""
+    alternative: str
+    hosts: int
+    """Hosts that are counted; 0 for ways that count machines or people."""
+    machines: int
+    units: int
+    packs: int
+    cost_micros: int
+    rule: str
+    """How it was counted, in words with the numbers."""
+
+
+class Headroom(Value):
+    """Room of a pool with its largest hosts lost; negative where it does not hold."""
+
+    pool: str
+    resource_class: str
+    capacity: int
+    """With all hosts."""
+    without_losses: int
+    """With the hosts lost that may fail at once."""
+    load: int
+    restarting: int
+    """What must run after the loss."""
+
+    @property
+    def left(self) -> int:
+        """What is free after the loss."""
+        return self.without_losses - self.restarting
+
+
+class Impossible(Value):
+    """Machines that have no place, and the least that stands against it."""
+
+    group: str
+    machines: int
+    reasons: tuple[Rejection, ...]
+    """Against each pool: rules first; where rules allow it, what room lacks."""
+    conflict: tuple[str, ...]
+    """Facts of which leaving out any one would admit them, in words; minimal, found by deletion."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanningPlan:
+    """A verified plan. Money is micro-units over the horizon; `bound_micros` is proven for plans that place as many."""
+
+    counts: Int64
+    """[G, P]"""
+    hosts: Int64
+    """[B] kept and bought."""
+    unplaced: Int64
+    """[G]"""
+    terms: FrozenMapping[str, int]
+    """Term -> cost: those of hosts, pools and machines by their names, ``licences``, ``moving``, and what is sunk."""
+    cost_micros: int
+    bound_micros: int
+    unplaced_bound: int
+    """No plan leaves fewer machines out than this."""
+    moves: int
+    """Machines that run elsewhere than today."""
+    licences: tuple[Licence, ...]
+    headroom: tuple[Headroom, ...]
+    impossible: tuple[Impossible, ...]
+    solver: str
+
+    @property
+    def gap(self) -> Decimal:
+        """How far the cost may be above the least that is possible, as a share of the cost."""
+        if not self.cost_micros:
+            return Decimal(0)
+        return Decimal(self.cost_micros - self.bound_micros) / Decimal(self.cost_micros)
