@@ -147,7 +147,9 @@ class Classes(Value):
 class Sizing(Value):
     """How large machines are taken to be."""
 
-    by: SizedBy = Field(default="today", description="Whose word counts: today's size, the class's, or use.")
+    by: SizedBy = Field(
+        default="today", description="Whose word counts: today's size, the class's, or use."
+    )
     policy: Text | None = Field(default=None, description="File of the right-sizing policy.")
     powered_off: Literal["disk", "full", "leave_out"] = Field(
         default="disk",
@@ -180,7 +182,10 @@ class WhatIf(Value):
     estate: Text = Field(description="File of any kind that `tierwise estate import` reads, or `live`.")
     start: Day = Field(description="The first day of the horizon.")
     months: Annotated[int, Field(strict=True, ge=1, le=MAX_MONTHS)] = 12
-    region: str = ""
+    region: str = Field(default="", description="What prices go by where a pool does not say.")
+    moves_per_month: Annotated[int, Field(strict=True, ge=1, le=10**6)] | None = Field(
+        default=None, description="How many machines move in a month; all in the first one where not given."
+    )
     economics: Text = Field(description="File of what things cost, format tierwise-economics/1.")
     classes: Classes = Classes()
     sizing: Sizing = Sizing()

@@ -61,13 +61,17 @@ def test_all_mistakes_of_a_document_are_told_at_once_with_their_places() -> None
     assert told(text) == [
         "w.yaml:4:8: start: must be a day, such as 2027-03-01",
         "w.yaml:8:3: pools.edge.tier: is required and missing",
-        "w.yaml:10:11: pools.edge.teir: unknown field; did you mean 'tier'? known are new, tier, hypervisor, site, region, "
-        "manager, losses, overcommit, reserved_memory_mib, threads_per_core, disk_gib, labels, ... (found 'tier-2')",
+        (
+            "w.yaml:10:11: pools.edge.teir: unknown field; did you mean 'tier'? known are new, tier, hypervisor, site, region, "
+            "manager, losses, overcommit, reserved_memory_mib, threads_per_core, disk_gib, labels, ... (found 'tier-2')"
+        ),
         "w.yaml:16:3: rules.databases: must have one of 'only' and 'never', which say where these machines may go",
         "w.yaml:20:48: scenarios.retire.changes.0.hypervisor: must be one of vsphere, hyperv, xen, libvirt (found 'vmware')",
-        "w.yaml:21:16: scenarios.retire.changes.1.kind: there is no change 'grwoth'; did you mean 'growth'? known are demand, "
-        "figure, fixed, growth, host_loss, hosts_bought, hypervisor_retired, licence, most_moves, pool_closed, price, "
-        "promised, ...",
+        (
+            "w.yaml:21:16: scenarios.retire.changes.1.kind: there is no change 'grwoth'; did you mean 'growth'? known are demand, "
+            "figure, fixed, growth, host_loss, hosts_bought, hypervisor_retired, licence, most_moves, pool_closed, price, "
+            "promised, ..."
+        ),
     ]
 
 
