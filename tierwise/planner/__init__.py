@@ -1,0 +1,1 @@
+"""The planner: estates, scenarios and what comes of them, from files to reports."""
