@@ -89,7 +89,11 @@ class _Piece:
             raise MissingFigure(msg)
         alternatives = tuple(self._alternative(way, f"{self._at}.alternatives.{n}") for n, way in numbered)
         sunk = sum(self._sunk(way, f"{self._at}.alternatives.{n}") for n, way in numbered)
-        dues = {way.name: tuple(self._dues(way, f"{self._at}.alternatives.{n}")) for n, way in numbered}
+        dues = {
+            key: due
+            for n, way in numbered
+            for key, due in self._all_dues(way, f"{self._at}.alternatives.{n}")
+        }
         name = licence.name if alone else f"{licence.name} from {self.day}"
         return LicenceTerms(
             name, licence.name, licence.layer, licence.match, licence.reach, licence.accepts, licence.whole_pool,
@@ -210,10 +214,19 @@ class _Piece:
             found += sum(line.micros for line in lines)
         return found
 
-    def _dues(self, way: Way, at: str) -> Iterator[Due]:
+    def _all_dues(self, way: Way, at: str) -> Iterator[tuple[str, tuple[Due, ...]]]:
+        yield way.name, tuple(self._dues(way.prices, way.pack_size, at))
+        if way.add_on is not None:
+            more = way.add_on
+            yield (
+                f"{way.name} + {more.name}",
+                tuple(self._dues(more.prices, more.pack_size, f"{at}.add_on")),
+            )
+
+    def _dues(self, prices: Sequence[Price], pack_size: int, at: str) -> Iterator[Due]:
         """What one pack costs in cash: at the start of each month, year or term, and once at the horizon's start."""
-        for n, price in enumerate(way.prices):
-            size = way.pack_size if price.per == "unit" else 1
+        for n, price in enumerate(prices):
+            size = pack_size if price.per == "unit" else 1
             if price.period == "once":
                 if self.begin == 0:
                     yield Due(0, micros_of(self._on(price.amount, f"{at}.prices.{n}.amount", 0) * size))

@@ -32,7 +32,18 @@ def written_off(
     begin, end = (min(over, max(0, n)) for n in (gone, gone + span.months))
     if begin < end:
         note = f"bought {bought_on}: months {begin + 1} to {end} of {over}"
-        yield Line(term, part, what, resolved(price, bought_on, region), span.start, begin, end, over, note)
+        yield Line(
+            term,
+            part,
+            what,
+            resolved(price, bought_on, region),
+            span.start,
+            begin,
+            end,
+            over,
+            note,
+            purchase=True,
+        )
 
 
 def priced(

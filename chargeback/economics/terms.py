@@ -81,7 +81,7 @@ class LicenceTerms:
     months: int
     lines: tuple[Line, ...]
     dues: Mapping[str, tuple[Due, ...]] = field(default_factory=dict)
-    """Alternative -> what one pack costs in cash in this stretch."""
+    """Alternative, or ``alternative + add-on`` -> what one pack costs in cash in this stretch."""
 
     @property
     def accepts_parts(self) -> bool:

@@ -49,6 +49,8 @@ class Line:
     end: int
     over: int = 1
     note: str = ""
+    purchase: bool = False
+    """Whether it writes off something that was bought, for all of its amount at once."""
 
     @property
     def months(self) -> int:
