@@ -2,7 +2,7 @@
 # as root on Debian, the packages of the real counterparts. A second run finds all that done.
 .DEFAULT_GOAL := help
 BENCHES = inventory together feed creates
-.PHONY: help demo test test-spark check fix bench bench-placement bench-connectors bench-chargeback docs lock clean
+.PHONY: help demo test test-spark check fix bench bench-placement bench-connectors bench-chargeback bench-planner notebooks docs lock clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -53,6 +53,14 @@ endif
 bench-chargeback:  ## the benchmarks of metering and rating alone
 	$(SET_UP)
 	@.venv/bin/python tests/bench/run.py chargeback_ rating
+
+bench-planner:  ## the benchmarks of estates, scenarios, rebalancing, forecasts and moves alone
+	$(SET_UP)
+	@.venv/bin/python tests/bench/run.py planner_
+
+notebooks:  ## open the notebooks in a browser (ARGS='--headless' prints the address only)
+	$(SET_UP)
+	@.venv/bin/marimo edit $(ARGS) notebooks
 
 docs:  ## write the generated pages of docs/reference again
 	$(SET_UP)

@@ -100,6 +100,8 @@ class _Loader:
         if document is None:
             self._unreadable.append(file)
             return
+        if str(document.tree.get("format", "")).startswith("tierwise-"):
+            return  # it says itself that another reader takes it: class rules, scenarios, costs
         if not document.tree and not problems:
             message = f"the file is empty; write one of the sections {', '.join(self._known)}, or remove it"
             self._of_yaml.append(document.problem((), message))

@@ -103,7 +103,7 @@ def _read(document: Located, known: References, found: _Found) -> None:
             found.add((document, (*place[1], "kind")), f"{said}; {known_names(kind, kinds())}", *shown)
             continue
         whole = _dated(place, {**body, "name": name}, known.zone, found)
-        term = checked(document, place[1], kinds()[kind], whole, found.problems)
+        term = checked(document, place[1], kinds()[str(kind)], whole, found.problems)
         if term is not None:
             found.terms.append((term, place))
     for place, name, body in _entries(document, "fx", found):

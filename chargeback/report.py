@@ -92,20 +92,25 @@ def added(rows: Sequence[tuple[Cell, ...]], i: int) -> int:
 
 
 class Shape(StrEnum):
-    """How the series of a chart stand: behind each other in one bar a label, or each with its own bar."""
+    """How the series of a chart stand: behind each other in one bar a label, each with its own bar, or as lines."""
 
     STACKED = "stacked"
     GROUPED = "grouped"
+    LINES = "lines"
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars: per label, one amount in minor units for each series."""
+    """Per label, one amount for each series: in minor units, or of things where `kind` is COUNT.
+
+    The labels of LINES are in order, from left to right.
+    """
 
     title: str
     labels: tuple[str, ...]
     series: tuple[tuple[str, tuple[int, ...]], ...]
     shape: Shape = Shape.STACKED
+    kind: Kind = Kind.MONEY
 
     def __post_init__(self) -> None:
         """Raises ValueError for a series that is longer or shorter than the labels."""
@@ -113,6 +118,11 @@ class Chart:
             if len(values) != len(self.labels):
                 msg = f"series {name} has {len(values)} values for {len(self.labels)} labels"
                 raise ValueError(msg)
+
+
+def shown(value: int, chart: Chart, digits: int) -> str:
+    """A value of a chart for people, without its unit."""
+    return spelled(value, digits if chart.kind is Kind.MONEY else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The folder of documents that administrators write: catalog, rules, rate cards, what is agreed beside them, and budgets."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ from policies.rule import Rule
 from tierwise.errors import InvalidInput
 
 MAX_FILE_BYTES = 16 * 2**20
+
+_OF_A_FORMAT = re.compile(r"^format:\s*[\"']?tierwise-", re.MULTILINE)
+"""A planner's document, such as one of economics, that lies beside the catalog and has readers of its own."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,9 @@ def read_texts(path: Path) -> dict[str, str]:
         if not files:
             msg = f"the folder {path} holds no .yaml file; `tierwise init --example acme` writes a worked example"
             raise InvalidInput(msg)
-    else:
-        files = [path]
-    return {str(file): _read_text(file) for file in files}
+        found = {str(file): _read_text(file) for file in files}
+        return {name: text for name, text in found.items() if not _OF_A_FORMAT.search(text)}
+    return {str(path): _read_text(path)}
 
 
 def _read_text(file: Path) -> str:

@@ -15,7 +15,9 @@ from placement.licensing.products import Alternative
 from placement.problem import InvalidProblem
 from policies.decisions import Rejection
 
-NOTHING: Mapping[str, Int64] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, Int64]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Groups:
         default_factory=lambda: MappingProxyType({})
     )
     """(group, pool) -> why it is not allowed; at least one reason for every pair that is not."""
-    costs: Mapping[str, Int64] = NOTHING
+    costs: Mapping[str, Int64] = field(default_factory=_nothing)
     """Term -> [G, P] what one machine costs there."""
     move_cost: Int64 | None = None
     """[G, P] what moving one machine there from where it runs costs; 0 where it runs. None: nothing."""
@@ -58,16 +60,16 @@ class Blocks:
     """[B, K] what one host gives, overcommit and its own reserve applied; 0 for what the pool shares."""
     largest: Int64
     """[B, K] the most that one machine may have."""
-    kept_costs: Mapping[str, Int64] = NOTHING
+    kept_costs: Mapping[str, Int64] = field(default_factory=_nothing)
     """Term -> [B] what one host costs that is kept or bought: power, labour, space, support."""
-    bought_costs: Mapping[str, Int64] = NOTHING
+    bought_costs: Mapping[str, Int64] = field(default_factory=_nothing)
     """Term -> [B] what one host costs on top that is bought."""
     sockets: Int64 | None = None
     """[B] of one host; needed where a product counts it, as the next two."""
     cores_per_socket: Int64 | None = None
     families: tuple[str, ...] = ()
     """[B] what core factors go by; () for none."""
-    amounts: Mapping[str, Int64] = NOTHING
+    amounts: Mapping[str, Int64] = field(default_factory=_nothing)
     """Name -> [B] what else of one host licences count."""
 
 
@@ -83,7 +85,7 @@ class Pools:
     """[P, K] what the pool gives beside its hosts: disk of shared datastores; 0 for what hosts give."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Label -> value of each pool: site, country, hypervisor."""
-    open_costs: Mapping[str, Int64] = NOTHING
+    open_costs: Mapping[str, Int64] = field(default_factory=_nothing)
     """Term -> [P] what it costs that the pool is there at all: a manager, an array; paid if it has any host."""
     least_hosts: Int64 | None = None
     """[P] hosts that a pool has at least, if it has any; None: one."""

@@ -94,6 +94,24 @@ def test_manifest_and_checksums_are_those_of_the_files(october: Any, tmp_path: P
         assert manifest["files"].get(name, digest) == digest
 
 
+def test_the_tenants_files_are_the_month_in_parts(acme: Any, tmp_path: Path) -> None:
+    acme.clock.set(datetime(2026, 10, 5, 8, tzinfo=BERLIN).astimezone(UTC))
+    acme.deliver("shop-01")
+    acme.deliver("news-01", tenant="marketing")
+    acme.clock.set(datetime(2026, 11, 2, tzinfo=BERLIN).astimezone(UTC))
+    done = export(acme.app, "2026-10", tmp_path, per_tenant=True)
+    whole = pq.read_table(done.folder / "cost-and-usage.parquet").to_pylist()
+    parts = {path.stem: pq.read_table(path).to_pylist() for path in done.folder.glob("tenants/*.parquet")}
+    assert set(parts) == {"marketing", "web-shop"}
+    assert sum(map(len, parts.values())) == len(whole) == 8
+    for tenant, rows in parts.items():
+        assert rows == [row for row in whole if row["SubAccountId"] == tenant]
+    sums = dict(line.split("  ")[::-1] for line in (done.folder / "SHA256SUMS").read_text().splitlines())
+    assert set(sums) | {"SHA256SUMS"} == set(files(done.folder))
+    for name, digest in sums.items():
+        assert hashlib.sha256((done.folder / name).read_bytes()).hexdigest() == digest
+
+
 def test_the_same_month_is_the_same_bytes_again(october: Any, tmp_path: Path) -> None:
     one, two = (export(october.app, "2026-10", tmp_path / name).folder for name in ("a", "b"))
     ours, theirs = files(one), files(two)

@@ -170,3 +170,34 @@ def test_samples_that_come_in_the_second_of_the_close_are_learnt_after_it(
     assert [amount for name, amount in late.items() if name.startswith("cpu-used") and "corr" in name] == [
         100
     ]
+
+
+def test_the_next_close_names_late_samples_a_late_adjustment_and_a_late_exchange_rate(
+    agreed: Any, tmp_path: Path
+) -> None:
+    close(agreed.app, "2026-10")
+    agreed.clock.set(at("2026-11-05T09:00:00"))
+    measured(agreed, tmp_path, 4, cores=6, day=9)
+    file: Path = agreed.settings.catalog_dir / "agreed.yaml"
+    later = """fx:
+  dollars:"""
+    discount = """  winter:
+    kind: fixed_discount
+    amount: 1
+    currency: EUR
+    applies_to: {tenants: [web-shop]}
+    valid_from: 2026-10
+    recorded_at: 2026-11-06T12:00:00
+"""
+    rate = (
+        "      - {day: 2026-10-31, rate: 1.1, source: the bank again, recorded_at: 2026-11-07T12:00:00}\n"
+    )
+    file.write_text(file.read_text().replace(later, discount + later) + rate)
+    after = replace(agreed, app=replace(agreed.app, documents=load_documents(agreed.settings.catalog_dir)))
+    after.clock.set(at("2026-12-01T09:00:00"))
+    facts = [(fact.what, fact.subject, fact.source) for fact in close(after.app, "2026-11").facts]
+    assert facts == [
+        ("measured use", "shop-01", "samples-9.csv"),
+        ("new adjustment", "fixed discount 'winter'", "documents"),
+        ("new exchange rate", "'dollars'", "the bank again"),
+    ]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 RULE = re.compile(r"^(?P<name>[A-Za-z][\w.-]*):(?!=)(?P<rest>.*)$", re.MULTILINE)
-MOST_TARGETS = 13
+MOST_TARGETS = 15
 
 
 def targets(makefile: str) -> dict[str, str]:
@@ -12,7 +12,7 @@ def targets(makefile: str) -> dict[str, str]:
     return {rule["name"]: rule["rest"].partition("##")[2].strip() for rule in RULE.finditer(makefile)}
 
 
-def test_there_are_at_most_thirteen_targets_and_each_is_explained(repository: Path) -> None:
+def test_there_are_at_most_fifteen_targets_and_each_is_explained(repository: Path) -> None:
     found = targets((repository / "Makefile").read_text())
     assert {"demo", "test", "check", "fix", "bench", "docs"} <= set(found)
     assert len(found) <= MOST_TARGETS

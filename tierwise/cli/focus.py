@@ -50,6 +50,9 @@ def export(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the month's folder if it is there.")
     ] = False,
+    per_tenant: Annotated[
+        bool, typer.Option("--per-tenant", help="Each tenant's rows in a file of their own too.")
+    ] = False,
 ) -> None:
     """Write a month's statements as FOCUS files with manifest and checksums."""
     from chargeback.focus.columns import Version
@@ -62,10 +65,13 @@ def export(
     with context.app() as app_:
         done = export(
             app_, month, to, version=Version(version.value), formats=wanted, issuer=issuer or ISSUER,
-            replace=replace,
+            replace=replace, per_tenant=per_tenant,
         )  # fmt: skip
     typer.echo(done.folder)
-    note(f"{counted(done.rows, 'row')}, {done.total}, in {', '.join(done.files)}")
+    own = sum("/" in file for file in done.files)
+    files = [file for file in done.files if "/" not in file]
+    files += [f"{counted(own, 'file')} of tenants"] * bool(own)
+    note(f"{counted(done.rows, 'row')}, {done.total}, in {', '.join(files)}")
     note(done.note)
 
 

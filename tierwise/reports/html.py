@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from chargeback.report import Chart, Report, spelled
-from tierwise.reports.charts import Box, Picture, picture
+from tierwise.reports.charts import Box, Picture, Stroke, picture
 from tierwise.reports.words import sheet
 
 _WIDE, _PHONE = 820, 340
@@ -36,6 +36,7 @@ def _template() -> Template:
     )  # fmt: skip
     environment.filters["number"] = lambda value: f"{value:.2f}".rstrip("0").rstrip(".")
     environment.tests["box"] = lambda shape: isinstance(shape, Box)
+    environment.tests["stroke"] = lambda shape: isinstance(shape, Stroke)
     return environment.get_template("report.html.j2")
 
 

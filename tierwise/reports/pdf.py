@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chargeback.report import Report, spelled
-from tierwise.reports.charts import Box, picture
+from tierwise.reports.charts import Box, Stroke, picture
 from tierwise.reports.fonts import BOLD, PLAIN, width, wrapped
 from tierwise.reports.pdf_pages import ALERT, DEEP, FAINT, LINE, Pages
 from tierwise.reports.pdf_tables import draw_table
@@ -79,6 +79,8 @@ def _charts(pages: Pages, report: Report) -> None:
         for shape in drawn.shapes:
             if isinstance(shape, Box):
                 pages.box(pages.left + shape.x, pages.y + shape.y, shape.width, shape.height, shape.fill)
+            elif isinstance(shape, Stroke):
+                pages.stroke([(pages.left + x, pages.y + y) for x, y in shape.points], shape.colour)
             else:
                 pages.words(
                     pages.left + shape.x, pages.y + shape.y, shape.text,

@@ -1,7 +1,7 @@
 """Pages to draw on from the top down. What is drawn is kept until the number of pages is known."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from reportlab.lib.colors import HexColor  # type: ignore[import-untyped]  # ships no type information
@@ -99,6 +99,21 @@ class Pages:
     def line(self, x: float, y: float, to: float, fill: str, weight: float = 0.5) -> None:
         """A horizontal line."""
         self.box(x, y, to - x, weight, fill)
+
+    def stroke(self, points: Sequence[tuple[float, float]], colour: str, weight: float = 1.5) -> None:
+        """A line through points."""
+        height = self.page_height
+
+        def draw(canvas: Any) -> None:
+            canvas.setStrokeColor(_colour(colour))
+            canvas.setLineWidth(weight)
+            path = canvas.beginPath()
+            path.moveTo(points[0][0], height - points[0][1])
+            for x, y in points[1:]:
+                path.lineTo(x, height - y)
+            canvas.drawPath(path, stroke=1, fill=0)
+
+        self.pages[-1].append(draw)
 
     def finish(self) -> bytes:
         """The document, each page with its number and their count."""

@@ -230,35 +230,51 @@ class _Writer:
 
     def _chart(self, page: Any, chart: Chart, row: int) -> int:
         """The figures of a chart, and the chart to their right; gives the first row below both."""
-        digits = self.report.minor_digits
-        page.write_string(row, 0, f"{chart.title} ({self.report.currency})", self.format("bold", bold=True))
+        money = chart.kind is Kind.MONEY
+        digits, form = (self.report.minor_digits, self.money) if money else (0, "#,##0")
+        title = f"{chart.title} ({self.report.currency})" if money else chart.title
+        page.write_string(row, 0, title, self.format("bold", bold=True))
         for j, (name, _) in enumerate(chart.series, 1):
             page.write_string(row + 1, j, name, self._words(name, bold=True))
         for i, label in enumerate(chart.labels):
             self._text(page, (row + 2 + i, 0), label, 0)
             for j, (_, values) in enumerate(chart.series, 1):
-                self._number(page, (row + 2 + i, j), format_minor(values[i], digits), self.money)
-        drawn = self.book.add_chart(
-            {"type": "bar", "subtype": "stacked"} if chart.shape is Shape.STACKED else {"type": "bar"}
-        )
+                self._number(page, (row + 2 + i, j), format_minor(values[i], digits), form)
+        drawn = self.book.add_chart(_CHARTS[chart.shape])
         name, end = page.get_name(), row + 1 + len(chart.labels)
         for j in range(1, len(chart.series) + 1):
             drawn.add_series({
                 "name": [name, row + 1, j],
                 "categories": [name, row + 2, 0, end, 0],
                 "values": [name, row + 2, j, end, j],
-                "fill": {"color": COLOURS[(j - 1) % len(COLOURS)]},
-                "gap": 60,
+                **_look(chart.shape, COLOURS[(j - 1) % len(COLOURS)]),
             })  # fmt: skip
         drawn.set_title({"name": chart.title})
-        drawn.set_y_axis({"reverse": True})
-        gridlines = {"visible": True, "line": {"color": LINE}}
-        drawn.set_x_axis({"num_format": self.money, "major_gridlines": gridlines, "label_position": "high"})
+        axis = {"num_format": form, "major_gridlines": {"visible": True, "line": {"color": LINE}}}
+        if chart.shape is Shape.LINES:
+            drawn.set_y_axis(axis)
+        else:
+            drawn.set_y_axis({"reverse": True})
+            drawn.set_x_axis({**axis, "label_position": "high"})
         drawn.set_legend({"position": "bottom"} if len(chart.series) > 1 else {"none": True})
         height = max(len(chart.labels) + 4, 16)
         drawn.set_size({"width": 720, "height": 20 * height})
         page.insert_chart(row, len(chart.series) + 2, drawn)
         return max(end + 1, row + height)
+
+
+_CHARTS: dict[Shape, dict[str, str]] = {
+    Shape.STACKED: {"type": "bar", "subtype": "stacked"},
+    Shape.GROUPED: {"type": "bar"},
+    Shape.LINES: {"type": "line"},
+}
+
+
+def _look(shape: Shape, colour: str) -> dict[str, Any]:
+    """How a series looks."""
+    if shape is Shape.LINES:
+        return {"line": {"color": colour, "width": 2}, "marker": {"type": "circle", "size": 4}}
+    return {"fill": {"color": colour}, "gap": 60}
 
 
 def kept(text: str) -> bool:

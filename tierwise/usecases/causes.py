@@ -1,17 +1,23 @@
 """What happened to machines that explains a line, or that was learnt too late for it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
 
 from catalog.resources import Resources
 from catalog.units import format_amount
-from chargeback.rates import Rate, RateCard
+from chargeback.fx import FxRate
+from chargeback.instants import zone
+from chargeback.late import Known
+from chargeback.rates import Rate
 from tierwise.app import App
 from tierwise.store import events as event_store
 from tierwise.store.tables import MachineEventRow
 from tierwise.usecases.books import Late
 from tierwise.usecases.metering import epoch
+from tierwise.usecases.provider_bills import taken_in
+from tierwise.usecases.samples import sample_store
 
 _WORDS = {
     "created": "created",
@@ -31,7 +37,7 @@ _NAMES = {"tenant": "tenant", "cost_centre": "cost centre", "tier": "tier", "poo
 class LateFact:
     """Something that was learnt after a period was closed, and that changed one of its lines.
 
-    `subject` is the machine's name, or the rate's id.
+    `subject` is the machine's name, the rate's id, or what an agreement is called.
     """
 
     what: str
@@ -47,9 +53,11 @@ def late_facts(app: App, names: Mapping[str, str], late: Iterable[Late]) -> Sequ
     for each in late:
         if not each.corrections:
             continue
-        for rate in _late_rates(each):
-            found[rate] = None
+        for fact in (*_late_rates(each), *_late_terms(each), *_late_exchange_rates(each)):
+            found[fact] = None
         machines = {str(c.row("")["machine"]) for c in each.corrections}
+        for fact in (*_late_samples(app, names, machines, each), *_late_bills(app, each)):
+            found[fact] = None
         for row in events_of(app, machines):
             known = each.before.at < epoch(row.recorded_at) <= each.after.at
             if known and epoch(row.at) < each.period.t_to:
@@ -92,12 +100,67 @@ def _fact(row: MachineEventRow, names: Mapping[str, str]) -> LateFact:
     )
 
 
-def _late_rates(each: Late) -> Iterable[LateFact]:
-    old = _known_rates(each.before.card, each.before.at)
-    for rate_id, rate in _known_rates(each.after.card, each.after.at).items():
-        if rate_id not in old and rate.valid_from < each.period.t_to and rate.end > each.period.t_from:
-            yield LateFact("new rate", rate_id, rate.valid_from, rate.recorded_at, each.after.card.label)
+def _late_rates(each: Late) -> Iterator[LateFact]:
+    old = _known_rates(each.before)
+    for key, rate in _known_rates(each.after).items():
+        if key not in old and rate.valid_from < each.period.t_to and rate.end > each.period.t_from:
+            yield LateFact("new rate", rate.id, rate.valid_from, rate.recorded_at, key[0])
 
 
-def _known_rates(card: RateCard, at: int) -> dict[str, Rate]:
-    return {rate.id: rate for rate in card.rates if rate.recorded_at <= at}
+def _known_rates(known: Known) -> dict[tuple[str, str], Rate]:
+    """Of the card and those that are stacked on it: (card, rate id) -> rate."""
+    return {
+        (card.label, rate.id): rate
+        for card in known.cards
+        for rate in card.rates
+        if rate.recorded_at <= known.at
+    }
+
+
+def _late_terms(each: Late) -> Iterator[LateFact]:
+    old = {term.name for term in each.before.terms.adjustments if term.recorded_at <= each.before.at}
+    for term in each.after.terms.adjustments:
+        if term.name not in old and term.recorded_at <= each.after.at and term.valid_in(each.period.name):
+            yield LateFact("new adjustment", term.title, each.period.t_from, term.recorded_at, "documents")
+
+
+def _late_exchange_rates(each: Late) -> Iterator[LateFact]:
+    old = _known_exchange_rates(each.before)
+    for key, rate in _known_exchange_rates(each.after).items():
+        if key not in old:
+            day = epoch(datetime.combine(rate.day, time(), zone(each.period.time_zone)))
+            yield LateFact("new exchange rate", f"'{key[0]}'", day, rate.recorded_at, rate.source)
+
+
+def _known_exchange_rates(known: Known) -> dict[tuple[str, date, int], FxRate]:
+    return {
+        (billing.name, rate.day, rate.recorded_at): rate
+        for billing in known.terms.fx
+        for rate in billing.rates
+        if rate.recorded_at <= known.at
+    }
+
+
+def _late_samples(
+    app: App, names: Mapping[str, str], machines: Collection[str], each: Late
+) -> Iterator[LateFact]:
+    """One fact for each machine and source, at its first sample."""
+    if not each.after.measured or not machines:
+        return
+    period, since = each.period, each.before.at
+    rows = sample_store(app).read(
+        t_from=period.t_from, t_to=period.t_to, machines=machines, recorded_after=since
+    )
+    first: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in rows.select(["machine", "source", "at", "recorded_at"]).to_pylist():
+        if row["recorded_at"] <= each.after.at:
+            key, found = (row["machine"], row["source"]), (row["at"], row["recorded_at"])
+            first[key] = min(first.get(key, found), found)
+    for (machine, source), (at, recorded_at) in first.items():
+        yield LateFact("measured use", names.get(machine, machine), at, recorded_at, source)
+
+
+def _late_bills(app: App, each: Late) -> Iterator[LateFact]:
+    for mark, known_at in taken_in(app.settings.data_dir, each.period.name):
+        if each.before.at < known_at <= each.after.at:
+            yield LateFact("provider's bill", mark, each.period.t_from, known_at, "import")

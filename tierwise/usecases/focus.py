@@ -5,12 +5,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chargeback.focus.columns import Version
@@ -27,6 +29,11 @@ from tierwise.usecases.provider_bills import passed_on
 ISSUER = "Private cloud"
 """Who provides and invoices, where nobody says another name."""
 
+COST_AND_USAGE = "cost-and-usage"
+TENANTS = "tenants"
+"""The folder of the tenants' own files: each is named as the tenant, or `NOBODY`."""
+NOBODY = "_nobody"
+"""Charges of no tenant; no tenant can have this name."""
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 
@@ -58,9 +65,11 @@ def export(
     formats: Sequence[FileFormat] = tuple(FileFormat),
     issuer: str = ISSUER,
     replace: bool = False,
+    per_tenant: bool = False,
 ) -> Exported:
     """Write the month's statements into a new folder below `to`, with a manifest and checksums.
 
+    With `per_tenant`, each tenant's rows of Cost and Usage stand in a file of their own too, below `TENANTS`.
     Raises InvalidInput for a folder that is there already, unless `replace`, and for lines that FOCUS
     cannot say exactly.
     """
@@ -75,6 +84,8 @@ def export(
     }
     rows = [{**row, **splits.get(row["line"], {})} for row in found.rows]
     datasets = _datasets(found, rows, context_of(app, issuer), version)
+    if per_tenant:
+        datasets |= dict(_of_tenants(datasets[COST_AND_USAGE]))
     facts = _facts(found, version)
     files = _write(target, datasets, formats, facts)
     return Exported(target, files, facts["rows"], facts["total"], found.note)
@@ -98,7 +109,7 @@ def context_of(app: App, issuer: str = ISSUER) -> Context:
 
 def _datasets(found: Bill, rows: Sequence[Row], context: Context, version: Version) -> dict[str, Any]:
     try:
-        datasets = {"cost-and-usage": cost_and_usage(rows, found.period, context, version)}
+        datasets = {COST_AND_USAGE: cost_and_usage(rows, found.period, context, version)}
     except CannotExport as error:
         raise InvalidInput(str(error)) from None
     if version is Version.V1_4:
@@ -106,6 +117,14 @@ def _datasets(found: Bill, rows: Sequence[Row], context: Context, version: Versi
         datasets["billing-period"] = billing_period(*stamp, closed=found.issued)
         datasets["invoice-detail"] = invoice_detail(rows, *stamp, closed=found.issued)
     return datasets
+
+
+def _of_tenants(table: Any) -> Iterator[tuple[str, Any]]:
+    """The rows of each tenant, in their order; together they are the table's."""
+    codes = pc.dictionary_encode(table["SubAccountId"], null_encoding="encode").combine_chunks()
+    names, of = codes.dictionary.to_pylist(), codes.indices.to_numpy()
+    for n, name in enumerate(names):
+        yield f"{TENANTS}/{name or NOBODY}", table.take(np.flatnonzero(of == n))
 
 
 def _facts(found: Bill, version: Version) -> dict[str, Any]:
@@ -125,14 +144,18 @@ def _write(
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.mkdir(parents=True)
+        if any("/" in name for name in datasets):
+            (part / TENANTS).mkdir()
         for name, table in datasets.items():
             for form in formats:
                 _write_table(part / f"{name}.{form.value}", table, form)
-        sums = {file.name: _sha256(file) for file in sorted(part.iterdir())}
+        written = sorted(file for file in part.rglob("*") if file.is_file())
+        sums = {file.relative_to(part).as_posix(): _sha256(file) for file in written}
         _write_text(part / MANIFEST, [json.dumps({**facts, "files": sums}, indent=2), "\n"])
         sums[MANIFEST] = _sha256(part / MANIFEST)
         _write_text(part / SUMS, [f"{digest}  {name}\n" for name, digest in sums.items()])
-        _flush(part)
+        for folder in {file.parent for file in written}:
+            _flush(folder)
         _swap(part, target)
     except OSError as error:
         if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:

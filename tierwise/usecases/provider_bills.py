@@ -81,6 +81,11 @@ def passed_on(data_dir: Path, period: BillingPeriod, card: RateCard, at: int) ->
     )
 
 
+def taken_in(data_dir: Path, month: str) -> list[tuple[str, int]]:
+    """Each bill of a month that was taken in: what tells it from others, and when."""
+    return [(mark, known_at) for mark, known_at, _ in _bills(data_dir, month)]
+
+
 def _bills(data_dir: Path, month: str) -> Iterator[tuple[str, int, list[Row]]]:
     for folder in sorted((data_dir / BILLS).glob(f"{month}-*")):
         text = (folder / ROWS).read_bytes()

@@ -1,0 +1,108 @@
+"""Percentiles of usage samples, machine by machine.
+
+The percentile is the one with linear interpolation between the two samples around it (Hyndman and Fan 1996,
+"Sample Quantiles in Statistical Packages", definition 7): what numpy, pandas and the function PERCENTILE.INC of
+spreadsheets give. With n samples in order, it stands at (n - 1) x p / 100, counted from 0.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from catalog.estates.model import Utilization
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+_SECONDS_PER_HOUR = 3600
+
+
+class Series(NamedTuple):
+    """Samples of one quantity, in percent of each machine's size: whose (0, 1, ...), when (epoch seconds), how much."""
+
+    machine: Counts
+    at: Counts
+    percent: Floats
+
+
+class Summary(NamedTuple):
+    """One number a machine: the percentile (NaN without samples), how many samples, and the hours they span."""
+
+    percent: Floats
+    samples: Counts
+    hours: Counts
+
+
+def summarised(series: Series, machines: int, percentile: float) -> Summary:
+    """Of each of so many machines. Samples that are NaN say nothing and are left out.
+
+    Raises ValueError where columns differ in length, a machine is not one of those, or the percentile is none.
+    """
+    if not 0 < percentile <= 100:
+        msg = f"percentile {percentile} must be above 0 and at most 100"
+        raise ValueError(msg)
+    series = _known(series, machines)
+    order = np.lexsort((series.percent, series.machine))
+    values, owner = series.percent[order], series.machine[order]
+    counts = np.bincount(owner, minlength=machines).astype(np.int64)
+    start = np.cumsum(counts) - counts
+    found = np.full(machines, np.nan)
+    some = counts > 0
+    place = (counts[some] - 1) * (percentile / 100)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, counts[some] - 1)
+    low, high = values[start[some] + below], values[start[some] + above]
+    # As between two equal samples nothing must be added, and at the upper one nothing may be lost.
+    found[some] = np.minimum(low + (high - low) * (place - below), high)
+    return Summary(found, counts, _hours(series, machines, counts))
+
+
+def _known(series: Series, machines: int) -> Series:
+    lengths = {len(column) for column in series}
+    if len(lengths) > 1:
+        msg = f"machine, at and percent must have as many entries; they have {sorted(lengths)}"
+        raise ValueError(msg)
+    if len(series.machine) and not 0 <= series.machine.min() <= series.machine.max() < machines:
+        msg = f"machines must be numbers from 0 to {machines - 1}"
+        raise ValueError(msg)
+    there = ~np.isnan(series.percent)
+    return Series(series.machine[there], series.at[there], series.percent[there])
+
+
+def _hours(series: Series, machines: int, counts: Counts) -> Counts:
+    """From the first sample to the end of the last, which is taken to last as long as the others do on average."""
+    first = np.full(machines, np.iinfo(np.int64).max)
+    last = np.full(machines, np.iinfo(np.int64).min)
+    np.minimum.at(first, series.machine, series.at)
+    np.maximum.at(last, series.machine, series.at)
+    hours = np.zeros(machines, dtype=np.int64)
+    several = counts > 1
+    span = last[several] - first[several]
+    hours[several] = span * counts[several] // (counts[several] - 1) // _SECONDS_PER_HOUR
+    return hours
+
+
+def utilization(cpu: Series, memory: Series, machines: int, percentile: float) -> tuple[Utilization, ...]:
+    """Both quantities of each machine, as the estate keeps them; samples and hours are the fewest that stand behind one.
+
+    A quantity without samples is not known. Raises ValueError as `summarised`.
+    """
+    of_cpu, of_memory = summarised(cpu, machines, percentile), summarised(memory, machines, percentile)
+    found = []
+    for i in range(machines):
+        known = [one for one in (of_cpu, of_memory) if one.samples[i]]
+        found.append(
+            Utilization(
+                cpu_percent=_percent(of_cpu, i),
+                memory_percent=_percent(of_memory, i),
+                percentile=percentile if known else None,
+                samples=min((int(one.samples[i]) for one in known), default=0),
+                hours=min((int(one.hours[i]) for one in known), default=0),
+            )
+        )
+    return tuple(found)
+
+
+def _percent(summary: Summary, i: int) -> float | None:
+    return float(summary.percent[i]) if summary.samples[i] else None

@@ -1,0 +1,243 @@
+"""Licences over a time: the horizon is cut where contracts are renewed and rules change, and priced piece by piece.
+
+Costs fall evenly on the months that a price is for, so that horizons of any length compare; what is due when is told
+beside it (`Due`). A renewal, and every other date, counts from the first month that begins on that day or later.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+from itertools import pairwise
+
+from chargeback.economics.document import Economics
+from chargeback.economics.figures import Figure
+from chargeback.economics.licences import Licence, Owned, Price, Way
+from chargeback.economics.terms import AddOnTerms, AlternativeTerms, Due, LicenceTerms
+from chargeback.economics.trace import (
+    Factor,
+    Line,
+    MissingFigure,
+    Part,
+    Recurring,
+    Span,
+    Use,
+    later,
+    micros_of,
+    recurring,
+    resolved,
+)
+
+_HUNDRED = Factor("hundredths", Fraction(100), divides=True)
+
+
+def products(
+    economics: Economics, start: date, months: int, region: str | None = None
+) -> tuple[LicenceTerms, ...]:
+    """The products that must be licensed over `months` from `start`, in the document's order and then by time.
+
+    Raises MissingFigure where a price says nothing of a month, or where a product applies and cannot be had.
+    """
+    span = Span(start, months)
+    found: list[LicenceTerms] = []
+    for licence in economics.licences:
+        if licence.applies and licence.region in {None, region or None}:
+            found += _pieces(licence, span, region or None)
+    return tuple(found)
+
+
+def _pieces(licence: Licence, span: Span, region: str | None) -> Iterator[LicenceTerms]:
+    cuts = sorted({0, span.months, *(span.first_at(day) for day in _days(licence))})
+    wanted = [(begin, end) for begin, end in pairwise(cuts) if licence.holds(span.day(begin), region)]
+    for begin, end in wanted:
+        piece = _Piece(licence, span, begin, end, region)
+        yield piece.terms(alone=len(wanted) == 1)
+
+
+def _days(licence: Licence) -> Iterator[date]:
+    """When something changes in how it is counted or owned; prices may change on the way."""
+    days = [licence.since, licence.until]
+    for way in licence.alternatives:
+        days += [way.valid_from, way.valid_until, *(owned.until for owned in way.owned)]
+    return (day for day in days if day is not None)
+
+
+class _Piece:
+    """The months `begin` to `end` of the horizon, of one product."""
+
+    def __init__(self, licence: Licence, span: Span, begin: int, end: int, region: str | None) -> None:
+        self.licence = licence
+        self.span = span
+        self.begin, self.end = begin, end
+        self.region = region
+        self.day = span.day(begin)
+        self.lines: list[Line] = []
+        self._at = f"licences.{licence.name}"
+
+    def terms(self, *, alone: bool) -> LicenceTerms:
+        """What a planner takes."""
+        licence = self.licence
+        numbered = [
+            (n, way) for n, way in enumerate(licence.alternatives) if way.holds(self.day, self.region)
+        ]
+        if not numbered:
+            where = f" in region {self.region}" if self.region else ""
+            msg = (
+                f"{self._at}.alternatives: none can be had on {self.day}{where}; add one that holds then, "
+                "or say from when the product is not needed"
+            )
+            raise MissingFigure(msg)
+        alternatives = tuple(self._alternative(way, f"{self._at}.alternatives.{n}") for n, way in numbered)
+        sunk = sum(self._sunk(way, f"{self._at}.alternatives.{n}") for n, way in numbered)
+        dues = {
+            key: due
+            for n, way in numbered
+            for key, due in self._all_dues(way, f"{self._at}.alternatives.{n}")
+        }
+        name = licence.name if alone else f"{licence.name} from {self.day}"
+        return LicenceTerms(
+            name, licence.name, licence.layer, licence.match, licence.reach, licence.accepts, licence.whole_pool,
+            alternatives, sunk, self.day, self.begin, self.end - self.begin, tuple(self.lines), dues,
+        )  # fmt: skip
+
+    def _alternative(self, way: Way, at: str) -> AlternativeTerms:
+        cost = self._pack_cost(way.prices, way.pack_size, f"{at}.prices", f"a pack of {way.name}")
+        cost += sum(self._late_fee(way, owned, at, n) for n, owned in enumerate(way.owned))
+        more = way.add_on
+        add_on = None
+        if more is not None:
+            price = self._pack_cost(
+                more.prices, more.pack_size, f"{at}.add_on.prices", f"a pack of {more.name}"
+            )
+            add_on = AddOnTerms(
+                more.name, more.amount, price, more.unit_amount, more.granted, more.pack_size
+            )
+        return AlternativeTerms(
+            name=way.name, metric=way.metric, pack_cost_micros=cost, add_on=add_on,
+            per_socket_minimum=way.per_socket_minimum, per_host_minimum=way.per_host_minimum,
+            core_factor_thousandths=dict(way.core_factor_thousandths), per_machine_minimum=way.per_machine_minimum,
+            unit_covers=dict(way.unit_covers), amount=way.amount, unit_amount=way.unit_amount, principals=way.principals,
+            covers=way.covers, per_hour=way.per_hour, pack_size=way.pack_size, pack_scope=way.pack_scope,
+            order_minimum=way.order_minimum, owned_packs=sum(one.packs for one in self._running(way)),
+            valid_from=way.valid_from, valid_until=way.valid_until,
+        )  # fmt: skip
+
+    def _running(self, way: Way) -> list[Owned]:
+        """The contracts that pay for this piece."""
+        return [owned for owned in way.owned if self.day < owned.until]
+
+    def _pack_cost(self, prices: Sequence[Price], pack_size: int, at: str, what: str) -> int:
+        found = 0
+        for n, price in enumerate(prices):
+            lines = self._priced(price, pack_size, f"{at}.{n}.amount", what, "pack")
+            self.lines += lines
+            found += sum(line.micros for line in lines)
+        return found
+
+    def _priced(self, price: Price, pack_size: int, at: str, what: str, part: str) -> list[Line]:
+        """The lines of one pack over the piece."""
+        size = Factor("units in a pack", Fraction(pack_size if price.per == "unit" else 1))
+        amount = Use(at, price.amount, f"price per {price.per} and {price.period}")
+        if price.period == "once":
+            return self._once(price, (amount, size), what, part)
+        wanted = Recurring("licences", part, what, (amount, size), price.months)
+        if price.period == "hour":
+            # Hours are counted over the whole horizon, whatever the piece: each piece pays its months' share of them.
+            wanted = replace(wanted, over=self.span.months)
+            return list(recurring(wanted, self._span, self.region, self.begin))
+        return list(recurring(wanted, self._span, self.region))
+
+    def _once(self, price: Price, parts: tuple[Part, ...], what: str, part: str) -> list[Line]:
+        """Bought at the start of the time that is looked at, at the price of that day."""
+        begin, end = min(self.begin, price.months), min(self.end, price.months)
+        factors = resolved(parts, self.span.start, self.region)
+        note = f"bought {self.span.start}, written off over {price.months} months"
+        return (
+            [Line("licences", part, what, factors, self.day, begin, end, price.months, note)]
+            if begin < end
+            else []
+        )
+
+    @property
+    def _span(self) -> Span:
+        return Span(self.day, self.end - self.begin)
+
+    def _late_fee(self, way: Way, owned: Owned, at: str, n: int) -> int:
+        """Of a pack, in the piece that begins with a renewal that comes late."""
+        if (
+            owned.late_fee_percent is None
+            or not owned.late
+            or self.begin != self.span.first_at(owned.until)
+        ):
+            return 0
+        if owned.renewed_on is not None and owned.renewed_on < self.span.start:
+            return 0  # It was paid before the time that is looked at.
+        percent = Use(f"{at}.owned.{n}.late_fee_percent", owned.late_fee_percent, "late fee in percent")
+        found = 0
+        for k, price in enumerate(way.prices):
+            if price.period in {"month", "year", "term"}:
+                size = Factor("units in a pack", Fraction(way.pack_size if price.per == "unit" else 1))
+                amount = Use(
+                    f"{at}.prices.{k}.amount", price.amount, f"price per {price.per} and {price.period}"
+                )
+                year = Factor("months of the first year", Fraction(12, price.months))
+                factors = resolved((amount, size, year, percent, _HUNDRED), self.day, self.region)
+                what = f"fee for renewing {way.name} late, on {owned.renewed_on}"
+                line = Line("licences", "pack", what, factors, self.day, 0, 1)
+                self.lines.append(line)
+                found += line.micros
+        return found
+
+    def _sunk(self, way: Way, at: str) -> int:
+        """What the running contracts cost in this piece, by what was paid or else by the price."""
+        found = 0
+        for owned in self._running(way):
+            n = way.owned.index(owned)
+            packs = Factor("packs owned", Fraction(owned.packs))
+            paid = owned.paid_per_pack_per_year
+            what = f"{owned.packs} packs of {way.name} until {owned.until}"
+            if paid is not None:
+                amount = Use(f"{at}.owned.{n}.paid_per_pack_per_year", paid, "paid per pack and year")
+                lines = list(
+                    recurring(
+                        Recurring("licences", "sunk", what, (amount, packs), 12), self._span, self.region
+                    )
+                )
+            else:
+                lines = [
+                    replace(x, factors=(*x.factors, packs))
+                    for k, price in enumerate(way.prices)
+                    if price.period not in {"hour", "once"}
+                    for x in self._priced(price, way.pack_size, f"{at}.prices.{k}.amount", what, "sunk")
+                ]
+            self.lines += lines
+            found += sum(line.micros for line in lines)
+        return found
+
+    def _all_dues(self, way: Way, at: str) -> Iterator[tuple[str, tuple[Due, ...]]]:
+        yield way.name, tuple(self._dues(way.prices, way.pack_size, at))
+        if way.add_on is not None:
+            more = way.add_on
+            yield (
+                f"{way.name} + {more.name}",
+                tuple(self._dues(more.prices, more.pack_size, f"{at}.add_on")),
+            )
+
+    def _dues(self, prices: Sequence[Price], pack_size: int, at: str) -> Iterator[Due]:
+        """What one pack costs in cash: at the start of each month, year or term, and once at the horizon's start."""
+        for n, price in enumerate(prices):
+            size = pack_size if price.per == "unit" else 1
+            if price.period == "once":
+                if self.begin == 0:
+                    yield Due(0, micros_of(self._on(price.amount, f"{at}.prices.{n}.amount", 0) * size))
+                continue
+            every = 1 if price.period == "hour" else price.months
+            for month in range(self.begin, self.end, every):
+                amount = self._on(price.amount, f"{at}.prices.{n}.amount", month) * size
+                if price.period == "hour":
+                    amount /= self.span.months
+                paid = every if self.end == self.span.months else min(every, self.end - month)
+                yield Due(month, micros_of(amount * paid / every))
+
+    def _on(self, figure: Figure, at: str, month: int) -> Fraction:
+        return Use(at, figure, "price").on(later(self.span.start, month), self.region).value

@@ -1,0 +1,246 @@
+"""Many independent pieces of work on several processes or machines: the same results, whoever does them.
+
+On one machine joblib starts the processes; a cluster is Dask's, found by its scheduler's address. What is done
+is written down at once where a folder is given, so that a sweep that was stopped goes on where it was.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
+
+W = TypeVar("W")
+
+Result = dict[str, Any]
+"""What a piece of work comes to: plain values, as JSON has them."""
+Told = Callable[[int, int], None]
+"""How many are done, and of how many."""
+_DEATHS = 2
+"""How often a piece of work may take its process down before it is left out."""
+
+
+@dataclass(frozen=True)
+class Task(Generic[W]):
+    """A piece of work. `key` says everything that its result depends on, so that a kept result is still right."""
+
+    name: str
+    key: str
+    work: W
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a task: its result, or why there is none. `kept` tells that an earlier run had done it."""
+
+    name: str
+    result: Result | None
+    error: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A folder of results, one file each, named by what they depend on; other versions of tierwise have others."""
+
+    folder: Path
+    version: str = field(default_factory=lambda: version("tierwise"))
+
+    def read(self, key: str) -> Result | None:
+        """The result, or None where there is none that can be read."""
+        try:
+            found = json.loads(self._file(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # A damaged file is as good as none: it is made anew.
+            return None
+        return found if isinstance(found, dict) else None
+
+    def write(self, key: str, result: Result) -> None:
+        """Keep a result; a reader sees it whole or not at all. Raises InvalidInput where it cannot be written."""
+        target = self._file(key)
+        part = target.with_suffix(f".part-{os.getpid()}")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(result), encoding="utf-8")
+            part.replace(target)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            msg = f"{target}: results cannot be kept there: {error.strerror}; choose another folder or make room"
+            raise InvalidInput(msg) from error
+
+    def _file(self, key: str) -> Path:
+        digest = hashlib.sha256(f"{self.version} {key}".encode()).hexdigest()
+        return self.folder / f"{digest}.json"
+
+
+def sweep(
+    tasks: Sequence[Task[W]],
+    function: Callable[[W], Result],
+    *,
+    jobs: int = 1,
+    cluster: str = "",
+    kept: Kept | None = None,
+    tell: Told | None = None,
+) -> list[Done]:
+    """Do every task; in their order. What one of them raises is its own failure: the others go on.
+
+    `jobs` processes of this machine, or the workers of the Dask scheduler at `cluster` (``tcp://host:8786``).
+    `function` and what is in the tasks must be picklable. Raises NotSupported where Dask is not installed,
+    EndpointDown for a scheduler that does not answer, InvalidInput for an address that is none. When the
+    sweep is interrupted, what is done by then is kept.
+    """
+    names = {task.name for task in tasks}
+    assert len(names) == len(tasks), "tasks have names of their own"
+    found: dict[str, Done] = {}
+    if kept is not None:
+        for task in tasks:
+            if (result := kept.read(task.key)) is not None:
+                found[task.name] = Done(task.name, result, kept=True)
+    open_ = [task for task in tasks if task.name not in found]
+    keys = {task.name: task.key for task in tasks}
+    for done in _done(open_, function, jobs, cluster):
+        found[done.name] = done
+        if kept is not None and done.result is not None:
+            kept.write(keys[done.name], done.result)
+        if tell is not None:
+            tell(len(found), len(tasks))
+    return [found[task.name] for task in tasks]
+
+
+def _done(
+    tasks: Sequence[Task[W]], function: Callable[[W], Result], jobs: int, cluster: str
+) -> Iterator[Done]:
+    if not tasks:
+        return
+    if cluster:
+        yield from _on_cluster(tasks, function, cluster)
+    elif jobs == 1 or len(tasks) == 1:
+        yield from (_tried(function, task) for task in tasks)
+    else:
+        yield from _on_processes(tasks, function, jobs)
+
+
+def _tried(function: Callable[[W], Result], task: Task[W]) -> Done:
+    """One task, here. Whatever it raises is its result."""
+    try:
+        return Done(task.name, function(task.work))
+    except TierwiseError as error:
+        return Done(task.name, None, "; ".join((str(error), *error.details)))
+    except Exception as error:  # noqa: BLE001 - one task's failure must not take the others with it
+        return Done(task.name, None, f"{type(error).__name__}: {error}")
+
+
+def _on_processes(tasks: Sequence[Task[W]], function: Callable[[W], Result], jobs: int) -> Iterator[Done]:
+    """On processes of this machine. Those that were under way when one died are then done one at a time."""
+    waiting = list(tasks)
+    while waiting:
+        open_ = {task.name: task for task in waiting}
+        try:
+            for done in _parallel(waiting, function, jobs):
+                del open_[done.name]
+                yield done
+        except BrokenProcessPool:
+            waiting = list(open_.values())
+            under_way = waiting[: 2 * jobs]  # joblib hands out no more than that ahead.
+            for task in under_way:
+                yield _alone(task, function)
+            waiting = waiting[len(under_way) :]
+        else:
+            return
+
+
+def _parallel(tasks: Sequence[Task[W]], function: Callable[[W], Result], jobs: int) -> Iterator[Done]:
+    from joblib import Parallel, delayed, parallel_config  # noqa: PLC0415 - only sweeps need it
+
+    with parallel_config("loky", inner_max_num_threads=1):
+        pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        yield from pool(delayed(_tried)(function, task) for task in tasks)
+
+
+def _alone(task: Task[W], function: Callable[[W], Result]) -> Done:
+    """One task in a pool of its own, so that it is known whose process died."""
+    for _ in range(_DEATHS):
+        try:
+            return next(_parallel([task], function, 2))
+        except BrokenProcessPool:
+            continue
+    return Done(task.name, None, _died("process"))
+
+
+def _died(what: str) -> str:
+    return (
+        f"its {what} ended {_DEATHS} times while it was under way, as when memory runs out; "
+        "the others are done: run it again by itself, on a machine with more memory"
+    )
+
+
+def _on_cluster(tasks: Sequence[Task[W]], function: Callable[[W], Result], address: str) -> Iterator[Done]:
+    """On a Dask cluster. A task whose worker dies is done by another one."""
+    distributed = _dask()
+    client = _connected(distributed, address)
+    try:
+        futures = {
+            client.submit(_tried, function, task, key=f"{task.name}-{n}-{id(client)}", pure=False): task
+            for n, task in enumerate(tasks)
+        }
+        for future in distributed.as_completed(list(futures), loop=client.loop):
+            task = futures[future]
+            try:
+                yield future.result()
+            except distributed.KilledWorker:
+                yield Done(task.name, None, _died("worker"))
+            except Exception as error:  # noqa: BLE001 - the cluster's own failures, which are this task's alone
+                yield Done(task.name, None, f"the cluster gave it up: {type(error).__name__}: {error}")
+    finally:
+        client.close(timeout=5)
+
+
+def _dask() -> Any:
+    """The module, which is an extra, slow to import, and untyped."""
+    try:
+        return import_module("distributed")
+    except ImportError:
+        msg = "a cluster needs Dask, which is not installed: pip install 'tierwise[dask]', or use --jobs"
+        raise NotSupported(msg) from None
+
+
+def _connected(distributed: Any, address: str) -> Any:
+    """A client of a cluster whose workers have this version of tierwise."""
+    try:
+        client = distributed.Client(address, timeout=10, set_as_default=False)
+    except ValueError as error:
+        msg = f"'{address}' is no address of a Dask scheduler ({error}); write tcp://HOST:PORT"
+        raise InvalidInput(msg) from None
+    except OSError:
+        msg = f"no Dask scheduler answers at {address} within 10 s; start one with `dask scheduler`, or use --jobs"
+        raise EndpointDown(msg) from None
+    try:
+        _check_workers(client, address)
+    except BaseException:
+        client.close(timeout=5)
+        raise
+    return client
+
+
+def _check_workers(client: Any, address: str) -> None:
+    ours = version("tierwise")
+    try:
+        theirs: dict[str, str] = client.run(version, "tierwise")
+    except Exception as error:
+        msg = f"a worker of {address} has no tierwise ({error}); install tierwise {ours} on every worker"
+        raise InvalidInput(msg) from error
+    if not theirs:
+        msg = f"the cluster at {address} has no workers; start some with `dask worker {address}`"
+        raise EndpointDown(msg)
+    for worker, found in sorted(theirs.items()):
+        if found != ours:
+            msg = f"worker {worker} has tierwise {found}, not {ours}; install the same version there"
+            raise InvalidInput(msg)
