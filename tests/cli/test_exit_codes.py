@@ -135,7 +135,7 @@ def repository_page(request: pytest.FixtureRequest) -> str:
 WRONG = {
     "no command": (2, "No such command 'frob'", ["frob"]),
     "format": (2, "'xml' is not one of 'table', 'json', 'yaml',", ["vm", "list", "-o", "xml"]),
-    "no change": (2, "Missing option '--change'", ["whatif"]),
+    "no change": (2, "Invalid value for '--change': say what changes", ["whatif"]),
     "nothing to resize": (2, "say what it shall have", ["vm", "resize", "web-01"]),
     "negative size": (2, "greater than or equal to 0", ["vm", "resize", "web-01", "--vcpu", "-1"]),
     "power action": (2, "'dance' is not one of", ["vm", "power", "web-01", "dance"]),

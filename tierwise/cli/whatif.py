@@ -1,9 +1,10 @@
-"""``tierwise whatif``: the running estate on changed prices and pools."""
+"""``tierwise whatif``: scenarios of whole estates from documents, and quick changes of the running one."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwise.cli import whatif_documents
 from tierwise.cli.context import Context
 from tierwise.cli.fields import MOVES
 from tierwise.cli.output import Format, Output, document, emit, stdout
@@ -12,31 +13,49 @@ if TYPE_CHECKING:
     from tierwise.usecases.whatif import Answer, Money
 
 
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--change",
+        help="What changes: price:TIER=+50%, pool:NAME=lost, capacity:POOL=-20%, tier:TIER=closed, "
+        "grow=+30%; repeatable.",
+    ),
+]
+Refresh = Annotated[bool, typer.Option("--refresh/--no-refresh", help="Ask the endpoints first.")]
+
+app = typer.Typer(help="What if? Scenarios of an estate: cost, moves, risk.", invoke_without_command=True)
+
+
 def register(root: typer.Typer) -> None:
     """Add the top-level command ``whatif``."""
-    root.command()(whatif)
+    whatif_documents.register(app)
+    root.add_typer(app, name="whatif")
 
 
+@app.callback()
 def whatif(
-    ctx: typer.Context,
-    change: Annotated[
-        list[str],
-        typer.Option(
-            "--change",
-            help="What changes: price:TIER=+50%, pool:NAME=lost, capacity:POOL=-20%, tier:TIER=closed, "
-            "grow=+30%; repeatable.",
-        ),
-    ],
-    refresh: Annotated[
-        bool, typer.Option("--refresh/--no-refresh", help="Ask the endpoints first.")
-    ] = True,
-    output: Output = Format.TABLE,
+    ctx: typer.Context, change: Changes = None, refresh: Refresh = True, output: Output = Format.TABLE
+) -> None:
+    """What if? Scenarios of an estate as documents, or quick changes of the running one."""
+    if ctx.invoked_subcommand is None:
+        now(ctx, change, refresh=refresh, output=output)
+    elif change:
+        msg = f"goes with `tierwise whatif now`; `{ctx.invoked_subcommand}` reads changes from its document"
+        raise typer.BadParameter(msg, param_hint="'--change'")
+
+
+@app.command()
+def now(
+    ctx: typer.Context, change: Changes = None, refresh: Refresh = True, output: Output = Format.TABLE
 ) -> None:
     """Re-solve the running estate under changes, and show what differs; changes nothing."""
     from tierwise.cli.words import micros
     from tierwise.usecases.observe import observe
     from tierwise.usecases.whatif import run
 
+    if not change:
+        msg = "say what changes, such as price:tier-1=+50%; for scenarios of a document see `tierwise whatif run --help`"
+        raise typer.BadParameter(msg, param_hint="'--change'")
     context: Context = ctx.obj
     with context.app() as app_:
         if refresh:

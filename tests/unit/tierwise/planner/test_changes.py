@@ -1,0 +1,251 @@
+"""What each kind of change does, on an estate small enough to see it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from catalog.documents import DocumentError
+from placement.plan import Limits
+from tierwise.planner.prepare import Prepared, changes_of
+from tierwise.planner.result import ScenarioResult
+from tierwise.planner.run import run
+
+Asked = Callable[..., Prepared]
+MICROS = 10**6
+RULES = "rules:\n  north: {machines: {names: ['vm-0[0-3]']}, only: {sites: [north]}, reason: data stays in the north}\n"
+WITHOUT_BETA = """\
+format: tierwise-whatif/1
+name: half
+estate: unused
+start: 2027-01-01
+economics: unused
+pools:
+  Alpha: {tier: tier-1}
+"""
+
+
+def scenario(*changes: str) -> str:
+    lines = "".join(f"      - {one}\n" for one in changes)
+    return f"scenarios:\n  one:\n    changes:\n{lines}" if changes else "scenarios:\n  one: {changes: []}\n"
+
+
+def solved(asked: Asked, *changes: str, more: str = "", **rest: Any) -> ScenarioResult:
+    return run(asked(more + scenario(*changes), **rest), limits=Limits()).scenarios[0]
+
+
+def told(asked: Asked, *changes: str, more: str = "") -> list[str]:
+    with pytest.raises(DocumentError) as error:
+        asked(more + scenario(*changes))
+    return [str(one) for one in error.value.problems]
+
+
+def test_a_price_changes_one_term_of_one_tier(asked: Asked) -> None:
+    base = run(asked(scenario()), limits=Limits()).today
+    prepared = asked(scenario("{kind: price, of: {tiers: [tier-1]}, term: maintenance, percent: 50}"))
+    problem = prepared.problem(changes_of(prepared.scenario("one")))
+    assert [int(n) for n in problem.blocks.kept_costs["maintenance"]] == [
+        1800 * MICROS,
+        1200 * MICROS,
+        1200 * MICROS,
+    ]
+    assert base.terms["maintenance"] == 5 * 1200 * MICROS
+
+
+def test_a_figure_of_the_economics_document_is_scaled_or_set(asked: Asked) -> None:
+    for change, gib in (("percent: 100", 0.10), ("value: 0.2", 0.20)):
+        prepared = asked(scenario(f"{{kind: figure, path: storage.any.per_gib_per_month, {change}}}"))
+        problem = prepared.problem(changes_of(prepared.scenario("one")))
+        assert int(problem.groups.costs["storage"][0, 0]) == round(100 * gib * 12 * MICROS)
+
+
+def test_a_licence_counts_by_other_minimums_and_costs_more(asked: Asked) -> None:
+    prepared = asked(
+        scenario(
+            "{kind: licence, product: suite, alternative: standard, percent: 20, per_socket_minimum: 8}"
+        )
+    )
+    (product,) = prepared.problem(changes_of(prepared.scenario("one"))).products
+    standard, plus = product.alternatives
+    assert (standard.per_socket_minimum, standard.pack_cost_micros) == (8, 144 * MICROS)
+    assert (plus.per_socket_minimum, plus.pack_cost_micros) == (0, 216 * MICROS)
+
+
+def test_an_edition_that_is_withdrawn_is_no_longer_taken(asked: Asked) -> None:
+    found = solved(
+        asked, "{kind: withdrawn, product: suite, alternative: plus}", "{kind: most_moves, machines: 0}"
+    )
+    assert {one.alternative for one in found.licences} == {"standard"}
+
+
+def test_machines_of_a_product_without_any_edition_have_no_place_there(asked: Asked) -> None:
+    gone = [f"{{kind: withdrawn, product: suite, alternative: {way}}}" for way in ("plus", "standard")]
+    found = solved(asked, *gone, more=RULES)
+    assert found.unplaced == 4
+    assert "every edition is withdrawn" in found.stranded[0].reasons[0]
+
+
+def test_lost_hosts_are_not_paid_and_give_no_room(asked: Asked) -> None:
+    found = solved(asked, "{kind: host_loss, pool: Alpha, hosts: 2}", "{kind: most_moves, machines: 0}")
+    alpha = next(one for one in found.pools if one.pool == "Alpha")
+    # One host is left, and it may fail: nothing of Alpha can restart, so nothing may be there.
+    assert (alpha.machines, alpha.hosts_kept, alpha.hosts_given_up) == (0, 0, 3)
+    assert found.unplaced == 8
+
+
+def test_a_lost_site_sends_its_machines_elsewhere(asked: Asked) -> None:
+    found = solved(asked, "{kind: site_loss, site: south}")
+    assert {one.source for one in found.moves} == {"Beta"}
+    assert len(found.moves) == 4
+    assert (
+        next(one for one in found.pools if one.pool == "Beta").closed
+        == "site south is lost in this scenario"
+    )
+
+
+def test_a_closed_pool_strands_machines_that_may_go_nowhere_else(asked: Asked) -> None:
+    found = solved(asked, "{kind: pool_closed, of: {pools: [Alpha]}}", more=RULES)
+    assert found.unplaced == 4
+    (group,) = found.stranded
+    assert group.names == ("vm-00", "vm-01", "vm-02", "vm-03")
+    text = " ".join(group.reasons)
+    assert "it is closed in this scenario; leave out the change 'pools of pool Alpha closed'" in text
+    assert "data stays in the north; lift the rule 'north' for these machines" in text
+
+
+def test_hosts_that_are_bought_for_certain_are_paid_even_if_nothing_runs_on_them(asked: Asked) -> None:
+    without = solved(asked)
+    bought = solved(asked, "{kind: hosts_bought, pool: Beta, type: small, hosts: 2, certain: true}")
+    assert bought.terms["sunk hardware"] == 2 * 1200 * MICROS
+    assert bought.cost_micros <= without.cost_micros + 2 * 1200 * MICROS
+    offered = solved(asked, "{kind: hosts_bought, pool: Beta, type: small, hosts: 2}")
+    assert offered.cost_micros <= without.cost_micros
+
+
+def test_growth_adds_machines_in_proportion_and_spread_over_sizes(asked: Asked) -> None:
+    prepared = asked(scenario("{kind: growth, percent: 50}"))
+    groups = prepared.problem(changes_of(prepared.scenario("one"))).groups
+    new = {name: int(n) for name, n in zip(groups.ids, groups.count, strict=True) if "growth" in name}
+    assert sorted(new.values()) == [2, 4]
+    assert all(
+        int(at) == -1 for name, at in zip(groups.ids, groups.current, strict=True) if "growth" in name
+    )
+
+
+def test_growth_with_a_seed_takes_as_many_and_the_same_each_time(asked: Asked) -> None:
+    def counts(seed: int) -> list[int]:
+        prepared = asked(scenario(f"{{kind: growth, percent: 25, seed: {seed}}}"))
+        return [int(n) for n in prepared.problem(changes_of(prepared.scenario("one"))).groups.count]
+
+    assert counts(7) == counts(7)
+    assert sum(counts(7)) == sum(counts(0)) == 15
+
+
+def test_a_rule_of_a_scenario_sends_machines_and_a_lifted_one_lets_them_go(asked: Asked) -> None:
+    rule = "{kind: rule, name: south, machines: {applications: [shop]}, only: {sites: [south]}, reason: near the lake}"
+    found = solved(asked, rule, "{kind: host_loss, pool: Beta, hosts: 1}")
+    assert {one.name for one in found.moves if one.source == "Alpha"} >= {
+        "vm-00",
+        "vm-01",
+        "vm-02",
+        "vm-03",
+    }
+    closed = "{kind: pool_closed, of: {pools: [Alpha]}}"
+    assert solved(asked, closed, "{kind: rule_lifted, rule: north}", more=RULES).unplaced == 0
+
+
+def test_a_tier_move_takes_its_machines_to_the_tier(asked: Asked) -> None:
+    found = solved(asked, "{kind: tier_move, machines: {tiers: [tier-2]}, to: tier-1}")
+    assert {one.name for one in found.moves if one.target == "Alpha"} == {
+        f"vm-{n:02}" for n in range(8, 12)
+    }
+
+
+def test_machines_that_are_fixed_and_most_moves_hold_a_plan_back(asked: Asked) -> None:
+    retired = "{kind: hypervisor_retired, hypervisor: vsphere}"
+    fixed = solved(asked, retired, "{kind: fixed, machines: {applications: [shop]}}")
+    assert (fixed.unplaced, len(fixed.moves)) == (4, 4)
+    few = solved(asked, retired, "{kind: most_moves, machines: 3}")
+    assert (few.unplaced, len(few.moves)) == (5, 3)
+
+
+def test_n_plus_k_can_be_more_or_only_told(asked: Asked) -> None:
+    retired = "{kind: hypervisor_retired, hypervisor: vsphere}"
+    kept = solved(asked, retired, "{kind: reserve, losses: 2}")
+    # Four hosts of 128 GiB with two lost hold 256 GiB: all four of Beta's 16 and six of 32.
+    assert kept.unplaced == 2
+    assert kept.holds
+    only_told = solved(asked, retired, "{kind: reserve, enforce: false}", "{kind: reserve, losses: 2}")
+    assert only_told.unplaced == 0
+    assert not only_told.holds
+    assert only_told.short[0].resource_class == "memory_mib"
+
+
+def test_overcommit_makes_room(asked: Asked) -> None:
+    retired = "{kind: hypervisor_retired, hypervisor: vsphere}"
+    found = solved(asked, retired, "{kind: promised, memory: 2}")
+    assert sum(one.kept + one.bought for one in found.hosts) < 4
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ("{kind: pool_closed, of: {pools: [Alhpa]}}", "there is no 'Alhpa'; did you mean 'Alpha'?"),
+        ("{kind: pool_closed, of: {tiers: [tier-1], sites: [south]}}", "no pool fits pools of tier tier-1, site south"),
+        ("{kind: site_loss, site: nroth}", "did you mean 'north'?"),
+        ("{kind: hypervisor_retired, hypervisor: xen}", "no pool runs 'xen'"),
+        ("{kind: host_loss, pool: Alpha, hosts: 4}", "'Alpha' has 3 hosts, so 4 cannot be lost; say at most 3"),
+        ("{kind: hosts_bought, pool: Beta, type: smal, hosts: 1}", "did you mean 'small'?"),
+        ("{kind: figure, path: storage.any.per_gib_per_mont, percent: 5}", "did you mean 'storage.any.per_gib_per_month'?"),
+        ("{kind: licence, product: suit, percent: 5}", "did you mean 'suite'?"),
+        ("{kind: withdrawn, product: suite, alternative: pls}", "did you mean 'plus'?"),
+        ("{kind: rule_lifted, rule: nort}", "there is no 'nort'"),
+        ("{kind: tier_move, to: tier-3}", "there is no 'tier-3'; did you mean"),
+        ("{kind: growth, percent: 5, machines: {applications: [shpo]}}", "did you mean 'shop'?"),
+        ("{kind: growth, percent: 5, machines: {names: ['web-*']}}", "the pattern 'web-*' fits nothing"),
+        ("{kind: price, term: pwoer, percent: 5}", "did you mean 'power'?"),
+        ("{kind: demand, class: web, size: small, per_month: 1}", "there is no class 'web'; there are none yet"),
+        ("{kind: rule, name: north, never: {sites: [south]}, reason: because}", "has a rule 'north' already"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_nowhere_is_told_with_its_place_and_the_nearest(
+    asked: Asked, change: str, word: str
+) -> None:
+    (problem,) = told(asked, change, more=RULES)
+    assert word in problem
+    assert problem.startswith("whatif.yaml:20:")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "word"),
+    [
+        ("{kind: site_loss, site: south}", "{kind: hosts_bought, pool: Beta, type: small, hosts: 1}", "contradicts 'site south lost' (line 18)"),
+        ("{kind: hypervisor_retired, hypervisor: vsphere}", "{kind: tier_move, to: tier-1}", "nothing is left of Alpha"),
+        ("{kind: pool_closed, of: {pools: [Alpha]}}", "{kind: host_loss, pool: Alpha, hosts: 1}", "contradicts"),
+        ("{kind: price, percent: 5}", "{kind: price, percent: 6}", "changes the price of everything on Alpha, and 1 more already"),
+        ("{kind: most_moves, machines: 3}", "{kind: most_moves, machines: 4}", "changes how many machines may move already"),
+        ("{kind: sizes, by: use}", "{kind: sizes, by: today}", "changes the sizes of machines already"),
+        ("{kind: reserve, losses: 1}", "{kind: reserve, of: {pools: [Beta]}, losses: 2}", "changes N+k of Beta already"),
+        ("{kind: licence, product: suite, percent: 5}", "{kind: licence, product: suite, alternative: plus, percent: 9}", "changes the price of licence suite (plus) already"),
+    ],
+)  # fmt: skip
+def test_changes_that_contradict_each_other_are_told_with_both_places(
+    asked: Asked, first: str, second: str, word: str
+) -> None:
+    (problem,) = told(asked, first, second)
+    assert word in problem
+    assert problem.startswith("whatif.yaml:19:")
+
+
+def test_a_document_that_does_not_fit_its_estate_is_told(asked: Asked) -> None:
+    with pytest.raises(DocumentError) as error:
+        asked("  Gamma: {tier: tier-3}\n  Delta: {new: true, tier: tier-3, hypervisor: xen, site: west}\n")
+    assert [str(one) for one in error.value.problems] == [
+        (
+            "whatif.yaml:15:3: pools.Gamma: the estate has no pool 'Gamma'; known are Alpha, Beta; for one that does not exist "
+            "yet say new: true"
+        ),
+        "whatif.yaml:16:3: pools.Delta: a new pool has no hosts; say which could be bought under 'hosts'",
+    ]
+    with pytest.raises(DocumentError, match=r"pools that are not here: Beta; give each its tier"):
+        asked(document=WITHOUT_BETA)

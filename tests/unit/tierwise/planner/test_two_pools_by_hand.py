@@ -1,0 +1,76 @@
+"""Every figure of a scenario with two pools, recomputed here from the prices of `tierwise.testing.two_pools`."""
+
+from collections.abc import Callable
+
+import pytest
+
+from placement.plan import Limits
+from tierwise.planner.prepare import Prepared
+from tierwise.planner.result import ScenarioResult
+from tierwise.planner.run import run
+
+MICROS = 10**6
+RETIRED = """\
+scenarios:
+  rearranged: {changes: []}
+  leave:
+    title: leave vSphere
+    changes:
+      - {kind: hypervisor_retired, hypervisor: vsphere}
+"""
+
+
+@pytest.fixture
+def results(asked: Callable[..., Prepared]) -> dict[str, ScenarioResult]:
+    found = run(asked(RETIRED), limits=Limits())
+    return {one.name: one for one in (found.today, *found.scenarios)}
+
+
+def test_today_costs_what_its_hosts_disks_and_cores_cost(results: dict[str, ScenarioResult]) -> None:
+    today = results["today"]
+    hosts = 5 * 1200
+    disk = (8 * 100 + 4 * 50) * 12 * 5 // 100
+    # 8 cores a socket count as 16: six sockets of Alpha at 10 a core and month; or 48 cores at 18.
+    cores = min(6 * 16 * 10, 48 * 18) * 12
+    assert today.terms == {
+        "maintenance": hosts * MICROS, "storage": disk * MICROS, "licences": cores * MICROS,
+    }  # fmt: skip
+    assert today.cost_micros == (hosts + disk + cores) * MICROS
+    assert (today.moves, today.unplaced, today.holds) == ((), 0, True)
+    (licence,) = today.licences
+    assert (licence.product, licence.alternative, licence.hosts) == ("suite", "plus", 3)
+
+
+def test_leaving_costs_moves_and_a_host_and_saves_licences(results: dict[str, ScenarioResult]) -> None:
+    leave = results["leave"]
+    # 8 x 32 + 4 x 16 = 320 GiB restart on hosts of 128 GiB with one of them lost: four hosts, of which two are bought.
+    hosts = 4 * 1200 + 2 * 1200
+    disk = (8 * 100 + 4 * 50) * 12 * 5 // 100
+    # Half of each disk is in use: 50 GiB of a TiB at 100.
+    each = 40 + 50 * 100 / 1024
+    assert leave.terms == {
+        "maintenance": 4800 * MICROS, "hardware": 2400 * MICROS, "storage": disk * MICROS,
+        "moving": 8 * -(-int(each * MICROS * 1024) // 1024),
+    }  # fmt: skip
+    assert leave.cost_micros - leave.terms["moving"] == (hosts + disk) * MICROS
+    assert [(one.name, one.source, one.target) for one in leave.moves] == [
+        (f"vm-{n:02}", "Alpha", "Beta") for n in range(8)
+    ]
+    assert leave.copied_mib == 8 * 50 * 1024
+    assert {one.pool: (one.hosts_kept, one.hosts_bought, one.hosts_given_up) for one in leave.pools} == {
+        "Alpha": (0, 0, 3), "Beta": (2, 2, 0),
+    }  # fmt: skip
+    assert leave.holds
+    assert leave.licences == ()
+
+
+def test_room_is_told_with_the_largest_host_lost(results: dict[str, ScenarioResult]) -> None:
+    memory = next(one for one in results["leave"].rooms if one.resource_class == "memory_mib")
+    assert (memory.capacity, memory.without_losses, memory.load) == (512 * 1024, 384 * 1024, 320 * 1024)
+    assert memory.left == 64 * 1024
+
+
+def test_rearranging_moves_nothing_that_does_not_pay(results: dict[str, ScenarioResult]) -> None:
+    rearranged = results["rearranged"]
+    assert rearranged.cost_micros <= results["today"].cost_micros
+    assert rearranged.cost_micros >= rearranged.bound_micros

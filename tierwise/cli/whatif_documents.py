@@ -1,0 +1,208 @@
+"""``tierwise whatif run|compare|changes``: scenarios of an estate, from documents."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierwise.cli.context import Context
+from tierwise.cli.output import Format, Output, document, emit, note, stdout, write
+
+if TYPE_CHECKING:
+    from catalog.estates.model import Estate
+    from tierwise.planner.diff import Money
+    from tierwise.planner.prepare import Prepared
+    from tierwise.planner.result import ScenarioResult, WhatIfResult
+
+Document = Annotated[Path, typer.Argument(help="A what-if document (tierwise-whatif/1).")]
+Scenarios = Annotated[
+    list[str] | None, typer.Option("--scenario", help="Only this scenario; repeatable. All, if left out.")
+]
+Save = Annotated[
+    Path | None, typer.Option("--save", help="Write everything that was found to this file, as JSON.")
+]
+Seconds = Annotated[
+    float,
+    typer.Option(
+        "--effort", min=0.1, help="How much each scenario may be thought about, in deterministic seconds."
+    ),
+]
+_CONFLICTS_SHOWN = 5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``tierwise whatif``."""
+    app.command()(run)
+    app.command()(compare)
+    app.command()(changes)
+
+
+def run(
+    ctx: typer.Context,
+    file: Document,
+    scenario: Scenarios = None,
+    save: Save = None,
+    effort: Seconds = 5.0,
+    output: Output = Format.TABLE,
+) -> None:
+    """Answer a document's scenarios: cost, moves, hosts, what is impossible and why."""
+    from placement.plan import Limits
+    from tierwise.planner.run import run as answer
+
+    prepared = _prepared(ctx, file)
+    _known(prepared, scenario)
+    result = answer(prepared, scenario or None, Limits(deterministic_time=effort))
+    if save is not None:
+        _save(result, save)
+    _show(result, output)
+
+
+def compare(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(help="A what-if document, or what `tierwise whatif run --save` wrote.")
+    ],
+    before: Annotated[str, typer.Option("--before", help="The scenario to start from.")] = "today",
+    after: Annotated[
+        list[str] | None,
+        typer.Option("--after", help="The scenario to go to; repeatable. All others, if left out."),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Compare scenarios: what each term, tier and pair of pools changes by."""
+    from tierwise.cli.words import must_be_known
+    from tierwise.planner.diff import difference
+
+    result = _saved_or_solved(ctx, file)
+    by_name = {one.name: one for one in (result.today, *result.scenarios)}
+    for name in (before, *(after or ())):
+        must_be_known("scenario", name, by_name)
+    wanted = after or [name for name in by_name if name != before]
+    found = [difference(by_name[before], by_name[name]) for name in wanted]
+    if output in {Format.JSON, Format.YAML}:
+        document([one.model_dump(mode="json") for one in found], output)
+        return
+    money = _money(result.currency)
+    rows = [
+        {
+            "from": one.before,
+            "to": one.after,
+            "of": kind,
+            "what": change.term,
+            "before": money(change.before_micros),
+            "after": money(change.after_micros),
+            "change": money(change.after_micros - change.before_micros),
+        }
+        for one in found
+        for kind, changes_ in (("term", one.terms), ("tier", one.tiers))
+        for change in changes_
+    ]
+    rows += [
+        {
+            "from": one.before,
+            "to": one.after,
+            "of": "moves",
+            "what": f"{flow.source or 'no pool'} -> {flow.target}",
+            "before": "",
+            "after": str(flow.machines),
+            "change": "",
+        }
+        for one in found
+        for flow in one.flows
+    ]
+    emit(rows, output)
+
+
+def changes(output: Output = Format.TABLE) -> None:
+    """List the kinds of change that a scenario may have, each with an example."""
+    from tierwise.planner.changes import kinds
+
+    rows = [{"kind": name, "does": one.summary, "example": one.example} for name, one in kinds().items()]
+    if output is Format.TABLE:
+        console = stdout()
+        for row in rows:
+            console.print(f"{row['kind']}: {row['does']}\n    - {row['example']}", markup=False)
+        return
+    emit(rows, output)
+
+
+def _prepared(ctx: typer.Context, file: Path) -> "Prepared":
+    from tierwise.planner.sources import prepared
+
+    return prepared(file, lambda: _live(ctx))
+
+
+def _live(ctx: typer.Context) -> "Estate":
+    from tierwise.estates.inventory import live
+
+    context: Context = ctx.obj
+    with context.app() as app:
+        return live(app)
+
+
+def _known(prepared: "Prepared", scenarios: "list[str] | None") -> None:
+    from tierwise.cli.words import must_be_known
+
+    for name in scenarios or ():
+        must_be_known("scenario", name, prepared.document.scenarios)
+
+
+def _saved_or_solved(ctx: typer.Context, file: Path) -> "WhatIfResult":
+    from placement.plan import Limits
+    from tierwise.planner.run import run as answer
+    from tierwise.planner.saved import is_saved, read_saved
+
+    if is_saved(file):
+        return read_saved(file)
+    return answer(_prepared(ctx, file), None, Limits())
+
+
+def _save(result: "WhatIfResult", path: Path) -> None:
+    from tierwise.planner.saved import write_saved
+
+    write_saved(result, path)
+    note(f"written: {path}")
+
+
+def _money(currency: str) -> "Money":
+    def told(micros: int) -> str:
+        units = (2 * abs(micros) + 10**6) // (2 * 10**6)
+        return f"{currency} {'-' if micros < 0 and units else ''}{units:,}"
+
+    return told
+
+
+def _show(result: "WhatIfResult", output: Format) -> None:
+    from tierwise.planner.diff import rows, table
+
+    if output is Format.CSV:
+        emit(rows((result.today, *result.scenarios)), output)
+    elif output is not Format.TABLE:
+        document(result.model_dump(mode="json"), output)
+    else:
+        title = f"{result.title or result.document}: {result.months} months from {result.start}"
+        for text in result.notes:
+            note(f"note: {text}")
+        emit(table(result, _money(result.currency)), Format.TABLE, title=title)
+        for one in (result.today, *result.scenarios):
+            write(_told(one))
+
+
+def _told(one: "ScenarioResult") -> str:
+    """What the table has no room for: changes, reasons, rules of licences."""
+    from tierwise.cli.words import bullets
+    from tierwise.planner.diff import missing, why
+
+    parts = [f"changes: {text}" for text in one.changes]
+    parts += [f"impossible: {text}" for text in why(one)[:_CONFLICTS_SHOWN]]
+    parts += [f"no room for failures: {room.pool} lacks {missing(room)}" for room in one.short]
+    parts += [
+        f"licence {licence.product} ({licence.alternative}): {licence.rule}"
+        for licence in one.licences
+        if licence.cost_micros
+    ]
+    parts += [f"cheaper if: {text}" for text in one.binding]
+    parts += [*one.notes, *(f"confidence: {text}" for text in one.confidence.reasons)]
+    if not parts:
+        return ""
+    return "\n".join([f"\n{one.name}{f': {one.title}' if one.title else ''}", *bullets(parts)]) + "\n"

@@ -1,0 +1,119 @@
+"""What a document says of the estate and of prices: names that are nowhere, and changes that contradict each other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from catalog.estates.classified import Classified
+from catalog.estates.model import Estate
+from catalog.problems import Problem
+from catalog.workload_classes import WorkloadClass
+from chargeback.economics.document import Economics
+from tierwise.planner.change import Change
+from tierwise.planner.figures import wrong_path
+from tierwise.planner.reading import Loaded
+from tierwise.planner.selecting import Known, PoolSelector
+from tierwise.planner.world import World
+
+TERMS = (
+    "hardware", "maintenance", "power", "space", "labour", "storage", "network", "facilities", "licences", "migration",
+)  # fmt: skip
+
+
+def known_of(
+    loaded: Loaded,
+    world: World,
+    estate: Estate,
+    economics: Economics,
+    classes: Mapping[str, WorkloadClass],
+    classified: Mapping[str, Classified],
+) -> Known:
+    """The names that rules and changes may use."""
+    pools = {name: one.like for name, one in world.pools.items()}
+    targets = {str(one.target) for one in classified.values() if one.target}
+    blocks: dict[str, list[str]] = {name: [] for name in pools}
+    hosts = dict.fromkeys(pools, 0)
+    for block in world.blocks:
+        blocks[block.pool] += [block.type or block.model]
+        hosts[block.pool] += block.today
+    return Known(
+        pools=pools,
+        tiers=_each(one.tier for one in pools.values()),
+        sites=_each(one.site for one in pools.values()),
+        regions=_each(one.region for one in pools.values()),
+        classes=_each([*classes, *sorted(targets)]),
+        software=_each(
+            [
+                *(name for one in classified.values() for name in one.facts.software),
+                *(name for one in economics.licences for name in one.match.software),
+            ]
+        ),
+        applications=_each(one.application for one in estate.machines),
+        tenants=_each(one.tenant for one in estate.machines),
+        machines=_each(name for one in estate.machines for name in (one.name, one.id)),
+        products={one.name: tuple(way.name for way in one.alternatives) for one in economics.licences},
+        blocks={name: tuple(types) for name, types in blocks.items()},
+        hosts=hosts,
+        sizes={name: tuple(one.sizes) for name, one in classes.items()},
+        rules=tuple(loaded.document.rules),
+        terms=TERMS,
+        months=loaded.document.months,
+        figure=lambda path: wrong_path(economics, path),
+    )
+
+
+def problems(loaded: Loaded, known: Known) -> Iterator[Problem]:
+    """Everything that is wrong with rules and scenarios, where it stands."""
+    for name, rule in loaded.document.rules.items():
+        for path, why in rule.machines.mistakes(known):
+            yield loaded.problem(("rules", name, "machines", *path), why)
+        where: PoolSelector | None
+        for field, where in (("only", rule.only), ("never", rule.never)):
+            if where is not None:
+                for path, why in where.mistakes(known):
+                    yield loaded.problem(("rules", name, field, *path), why)
+    for name, scenario in loaded.document.scenarios.items():
+        changes = [one for one in scenario.changes if isinstance(one, Change)]
+        yield from _wrong_names(loaded, known, name, changes)
+        yield from _contradictions(loaded, known, name, changes)
+
+
+def _wrong_names(
+    loaded: Loaded, known: Known, scenario: str, changes: Sequence[Change]
+) -> Iterator[Problem]:
+    for i, change in enumerate(changes):
+        for path, why in change.mistakes(known):
+            yield loaded.problem(("scenarios", scenario, "changes", i, *path), why)
+
+
+def _contradictions(
+    loaded: Loaded, known: Known, scenario: str, changes: Sequence[Change]
+) -> Iterator[Problem]:
+    """Two changes of the same thing, and changes of what another takes away."""
+    first: dict[str, int] = {}
+    for i, change in enumerate(changes):
+        path = ("scenarios", scenario, "changes", i)
+        again = sorted(one for one in change.touches(known) if one in first)
+        if again:
+            earlier = f"change {first[again[0]] + 1} of this scenario ({_line(loaded, scenario, first[again[0]])})"
+            more = f", and {len(again) - 1} more" if len(again) > 1 else ""
+            yield loaded.problem(path, f"{earlier} changes {again[0]}{more} already; keep one of them")
+        for one in change.touches(known):
+            first.setdefault(one, i)
+    removed = {name: (i, one) for i, one in enumerate(changes) for name in one.removes(known)}
+    for i, change in enumerate(changes):
+        needed = change.needs(known)
+        gone = [removed[name] for name in sorted(needed) if name in removed]
+        if needed and len(gone) == len(needed):
+            j, other = gone[0]
+            yield loaded.problem(
+                ("scenarios", scenario, "changes", i),
+                f"'{change}' contradicts '{other}' ({_line(loaded, scenario, j)}): nothing is left of "
+                f"{', '.join(sorted(needed)[:4])}; leave one of them out",
+            )
+
+
+def _line(loaded: Loaded, scenario: str, change: int) -> str:
+    return f"line {loaded.problem(('scenarios', scenario, 'changes', change), '').line}"
+
+
+def _each(names: Iterator[str] | list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,183 @@
+"""Several results beside each other: the rows of the table that a planner decides by."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from catalog.base import Value
+from tierwise.planner.result import MIB_PER_TIB, TODAY, Room, ScenarioResult, WhatIfResult
+
+Money = Callable[[int], str]
+Row = dict[str, str]
+_WHY_SHOWN = 3
+_UNITS = {"vcpu": "vCPU", "memory_mib": "TiB memory", "disk_gib": "TiB disk"}
+
+
+class TermChange(Value):
+    """One term of the cost, in two results."""
+
+    term: str
+    before_micros: int
+    after_micros: int
+
+
+class Flow(Value):
+    """Machines that go from one pool to another."""
+
+    source: str
+    target: str
+    machines: int
+    copied_mib: int
+
+
+class Difference(Value):
+    """What changes from one result to another."""
+
+    before: str
+    after: str
+    before_micros: int
+    after_micros: int
+    terms: tuple[TermChange, ...]
+    tiers: tuple[TermChange, ...]
+    """By tier in the place of the term."""
+    flows: tuple[Flow, ...]
+    stranded: int
+    hosts_bought: int
+    hosts_given_up: int
+
+    @property
+    def change_micros(self) -> int:
+        """After less before."""
+        return self.after_micros - self.before_micros
+
+
+def difference(before: ScenarioResult, after: ScenarioResult) -> Difference:
+    """What changes from `before` to `after`."""
+    moved: Counter[tuple[str, str]] = Counter()
+    copied: Counter[tuple[str, str]] = Counter()
+    for one in after.moves:
+        moved[one.source, one.target] += 1
+        copied[one.source, one.target] += one.copy_mib
+    return Difference(
+        before=before.name,
+        after=after.name,
+        before_micros=before.cost_micros,
+        after_micros=after.cost_micros,
+        terms=_changes(before.terms, after.terms),
+        tiers=_changes(
+            {one.tier: one.cost_micros for one in before.tiers},
+            {one.tier: one.cost_micros for one in after.tiers},
+        ),
+        flows=tuple(
+            Flow(source=a, target=b, machines=n, copied_mib=copied[a, b])
+            for (a, b), n in sorted(moved.items())
+        ),
+        stranded=after.unplaced,
+        hosts_bought=sum(one.hosts_bought for one in after.pools),
+        hosts_given_up=sum(one.hosts_given_up for one in after.pools),
+    )
+
+
+def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[TermChange, ...]:
+    return tuple(
+        TermChange(term=term, before_micros=before.get(term, 0), after_micros=after.get(term, 0))
+        for term in dict.fromkeys((*before, *after))
+    )
+
+
+def table(result: WhatIfResult, money: Money) -> list[Row]:
+    """One row a question, one column a result."""
+    results = (result.today, *result.scenarios)
+    names = [TODAY, *(one.name for one in result.scenarios)]
+    return [
+        {"": label, **dict(zip(names, (tell(one) for one in results), strict=True))}
+        for label, tell in _questions(result, money)
+    ]
+
+
+def _questions(result: WhatIfResult, money: Money) -> Iterator[tuple[str, Callable[[ScenarioResult], str]]]:
+    yield "cost per year", lambda one: money(one.cost_per_year_micros)
+    if any(one.sunk_micros for one in (result.today, *result.scenarios)):
+        yield "of it sunk", lambda one: money(one.sunk_micros * 12 // one.months)
+    yield "proven within", lambda one: percent(one.gap)
+    yield "machines moved", lambda one: f"{len(one.moves):,}"
+    yield "data to copy", lambda one: tib(one.copied_mib)
+    yield "hosts", lambda one: f"{sum(host.kept + host.bought for host in one.hosts):,}"
+    yield "impossible", lambda one: f"{one.unplaced:,}"
+    yield "N+k holds", holds
+    if any(one.cash for one in result.scenarios):
+        yield "break-even", break_even
+    yield "confidence", lambda one: f"{one.confidence.value:.0%}"
+
+
+def percent(gap: Decimal) -> str:
+    """How far the cost may be above the best, so that no digit promises too much."""
+    return "0 %" if gap <= 0 else f"{(gap * 100).quantize(Decimal('0.001'), rounding='ROUND_UP')} %"
+
+
+def tib(mib: int) -> str:
+    """``3.1 TiB``."""
+    return f"{mib / MIB_PER_TIB:,.1f} TiB"
+
+
+def holds(one: ScenarioResult) -> str:
+    """``yes``, or the pool that is shortest of room."""
+    if one.holds:
+        return "yes"
+    worst = one.short[0]
+    more = len({room.pool for room in one.short}) - 1
+    return f"no: {worst.pool}, {missing(worst)} short" + (f"; {more} more" if more else "")
+
+
+def missing(room: Room) -> str:
+    """What a pool lacks, in a unit for people."""
+    amount = max(-room.left, room.load - room.capacity)
+    if room.resource_class == "memory_mib":
+        return tib(amount) if amount >= MIB_PER_TIB // 10 else f"{-(-amount // 1024):,} GiB memory"
+    if room.resource_class == "disk_gib":
+        return f"{amount:,} GiB disk"
+    return f"{amount:,} {_UNITS.get(room.resource_class, room.resource_class)}"
+
+
+def break_even(one: ScenarioResult) -> str:
+    """``month 9``, or that it never comes within the horizon."""
+    if one.cash is None:
+        return ""
+    month = one.cash.break_even_month
+    return f"month {month}" if month is not None else f"not in {one.months} months"
+
+
+def why(one: ScenarioResult) -> list[str]:
+    """Why machines have no place: as many as share a conflict together, most first."""
+    counted: Counter[tuple[str, ...]] = Counter()
+    for stranded in one.stranded:
+        counted[stranded.conflict or stranded.reasons[:_WHY_SHOWN]] += stranded.machines
+    return [
+        f"{count:,} machine{'s' if count > 1 else ''}: {'; '.join(conflict) or 'there is no room'}"
+        for conflict, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def rows(results: Sequence[ScenarioResult]) -> list[dict[str, object]]:
+    """One row a result, in numbers: for spreadsheets."""
+    return [
+        {
+            "scenario": one.name,
+            "title": one.title,
+            "cost_micros": one.cost_micros,
+            "cost_per_year_micros": one.cost_per_year_micros,
+            "sunk_micros": one.sunk_micros,
+            "bound_micros": one.bound_micros,
+            "machines": one.machines,
+            "moved": len(one.moves),
+            "copied_mib": one.copied_mib,
+            "impossible": one.unplaced,
+            "hosts_kept": sum(host.kept for host in one.hosts),
+            "hosts_bought": sum(host.bought for host in one.hosts),
+            "hosts_given_up": sum(pool.hosts_given_up for pool in one.pools),
+            "holds": one.holds,
+            "break_even_month": one.cash.break_even_month if one.cash else None,
+            "confidence": one.confidence.value,
+        }
+        for one in results
+    ]

@@ -1,0 +1,76 @@
+"""Economics with some figures changed, and what is wrong with the path of one."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from catalog.wording import known_names
+from chargeback.economics.document import Economics
+from chargeback.money import exact_text
+from tierwise.planner.world import FigureEdit, LicenceEdit
+
+
+def wrong_path(economics: Economics, path: str) -> str:
+    """What is wrong with a figure's path; empty: nothing."""
+    known = [name for name, _ in economics.figures()]
+    if path in known:
+        return ""
+    return f"there is no figure '{path}' in the economics document; {known_names(path, known)}"
+
+
+def edited(
+    economics: Economics, figures: Sequence[FigureEdit], licences: Sequence[LicenceEdit]
+) -> Economics:
+    """The document with figures scaled or set, and licences renewed on other days.
+
+    A figure that is scaled is so on all days and in all regions; one that is set has that value always. Raises
+    ValueError where the result is no valid document.
+    """
+    renewals = [one for one in licences if one.renewal is not None]
+    if not figures and not renewals:
+        return economics
+    tree = economics.model_dump(mode="json", by_alias=True)
+    for edit in figures:
+        _change(_place(tree, list(edit.path)), edit)
+    for renewal in renewals:
+        for way in _named(tree["licences"], renewal.product)["alternatives"]:
+            for owned in way["owned"] if renewal.alternative in {"", way["name"]} else ():
+                owned["until"] = str(renewal.renewal)
+    return Economics.model_validate(tree)
+
+
+def _place(tree: Any, path: list[str]) -> dict[str, Any]:
+    """The figure at a path: keys of mappings, names or positions in lists. Names may have dots in them."""
+    for cut in range(1, len(path) + 1):
+        key = ".".join(path[:cut])
+        inner = _child(tree, key)
+        if inner is not None and cut == len(path):
+            return inner
+        if isinstance(inner, dict | list):
+            try:
+                return _place(inner, path[cut:])
+            except KeyError:
+                continue
+    raise KeyError(".".join(path))
+
+
+def _child(tree: Any, key: str) -> Any:
+    if isinstance(tree, dict):
+        return tree.get(key)
+    if key.isdecimal() and int(key) < len(tree):
+        return tree[int(key)]
+    return next((one for one in tree if isinstance(one, dict) and one.get("name") == key), None)
+
+
+def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(one for one in entries if one["name"] == name)
+
+
+def _change(figure: dict[str, Any], edit: FigureEdit) -> None:
+    if edit.value is not None:
+        figure["value"], figure["changes"] = edit.value, []
+        figure["from"] = figure["until"] = figure["region"] = None
+        return
+    factor = (Fraction(edit.percent or 0) + 100) / 100
+    for one in (figure, *figure["changes"]):
+        one["value"] = exact_text(Fraction(one["value"]) * factor)

@@ -1,0 +1,186 @@
+"""Licences of an economics document as products that planning counts, with a scenario's edits."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from fractions import Fraction
+
+import numpy as np
+
+from chargeback.economics.costing import Line, products, region_of
+from chargeback.economics.document import Economics
+from chargeback.economics.licences import LicenceMatch
+from chargeback.economics.terms import AlternativeTerms, LicenceTerms
+from placement.arrays import Bool
+from placement.licensing.products import AddOn, Alternative
+from placement.planning.problem import PlannedProduct
+from tierwise.planner.pricing import half_up, pool_facts
+from tierwise.planner.selecting import MachineFacts
+from tierwise.planner.world import LicenceEdit, PoolState
+
+ANYWHERE = ""
+"""The region of pools that have none."""
+
+
+@dataclass(frozen=True, eq=False)
+class NotForSale:
+    """A product that some machines need on some pools and that cannot be had in any way."""
+
+    product: str
+    groups: Bool
+    pools: Bool
+
+
+@dataclass(frozen=True, eq=False)
+class Licensing:
+    """Products, what is paid for contracts that run, and the lines of both."""
+
+    products: tuple[PlannedProduct, ...]
+    documents: Mapping[str, str]
+    """Product as it is planned -> its name in the economics document."""
+    sunk_micros: int
+    lines: tuple[Line, ...]
+    terms: tuple[tuple[LicenceTerms, str], ...]
+    """Each with its product's name."""
+    nowhere: tuple[NotForSale, ...] = ()
+
+
+class Needs:
+    """Which products of a document a machine needs; where, is the pools' business."""
+
+    def __init__(self, economics: Economics) -> None:
+        self._match = {one.name: of_machines(one.match) for one in economics.licences if one.applies}
+        self._found: dict[tuple[str, frozenset[str], tuple[tuple[str, str], ...]], tuple[str, ...]] = {}
+
+    def __call__(self, machine: MachineFacts) -> tuple[str, ...]:
+        """The products, in the document's order."""
+        key = machine.guest_os, machine.software, tuple(sorted(machine.labels.items()))
+        if key not in self._found:
+            self._found[key] = tuple(
+                name
+                for name, match in self._match.items()
+                if match.needs(
+                    guest_os=machine.guest_os, software=sorted(machine.software), labels=machine.labels
+                )
+            )
+        return self._found[key]
+
+
+def of_machines(match: LicenceMatch) -> LicenceMatch:
+    """What it says of machines alone."""
+    return match.model_copy(update={"hypervisors": (), "pools": ()})
+
+
+def of_pools(match: LicenceMatch) -> LicenceMatch:
+    """What it says of pools alone."""
+    return LicenceMatch(hypervisors=match.hypervisors, pools=match.pools)
+
+
+def licensing(
+    economics: Economics,
+    edits: Sequence[LicenceEdit],
+    pools: Sequence[PoolState],
+    licensed: Mapping[str, Bool],
+    start: date,
+    months: int,
+) -> Licensing:
+    """The products of all regions. What is the same in several regions is one order. Raises MissingFigure."""
+    regions = [region_of(economics, pool_facts(one)) or ANYWHERE for one in pools]
+    by_region = {
+        region: products(economics, start, months, region or None) for region in dict.fromkeys(regions)
+    }
+    found: list[PlannedProduct] = []
+    documents: dict[str, str] = {}
+    kept: list[tuple[LicenceTerms, str]] = []
+    nowhere: list[NotForSale] = []
+    sunk = 0
+    for terms, where in _merged(by_region):
+        ways = [
+            _edited(way, terms.product, edits)
+            for way in terms.alternatives
+            if _on_sale(way, terms.product, edits)
+        ]
+        here = np.array([r in where for r in regions]) & _where(terms, pools)
+        name = (
+            terms.name
+            if len(by_region) == 1 or len(where) == len(by_region)
+            else f"{terms.name} in {' '.join(where)}"
+        )
+        groups = licensed.get(terms.product)
+        sunk += terms.sunk_micros
+        if not here.any() or groups is None or not groups.any():
+            continue
+        if not ways:
+            nowhere.append(NotForSale(name, groups, here))
+            continue
+        found.append(
+            PlannedProduct(
+                name=name,
+                groups=groups,
+                alternatives=tuple(ways),
+                pools=here,
+                reach=terms.reach,
+                parts=terms.accepts_parts,
+                whole_pool=terms.whole_pool,
+            )
+        )
+        documents[name] = terms.product
+        kept.append((terms, name))
+    lines = tuple(line for terms, _ in kept for line in terms.lines)
+    return Licensing(tuple(found), documents, sunk, lines, tuple(kept), tuple(nowhere))
+
+
+def _merged(
+    by_region: Mapping[str, tuple[LicenceTerms, ...]],
+) -> Iterator[tuple[LicenceTerms, tuple[str, ...]]]:
+    """Each stretch of each product with the regions in which it is the same."""
+    found: list[tuple[LicenceTerms, list[str]]] = []
+    for region, several in by_region.items():
+        for terms in several:
+            same = next((where for other, where in found if other == terms), None)
+            if same is None:
+                found.append((terms, [region]))
+            else:
+                same.append(region)
+    yield from ((terms, tuple(where)) for terms, where in found)
+
+
+def _where(terms: LicenceTerms, pools: Sequence[PoolState]) -> Bool:
+    match = of_pools(terms.match)
+    return np.array(
+        [match.needs(hypervisor=one.hypervisor.value, pool=one.like.name) for one in pools], dtype=np.bool_
+    )
+
+
+def _on_sale(way: AlternativeTerms, product: str, edits: Sequence[LicenceEdit]) -> bool:
+    """An edition that is withdrawn is there as long as packs of it are owned, until their renewal."""
+    return way.owned_packs > 0 or not any(
+        one.withdrawn and (one.product, one.alternative) == (product, way.name) for one in edits
+    )
+
+
+def _edited(way: AlternativeTerms, product: str, edits: Sequence[LicenceEdit]) -> Alternative:
+    cost, settings = way.pack_cost_micros, {}
+    add_on = way.add_on
+    for one in edits:
+        if one.product != product or one.alternative not in {"", way.name}:
+            continue
+        settings.update(_of_its_metric(way, one.settings))
+        if one.percent is not None:
+            factor = (Fraction(one.percent) + 100) / 100
+            cost = half_up(cost * factor)
+            if add_on is not None:
+                add_on = replace(add_on, pack_cost_micros=half_up(add_on.pack_cost_micros * factor))
+    fields = {**asdict(way), **settings, "pack_cost_micros": cost}
+    fields["add_on"] = None if add_on is None else AddOn(**asdict(add_on))
+    return Alternative.model_validate(fields)
+
+
+_CORES = frozenset({"per_socket_minimum", "per_host_minimum"})
+
+
+def _of_its_metric(way: AlternativeTerms, settings: Mapping[str, int]) -> dict[str, int]:
+    """Settings that say something of the alternative's metric; the others do not touch it."""
+    wrong = set() if way.metric == "per_core" else set(_CORES)
+    wrong |= set() if way.metric == "per_vcpu" else {"per_machine_minimum"}
+    return {name: value for name, value in settings.items() if name not in wrong}

@@ -1,0 +1,119 @@
+"""An estate and its documents, ready to be asked about: read, checked and grouped once, for any number of scenarios."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from catalog.documents import DocumentError
+from catalog.problems import Problem
+from catalog.workload_classes import WorkloadClass
+from chargeback.economics.document import Economics
+from placement.planning.problem import PlanningProblem
+from tierwise.planner.build import Built, build
+from tierwise.planner.change import Change
+from tierwise.planner.checking import known_of, problems
+from tierwise.planner.document import Scenario, WhatIf
+from tierwise.planner.grouping import MachineGroups, facts_of, group
+from tierwise.planner.inputs import Inputs
+from tierwise.planner.licensing import Needs
+from tierwise.planner.reading import Loaded
+from tierwise.planner.selecting import MachineSelector
+from tierwise.planner.standing import standing
+from tierwise.planner.world import World
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that scenarios are asked of. It can be pickled, so that other processes can solve them."""
+
+    document: WhatIf
+    world: World
+    """Today, before anything changes."""
+    groups: MachineGroups
+    economics: Economics
+    classes: Mapping[str, WorkloadClass]
+    classified: bool
+    """Whether machines were classified at all."""
+    needs_eye: int
+    """Machines that a person should look at."""
+    age_days: int | None
+    """How old the estate is on the first day of the horizon; None where its source does not say."""
+    notes: tuple[str, ...]
+
+    def scenario(self, name: str) -> Scenario:
+        """One of the document's scenarios. Raises KeyError."""
+        return self.document.scenarios[name]
+
+    def changed(self, changes: tuple[Change, ...]) -> World:
+        """Today's world with changes made; their order does not matter."""
+        world = self.world
+        for change in sorted(changes, key=lambda one: (one.kind, one.model_dump_json())):
+            world = change.apply(world)
+        return world
+
+    def built(self, changes: tuple[Change, ...]) -> Built:
+        """The planning problem of some changes, with what is needed to read its answer."""
+        return build(self.changed(changes), self.groups, self.economics, self.classes, self.document)
+
+    def problem(self, changes: tuple[Change, ...]) -> PlanningProblem:
+        """The planning problem of some changes."""
+        return self.built(changes).problem
+
+
+def changes_of(scenario: Scenario) -> tuple[Change, ...]:
+    """The changes of a scenario."""
+    return tuple(one for one in scenario.changes if isinstance(one, Change))
+
+
+def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
+    """Check the document against estate and prices, and group the machines. Raises DocumentError with all problems."""
+    document, estate = loaded.document, inputs.estate
+    now = standing(document, estate)
+    wrong: list[Problem] = [loaded.problem(path, why) for path, why in now.mistakes]
+    known = known_of(loaded, now.world, estate, inputs.economics, inputs.classes, inputs.classified)
+    wrong += problems(loaded, known)
+    if wrong:
+        raise DocumentError(wrong)
+    pools = {name: one.like for name, one in now.world.pools.items()}
+    facts = facts_of(estate, inputs.classified, pools)
+    needs = Needs(inputs.economics)
+    groups = group(
+        estate,
+        facts,
+        [needs(one) for one in facts],
+        selectors(document),
+        inputs.classified,
+        inputs.used,
+        document.sizing,
+    )
+    taken = estate.taken_at
+    return Prepared(
+        document=document,
+        world=now.world,
+        groups=groups,
+        economics=inputs.economics,
+        classes=dict(inputs.classes),
+        classified=bool(inputs.classified),
+        needs_eye=sum(one.needs_eye for one in inputs.classified.values()),
+        age_days=None if taken is None else max(0, (document.start - taken.date()).days),
+        notes=(*inputs.notes, *now.notes, *_idle(groups)),
+    )
+
+
+def selectors(document: WhatIf) -> tuple[MachineSelector, ...]:
+    """Every selector of machines in the document, each once: what groups must tell apart."""
+    found = [rule.machines for rule in document.rules.values()]
+    for scenario in document.scenarios.values():
+        for change in scenario.changes:
+            found += [
+                value
+                for name in type(change).model_fields
+                if isinstance(value := getattr(change, name), MachineSelector)
+            ]
+    return tuple(dict.fromkeys(found))
+
+
+def _idle(groups: MachineGroups) -> Iterator[str]:
+    """Selectors that mean no machine: most often a pattern with a slip."""
+    for selector, chosen in groups.selected.items():
+        if not chosen.any():
+            yield f"no machine fits: {selector}"

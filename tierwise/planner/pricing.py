@@ -1,0 +1,226 @@
+"""What hosts, machines, pools and moves cost in a world: columns of integers, and the lines that they are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+
+import numpy as np
+
+from chargeback.economics.costing import (
+    HostFacts,
+    Line,
+    PoolFacts,
+    host_costs,
+    move_cost,
+    open_costs,
+    unit_costs,
+)
+from chargeback.economics.document import Economics
+from placement.arrays import Int64
+from tierwise.planner.grouping import RESOURCES
+from tierwise.planner.rooms import Rooms
+from tierwise.planner.world import Block, PoolState, World
+
+MIB_PER_TIB = 1024 * 1024
+Terms = Mapping[str, Int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """All costs over the horizon, in micro-units."""
+
+    kept: Terms
+    """[B] of one host."""
+    bought: Terms
+    """[B] of one host on top."""
+    open: Terms
+    """[P]"""
+    machine: Terms
+    """[G, P] of one machine."""
+    move: Int64
+    """[G, P] of one machine."""
+    sunk: Mapping[str, int]
+    """Term -> what is paid whatever is decided."""
+    host_lines: tuple[tuple[Line, ...], ...]
+    """[B] what a host's costs are made of."""
+    pool_lines: tuple[tuple[Line, ...], ...]
+    """[P] what the pool's own costs and those of its machines are made of."""
+    move_lines: tuple[Line, ...]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All of them, each kind of host, pool and pair of pools once."""
+        several = (*self.host_lines, *self.pool_lines)
+        return (*(line for lines in several for line in lines), *self.move_lines)
+
+
+def pool_facts(pool: PoolState) -> PoolFacts:
+    """A pool as economics documents see it."""
+    like = pool.like
+    return PoolFacts(
+        name=like.name, hypervisor=like.hypervisor.value, site=like.site, tier=like.tier, region=like.region
+    )
+
+
+def host_facts(block: Block, pool: PoolState) -> HostFacts:
+    """A host as economics documents see it."""
+    return HostFacts(
+        hypervisor=pool.like.hypervisor.value,
+        pool=pool.like.name,
+        site=pool.like.site,
+        model=block.model,
+        sockets=block.sockets,
+        cores=block.cores,
+        memory_mib=block.memory_mib,
+    )
+
+
+def prices(
+    economics: Economics,
+    world: World,
+    room: Rooms,
+    demand: Int64,
+    current: Int64,
+    copy_mib: Int64,
+    count: Int64,
+    start: date,
+    months: int,
+) -> Prices:
+    """The costs of all that could be. `copy_mib` is what all machines of a group have to copy, `current` [G] is by pool.
+
+    Raises MissingFigure.
+    """
+    maker = _Maker(economics, world, room, start, months)
+    maker.hosts()
+    maker.pools(demand)
+    move = maker.moves(current, copy_mib, count)
+    return Prices(
+        kept=maker.kept,
+        bought=maker.bought,
+        open=maker.open,
+        machine=maker.machine,
+        move=move,
+        sunk=dict(sorted(maker.sunk.items())),
+        host_lines=tuple(maker.host_lines),
+        pool_lines=tuple(maker.pool_lines),
+        move_lines=tuple(maker.move_lines),
+    )
+
+
+class _Maker:
+    def __init__(self, economics: Economics, world: World, room: Rooms, start: date, months: int) -> None:
+        self.economics = economics
+        self.world = world
+        self.room = room
+        self.start = start
+        self.months = months
+        self.kept: dict[str, Int64] = {}
+        self.bought: dict[str, Int64] = {}
+        self.open: dict[str, Int64] = {}
+        self.machine: dict[str, Int64] = {}
+        self.sunk: dict[str, int] = {}
+        self.host_lines: list[tuple[Line, ...]] = []
+        self.pool_lines: list[tuple[Line, ...]] = []
+        self.move_lines: list[Line] = []
+
+    def hosts(self) -> None:
+        """Of every block. What is bought for certain is sunk, as are hosts that are lost or given up."""
+        for b, block in enumerate(self.room.blocks):
+            pool = self.world.pools[block.pool]
+            cost = host_costs(self.economics, host_facts(block, pool), self.start, self.months)
+            self.host_lines.append(cost.lines)
+            for column, terms in ((self.kept, cost.kept), (self.bought, cost.bought)):
+                for term, micros in terms.items():
+                    self._column(column, term, len(self.room.blocks))[b] = self._factored(
+                        pool, term, micros
+                    )
+            if block.paid:
+                ordered = sum(one.existing for one in self.world.blocks if one.id == block.id)
+                for term, micros in cost.bought.items():
+                    self._sink(term, ordered * self._factored(pool, term, micros))
+            for term, micros in cost.sunk.items():
+                self._sink(term, block.today * micros)
+
+    def pools(self, demand: Int64) -> None:
+        """Of every pool, and of a machine of each group in it."""
+        pools = self.room.pools
+        for p, pool in enumerate(pools):
+            facts = pool_facts(pool)
+            opening = open_costs(self.economics, facts, self.start, self.months)
+            units = unit_costs(self.economics, facts, self.start, self.months)
+            self.pool_lines.append((*opening.lines, *units.lines))
+            for term, micros in opening.avoidable.items():
+                self._column(self.open, term, len(pools))[p] = self._factored(pool, term, micros)
+            for term, micros in opening.sunk.items():
+                if not pool.new:
+                    self._sink(term, micros)
+            for term in dict.fromkeys((*units.per_machine, *units.per_unit)):
+                exact = self._of_machines(
+                    demand, units.per_machine.get(term, 0), units.per_unit.get(term, {})
+                )
+                column = self.machine.setdefault(term, np.zeros((len(demand), len(pools)), dtype=np.int64))
+                column[:, p] = _scaled(exact, self._factor(pool, term))
+
+    def moves(self, current: Int64, copy_mib: Int64, count: Int64) -> Int64:
+        """[G, P]; a machine's copy is the mean of its group, rounded up to the micro-unit."""
+        found = np.zeros((len(current), len(self.room.pools)), dtype=np.int64)
+        facts = [pool_facts(one) for one in self.room.pools]
+        for a in sorted({int(p) for p in current if p >= 0}):
+            here = current == a
+            for p, target in enumerate(facts):
+                if p == a:
+                    continue
+                cost = move_cost(self.economics, facts[a], target, self.start)
+                self.move_lines += cost.lines
+                copied = copy_mib[here].astype(object) * cost.per_tib_micros
+                each = -(-copied // (count[here].astype(object) * MIB_PER_TIB))
+                micros = (each + cost.per_machine_micros).astype(np.int64)
+                found[here, p] = _scaled(micros, self._factor(self.room.pools[p], "migration"))
+        return found
+
+    def _of_machines(self, demand: Int64, per_machine: int, per_unit: Mapping[str, Fraction]) -> Int64:
+        """Of one machine of each group: its units at their exact price, rounded half up once."""
+        if not per_unit:
+            return np.full(len(demand), per_machine, dtype=np.int64)
+        used = [(RESOURCES.index(name), micros) for name, micros in per_unit.items()]
+        sizes, back = np.unique(demand[:, [k for k, _ in used]], axis=0, return_inverse=True)
+        exact = [
+            per_machine + sum(int(n) * micros for n, (_, micros) in zip(size, used, strict=True))
+            for size in sizes
+        ]
+        return np.array([half_up(Fraction(one)) for one in exact], dtype=np.int64)[back.reshape(-1)]
+
+    def _factor(self, pool: PoolState, term: str) -> Fraction:
+        return factor_of(self.world, pool, term)
+
+    def _factored(self, pool: PoolState, term: str, micros: int) -> int:
+        return half_up(micros * self._factor(pool, term))
+
+    def _column(self, columns: dict[str, Int64], term: str, size: int) -> Int64:
+        return columns.setdefault(term, np.zeros(size, dtype=np.int64))
+
+    def _sink(self, term: str, micros: int) -> None:
+        if micros:
+            self.sunk[term] = self.sunk.get(term, 0) + micros
+
+
+def factor_of(world: World, pool: PoolState, term: str) -> Fraction:
+    """What a scenario multiplies the prices of a term on a pool by."""
+    factor = Fraction(1)
+    for one in world.factors:
+        if one.term in {"", term} and (one.pools is None or one.pools.fits(pool.like)):
+            factor *= (Fraction(one.percent) + 100) / 100
+    return factor
+
+
+def half_up(value: Fraction) -> int:
+    """Rounded to the next integer; a half goes up."""
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
+def _scaled(values: Int64, factor: Fraction) -> Int64:
+    if factor == 1:
+        return values
+    found = (values.astype(object) * factor.numerator * 2 + factor.denominator) // (2 * factor.denominator)
+    return found.astype(np.int64)

@@ -1,0 +1,264 @@
+"""Ask the questions of a document: today, and each scenario against it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from placement.arrays import Int64
+from placement.plan import Limits
+from placement.planning.plan import PlanningPlan
+from placement.planning.solve import solve
+from tierwise.planner.accounts import Accounts, accounts
+from tierwise.planner.build import Built
+from tierwise.planner.cash import against, cash_flow
+from tierwise.planner.confidence import confidence
+from tierwise.planner.document import Scenario
+from tierwise.planner.moving import moves
+from tierwise.planner.prepare import Prepared, changes_of
+from tierwise.planner.result import (
+    TODAY,
+    HostsOf,
+    PoolResult,
+    Room,
+    ScenarioResult,
+    TierCost,
+    WhatIfResult,
+)
+from tierwise.planner.rooms import reserves
+from tierwise.planner.stranding import stranded
+from tierwise.planner.today import as_it_runs
+
+
+def run(
+    prepared: Prepared, names: Sequence[str] | None = None, limits: Limits | None = None
+) -> WhatIfResult:
+    """Today and the scenarios, in the document's order or that of `names`. Raises KeyError for an unknown name."""
+    limits = limits or Limits()
+    document = prepared.document
+    today = solve_today(prepared, limits)
+    wanted = list(document.scenarios) if names is None else list(names)
+    results = [solve_scenario(prepared, prepared.scenario(name), limits, today) for name in wanted]
+    return assembled(prepared, today, results)
+
+
+def assembled(prepared: Prepared, today: ScenarioResult, results: Sequence[ScenarioResult]) -> WhatIfResult:
+    """What was solved one by one, here or elsewhere, as one answer."""
+    document = prepared.document
+    return WhatIfResult(
+        document=document.name,
+        title=document.title,
+        currency=prepared.economics.currency,
+        start=document.start,
+        months=document.months,
+        today=today,
+        scenarios=tuple(results),
+        notes=prepared.notes,
+    )
+
+
+def solve_scenario(
+    prepared: Prepared, scenario: Scenario, limits: Limits, today: ScenarioResult | None = None
+) -> ScenarioResult:
+    """One scenario, with its cash against `today`, which is solved where it is not given.
+
+    The same prepared estate, scenario and limits give the same result in any process.
+    """
+    today = today or solve_today(prepared, limits)
+    changes = changes_of(scenario)
+    built = prepared.built(changes)
+    plan = solve(built.problem, limits)
+    sums = accounts(built, plan.counts, plan.hosts, plan.licences)
+    assert sums.total == plan.cost_micros, (sums.terms, dict(plan.terms), plan.cost_micros)
+    words = tuple(str(one) for one in changes)
+    found = _result(prepared, built, plan, sums, scenario.name, scenario.title, words)
+    paid = _paid(prepared, built, plan, sums)
+    cash = against(today.payments_micros, paid, built, prepared.document)
+    return found.model_copy(update={"payments_micros": paid, "cash": cash})
+
+
+def _paid(prepared: Prepared, built: Built, plan: PlanningPlan, sums: Accounts) -> tuple[int, ...]:
+    flow = cash_flow(
+        built,
+        prepared.document,
+        plan.counts,
+        plan.hosts,
+        plan.licences,
+        sums.terms,
+        _moved(built, plan.counts),
+    )
+    return flow.by_month
+
+
+def _moved(built: Built, counts: Int64) -> int:
+    current = built.machines.current
+    elsewhere = (current >= 0)[:, None] & (current[:, None] != np.arange(counts.shape[1])[None, :])
+    return int(counts[elsewhere].sum())
+
+
+def solve_today(prepared: Prepared, limits: Limits) -> ScenarioResult:
+    """The estate as it runs: all hosts are kept, nobody moves, and licences are counted in their cheapest legal way."""
+    built = prepared.built(())
+    plan = solve(as_it_runs(built), limits)
+    assert not plan.unplaced.any(), plan.unplaced
+    counts = np.zeros_like(built.problem.groups.allowed, dtype=np.int64)
+    here = built.machines.current >= 0
+    counts[here] = plan.counts
+    hosts = built.room.existing
+    sums = accounts(built, counts, hosts, plan.licences)
+    return _today(prepared, built, counts, hosts, plan, sums)
+
+
+def _today(
+    prepared: Prepared, built: Built, counts: Int64, hosts: Int64, plan: PlanningPlan, sums: Accounts
+) -> ScenarioResult:
+    unpriced = plan.cost_micros - plan.bound_micros
+    adrift = np.where(built.machines.current < 0, built.machines.count, 0)
+    whole = PlanningPlan(
+        counts=counts,
+        hosts=hosts,
+        unplaced=adrift,
+        terms=sums.terms,
+        cost_micros=sums.total,
+        bound_micros=sums.total - unpriced,
+        unplaced_bound=int(adrift.sum()),
+        moves=0,
+        licences=plan.licences,
+        headroom=(),
+        impossible=(),
+        solver=plan.solver,
+    )
+    notes = tuple(already_broken(built, counts))
+    found = _result(prepared, built, whole, sums, TODAY, "as it runs", ())
+    return found.model_copy(update={"notes": notes, "payments_micros": _paid(prepared, built, whole, sums)})
+
+
+def already_broken(built: Built, counts: Int64) -> list[str]:
+    """Rules that machines break where they run today."""
+    found: dict[str, int] = {}
+    for (g, p), reasons in built.admission.rejections.items():
+        if counts[g, p]:
+            for one in reasons:
+                text = f"{one.rule_id} on {one.pool}: {one.why}"
+                found[text] = found.get(text, 0) + int(counts[g, p])
+    return [f"already so today: {count} machines break {text}" for text, count in sorted(found.items())]
+
+
+def _result(
+    prepared: Prepared,
+    built: Built,
+    plan: PlanningPlan,
+    sums: Accounts,
+    name: str,
+    title: str,
+    changes: tuple[str, ...],
+) -> ScenarioResult:
+    document, problem = prepared.document, built.problem
+    sunk = sum(problem.sunk.values())
+    trust = confidence(
+        prepared.groups,
+        classified=prepared.classified,
+        needs_eye=prepared.needs_eye,
+        age_days=prepared.age_days,
+        terms=sums.terms,
+        lines=built.lines,
+    )
+    return ScenarioResult(
+        name=name,
+        title=title,
+        changes=changes,
+        start=document.start,
+        months=document.months,
+        currency=problem.currency,
+        cost_micros=plan.cost_micros,
+        sunk_micros=sunk,
+        bound_micros=plan.bound_micros,
+        gap=plan.gap,
+        terms=sums.terms,
+        tiers=_tiers(built, plan, sums),
+        pools=_pools(built, plan, sums),
+        hosts=_hosts(built, plan),
+        machines=int(built.machines.count.sum()),
+        unplaced=int(plan.unplaced.sum()),
+        moves=moves(built, prepared.groups, plan.counts),
+        stranded=stranded(built, prepared.groups, plan),
+        licences=plan.licences,
+        rooms=_rooms(built, plan),
+        binding=tuple(getattr(plan, "binding", ())),
+        confidence=trust,
+        solver=plan.solver,
+    )
+
+
+def _tiers(built: Built, plan: PlanningPlan, sums: Accounts) -> tuple[TierCost, ...]:
+    pools = built.problem.pools
+    found = []
+    for tier, cost in sorted(sums.by_tier.items()):
+        inside = [p for p, one in enumerate(pools.tier_of) if one == tier]
+        found.append(
+            TierCost(
+                tier=tier,
+                machines=int(plan.counts[:, inside].sum()),
+                hosts=int(plan.hosts[np.isin(built.room.pool_of, inside)].sum()),
+                cost_micros=cost,
+            )
+        )
+    return tuple(found)
+
+
+def _pools(built: Built, plan: PlanningPlan, sums: Accounts) -> tuple[PoolResult, ...]:
+    found = []
+    for p, pool in enumerate(built.room.pools):
+        inside = [b for b, at in enumerate(built.room.pool_of.tolist()) if at == p]
+        kept = sum(min(int(plan.hosts[b]), int(built.room.existing[b])) for b in inside)
+        bought = sum(int(plan.hosts[b]) for b in inside) - kept
+        certain = sum(int(built.room.existing[b]) for b in inside if built.room.blocks[b].paid)
+        today = sum(built.room.blocks[b].today for b in inside)
+        closing = built.world.closed.get(pool.like.name)
+        found.append(
+            PoolResult(
+                pool=pool.like.name,
+                tier=pool.like.tier,
+                hypervisor=pool.like.hypervisor.value,
+                site=pool.like.site,
+                machines=int(plan.counts[:, p].sum()),
+                hosts_today=today,
+                hosts_kept=kept - min(kept, certain),
+                hosts_bought=bought + min(kept, certain),
+                hosts_given_up=max(0, today - (kept - min(kept, certain))),
+                cost_micros=sums.by_pool[p],
+                closed=closing.why if closing else "",
+            )
+        )
+    return tuple(found)
+
+
+def _hosts(built: Built, plan: PlanningPlan) -> tuple[HostsOf, ...]:
+    found = []
+    for b, block in enumerate(built.room.blocks):
+        hosts, existing = int(plan.hosts[b]), int(built.room.existing[b])
+        kept = 0 if block.paid else min(hosts, existing)
+        if hosts or block.today:
+            found.append(
+                HostsOf(block=block.id, pool=block.pool, today=block.today, kept=kept, bought=hosts - kept)
+            )
+    return tuple(found)
+
+
+def _rooms(built: Built, plan: PlanningPlan) -> tuple[Room, ...]:
+    problem = built.problem
+    found = reserves(
+        built.room, plan.hosts, plan.counts, problem.groups.demand, built.machines.running.tolist()
+    )
+    return tuple(
+        Room(
+            pool=one.pool,
+            resource_class=one.resource_class,
+            losses=one.losses,
+            capacity=one.capacity,
+            without_losses=one.without_losses,
+            load=one.load,
+            restarting=one.restarting,
+        )
+        for one in found
+        if (one.pool, one.resource_class) not in {(name, "disk_gib") for name in built.room.boundless}
+    )

@@ -1,0 +1,45 @@
+"""Results as files."""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tierwise.errors import InvalidInput
+from tierwise.planner.result import FORMAT, WhatIfResult
+
+
+def write_saved(result: WhatIfResult, path: Path) -> None:
+    """Write a result. Raises InvalidInput where that cannot be."""
+    try:
+        path.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror}"
+        raise InvalidInput(msg) from None
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a file looks like JSON rather than a document to be solved."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(4096).lstrip().startswith("{")
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise InvalidInput(msg) from None
+
+
+def read_saved(path: Path) -> WhatIfResult:
+    """A result that was written. Raises InvalidInput with what is wrong."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+            msg = f"{path}: is no result: its format must be {FORMAT}; write one by `tierwise whatif run --save`"
+            raise InvalidInput(msg)
+        return WhatIfResult.model_validate(tree)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        msg = f"{path}: cannot be read as JSON: {error}; write it again by `tierwise whatif run --save`"
+        raise InvalidInput(msg) from None
+    except ValidationError as error:
+        details = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:20]]
+        msg = f"{path}: is not a whole result; write it again by `tierwise whatif run --save`"
+        raise InvalidInput(msg, details=details) from None

@@ -1,0 +1,175 @@
+"""The files that a what-if document names -> values, with every problem of every file told at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from catalog.catalog import Catalog
+from catalog.documents import DocumentError
+from catalog.estates.class_documents import load_class_rules
+from catalog.estates.class_rules import ClassRules
+from catalog.estates.classified import Decision
+from catalog.estates.classifying import classify
+from catalog.estates.mapping import read_mapping
+from catalog.estates.model import Estate
+from catalog.estates.sizing import SizingPolicy, rightsize
+from catalog.estates.sizing_documents import load_sizing
+from chargeback.economics.document import Economics, load_economics
+from tierwise.documents import MAX_FILE_BYTES, load
+from tierwise.errors import InvalidInput
+from tierwise.planner.document import LIVE, WhatIf
+from tierwise.planner.inputs import Inputs
+from tierwise.planner.prepare import Prepared, prepare
+from tierwise.planner.reading import Loaded
+from tierwise.planner.reading import load as load_document
+
+T = TypeVar("T")
+LiveEstate = Callable[[], Estate]
+
+
+def prepared(file: Path, live: LiveEstate | None = None) -> Prepared:
+    """A document and all that it names, ready to be asked about. `live` gives the estate that runs, for ``estate: live``.
+
+    Paths in the document are relative to its folder. Raises InvalidInput with every problem of every file in `details`.
+    """
+    try:
+        loaded = load_document(_text(file), file.name)
+    except DocumentError as error:
+        raise _invalid(file, [str(one) for one in error.problems]) from None
+    inputs = _Reader(loaded, file.parent, live).read(file)
+    try:
+        return prepare(loaded, inputs)
+    except DocumentError as error:
+        raise _invalid(file, [str(one) for one in error.problems]) from None
+
+
+def loaded_only(file: Path) -> Loaded:
+    """The document by itself. Raises InvalidInput."""
+    try:
+        return load_document(_text(file), file.name)
+    except DocumentError as error:
+        raise _invalid(file, [str(one) for one in error.problems]) from None
+
+
+@dataclass
+class _Reader:
+    """Reads what a document names; what is wrong is collected."""
+
+    loaded: Loaded
+    folder: Path
+    live: LiveEstate | None
+
+    def __post_init__(self) -> None:
+        self.wrong: list[str] = []
+        self.notes: list[str] = []
+
+    def read(self, file: Path) -> Inputs:
+        """All of it. Raises InvalidInput."""
+        document = self.loaded.document
+        estate = self._tried(("estate",), self._estate)
+        economics = self._tried(("economics",), self._economics)
+        catalog = self._catalog(document)
+        rules = self._rules(document, catalog)
+        policy = self._policy(document)
+        decisions = self._decisions(document, estate, catalog)
+        if self.wrong or estate is None or economics is None:
+            raise _invalid(file, self.wrong)
+        classes = catalog.classes if catalog else {}
+        classified = {}
+        if rules is not None:
+            classified = {one.machine: one for one in classify(estate, rules, classes, decisions)}
+        used = {}
+        if policy is not None:
+            age = max(0, (document.start - estate.taken_at.date()).days) if estate.taken_at else 0
+            used = {one.id: rightsize(one, policy, age).resources for one in estate.machines}
+        return Inputs(estate, economics, classes, classified, used, (*estate.notes, *self.notes))
+
+    def _estate(self) -> Estate:
+        name = self.loaded.document.estate
+        if name == LIVE:
+            if self.live is None:
+                msg = "the live estate needs a data directory; `tierwise init` makes one"
+                raise InvalidInput(msg)
+            return self.live()
+        from tierwise.estates import read  # noqa: PLC0415 - readers of workbooks take their time to load
+
+        return read(self.folder / name)
+
+    def _economics(self) -> Economics:
+        path = self.folder / self.loaded.document.economics
+        return load_economics(_text(path), path.name)
+
+    def _catalog(self, document: WhatIf) -> Catalog | None:
+        classes = document.classes
+        if classes.catalog is None:
+            if classes.rules or classes.mapping:
+                problem = self.loaded.problem(
+                    ("classes",), "'rules' and 'mapping' need 'catalog', whose classes they name"
+                )
+                self.wrong.append(str(problem))
+            return None
+        path = self.folder / classes.catalog
+        return self._tried(("classes", "catalog"), lambda: load(path).catalog)
+
+    def _rules(self, document: WhatIf, catalog: Catalog | None) -> ClassRules | None:
+        if catalog is None:
+            return None
+        if document.classes.rules is None:
+            return ClassRules() if document.classes.mapping else None
+        path = self.folder / document.classes.rules
+        return self._tried(("classes", "rules"), lambda: load_class_rules(_text(path), path.name, catalog))
+
+    def _policy(self, document: WhatIf) -> SizingPolicy | None:
+        name = document.sizing.policy
+        if name is None:
+            return SizingPolicy()
+        return self._tried(("sizing", "policy"), lambda: load_sizing(_text(self.folder / name), name))
+
+    def _decisions(
+        self, document: WhatIf, estate: Estate | None, catalog: Catalog | None
+    ) -> dict[str, Decision]:
+        name = document.classes.mapping
+        if name is None or estate is None or catalog is None:
+            return {}
+        found = self._tried(
+            ("classes", "mapping"),
+            lambda: read_mapping(_text(self.folder / name), name, estate, catalog.classes),
+        )
+        if found is None:
+            return {}
+        self.notes += found.notes
+        return dict(found.by_machine)
+
+    def _tried(self, path: tuple[str, ...], read: Callable[[], T]) -> T | None:
+        """What `read` gives; where it fails, its problems are told with the place that names the file."""
+        try:
+            return read()
+        except DocumentError as error:
+            self.wrong += [str(one) for one in error.problems]
+        except InvalidInput as error:
+            self.wrong.append(str(self.loaded.problem(path, str(error))))
+            self.wrong += error.details
+        return None
+
+
+def _text(path: Path) -> str:
+    """A file as text. Raises InvalidInput."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            msg = f"{path}: {size} bytes are more than a document may have ({MAX_FILE_BYTES})"
+            raise InvalidInput(msg)
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise InvalidInput(msg) from None
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise InvalidInput(msg) from None
+
+
+def _invalid(file: Path, details: list[str]) -> InvalidInput:
+    found = sorted(set(details))
+    noun = "problem" if len(found) == 1 else "problems"
+    return InvalidInput(f"{file}: {len(found)} {noun}; nothing was planned", details=found)

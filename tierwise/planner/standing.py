@@ -1,0 +1,154 @@
+"""The world of a document before anything changes: its pools and hosts as the estate and the document have them."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from catalog.estates.model import MIB_PER_GIB, Estate, EstateHost, EstatePool
+from catalog.pools import Hypervisor
+from catalog.problems import Path
+from catalog.wording import known_names
+from tierwise.planner.document import Pool, WhatIf
+from tierwise.planner.selecting import PoolLike
+from tierwise.planner.world import Block, PoolState, World
+
+Mistakes = list[tuple[Path, str]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The world, what is wrong with the document's pools, and what a planner should know."""
+
+    world: World
+    mistakes: tuple[tuple[Path, str], ...]
+    notes: tuple[str, ...]
+
+
+def standing(document: WhatIf, estate: Estate) -> Standing:
+    """The world of today; mistakes where the document's pools and the estate's do not fit each other."""
+    mistakes: Mistakes = list(_pool_mistakes(document, estate))
+    notes: list[str] = []
+    disks = _disks(estate, notes)
+    known = {one.name: one for one in estate.pools}
+    pools, blocks = {}, []
+    for name, pool in document.pools.items():
+        pools[name] = _state(document, pool, known.get(name), estate.hosts_of(name), disks)
+        blocks += _blocks(pool, estate.hosts_of(name), notes)
+    notes += _host_notes(estate)
+    world = World(
+        pools=pools, blocks=tuple(blocks), rules=dict(document.rules), sized_by=document.sizing.by
+    )
+    return Standing(world, tuple(mistakes), tuple(notes))
+
+
+def _pool_mistakes(document: WhatIf, estate: Estate) -> Iterator[tuple[Path, str]]:
+    there = list(estate.pool_names())
+    listed = {one.name for one in estate.pools}
+    for name, pool in document.pools.items():
+        if pool.new and name in there:
+            yield (
+                ("pools", name, "new"),
+                f"the estate has a pool '{name}' already; remove 'new', or name it otherwise",
+            )
+        elif not pool.new and name not in there:
+            more = "; for one that does not exist yet say new: true"
+            yield ("pools", name), f"the estate has no pool '{name}'; {known_names(name, there)}{more}"
+        elif not pool.new and pool.hypervisor is None and name not in listed:
+            yield (
+                ("pools", name),
+                "the estate does not say what runs these hosts; say it under 'hypervisor'",
+            )
+        if pool.new and not pool.hosts:
+            yield ("pools", name), "a new pool has no hosts; say which could be bought under 'hosts'"
+    missing = [name for name in there if name not in document.pools]
+    if missing:
+        yield (
+            ("pools",),
+            f"the estate has pools that are not here: {', '.join(missing[:8])}; give each its tier",
+        )
+
+
+def _state(
+    document: WhatIf,
+    pool: Pool,
+    known: EstatePool | None,
+    hosts: tuple[EstateHost, ...],
+    disks: Mapping[str, int],
+) -> PoolState:
+    site = pool.site or (known.site if known else "") or next((one.site for one in hosts if one.site), "")
+    hypervisor = pool.hypervisor or (known.hypervisor if known else Hypervisor.VSPHERE)
+    labels = {**(known.labels if known else {}), **pool.labels}
+    region = pool.region or document.region
+    return PoolState(
+        like=PoolLike(
+            name=pool.name, tier=pool.tier, hypervisor=hypervisor, site=site, region=region, labels=labels
+        ),
+        new=pool.new,
+        manager=pool.manager or f"{hypervisor.value} of {site or 'nowhere'}",
+        losses=pool.losses,
+        overcommit=pool.overcommit or document.overcommit,
+        reserved_memory_mib=pool.reserved_memory_mib,
+        threads_per_core=pool.threads_per_core,
+        disk_gib=disks.get(pool.name) if pool.disk_gib is None else pool.disk_gib,
+        least_hosts=pool.least_hosts,
+    )
+
+
+def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iterator[Block]:
+    """Equal hosts that are there, and types that could be bought."""
+    equal = Counter((one.model, max(1, one.sockets), one.cores, one.memory_mib) for one in hosts)
+    for (model, sockets, cores, memory_mib), count in sorted(equal.items()):
+        even = -(-cores // sockets) * sockets
+        if even != cores:
+            notes.append(
+                f"{pool.name}: {cores} cores do not spread over {sockets} sockets; licences count {even}"
+            )
+        name = f"{pool.name}: {model or 'hosts'} ({cores} cores, {memory_mib} MiB)"
+        yield Block(
+            id=name, pool=pool.name, model=model or "hosts", sockets=sockets, cores=cores, memory_mib=memory_mib,
+            disk_gib=0, existing=count, most=count, today=count,
+        )  # fmt: skip
+    for kind in pool.hosts.values():
+        yield Block(
+            id=f"{pool.name}: {kind.name} (new)", pool=pool.name, model=kind.model or kind.name, sockets=kind.sockets,
+            cores=kind.cores, memory_mib=kind.memory_mib, disk_gib=kind.disk_gib, existing=0, most=kind.most,
+            type=kind.name,
+        )  # fmt: skip
+
+
+def _disks(estate: Estate, notes: list[str]) -> dict[str, int]:
+    """Pool -> GiB of the datastores that its hosts reach; one that several pools reach is of that with most hosts there."""
+    pool_of_host = {one.name: one.pool or one.name for one in estate.hosts}
+    users: dict[str, Counter[str]] = {}
+    for machine in estate.machines:
+        for name in machine.datastores:
+            users.setdefault(name, Counter())[estate.pool_of(machine)] += 1
+    found: Counter[str] = Counter()
+    several = []
+    for store in estate.datastores:
+        reach = Counter(pool_of_host[host] for host in store.hosts if host in pool_of_host)
+        reach = reach or users.get(store.name, Counter())
+        pools = sorted((name for name in reach if name), key=lambda name: (-reach[name], name))
+        if not pools:
+            notes.append(f"datastore '{store.name}' is reached from no pool and is left out")
+            continue
+        found[pools[0]] += store.capacity_mib
+        several += [store.name] if len(pools) > 1 else []
+    if several:
+        notes.append(
+            f"{len(several)} datastores are reached from several pools and count for the one with most hosts there: "
+            f"{', '.join(several[:3])}{', ...' if len(several) > 3 else ''}"
+        )
+    return {pool: mib // MIB_PER_GIB for pool, mib in found.items() if mib}
+
+
+def _host_notes(estate: Estate) -> Iterator[str]:
+    resting = sum(one.in_maintenance for one in estate.hosts)
+    if resting:
+        yield f"{resting} hosts are in maintenance; they count as if they were not"
+    empty = [one.name for one in estate.hosts if not one.cores or not one.memory_mib]
+    if empty:
+        yield f"{len(empty)} hosts have no cores or no memory in the source and give nothing: {', '.join(empty[:5])}"
+    adrift = sum(not estate.pool_of(one) for one in estate.machines)
+    if adrift:
+        yield f"{adrift} machines are in no pool; they are planned as machines that are yet to come"
