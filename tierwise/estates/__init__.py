@@ -1,0 +1,5 @@
+"""Estates in and out: exports of other tools, our own documents, the live inventory."""
+
+from tierwise.estates.reading import read
+
+__all__ = ["read"]
