@@ -1,5 +1,6 @@
 """Estates in and out: exports of other tools, our own documents, the live inventory."""
 
 from tierwise.estates.reading import read
+from tierwise.estates.writing import write
 
-__all__ = ["read"]
+__all__ = ["read", "write"]

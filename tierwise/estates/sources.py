@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from python_calamine import CalamineError, CalamineWorkbook
+
 from tierwise.errors import InvalidInput
 from tierwise.estates.cells import Cell
 from tierwise.estates.csv_files import CsvSheet
@@ -51,8 +53,6 @@ class XlsxSheet:
         yield from enumerate(self._fast().iter_rows(), start=1)
 
     def _fast(self) -> Any:
-        from python_calamine import CalamineError  # noqa: PLC0415 - only workbooks need it
-
         try:
             return self.book.get_sheet_by_name(self.name)
         except (CalamineError, ValueError, OSError) as error:
@@ -121,8 +121,6 @@ def _zip(package: Package) -> Source:
 
 
 def _workbook(package: Package) -> Source:
-    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only workbooks need it
-
     parts = _parts(package)
     check_shared_strings(package)
     try:

@@ -110,6 +110,14 @@ class Table:
         cell = cells[column.index]
         return cell.strip()[:MAX_TEXT] if isinstance(cell, str) else text(cell)
 
+    def texts(self, cells: Sequence[Cell], name: str) -> list[str]:
+        """The parts of a list in one cell, without those that are empty."""
+        column = self.columns.get(name)
+        if column is None or column.index >= len(cells):
+            return []
+        parts = (part.strip()[:MAX_TEXT] for part in re.split(r"[,;\n]", str(cells[column.index])))
+        return list(dict.fromkeys(part for part in parts if part))
+
     def truth(self, cells: Sequence[Cell], name: str) -> bool | None:
         """Whether a field says yes; None where it says nothing."""
         column = self.columns.get(name)
@@ -192,7 +200,8 @@ def table(sheet: Sheet, form: Form, findings: Findings) -> Table | None:
 def _columns(cells: Sequence[Cell], form: Form) -> dict[str, Column]:
     """The form's fields that a row of headings names. The first alias counts most, then what stands further left."""
     places: dict[str, tuple[int, str]] = {}
-    for place, cell in enumerate(cells):
+    # `# Hosts` counts what `Hosts` lists: of two that read alike, the one without the mark is meant.
+    for place, cell in sorted(enumerate(cells), key=lambda one: text(one[1]).startswith("#")):
         for name in _readings(token(cell), form):
             places.setdefault(name, (place, text(cell)))
     found = {}

@@ -86,7 +86,7 @@ def _machines(table: Table) -> list[EstateMachine]:
             continue
         before = seen.setdefault(tuple(cells), table.row)
         if before != table.row:
-            table.findings.drop(table.where, name, f"duplicate of row {before}")
+            table.findings.drop(f"{table.where}, as row {before}", name, "duplicate")
             continue
         one = unlike(name, taken)
         if one != name:

@@ -244,7 +244,7 @@ def identified(machines: Iterable[RawMachine], sheet: str, findings: Findings) -
         key = _key(one)
         before = first.setdefault(key, one)
         if before is not one and _same(before, one):
-            findings.drop(f"{sheet} row {one.row}", one.name, f"duplicate of row {before.row}")
+            findings.drop(f"{sheet} row {one.row}, as row {before.row}", one.name, "duplicate")
             continue
         names[one.name] += 1
         kept.append(one)

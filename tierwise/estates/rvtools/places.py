@@ -58,7 +58,7 @@ def read_hosts(table: Table) -> list[RawHost]:
         one = _host(table, cells, name)
         before = seen.setdefault((name.casefold(), one.where), one)
         if before is not one:
-            table.findings.drop(table.where, name, f"duplicate of row {before.row}")
+            table.findings.drop(f"{table.where}, as row {before.row}", name, "duplicate")
             continue
         found.append(one)
     return found
@@ -297,7 +297,7 @@ def read_datastores(table: Table) -> list[EstateDatastore]:
             continue
         before = seen.setdefault((name, table.text(cells, "url")), table.row)
         if before != table.row:
-            table.findings.drop(table.where, name, f"duplicate of row {before}")
+            table.findings.drop(f"{table.where}, as row {before}", name, "duplicate")
             continue
         final = unlike(name, taken)
         taken.add(final)
@@ -311,11 +311,10 @@ def _datastore(table: Table, cells: Sequence[Cell], name: str) -> EstateDatastor
     in_use = table.whole(cells, "in_use")
     if not table.has("in_use") and free is not None:
         in_use = max(0, capacity - int(free))
-    hosts = [host.strip() for host in re.split(r"[,;\n]", table.text(cells, "hosts"))]
     return EstateDatastore(
         name=name,
         capacity_mib=capacity,
         in_use_mib=in_use,
         kind=table.text(cells, "kind"),
-        hosts=tuple(dict.fromkeys(host for host in hosts if host and not host.isdecimal())),
+        hosts=tuple(host for host in table.texts(cells, "hosts") if not host.isdecimal()),
     )
