@@ -9,6 +9,7 @@ import typer
 from tierwise.cli import (
     catalog,
     charges,
+    estates,
     failures,
     focus,
     machines,
@@ -38,6 +39,7 @@ app.add_typer(pools.app, name="pool")
 app.add_typer(orders.app, name="order")
 app.add_typer(machines.app, name="vm")
 app.add_typer(place.app, name="place")
+app.add_typer(estates.app, name="estate")
 app.add_typer(usage.app, name="usage")
 app.add_typer(charges.app, name="charge")
 app.add_typer(focus.app, name="focus")
