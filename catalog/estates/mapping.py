@@ -29,7 +29,7 @@ _YES, _NO = (
     {"", "no", "n", "false", "0", "nein", "non"},
 )
 _FORMULA = "=+-@\t\r'"
-_EXCEL_ERROR = re.compile(r"#(N/A|NAME\?|REF!|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|+)", re.IGNORECASE)
+_EXCEL_ERROR = re.compile(r"#(N/A|NAME\?|REF!|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|#+)", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"\d([.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mai|mrz|mär|okt|dez"
 _DATE = re.compile(
