@@ -52,8 +52,9 @@ def _read(document: Located, catalog: Catalog, problems: list[Problem]) -> Class
     if not document.tree.get(_RULES):
         message = f"has no rule; write at least one under {_RULES}:"
         problems.append(document.problem((_RULES,), message))
-    for rule, path in found.values():
-        problems += (document.problem((*path, *at), *said) for at, said in _strangers(rule, catalog))
+    content = document.tree.get(_RULES)
+    for name, body in content.items() if isinstance(content, dict) else ():
+        problems += (document.problem((_RULES, name, *at), *said) for at, said in _strangers(body, catalog))
     return ClassRules(rules=tuple(rule for rule, _ in found.values()), weighing=weighing or Weighing())
 
 
@@ -64,27 +65,28 @@ def _format(document: Located) -> Iterator[Problem]:
         yield document.problem((_FORMAT,), f"must be {FORMAT}: this is what the file is read as", *shown)
 
 
-def _strangers(rule: ClassRule, catalog: Catalog) -> Iterator[tuple[Path, tuple[str, object]]]:
-    """What a rule names and the catalog does not have."""
-    tier = rule.facts.tier
-    if tier is not None and tier not in catalog.tiers:
+def _strangers(body: object, catalog: Catalog) -> Iterator[tuple[Path, tuple[str, object]]]:
+    """What a rule names and the catalog does not have; as it is written, so that other mistakes hide none of it."""
+    if not isinstance(body, dict):
+        return
+    facts = body.get("facts")
+    tier = facts.get("tier") if isinstance(facts, dict) else None
+    if isinstance(tier, str) and tier not in catalog.tiers:
         yield (
             ("facts", "tier"),
             (f"there is no tier of that name; {known_names(tier, catalog.tiers)}", tier),
         )
-    if rule.workload_class is None:
+    wanted, size = body.get("workload_class"), body.get("size", NEAREST)
+    if not isinstance(wanted, str):
         return
-    its_class = catalog.classes.get(rule.workload_class)
+    its_class = catalog.classes.get(wanted)
     if its_class is None:
-        known = known_names(rule.workload_class, catalog.classes)
-        yield (
-            ("workload_class",),
-            (f"there is no workload class of that name; {known}", rule.workload_class),
-        )
+        known = known_names(wanted, catalog.classes)
+        yield ("workload_class",), (f"there is no workload class of that name; {known}", wanted)
         return
-    if rule.size not in {NEAREST, AS_IS, *its_class.sizes}:
-        known = known_names(rule.size, [NEAREST, AS_IS, *its_class.sizes])
-        yield ("size",), (f"class '{its_class.name}' has no size of that name; {known}", rule.size)
+    if isinstance(size, str) and size not in {NEAREST, AS_IS, *its_class.sizes}:
+        known = known_names(size, [NEAREST, AS_IS, *its_class.sizes])
+        yield ("size",), (f"class '{its_class.name}' has no size of that name; {known}", size)
     if tier in catalog.tiers and tier not in its_class.allowed_tiers:
         allowed = ", ".join(its_class.allowed_tiers)
         message = f"class '{its_class.name}' may not run there; its allowed_tiers are {allowed}"

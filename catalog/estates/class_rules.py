@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,8 @@ from catalog.frozen import FrozenMapping
 from catalog.refusals import refuse, refuse_all
 from catalog.resources import ResourceClass
 
+T = TypeVar("T")
+
 NEAREST = "nearest"
 """The size of a rule that takes the nearest size of its class that holds the machine."""
 
@@ -43,8 +45,15 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _some(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Not a minimum of pydantic's, which would count a value that is wrong as one that is missing."""
+    if not values:
+        refuse("is an empty list, which no machine meets; remove this field")
+    return values
+
+
 Pattern = Annotated[str, Field(max_length=1000), AfterValidator(_checked)]
-Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1, max_length=500), BeforeValidator(_listed)]
+Patterns = Annotated[tuple[Pattern, ...], AfterValidator(_some), BeforeValidator(_listed)]
 """Any of these: a glob of the whole text, or a regular expression after ``re:``."""
 
 TEXT_FIELDS = ("guest_os", "name", "folder", "application", "pool", "host", "site", "tenant", "firmware")
@@ -91,8 +100,8 @@ class Match(Value):
         default_factory=dict,
         description="Custom attributes and tags: the name, in any capitals, to patterns.",
     )
-    power: Annotated[tuple[PowerState, ...], Field(min_length=1), BeforeValidator(_listed)] | None = Field(
-        default=None, description="Any of `on`, `off`, `suspended`, `unknown`."
+    power: Annotated[tuple[PowerState, ...], AfterValidator(_some), BeforeValidator(_listed)] | None = (
+        Field(default=None, description="Any of `on`, `off`, `suspended`, `unknown`.")
     )
     vcpus: Range | None = Field(default=None, description="How many: `{at_least: 2, at_most: 8}`.")
     memory_mib: Range | None = Field(default=None, description="Its memory, in MiB.")

@@ -29,7 +29,7 @@ _YES, _NO = (
     {"", "no", "n", "false", "0", "nein", "non"},
 )
 _FORMULA = "=+-@\t\r'"
-_EXCEL_ERROR = re.compile(r"#(N/A|NAME\?|REF!|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|+)", re.IGNORECASE)
+_EXCEL_ERROR = re.compile(r"#(N/A|NAME\?|REF!|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|#+)", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"\d([.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mai|mrz|mär|okt|dez"
 _DATE = re.compile(
@@ -104,8 +104,8 @@ def _first(problems: list[Problem]) -> list[Problem]:
     shown = problems[:_MAX_PROBLEMS]
     if len(problems) > len(shown):
         last = shown[-1]
-        more = f"{len(problems) - len(shown):,} more problems after this row"
-        shown.append(Problem(last.file, last.line, 1, "", "", more))
+        more = f"{len(problems) - len(shown):,} more problems from this row on"
+        shown.append(Problem(last.file, last.line + 1, 1, "", "", more))
     return shown
 
 
@@ -243,7 +243,7 @@ class _Reader:
             shown = ", ".join(map(str, redescribed[:5])) + (", ..." if len(redescribed) > 5 else "")
             columns = ", ".join(_DESCRIBING)
             yield (
-                f"{self._file}: in {len(redescribed):,} rows ({shown}) {columns} are not those of the estate; "
+                f"{self._file}: in {len(redescribed):,} of the rows ({shown}) {columns} are not those of the estate; "
                 "they are not read: to change what a machine gets, write another size"
             )
 

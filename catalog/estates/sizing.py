@@ -19,7 +19,7 @@ from catalog.estates.classified import Confidence
 from catalog.estates.model import EstateMachine, PowerState, Text
 from catalog.refusals import refuse
 from catalog.resources import ResourceClass, Resources
-from catalog.units import format_amount
+from catalog.units import amount_of, format_amount, noun
 
 Share = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False, max_digits=8)]
 Whole = Annotated[StrictInt, Field(ge=0, le=2**40)]
@@ -201,9 +201,9 @@ def _part(
     rc: ResourceClass, was: int, percent: float | None, bounds: Bounds, policy: SizingPolicy
 ) -> _Part:
     if percent is None:
-        return _Part(was, f"{rc.value} kept: its use is not known")
+        return _Part(was, f"{noun(rc)} kept: its use is not known")
     if not was:
-        return _Part(was, f"{rc.value} kept: it has none")
+        return _Part(was, f"{noun(rc)} kept: it has none")
     needed = was * _exact(percent) / 100 * (1 + Fraction(bounds.headroom_percent) / 100)
     # A size between two steps is one that can be had, as it is there: what fits into it does not make it grow.
     wanted = min(was, _up(needed, bounds.step)) if needed <= was else _up(needed, bounds.step)
@@ -213,8 +213,8 @@ def _part(
     if abs(amount - was) < bounds.smallest_change and amount != was:
         amount, limit = was, f"smallest_change {bounds.smallest_change}"
     used = f"{float(round(_exact(percent), 1)):g} % used"
-    change = "kept" if amount == was else f"to {format_amount(rc, amount)}"
-    return _Part(amount, f"{rc.value} {change}: {used}" + (f", {limit}" if limit else ""))
+    change = f"{noun(rc)} kept" if amount == was else f"{amount_of(rc, was)} to {format_amount(rc, amount)}"
+    return _Part(amount, f"{change}: {used}" + (f", {limit}" if limit else ""))
 
 
 def _bounded(was: int, wanted: int, bounds: Bounds) -> tuple[int, str]:

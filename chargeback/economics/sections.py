@@ -31,6 +31,9 @@ Term = Literal[
 ]  # fmt: skip
 """What a cost is for."""
 
+Resource = Literal["vcpu", "memory_mib", "disk_gib", "machine"]
+"""What a rate is for: a resource class, or the machine itself."""
+
 Count = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 Weight = Annotated[int, Field(strict=True, ge=0, le=10**6)]
 
@@ -246,8 +249,8 @@ class Tier(Value):
     target_utilisation_percent: FrozenMapping[ResourceClass, Share] = Field(
         default_factory=dict, description="Of what may be sold; 100 for what is left out."
     )
-    split: FrozenMapping[Term, FrozenMapping[ResourceClass, Weight]] = Field(
-        default_factory=dict, description="Of each term, the weights of the resources that pay for it."
+    split: FrozenMapping[Term, FrozenMapping[Resource, Weight]] = Field(
+        default_factory=dict, description="Of each term, the weights of what pays for it."
     )
 
     @model_validator(mode="after")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pydantic import Field
+
 from catalog.base import Value
 from catalog.frozen import FrozenMapping
 from placement.arrays import Int64
@@ -24,6 +26,15 @@ class Licence(Value):
     cost_micros: int
     rule: str
     """How it was counted, in words with the numbers."""
+    blocks: FrozenMapping[str, int] = Field(default_factory=dict)
+    """Of each block of hosts, how many are counted."""
+    scopes: tuple[str, ...] = ()
+    """What is counted together, where `scope` is ``order``: pools, values of the label, or ``estate``."""
+
+    @property
+    def covered(self) -> tuple[str, ...]:
+        """The scopes that it is for."""
+        return self.scopes or (self.scope,)
 
 
 class Headroom(Value):

@@ -233,7 +233,7 @@ def _counts(found: "Iterable[Classified]") -> list[dict[str, Any]]:
 def _summary(found: "tuple[Classified, ...]", to: Path | None) -> str:
     """``classified 2,244 (97 %) by size and guest; 74 need your eye: classes.csv``."""
     known = sum(one.is_known for one in found)
-    share = f" ({100 * known // len(found)} %)" if found else ""
+    share = f" ({round(100 * known / len(found))} %)" if found else ""
     left = len(found) - known
     by_hand = sum(one.by_hand for one in found)
     parts = [f"classified {known:,}{share} by size and guest"]
@@ -267,6 +267,7 @@ def _saved(found: "list[Sized]", measured: int) -> list[str]:
     """The sums of what changes, and how many do nothing, a line each."""
     from catalog.resources import ResourceClass
     from catalog.units import amount_of
+    from tierwise.cli.words import counted
 
     lines = [f"the use of {measured:,} of {len(found):,} machines is known"]
     for word, sign in (("less", 1), ("more", -1)):
@@ -277,7 +278,7 @@ def _saved(found: "list[Sized]", measured: int) -> list[str]:
         if any(saved.values()):
             changed = sum(any(sign * one.saved[rc] > 0 for rc in saved) for one in found)
             what = " and ".join(amount_of(rc, n) for rc, n in saved.items() if n)
-            lines.append(f"{changed:,} need {word}: {what} in all")
+            lines.append(f"{counted(changed, 'machine')} would have {word}: {what} in all")
     idle = Counter(one.activity.value for one in found)
     doing = ", ".join(f"{idle[name]:,} {name}" for name in ("idle", "zombie", "off") if idle[name])
     if doing:

@@ -9,6 +9,9 @@ import typer
 from tierwise.cli import (
     catalog,
     charges,
+    economics,
+    estate_classes,
+    estates,
     failures,
     focus,
     machines,
@@ -38,6 +41,9 @@ app.add_typer(pools.app, name="pool")
 app.add_typer(orders.app, name="order")
 app.add_typer(machines.app, name="vm")
 app.add_typer(place.app, name="place")
+estate_classes.register(estates.app)
+app.add_typer(estates.app, name="estate")
+app.add_typer(economics.app, name="economics")
 app.add_typer(usage.app, name="usage")
 app.add_typer(charges.app, name="charge")
 app.add_typer(focus.app, name="focus")

@@ -79,7 +79,7 @@ def from_samples(estate: Estate, samples: Any, percentile: float, *, mhz_per_cor
     slow = {int(i) for i in np.unique(owner[is_cpu])} & unknown_speed
     if slow:
         known.notes.append(
-            f"of {len(slow):,} machines the processors' use is in MHz and their hosts' clock is not known "
+            f"the processors' use of {len(slow):,} of the machines is in MHz, and their hosts' clock is not known "
             f"({_some(estate.machines[i].name for i in sorted(slow))}); give it with --mhz-per-core"
         )
     return _measured(estate, (cpu_series, memory_series), percentile, known.notes)
@@ -171,14 +171,10 @@ class _Known:
         several = [name for name in missing if name in self._by_name]
         strangers = [name for name in missing if name not in self._by_name]
         if several:
-            said = (
-                f"{len(several):,} names are those of several machines and were left out ({_some(several)})"
-            )
+            said = f"names of several machines were left out: {_some(several)} ({len(several):,} names)"
             self.notes.append(f"{said}; use ids")
         if strangers:
-            said = (
-                f"{len(strangers):,} machines with measured use are not in the estate ({_some(strangers)})"
-            )
+            said = f"measured, but not in the estate: {_some(strangers)} ({len(strangers):,} in all)"
             self.notes.append(said)
 
 

@@ -101,7 +101,8 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
 
 def selectors(document: WhatIf) -> tuple[MachineSelector, ...]:
     """Every selector of machines in the document, each once: what groups must tell apart."""
-    found = [rule.machines for rule in document.rules.values()]
+    # All machines, for growth that is no document's: of a break-even.
+    found = [MachineSelector(), *(rule.machines for rule in document.rules.values())]
     for scenario in document.scenarios.values():
         for change in scenario.changes:
             found += [

@@ -1,0 +1,132 @@
+"""``tierwise economics`` on the examples and on wrong documents."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from chargeback.rate_cards import load_rate_cards
+from tierwise.cli.economics import app
+from tierwise.errors import InvalidInput
+
+ACME = Path(__file__).parents[2] / "examples" / "acme" / "economics.yaml"
+TIERS = ("tier-1", "tier-2", "tier-3")
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def rows(*arguments: object) -> list[dict[str, Any]]:
+    found = run(*arguments, "-o", "json")
+    assert found.exit_code == 0, found.output
+    known: list[dict[str, Any]] = json.loads(found.stdout)
+    return known
+
+
+def test_show_lists_every_value_and_of_a_day_the_one_that_holds() -> None:
+    prices = {
+        row["figure"]: row["value"] for row in rows("show", ACME) if "fra*.price_per_kwh" in row["figure"]
+    }
+    assert prices == {"sites.fra*.price_per_kwh": "0.24", "sites.fra*.price_per_kwh.changes.0": "0.27"}
+    (price,) = (
+        row for row in rows("show", ACME, "--day", "2027-02-01") if "fra*.price_per_kwh" in row["figure"]
+    )
+    assert (price["value"], price["evidence"], price["source"]) == ("0.27", "contract", "tariff 2027")
+
+
+def test_check_names_assumptions_and_old_prices() -> None:
+    found = {row["subject"]: row["finding"] for row in rows("check", ACME, "--day", "2026-12-01")}
+    assert found["labour.machines_per_admin"] == "assumption: put your own here"
+    assert "host_types.vsphere-2022.purchase_price" not in found, "an invoice does not grow old"
+    found = {row["subject"]: row["finding"] for row in rows("check", ACME, "--day", "2029-12-01")}
+    assert found["host_types.any.purchase_price"] == "of 2026-09-15: does it still hold?"
+
+
+def test_rates_recover_each_tiers_cost_to_the_cent() -> None:
+    found = rows("rates", ACME, "--start", "2026-12-01")
+    for tier in TIERS:
+        of_tier = [row for row in found if row["tier"] == tier]
+        assert of_tier[-1]["resource"] == "unrecovered"
+        assert sum(row["cost_minor"] for row in of_tier) == sum(row["recovered_minor"] for row in of_tier)
+
+
+def test_the_hypervisors_licences_are_in_the_rates() -> None:
+    # 8 hosts of 32 cores: 512 packs are paid at 150 until March whatever runs, then 256 at 210
+    licences = 512 * 150 * 3 // 12 + 256 * 210 * 9 // 12
+    first = rows("rates", ACME, "--start", "2026-12-01")[0]
+    traced = [
+        row for row in rows("rates", ACME, "--start", "2026-12-01", "--trace") if row["tier"] == "tier-1"
+    ]
+    terms = {term: sum(row["micros"] for row in traced if row["term"] == term) for term in ("hardware", "maintenance", "power", "space", "network")}  # fmt: skip
+    halves = sum(terms[term] for term in ("hardware", "maintenance", "space", "network")) // 2
+    vcpu = halves + terms["power"] * 70 // 100 + licences * 10**6
+    assert first["resource"] == "vcpu"
+    assert abs(first["cost_minor"] - round(vcpu / 10**4)) <= 1, (
+        "the cents of a tier add up by largest remainder"
+    )
+
+
+def test_the_rates_are_a_card_that_is_read() -> None:
+    found = run("rates", ACME, "--start", "2026-12-01", "--card", "proposed")
+    (card,) = load_rate_cards({"rates.yaml": found.stdout}, TIERS)
+    assert (card.name, card.currency, len(card.rates)) == ("proposed", "EUR", 12)
+
+
+def test_lines_have_their_figures_with_places() -> None:
+    found = list(csv.DictReader(io.StringIO(run("rates", ACME, "--trace", "-o", "csv").stdout)))
+    power = next(row for row in found if row["term"] == "power")
+    assert "sites.fra*.price_per_kwh" in power["figures"]
+    assert "data centre's report 2025" in power["sources"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "details"),
+    [
+        ("currency: EUR", "1 problem; nothing was loaded", ["format: is required and missing"]),
+        ("format: tierwise-economics/1\ncurrency: EUR\nlabour: {cost_per_hour: x}\nzoo: {}", "2 problems", ["e.yaml:3:25: labour.cost_per_hour", "zoo: unknown section"]),
+        ("\0", "1 problem", ["cannot stand in YAML"]),
+    ],
+)  # fmt: skip
+def test_all_that_is_wrong_is_told_at_once(
+    tmp_path: Path, text: str, said: str, details: list[str]
+) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(text)
+    error = run("check", file).exception
+    assert isinstance(error, InvalidInput)
+    assert said in str(error)
+    for detail, expected in zip(error.details, details, strict=True):
+        assert expected in detail
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tiers: {tier-1: {}}", "fleet: nothing stands in any tier; describe what does"),
+        ("tiers: {tier-1: {}}\nfleet: {a: {tier: tier-1, pool: p, hypervisor: xen, hosts: 1, cores: 4, memory_mib: 9}}", "host_types: none fits"),
+    ],
+)  # fmt: skip
+def test_rates_say_what_the_document_lacks(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(f"format: tierwise-economics/1\ncurrency: EUR\n{text}")
+    error = run("rates", file).exception
+    assert isinstance(error, InvalidInput)
+    assert said in str(error)
+
+
+def test_files_that_are_none_are_told(tmp_path: Path) -> None:
+    assert "cannot be read" in str(run("show", tmp_path / "none.yaml").exception)
+    (tmp_path / "latin.yaml").write_bytes(b"title: caf\xe9")
+    assert "not UTF-8 text (byte 10)" in str(run("show", tmp_path / "latin.yaml").exception)
+
+
+def test_a_planners_document_beside_the_catalog_is_not_read_as_one() -> None:
+    from tierwise.documents import load, read_texts
+
+    assert not [name for name in read_texts(ACME.parent) if name.endswith("economics.yaml")]
+    assert load(ACME.parent).catalog.tiers

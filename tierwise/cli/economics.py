@@ -1,0 +1,149 @@
+"""``tierwise economics``: what tiers cost, by documents with dated figures; no estate is needed."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierwise.cli.fields import FINDINGS, Columns, Fields, Sort, view
+from tierwise.cli.output import Format, Output, emit, note, write
+
+if TYPE_CHECKING:
+    from datetime import date
+
+app = typer.Typer(help="Read, check and use documents of what tiers cost.", no_args_is_help=True)
+
+ECONOMICS_FIGURES = Fields(
+    {
+        "figure": "where it stands in the document",
+        "value": "what it is",
+        "from": "the first day on which it holds",
+        "until": "the first day on which it no longer does",
+        "region": "where it holds; empty: everywhere",
+        "evidence": "how good it is",
+        "as_of": "when the source said so",
+        "source": "where it comes from",
+    },
+    ("figure", "value", "from", "region", "evidence"),
+)
+ECONOMICS_RATES = Fields(
+    {
+        "tier": "the tier",
+        "resource": "what is priced; `unrecovered`: what no use pays for",
+        "unit": "what the rate is for",
+        "rate": "the price of a unit",
+        "cost": "the part of the tier's cost that it pays for",
+        "recovered": "what today's use recovers by the rate; negative: a surplus",
+        "capacity": "what may be sold at once",
+        "used": "what machines have",
+        "target_percent": "how much of the capacity is meant to be sold",
+        "cost_minor": "the cost in the currency's minor units",
+        "recovered_minor": "what is recovered, in minor units",
+    },
+    ("tier", "resource", "unit", "rate", "cost", "recovered"),
+)
+ECONOMICS_LINES = Fields(
+    {
+        "tier": "the tier",
+        "fleet": "the entry of the fleet",
+        "term": "what it is for",
+        "part": "of a host `kept`, `bought` or `sunk`, of a `machine`, a unit of disk, or `open` for the pool",
+        "what": "what it is",
+        "quantity": "how many times it is paid",
+        "months": "how many months it is paid for",
+        "of": "for how many months the product of the figures pays",
+        "figures": "the figures, with their places in the document",
+        "sources": "where they come from",
+        "micros": "what it comes to, in millionths of the currency",
+    },
+    ("fleet", "term", "part", "what", "quantity", "months", "of", "micros"),
+)
+
+Document = Annotated[Path, typer.Argument(help="A document of the format tierwise-economics/1.")]
+OnDay = Annotated[
+    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only what holds on this day.")
+]
+Region = Annotated[str | None, typer.Option("--region", help="With --day: what holds in this region.")]
+
+
+def _today() -> "date":
+    from tierwise.clock import SystemClock
+
+    return SystemClock().now().date()
+
+
+@app.command()
+def show(
+    file: Document,
+    day: OnDay = None,
+    region: Region = None,
+    output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
+) -> None:
+    """List every figure of a document with its dates, region, evidence and source."""
+    from tierwise.usecases import economics
+
+    found = economics.load(file)
+    rows = economics.figure_rows(found, day.date() if day else None, region)
+    emit(rows, output, fields=ECONOMICS_FIGURES, view=view(columns, sort))
+    note(economics.summary(found))
+
+
+@app.command()
+def check(file: Document, day: OnDay = None, output: Output = Format.TABLE) -> None:
+    """Check a document, and say which figures are assumptions, contested or old."""
+    from tierwise.usecases import economics
+
+    found = economics.load(file)
+    emit(economics.findings(found, day.date() if day else _today()), output, fields=FINDINGS)
+    note(f"the document is right; {economics.summary(found)}")
+
+
+@app.command()
+def rates(
+    file: Document,
+    start: Annotated[
+        datetime | None,
+        typer.Option("--start", formats=["%Y-%m-%d"], help="The first day; this month's if left out."),
+    ] = None,
+    months: Annotated[int, typer.Option("--months", min=1, max=120, help="How many months.")] = 12,
+    decimals: Annotated[int, typer.Option("--decimals", min=0, max=9, help="Of the rates.")] = 6,
+    card: Annotated[
+        str | None, typer.Option("--card", help="Print a rate card of this name instead.", metavar="NAME")
+    ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Print every line that the cost is made of instead.")
+    ] = False,
+    output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
+) -> None:
+    """Work out the rates that recover what the tiers of a document's fleet cost."""
+    from chargeback.economics.rates import card_text
+    from tierwise.usecases import economics
+
+    found = economics.load(file)
+    first = start.date() if start else _today().replace(day=1)
+    proposals = economics.proposals(found, first, months, decimals)
+    if card is not None:
+        write(
+            card_text(
+                proposals,
+                name=card,
+                currency=found.currency,
+                valid_from=first,
+                recorded_at=_today().isoformat(),
+            )
+        )
+    elif trace:
+        rows = [row for proposal in proposals for row in economics.trace_rows(proposal.cost)]
+        emit(rows, output, fields=ECONOMICS_LINES, view=view(columns, sort))
+    else:
+        money = economics.Money(found.currency)
+        fields = ECONOMICS_RATES
+        emit(economics.rate_rows(proposals, money), output, fields=fields, view=view(columns, sort))
+    note(
+        f"{months} months from {first}; guests' licences are not in it, as a fleet does not say what machines run"
+    )

@@ -1,0 +1,180 @@
+"""Zip packages of strangers: what is inside is measured before anyone unpacks it into memory."""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+from tierwise.errors import InvalidInput
+
+MIB = 1024**2
+CHUNK = MIB
+_SMALL_PART = 16 * MIB
+_REFERENCE = re.compile(rb'\br="([A-Z]{1,3})\d')
+_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
+_CELL = re.compile(rb"<(?:\w+:)?c[ />]")
+_VALUE = re.compile(rb"<(?:\w+:)?(?:v|is)[ />]")
+_DENSE_BYTES = 32
+_VALUE_BYTES = 72
+"""What python-calamine 0.9 takes for a cell of the rectangle from the first to the last value, and more for each value: measured."""
+
+
+@dataclass
+class Budget:
+    """How much may be unpacked in all. `spent` counts what really came out, whatever the package declares."""
+
+    limit_mib: int = 2048
+    spent: int = 0
+
+    def spend(self, amount: int, what: str) -> None:
+        """Raises InvalidInput once more was unpacked than the limit allows."""
+        self.spent += amount
+        if self.spent > self.limit_mib * MIB:
+            msg = (
+                f"{what}: unpacks to more than {self.limit_mib:,} MiB, which is what a zip bomb does; remove blank rows and "
+                "columns, or allow more with --max-unpacked-mib"
+            )
+            raise InvalidInput(msg)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a sheet is."""
+
+    rows: int
+    columns: int
+    values: int
+    odd: bool
+    """Whether it is written in a way that this count does not understand."""
+
+    @property
+    def memory_mib(self) -> int:
+        """What the fast reader would need for it."""
+        return (self.rows * self.columns * _DENSE_BYTES + self.values * _VALUE_BYTES) // MIB
+
+
+@dataclass
+class Package:
+    """A zip file that is read part by part."""
+
+    path: Path
+    budget: Budget
+    names: frozenset[str] = frozenset()
+    _zip: zipfile.ZipFile | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            msg = f"{self.path}: is cut off or damaged ({error}); export or copy it again"
+            raise InvalidInput(msg) from None
+        infos = self._zip.infolist()
+        if any(info.flag_bits & 1 for info in infos):
+            self.close()
+            msg = f"{self.path}: is a zip file with a password; unpack it, and import the folder"
+            raise InvalidInput(msg)
+        self.names = frozenset(info.filename for info in infos)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._zip is not None:
+            self._zip.close()
+
+    def chunks(self, name: str, *, counted: bool = True) -> Iterator[bytes]:
+        """A part's content, piece by piece. Raises InvalidInput where it is damaged, or too much."""
+        assert self._zip is not None
+        try:
+            with self._zip.open(name) as part:
+                while piece := part.read(CHUNK):
+                    if counted:
+                        self.budget.spend(len(piece), f"{self.path}: {name}")
+                    yield piece
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError) as error:
+            msg = f"{self.path}: {name} is cut off or damaged ({error}); export or copy it again"
+            raise InvalidInput(msg) from None
+
+    def small(self, name: str) -> bytes:
+        """A part that is small in any honest package. Raises InvalidInput where it is not."""
+        found = bytearray()
+        for piece in self.chunks(name):
+            found += piece
+            if len(found) > _SMALL_PART:
+                msg = f"{self.path}: {name} has more than {_SMALL_PART // MIB} MiB; this is no workbook that a program saved"
+                raise InvalidInput(msg)
+        return bytes(found)
+
+    def elements(self, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """The elements of a small XML part in their order: name without prefix, and attributes."""
+        found: list[tuple[str, dict[str, str]]] = []
+        parser = expat.ParserCreate()
+
+        def start(tag: str, attributes: dict[str, str]) -> None:
+            found.append((tag.rpartition(":")[2], attributes))
+
+        parser.StartElementHandler = start
+        parser.StartDoctypeDeclHandler = refuse_doctype
+        try:
+            parser.Parse(self.small(name), True)
+        except expat.ExpatError as error:
+            msg = f"{self.path}: {name} is damaged ({error}); export or copy it again"
+            raise InvalidInput(msg) from None
+        yield from found
+
+    def extent(self, name: str) -> Extent:
+        """Measure a sheet in one pass, without holding it."""
+        count = _Count()
+        for piece in self.chunks(name):
+            count.add(piece)
+        return count.extent()
+
+
+def refuse_doctype(*_args: Any) -> None:
+    """No program writes a document type into a workbook; those who attack XML readers do."""
+    msg = "a document type declaration stands in it"
+    raise expat.ExpatError(msg)
+
+
+@dataclass
+class _Count:
+    tail: bytes = b""
+    rows: int = 0
+    last_row: int = 0
+    cells: int = 0
+    references: int = 0
+    values: int = 0
+    columns: set[bytes] = field(default_factory=set)
+
+    def add(self, piece: bytes) -> None:
+        piece = self.tail + piece
+        cut = piece.rfind(b"<")
+        cut = cut if cut > 0 and len(piece) - cut < CHUNK else len(piece)
+        piece, self.tail = piece[:cut], piece[cut:]
+        self._see(piece)
+
+    def _see(self, piece: bytes) -> None:
+        found = _REFERENCE.findall(piece)
+        self.references += len(found)
+        self.columns.update(found)
+        self.cells += len(_CELL.findall(piece))
+        rows = _ROW.findall(piece)
+        values = len(_VALUE.findall(piece))
+        self.values += values
+        self.last_row = max(self.last_row, int(rows[-1])) if rows else self.last_row
+        self.rows = self.last_row if values else self.rows
+
+    def extent(self) -> Extent:
+        self._see(self.tail)
+        widest = max((column_number(name) for name in self.columns), default=0)
+        return Extent(self.rows, widest, self.values, odd=self.references < self.cells)
+
+
+def column_number(letters: bytes) -> int:
+    """``A`` is 1, ``AB`` 28."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number

@@ -1,0 +1,1 @@
+"""RVTools exports, read and written."""

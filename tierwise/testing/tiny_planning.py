@@ -1,0 +1,242 @@
+"""Tiny planning problems, and the least that any plan of them costs, found by trying all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from placement.arrays import Int64
+from placement.licensing.products import Alternative
+from placement.planning.counted import Chosen, cost_terms, licences_of, pools_by_scope
+from placement.planning.problem import Blocks, Groups, PlannedProduct, PlanningProblem, Pools
+
+FACTORS = {"core_factor_thousandths": {"old": 750, "new": 500}}
+WAYS: Sequence[Mapping[str, Any]] = (
+    {"metric": "per_core", "per_socket_minimum": 3, "price": 7},
+    {"metric": "per_core", "covers": 2, "pack_size": 2, "price": 5},
+    {"metric": "per_core", "pack_scope": "order", "pack_size": 5, "price": 21, "order_minimum": 6},
+    {"metric": "per_core", "pack_scope": "order", "price": 9, **FACTORS},
+    {"metric": "per_host", "price": 17},
+    {"metric": "per_host", "price": 17, "owned_packs": 1, "pack_scope": "order"},
+    {"metric": "per_socket", "pack_size": 3, "price": 20, "pack_scope": "order"},
+    {"metric": "per_coverage_unit", "unit_covers": {"sockets": 2, "cores": 3}, "price": 12},
+    {"metric": "per_coverage_unit", "unit_covers": {"sockets": 2, "machines": 1}, "price": 8},
+    {"metric": "per_amount", "amount": "tib", "unit_amount": 3, "price": 6, "pack_scope": "order"},
+    {"metric": "per_host", "price": 10, "add_on": {"name": "disk", "amount": "tib", "granted": 1, "pack_cost_micros": 4}},
+    {"metric": "per_vcpu", "per_machine_minimum": 3, "pack_size": 2, "price": 6, "pack_scope": "order"},
+    {"metric": "per_machine", "price": 11},
+    {"metric": "per_principal", "principals": 5, "pack_size": 2, "price": 9},
+)  # fmt: skip
+
+
+def way(name: str, said: Mapping[str, Any]) -> Alternative:
+    """An alternative with the fields that are said; `price` is of a pack."""
+    more = {key: value for key, value in said.items() if key != "price"}
+    return Alternative.model_validate({"name": name, "pack_cost_micros": said["price"], **more})
+
+
+def random_problem(seed: int, *, products: int = 1) -> PlanningProblem:
+    """Three groups of up to two machines, two pools, three blocks of up to two hosts, and some product."""
+    rng = np.random.default_rng(seed)
+    pool_of = np.array([0, 0, 1])
+    existing = rng.integers(0, 2, 3)
+    named = [
+        PlannedProduct(
+            name=f"product {n}",
+            groups=rng.random(3) < 0.7,
+            alternatives=tuple(
+                way(f"way {a}", WAYS[int(i)])
+                for a, i in enumerate(rng.choice(len(WAYS), int(rng.integers(1, 4)), replace=False))
+            ),
+            reach=str(rng.choice(["pool", "estate", "site"])),
+            parts=bool(rng.random() < 0.4),
+            whole_pool=bool(rng.random() < 0.3),
+        )
+        for n in range(products)
+    ]
+    current = rng.integers(-1, 2, 3)
+    return PlanningProblem(
+        resource_classes=("vcpu", "disk_gib"),
+        groups=Groups(
+            ids=("a", "b", "c"),
+            count=rng.integers(1, 3, 3),
+            demand=np.stack([rng.integers(1, 6, 3), rng.integers(0, 3, 3)], axis=1),
+            current=current,
+            allowed=rng.random((3, 2)) < 0.85,
+            costs={"storage": rng.integers(0, 20, (3, 2))},
+            move_cost=np.where(np.arange(2)[None, :] == current[:, None], 0, rng.integers(0, 9, (3, 2))),
+            restart=rng.random(3) < 0.8,
+        ),
+        pools=Pools(
+            ids=("p", "q"),
+            tier_of=("t1", "t2"),
+            losses=rng.integers(0, 2, 2),
+            shared=np.stack([np.zeros(2, dtype=np.int64), rng.integers(3, 12, 2)], axis=1),
+            labels={"site": ("north", str(rng.choice(["north", "south"])))},
+            open_costs={"manager": rng.integers(0, 30, 2)},
+            least_hosts=rng.integers(1, 3, 2),
+        ),
+        blocks=Blocks(
+            ids=("p0", "p1", "q0"),
+            pool_of=pool_of,
+            existing=existing,
+            most=np.maximum(existing, rng.integers(1, 3, 3)),
+            capacity=np.stack([rng.integers(3, 9, 3), np.zeros(3, dtype=np.int64)], axis=1),
+            largest=np.stack([rng.integers(2, 7, 3), np.zeros(3, dtype=np.int64)], axis=1),
+            kept_costs={"power": rng.integers(1, 20, 3)},
+            bought_costs={"hardware": rng.integers(0, 40, 3)},
+            sockets=rng.integers(1, 3, 3),
+            cores_per_socket=rng.integers(1, 5, 3),
+            families=tuple(str(one) for one in rng.choice(["old", "new"], 3)),
+            amounts={"tib": rng.integers(0, 6, 3)},
+        ),
+        products=tuple(named),
+        sunk={"leases": 5},
+        most_moves=[None, 2, 1][int(rng.integers(0, 3))],
+        horizon_hours=10,
+    )  # fmt: skip
+
+
+def least(problem: PlanningProblem) -> tuple[int, int, int]:
+    """Machines without a place, cost and moves of the best plan."""
+    best = (1 << 60, 0, 0)
+    blocks = problem.blocks
+    licensed: dict[Any, int | None] = {}
+    for kept in product(*(range(n + 1) for n in blocks.most.tolist())):
+        hosts = np.array(kept, dtype=np.int64)
+        if not _enough_hosts(problem, hosts):
+            continue
+        for counts in _all_counts(problem, hosts, best[0]):
+            out = int(problem.groups.count.sum() - counts.sum())
+            moves = _moves(problem, counts)
+            paid = sum(cost_terms(problem, counts, hosts, ()).values())
+            if (out, paid, moves) >= best:
+                continue
+            key = (kept, tuple(map(tuple, counts.tolist())))
+            cost = licensed.setdefault(key, _licences(problem, counts, hosts))
+            if cost is not None:
+                best = min(best, (out, paid + cost, moves))
+    return best
+
+
+def _enough_hosts(problem: PlanningProblem, hosts: Int64) -> bool:
+    assert problem.pools.least_hosts is not None
+    for p, least_hosts in enumerate(problem.pools.least_hosts.tolist()):
+        number = int(hosts[problem.blocks.pool_of == p].sum())
+        if 0 < number < least_hosts:
+            return False
+    return True
+
+
+def _all_counts(problem: PlanningProblem, hosts: Int64, most_out: int) -> Iterator[Int64]:
+    groups = problem.groups
+    pools = len(problem.pools.ids)
+    rows = []
+    for g, count in enumerate(groups.count.tolist()):
+        each = [range(count + 1 if groups.allowed[g, p] else 1) for p in range(pools)]
+        rows.append([row for row in product(*each) if sum(row) <= count])
+    for some in product(*rows):
+        counts = np.array(some, dtype=np.int64)
+        if int(groups.count.sum() - counts.sum()) > most_out:
+            continue
+        if problem.most_moves is not None and _moves(problem, counts) > problem.most_moves:
+            continue
+        if all(holds(problem, p, counts[:, p], _on(problem, p, hosts)) for p in range(pools)):
+            yield counts
+
+
+def _on(problem: PlanningProblem, p: int, hosts: Int64) -> dict[int, int]:
+    return {b: int(hosts[b]) for b in np.flatnonzero(problem.blocks.pool_of == p).tolist()}
+
+
+def _moves(problem: PlanningProblem, counts: Int64) -> int:
+    return sum(
+        int(counts[g, p])
+        for g, current in enumerate(problem.groups.current.tolist())
+        for p in range(counts.shape[1])
+        if current not in {-1, p}
+    )
+
+
+def holds(problem: PlanningProblem, p: int, machines: Int64, on: Mapping[int, int]) -> bool:
+    """Whether hosts hold machines, whichever of them fail; and for hosts that some machines fit on, whether these do."""
+    single = [b for b, n in on.items() for _ in range(n)]
+    fits = [
+        frozenset(b for b in on if int(problem.groups.demand[g, 0]) <= int(problem.blocks.largest[b, 0]))
+        for g in range(len(machines))
+    ]
+    sets = {fits[g] for g in np.flatnonzero(machines).tolist()} | {frozenset(on)}
+    for some in sets:
+        held = np.array([n if fits[g] <= some else 0 for g, n in enumerate(machines.tolist())])
+        mine = [b for b in single if b in some]
+        if held.any() and not mine:
+            return False
+        if not _room(problem, p, held, mine):
+            return False
+        again = held if problem.groups.restart is None else held * problem.groups.restart
+        losses = min(int(problem.pools.losses[p]), len(mine))
+        for lost in combinations(range(len(mine)), losses):
+            left = [b for i, b in enumerate(mine) if i not in lost]
+            if not _room(problem, p, again, left):
+                return False
+    return True
+
+
+def _room(problem: PlanningProblem, p: int, machines: Int64, hosts: Sequence[int]) -> bool:
+    load = machines @ problem.groups.demand
+    room = problem.blocks.capacity[list(hosts)].sum(axis=0) + problem.pools.shared[p]
+    return bool((load <= room).all())
+
+
+def _licences(problem: PlanningProblem, counts: Int64, hosts: Int64) -> int | None:
+    total = 0
+    for n in range(len(problem.products)):
+        cost = _of_product(problem, n, counts, hosts)
+        if cost is None:
+            return None
+        total += cost
+    return total
+
+
+def _of_product(problem: PlanningProblem, n: int, counts: Int64, hosts: Int64) -> int | None:
+    """The least over all alternatives in each scope, and all parts of its hosts where rules may hold machines there."""
+    planned = problem.products[n]
+    alone = replace(problem, products=(planned,))
+    choices = []
+    for name, pools in pools_by_scope(problem, planned).items():
+        if counts[planned.groups][:, pools].any():
+            choices.append(list(_choices(alone, planned, name, pools, counts, hosts)))
+    costs = [
+        sum(one.cost_micros for one in licences_of(alone, counts, list(some))) for some in product(*choices)
+    ]
+    return min(costs, default=None)
+
+
+def _choices(
+    problem: PlanningProblem,
+    planned: PlannedProduct,
+    name: str,
+    pools: list[int],
+    counts: Int64,
+    hosts: Int64,
+) -> Iterator[Chosen]:
+    inside = [b for b, p in enumerate(problem.blocks.pool_of.tolist()) if p in pools]
+    mine = counts * planned.groups[:, None]
+    for a in range(len(planned.alternatives)):
+        if planned.whole_pool:
+            there = [b for b in inside if mine[:, int(problem.blocks.pool_of[b])].any()]
+            yield Chosen(0, name, a, {b: int(hosts[b]) for b in there})
+        elif not planned.parts:
+            yield Chosen(0, name, a, {b: int(hosts[b]) for b in inside})
+        else:
+            for part in product(*(range(int(hosts[b]) + 1) for b in inside)):
+                on = dict(zip(inside, part, strict=True))
+                split = [
+                    {b: k for b, k in on.items() if int(problem.blocks.pool_of[b]) == p} for p in pools
+                ]
+                if not planned.alternatives[a].of_hosts or all(
+                    holds(problem, p, mine[:, p], some) for p, some in zip(pools, split, strict=True)
+                ):
+                    yield Chosen(0, name, a, on)
