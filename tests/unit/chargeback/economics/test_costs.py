@@ -2,10 +2,11 @@
 
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargeback.economics.costing import (
@@ -70,6 +71,7 @@ START = date(2026, 12, 1)
 EUR = 10**6
 
 
+@cache
 def worked() -> Economics:
     return load_economics(WORKED, "economics.yaml")
 
@@ -196,6 +198,7 @@ def test_every_line_recomputes_from_figures_that_stand_in_the_document(name: str
 MONTHS = st.integers(1, 40)
 
 
+@settings(max_examples=50)
 @given(first=MONTHS, second=MONTHS, start=st.dates(date(2023, 1, 1), date(2030, 1, 31)))
 def test_a_time_that_is_cut_in_two_costs_the_same(first: int, second: int, start: date) -> None:
     economics, between = worked(), later(start.replace(day=1), first)

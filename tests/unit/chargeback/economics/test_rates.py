@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ fleet:
 """
 
 
+@cache
 def economics(text: str = TEXT) -> Economics:
     return load_economics(text, "e.yaml")
 
