@@ -44,7 +44,7 @@ def _place(tree: Any, path: list[str]) -> dict[str, Any]:
     for cut in range(1, len(path) + 1):
         key = ".".join(path[:cut])
         inner = _child(tree, key)
-        if inner is not None and cut == len(path):
+        if isinstance(inner, dict) and cut == len(path):
             return inner
         if isinstance(inner, dict | list):
             try:

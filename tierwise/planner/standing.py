@@ -30,7 +30,8 @@ def standing(document: WhatIf, estate: Estate) -> Standing:
     notes: list[str] = []
     disks = _disks(estate, notes)
     known = {one.name: one for one in estate.pools}
-    pools, blocks = {}, []
+    pools: dict[str, PoolState] = {}
+    blocks: list[Block] = []
     for name, pool in document.pools.items():
         pools[name] = _state(document, pool, known.get(name), estate.hosts_of(name), disks)
         blocks += _blocks(pool, estate.hosts_of(name), notes)
