@@ -39,7 +39,7 @@ def _recognised(source: Source) -> Importer:
         there = f"; its sheets are {sheets}" if sheets else ""
         kinds = ", ".join(f"{kind} ({one.summary})" for kind, one in known.items())
         msg = f"{source.path}: is no export of a known kind{there}; known are {kinds}; name one with --kind"
-        raise InvalidInput(msg)
+        raise InvalidInput(msg, details=source.findings.notes())
     return known[best]
 
 

@@ -49,7 +49,7 @@ class XlsxSheet:
         """Through calamine where that is safe: one value in the last corner would have it take 500 GB."""
         if self._extent is None:
             self._extent = self.package.extent(self.part)
-        if self._extent.odd or self._extent.memory_mib > FAST_READER_MIB:
+        if self._extent.odd or self._extent.sparse or self._extent.memory_mib > FAST_READER_MIB:
             yield from rows(self.package, self.part, shared_strings(self.package))
             return
         yield from enumerate(self._fast().iter_rows(), start=1)

@@ -147,7 +147,9 @@ class Table:
             )
             return None
         if value is not None and value < 0:
-            self._count(column, "negative numbers, which were left out", f"{value} in row {self.row}")
+            self._count(
+                column, "negative numbers, which were left out", f"'{text(cell)[:40]}' in row {self.row}"
+            )
             return None
         return _scaled(value, column, cell)
 
