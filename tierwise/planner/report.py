@@ -11,6 +11,7 @@ from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 from tierwise.planner.analysis import BreakEven, Pareto, Sensitivity
 from tierwise.planner.diff import break_even as month_of
 from tierwise.planner.diff import difference, holds, missing, percent, tib, why
+from tierwise.planner.document import WhatIf
 from tierwise.planner.result import ScenarioResult, WhatIfResult
 
 MICROS = 10**6
@@ -39,6 +40,33 @@ def report(result: WhatIfResult, analyses: Sequence[Analysis] = ()) -> Report:
         facts=tuple(_facts(every)),
         notes=tuple(_notes(result, every, analyses)),
     )
+
+
+def report_of(found: Analysis, currency: str, document: WhatIf) -> Report:
+    """The report of one analysis."""
+    table = _analysis_table(found)
+    total = _headline(found)
+    return Report(
+        name=f"whatif-{document.name}-{type(found).__name__.lower()}",
+        title=document.title or document.name,
+        subtitle=f"{table.title}, {document.months} months from {document.start}",
+        currency=currency,
+        minor_digits=0,
+        total_minor=_whole(total[1]),
+        total_title=total[0],
+        tables=(table,),
+        charts=tuple(_analysis_chart(found)),
+        notes=tuple(_said(found)),
+    )
+
+
+def _headline(found: Analysis) -> tuple[str, int]:
+    if isinstance(found, Sensitivity):
+        return f"Saved by {found.scenario} as assumed", found.saving_micros
+    if isinstance(found, Pareto):
+        return f"Saved by {found.scenario} with all its moves", found.steps[-1].saving_micros
+    better = found.points[0].better_micros if found.points else 0
+    return f"Cheaper by {found.first} at the start", better
 
 
 def _whole(micros: Fraction | int) -> int:
