@@ -129,7 +129,7 @@ def shown(value: int, chart: Chart, digits: int) -> str:
 class Report:
     """A report. The first table is the one that programs get; `total_minor` is what it is about.
 
-    `facts` are short pairs of label and value for the head; `status` is empty, or says that the
+    `total_title` says what that total is. `facts` are short pairs of label and value for the head; `status` is empty, or says that the
     figures are not final. `data` is what a CSV holds where that is not the first table.
     """
 
@@ -145,6 +145,7 @@ class Report:
     notes: tuple[str, ...] = ()
     status: str = ""
     data: Table | None = None
+    total_title: str = "Total"
 
     @property
     def main(self) -> Table:

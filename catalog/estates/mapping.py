@@ -73,7 +73,8 @@ def _cells(machine: EstateMachine, one: Classified) -> tuple[str, ...]:
 
 
 def _safe(cell: str) -> str:
-    """An apostrophe in front of what a spreadsheet would run as a formula."""
+    """An apostrophe in front of what a spreadsheet would run as a formula; no blanks around it, as none are read."""
+    cell = cell.strip()
     return "'" + cell if cell[:1] and cell[0] in _FORMULA else cell
 
 
@@ -130,7 +131,7 @@ class _Reader:
         for number, raw in self._rows.cells:
             row = {name: _plain(cell) for name, cell in raw.items()}
             machine = self._machine(number, row)
-            decision = self._decision(number, row)
+            decision = self._decision(number, row, machine)
             if machine is None:
                 continue
             if self._redescribed(row, machine):
@@ -173,7 +174,9 @@ class _Reader:
             hint = "remove the row, or read the mapping of this estate"
         return f"the estate has no machine of this id; {hint}"
 
-    def _decision(self, number: int, row: Mapping[str, str]) -> Decision | None:
+    def _decision(
+        self, number: int, row: Mapping[str, str], machine: EstateMachine | None
+    ) -> Decision | None:
         """What the row decides; None where it decides nothing, or has problems, which are added."""
         before = len(self.problems)
         confirmed = self._is_confirmed(number, row.get("confirmed", ""))
@@ -186,9 +189,9 @@ class _Reader:
             self._add(number, "class", message)
         elif confirmed and not target and len(self.problems) == before:
             self._add(number, "confirmed", "there is no class to confirm; write one, or clear this cell")
-        if len(self.problems) > before or not target or not (confirmed or is_new):
+        if machine is None or len(self.problems) > before or not target or not (confirmed or is_new):
             return None
-        return Decision(machine=row["id"] or "?", target=target, size=size, note=row.get("note", ""))
+        return Decision(machine=machine.id, target=target, size=size, note=row.get("note", ""))
 
     def _is_confirmed(self, number: int, cell: str) -> bool:
         if cell.lower() not in _YES | _NO:

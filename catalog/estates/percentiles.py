@@ -42,20 +42,33 @@ def summarised(series: Series, machines: int, percentile: float) -> Summary:
     if not 0 < percentile <= 100:
         msg = f"percentile {percentile} must be above 0 and at most 100"
         raise ValueError(msg)
-    series = _known(series, machines)
-    order = np.lexsort((series.percent, series.machine))
-    values, owner = series.percent[order], series.machine[order]
-    counts = np.bincount(owner, minlength=machines).astype(np.int64)
+    series = _grouped(_known(series, machines))
+    counts = np.bincount(series.machine, minlength=machines).astype(np.int64)
     start = np.cumsum(counts) - counts
     found = np.full(machines, np.nan)
-    some = counts > 0
-    place = (counts[some] - 1) * (percentile / 100)
-    below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, counts[some] - 1)
-    low, high = values[start[some] + below], values[start[some] + above]
+    share = percentile / 100
+    for i in np.flatnonzero(counts):
+        found[i] = _quantile(series.percent[start[i] : start[i] + counts[i]], share)
+    return Summary(found, counts, _hours(series.at, start, counts))
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """Of samples in any order, without sorting all of them."""
+    place = (len(values) - 1) * share
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    parted = np.partition(values, (below, above))
+    low, high = float(parted[below]), float(parted[above])
     # As between two equal samples nothing must be added, and at the upper one nothing may be lost.
-    found[some] = np.minimum(low + (high - low) * (place - below), high)
-    return Summary(found, counts, _hours(series, machines, counts))
+    return min(low + (high - low) * (place - below), high)
+
+
+def _grouped(series: Series) -> Series:
+    """With each machine's samples beside each other; a store gives them so."""
+    if (np.diff(series.machine) >= 0).all():
+        return series
+    order = np.argsort(series.machine, kind="stable")
+    return Series(series.machine[order], series.at[order], series.percent[order])
 
 
 def _known(series: Series, machines: int) -> Series:
@@ -67,19 +80,19 @@ def _known(series: Series, machines: int) -> Series:
         msg = f"machines must be numbers from 0 to {machines - 1}"
         raise ValueError(msg)
     there = ~np.isnan(series.percent)
+    if there.all():
+        return series
     return Series(series.machine[there], series.at[there], series.percent[there])
 
 
-def _hours(series: Series, machines: int, counts: Counts) -> Counts:
+def _hours(at: Counts, start: Counts, counts: Counts) -> Counts:
     """From the first sample to the end of the last, which is taken to last as long as the others do on average."""
-    first = np.full(machines, np.iinfo(np.int64).max)
-    last = np.full(machines, np.iinfo(np.int64).min)
-    np.minimum.at(first, series.machine, series.at)
-    np.maximum.at(last, series.machine, series.at)
-    hours = np.zeros(machines, dtype=np.int64)
-    several = counts > 1
-    span = last[several] - first[several]
-    hours[several] = span * counts[several] // (counts[several] - 1) // _SECONDS_PER_HOUR
+    hours = np.zeros(len(counts), dtype=np.int64)
+    some = counts > 0
+    if some.any():
+        first, last = np.minimum.reduceat(at, start[some]), np.maximum.reduceat(at, start[some])
+        intervals = np.maximum(counts[some] - 1, 1)
+        hours[some] = (last - first) * counts[some] // intervals // _SECONDS_PER_HOUR
     return hours
 
 

@@ -7,9 +7,10 @@ explains each bound. The result never falls as the utilization grows.
 """
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, StrictBool, StrictInt, model_validator
@@ -24,6 +25,15 @@ from catalog.units import amount_of, format_amount, noun
 Share = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False, max_digits=8)]
 Whole = Annotated[StrictInt, Field(ge=0, le=2**40)]
 Step = Annotated[StrictInt, Field(ge=1, le=2**40)]
+
+_EXACT = Context(prec=80)
+"""Enough for an amount of 16 digits x a percentage of 17 x a head-room of 8: products are exact."""
+_WHOLE = 10_000
+"""Percent of percent: needs are counted in ten-thousandths."""
+_MOST_PERCENT = 1e6
+"""More use than this is a mistake of the source; it is taken as this."""
+INT_MAX = 2**53
+"""The largest amount there is (`catalog.resources.Amount`)."""
 
 
 class Bounds(Value):
@@ -148,7 +158,7 @@ def rightsize(machine: EstateMachine, policy: SizingPolicy, age_days: int = 0) -
         was=was,
         resources=Resources(vcpu=parts[0].amount, memory_mib=parts[1].amount, disk_gib=was.disk_gib),
         reason="; ".join(part.words for part in parts),
-        confidence=float(round(_trust(machine, policy), 2)),
+        confidence=_trust(use.hours, use.samples, use.percentile is not None, policy.window_hours),
         activity=activity(machine, policy.idle),
     )
 
@@ -159,7 +169,7 @@ def activity(machine: EstateMachine, test: IdleTest) -> Activity:
         return Activity.OFF
     use = machine.utilization
     known = [
-        (_exact(percent), Fraction(limit))
+        (_exact(percent), limit)
         for percent, limit in (
             (use.cpu_percent, test.cpu_percent),
             (use.memory_percent, test.memory_percent),
@@ -183,7 +193,7 @@ def _kept(machine: EstateMachine, policy: SizingPolicy, age_days: int) -> Iterat
         return
     if age_days > policy.max_age_days:
         yield f"its use was measured {age_days} days ago, the policy takes {policy.max_age_days}"
-    if use.percentile is not None and _exact(use.percentile) < Fraction(policy.percentile):
+    if use.percentile is not None and _exact(use.percentile) < policy.percentile:
         yield f"its use is a percentile of {use.percentile:g}, the policy wants {policy.percentile}"
     if use.samples < policy.min_samples:
         yield f"{_samples(use.samples)}, the policy wants {policy.min_samples}"
@@ -204,17 +214,24 @@ def _part(
         return _Part(was, f"{noun(rc)} kept: its use is not known")
     if not was:
         return _Part(was, f"{noun(rc)} kept: it has none")
-    needed = was * _exact(percent) / 100 * (1 + Fraction(bounds.headroom_percent) / 100)
-    # A size between two steps is one that can be had, as it is there: what fits into it does not make it grow.
-    wanted = min(was, _up(needed, bounds.step)) if needed <= was else _up(needed, bounds.step)
-    amount, limit = _bounded(was, wanted, bounds)
+    amount, limit = _bounded(was, _wanted(was, percent, bounds), bounds)
     if amount > was and not policy.may_grow:
         amount, limit = was, "may_grow: false"
     if abs(amount - was) < bounds.smallest_change and amount != was:
         amount, limit = was, f"smallest_change {bounds.smallest_change}"
-    used = f"{float(round(_exact(percent), 1)):g} % used"
+    used = f"{round(percent, 1):g} % used"
     change = f"{noun(rc)} kept" if amount == was else f"{amount_of(rc, was)} to {format_amount(rc, amount)}"
     return _Part(amount, f"{change}: {used}" + (f", {limit}" if limit else ""))
+
+
+def _wanted(was: int, percent: float, bounds: Bounds) -> int:
+    """The need in whole steps, before any bound."""
+    needed = _EXACT.multiply(
+        _EXACT.multiply(was, _exact(min(percent, _MOST_PERCENT))), 100 + bounds.headroom_percent
+    )
+    wanted = min(_up(needed, bounds.step), INT_MAX)
+    # A size between two steps is one that can be had, as it is there: what fits into it does not make it grow.
+    return min(was, wanted) if needed <= was * _WHOLE else wanted
 
 
 def _bounded(was: int, wanted: int, bounds: Bounds) -> tuple[int, str]:
@@ -225,9 +242,9 @@ def _bounded(was: int, wanted: int, bounds: Bounds) -> tuple[int, str]:
     """
     least = {
         "smallest": min(was, bounds.smallest),
-        "keep_percent": min(was, _up(was * Fraction(bounds.keep_percent) / 100, bounds.step)),
+        "keep_percent": min(was, _up(_EXACT.multiply(was * 100, bounds.keep_percent), bounds.step)),
         "largest_cut_percent": min(
-            was, _up(was * (1 - Fraction(bounds.largest_cut_percent) / 100), bounds.step)
+            was, _up(_EXACT.multiply(was * 100, 100 - bounds.largest_cut_percent), bounds.step)
         ),
     }
     name, floor = max(least.items(), key=lambda item: item[1])
@@ -238,20 +255,21 @@ def _bounded(was: int, wanted: int, bounds: Bounds) -> tuple[int, str]:
     return wanted, ""
 
 
-def _trust(machine: EstateMachine, policy: SizingPolicy) -> Fraction:
+@lru_cache(maxsize=4096)
+def _trust(hours: int, samples: int, has_percentile: bool, window_hours: int) -> float:
     """The share of the wanted window that is there, x at least one sample an hour, x 1/2 where no percentile is stated."""
-    use = machine.utilization
-    window = min(Fraction(1), Fraction(use.hours, policy.window_hours))
-    density = min(Fraction(1), Fraction(use.samples, use.hours)) if use.hours else Fraction(0)
-    stated = Fraction(1) if use.percentile is not None else Fraction(1, 2)
-    return window * density * stated
+    window = min(Fraction(1), Fraction(hours, window_hours))
+    density = min(Fraction(1), Fraction(samples, hours)) if hours else Fraction(0)
+    stated = Fraction(1) if has_percentile else Fraction(1, 2)
+    return float(round(window * density * stated, 2))
 
 
-def _up(amount: Fraction, step: int) -> int:
-    """To the next whole multiple of the step, at least one: a machine needs something."""
-    return max(1, -(-amount // step)) * step
+def _up(amount: Decimal, step: int) -> int:
+    """To the next whole multiple of the step, at least one: a machine needs something. In ten-thousandths."""
+    steps, rest = _EXACT.divmod(amount, Decimal(_WHOLE * step))
+    return max(1, int(steps) + (rest > 0)) * step
 
 
-def _exact(percent: float) -> Fraction:
+def _exact(percent: float) -> Decimal:
     """The decimal that the number is written as, so that 60 % of 10 with 1.0 of head-room is 6 and not a hair more."""
-    return Fraction(Decimal(repr(percent)))
+    return Decimal(repr(percent))

@@ -12,7 +12,7 @@ from chargeback.economics.hosts import HostLines
 from chargeback.economics.matching import HostFacts, PoolFacts
 from chargeback.economics.products import products
 from chargeback.economics.sections import Migration, Opening
-from chargeback.economics.spreading import GIB_PER_TIB, HOURS, HUNDRED, KILO, priced, written_off
+from chargeback.economics.spreading import GIB_PER_TIB, HOURS, HUNDRED, KILO, nothing, priced, written_off
 from chargeback.economics.terms import AddOnTerms, AlternativeTerms, Due, LicenceTerms
 from chargeback.economics.trace import (
     Factor,
@@ -123,8 +123,8 @@ def move_cost(
     when = day or date.min
     if found is None:
         what = f"no entry of migration fits {origin.hypervisor} to {target.hypervisor}: counted as nothing"
-        nothing = Line("migration", "move", what, (Factor("nothing", Fraction(0)),), when, 0, 1)
-        return MoveCost(0, 0, (nothing,))
+        line = Line("migration", "move", what, (Factor("nothing", Fraction(0)),), when, 0, 1)
+        return MoveCost(0, 0, (line,))
     region = region_of(economics, target)
     lines = [
         Line("migration", part, what, resolved(parts, day, region), when, 0, 1)
@@ -163,6 +163,10 @@ def _of_machines(economics: Economics, pool: PoolFacts) -> Iterator[Recurring]:
 def _of_disk(economics: Economics, pool: PoolFacts) -> Iterator[Recurring]:
     found = storage_of(economics, pool)
     if found is None:
+        if economics.storage:
+            yield nothing(
+                "storage", ResourceClass.DISK_GIB.value, f"no entry of storage fits pool '{pool.name}'"
+            )
         return
     at, part = f"storage.{found.name}", ResourceClass.DISK_GIB.value
     yield from priced("storage", part, "disk", at, found.per_gib_per_month, field="per_gib_per_month")

@@ -171,9 +171,9 @@ def _checked(right: Callable[[Fraction], bool], words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-MOST = 10**12
+MOST = 10**9
 
-Amount = Annotated[Figure, _checked(lambda value: value <= MOST, "at most a million million")]
+Amount = Annotated[Figure, _checked(lambda value: value <= MOST, "at most a thousand million")]
 """An amount of money, in units of the currency."""
 
 Percent = Annotated[Figure, _checked(lambda value: value <= 1000, "at most 1000")]

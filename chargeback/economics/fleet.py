@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
 
 from chargeback.economics.costing import HostFacts, Line, PoolFacts, host_costs, open_costs, unit_costs
 from chargeback.economics.document import Economics
+from chargeback.economics.figures import MICROS
 from chargeback.economics.finding import host_type_of
 from chargeback.economics.sections import Fleet
-from chargeback.economics.trace import MissingFigure, later
+from chargeback.economics.trace import Factor, MissingFigure, later
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,14 @@ def tier_cost(
     for fleet in known:
         traced += _traced(economics, fleet, start, months, opening=fleet.pool not in opened)
         opened.add(fleet.pool)
+    for pool, micros in (licences or {}).items():
+        if pool in opened and micros:
+            counted = Factor(f"licences counted for pool {pool}", Fraction(micros, MICROS))
+            line = Line("licences", "open", f"licences of {pool}", (counted,), start, 0, 1)
+            traced.append(Traced(pool, 1, line, micros))
     terms: dict[str, int] = {}
     for one in traced:
         terms[one.line.term] = terms.get(one.line.term, 0) + one.micros
-    for pool, micros in (licences or {}).items():
-        if pool in opened and micros:
-            terms["licences"] = terms.get("licences", 0) + micros
     sunk = sum(one.micros for one in traced if one.line.part == "sunk")
     return TierCost(tier, start, months, terms, sunk, _capacity(known), _used(known), tuple(traced))
 

@@ -8,8 +8,9 @@ from chargeback.economics.document import Economics
 from chargeback.economics.finding import host_type_of, site_of
 from chargeback.economics.matching import HostFacts, PoolFacts
 from chargeback.economics.sections import Network
-from chargeback.economics.spreading import HOURS, HUNDRED, KILO, priced, written_off
+from chargeback.economics.spreading import HOURS, HUNDRED, KILO, nothing, priced, written_off
 from chargeback.economics.trace import Factor, Line, Part, Recurring, Span, Use, resolved
+from chargeback.money import exact_text
 
 
 class HostLines:
@@ -123,7 +124,9 @@ class HostLines:
     def _powered(self) -> Iterator[Recurring]:
         kind, site = self.type, self.site
         full, drawn = self._watts()
-        if drawn and site and site.price_per_kwh is not None:
+        if drawn and (site is None or site.price_per_kwh is None):
+            yield nothing("power", "kept", f"no price_per_kwh of the site '{self.host.site}'")
+        elif drawn and site and site.price_per_kwh is not None:
             price = Use(f"sites.{site.name}.price_per_kwh", site.price_per_kwh, "price of a kWh")
             pue = () if site.pue is None else (Use(f"sites.{site.name}.pue", site.pue, "PUE"),)
             seen = tuple(
@@ -157,7 +160,8 @@ class HostLines:
         if kind.load_percent is not None:
             load = Use(f"{self._at}.load_percent", kind.load_percent, "load").on(day, region).value
         watts = idle.value + (full.value - idle.value) * load / 100
-        what = f"watts at {load} % between idle and full"
+        ends = f"{exact_text(idle.value)} and {exact_text(full.value)}"
+        what = f"watts at {exact_text(load)} % between {ends}"
         return Factor(
             what, watts, idle.path, idle.source, idle.evidence, assumed=idle.assumed or full.assumed
         )

@@ -101,13 +101,15 @@ class _Piece:
         )  # fmt: skip
 
     def _alternative(self, way: Way, at: str) -> AlternativeTerms:
-        cost = self._pack_cost(way.prices, way.pack_size, f"{at}.prices", f"a pack of {way.name}")
-        cost += sum(self._late_fee(way, owned, at, n) for n, owned in enumerate(way.owned))
+        cost = self._pack_cost(way.prices, way.pack_size, f"{at}.prices", f"a pack of {way.name}", way)
+        fees = self._fees(way, at)
+        self.lines += fees
+        cost += sum(line.micros for line in fees)
         more = way.add_on
         add_on = None
         if more is not None:
             price = self._pack_cost(
-                more.prices, more.pack_size, f"{at}.add_on.prices", f"a pack of {more.name}"
+                more.prices, more.pack_size, f"{at}.add_on.prices", f"a pack of {more.name}", way
             )
             add_on = AddOnTerms(
                 more.name, more.amount, price, more.unit_amount, more.granted, more.pack_size
@@ -126,20 +128,20 @@ class _Piece:
         """The contracts that pay for this piece."""
         return [owned for owned in way.owned if self.day < owned.until]
 
-    def _pack_cost(self, prices: Sequence[Price], pack_size: int, at: str, what: str) -> int:
+    def _pack_cost(self, prices: Sequence[Price], pack_size: int, at: str, what: str, way: Way) -> int:
         found = 0
         for n, price in enumerate(prices):
-            lines = self._priced(price, pack_size, f"{at}.{n}.amount", what, "pack")
+            lines = self._priced(price, pack_size, f"{at}.{n}.amount", what, "pack", way)
             self.lines += lines
             found += sum(line.micros for line in lines)
         return found
 
-    def _priced(self, price: Price, pack_size: int, at: str, what: str, part: str) -> list[Line]:
+    def _priced(self, price: Price, pack_size: int, at: str, what: str, part: str, way: Way) -> list[Line]:
         """The lines of one pack over the piece."""
         size = Factor("units in a pack", Fraction(pack_size if price.per == "unit" else 1))
         amount = Use(at, price.amount, f"price per {price.per} and {price.period}")
         if price.period == "once":
-            return self._once(price, (amount, size), what, part)
+            return self._once(price, (amount, size), what, part, way)
         wanted = Recurring("licences", part, what, (amount, size), price.months)
         if price.period == "hour":
             # Hours are counted over the whole horizon, whatever the piece: each piece pays its months' share of them.
@@ -147,33 +149,51 @@ class _Piece:
             return list(recurring(wanted, self._span, self.region, self.begin))
         return list(recurring(wanted, self._span, self.region))
 
-    def _once(self, price: Price, parts: tuple[Part, ...], what: str, part: str) -> list[Line]:
-        """Bought at the start of the time that is looked at, at the price of that day."""
-        begin, end = min(self.begin, price.months), min(self.end, price.months)
-        factors = resolved(parts, self.span.start, self.region)
-        note = f"bought {self.span.start}, written off over {price.months} months"
-        return (
-            [Line("licences", part, what, factors, self.day, begin, end, price.months, note)]
-            if begin < end
-            else []
-        )
+    def _bought(self, way: Way) -> int:
+        """The month in which what is bought once is bought: the first in which it is needed and can be had."""
+        days = [day for day in (way.valid_from, self.licence.since) if day is not None]
+        return max((self.span.first_at(day) for day in days), default=0)
+
+    def _once(self, price: Price, parts: tuple[Part, ...], what: str, part: str, way: Way) -> list[Line]:
+        """Written off from the month in which it is bought, at that month's price."""
+        bought = self._bought(way)
+        begin, end = (min(n - bought, price.months) for n in (self.begin, self.end))
+        if begin >= end:
+            return []
+        day = self.span.day(bought)
+        note = f"bought {day}, written off over {price.months} months"
+        factors = resolved(parts, day, self.region)
+        return [Line("licences", part, what, factors, self.day, begin, end, price.months, note)]
 
     @property
     def _span(self) -> Span:
         return Span(self.day, self.end - self.begin)
 
-    def _late_fee(self, way: Way, owned: Owned, at: str, n: int) -> int:
-        """Of a pack, in the piece that begins with a renewal that comes late."""
-        if (
-            owned.late_fee_percent is None
-            or not owned.late
-            or self.begin != self.span.first_at(owned.until)
-        ):
-            return 0
-        if owned.renewed_on is not None and owned.renewed_on < self.span.start:
-            return 0  # It was paid before the time that is looked at.
-        percent = Use(f"{at}.owned.{n}.late_fee_percent", owned.late_fee_percent, "late fee in percent")
-        found = 0
+    def _late(self, way: Way) -> tuple[int, Owned] | None:
+        """The contract whose late renewal this piece begins with; of several the one with the highest fee."""
+        found = [
+            (n, owned)
+            for n, owned in enumerate(way.owned)
+            if owned.late
+            and self.begin == self.span.first_at(owned.until)
+            and (owned.renewed_on or owned.until) >= self.span.start  # Else it was paid before.
+        ]
+        return max(found, key=lambda item: self._percent(item[1]), default=None)
+
+    def _percent(self, owned: Owned) -> Fraction:
+        found = owned.late_fee_percent.at(self.day, self.region) if owned.late_fee_percent else None
+        return found[1].value if found else Fraction(0)
+
+    def _fees(self, way: Way, at: str) -> list[Line]:
+        """What renewing late costs on each pack: a share of its first year."""
+        late = self._late(way)
+        fee = late[1].late_fee_percent if late else None
+        if late is None or fee is None:
+            return []
+        n, owned = late
+        percent = Use(f"{at}.owned.{n}.late_fee_percent", fee, "late fee in percent")
+        what = f"fee for renewing {way.name} late, on {owned.renewed_on}"
+        lines = []
         for k, price in enumerate(way.prices):
             if price.period in {"month", "year", "term"}:
                 size = Factor("units in a pack", Fraction(way.pack_size if price.per == "unit" else 1))
@@ -182,11 +202,8 @@ class _Piece:
                 )
                 year = Factor("months of the first year", Fraction(12, price.months))
                 factors = resolved((amount, size, year, percent, _HUNDRED), self.day, self.region)
-                what = f"fee for renewing {way.name} late, on {owned.renewed_on}"
-                line = Line("licences", "pack", what, factors, self.day, 0, 1)
-                self.lines.append(line)
-                found += line.micros
-        return found
+                lines.append(Line("licences", "pack", what, factors, self.day, 0, 1))
+        return lines
 
     def _sunk(self, way: Way, at: str) -> int:
         """What the running contracts cost in this piece, by what was paid or else by the price."""
@@ -208,32 +225,38 @@ class _Piece:
                     replace(x, factors=(*x.factors, packs))
                     for k, price in enumerate(way.prices)
                     if price.period not in {"hour", "once"}
-                    for x in self._priced(price, way.pack_size, f"{at}.prices.{k}.amount", what, "sunk")
+                    for x in self._priced(
+                        price, way.pack_size, f"{at}.prices.{k}.amount", what, "sunk", way
+                    )
                 ]
             self.lines += lines
             found += sum(line.micros for line in lines)
         return found
 
     def _all_dues(self, way: Way, at: str) -> Iterator[tuple[str, tuple[Due, ...]]]:
-        yield way.name, tuple(self._dues(way.prices, way.pack_size, at))
+        fees = sum(line.micros for line in self._fees(way, at))
+        late = self._late(way)
+        paid = [*self._dues(way.prices, way.pack_size, at, way)]
+        if late is not None and fees:
+            when = self.span.first_at(late[1].renewed_on or late[1].until)
+            paid.append(Due(min(max(when, self.begin), self.end - 1), fees))
+        yield way.name, tuple(paid)
         if way.add_on is not None:
             more = way.add_on
-            yield (
-                f"{way.name} + {more.name}",
-                tuple(self._dues(more.prices, more.pack_size, f"{at}.add_on")),
-            )
+            dues = self._dues(more.prices, more.pack_size, f"{at}.add_on", way)
+            yield f"{way.name} + {more.name}", tuple(dues)
 
-    def _dues(self, prices: Sequence[Price], pack_size: int, at: str) -> Iterator[Due]:
-        """What one pack costs in cash: at the start of each month, year or term, and once at the horizon's start."""
+    def _dues(self, prices: Sequence[Price], pack_size: int, at: str, way: Way) -> Iterator[Due]:
+        """What one pack costs in cash: at the start of each month, year or term, and once when it is bought."""
         for n, price in enumerate(prices):
-            size = pack_size if price.per == "unit" else 1
+            path, size = f"{at}.prices.{n}.amount", pack_size if price.per == "unit" else 1
             if price.period == "once":
-                if self.begin == 0:
-                    yield Due(0, micros_of(self._on(price.amount, f"{at}.prices.{n}.amount", 0) * size))
+                if self.begin == self._bought(way):
+                    yield Due(self.begin, micros_of(self._on(price.amount, path, self.begin) * size))
                 continue
             every = 1 if price.period == "hour" else price.months
             for month in range(self.begin, self.end, every):
-                amount = self._on(price.amount, f"{at}.prices.{n}.amount", month) * size
+                amount = self._on(price.amount, path, month) * size
                 if price.period == "hour":
                     amount /= self.span.months
                 paid = every if self.end == self.span.months else min(every, self.end - month)

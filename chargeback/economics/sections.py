@@ -185,6 +185,9 @@ class Other(Value):
 
     @model_validator(mode="after")
     def _one_price(self) -> Self:
+        if self.per == "host" and self.match.tier:
+            msg = "match: a host does not know its tier; match the names of its pools"
+            raise ValueError(msg)
         if (self.per_month is None) == (self.per_year is None):
             msg = "per_month: there must be exactly one of per_month and per_year"
             raise ValueError(msg)

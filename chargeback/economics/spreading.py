@@ -16,6 +16,11 @@ GIB_PER_TIB = Factor("GiB in a TiB", Fraction(1024), divides=True)
 HOURS = Factor("hours in a month", Fraction(HOURS_PER_MONTH))
 
 
+def nothing(term: str, part: str, why: str) -> Recurring:
+    """What the document has no price for, so that whoever reads the lines sees that it counts as nothing."""
+    return Recurring(term, part, f"{why}: counted as nothing", (Factor("nothing", Fraction(0)),))
+
+
 def written_off(
     term: str,
     part: str,

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from catalog.base import Name, Value
 from catalog.frozen import FrozenMapping
+from catalog.problems import Path
 from catalog.resources import Amount, ResourceClass, Resources
 from catalog.wording import known_names
 from placement.arrays import Int64
@@ -21,6 +22,8 @@ from placement.forecast.numbers import Float64, HoursOrNone, Number, Share
 
 RESOURCES = tuple(ResourceClass)
 MONTHS_MAX = 240
+YEAR_MAX = 9000
+HOSTS_MAX = 100_000
 RUNS_MAX = 1_000_000
 _Count = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
@@ -102,11 +105,19 @@ class Models(Value):
 
 
 class InvalidForecast(ValueError):
-    """Parts of a forecast that do not go together; all that is wrong is in `problems`."""
+    """Parts of a forecast that do not go together: all that is wrong, each with its place in a document."""
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
+    def __init__(self, found: tuple[tuple[Path, str], ...]) -> None:
+        self.found = found
+        super().__init__("\n".join(self.problems))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in words."""
+        return tuple(message for _, message in self.found)
+
+    def __reduce__(self) -> tuple[type["InvalidForecast"], tuple[tuple[tuple[Path, str], ...]]]:
+        return type(self), (self.found,)
 
 
 @dataclass(frozen=True)
@@ -128,42 +139,63 @@ class ForecastProblem:
         if found:
             raise InvalidForecast(found)
 
-    def _mistakes(self) -> Iterator[str]:
+    def _mistakes(self) -> Iterator[tuple[Path, str]]:
         if not self.pools:
-            yield "there are no pools; give at least one"
+            yield ("pools",), "there are no pools; give at least one"
         if not 1 <= self.months <= MONTHS_MAX:
-            yield f"months must be from 1 to {MONTHS_MAX}: {self.months}"
+            yield ("months",), f"months must be from 1 to {MONTHS_MAX}: {self.months}"
+        elif self.start.year > YEAR_MAX:
+            yield ("start",), f"start must be before {YEAR_MAX + 1}: {self.start}"
         if not 1 <= self.step_days <= 31:
-            yield f"step_days must be from 1 to 31: {self.step_days}"
+            yield ("step_days",), f"step_days must be from 1 to 31: {self.step_days}"
         names = [pool.name for pool in self.pools]
-        yield from (f"pool '{name}' stands twice" for name in sorted(set(names)) if names.count(name) > 1)
+        for name in sorted(set(names)):
+            if names.count(name) > 1:
+                yield ("pools", name), f"pool '{name}' stands twice"
         for name in self.machines:
             if name not in names:
-                yield f"machines stand in pool '{name}', which is not there; {known_names(name, names)}"
+                known = known_names(name, names)
+                yield ("pools",), f"machines stand in pool '{name}', which is not there; {known}"
         for pool in self.pools:
             yield from self._of_pool(pool)
         yield from self._shared_out()
 
-    def _of_pool(self, pool: ForecastPool) -> Iterator[str]:
-        known = self.models.classes
+    def _of_pool(self, pool: ForecastPool) -> Iterator[tuple[Path, str]]:
+        known, at = self.models.classes, ("pools", pool.name)
         hosts = sum(group.count for group in pool.hosts)
+        if hosts > HOSTS_MAX:
+            yield (*at, "hosts"), f"pool '{pool.name}' has {hosts:,} hosts; the most are {HOSTS_MAX:,}"
         if pool.keeps_hosts >= hosts:
-            yield f"pool '{pool.name}' keeps {pool.keeps_hosts} of its {hosts} hosts free; it must keep fewer"
+            message = (
+                f"pool '{pool.name}' keeps {pool.keeps_hosts} of its {hosts} hosts free; it must keep fewer"
+            )
+            yield (*at, "keeps_hosts"), message
         for name in pool.arrivals:
             if name not in known:
-                yield f"class '{name}' arrives in pool '{pool.name}' but is not there; {known_names(name, known)}"
-        for there in self.machines.get(pool.name, ()):
-            name = there.workload_class
+                message = f"class '{name}' arrives in pool '{pool.name}' but is not there; {known_names(name, known)}"
+                yield (*at, "arrivals", name), message
+        for i, there in enumerate(self.machines.get(pool.name, ())):
+            name, place = there.workload_class, (*at, "machines", i)
             if name not in known:
-                yield f"machines of class '{name}' stand in pool '{pool.name}'; {known_names(name, known)}"
+                message = (
+                    f"machines of class '{name}' stand in pool '{pool.name}'; {known_names(name, known)}"
+                )
+                yield (*place, "workload_class"), message
             elif there.age_hours is not None and not there.stay:
-                yield from _too_old(name, known[name].lifetimes, there.age_hours)
+                try:
+                    remaining(known[name].lifetimes, there.age_hours)
+                except ValueError as error:
+                    yield (*place, "age_hours"), f"class '{name}': {error}"
 
-    def _shared_out(self) -> Iterator[str]:
+    def _shared_out(self) -> Iterator[tuple[Path, str]]:
         for name in self.models.classes:
             total = sum(pool.arrivals.get(name, 0.0) for pool in self.pools)
             if total > 1 + SUM_SLACK:
-                yield f"the pools' shares of class '{name}' sum to {total:g}; they must sum to 1 at most"
+                message = (
+                    f"the pools' shares of class '{name}' sum to {total:g}; they must sum to 1 at most"
+                )
+                last = [pool.name for pool in self.pools if name in pool.arrivals][-1]
+                yield ("pools", last, "arrivals", name), message
 
     @property
     def end(self) -> date:
@@ -183,10 +215,3 @@ class ForecastProblem:
         """[G] when bands are told, in days from the start; the last is the end."""
         steps = np.arange(0, self.days, self.step_days, dtype=np.int64)
         return np.append(steps, self.days)
-
-
-def _too_old(name: str, lifetimes: Lifetimes, age_hours: float) -> Iterator[str]:
-    try:
-        remaining(lifetimes, age_hours)
-    except ValueError as error:
-        yield f"class '{name}': {error}"

@@ -40,7 +40,7 @@ def simulate(
     there = {name: tuple(present) for name, present in machines.items()}
     problem = ForecastProblem(tuple(pools), there, models, start, months, step_days)
     if not 1 <= runs <= RUNS_MAX:
-        raise InvalidForecast((f"runs must be from 1 to {RUNS_MAX:,}: {runs}",))
+        raise InvalidForecast(((("runs",), f"runs must be from 1 to {RUNS_MAX:,}: {runs}"),))
     return summarise(problem, [Simulation(problem).run(seed, 0, runs)], seed)
 
 

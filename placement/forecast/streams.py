@@ -123,7 +123,7 @@ class Streams:
         )
         if counts.sum() > BATCHES_MAX:
             msg = f"a run has {counts.sum():,} batches, more than {BATCHES_MAX:,}; lower growth, its error or the horizon"
-            raise InvalidForecast((msg,))
+            raise InvalidForecast((((), msg),))
         which = np.repeat(np.arange(counts.size), counts.ravel())
         stream, day = np.divmod(which, counts.shape[1])
         of = self._of[stream]

@@ -21,6 +21,7 @@ ECONOMICS_FIGURES = Fields(
         "from": "the first day on which it holds",
         "until": "the first day on which it no longer does",
         "region": "where it holds; empty: everywhere",
+        "price": "`list` or `street`, of a price that is one of them",
         "evidence": "how good it is",
         "as_of": "when the source said so",
         "source": "where it comes from",

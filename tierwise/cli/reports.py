@@ -68,7 +68,7 @@ def run(
         month=_checked(month), known_at=_utc(known_at), by=by, currency=currency,
         where=reports.pairs(where or (), "--where"), costs=dict(reports.pairs(cost or (), "--cost")),
     )  # fmt: skip
-    _check_target(to)
+    check_target(to)
     context: Context = ctx.obj
     with context.app() as app_:
         found = reports.run(app_, name, asked)
@@ -93,7 +93,7 @@ def statement(
     from tierwise.usecases import reports
 
     asked = _asked(month, currency, known_at)
-    _check_target(to)
+    check_target(to)
     context: Context = ctx.obj
     with context.app() as app_:
         found = reports.statement(app_, asked, tenant)
@@ -141,7 +141,7 @@ def print_report(found: "Report") -> None:
         console.print()
         _print_table(found, table)
     total = spelled(found.total_minor, found.minor_digits, found.currency)
-    console.print(f"\ntotal: {total}", markup=False)
+    console.print(f"\n{found.total_title.lower()}: {total}", markup=False)
     for text in found.notes:
         note(text)
 
@@ -193,7 +193,7 @@ def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment else None
 
 
-def _check_target(to: Path | None) -> None:
+def check_target(to: Path | None) -> None:
     """What cannot be written is told before anything is computed."""
     from tierwise.reports import suffix_of
 

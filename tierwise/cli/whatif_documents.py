@@ -1,15 +1,19 @@
 """``tierwise whatif run|compare|changes``: scenarios of an estate, from documents."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierwise.cli.context import Context
+from tierwise.cli.context import Context, progress
 from tierwise.cli.output import Format, Output, document, emit, note, stdout, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from catalog.estates.model import Estate
+    from tierwise.planner.asking import Workers
     from tierwise.planner.diff import Money
     from tierwise.planner.prepare import Prepared
     from tierwise.planner.result import ScenarioResult, WhatIfResult
@@ -27,6 +31,16 @@ Seconds = Annotated[
         "--effort", min=0.1, help="How much each scenario may be thought about, in deterministic seconds."
     ),
 ]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, max=512, help="So many processes of this machine.")
+]
+Cluster = Annotated[
+    str, typer.Option("--cluster", help="A Dask scheduler instead: tcp://HOST:PORT (extra `dask`).")
+]
+Keep = Annotated[
+    Path | None,
+    typer.Option("--keep", help="Keep each answer in this folder; a run that was stopped goes on there."),
+]
 _CONFLICTS_SHOWN = 5
 
 
@@ -43,15 +57,19 @@ def run(
     scenario: Scenarios = None,
     save: Save = None,
     effort: Seconds = 5.0,
+    jobs: Jobs = 1,
+    cluster: Cluster = "",
+    keep: Keep = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Answer a document's scenarios: cost, moves, hosts, what is impossible and why."""
     from placement.plan import Limits
-    from tierwise.planner.run import run as answer
+    from tierwise.planner.asking import answered
 
-    prepared = _prepared(ctx, file)
-    _known(prepared, scenario)
-    result = answer(prepared, scenario or None, Limits(deterministic_time=effort))
+    prepared = prepared_of(ctx, file)
+    known(prepared, scenario)
+    with workers(jobs, cluster, keep, "answering scenarios") as who:
+        result = answered(prepared, scenario or None, Limits(deterministic_time=effort), who)
     if save is not None:
         _save(result, save)
     _show(result, output)
@@ -126,7 +144,8 @@ def changes(output: Output = Format.TABLE) -> None:
     emit(rows, output)
 
 
-def _prepared(ctx: typer.Context, file: Path) -> "Prepared":
+def prepared_of(ctx: typer.Context, file: Path) -> "Prepared":
+    """A document with all that it names, read and checked."""
     from tierwise.planner.sources import prepared
 
     return prepared(file, lambda: _live(ctx))
@@ -140,7 +159,23 @@ def _live(ctx: typer.Context) -> "Estate":
         return live(app)
 
 
-def _known(prepared: "Prepared", scenarios: "list[str] | None") -> None:
+@contextmanager
+def workers(jobs: int, cluster: str, keep: Path | None, what: str) -> "Iterator[Workers]":
+    """Who answers, with a progress bar while they do; a run that is stopped says where it can go on."""
+    from tierwise.planner.asking import Workers
+    from tierwise.planner.sweeps import Kept
+
+    with progress(what) as tell:
+        try:
+            yield Workers(jobs, cluster, Kept(keep) if keep else None, tell)
+        except KeyboardInterrupt:
+            where = f"the same command goes on from {keep}" if keep else "--keep FOLDER keeps answers"
+            note(f"stopped; {where}")
+            raise
+
+
+def known(prepared: "Prepared", scenarios: "list[str] | None") -> None:
+    """Refuse names that are no scenarios of the document."""
     from tierwise.cli.words import must_be_known
 
     for name in scenarios or ():
@@ -154,7 +189,7 @@ def _saved_or_solved(ctx: typer.Context, file: Path) -> "WhatIfResult":
 
     if is_saved(file):
         return read_saved(file)
-    return answer(_prepared(ctx, file), None, Limits())
+    return answer(prepared_of(ctx, file), None, Limits())
 
 
 def _save(result: "WhatIfResult", path: Path) -> None:

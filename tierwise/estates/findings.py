@@ -26,7 +26,7 @@ class Findings:
         self.dropped.append(DroppedRow(where=where, name=name, reason=reason))
 
     def count(self, subject: str, what: str, example: str) -> None:
-        """One more case of `what`; the note will read ``subject: 12 what, such as example``."""
+        """One more case of `what`; the note will read ``subject: what: 12, such as example``."""
         key = (subject, what)
         self.counts[key] += 1
         examples = self.examples.setdefault(key, [])
@@ -46,7 +46,7 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """All notes: those said at once, then those counted."""
         counted = (
-            f"{subject}: {count:,} {what}, such as {', '.join(self.examples[subject, what])}"
+            f"{subject}: {what}: {count:,}, such as {', '.join(self.examples[subject, what])}"
             for (subject, what), count in self.counts.items()
         )
         return (*self.said, *counted)

@@ -19,8 +19,11 @@ _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
 _CELL = re.compile(rb"<(?:\w+:)?c[ />]")
 _VALUE = re.compile(rb"<(?:\w+:)?(?:v|is)[ />]")
 _DENSE_BYTES = 32
-_VALUE_BYTES = 72
-"""What python-calamine 0.9 takes for a cell of the rectangle from the first to the last value, and more for each value: measured."""
+_CELL_BYTES = 72
+"""What python-calamine 0.9 takes for each place of the rectangle, and more for each cell, blank or not: measured."""
+_SMALL_SHEET = 1_000_000
+_ROW_END = b"</row>"
+_LONGEST_ROW = 16 * MIB
 
 
 @dataclass
@@ -43,10 +46,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a sheet is."""
+    """How large a sheet is: the rectangle up to the last value, and how many cells are written, blank ones too."""
 
     rows: int
     columns: int
+    cells: int
     values: int
     odd: bool
     """Whether it is written in a way that this count does not understand."""
@@ -54,7 +58,12 @@ class Extent:
     @property
     def memory_mib(self) -> int:
         """What the fast reader would need for it."""
-        return (self.rows * self.columns * _DENSE_BYTES + self.values * _VALUE_BYTES) // MIB
+        return (self.rows * self.columns * _DENSE_BYTES + self.cells * _CELL_BYTES) // MIB
+
+    @property
+    def sparse(self) -> bool:
+        """Whether most of a large rectangle is empty, so that going through it would be most of the work."""
+        return max(self.rows * self.columns, self.cells) > max(_SMALL_SHEET, 4 * self.values)
 
 
 @dataclass
@@ -127,9 +136,39 @@ class Package:
     def extent(self, name: str) -> Extent:
         """Measure a sheet in one pass, without holding it."""
         count = _Count()
-        for piece in self.chunks(name):
-            count.add(piece)
+        for piece, blanks in without_blank_rows(self.chunks(name)):
+            count.add(piece, blanks)
         return count.extent()
+
+
+def without_blank_rows(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
+    """A sheet's XML without the rows that have no value, and how many cells these had.
+
+    Padded sheets are mostly such rows, and searching for the letter of a value is all that they then cost.
+    """
+    tail, started = b"", False
+    for piece in pieces:
+        *rows, tail = (tail + piece).split(_ROW_END)
+        kept = [row for number, row in enumerate(rows) if (number == 0 and not started) or _may_matter(row)]
+        blanks = sum(row.count(b"<c ") for row in rows) - sum(row.count(b"<c ") for row in kept)
+        started = started or bool(rows)
+        if len(tail) > _LONGEST_ROW:
+            # Not the XML of any program that we know: all of it is looked at.
+            yield b"".join(row + _ROW_END for row in kept) + tail, blanks
+            yield from _all_of(pieces)
+            return
+        yield b"".join(row + _ROW_END for row in kept), blanks
+    yield tail, 0
+
+
+def _all_of(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
+    for piece in pieces:
+        yield piece, 0
+
+
+def _may_matter(row: bytes) -> bool:
+    """Whether a row has a value; or no number, so that leaving it out would shift those below."""
+    return b"<v" in row or b"<is" in row or b' r="' not in row[:200]
 
 
 def refuse_doctype(*_args: Any) -> None:
@@ -141,14 +180,15 @@ def refuse_doctype(*_args: Any) -> None:
 @dataclass
 class _Count:
     tail: bytes = b""
-    rows: int = 0
     last_row: int = 0
     cells: int = 0
+    blanks: int = 0
     references: int = 0
     values: int = 0
     columns: set[bytes] = field(default_factory=set)
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: bytes, blanks: int) -> None:
+        self.blanks += blanks
         piece = self.tail + piece
         cut = piece.rfind(b"<")
         cut = cut if cut > 0 and len(piece) - cut < CHUNK else len(piece)
@@ -160,16 +200,15 @@ class _Count:
         self.references += len(found)
         self.columns.update(found)
         self.cells += len(_CELL.findall(piece))
+        self.values += len(_VALUE.findall(piece))
         rows = _ROW.findall(piece)
-        values = len(_VALUE.findall(piece))
-        self.values += values
-        self.last_row = max(self.last_row, int(rows[-1])) if rows else self.last_row
-        self.rows = self.last_row if values else self.rows
+        self.last_row = int(rows[-1]) if rows else self.last_row
 
     def extent(self) -> Extent:
         self._see(self.tail)
         widest = max((column_number(name) for name in self.columns), default=0)
-        return Extent(self.rows, widest, self.values, odd=self.references < self.cells)
+        cells = self.cells + self.blanks
+        return Extent(self.last_row, widest, cells, self.values, odd=self.references < self.cells)
 
 
 def column_number(letters: bytes) -> int:

@@ -22,11 +22,15 @@ def check_plausible(sheet: str, machines: Sequence[tuple[str, int, int]], findin
     for name, vcpus, memory_mib in machines:
         if memory_mib > _LARGEST_MIB:
             findings.count(
-                sheet, "machines have more than 32 TiB of memory; check the column's unit", f"'{name}'"
+                sheet,
+                "machines with more than 32 TiB of memory, for which the column's unit should be checked",
+                f"'{name}'",
             )
         if vcpus > _MOST_VCPUS:
             findings.count(
-                sheet, f"machines have more than {_MOST_VCPUS:,} vCPUs; check the column", f"'{name}'"
+                sheet,
+                f"machines with more than {_MOST_VCPUS:,} vCPUs, for which the column should be checked",
+                f"'{name}'",
             )
         if not vcpus or not memory_mib:
-            findings.count(sheet, "machines have no vCPUs or no memory, and count as 0", f"'{name}'")
+            findings.count(sheet, "machines without vCPUs or memory, which count as 0", f"'{name}'")

@@ -32,12 +32,21 @@ def read(path: Path, *, kind: str | None = None, max_unpacked_mib: int = 2048) -
 
 def _recognised(source: Source) -> Importer:
     known = importers()
-    sure = {kind: one.recognises(source) for kind, one in known.items()}
+    sure = {kind: _sure(one, source) for kind, one in known.items()}
     best = max(sure, key=lambda kind: sure[kind])
     if not sure[best]:
         sheets = ", ".join(repr(sheet.name) for sheet in source.sheets[:30])
         there = f"; its sheets are {sheets}" if sheets else ""
         kinds = ", ".join(f"{kind} ({one.summary})" for kind, one in known.items())
         msg = f"{source.path}: is no export of a known kind{there}; known are {kinds}; name one with --kind"
-        raise InvalidInput(msg)
+        raise InvalidInput(msg, details=source.findings.notes())
     return known[best]
+
+
+def _sure(importer: Importer, source: Source) -> int:
+    """A sheet that is damaged is no reason to give up yet: the others may do."""
+    try:
+        return importer.recognises(source)
+    except InvalidInput as error:
+        source.findings.note(str(error))
+        return 0

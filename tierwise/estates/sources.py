@@ -41,20 +41,25 @@ class XlsxSheet:
     part: str
     package: Package
     book: Any
+    opened: dict[str, Any]
+    """The one sheet that calamine holds, shared by all sheets of the workbook: a second would double the memory."""
     _extent: Extent | None = None
 
     def rows(self) -> Iterator[tuple[int, Sequence[Cell]]]:
         """Through calamine where that is safe: one value in the last corner would have it take 500 GB."""
         if self._extent is None:
             self._extent = self.package.extent(self.part)
-        if self._extent.odd or self._extent.memory_mib > FAST_READER_MIB:
+        if self._extent.odd or self._extent.sparse or self._extent.memory_mib > FAST_READER_MIB:
             yield from rows(self.package, self.part, shared_strings(self.package))
             return
         yield from enumerate(self._fast().iter_rows(), start=1)
 
     def _fast(self) -> Any:
+        if self.name in self.opened:
+            return self.opened[self.name]
+        self.opened.clear()
         try:
-            return self.book.get_sheet_by_name(self.name)
+            return self.opened.setdefault(self.name, self.book.get_sheet_by_name(self.name))
         except (CalamineError, ValueError, OSError) as error:
             msg = f"{self.package.path}: sheet '{self.name}' cannot be read ({error}); export or copy it again"
             raise InvalidInput(msg) from None
@@ -128,7 +133,10 @@ def _workbook(package: Package) -> Source:
     except (CalamineError, OSError, ValueError) as error:
         msg = f"{package.path}: is no workbook that can be read ({error}); open it in a spreadsheet, and save it again"
         raise InvalidInput(msg) from None
-    sheets = [XlsxSheet(name, parts[name], package, book) for name in book.sheet_names if name in parts]
+    opened: dict[str, Any] = {}
+    sheets = [
+        XlsxSheet(name, parts[name], package, book, opened) for name in book.sheet_names if name in parts
+    ]
     return Source(package.path, "workbook", tuple(sheets))
 
 

@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 from tierwise.errors import InvalidInput
 from tierwise.estates.cells import Cell
-from tierwise.estates.packages import MIB, Package, column_number, refuse_doctype
+from tierwise.estates.packages import MIB, Package, column_number, refuse_doctype, without_blank_rows
 
 MAX_COLUMNS = 1024
 """What stands further right is not read: no export has so many columns."""
@@ -89,7 +89,7 @@ def rows(package: Package, part: str, shared: Sequence[str]) -> Iterator[tuple[i
     """The row numbers and cells of all rows that have a value. Raises InvalidInput where the part is damaged."""
     taker = _Rows(shared)
     parser = _parser(taker.start, taker.end, taker.text)
-    for piece in package.chunks(part, counted=False):
+    for piece, _ in without_blank_rows(package.chunks(part, counted=False)):
         _feed(parser, piece, package, part)
         yield from taker.done
         taker.done = []

@@ -141,11 +141,15 @@ class Table:
             value = self.numbers.read(cell, whole=whole, units=True)
         except ValueError:
             self._count(
-                column, "cells that are no number were left out", f"'{text(cell)[:40]}' in row {self.row}"
+                column,
+                "cells that are no number, and were left out",
+                f"'{text(cell)[:40]}' in row {self.row}",
             )
             return None
         if value is not None and value < 0:
-            self._count(column, "negative numbers were left out", f"{value} in row {self.row}")
+            self._count(
+                column, "negative numbers, which were left out", f"'{text(cell)[:40]}' in row {self.row}"
+            )
             return None
         return _scaled(value, column, cell)
 
@@ -192,6 +196,8 @@ def table(sheet: Sheet, form: Form, findings: Findings) -> Table | None:
         if len(columns) > len(best[1]):
             headings = {text(cell): place for place, cell in enumerate(cells) if text(cell)}
             best = (number, columns, headings)
+        if form.needs <= columns.keys():
+            break
     if not best[1]:
         return None
     return Table(form, sheet, best[0], best[1], best[2], findings)
@@ -262,3 +268,14 @@ def settled(found: Table, read: Callable[[Table], T]) -> T:
         )
     found.findings = main
     return result
+
+
+def usable(found: Table | None, findings: Findings) -> Table | None:
+    """The table, where it has the columns that it must have; a note names those that are missing."""
+    if found is None or found.form.must <= found.columns.keys():
+        return found
+    missing = ", ".join(
+        f"'{found.form.columns[name][0]}'" for name in sorted(found.form.must - found.columns.keys())
+    )
+    findings.note(f"{found.name} has no column {missing}: the sheet was not read")
+    return None

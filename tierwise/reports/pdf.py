@@ -32,9 +32,9 @@ def render(report: Report) -> bytes:
 def _head(pages: Pages, report: Report) -> None:
     pages.box(0, 0, pages.page_width, 6, DEEP)
     total = f"{report.currency} {spelled(report.total_minor, report.minor_digits)}"
-    room = pages.room - max(width(total, BOLD, 18), 90) - 24
+    room = pages.room - max(width(total, BOLD, 18), width(report.total_title, PLAIN, 9), 90) - 24
     top = pages.y
-    pages.words(pages.right, top + 8, "Total", size=9, fill=FAINT, end=True)
+    pages.words(pages.right, top + 8, report.total_title, size=9, fill=FAINT, end=True)
     pages.words(pages.right, top + 29, total, font=BOLD, size=18, end=True)
     y = top + 12
     for line in wrapped(pages.clean(report.title), BOLD, 18, room):

@@ -54,6 +54,7 @@ def figure_rows(economics: Economics, day: date | None, region: str | None) -> l
                 "from": one.since.isoformat() if one.since else "",
                 "until": one.until.isoformat() if one.until else "",
                 "region": one.region or "",
+                "price": one.price or "",
                 "evidence": one.evidence.value if one.evidence else "",
                 "as_of": one.as_of.isoformat() if one.as_of else "",
                 "source": one.source or "",

@@ -93,6 +93,15 @@ def test_the_bound_that_was_met_is_named() -> None:
     assert "to 12 GiB: 1 % used, keep_percent 75" in found.reason
 
 
+def test_use_beyond_all_reason_ends_at_the_largest_amount_there_is() -> None:
+    found = rightsize(machine(cpu_percent=1e308, memory_percent=5e-324), SizingPolicy())
+    assert (found.resources.vcpu, found.resources.memory_mib) == (96_000, 8192)  # 8 x 1,000,000 % x 1.2
+    found = rightsize(
+        machine(vcpus=2**53, memory_mib=2**53, cpu_percent=1e308, memory_percent=100), SizingPolicy()
+    )
+    assert (found.resources.vcpu, found.resources.memory_mib) == (2**53, 2**53)
+
+
 def test_nothing_grows_where_that_is_not_allowed() -> None:
     found = rightsize(machine(cpu_percent=100, memory_percent=100), policy(may_grow=False))
     assert found.resources == found.was

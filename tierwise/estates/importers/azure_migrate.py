@@ -45,7 +45,13 @@ class AzureMigrate(Importer):
 
     def recognises(self, source: Source) -> int:
         """By the columns that Azure Migrate demands."""
-        return 2 if source.form != "json" and find(source.sheets, SERVERS, Findings()) is not None else 0
+        return (
+            2
+            if source.form == "csv"
+            and len(source.sheets) == 1
+            and find(source.sheets, SERVERS, Findings()) is not None
+            else 0
+        )
 
     def read(self, source: Source) -> Estate:
         """The servers as machines; hosts and pools are not in such a file. Raises InvalidInput where there are none."""
@@ -90,7 +96,7 @@ def _machines(table: Table) -> list[EstateMachine]:
             continue
         one = unlike(name, taken)
         if one != name:
-            table.findings.count(table.name, "names stand for several machines", f"'{name}'")
+            table.findings.count(table.name, "names that several servers have", f"'{name}'")
         taken.add(one)
         found.append(_machine(table, cells, one, name))
     return found

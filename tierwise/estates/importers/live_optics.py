@@ -20,7 +20,7 @@ from tierwise.estates.rvtools.places import (
     read_hosts,
 )
 from tierwise.estates.sources import Source
-from tierwise.estates.tables import Form, Table, find, must_have, settled
+from tierwise.estates.tables import Form, Table, find, must_have, settled, usable
 
 VMS = Form(
     "VMs",
@@ -122,8 +122,8 @@ def _machines(table: Table) -> tuple[MachineRows, list[RawMachine]]:
 
 def _hosts(source: Source, findings: Findings) -> list[RawHost]:
     try:
-        table = find(source.sheets, HOSTS, findings, by_columns=False)
-        if table is not None and table.has("name"):
+        table = usable(find(source.sheets, HOSTS, findings, by_columns=False), findings)
+        if table is not None:
             note_units(table, findings)
             return settled(table, read_hosts)
     except InvalidInput as error:

@@ -1,6 +1,6 @@
 """RVTools: workbooks of any version, and its CSV files in a folder or zip."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar, TypeVar
 
@@ -24,7 +24,7 @@ from tierwise.estates.rvtools.places import (
     read_hosts,
 )
 from tierwise.estates.sources import Sheet, Source
-from tierwise.estates.tables import Form, Table, find, must_have, settled
+from tierwise.estates.tables import Form, Table, find, must_have, settled, usable
 
 _STAND_INS = (
     ("power", "Powerstate", "no machine counts as powered on"),
@@ -70,6 +70,7 @@ class RvTools(Importer):
         if rows.placeholders:
             findings.note(f"{vinfo.name}: {rows.placeholders:,} SRM placeholders are counted as machines")
         add_details(source, vinfo, machines, findings)
+        _note_unknown(vinfo, machines, findings)
         where, pools, datastores = _surroundings(source, machines, findings)
         check_plausible(vinfo.name, [(one.name, one.vcpus, one.memory_mib) for one in machines], findings)
         estate_machines = tuple(estate_machine(one, where) for one in machines)
@@ -107,7 +108,7 @@ def _find(source: Source, form: Form, findings: Findings) -> Table | None:
 def _optional(source: Source, form: Form, findings: Findings) -> Table | None:
     """A sheet that the import can do without: where it is damaged, a note says so."""
     try:
-        return _find(source, form, findings)
+        return usable(_find(source, form, findings), findings)
     except InvalidInput as error:
         findings.note(f"{error}; the rest was imported without it")
         return None
@@ -145,6 +146,19 @@ def _note_missing(vinfo: Table, findings: Findings) -> None:
         )
 
 
+def _note_unknown(vinfo: Table, machines: Sequence[RawMachine], findings: Findings) -> None:
+    """Columns that vInfo lacks, and for which no other sheet stood in."""
+    for name, heading, values in (
+        ("vcpus", "CPUs", (one.vcpus for one in machines)),
+        ("memory", "Memory", (one.memory_mib for one in machines)),
+        ("provisioned", "Provisioned MiB", (one.provisioned_mib for one in machines)),
+    ):
+        if not vinfo.has(name) and not any(values):
+            findings.note(
+                f"{vinfo.name} has no column '{heading}', and no other sheet stands in: it counts as 0"
+            )
+
+
 def _surroundings(
     source: Source, machines: list[RawMachine], findings: Findings
 ) -> tuple[Places, tuple[EstatePool, ...], tuple[EstateDatastore, ...]]:
@@ -172,7 +186,7 @@ def _note_missing_of_hosts(hosts: Table, findings: Findings) -> None:
 
 
 def _rows(table: Table | None, read: Callable[[Table], list[T]], findings: Findings) -> list[T]:
-    if table is None or not table.has("name"):
+    if table is None:
         return []
     try:
         return settled(table, read)

@@ -11,7 +11,7 @@ from tierwise.estates.findings import Findings
 from tierwise.estates.rvtools.forms import VCPU, VDISK, VMEMORY, VNETWORK
 from tierwise.estates.rvtools.machines import Lookup, RawMachine, percent
 from tierwise.estates.sources import Source
-from tierwise.estates.tables import Form, Table, decimal_units, find, settled
+from tierwise.estates.tables import Form, Table, decimal_units, find, settled, usable
 
 _DATASTORE = re.compile(r"\[(?P<name>[^\]]+)\]")
 
@@ -39,8 +39,8 @@ def _add(
     findings: Findings,
 ) -> None:
     try:
-        table = find(source.sheets, form, findings, by_columns=False)
-        if table is None or not table.has("name"):
+        table = usable(find(source.sheets, form, findings, by_columns=False), findings)
+        if table is None:
             return
         note_units(table, findings)
         settled(table, lambda found: take(found, vinfo, lookup, findings))

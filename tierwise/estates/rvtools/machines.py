@@ -115,7 +115,7 @@ class MachineRows:
         if not name:
             name = self._other_name(cells)
             table.findings.count(
-                table.name, "machines without a name were named by another column", f"'{name}'"
+                table.name, "machines without a name, which were named by another column", f"'{name}'"
             )
         return self._values(cells, name)
 
@@ -255,13 +255,13 @@ def identified(machines: Iterable[RawMachine], sheet: str, findings: Findings) -
         if first[_key(one)] is not one:
             findings.count(
                 sheet,
-                "machines have an identifier that another machine has, and were kept",
+                "machines with an identifier that another machine has, which were kept",
                 f"'{one.name}'",
             )
     if many:
         shown = ", ".join(f"'{name}'" for name in sorted(many)[:3])
         findings.note(
-            f"{sheet}: {len(many):,} names stand for several machines, such as {shown}; they are told apart by their ids"
+            f"{sheet}: names that several machines have: {len(many):,}, such as {shown}; ids tell them apart"
         )
     return kept
 

@@ -163,7 +163,7 @@ def _pool_names(wheres: Sequence[Where], findings: Findings) -> dict[Where, str]
         if others:
             findings.count(
                 "clusters",
-                "have the name of another, and are told apart by datacenter",
+                "names that several have, which are told apart by datacenter or vCenter",
                 f"'{found[where]}'",
             )
     return found
@@ -178,7 +178,7 @@ def _name_hosts(hosts: Iterable[RawHost], findings: Findings) -> None:
     for one in hosts:
         one.final = unlike(one.name, taken, [f"({one.pool or one.site})"])
         if one.final != one.name:
-            findings.count("hosts", "have the name of another", f"'{one.final}'")
+            findings.count("hosts", "names that several have", f"'{one.final}'")
         taken.add(one.final)
 
 
@@ -237,13 +237,13 @@ def note_hosts(machines: Sequence[EstateMachine], where: Places, findings: Findi
     used = {one.host for one in machines}
     idle = sorted(known - used)
     if idle:
-        findings.note(f"{len(idle):,} of {len(known):,} hosts have no machine: {_some(idle)}")
+        findings.note(f"hosts without a machine: {len(idle):,} of {len(known):,}, such as {_some(idle)}")
     strangers = sorted(used - known - {""})
     if strangers and known:
         count = sum(one.host in set(strangers) for one in machines)
         findings.note(
-            f"{count:,} machines are on {len(strangers):,} hosts that the sheet of hosts does not have: {_some(strangers)}; such hosts "
-            "have no cores or memory here"
+            f"machines on hosts that the sheet of hosts does not have: {count:,}, on {_some(strangers)}; nothing is known of "
+            "such hosts' cores and memory"
         )
 
 

@@ -2,10 +2,11 @@
 
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargeback.economics.costing import (
@@ -70,6 +71,7 @@ START = date(2026, 12, 1)
 EUR = 10**6
 
 
+@cache
 def worked() -> Economics:
     return load_economics(WORKED, "economics.yaml")
 
@@ -196,6 +198,7 @@ def test_every_line_recomputes_from_figures_that_stand_in_the_document(name: str
 MONTHS = st.integers(1, 40)
 
 
+@settings(max_examples=50)
 @given(first=MONTHS, second=MONTHS, start=st.dates(date(2023, 1, 1), date(2030, 1, 31)))
 def test_a_time_that_is_cut_in_two_costs_the_same(first: int, second: int, start: date) -> None:
     economics, between = worked(), later(start.replace(day=1), first)
@@ -233,3 +236,21 @@ def test_a_purchase_is_written_off_to_the_last_micro(months: int) -> None:
 )
 def test_a_month_later_is_the_same_day_or_the_months_last(day: date, months: int, then: date) -> None:
     assert later(day, months) == then
+
+
+def test_what_has_no_price_is_counted_as_nothing_by_a_line_that_says_so() -> None:
+    found = host_costs(worked(), HostFacts("vsphere", "p", "ams", "R740", 2, 32, 0), START, 12)
+    assert "no price_per_kwh of the site 'ams': counted as nothing" in [line.what for line in found.lines]
+    assert found.kept["power"] == 0
+    text = WORKED.replace("  rest: {per_gib_per_month: 0.05}\n", "")
+    disk = unit_costs(load_economics(text, "e"), XEN, START, 12)
+    assert [line.what for line in disk.lines if line.term == "storage"][-1:] == [
+        "no entry of storage fits pool 'prod-2': counted as nothing"
+    ]
+
+
+@pytest.mark.parametrize("name", ["worked", *EXAMPLES])
+def test_a_document_that_was_dumped_is_read_back_as_it_was(name: str) -> None:
+    economics = load_economics(WORKED if name == "worked" else (ROOT / name).read_text(), "e")
+    for mode in ("json", "python"):
+        assert Economics.model_validate(economics.model_dump(mode=mode, by_alias=True)) == economics

@@ -129,6 +129,8 @@ fleet:
         ("migration:\n  a: {dual_running_months: 2}", "dual_running_months: goes with dual_running_per_machine_per_month"),
         ("opening:\n  a: {}", "opening.a: per_month: there is no price"),
         ("other:\n  a: {term: labour, per: host, per_month: 2, per_year: 3}", "exactly one of per_month and per_year"),
+        ("other:\n  a: {term: labour, per: host, per_month: 2, match: {tier: x}}", "match: a host does not know its tier"),
+        ("labour: {cost_per_hour: 1000000001}", "labour.cost_per_hour: must be at most a thousand million: 1000000001"),
         ("tiers:\n  a: {split: {power: {vcpu: 0}}}", "tiers.a: split: power has no weight above 0"),
         ("labour: {cost_per_hour: 1, hours_per_month: 3, hosts_per_admin: {value: 3, from: 2026-13-01}}",
          "labour.hosts_per_admin.from: must be a day like 2027-03-31"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -203,6 +203,7 @@ def test_a_renewal_within_a_month_counts_from_the_next() -> None:
     assert [p.months for p in terms(suite("2027-02-01"))] == [2, 10]
 
 
+@settings(max_examples=40)
 @given(day=st.dates(date(2026, 6, 1), date(2029, 1, 1)), more=st.integers(1, 500))
 def test_a_later_renewal_never_lowers_sunk_cost(day: date, more: int) -> None:
     later_day = date.fromordinal(day.toordinal() + more)
@@ -210,6 +211,7 @@ def test_a_later_renewal_never_lowers_sunk_cost(day: date, more: int) -> None:
     assert sunk[0] <= sunk[1]
 
 
+@settings(max_examples=40)
 @given(
     first=st.integers(1, 24), second=st.integers(1, 24), until=st.dates(date(2026, 6, 1), date(2029, 1, 1))
 )
@@ -351,3 +353,97 @@ def test_cash_falls_due_by_the_year_and_what_is_bought_before_a_renewal_is_paid_
 def test_a_product_knows_who_needs_it(match: dict[str, Any], machine: dict[str, Any], needs: bool) -> None:
     (found,) = terms({**suite("2026-12-01"), "match": match})
     assert found.match.needs(**machine) is needs
+
+
+CONTRACTS = st.lists(
+    st.tuples(st.integers(1, 60), st.dates(date(2026, 6, 1), date(2029, 6, 1))), max_size=3
+)
+PRICES = st.dictionaries(st.dates(date(2026, 6, 1), date(2029, 6, 1)), st.integers(0, 50), max_size=3)
+
+
+@settings(max_examples=60)
+@given(
+    contracts=CONTRACTS,
+    prices=PRICES,
+    needed=st.integers(0, 150),
+    months=st.integers(1, 36),
+    gone=st.none() | st.dates(date(2027, 1, 1), date(2029, 1, 1)),
+)
+def test_any_contracts_and_prices_come_to_what_a_calendar_adds_up(
+    contracts: list[tuple[int, date]], prices: dict[date, int], needed: int, months: int, gone: date | None
+) -> None:
+    amount = {"value": 12, "changes": [{"value": 12 * n, "from": f"{day}"} for day, n in prices.items()]}
+    owned = [{"packs": packs, "until": f"{until}"} for packs, until in contracts]
+    way = {
+        "name": "it",
+        "metric": "per_core",
+        "prices": [{"amount": amount, "period": "year"}],
+        "owned": owned,
+    }
+    licence = {"layer": "guest", "alternatives": [way], **({"until": f"{gone}"} if gone else {})}
+    avoidable = sunk = 0
+    for n in range(months):
+        day = later(START, n)
+        if gone and day >= gone:
+            break
+        has = sum(packs for packs, until in contracts if day < until)
+        price = next((prices[d] for d in sorted(prices, reverse=True) if d <= day), 1) * EUR
+        avoidable += max(0, needed - has) * price
+        sunk += has * price
+    pieces = terms(licence, months=months)
+    paid = sum(
+        max(0, needed - p.alternatives[0].owned_packs) * p.alternatives[0].pack_cost_micros for p in pieces
+    )
+    assert (paid, sum(p.sunk_micros for p in pieces)) == (avoidable, sunk)
+    assert len({p.name for p in pieces}) == len(pieces)
+
+
+def test_of_several_contracts_renewed_late_on_one_day_the_highest_fee_is_paid_once() -> None:
+    late = suite(renewed_on="2027-04-10", late_fee_percent=20)
+    other = {"packs": 5, "until": "2027-03-01", "renewed_on": "2027-05-10", "late_fee_percent": 30}
+    late["alternatives"][0]["owned"].append(other)
+    fee = (
+        terms(late)[1].alternatives[0].pack_cost_micros - terms(suite())[1].alternatives[0].pack_cost_micros
+    )
+    assert fee == 2 * 180 * EUR * 30 // 100
+    assert [due.month for due in terms(late)[1].dues["subscription"]] == [3, 6], (
+        "in June, by the months' begin"
+    )
+
+
+def test_what_is_bought_once_is_written_off_from_when_it_can_be_had() -> None:
+    price = {
+        "amount": {"value": 99, "changes": [{"value": 600, "from": "2027-02-01"}]},
+        "period": "once",
+        "write_off_months": 6,
+    }
+    before = {"name": "before", "metric": "per_core", "prices": [{"amount": 1, "period": "month"}]}
+    then = {"name": "then", "metric": "per_core", "prices": [price], "valid_from": "2027-03-01"}
+    first, second = terms({"layer": "guest", "alternatives": [before, then]}, months=12)
+    assert [a.name for a in first.alternatives] == ["before"]
+    assert {a.name: a.pack_cost_micros for a in second.alternatives} == {
+        "before": 9 * EUR,
+        "then": 600 * EUR,
+    }
+    assert [(d.month, d.micros) for d in second.dues["then"]] == [(3, 600 * EUR)]
+
+
+@settings(max_examples=40)
+@given(until=st.dates(date(2026, 12, 2), date(2028, 6, 1)), term=st.sampled_from([1, 12, 36]))
+def test_cash_before_a_renewal_is_what_its_months_cost(until: date, term: int) -> None:
+    price = {
+        "month": {"amount": 7, "period": "month"},
+        "year": {"amount": 84, "period": "year"},
+        "term": {"amount": 252, "period": "term", "term_months": 36},
+    }
+    kind = {1: "month", 12: "year", 36: "term"}[term]
+    way = {
+        "name": "it",
+        "metric": "per_core",
+        "prices": [price[kind]],
+        "owned": [{"packs": 3, "until": f"{until}"}],
+    }
+    *before, last = terms({"layer": "guest", "alternatives": [way]}, months=24)
+    for piece in before:
+        assert sum(due.micros for due in piece.dues["it"]) == piece.alternatives[0].pack_cost_micros
+    assert sum(due.micros for due in last.dues["it"]) >= last.alternatives[0].pack_cost_micros

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ fleet:
 """
 
 
+@cache
 def economics(text: str = TEXT) -> Economics:
     return load_economics(text, "e.yaml")
 
@@ -170,3 +172,22 @@ def test_what_is_missing_for_rates_is_told(old: str, new: str, said: str) -> Non
 def test_a_tier_in_which_nothing_stands_is_told() -> None:
     with pytest.raises(MissingFigure, match="fleet: nothing stands in tier 'tier-9'; add what does"):
         tier_cost(economics(), "tier-9", OCTOBER, 1)
+
+
+def test_so_many_hosts_cost_what_each_of_them_costs_alone() -> None:
+    one = "{tier: tier-1, pool: p, hypervisor: xen, hosts: 1, cores: 16, memory_mib: 65536}"
+    before, _, _ = TEXT.partition("fleet:")
+    many = economics(f"{before}fleet:\n  a: {one.replace('hosts: 1', 'hosts: 7')}\n")
+    each = economics(f"{before}fleet:\n" + "".join(f"  h{n}: {one}\n" for n in range(7)))
+    first, second = (tier_cost(known, "tier-1", OCTOBER, 7) for known in (many, each))
+    assert (first.terms, first.sunk_micros, first.capacity) == (
+        second.terms,
+        second.sunk_micros,
+        second.capacity,
+    )
+
+
+def test_every_micro_of_a_tiers_cost_stands_on_a_line_licences_too() -> None:
+    found = proposal(licences=30 * EUR).cost
+    assert sum(one.micros for one in found.traced) == found.total
+    assert found.terms["licences"] == 30 * EUR

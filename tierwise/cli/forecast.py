@@ -1,0 +1,114 @@
+"""``tierwise whatif forecast``: when pools are full, and how long a host may fail."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierwise.cli.fields import EVERYTHING, Fields
+from tierwise.cli.output import Format, Output, document, emit, note, stderr
+
+if TYPE_CHECKING:
+    from placement.forecast.document import ForecastDocument
+
+FORECAST = Fields(
+    {
+        "pool": "the pool",
+        "full_p10": "the day by which one run in ten is full; empty: not within the horizon",
+        "full_p50": "the same for half of the runs",
+        "full_p90": "the same for nine in ten",
+        "months_p10": "mean months from the start until then",
+        "months_p50": "the same for half of the runs",
+        "months_p90": "the same for nine in ten",
+        "not_full_percent": "how likely the pool is not full within the horizon",
+        "not_full_from_percent": "the lower end of its 95 % interval, as the runs are only so many",
+        "not_full_to_percent": "the upper end",
+        "binds": "the resource that is full first most often",
+        "binds_percent": "in how many of all runs",
+        "n_plus_1_until": "the last day on which N+1 holds with 95 %; empty: not even at the start",
+        "n_plus_1_start_percent": "how likely it holds at the start",
+        "n_plus_1_end_percent": "how likely it holds at the end",
+        "fits_end_percent": "how likely the hosts that are up carry the demand at the end",
+    },
+    ("pool", "full_p10", "full_p50", "full_p90", "not_full_percent", "binds", "n_plus_1_until"),
+)
+
+BANDS = Fields(
+    {
+        "pool": "the pool",
+        "resource": "the resource, with its unit",
+        "day": "the day, at midnight",
+        "mean": "the mean demand",
+        "p10": "one run in ten needs less",
+        "p50": "half of the runs need less",
+        "p90": "nine runs in ten need less",
+        "limit": "above this the pool is full",
+        "fits_percent": "how likely the hosts that are up carry all demand",
+        "n_plus_1_percent": "how likely they still do without the largest of them",
+    },
+    ("pool", "resource", "day", "p10", "p50", "p90", "limit", "n_plus_1_percent"),
+)
+
+_SHOWN = 12
+"""Assumptions that a table is followed by; programs get all."""
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command ``forecast`` to a group."""
+    group.command()(forecast)
+
+
+def forecast(
+    file: Annotated[
+        Path, typer.Argument(help="A document of kind tierwise-forecast/1.", metavar="DOCUMENT")
+    ],
+    runs: Annotated[
+        int | None, typer.Option("--runs", min=1, max=1_000_000, help="Instead of the document's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Instead of the document's.")
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option("--processes", min=1, max=256, help="How many to run on; the figures are the same."),
+    ] = 1,
+    bands: Annotated[
+        bool, typer.Option("--bands", help="Show demand and N+1 through time instead.")
+    ] = False,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Draw bands and N+1 into this file, .png or .svg.")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Tell by simulation when pools are full, of what, and until when a host may fail."""
+    from tierwise.usecases import forecast as use
+
+    question = use.load(file)
+    with stderr().status("forecasting") as status:
+
+        def tell(done: int, of: int) -> None:
+            status.update(f"forecasting: {done:,} of {of:,} runs")
+
+        found = use.run(question, runs=runs, seed=seed, processes=processes, tell=tell)
+    if chart is not None:
+        use.write_chart(found, chart)
+    if bands:
+        emit(use.band_rows(found), output, fields=BANDS, view=EVERYTHING)
+    elif output in {Format.JSON, Format.YAML}:
+        document(use.as_document(question, found), output)
+    else:
+        emit(use.rows(found), output, fields=FORECAST, view=EVERYTHING)
+    if output is Format.TABLE:
+        _assumed(question)
+
+
+def _assumed(question: "ForecastDocument") -> None:
+    """What the document leaves open, so that nobody takes a default for a fact."""
+    if not question.assumed:
+        return
+    note("assumed, as the document does not say:")
+    for one in question.assumed[:_SHOWN]:
+        note(f"{one.path}: {one.value} ({one.means})", indent="  ")
+    rest = len(question.assumed) - _SHOWN
+    if rest > 0:
+        note(f"and {rest} more; -o json has all", indent="  ")

@@ -1,0 +1,230 @@
+"""``tierwise whatif report|sensitivity|break-even|first-moves``: what a scenario's saving hangs on, and reports of it."""
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierwise.cli.output import Format, Output, document, note
+from tierwise.cli.reports import check_target
+from tierwise.cli.whatif_documents import (
+    Cluster,
+    Document,
+    Jobs,
+    Keep,
+    Seconds,
+    known,
+    prepared_of,
+    workers,
+)
+
+if TYPE_CHECKING:
+    from chargeback.report import Report
+    from placement.plan import Limits
+    from tierwise.planner.analysis import Knob
+    from tierwise.planner.document import Scenario
+    from tierwise.planner.prepare import Prepared
+    from tierwise.planner.report import Analysis
+    from tierwise.planner.result import WhatIfResult
+
+Wanted = Annotated[
+    str, typer.Option("--scenario", help="The scenario of the document that is asked about.")
+]
+To = Annotated[Path | None, typer.Option("--to", help="Write it to this file: .html, .pdf, .xlsx or .csv.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``tierwise whatif``."""
+    app.command()(report)
+    app.command()(sensitivity)
+    app.command("break-even")(break_even)
+    app.command("first-moves")(first_moves)
+
+
+def report(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(help="A what-if document, or what `tierwise whatif run --save` wrote.")
+    ],
+    to: Annotated[Path, typer.Option("--to", help="The file: .html, .pdf, .xlsx or .csv.")],
+    analyse: Annotated[
+        str, typer.Option("--analyse", help="Add sensitivity and first moves of this scenario.")
+    ] = "",
+    effort: Seconds = 5.0,
+    jobs: Jobs = 1,
+    cluster: Cluster = "",
+    keep: Keep = None,
+) -> None:
+    """Write a report of scenarios that an executive can read: tables, charts, reasons."""
+    from tierwise.planner.analysis import pareto, sensitivity
+    from tierwise.planner.asking import answered
+    from tierwise.planner.report import report as made
+    from tierwise.planner.saved import is_saved, read_saved
+
+    check_target(to)
+    saved = is_saved(file)
+    if saved and analyse:
+        msg = "a saved result cannot be asked again; name the document instead"
+        raise typer.BadParameter(msg, param_hint="'--analyse'")
+    analyses: list[Analysis] = []
+    if saved:
+        result: WhatIfResult = read_saved(file)
+    else:
+        prepared, limits = prepared_of(ctx, file), limits_of(effort)
+        known(prepared, [analyse] if analyse else None)
+        with workers(jobs, cluster, keep, "answering scenarios") as who:
+            result = answered(prepared, None, limits, who)
+        if analyse:
+            scenario = prepared.scenario(analyse)
+            with workers(jobs, cluster, keep, "turning assumptions") as who:
+                analyses.append(sensitivity(prepared, scenario, limits, workers=who))
+                analyses.append(pareto(prepared, scenario, limits, workers=who))
+    _write(made(result, analyses), to)
+
+
+def sensitivity(
+    ctx: typer.Context,
+    file: Document,
+    scenario: Wanted,
+    percent: Annotated[
+        int, typer.Option(min=1, max=100, help="By how much each assumption is wrong.")
+    ] = 20,
+    to: To = None,
+    effort: Seconds = 5.0,
+    jobs: Jobs = 1,
+    cluster: Cluster = "",
+    keep: Keep = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what a scenario saves if one assumption after the other is wrong (a tornado)."""
+    from tierwise.planner.analysis import sensitivity as asked
+
+    check_target(to)
+    prepared = prepared_of(ctx, file)
+    with workers(jobs, cluster, keep, "turning assumptions") as who:
+        found = asked(
+            prepared,
+            _scenario(prepared, scenario),
+            limits_of(effort),
+            percent=Decimal(percent),
+            workers=who,
+        )
+    _show(prepared, found, to, output)
+
+
+def break_even(
+    ctx: typer.Context,
+    file: Document,
+    first: Annotated[str, typer.Option("--first", help="A scenario of the document.")],
+    second: Annotated[str, typer.Option("--second", help="Another one, or today.")] = "today",
+    of: Annotated[
+        str,
+        typer.Option("--of", help="What changes: machines, a term of cost (power), or licence:PRODUCT."),
+    ] = "machines",
+    low: Annotated[str, typer.Option("--from", help="The change in percent from which on.")] = "0",
+    high: Annotated[str, typer.Option("--until", help="The change in percent to which.")] = "100",
+    to: To = None,
+    effort: Seconds = 5.0,
+    jobs: Jobs = 1,
+    cluster: Cluster = "",
+    keep: Keep = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Find from which number of machines, or price, on a scenario is cheaper than another."""
+    from tierwise.planner.analysis import break_even as asked
+
+    check_target(to)
+    prepared = prepared_of(ctx, file)
+    with workers(jobs, cluster, keep, "looking for the break-even") as who:
+        found = asked(
+            prepared,
+            _scenario(prepared, first),
+            None if second == "today" else _scenario(prepared, second),
+            _knob(prepared, of),
+            (_percent(low, "--from"), _percent(high, "--until")),
+            limits_of(effort),
+            workers=who,
+        )
+    _show(prepared, found, to, output)
+
+
+def first_moves(
+    ctx: typer.Context,
+    file: Document,
+    scenario: Wanted,
+    most: Annotated[
+        list[int] | None, typer.Option("--most", min=0, help="A number of moves to look at; repeatable.")
+    ] = None,
+    to: To = None,
+    effort: Seconds = 5.0,
+    jobs: Jobs = 1,
+    cluster: Cluster = "",
+    keep: Keep = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show how much of a scenario's saving its first moves bring (Pareto)."""
+    from tierwise.planner.analysis import pareto
+
+    check_target(to)
+    prepared = prepared_of(ctx, file)
+    with workers(jobs, cluster, keep, "limiting moves") as who:
+        found = pareto(
+            prepared,
+            _scenario(prepared, scenario),
+            limits_of(effort),
+            most=most or (),
+            workers=who,
+        )
+    _show(prepared, found, to, output)
+
+
+def limits_of(effort: float) -> "Limits":
+    """How much is thought about each scenario."""
+    from placement.plan import Limits
+
+    return Limits(deterministic_time=effort)
+
+
+def _scenario(prepared: "Prepared", name: str) -> "Scenario":
+    known(prepared, [name])
+    return prepared.scenario(name)
+
+
+def _knob(prepared: "Prepared", of: str) -> "tuple[str, Knob]":
+    from tierwise.cli.words import must_be_known
+    from tierwise.planner.analysis import growth, knobs
+
+    there = {name.replace("licence ", "licence:"): knob for name, knob in knobs(prepared).items()}
+    there["machines"] = growth
+    must_be_known("thing that changes", of, there)
+    return of, there[of]
+
+
+def _percent(text: str, option: str) -> Decimal:
+    try:
+        return Decimal(text.removesuffix("%"))
+    except InvalidOperation:
+        msg = f"'{text}' is no number of percent; write one such as 30 or -12.5"
+        raise typer.BadParameter(msg, param_hint=f"'{option}'") from None
+
+
+def _show(prepared: "Prepared", found: "Analysis", to: Path | None, output: Format) -> None:
+    from tierwise.cli.reports import print_report
+    from tierwise.planner.report import report_of
+
+    made = report_of(found, prepared.economics.currency, prepared.document)
+    if to is not None:
+        _write(made, to)
+    elif output is Format.TABLE:
+        print_report(made)
+    else:
+        document(found.model_dump(mode="json"), output)
+
+
+def _write(made: "Report", to: Path) -> None:
+    from tierwise.reports import render, suffix_of
+    from tierwise.reports.files import write_whole
+
+    write_whole(to, render(made, suffix_of(to)))
+    note(f"written: {to}")
