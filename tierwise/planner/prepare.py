@@ -7,7 +7,9 @@ from catalog.documents import DocumentError
 from catalog.problems import Problem
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
+from chargeback.economics.trace import MissingFigure
 from placement.planning.problem import PlanningProblem
+from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.change import Change
 from tierwise.planner.checking import known_of, problems
@@ -51,8 +53,15 @@ class Prepared:
         return world
 
     def built(self, changes: tuple[Change, ...]) -> Built:
-        """The planning problem of some changes, with what is needed to read its answer."""
-        return build(self.changed(changes), self.groups, self.economics, self.classes, self.document)
+        """The planning problem of some changes, with what is needed to read its answer.
+
+        Raises InvalidInput where the economics document lacks a figure that it takes.
+        """
+        try:
+            return build(self.changed(changes), self.groups, self.economics, self.classes, self.document)
+        except MissingFigure as error:
+            msg = f"{self.document.economics} lacks a figure: {error}"
+            raise InvalidInput(msg) from None
 
     def problem(self, changes: tuple[Change, ...]) -> PlanningProblem:
         """The planning problem of some changes."""
