@@ -13,7 +13,7 @@ from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.change import Change
 from tierwise.planner.checking import known_of, problems
-from tierwise.planner.document import Scenario, WhatIf
+from tierwise.planner.document import Scenario, SizedBy, WhatIf
 from tierwise.planner.grouping import MachineGroups, facts_of, group
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.licensing import Needs
@@ -93,6 +93,7 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         inputs.classified,
         inputs.used,
         document.sizing,
+        sizes(document),
     )
     taken = estate.taken_at
     return Prepared(
@@ -120,6 +121,12 @@ def selectors(document: WhatIf) -> tuple[MachineSelector, ...]:
                 if isinstance(value := getattr(change, name), MachineSelector)
             ]
     return tuple(dict.fromkeys(found))
+
+
+def sizes(document: WhatIf) -> frozenset[SizedBy]:
+    """The sizes that any scenario takes; the more there are, the fewer machines are alike."""
+    changes = [change for scenario in document.scenarios.values() for change in changes_of(scenario)]
+    return frozenset({document.sizing.by}).union(*(change.sizes() for change in changes))
 
 
 def _idle(groups: MachineGroups) -> Iterator[str]:
