@@ -13,7 +13,6 @@ from catalog.estates.sizing_documents import load_sizing
 
 ROOT = Path(__file__).parents[3]
 ACME = ROOT / "examples" / "acme"
-PAGE = ROOT / "docs" / "reference" / "classification.md"
 
 
 def problems(rules: str, catalog: Catalog, head: str = "format: tierwise-classes/1\n") -> list[str]:
