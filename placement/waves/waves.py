@@ -15,6 +15,7 @@ from placement.waves.needs import Needs, needs, parts
 from placement.waves.order import Order, order
 from placement.waves.problem import NOWHERE, Calendar, Carriage, MoveProblem, fits_together
 from placement.waves.result import Timed, Torn, Unscheduled, Wave, WavePlan
+from placement.waves.shorter import shorter
 from placement.waves.state import Step
 from placement.waves.timing import Bookings, Run, run_of, union_s
 
@@ -121,6 +122,7 @@ class _Packing:
             if not wave.times and at is None:
                 self._tear(wave)
             if wave.times:
+                self._shorten(wave)
                 self.filled.append(wave)
                 at = max(wave.times[i] + self.runs[i].duration_s for i in wave.times)
             else:
@@ -146,13 +148,20 @@ class _Packing:
                     rest.append(part)
             more, self.parts = len(rest) < len(self.parts), rest
 
+    def _shorten(self, wave: _Open) -> None:
+        """Put its moves into a better sequence; what became free at its end is left to the next wave."""
+
+        def holds(times: dict[int, int]) -> bool:
+            apps = {self.app[i] for i in times}
+            return not any(self._down_too_long(app, times) for app in apps)
+
+        wave.times = shorter(wave.times, self.runs, self.needs, wave.begin, holds, wave.number)
+
     def _is_ready(self, part: Part, wave: _Open) -> bool:
         """Whether all that must be before is in an earlier wave, or in this one; places of kept copies: in an earlier one."""
         inside = set(part)
         for i in part:
-            if any(j not in inside and j not in self.wave_of for j in self.needs.begun[i]):
-                return False
-            for j in self.needs.ended[i]:
+            for j in self.needs[i]:
                 before = self.wave_of.get(j, wave.number if j in inside else wave.number + 1)
                 if before + self.keeps[j] > wave.number:
                     return False
@@ -180,14 +189,13 @@ class _Packing:
             wave.why = "moves"
             return False
         ready = [wave.begin]
-        ready += [wave.times[j] for j in self.needs.begun[i] if j in wave.times]
-        ready += [wave.times[j] + self.runs[j].duration_s for j in self.needs.ended[i] if j in wave.times]
+        ready += [wave.times[j] + self.runs[j].duration_s for j in self.needs[i] if j in wave.times]
         at = wave.bookings.earliest(max(ready), run)
         if at + run.duration_s > wave.end:
             wave.why = "window"
             return False
         wave.times[i] = at
-        if self._down_too_long(self.app[i], wave):
+        if self._down_too_long(self.app[i], wave.times):
             del wave.times[i]
             wave.why = "downtime"
             return False
@@ -199,13 +207,13 @@ class _Packing:
         wave.bookings.book(wave.times.pop(i), self.runs[i], -1)
         del self.wave_of[i]
 
-    def _down_too_long(self, app: int, wave: _Open) -> bool:
+    def _down_too_long(self, app: int, times: dict[int, int]) -> bool:
         limits = self.calendar.downtime_s
         if app < 0 or limits is None or limits[app] < 0:
             return False
         ends = [
             (at + self.runs[i].duration_s, self.runs[i].down_s)
-            for i, at in wave.times.items()
+            for i, at in times.items()
             if self.app[i] == app
         ]
         return union_s([(end - down, end) for end, down in ends if down]) > int(limits[app])
@@ -238,7 +246,7 @@ class _Packing:
 
     def _why(self, i: int) -> str:
         rest = {j for part in self.parts for j in part} - {i}
-        if any(j in rest for j in (*self.needs.begun[i], *self.needs.ended[i])):
+        if any(j in rest for j in self.needs[i]):
             return "before"
         return "calendar"
 
