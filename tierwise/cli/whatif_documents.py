@@ -227,6 +227,7 @@ def _told(one: "ScenarioResult") -> str:
     """What the table has no room for: changes, reasons, rules of licences."""
     from tierwise.cli.words import bullets
     from tierwise.planner.diff import missing, why
+    from tierwise.planner.result import TODAY
 
     parts = [f"changes: {text}" for text in one.changes]
     parts += [f"impossible: {text}" for text in why(one)[:_CONFLICTS_SHOWN]]
@@ -237,7 +238,9 @@ def _told(one: "ScenarioResult") -> str:
         if licence.cost_micros
     ]
     parts += [f"cheaper if: {text}" for text in one.binding]
-    parts += [*one.notes, *(f"confidence: {text}" for text in one.confidence.reasons)]
+    parts += one.notes
+    if one.name == TODAY:  # What makes today's figures unsure makes all of them so.
+        parts += [f"confidence: {text}" for text in one.confidence.reasons]
     if not parts:
         return ""
     return "\n".join([f"\n{one.name}{f': {one.title}' if one.title else ''}", *bullets(parts)]) + "\n"

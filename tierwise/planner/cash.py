@@ -1,7 +1,9 @@
 """When a plan is paid for: its costs laid on the months of the horizon, and the month from which on it has saved.
 
 What runs is paid month by month, as its lines say, and comes to the plan's cost to the micro-unit. Purchases are paid
-whole in the first month, subscriptions when they fall due, moves in the months in which they are made.
+whole in the first month, subscriptions when they fall due, moves in the months in which they are made. What a plan saves
+on what runs comes in step with its moves: of machines that have not moved by the start of a month, their part of the
+saving is not there yet, because both places run.
 """
 
 from collections import defaultdict
@@ -29,6 +31,7 @@ from tierwise.planner.build import Built
 from tierwise.planner.document import WhatIf
 from tierwise.planner.pricing import factor_of, half_up
 from tierwise.planner.result import Cash
+from tierwise.planner.world import PoolState
 
 
 def cash_flow(
@@ -39,15 +42,32 @@ def cash_flow(
     licences: Sequence[Licence],
     terms: Mapping[str, int],
     moved: int,
+    today: Sequence[int] = (),
 ) -> CashFlow:
-    """All payments of a plan; of sunk costs there are none left to pay, but for hosts that are bought for certain."""
-    flow = [
+    """All payments of a plan; of sunk costs there are none left to pay, but for hosts that are bought for certain.
+
+    `today` is what each month pays as things run; with it, what the plan saves comes in step with its moves.
+    """
+    pace = _pace(document, moved)
+    going = [
         *_hosts(built, document, hosts),
         *_pools(built, document, counts, hosts),
         *_licences(built, licences),
-        *migration(terms.get(MOVING, 0), _pace(document, moved)),
     ]
-    return CashFlow(document.months, tuple(flow))
+    paid = [*going, *_bought(built, hosts), *migration(terms.get(MOVING, 0), pace)]
+    if today:
+        paid += _not_yet(today, CashFlow(document.months, tuple(going)).by_month, pace)
+    return CashFlow(document.months, tuple(paid))
+
+
+def _not_yet(today: Sequence[int], plan: Sequence[int], pace: Sequence[int]) -> Iterator[Payment]:
+    """What runs on for machines that have not moved by the start of a month."""
+    total, done = sum(pace), 0
+    for month, (before, after) in enumerate(zip(today, plan, strict=True)):
+        left = total - done
+        if left and before > after:
+            yield Payment(month, "both running", (before - after) * left // total, "until all have moved")
+        done += pace[month] if month < len(pace) else 0
 
 
 def against(base: Sequence[int], plan: Sequence[int], built: Built, document: WhatIf) -> Cash:
@@ -75,25 +95,41 @@ def _pace(document: WhatIf, moved: int) -> list[int]:
 
 
 def _hosts(built: Built, document: WhatIf, hosts: Int64) -> Iterator[Payment]:
+    """What hosts cost as long as they are there."""
+    for b, lines in enumerate(built.prices.host_lines):
+        totals = {term: int(hosts[b]) * int(n[b]) for term, n in built.problem.blocks.kept_costs.items()}
+        yield from _over_months(totals, lines, "kept", document)
+
+
+def _bought(built: Built, hosts: Int64) -> Iterator[Payment]:
+    """Purchases, at once: of hosts, and of what pools need to be there at all."""
     blocks = built.problem.blocks
     for b, block in enumerate(built.room.blocks):
-        lines, count = built.prices.host_lines[b], int(hosts[b])
+        existing = int(blocks.existing[b])
+        ordered = max(0, int(hosts[b]) - existing) + (existing if block.paid else 0)
         pool = built.world.pools[block.pool]
-        totals = {term: count * int(micros[b]) for term, micros in blocks.kept_costs.items()}
-        yield from _over_months(totals, lines, "kept", document)
-        ordered = max(0, count - int(blocks.existing[b])) + (int(blocks.existing[b]) if block.paid else 0)
-        for one in purchases(lines, 1):
-            micros = half_up(one.micros * factor_of(built.world, pool, one.term)) * ordered
-            if micros:
-                yield Payment(0, one.term, micros, one.what)
+        for one in purchases(built.prices.host_lines[b]):
+            yield from _paid_for(built, pool, one, ordered)
+    for p, pool in enumerate(built.room.pools):
+        if hosts[blocks.pool_of == p].any():
+            for one in purchases(built.prices.pool_lines[p]):
+                yield from _paid_for(built, pool, one, 1)
+
+
+def _paid_for(built: Built, pool: PoolState, one: Payment, count: int) -> Iterator[Payment]:
+    micros = half_up(one.micros * factor_of(built.world, pool, one.term)) * count
+    if micros:
+        yield Payment(one.month, one.term, micros, one.what)
 
 
 def _pools(built: Built, document: WhatIf, counts: Int64, hosts: Int64) -> Iterator[Payment]:
+    """What pools cost as long as they are there, and what machines cost in them."""
     problem = built.problem
-    for p in range(len(problem.pools.ids)):
+    for p, pool in enumerate(built.room.pools):
         lines = built.prices.pool_lines[p]
         if hosts[problem.blocks.pool_of == p].any():
-            yield from _opening(built, document, p)
+            for one in running([line for line in lines if line.part == "open"], document.start):
+                yield from _paid_for(built, pool, one, 1)
         here = np.flatnonzero(counts[:, p])
         totals = {
             term: sum(
@@ -102,18 +138,6 @@ def _pools(built: Built, document: WhatIf, counts: Int64, hosts: Int64) -> Itera
             for term, micros in problem.groups.costs.items()
         }
         yield from _over_months(totals, lines, "machine", document)
-
-
-def _opening(built: Built, document: WhatIf, p: int) -> Iterator[Payment]:
-    """What a pool costs by being there: purchases at once, the rest month by month."""
-    pool, lines = built.room.pools[p], built.prices.pool_lines[p]
-    for one in (
-        *purchases(lines),
-        *running([line for line in lines if line.part == "open"], document.start),
-    ):
-        micros = half_up(one.micros * factor_of(built.world, pool, one.term))
-        if micros:
-            yield Payment(one.month, one.term, micros, one.what)
 
 
 def _over_months(

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from catalog.base import Value
-from tierwise.planner.result import MIB_PER_TIB, TODAY, Room, ScenarioResult, WhatIfResult
+from tierwise.planner.result import MIB_PER_TIB, TODAY, Room, ScenarioResult, Stranded, WhatIfResult
 
 Money = Callable[[int], str]
 Row = dict[str, str]
-_WHY_SHOWN = 3
 _UNITS = {"vcpu": "vCPU", "memory_mib": "TiB memory", "disk_gib": "TiB disk"}
 
 
@@ -148,14 +147,22 @@ def break_even(one: ScenarioResult) -> str:
 
 
 def why(one: ScenarioResult) -> list[str]:
-    """Why machines have no place: as many as share a conflict together, most first."""
+    """Why machines have no place: as many as share the same reasons together, most first."""
     counted: Counter[tuple[str, ...]] = Counter()
     for stranded in one.stranded:
-        counted[stranded.conflict or stranded.reasons[:_WHY_SHOWN]] += stranded.machines
+        counted[stranded.conflict or _by_reason(stranded)] += stranded.machines
     return [
-        f"{count:,} machine{'s' if count > 1 else ''}: {'; '.join(conflict) or 'there is no room'}"
+        f"{count:,} machine{'s' if count > 1 else ''}: {'; '.join(conflict)}"
         for conflict, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     ]
+
+
+def _by_reason(one: Stranded) -> tuple[str, ...]:
+    """Each reason once, with the pools that have it."""
+    pools: dict[str, list[str]] = {}
+    for reason in one.reasons:
+        pools.setdefault(reason.why, []).append(reason.pool)
+    return tuple(f"{text} ({', '.join(names)})" for text, names in pools.items())
 
 
 def rows(results: Sequence[ScenarioResult]) -> list[dict[str, object]]:

@@ -175,7 +175,8 @@ def _demand(
         disk = -(-machine.in_use_mib // MIB_PER_GIB)
     disk = -(-disk // sizing.disk_step_gib) * sizing.disk_step_gib
     if not fact.powered_on and sizing.powered_off == "disk":
-        return 0, 0, disk
+        # One MiB, so that it is somewhere: a pool without hosts, or a part of one, holds no machine.
+        return 0, 1, disk
     return size.vcpu, size.memory_mib, disk
 
 

@@ -232,7 +232,7 @@ def _impossible(every: Sequence[ScenarioResult]) -> Table:
             one.name,
             stranded.machines,
             _few(stranded.names),
-            "; ".join(stranded.conflict or stranded.reasons),
+            "; ".join(stranded.conflict or map(str, stranded.reasons)),
         )
         for one in every
         for stranded in one.stranded

@@ -65,6 +65,17 @@ class Move(Value):
     copy_mib: int
 
 
+class Against(Value):
+    """One reason why a pool cannot have some machines."""
+
+    pool: str
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.pool}: {self.why}; {self.remedy}"
+
+
 class Stranded(Value):
     """Machines that have no place, and the least that stands against it."""
 
@@ -72,7 +83,7 @@ class Stranded(Value):
     machines: int
     names: tuple[str, ...]
     """Of the estate's machines; those to come have none."""
-    reasons: tuple[str, ...]
+    reasons: tuple[Against, ...]
     """Of each pool."""
     conflict: tuple[str, ...]
     """Facts of which leaving out any one would admit them."""

@@ -71,20 +71,17 @@ def solve_scenario(
     assert sums.total == plan.cost_micros, (sums.terms, dict(plan.terms), plan.cost_micros)
     words = tuple(str(one) for one in changes)
     found = _result(prepared, built, plan, sums, scenario.name, scenario.title, words)
-    paid = _paid(prepared, built, plan, sums)
+    paid = _paid(prepared, built, plan, sums, today.payments_micros)
     cash = against(today.payments_micros, paid, built, prepared.document)
     return found.model_copy(update={"payments_micros": paid, "cash": cash})
 
 
-def _paid(prepared: Prepared, built: Built, plan: PlanningPlan, sums: Accounts) -> tuple[int, ...]:
+def _paid(
+    prepared: Prepared, built: Built, plan: PlanningPlan, sums: Accounts, today: tuple[int, ...] = ()
+) -> tuple[int, ...]:
+    moved = _moved(built, plan.counts)
     flow = cash_flow(
-        built,
-        prepared.document,
-        plan.counts,
-        plan.hosts,
-        plan.licences,
-        sums.terms,
-        _moved(built, plan.counts),
+        built, prepared.document, plan.counts, plan.hosts, plan.licences, sums.terms, moved, today
     )
     return flow.by_month
 

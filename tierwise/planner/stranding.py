@@ -8,7 +8,7 @@ from placement.planning.plan import Impossible, PlanningPlan
 from tierwise.planner.build import Built
 from tierwise.planner.grouping import RESOURCES, MachineGroups
 from tierwise.planner.moving import stranded_names
-from tierwise.planner.result import Stranded
+from tierwise.planner.result import Against, Stranded
 
 
 def stranded(built: Built, groups: MachineGroups, plan: PlanningPlan) -> tuple[Stranded, ...]:
@@ -29,29 +29,35 @@ def stranded(built: Built, groups: MachineGroups, plan: PlanningPlan) -> tuple[S
     return tuple(found)
 
 
-def _told(one: Impossible) -> Iterator[str]:
+def _told(one: Impossible) -> Iterator[Against]:
     for reason in one.reasons:
-        yield f"{reason.pool}: {reason.why}; {reason.remedy}"
+        yield Against(pool=reason.pool, why=reason.why, remedy=reason.remedy)
 
 
-def _reasons(built: Built, g: int) -> Iterator[str]:
+def _reasons(built: Built, g: int) -> Iterator[Against]:
     """Rules, machines larger than every host, and otherwise room."""
-    problem = built.problem
-    for p, pool in enumerate(problem.pools.ids):
+    for p, pool in enumerate(built.problem.pools.ids):
         against = built.admission.rejections.get((g, p), ())
         if against:
-            yield from (f"{pool}: {one.why}; {one.remedy}" for one in against)
-            continue
-        blocks = [b for b in np.flatnonzero(problem.blocks.pool_of == p).tolist() if problem.blocks.most[b]]
-        if not blocks:
-            yield f"{pool}: it has no hosts; offer some under the pool's hosts"
-            continue
-        too_large = [
-            f"{int(problem.groups.demand[g, k]):,} {name}, of which a host gives {int(problem.blocks.largest[blocks, k].max()):,}"
-            for k, name in enumerate(RESOURCES)
-            if (problem.groups.demand[g, k] > problem.blocks.largest[blocks, k]).all()
-        ]
-        if too_large:
-            yield f"{pool}: a machine needs {' and '.join(too_large)}; offer larger hosts"
+            yield from (Against(pool=pool, why=one.why, remedy=one.remedy) for one in against)
         else:
-            yield f"{pool}: it has no room left, with all hosts that there could be; offer more of them"
+            yield _no_room(built, g, p)
+
+
+def _no_room(built: Built, g: int, p: int) -> Against:
+    groups, blocks = built.problem.groups, built.problem.blocks
+    pool = built.problem.pools.ids[p]
+    inside = [b for b in np.flatnonzero(blocks.pool_of == p).tolist() if blocks.most[b]]
+    if not inside:
+        return Against(pool=pool, why="it has no hosts", remedy="offer some under the pool's hosts")
+    too_large = [
+        f"{int(groups.demand[g, k]):,} {name}, of which a host gives {int(blocks.largest[inside, k].max()):,}"
+        for k, name in enumerate(RESOURCES)
+        if (groups.demand[g, k] > blocks.largest[inside, k]).all()
+    ]
+    if too_large:
+        return Against(
+            pool=pool, why=f"a machine needs {' and '.join(too_large)}", remedy="offer larger hosts"
+        )
+    why = "there is no room left, with all hosts that there could be"
+    return Against(pool=pool, why=why, remedy="offer more hosts under the pool's hosts")

@@ -82,7 +82,7 @@ def test_machines_of_a_product_without_any_edition_have_no_place_there(asked: As
     gone = [f"{{kind: withdrawn, product: suite, alternative: {way}}}" for way in ("plus", "standard")]
     found = solved(asked, *gone, more=RULES)
     assert found.unplaced == 4
-    assert "every edition is withdrawn" in found.stranded[0].reasons[0]
+    assert "every edition is withdrawn" in found.stranded[0].reasons[0].why
 
 
 def test_lost_hosts_are_not_paid_and_give_no_room(asked: Asked) -> None:
@@ -108,7 +108,7 @@ def test_a_closed_pool_strands_machines_that_may_go_nowhere_else(asked: Asked) -
     assert found.unplaced == 4
     (group,) = found.stranded
     assert group.names == ("vm-00", "vm-01", "vm-02", "vm-03")
-    text = " ".join(group.reasons)
+    text = " ".join(map(str, group.reasons))
     assert "it is closed in this scenario; leave out the change 'pools of pool Alpha closed'" in text
     assert "data stays in the north; lift the rule 'north' for these machines" in text
 
