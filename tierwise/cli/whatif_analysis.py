@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
     app.command("break-even")(break_even)
     app.command("first-moves")(first_moves)
     app.command()(moves)
+    app.command()(demo)
 
 
 def report(
@@ -207,6 +208,18 @@ def moves(
     note(f"next: tierwise whatif waves {to} --windows FROM/TO -o waves.xlsx")
     if result.unplaced:
         note(f"{result.unplaced:,} machines have no place in {scenario}; they stay where they are")
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", help="Folder for the documents and the answers.")
+    ] = Path("whatif-demo"),
+    jobs: Jobs = 2,
+) -> None:
+    """Answer five questions about a made-up estate of a thousand machines, from workbook to waves."""
+    from tierwise.demo.planner import tell
+
+    tell(output, jobs=jobs)
 
 
 def limits_of(effort: float) -> "Limits":
