@@ -64,14 +64,14 @@ class RvTools(Importer):
         note_units(vinfo, findings)
         rows, found = settled(vinfo, _machines)
         machines = identified(found, vinfo.name, findings)
-        if not machines:
-            raise InvalidInput(_no_machines(source, vinfo, findings))
         _note_missing(vinfo, findings)
         if rows.placeholders:
             findings.note(f"{vinfo.name}: {rows.placeholders:,} SRM placeholders are counted as machines")
         add_details(source, vinfo, machines, findings)
         _note_unknown(vinfo, machines, findings)
         where, pools, datastores = _surroundings(source, machines, findings)
+        if not machines:
+            _without_machines(source, vinfo, where, findings)
         check_plausible(vinfo.name, [(one.name, one.vcpus, one.memory_mib) for one in machines], findings)
         estate_machines = tuple(estate_machine(one, where) for one in machines)
         note_hosts(estate_machines, where, findings)
@@ -127,13 +127,18 @@ def _vinfo(source: Source, findings: Findings) -> Table:
     return found
 
 
-def _no_machines(source: Source, vinfo: Table, findings: Findings) -> str:
+def _without_machines(source: Source, vinfo: Table, where: Places, findings: Findings) -> None:
+    """A note where there are hosts at least. Raises InvalidInput where there is nothing."""
     dropped = (
         f" ({len(findings.dropped):,} rows were left out, {findings.dropped[0].reason})"
         if findings.dropped
         else ""
     )
-    return f"{source.path}: sheet '{vinfo.name}' has no machines{dropped}; check the export's filter, and export again"
+    said = f"sheet '{vinfo.name}' has no machines{dropped}; check the export's filter, and export again"
+    if not where.hosts:
+        msg = f"{source.path}: {said}"
+        raise InvalidInput(msg)
+    findings.note(said)
 
 
 def _note_missing(vinfo: Table, findings: Findings) -> None:

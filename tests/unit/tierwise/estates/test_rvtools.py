@@ -318,6 +318,12 @@ def test_a_workbook_without_machines_says_why(
         imported({"vInfo": rows})
 
 
+def test_hosts_without_any_machine_are_an_estate_with_a_note(imported: Made) -> None:
+    estate = imported({"vInfo": [HEADINGS], "vHost": HOSTS})
+    assert (estate.totals.machines, estate.totals.cores) == (0, 32)
+    assert "sheet 'vInfo' has no machines; check the export's filter, and export again" in estate.notes
+
+
 DIALECT = {
     "RVTools_tabvInfo.csv": [
         ("vInfoVMName", "vInfoPowerstate", "vInfoTemplate", "vInfoCPUs", "vInfoMemory", "vInfoProvisioned", "vInfoInUse",
