@@ -1,25 +1,17 @@
 """``estate classify`` and ``estate rightsize`` as their users start them."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
-import pyarrow as pa
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from catalog.estates import Estate, EstateMachine, PowerState, Utilization
-from chargeback.samples import SCHEMA
-from tierwise.app import App
 from tierwise.cli import estate_classes
 from tierwise.cli.context import Context
 from tierwise.errors import InvalidInput
-from tierwise.usecases.samples import added_to, sample_store
 
 ACME = Path(__file__).parents[2] / "examples" / "acme"
 USE = Utilization(cpu_percent=20, memory_percent=70, percentile=95, samples=800, hours=800)
@@ -201,28 +193,3 @@ def test_the_commands_say_what_they_do_in_a_line() -> None:
         first = (command.__doc__ or "").splitlines()[0]
         assert first.endswith(".")
         assert len(first) <= 90
-
-
-def test_samples_that_were_collected_are_taken_from_the_data_directory(
-    estate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """1,000 MHz of 2 x 2,000 for 200 hours are 25 %; with head-room 0.6 vCPU, so 1."""
-
-    @contextmanager
-    def app(_context: Context) -> Iterator[object]:
-        yield stored
-
-    stored = SimpleNamespace(settings=SimpleNamespace(usage_dir=tmp_path / "usage"))
-    now = int(datetime.now(UTC).timestamp())
-    rows = [
-        {"machine": "1", "metric": "cpu_mhz", "at": now - 3600 * hour, "quantity": 1000}
-        for hour in range(200)
-    ]
-    store = sample_store(cast("App", stored))
-    with store.writing():
-        added_to(store, pa.Table.from_pylist(rows, schema=SCHEMA), source="s", recorded_at=now, what="w")
-    monkeypatch.setattr(Context, "app", app)
-    found = run("rightsize", estate, "--collected", "--mhz-per-core", 2000, "-o", "json")
-    row = json.loads(found.stdout)[0]
-    assert (row["vcpu"], row["confidence"]) == (1, "0.28")  # 200 of 720 hours
-    assert row["reason"] == "2 vCPU to 1 vCPU: 25 % used; memory kept: its use is not known"
