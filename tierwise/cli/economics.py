@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierwise.cli.fields import FINDINGS, Columns, Fields, Sort, view
-from tierwise.cli.output import Format, Output, emit, note, write
+from tierwise.cli.output import Format, Output, document, emit, note, write
 
 if TYPE_CHECKING:
     from datetime import date
@@ -44,6 +44,24 @@ ECONOMICS_RATES = Fields(
     },
     ("tier", "resource", "unit", "rate", "cost", "recovered"),
 )
+ECONOMICS_LICENCES = Fields(
+    {
+        "product": "the product",
+        "from": "the first day of a stretch in which the same contracts and ways hold",
+        "months": "how long it is",
+        "alternative": "one way to license it",
+        "metric": "what it counts",
+        "pack_size": "units in a pack",
+        "owned_packs": "packs that a contract pays for in the stretch",
+        "pack_cost": "what each further pack costs in it",
+        "sunk": "what the product's contracts cost in it, whatever is decided",
+        "reach": "how far machines can move, so that hosts there count",
+        "accepts": "what narrows that",
+        "pack_cost_micros": "the pack's cost in millionths of the currency",
+        "sunk_micros": "the contracts' in millionths",
+    },
+    ("product", "from", "months", "alternative", "metric", "owned_packs", "pack_cost", "sunk"),
+)
 ECONOMICS_LINES = Fields(
     {
         "tier": "the tier",
@@ -65,6 +83,11 @@ Document = Annotated[Path, typer.Argument(help="A document of the format tierwis
 OnDay = Annotated[
     datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only what holds on this day.")
 ]
+Start = Annotated[
+    datetime | None,
+    typer.Option("--start", formats=["%Y-%m-%d"], help="The first day; this month's if left out."),
+]
+Months = Annotated[int, typer.Option("--months", min=1, max=120, help="How many months.")]
 Region = Annotated[str | None, typer.Option("--region", help="With --day: what holds in this region.")]
 
 
@@ -72,6 +95,10 @@ def _today() -> "date":
     from tierwise.clock import SystemClock
 
     return SystemClock().now().date()
+
+
+def _first(start: datetime | None) -> "date":
+    return start.date() if start else _today().replace(day=1)
 
 
 @app.command()
@@ -103,13 +130,43 @@ def check(file: Document, day: OnDay = None, output: Output = Format.TABLE) -> N
 
 
 @app.command()
+def licences(
+    file: Document,
+    start: Start = None,
+    months: Months = 12,
+    region: Annotated[str | None, typer.Option("--region", help="What holds in this region.")] = None,
+    output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
+) -> None:
+    """Show how contracts and rules cut a time, and what a pack of licences costs in each part."""
+    from tierwise.usecases import economics
+
+    rows = economics.licence_rows(economics.load(file), _first(start), months, region)
+    emit(rows, output, fields=ECONOMICS_LICENCES, view=view(columns, sort))
+
+
+@app.command()
+def defaults() -> None:
+    """Print the document of defaults, to start one of your own from."""
+    from tierwise.usecases import economics
+
+    write(economics.defaults())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the documents, for editors."""
+    from chargeback.economics.document import schema as of_documents
+
+    document(of_documents(), Format.JSON)
+
+
+@app.command()
 def rates(
     file: Document,
-    start: Annotated[
-        datetime | None,
-        typer.Option("--start", formats=["%Y-%m-%d"], help="The first day; this month's if left out."),
-    ] = None,
-    months: Annotated[int, typer.Option("--months", min=1, max=120, help="How many months.")] = 12,
+    start: Start = None,
+    months: Months = 12,
     decimals: Annotated[int, typer.Option("--decimals", min=0, max=9, help="Of the rates.")] = 6,
     card: Annotated[
         str | None, typer.Option("--card", help="Print a rate card of this name instead.", metavar="NAME")
@@ -126,7 +183,7 @@ def rates(
     from tierwise.usecases import economics
 
     found = economics.load(file)
-    first = start.date() if start else _today().replace(day=1)
+    first = _first(start)
     proposals = economics.proposals(found, first, months, decimals)
     if card is not None:
         write(

@@ -1,5 +1,6 @@
 """Economics documents of files: read, shown, checked, and made into rates; no estate and no database."""
 
+import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.documents import DocumentError
-from chargeback.economics.costing import MissingFigure
+from chargeback.economics.costing import MissingFigure, products
 from chargeback.economics.document import Economics, load_economics
 from chargeback.economics.figures import Evidence, Statement
 from chargeback.economics.fleet import TierCost, tier_cost
@@ -60,6 +61,38 @@ def figure_rows(economics: Economics, day: date | None, region: str | None) -> l
                 "source": one.source or "",
             })  # fmt: skip
     return rows
+
+
+def defaults() -> str:
+    """The text of the document of defaults that comes with tierwise."""
+    packaged = Path(str(importlib.resources.files("tierwise"))) / "examples"
+    name = Path("economics") / "defaults.yaml"
+    for root in (packaged, packaged.parents[1] / "examples"):
+        if (root / name).is_file():
+            return (root / name).read_text(encoding="utf-8")
+    msg = f"{name} is not in this installation; install tierwise again"
+    raise InvalidInput(msg)
+
+
+def licence_rows(
+    economics: Economics, start: date, months: int, region: str | None
+) -> list[dict[str, Any]]:
+    """Each way to license each product in each stretch of the time, and what a pack costs there. Raises InvalidInput."""
+    try:
+        found = products(economics, start, months, region)
+    except MissingFigure as error:
+        raise InvalidInput(str(error)) from None
+    money = Money(economics.currency)
+    return [
+        {
+            "product": terms.product, "from": terms.start.isoformat(), "months": terms.months,
+            "alternative": way.name, "metric": way.metric, "pack_size": way.pack_size, "owned_packs": way.owned_packs,
+            "pack_cost": money.micros(way.pack_cost_micros), "sunk": money.micros(terms.sunk_micros), "reach": terms.reach,
+            "accepts": ", ".join(terms.accepts), "pack_cost_micros": way.pack_cost_micros, "sunk_micros": terms.sunk_micros,
+        }
+        for terms in found
+        for way in terms.alternatives
+    ]  # fmt: skip
 
 
 def findings(economics: Economics, day: date) -> list[dict[str, str]]:
