@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tierwise.cli.context import Context
 from tierwise.cli.fields import FINDINGS, Columns, Fields, Sort, view
 from tierwise.cli.output import Format, Output, document, emit, note, write
 
@@ -97,6 +98,25 @@ def _today() -> "date":
     return SystemClock().now().date()
 
 
+def _month(text: str) -> "tuple[date, int]":
+    """The first day of a month, and one month."""
+    from tierwise.errors import InvalidInput
+
+    try:
+        return datetime.strptime(text, "%Y-%m").date(), 1  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        msg = f"--month: '{text}' is no month; write it like 2026-10"
+        raise InvalidInput(msg) from None
+
+
+def _metered(ctx: typer.Context, month: str) -> dict[str, dict[str, int]]:
+    from tierwise.usecases.metered_use import metered_use
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        return metered_use(app_, month)
+
+
 def _first(start: datetime | None) -> "date":
     return start.date() if start else _today().replace(day=1)
 
@@ -164,6 +184,7 @@ def schema() -> None:
 
 @app.command()
 def rates(
+    ctx: typer.Context,
     file: Document,
     start: Start = None,
     months: Months = 12,
@@ -174,6 +195,10 @@ def rates(
     trace: Annotated[
         bool, typer.Option("--trace", help="Print every line that the cost is made of instead.")
     ] = False,
+    month: Annotated[
+        str | None,
+        typer.Option("--month", help="Cost of this month, and what its metered use recovers: 2026-10."),
+    ] = None,
     output: Output = Format.TABLE,
     columns: Columns = "",
     sort: Sort = "",
@@ -183,7 +208,9 @@ def rates(
     from tierwise.usecases import economics
 
     found = economics.load(file)
-    first = _first(start)
+    first, metered = _first(start), None
+    if month is not None:
+        first, months, metered = *_month(month), _metered(ctx, month)
     proposals = economics.proposals(found, first, months, decimals)
     if card is not None:
         write(
@@ -191,6 +218,7 @@ def rates(
                 proposals,
                 name=card,
                 currency=found.currency,
+                minor_digits=found.minor_digits,
                 valid_from=first,
                 recorded_at=_today().isoformat(),
             )
@@ -199,9 +227,12 @@ def rates(
         rows = [row for proposal in proposals for row in economics.trace_rows(proposal.cost)]
         emit(rows, output, fields=ECONOMICS_LINES, view=view(columns, sort))
     else:
-        money = economics.Money(found.currency)
+        money = economics.Money(found.currency, found.minor_digits)
         fields = ECONOMICS_RATES
-        emit(economics.rate_rows(proposals, money), output, fields=fields, view=view(columns, sort))
+        emit(
+            economics.rate_rows(proposals, money, metered), output, fields=fields, view=view(columns, sort)
+        )
+    use = f"recovered by what was metered in {month}" if month else "recovered by what the fleet uses"
     note(
-        f"{months} months from {first}; guests' licences are not in it, as a fleet does not say what machines run"
+        f"{months} months from {first}, {use}; without guests' licences: a fleet does not say what machines run"
     )

@@ -1,7 +1,7 @@
 """Economics documents of files: read, shown, checked, and made into rates; no estate and no database."""
 
 import importlib.resources
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -13,7 +13,7 @@ from chargeback.economics.costing import MissingFigure, products
 from chargeback.economics.document import Economics, load_economics
 from chargeback.economics.figures import Evidence, Statement
 from chargeback.economics.fleet import TierCost, tier_cost
-from chargeback.economics.rates import InvalidRates, Proposal, propose
+from chargeback.economics.rates import InvalidRates, Proposal, ProposedRate, propose
 from chargeback.money import Rounding, exact_text, format_minor, nanos_to_text, round_to_minor
 from tierwise.documents import MAX_FILE_BYTES
 from tierwise.errors import InvalidInput
@@ -82,7 +82,7 @@ def licence_rows(
         found = products(economics, start, months, region)
     except MissingFigure as error:
         raise InvalidInput(str(error)) from None
-    money = Money(economics.currency)
+    money = Money(economics.currency, economics.minor_digits)
     return [
         {
             "product": terms.product, "from": terms.start.isoformat(), "months": terms.months,
@@ -161,17 +161,20 @@ class Money:
         return f"{self.currency} {'-' if minor < 0 else ''}{int(whole):,}{point}{rest}"
 
 
-def rate_rows(found: Sequence[Proposal], money: Money) -> list[dict[str, Any]]:
-    """One row a rate, and one a tier for what no use pays for."""
+def rate_rows(
+    found: Sequence[Proposal], money: Money, metered: Mapping[str, Mapping[str, int]] | None = None
+) -> list[dict[str, Any]]:
+    """One row a rate, and one a tier for what no use pays for; `metered` is tier -> resource -> quantity x seconds."""
     rows = []
     for proposal in found:
-        lines = {line.resource: line for line in proposal.recovery(money.minor_digits)}
+        used = None if metered is None else metered.get(proposal.cost.tier, {})
+        lines = {line.resource: line for line in proposal.recovery(money.minor_digits, used)}
         for rate in proposal.rates:
             line = lines[rate.resource]
             rows.append({
                 "tier": rate.tier, "resource": rate.resource, "unit": rate.unit, "rate": nanos_to_text(rate.rate_nanos),
                 "cost": money.minor(line.cost_minor), "recovered": money.minor(line.recovered_minor),
-                "capacity": rate.capacity, "used": rate.used, "target_percent": exact_text(rate.target_percent),
+                "capacity": rate.capacity, "used": _average(rate, used), "target_percent": exact_text(rate.target_percent),
                 "cost_minor": line.cost_minor, "recovered_minor": line.recovered_minor,
             })  # fmt: skip
         rest = lines[""]
@@ -181,6 +184,12 @@ def rate_rows(found: Sequence[Proposal], money: Money) -> list[dict[str, Any]]:
             "cost_minor": 0, "recovered_minor": rest.recovered_minor,
         })  # fmt: skip
     return rows
+
+
+def _average(rate: ProposedRate, metered: Mapping[str, int] | None) -> int:
+    return (
+        rate.used if metered is None else round(Fraction(metered.get(rate.resource, 0), rate.hours * 3600))
+    )
 
 
 def trace_rows(cost: TierCost) -> list[dict[str, Any]]:
