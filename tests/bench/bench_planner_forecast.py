@@ -94,7 +94,7 @@ def estate() -> ForecastProblem:
         )
         for p in range(POOLS)
     )
-    present = tuple(Present(workload_class=name, count=100) for name in classes)
+    present = tuple(Present(workload_class=name, count=100, age_hours=300.0) for name in classes)
     models = Models(
         classes=classes,
         growth=DemandGrowth(vcpu=Walk(percent_per_month=0.5, sd_percent=2, error_percent=0.5)),
