@@ -49,13 +49,39 @@ BANDS = Fields(
     ("pool", "resource", "day", "p10", "p50", "p90", "limit", "n_plus_1_percent"),
 )
 
+FIT = Fields(
+    {
+        "class": "the class",
+        "machines": "how many the history holds",
+        "batches_per_day": "how many come a day at the end of the history",
+        "error_percent": "the standard error of that",
+        "machines_per_batch": "the mean size of a batch",
+        "growth_percent_per_month": "the trend of the history; nothing promises that it goes on",
+        "growth_error_points": "its standard error in percentage points",
+        "mean_life_hours": "the mean life; empty: fewer than ten machines ended",
+        "longest_hours": "the longest that any was seen to live; beyond, the law is a guess",
+        "still_running_percent": "how many had not ended",
+        "gap": "the largest difference of survival to machines that were held out",
+        "gap_of_chance": "what no law could do better than",
+    },
+    (
+        "class",
+        "batches_per_day",
+        "machines_per_batch",
+        "growth_percent_per_month",
+        "mean_life_hours",
+        "gap",
+    ),
+)
+
 _SHOWN = 12
 """Assumptions that a table is followed by; programs get all."""
 
 
 def register(group: typer.Typer) -> None:
-    """Add the command ``forecast`` to a group."""
+    """Add the commands ``forecast`` and ``fit-demand`` to a group."""
     group.command()(forecast)
+    group.command()(fit_demand)
 
 
 def forecast(
@@ -112,3 +138,38 @@ def _assumed(question: "ForecastDocument") -> None:
     rest = len(question.assumed) - _SHOWN
     if rest > 0:
         note(f"and {rest} more; -o json has all", indent="  ")
+
+
+def fit_demand(
+    history: Annotated[
+        Path, typer.Argument(help="A CSV with created_at, deleted_at, class; tenant and sizes if known.")
+    ],
+    until: Annotated[
+        str,
+        typer.Option("--until", help="When the history was written; else its last time.", metavar="TIME"),
+    ] = "",
+    trend: Annotated[
+        bool, typer.Option("--trend/--no-trend", help="Fit a trend, or the mean rate of all days.")
+    ] = True,
+    result: Annotated[
+        Path | None,
+        typer.Option("--result", help="Write classes and lifetimes of a document to this file."),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Fit how machines come and how long they live to a history of your own."""
+    from datetime import datetime
+
+    from tierwise.errors import InvalidInput
+    from tierwise.reports.files import write_whole
+    from tierwise.usecases import forecast_fit as use
+
+    try:
+        written = datetime.fromisoformat(until) if until else None
+    except ValueError:
+        msg = f"--until must be a time such as 2026-10-01T08:30:00: {until!r}"
+        raise InvalidInput(msg) from None
+    fitted = use.fit(history, until=written, trend=trend)
+    if result is not None:
+        write_whole(result, use.as_yaml(fitted).encode())
+    emit(use.rows(fitted), output, fields=FIT)

@@ -1,5 +1,6 @@
 """Forecast documents: what is read, what is assumed, and every mistake with its place."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def test_the_example_is_a_forecast_document() -> None:
     found = read_forecast(EXAMPLE.read_text(), str(EXAMPLE))
     assert [pool.name for pool in found.problem.pools] == ["fra-prod", "fra-test"]
     assert found.problem.models.failures is not None
+
+
+def test_the_reference_shows_a_document_that_can_be_read() -> None:
+    page = (EXAMPLE.parents[2] / "docs" / "reference" / "forecast.md").read_text()
+    (written,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert list(read_forecast(written, "forecast.md").problem.models.classes) == ["web"]
 
 
 BAD = """\
