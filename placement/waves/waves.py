@@ -103,7 +103,10 @@ class _Packing:
         self.app: list[int] = [int(problem.app_of[s.machine]) for s in steps]
         self.runs: list[Run] = [run_of(carriage, step) for step in steps]
         self.needs: Needs = needs(problem, steps)
-        self.parts: list[Part] = parts(problem, steps, self.needs, carriage.keeps_copy)
+        found = parts(problem, steps, self.needs, carriage.keeps_copy)
+        self.parts: list[Part] = sorted(
+            found, key=lambda part: (-len(part), part)
+        )  # What is large is hard to fit in.
         self.wave_of: dict[int, int] = {}
         self.filled: list[_Open] = []
         self.why_torn: dict[int, str] = {}
@@ -119,8 +122,8 @@ class _Packing:
             begin, end = self.calendar.windows[window]
             wave = _Open(len(self.filled), window, begin if at is None else at, end)
             self._fill(wave)
-            if not wave.times and at is None:
-                self._tear(wave)
+            if not wave.times:
+                self._tear(wave, fresh=at is None)
             if wave.times:
                 self._shorten(wave)
                 self.filled.append(wave)
@@ -153,7 +156,7 @@ class _Packing:
 
         def holds(times: dict[int, int]) -> bool:
             apps = {self.app[i] for i in times}
-            return not any(self._down_too_long(app, times) for app in apps)
+            return not any(self._down_too_long(app, times, wave.window) for app in apps)
 
         wave.times = shorter(wave.times, self.runs, self.needs, wave.begin, holds, wave.number)
 
@@ -195,7 +198,7 @@ class _Packing:
             wave.why = "window"
             return False
         wave.times[i] = at
-        if self._down_too_long(self.app[i], wave.times):
+        if self._down_too_long(self.app[i], wave.times, wave.window):
             del wave.times[i]
             wave.why = "downtime"
             return False
@@ -207,23 +210,30 @@ class _Packing:
         wave.bookings.book(wave.times.pop(i), self.runs[i], -1)
         del self.wave_of[i]
 
-    def _down_too_long(self, app: int, times: dict[int, int]) -> bool:
+    def _down_too_long(self, app: int, times: dict[int, int], window: int) -> bool:
+        """In a window, with its earlier waves."""
         limits = self.calendar.downtime_s
         if app < 0 or limits is None or limits[app] < 0:
             return False
+        every = [times, *(wave.times for wave in self.filled if wave.window == window)]
         ends = [
             (at + self.runs[i].duration_s, self.runs[i].down_s)
-            for i, at in times.items()
+            for some in every
+            for i, at in some.items()
             if self.app[i] == app
         ]
         return union_s([(end - down, end) for end, down in ends if down]) > int(limits[app])
 
-    def _tear(self, wave: _Open) -> None:
-        """A window in which no part fits as a whole: the first part that cannot wait for a better one is divided."""
+    def _tear(self, wave: _Open, *, fresh: bool) -> None:
+        """No part fits as a whole: the first that would not fit into a `fresh` or a longer window either is divided."""
         for n, part in enumerate(self.parts):
             if not self._is_ready(part, wave):
                 continue
-            self._add(part, wave)
+            if self._add(part, wave) == len(part):  # Not tried before, as so many others were in vain.
+                del self.parts[n]
+                return
+            if wave.why != "moves" and not fresh:
+                continue
             if wave.why == "window" and self._has_longer(wave):
                 continue
             count = self._add(part, wave, some=True)
