@@ -119,7 +119,8 @@ class _Search:
             if v != NOWHERE and of.limit[of.pool_of[v]] is not None:
                 self.of_pool.setdefault(of.pool_of[v], []).append(v)
         app_of = of.problem.app_of.tolist()
-        self.app = [a if a >= 0 else -1 - m for m, a in enumerate(app_of)]
+        beyond = max(app_of, default=0) + 1
+        self.app = [a if a >= 0 else beyond + m for m, a in enumerate(app_of)]
         self.left: dict[int, int] = {}
         for m in of.movers:
             self.left[self.app[m]] = self.left.get(self.app[m], 0) + 1
