@@ -22,6 +22,10 @@ from placement.waves.timing import Bookings, Run, run_of, union_s
 Part = tuple[int, ...]
 """Positions in the order."""
 
+FEW = 300
+"""Moves up to which several orders are put into waves, of which the best plan is kept."""
+TRIES = 8
+"""Of these orders."""
 MOST_MISSES = 300
 """Parts that are tried in vain before a wave is closed."""
 
@@ -39,14 +43,28 @@ def waves(
     """
     fits_together(problem, carriage, calendar)
     never = _hopeless(problem, carriage, calendar)
-    found = order(problem, carriage, barred | frozenset(one.step.machine for one in never), seed)
-    plan = in_waves(problem, carriage, calendar, found)
+    barred |= frozenset(one.step.machine for one in never)
+    plan: WavePlan | None = None
+    worth: tuple[int, ...] = ()
+    for n in range(TRIES if int(problem.moving.sum()) <= FEW else 1):
+        found = order(problem, carriage, barred, seed + n * 1_000, shuffled=n > 0)
+        other = in_waves(problem, carriage, calendar, found)
+        if plan is None or _worth(other) > worth:
+            plan, worth = other, _worth(other)
+    assert plan is not None
     known = {one.step.machine for one in never}
     return replace(
         plan,
         left_out=tuple(m for m in plan.left_out if m not in known),
         unscheduled=(*never, *plan.unscheduled),
     )
+
+
+def _worth(plan: WavePlan) -> tuple[int, ...]:
+    """Fewer machines left out, stops, steps without a time, torn applications, seconds and waves: the greater the better."""
+    stops = sum(move.stop for move in plan.moves)
+    missing, late = len(plan.left_out), len(plan.unscheduled)
+    return -missing, -stops, -late, -len(plan.torn), -plan.elapsed_s, -len(plan.waves)
 
 
 def _hopeless(problem: MoveProblem, carriage: Carriage, calendar: Calendar) -> tuple[Unscheduled, ...]:

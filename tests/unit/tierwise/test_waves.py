@@ -196,6 +196,17 @@ def test_a_document_that_is_not_in_form_is_refused(file: Any, change: dict[str, 
     assert any(detail.startswith(said) for detail in refused.value.details), refused.value.details
 
 
+def test_the_example_of_the_reference_page_is_read_and_planned(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "waves.md").read_text()
+    file = tmp_path / "moves.json"
+    file.write_text(page.split("```json\n")[1].split("```")[0])
+    planned = plan(load(file))
+    assert [(row["machine"], row["seconds"]) for row in planned.move_rows()] == [
+        ("shop-1", 5240), ("shop-2", 2680),
+    ]  # fmt: skip
+    assert planned.freed_rows()[0]["provider"] == "esx-1"
+
+
 def moment(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp())
 
