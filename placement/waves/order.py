@@ -52,15 +52,21 @@ def order(
     carriage: Carriage | None = None,
     barred: frozenset[int] = frozenset(),
     seed: int = 0,
+    *,
+    shuffled: bool = False,
 ) -> Order:
-    """The best order found; `barred` machines stay where they are. The same arguments give the same order."""
+    """The best order found; `barred` machines stay where they are. The same arguments give the same order.
+
+    Ties are decided by machines' numbers at first; by chance from the beginning where it is `shuffled`.
+    """
     dead = barred | too_large(problem)
     of = Moving(problem, dead)
     stops = Stops(problem, carriage)
     out = np.flatnonzero(problem.moving)
     best: tuple[Step, ...] | None = None
     for attempt in range(ATTEMPTS if len(of.movers) <= 10 * MANY else 1):
-        ties = np.random.default_rng(seed + attempt).permutation(len(problem.demand)) if attempt else None
+        by_chance = attempt or shuffled
+        ties = np.random.default_rng(seed + attempt).permutation(len(problem.demand)) if by_chance else None
         steps = _Search(of, stops, None if ties is None else ties.tolist()).run()
         if best is None or _worth(steps, stops) > _worth(best, stops):
             best = steps
@@ -119,7 +125,12 @@ class _Search:
             if v != NOWHERE and of.limit[of.pool_of[v]] is not None:
                 self.of_pool.setdefault(of.pool_of[v], []).append(v)
         app_of = of.problem.app_of.tolist()
-        self.app = [a if a >= 0 else -1 - m for m, a in enumerate(app_of)]
+        keys = [a if a >= 0 else -1 - m for m, a in enumerate(app_of)]
+        turn: dict[int, int] = {}
+        for m in sorted(range(len(keys)), key=self.ties.__getitem__):
+            turn.setdefault(keys[m], len(turn))
+        self.app = [turn[key] for key in keys]
+        """[R] the turn of each machine's application; a machine without one has its own."""
         self.left: dict[int, int] = {}
         for m in of.movers:
             self.left[self.app[m]] = self.left.get(self.app[m], 0) + 1

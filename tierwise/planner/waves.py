@@ -91,7 +91,7 @@ class Planned:
         why = {
             "moves": f"more moves depend on each other than the {self.calendar.most_moves} of a wave",
             "window": "its moves take longer than any later window",
-            "downtime": "it would be down for longer than it may be in one wave",
+            "downtime": "it would be down for longer than it may be in one window",
             "copies": "a move needs room that a kept copy takes until its wave is confirmed",
         }
         return [

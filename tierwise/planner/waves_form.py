@@ -78,7 +78,7 @@ class Application(Part):
     """What is asked of an application's moves."""
 
     downtime_s: Seconds | None = None
-    """The longest that it may be down in one wave, with any of its machines."""
+    """The longest that it may be down in one window, with any of its machines."""
 
 
 class Recurring(Part):

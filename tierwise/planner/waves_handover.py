@@ -79,11 +79,7 @@ def _forth(planned: Planned, step: Step) -> str:
 
 
 def _confirm(planned: Planned, step: Step) -> str:
-    return (
-        f"tierwise vm move {shlex.quote(planned.machine(step))} --confirm --yes"
-        if planned.crosses(step)
-        else ""
-    )
+    return _command(planned.machine(step), "--confirm --yes") if planned.crosses(step) else ""
 
 
 def _back(planned: Planned, step: Step) -> str:

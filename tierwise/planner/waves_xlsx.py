@@ -133,4 +133,6 @@ class _Writer:
             page.write_number(i, j, Decimal(value), self.number)
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            if not text:
+                return
             page.write_string(i, j, text, form or (self.marked if is_formula(text) else self.text))
