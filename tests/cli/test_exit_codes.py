@@ -153,6 +153,8 @@ WRONG = {
     "name in use": (3, "machine name 'web-01' is in use", ["order", "create", "web-small", "--tenant", "web-shop", "--name", "web-01"]),
     "retry": (3, "only failed or refused ones are tried again", ["order", "retry", "web-01"]),
     "change": (3, "'foo' is not a change; write one of", ["whatif", "--no-refresh", "--change", "foo"]),
+    "no what-if document": (3, "none.yaml: cannot be read: No such file", ["whatif", "run", "none.yaml"]),
+    "change of a document": (2, "reads changes from its document", ["whatif", "--change", "grow=+5%", "changes"]),
     "no file": (3, "cannot be read: No such file", ["usage", "import", "none.csv"]),
     "catalog exists": (3, "has a catalog already; nothing was changed", ["init"]),
     "no data": (3, "is not a tierwise data directory", ["--data-dir", "nowhere", "vm", "list"]),

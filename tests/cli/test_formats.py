@@ -62,10 +62,13 @@ def test_a_document_says_the_same_in_json_yaml_csv_and_as_a_table(tierwise: Any,
     assert all(path in run("table") for path in list(fields)[:3])
 
 
-def test_whatif_says_the_same_in_json_yaml_csv_and_as_a_table(tierwise: Any) -> None:
+@pytest.mark.parametrize("command", [("whatif", "now"), ("whatif",)])
+def test_whatif_says_the_same_in_json_yaml_csv_and_as_a_table(
+    tierwise: Any, command: tuple[str, ...]
+) -> None:
     def run(form: str) -> str:
         change = ("--change", "price:tier-1=+50%", "--change", "pool:hosted-nl=lost")
-        return tierwise("whatif", "--no-refresh", *change, "-o", form).out
+        return tierwise(*command, "--no-refresh", *change, "-o", form).out
 
     answer = json.loads(run("json"))
     assert yaml.safe_load(run("yaml")) == answer

@@ -239,7 +239,7 @@ LISTS: Mapping[str, Fields] = {
     "vm list": MACHINES,
     "vm move": PREFLIGHT,
     "vm moves": VM_MOVES,
-    "whatif": MOVES,
+    "whatif now": MOVES,
     "report list": REPORTS,
 }
 """Command -> the fields of its rows. The reference page is written from it."""

@@ -226,17 +226,13 @@ def _show(result: "WhatIfResult", output: Format) -> None:
 def _told(one: "ScenarioResult") -> str:
     """What the table has no room for: changes, reasons, rules of licences."""
     from tierwise.cli.words import bullets
-    from tierwise.planner.diff import missing, why
+    from tierwise.planner.diff import licences, missing, why
     from tierwise.planner.result import TODAY
 
     parts = [f"changes: {text}" for text in one.changes]
     parts += [f"impossible: {text}" for text in why(one)[:_CONFLICTS_SHOWN]]
     parts += [f"no room for failures: {room.pool} lacks {missing(room)}" for room in one.short]
-    parts += [
-        f"licence {licence.product} ({licence.alternative}): {licence.rule}"
-        for licence in one.licences
-        if licence.cost_micros
-    ]
+    parts += list(licences(one, _money(one.currency)))
     parts += [f"cheaper if: {text}" for text in one.binding]
     parts += one.notes
     if one.name == TODAY:  # What makes today's figures unsure makes all of them so.

@@ -165,6 +165,20 @@ def _by_reason(one: Stranded) -> tuple[str, ...]:
     return tuple(f"{text} ({', '.join(names)})" for text, names in pools.items())
 
 
+def licences(one: ScenarioResult, money: Money) -> Iterator[str]:
+    """What each product costs a year, and in which ways it is bought; how each was counted is in the licences themselves."""
+    found: dict[str, dict[str, int]] = {}
+    for licence in one.licences:
+        ways = found.setdefault(licence.product, {})
+        ways[licence.alternative] = ways.get(licence.alternative, 0) + licence.cost_micros
+    for product, ways in found.items():
+        if any(ways.values()):
+            parts = [
+                f"{name} {money(micros * 12 // one.months)}" for name, micros in ways.items() if micros
+            ]
+            yield f"licences of {product} a year: {', '.join(parts)}"
+
+
 def rows(results: Sequence[ScenarioResult]) -> list[dict[str, object]]:
     """One row a result, in numbers: for spreadsheets."""
     return [

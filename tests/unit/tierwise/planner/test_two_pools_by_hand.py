@@ -8,6 +8,7 @@ from placement.plan import Limits
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.result import ScenarioResult
 from tierwise.planner.run import run
+from tierwise.testing.two_pools import DOCUMENT
 
 MICROS = 10**6
 RETIRED = """\
@@ -74,3 +75,43 @@ def test_rearranging_moves_nothing_that_does_not_pay(results: dict[str, Scenario
     rearranged = results["rearranged"]
     assert rearranged.cost_micros <= results["today"].cost_micros
     assert rearranged.cost_micros >= rearranged.bound_micros
+
+
+def test_tiers_and_pools_have_what_stands_in_them(results: dict[str, ScenarioResult]) -> None:
+    today = results["today"]
+    north = 3 * 1200 + 8 * 100 * 12 * 5 // 100 + 48 * 18 * 12
+    south = 2 * 1200 + 4 * 50 * 12 * 5 // 100
+    assert {one.tier: (one.machines, one.hosts, one.cost_micros) for one in today.tiers} == {
+        "tier-1": (8, 3, north * MICROS), "tier-2": (4, 2, south * MICROS),
+    }  # fmt: skip
+    assert [one.cost_micros for one in today.pools] == [north * MICROS, south * MICROS]
+
+
+def test_cash_pays_purchases_at_once_and_saves_in_step_with_moves(asked: Callable[..., Prepared]) -> None:
+    document = DOCUMENT.replace("months: 12", "months: 12\nmoves_per_month: 4")
+    found = run(asked(RETIRED, document=document), ["leave"], Limits())
+    (leave,) = found.scenarios
+    # A month of today: five hosts, a twelfth of the disk, 48 cores at 18. Of leaving: four hosts and the disk.
+    before, after = 5 * 100 + 50 + 864, 4 * 100 + 50
+    moves = leave.terms["moving"]
+    saved = before - after
+    expected = [
+        after * MICROS + 2 * 6000 * MICROS + moves // 2 + saved * MICROS,  # nothing has moved yet
+        after * MICROS + moves // 2 + saved * MICROS // 2,  # half has
+        *[after * MICROS] * 10,
+    ]
+    assert leave.payments_micros == tuple(expected)
+    assert found.today.payments_micros == (before * MICROS,) * 12
+    assert leave.cash is not None
+    behind = 12_000 * MICROS + moves
+    assert leave.cash.cumulative_micros[-1] == saved * MICROS // 2 + 10 * saved * MICROS - behind
+    # 482 in the second month and 964 in each that follows, of 12,000 and the moves: not within the year.
+    assert leave.cash.break_even_month is None
+
+
+def test_confidence_is_the_product_of_its_parts(results: dict[str, ScenarioResult]) -> None:
+    trust = results["today"].confidence
+    # Nothing is classified; the estate is 12 days old; licences have no source: 10,368 of 16,968.
+    assert (trust.classification, trust.age) == (None, 1)
+    assert trust.figures == round(1 - 10_368 / 16_968 / 2, 4)
+    assert trust.value == trust.figures

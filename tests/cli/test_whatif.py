@@ -1,0 +1,69 @@
+"""`tierwise whatif` with documents: what is printed, saved and compared, and how mistakes end."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples/acme/whatif/leave-vsphere.yaml"
+QUICK = ("--effort", "0.1", "--scenario", "retire-vsphere")
+
+
+@pytest.fixture(scope="module")
+def saved(tierwise: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file: Path = tmp_path_factory.mktemp("whatif") / "result.json"
+    ended = tierwise("whatif", "run", EXAMPLE, *QUICK, "--save", file)
+    assert f"written: {file}" in ended.err
+    lines = ended.out.splitlines()
+    assert lines[0] == "Renewal is due in March. What if we leave vSphere?: 36 months from 2027-03-01"
+    assert lines[1].split() == ["today", "retire-vsphere"]
+    assert any(line.split() == ["impossible", "0", "3"] for line in lines)
+    assert "- changes: vSphere retired" in lines
+    assert max(map(len, lines)) <= 100
+    return file
+
+
+def test_a_saved_result_is_compared_without_being_solved_again(tierwise: Any, saved: Path) -> None:
+    (change,) = json.loads(tierwise("whatif", "compare", saved, "-o", "json").out)
+    assert (change["before"], change["after"]) == ("today", "retire-vsphere")
+    rows = list(csv.DictReader(io.StringIO(tierwise("whatif", "compare", saved, "-o", "csv").out)))
+    moves = [row for row in rows if row["of"] == "moves"]
+    assert sum(int(row["after"]) for row in moves) == sum(flow["machines"] for flow in change["flows"])
+
+
+def test_a_result_says_the_same_in_json_and_as_csv(tierwise: Any, saved: Path) -> None:
+    result = json.loads(saved.read_text())
+    out = tierwise("whatif", "run", EXAMPLE, *QUICK, "-o", "csv").out
+    rows = {row["scenario"]: row for row in csv.DictReader(io.StringIO(out))}
+    assert list(rows) == ["today", "retire-vsphere"]
+    assert int(rows["today"]["cost_micros"]) == result["today"]["cost_micros"]
+    assert int(rows["retire-vsphere"]["moved"]) == len(result["scenarios"][0]["moves"])
+
+
+def test_the_kinds_of_change_are_listed_with_examples(tierwise: Any) -> None:
+    rows = json.loads(tierwise("whatif", "changes", "-o", "json").out)
+    assert {"price", "host_loss", "hypervisor_retired"} <= {row["kind"] for row in rows}
+    assert "{kind: most_moves, machines: 200}" in tierwise("whatif", "changes").out
+
+
+def test_an_unknown_scenario_is_told_with_the_nearest(tierwise: Any, saved: Path) -> None:
+    ended = tierwise("whatif", "run", EXAMPLE, "--scenario", "retire-vsphre", code=3)
+    assert "there is no scenario 'retire-vsphre'; did you mean 'retire-vsphere'?" in ended.err
+    ended = tierwise("whatif", "compare", saved, "--after", "keep-sap", code=3)
+    assert "there is no scenario 'keep-sap'" in ended.err
+
+
+def test_a_document_with_mistakes_ends_with_all_of_them_and_their_places(
+    tierwise: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(
+        EXAMPLE.read_text().replace("months: 36", "months: 0").replace("kind: site_loss", "kind: site_los")
+    )
+    ended = tierwise("whatif", "run", file, code=3)
+    assert "wrong.yaml: 2 problems; nothing was planned" in ended.err
+    assert "wrong.yaml:11:9: months: must be at least 1 (found 0)" in ended.err
+    assert "there is no change 'site_los'; did you mean 'site_loss'?" in ended.err

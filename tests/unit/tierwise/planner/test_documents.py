@@ -1,0 +1,117 @@
+"""The example and the reference of what-if documents: what they say is so."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from placement.plan import Limits
+from tierwise.errors import InvalidInput
+from tierwise.planner.changes import kinds
+from tierwise.planner.diff import difference, holds, table, why
+from tierwise.planner.prepare import Prepared
+from tierwise.planner.reading import load
+from tierwise.planner.result import WhatIfResult
+from tierwise.planner.run import run
+from tierwise.planner.saved import read_saved, write_saved
+from tierwise.planner.schema import schema_text
+from tierwise.planner.sources import prepared
+
+ROOT = Path(__file__).parents[4]
+EXAMPLE = ROOT / "examples/acme/whatif/leave-vsphere.yaml"
+PAGE = ROOT / "docs/reference/whatif.md"
+
+
+@pytest.fixture(scope="module")
+def acme() -> Prepared:
+    return prepared(EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def answered(acme: Prepared) -> WhatIfResult:
+    return run(acme, ["retire-vsphere", "keep-sap"], Limits(deterministic_time=0.2))
+
+
+def test_the_example_leaves_sap_without_a_place_and_says_why(answered: WhatIfResult) -> None:
+    retire, keep = answered.scenarios
+    assert (retire.unplaced, keep.unplaced) == (3, 0)
+    (group,) = retire.stranded
+    assert sorted(group.names) == ["sap-01", "sap-02", "sap-03"]
+    (text,) = why(retire)
+    assert "SAP is certified on vSphere only" in text
+    assert {one.source for one in retire.moves} >= {"fra-prod-1", "fra-prod-2"}
+    assert {one.hypervisor for one in keep.pools if one.machines} >= {"vsphere"}
+
+
+def test_the_table_has_a_column_for_today_and_each_scenario(answered: WhatIfResult) -> None:
+    rows = {row[""]: row for row in table(answered, lambda micros: f"EUR {micros // 10**6:,}")}
+    assert list(rows["cost per year"]) == ["", "today", "retire-vsphere", "keep-sap"]
+    assert rows["machines moved"]["today"] == "0"
+    assert rows["impossible"]["retire-vsphere"] == "3"
+    assert rows["N+k holds"]["keep-sap"] == holds(answered.scenarios[1])
+    assert rows["break-even"]["today"] == ""
+
+
+def test_a_difference_adds_up_to_the_change_of_cost(answered: WhatIfResult) -> None:
+    change = difference(answered.today, answered.scenarios[0])
+    assert sum(one.after_micros - one.before_micros for one in change.terms) == change.change_micros
+    assert sum(one.machines for one in change.flows) == len(answered.scenarios[0].moves)
+
+
+def test_what_is_saved_is_read_as_it_was(answered: WhatIfResult, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    write_saved(answered, file)
+    assert read_saved(file) == answered
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("{}", "its format must be"),
+        ('{"format": "tierwise-whatif-result/1"}', "not a whole"),
+    ],
+)
+def test_a_file_that_is_no_result_is_told(tmp_path: Path, text: str, word: str) -> None:
+    file = tmp_path / "result.json"
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match=word):
+        read_saved(file)
+
+
+def test_files_that_a_document_names_and_are_not_there_are_told_together(tmp_path: Path) -> None:
+    file = tmp_path / "w.yaml"
+    text = EXAMPLE.read_text().replace("rules: ../classes.yaml", "rules: none.yaml")
+    file.write_text(text.replace("../catalog.yaml", str(ROOT / "examples/acme/catalog.yaml")))
+    with pytest.raises(InvalidInput, match="3 problems; nothing was planned") as error:
+        prepared(file)
+    told = " ".join(error.value.details)
+    assert "w.yaml:9:9: estate: " in told
+    assert "w.yaml:12:12: economics: " in told
+    assert re.search(r"w\.yaml:13:\d+: classes\.rules: ", told)
+
+
+def test_the_page_names_every_kind_of_change_with_its_example() -> None:
+    page = PAGE.read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| `(\{kind: .*\})` \|$", page, re.MULTILINE))
+    assert set(rows) == set(kinds())
+    for name, example in rows.items():
+        assert kinds()[name].model_validate(yaml.safe_load(example)).kind == name
+
+
+def test_the_documents_in_the_page_can_be_read() -> None:
+    found = re.findall(r"```yaml\n(format: tierwise-whatif/1.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found
+    for text in found:
+        load(text, "page.yaml")
+
+
+def test_the_schema_is_current_and_accepts_the_example() -> None:
+    text = schema_text()
+    assert (ROOT / "docs/reference/whatif.schema.json").read_text() == text
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(json.loads(text))
+    plain = json.loads(json.dumps(yaml.safe_load(EXAMPLE.read_text()), default=str))
+    jsonschema.Draft202012Validator(json.loads(text)).validate(plain)
