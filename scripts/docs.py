@@ -20,6 +20,8 @@ from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
 from tierwise.docs import capabilities, placement_constraints, placement_problem, shapes
 from tierwise.errors import ExitCode, TierwiseError
+from tierwise.estates import document as estate_document
+from tierwise.planner import schema as whatif_schema
 from tierwise.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -49,11 +51,13 @@ def pages() -> dict[str, str]:
     return {
         "capabilities.md": capabilities.installed(),
         "cli.md": cli_page(),
+        "estate.schema.json": estate_document.schema_text(),
         "placement-constraints.md": NOTICE + placement_constraints.page(*constraint_examples()),
         "placement-problem.md": NOTICE + placement_problem.page(),
         "placement-problem.schema.json": placement_problem.schema_text(),
         "rate-card.schema.json": shapes.schema_text(),
         "shapes.md": NOTICE + shapes.page(),
+        "whatif.schema.json": whatif_schema.schema_text(),
     }
 
 
