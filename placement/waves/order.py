@@ -65,9 +65,9 @@ def order(
     out = np.flatnonzero(problem.moving)
     best: tuple[Step, ...] | None = None
     for attempt in range(ATTEMPTS if len(of.movers) <= 10 * MANY else 1):
-        by_chance = attempt or shuffled
-        ties = np.random.default_rng(seed + attempt).permutation(len(problem.demand)) if by_chance else None
-        steps = _Search(of, stops, None if ties is None else ties.tolist()).run()
+        rng = np.random.default_rng(seed + attempt)
+        ties = rng.permutation(len(problem.demand)).tolist() if attempt or shuffled else None
+        steps = _Search(of, stops, ties).run()
         if best is None or _worth(steps, stops) > _worth(best, stops):
             best = steps
         if _all_direct(best, of) or (len(of.movers) > MANY and _arrived(best, stops) == len(of.movers)):
