@@ -22,7 +22,7 @@ Told = Callable[[int, int], None]
 
 MACHINES_MAX = 5_000_000
 """In one run; more would take gigabytes and minutes for each."""
-FIGURES_MAX = 200_000_000
+FIGURES_MAX = 60_000_000
 """Runs x pools x times x resources that are held at once, 8 bytes each."""
 _PIECE = 50
 """Runs that a process does at a time."""
