@@ -9,7 +9,10 @@ from tierwise.cli.fields import EVERYTHING, Fields
 from tierwise.cli.output import Format, Output, document, emit, note, stderr
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from placement.forecast.document import ForecastDocument
+    from tierwise.usecases.forecast import OfEstate
 
 FORECAST = Fields(
     {
@@ -104,12 +107,28 @@ def forecast(
     chart: Annotated[
         Path | None, typer.Option("--chart", help="Draw bands and N+1 into this file, .png or .svg.")
     ] = None,
+    start: Annotated[
+        str, typer.Option("--start", help="Of an estate: from which day.", metavar="DAY")
+    ] = "",
+    months: Annotated[
+        int, typer.Option("--months", min=1, max=240, help="Of an estate: for how many months.")
+    ] = 36,
+    growth: Annotated[
+        float,
+        typer.Option("--growth", min=-99, max=1000, help="Of an estate: percent a month of all demand."),
+    ] = 0.0,
+    to_document: Annotated[
+        Path | None, typer.Option("--to-document", help="Of an estate: write its document here, to add to.")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Tell by simulation when pools are full, of what, and until when a host may fail."""
     from tierwise.usecases import forecast as use
 
-    question = use.load(file)
+    if use.is_estate(file):
+        question = _of_estate(file, use.OfEstate(_day(start), months, growth), to_document)
+    else:
+        question = use.load(file)
     with stderr().status("forecasting") as status:
 
         def tell(done: int, of: int) -> None:
@@ -126,6 +145,32 @@ def forecast(
         emit(use.rows(found), output, fields=FORECAST, view=EVERYTHING)
     if output is Format.TABLE:
         _assumed(question)
+
+
+def _day(text: str) -> "date | None":
+    from datetime import date
+
+    from tierwise.errors import InvalidInput
+
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        msg = f"--start must be a day such as 2026-12-01: {text!r}"
+        raise InvalidInput(msg) from None
+
+
+def _of_estate(file: Path, wishes: "OfEstate", target: Path | None) -> "ForecastDocument":
+    """The estate as a document, and what was assumed and left out for that."""
+    from tierwise.reports.files import write_whole
+    from tierwise.usecases import forecast as use
+
+    text = use.estate_text(file, wishes)
+    if target is not None:
+        write_whole(target, text.encode())
+    for line in text.splitlines():
+        if line.startswith("# "):
+            note(line.removeprefix("# "))
+    return use.read(text, f"{file} as a document")
 
 
 def _assumed(question: "ForecastDocument") -> None:

@@ -56,6 +56,11 @@ def test_everything_that_a_document_leaves_open_is_named() -> None:
     }
 
 
+def test_a_section_without_anything_is_as_if_it_were_not_there() -> None:
+    found = read_forecast(SMALL + "lifetimes:\ngrowth:\nfailures: null\n", "f.yaml")
+    assert found == read_forecast(SMALL, "f.yaml")
+
+
 def test_the_example_is_a_forecast_document() -> None:
     found = read_forecast(EXAMPLE.read_text(), str(EXAMPLE))
     assert [pool.name for pool in found.problem.pools] == ["fra-prod", "fra-test"]

@@ -1,5 +1,6 @@
 """Forecasts against queueing theory, compound interest and binomials by hand."""
 
+from dataclasses import replace
 from datetime import date
 from math import comb, exp, log
 
@@ -205,6 +206,19 @@ def test_one_seed_gives_one_forecast_however_the_runs_are_cut(everything: Foreca
     parts = [Simulation(everything).run(9, first, first + 4) for first in (8, 0, 4)]
     assert summarise(everything, parts, 9) == whole
     assert summarise(everything, [simulation.run(10, 0, 12)], 10) != whole
+
+
+def test_more_room_changes_no_demand_and_makes_no_run_full_earlier(everything: ForecastProblem) -> None:
+    """Of one seed, what is asked for is the same whatever there is: two estates are compared without noise."""
+    before = Simulation(everything).run(4, 0, 25)
+    larger = [
+        pool.model_copy(update={"hosts": (*pool.hosts, HostGroup(count=1, vcpu=96, memory_mib=700_000))})
+        for pool in everything.pools
+    ]
+    after = Simulation(replace(everything, pools=tuple(larger))).run(4, 0, 25)
+    assert (after.demand == before.demand).all()
+    assert (after.full_hours >= before.full_hours).all()
+    assert (after.full_hours > before.full_hours).any()
 
 
 def test_run_i_draws_what_a_spawned_child_i_would(everything: ForecastProblem) -> None:
