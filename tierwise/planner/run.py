@@ -26,7 +26,7 @@ from tierwise.planner.result import (
 )
 from tierwise.planner.rooms import reserves
 from tierwise.planner.stranding import stranded
-from tierwise.planner.today import as_it_runs
+from tierwise.planner.today import counts_today, licences_today
 
 
 def run(
@@ -94,39 +94,29 @@ def _moved(built: Built, counts: Int64) -> int:
 
 def solve_today(prepared: Prepared, limits: Limits) -> ScenarioResult:
     """The estate as it runs: all hosts are kept, nobody moves, and licences are counted in their cheapest legal way."""
+    del limits  # There is nothing to search for.
     built = prepared.built(())
-    plan = solve(as_it_runs(built), limits)
-    assert not plan.unplaced.any(), plan.unplaced
-    counts = np.zeros_like(built.problem.groups.allowed, dtype=np.int64)
-    here = built.machines.current >= 0
-    counts[here] = plan.counts
-    hosts = built.room.existing
-    sums = accounts(built, counts, hosts, plan.licences)
-    return _today(prepared, built, counts, hosts, plan, sums)
-
-
-def _today(
-    prepared: Prepared, built: Built, counts: Int64, hosts: Int64, plan: PlanningPlan, sums: Accounts
-) -> ScenarioResult:
-    unpriced = plan.cost_micros - plan.bound_micros
+    counts, hosts = counts_today(built), built.room.existing
+    licences = licences_today(built, counts)
+    sums = accounts(built, counts, hosts, licences)
     adrift = np.where(built.machines.current < 0, built.machines.count, 0)
-    whole = PlanningPlan(
+    plan = PlanningPlan(
         counts=counts,
         hosts=hosts,
         unplaced=adrift,
         terms=sums.terms,
         cost_micros=sums.total,
-        bound_micros=sums.total - unpriced,
+        bound_micros=sums.total,
         unplaced_bound=int(adrift.sum()),
         moves=0,
-        licences=plan.licences,
+        licences=licences,
         headroom=(),
         impossible=(),
-        solver=plan.solver,
+        solver="as it runs",
     )
+    found = _result(prepared, built, plan, sums, TODAY, "as it runs", ())
     notes = tuple(already_broken(built, counts))
-    found = _result(prepared, built, whole, sums, TODAY, "as it runs", ())
-    return found.model_copy(update={"notes": notes, "payments_micros": _paid(prepared, built, whole, sums)})
+    return found.model_copy(update={"notes": notes, "payments_micros": _paid(prepared, built, plan, sums)})
 
 
 def already_broken(built: Built, counts: Int64) -> list[str]:

@@ -1,0 +1,212 @@
+"""Estates as they come: without hosts, without pools, with machines of nothing, with disks that several pools reach."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from catalog.catalog import load_catalog
+from catalog.documents import DocumentError
+from catalog.estates.classified import Classified, Facts, Target
+from catalog.estates.model import Estate, EstateDatastore, EstateHost, EstateMachine, PowerState
+from catalog.resources import Resources
+from chargeback.economics.document import load_economics
+from placement.plan import Limits
+from tierwise.planner.inputs import Inputs
+from tierwise.planner.prepare import Prepared, changes_of, prepare
+from tierwise.planner.reading import load
+from tierwise.planner.run import run
+from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, GIB, machine, two_pools
+
+Asked = Callable[..., Prepared]
+NEW_ONLY = """\
+format: tierwise-whatif/1
+name: cloud
+estate: unused
+start: 2027-01-01
+economics: unused
+pools:
+  fresh:
+    new: true
+    tier: tier-1
+    hypervisor: libvirt
+    site: north
+    hosts:
+      big: {most: 4, sockets: 2, cores: 32, memory_mib: 262144}
+scenarios:
+  there: {changes: []}
+"""
+CATALOG = """\
+tiers:
+  tier-1: {rank: 1, title: one, purpose: all}
+classes:
+  web:
+    title: web
+    summary: servers of pages
+    sizes:
+      small: {vcpu: 2, memory_mib: 4096, disk_gib: 40}
+    allowed_tiers: [tier-1]
+    default_tier: tier-1
+"""
+
+
+def test_machines_of_no_pool_move_into_a_new_one(asked: Asked) -> None:
+    estate = Estate(
+        name="export", source="a list", machines=(machine(1, "", 2, 8, 20), machine(2, "", 4, 16, 50))
+    )
+    found = run(asked(estate=estate, document=NEW_ONLY), limits=Limits())
+    (there,) = found.scenarios
+    assert (found.today.cost_micros, found.today.unplaced) == (0, 2)
+    assert there.unplaced == 0
+    assert [(one.name, one.source, one.target) for one in there.moves] == [
+        ("vm-01", "", "fresh"),
+        ("vm-02", "", "fresh"),
+    ]
+    # Two hosts, as one of them may fail.
+    assert sum(one.bought for one in there.hosts) == 2
+
+
+def test_machines_that_are_off_need_their_disk_and_no_room_to_restart(asked: Asked) -> None:
+    off = [machine(n, "Alpha", 16, 120, 100, power=PowerState.OFF) for n in range(20)]
+    estate = two_pools().model_copy(update={"machines": tuple(off)})
+    problem = asked(estate=estate).problem(())
+    assert problem.groups.demand.tolist() == [[0, 1, 100]]
+    assert not problem.groups.restart.any()
+    full = asked(
+        estate=estate, document=DOCUMENT.replace("months: 12", "months: 12\nsizing: {powered_off: full}")
+    )
+    assert full.problem(()).groups.demand.tolist() == [[16, 120 * GIB, 100]]
+    out = asked(
+        estate=estate,
+        document=DOCUMENT.replace("months: 12", "months: 12\nsizing: {powered_off: leave_out}"),
+    )
+    assert not out.problem(()).groups.ids
+
+
+def test_an_estate_that_is_overfull_says_where_it_lacks_room(asked: Asked) -> None:
+    estate = two_pools()
+    more = [machine(n, "Beta", 2, 24, 50) for n in range(20, 30)]
+    today = run(
+        asked(estate=estate.model_copy(update={"machines": (*estate.machines, *more)})), limits=Limits()
+    ).today
+    # 4 x 16 + 10 x 24 = 304 GiB on two hosts of 128 GiB, one of which may fail.
+    (short,) = today.short
+    assert (short.pool, short.resource_class, short.left) == ("Beta", "memory_mib", (128 - 304) * GIB)
+    assert not today.holds
+
+
+def test_hosts_without_cores_and_disks_of_several_pools_are_told(asked: Asked) -> None:
+    estate = two_pools()
+    estate = estate.model_copy(
+        update={
+            "hosts": (*estate.hosts, EstateHost(name="Beta-9", pool="Beta")),
+            "datastores": (
+                EstateDatastore(
+                    name="both", capacity_mib=100 * GIB, hosts=("Alpha-0", "Alpha-1", "Beta-0")
+                ),
+                EstateDatastore(name="lost", capacity_mib=100 * GIB),
+            ),
+        }
+    )
+    prepared = asked(estate=estate)
+    told = " ".join(prepared.notes)
+    assert "1 hosts have no cores or no memory in the source and give nothing: Beta-9" in told
+    assert "datastore 'lost' is reached from no pool and is left out" in told
+    assert (
+        "1 datastores are reached from several pools and count for the one with most hosts there: both"
+        in told
+    )
+    assert prepared.world.pools["Alpha"].disk_gib == 100
+    assert prepared.world.pools["Beta"].disk_gib is None
+
+
+def test_where_nobody_says_how_large_disks_are_they_limit_nothing(asked: Asked) -> None:
+    estate = two_pools().model_copy(update={"datastores": ()})
+    today = run(asked(estate=estate), limits=Limits()).today
+    assert {one.resource_class for one in today.rooms} == {"vcpu", "memory_mib"}
+
+
+def test_a_machine_larger_than_every_host_is_told_so(asked: Asked) -> None:
+    estate = two_pools()
+    huge = machine(40, "Alpha", 4, 300, 20)
+    closed = "scenarios:\n  one: {changes: [{kind: pool_closed, of: {pools: [Alpha]}}]}\n"
+    found = run(asked(closed, estate=estate.model_copy(update={"machines": (huge,)})), limits=Limits())
+    (group,) = found.scenarios[0].stranded
+    assert "a machine needs 307,200 memory_mib, of which a host gives 131,072; offer larger hosts" in str(
+        group.reasons[-1]
+    )
+
+
+def classified(estate: Estate) -> dict[str, Classified]:
+    return {
+        one.id: Classified(
+            machine=one.id,
+            target=Target(workload_class="web"),
+            size="small",
+            resources=Resources(vcpu=2, memory_mib=4096, disk_gib=40),
+            confidence=0.8,
+            needs_eye=False,
+            reason="a test says so",
+            facts=Facts(software=("shop-suite",)),
+        )
+        for one in estate.machines
+    }
+
+
+def with_classes(text: str, used: dict[str, Resources] | None = None) -> Prepared:
+    estate = two_pools()
+    catalog = load_catalog({"catalog.yaml": CATALOG})
+    economics = load_economics(ECONOMICS, "economics.yaml")
+    inputs = Inputs(estate, economics, catalog.classes, classified(estate), used or {})
+    return prepare(load(DOCUMENT + text, "whatif.yaml"), inputs)
+
+
+def test_machines_to_come_need_room_from_the_start_and_cost_from_their_month_on() -> None:
+    change = "{kind: demand, class: web, size: small, per_month: 2, first_month: 4, last_month: 6}"
+    prepared = with_classes(f"scenarios:\n  one: {{changes: [{change}]}}\n")
+    groups = prepared.problem(changes_of(prepared.scenario("one"))).groups
+    g = groups.ids.index("web small to come")
+    assert int(groups.count[g]) == 6
+    assert groups.demand[g].tolist() == [2, 4096, 40]
+    # Of twelve months they are there for 9, 8 and 7: two thirds on average, at 40 GiB x 0.05 x 12.
+    assert int(groups.costs["storage"][g, 0]) == 24 * 10**6 * 2 // 3
+
+
+def test_sizes_are_those_of_today_of_the_class_or_of_use() -> None:
+    used = {one.id: Resources(vcpu=1, memory_mib=2048, disk_gib=60) for one in two_pools().machines}
+    text = (
+        "scenarios:\n  a: {changes: [{kind: sizes, by: class}]}\n  b: {changes: [{kind: sizes, by: use}]}\n"
+    )
+    prepared = with_classes(text, used)
+    assert sorted(prepared.problem(()).groups.demand[:, 0].tolist()) == [2, 4]
+    by_class = prepared.problem(changes_of(prepared.scenario("a"))).groups
+    assert by_class.demand.tolist() == [[2, 4096, 40]] * len(by_class.ids)
+    by_use = prepared.problem(changes_of(prepared.scenario("b"))).groups
+    assert by_use.demand.tolist() == [[1, 2048, 60]] * len(by_use.ids)
+
+
+def test_confidence_falls_with_the_classes_and_with_the_age_of_the_estate(asked: Asked) -> None:
+    assert run(with_classes("")).today.confidence.classification == 0.8
+    old = two_pools().model_copy(update={"taken_at": datetime(2026, 7, 17, 12, tzinfo=UTC)})
+    # 168 days old: 138 beyond the first 30, of 335 that take half.
+    assert run(asked(estate=old)).today.confidence.age == round(1 - 138 / 335 / 2, 4)
+    unknown = two_pools().model_copy(update={"taken_at": None})
+    assert run(asked(estate=unknown)).today.confidence.age == 0.5
+
+
+def test_a_class_and_a_size_that_are_nowhere_are_told() -> None:
+    changes = "{kind: demand, class: wbe, size: small, per_month: 2}, {kind: demand, class: web, size: smal, per_month: 2}"
+    with pytest.raises(DocumentError) as error:
+        with_classes(f"scenarios:\n  one: {{changes: [{changes}]}}\n")
+    told = [one.message for one in error.value.problems]
+    assert told[0].startswith("there is no class 'wbe'; did you mean 'web'?")
+    assert told[1].startswith("'web' has no size 'smal'; did you mean 'small'?")
+
+
+def test_two_machines_of_one_name_stay_two_machines(asked: Asked) -> None:
+    twins: tuple[EstateMachine, ...] = tuple(
+        machine(n, "Alpha", 2, 8, 20).model_copy(update={"name": "twin"}) for n in range(3)
+    )
+    closed = "scenarios:\n  one: {changes: [{kind: pool_closed, of: {pools: [Alpha]}}]}\n"
+    found = run(asked(closed, estate=two_pools().model_copy(update={"machines": twins})), limits=Limits())
+    assert sorted(one.machine for one in found.scenarios[0].moves) == ["m00", "m01", "m02"]
