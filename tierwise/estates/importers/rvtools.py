@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from catalog.estates import Estate, EstateDatastore, EstatePool
 from tierwise.errors import InvalidInput
 from tierwise.estates.cells import MAX_TEXT, moment
-from tierwise.estates.findings import Findings
+from tierwise.estates.findings import Findings, some
 from tierwise.estates.importer import Importer
 from tierwise.estates.plausible import check_plausible
 from tierwise.estates.rvtools.details import add_details, note_units
@@ -75,6 +75,7 @@ class RvTools(Importer):
         check_plausible(vinfo.name, [(one.name, one.vcpus, one.memory_mib) for one in machines], findings)
         estate_machines = tuple(estate_machine(one, where) for one in machines)
         note_hosts(estate_machines, where, findings)
+        _note_unread(source, vinfo, findings)
         taken_at = _taken_at(source, findings)
         return Estate(
             name=source.name,
@@ -139,6 +140,16 @@ def _without_machines(source: Source, vinfo: Table, where: Places, findings: Fin
         msg = f"{source.path}: {said}"
         raise InvalidInput(msg)
     findings.note(said)
+
+
+def _note_unread(source: Source, vinfo: Table, findings: Findings) -> None:
+    """Sheets that RVTools does not write: a second vInfo of a workbook that was put together may be among them."""
+    read = {vinfo.name, *findings.by_columns}
+    unread = [sheet.name for sheet in _renamed(source) if sheet.name not in read]
+    if unread:
+        findings.note(
+            f"sheets that RVTools does not write were not read: {some(unread)}; import them as files of their own"
+        )
 
 
 def _note_missing(vinfo: Table, findings: Findings) -> None:
