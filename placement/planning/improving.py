@@ -72,20 +72,32 @@ def _one_more(seating: Seating, queue: Int64, closed: int) -> Iterator[tuple[flo
         ):
             continue
         more = seating.decided.copy()
-        missing = int(
-            facts.least_hosts[p] + facts.problem.pools.losses[p] - more.hosts[facts.blocks_of[p]].sum()
-        )
+        missing = int(facts.problem.pools.losses[p] + 1 - more.hosts[facts.blocks_of[p]].sum())
         more.hosts[b] = min(int(more.hosts[b]) + max(1, missing), int(facts.most[b]))
+        enough_hosts(seating, more)
+        if more.hosts[facts.blocks_of[p]].sum() < facts.least_hosts[p]:
+            continue
         _license_all(seating, more, p)
         taken = seating.would_take(more, p, queue)
         if taken[:, 1].any():
-            added = int(more.hosts[b] - seating.decided.hosts[b])
+            added = int((more.hosts - seating.decided.hosts).sum())
             yield (
                 float(facts.kept_cost[b] + facts.bought_cost[b] + 1) * added / float(taken[:, 1].sum()),
                 p,
                 more,
                 taken,
             )
+
+
+def enough_hosts(seating: Seating, decided: Decided) -> None:
+    """As many hosts as a pool has at least, where it has any: the cheapest more."""
+    facts = seating.facts
+    price = facts.kept_cost + facts.bought_cost
+    for p, inside in enumerate(facts.blocks_of):
+        for b in inside[np.argsort(price[inside], kind="stable")].tolist():
+            missing = int(facts.least_hosts[p] - decided.hosts[inside].sum())
+            if missing > 0 and decided.hosts[inside].any():
+                decided.hosts[b] = min(int(decided.hosts[b]) + missing, int(facts.most[b]))
 
 
 def _license_all(seating: Seating, decided: Decided, p: int) -> None:
