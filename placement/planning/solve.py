@@ -14,9 +14,10 @@ from placement.planning.bound import proven_by
 from placement.planning.counted import cost_terms, licences_of
 from placement.planning.crowds import Fine, crowds_of, fine
 from placement.planning.diving import dive
+from placement.planning.explain import impossible_of
 from placement.planning.facts import Facts
 from placement.planning.headroom import headroom_of
-from placement.planning.improving import fewer_pools, more_hosts
+from placement.planning.improving import enough_hosts, fewer_pools, more_hosts
 from placement.planning.linear import Linear
 from placement.planning.model import Model, build
 from placement.planning.plan import PlanningPlan
@@ -102,6 +103,8 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
     prices = linear.prices, linear.added_prices
     decided = decided_of(crowds, dive(crowds, linear, budget.time_limit_s))
     seating = Seating(facts, crowds.scopes, decided, np.zeros(facts.possible.shape, dtype=np.int64))
+    enough_hosts(seating, decided)
+    seating.decide(decided)
     seat_in_parts(seating, budget.time_limit_s)
     unseat_what_breaks(seating)
     seat(seating, largest_first(seating))
@@ -149,7 +152,7 @@ def _plan(problem: PlanningProblem, answer: _Answer) -> PlanningPlan:
         moves=_moves(seating),
         licences=licences,
         headroom=headroom_of(problem, counts, hosts),
-        impossible=(),
+        impossible=impossible_of(seating),
         solver=answer.solver,
     )
 
