@@ -186,7 +186,9 @@ def _post_rooms(
                 shared=facts.problem.pools.shared[p],
                 losses=int(facts.problem.pools.losses[p]),
             )
-            if part:  # Machines that take nothing of a host, such as those that are off, need one all the same.
+            if (
+                part
+            ):  # Machines that take nothing of a host, such as those that are off, need one all the same.
                 posting.columns.below(one(room.on, 1), room.sum_of(np.ones(len(at), dtype=np.int64)))
             post_room(posting.columns, room, share.loads[a], with_losses=part)
 

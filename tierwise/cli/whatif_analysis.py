@@ -216,7 +216,7 @@ def demo(
     ] = Path("whatif-demo"),
     jobs: Jobs = 2,
 ) -> None:
-    """Answer five questions about a made-up estate of a thousand machines, from workbook to waves."""
+    """Answer five questions about a made-up estate, from its workbook to waves of moves."""
     from tierwise.demo.planner import tell
 
     tell(output, jobs=jobs)
