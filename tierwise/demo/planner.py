@@ -17,7 +17,7 @@ MACHINES, SEED = 1000, 7
 """The documents of examples/planner name the pools of this estate."""
 _WINDOWS = tuple(
     f"2027-0{month}-{day:02}T18:00Z/2027-0{month}-{day + 2:02}T06:00Z"
-    for month in (1, 2, 3)
+    for month in (1, 2, 3, 4, 5)
     for day in (1, 8, 15, 22)
 )
 
