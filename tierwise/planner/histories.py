@@ -56,7 +56,7 @@ def read_history(path: Path, until: datetime | None = None) -> History:
     """
     machines = _machines(path)
     last = max(time for m in machines for time in (m.created, m.deleted) if time is not None)
-    end = until.replace(tzinfo=last.tzinfo) if until else last
+    end = _end(path, until, last) if until else last
     if end < last:
         msg = f"{path}: holds {last.isoformat()}, which is after --until {end.isoformat()}; give the time at which it was written"
         raise InvalidInput(msg)
@@ -81,6 +81,16 @@ def read_history(path: Path, until: datetime | None = None) -> History:
         since=since,
         until=end,
     )
+
+
+def _end(path: Path, until: datetime, last: datetime) -> datetime:
+    """Without a zone, `until` is in that of the history."""
+    if until.tzinfo is None:
+        return until.replace(tzinfo=last.tzinfo)
+    if last.tzinfo is None:
+        msg = f"{path}: its times have no zone, but --until {until.isoformat()} has; write both alike"
+        raise InvalidInput(msg)
+    return until.astimezone(UTC)
 
 
 def _batches(ordered: list[_Machine]) -> np.ndarray:

@@ -52,6 +52,14 @@ def test_zones_are_taken_to_utc(tmp_path: Path) -> None:
     assert found.sizes == {"web": {}}
 
 
+def test_the_end_is_taken_to_utc_too(tmp_path: Path) -> None:
+    zoned = write(tmp_path, "created_at,deleted_at,class\n2026-03-02T00:30:00Z,,web\n")
+    end = datetime.fromisoformat("2026-03-04T02:30:00+02:00")
+    assert read_history(zoned, end).lived["web"].low_hours.tolist() == [48.0]
+    with pytest.raises(InvalidInput, match="its times have no zone, but --until"):
+        read_history(write(tmp_path, SMALL), end)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
