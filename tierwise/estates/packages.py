@@ -74,6 +74,8 @@ class Package:
     budget: Budget
     names: frozenset[str] = frozenset()
     _zip: zipfile.ZipFile | None = field(default=None, repr=False)
+    _counted: dict[str, int] = field(default_factory=dict, repr=False)
+    """Part -> how much of it was unpacked so far."""
 
     def __post_init__(self) -> None:
         try:
@@ -93,14 +95,20 @@ class Package:
         if self._zip is not None:
             self._zip.close()
 
-    def chunks(self, name: str, *, counted: bool = True) -> Iterator[bytes]:
-        """A part's content, piece by piece. Raises InvalidInput where it is damaged, or too much."""
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A part's content, piece by piece; what is read again is not counted again.
+
+        Raises InvalidInput where it is damaged, or too much.
+        """
         assert self._zip is not None
+        read = 0
         try:
             with self._zip.open(name) as part:
                 while piece := part.read(CHUNK):
-                    if counted:
-                        self.budget.spend(len(piece), f"{self.path}: {name}")
+                    read += len(piece)
+                    new = max(0, read - self._counted.get(name, 0))
+                    self._counted[name] = self._counted.get(name, 0) + new
+                    self.budget.spend(new, f"{self.path}: {name}")
                     yield piece
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError) as error:
             msg = f"{self.path}: {name} is cut off or damaged ({error}); export or copy it again"

@@ -219,6 +219,18 @@ def test_a_zip_bomb_is_refused_by_what_really_comes_out_of_it(plain: Path) -> No
     assert read(bomb, max_unpacked_mib=64).totals == read(plain).totals
 
 
+def test_what_is_read_again_is_counted_once(tmp_path: Path) -> None:
+    """A file of 3 MiB in a zip is read several times over; a limit of 4 MiB is enough for it."""
+    lines = "VM,Powerstate,CPUs,Memory,Annotation\n" + "".join(
+        f"m{n},poweredOn,1,1,{'x' * 300}\n" for n in range(9000)
+    )
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("RVTools_tabvInfo.csv", lines)
+    assert read(tmp_path / "a.zip", max_unpacked_mib=4).totals.machines == 9000
+    with pytest.raises(InvalidInput, match="unpacks to more than 2 MiB"):
+        read(tmp_path / "a.zip", max_unpacked_mib=2)
+
+
 def test_texts_may_be_an_eighth_of_what_may_be_unpacked(tmp_path: Path) -> None:
     book = xlsxwriter.Workbook(str(tmp_path / "long.xlsx"))
     sheet = book.add_worksheet("vInfo")
