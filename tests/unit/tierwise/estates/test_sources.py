@@ -10,6 +10,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 import xlsxwriter
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catalog.estates import Estate
 from tierwise.errors import InvalidInput
@@ -320,3 +322,18 @@ def test_an_entry_point_that_defines_no_importer_or_takes_a_name_is_refused(outs
     outside.write_text("[tierwise.estates]\nrvtools = acme_lists\n")
     with pytest.raises(BadKind, match="two modules define the estate importer 'rvtools'"):
         importers()
+
+
+@given(st.integers(1, 16_384), st.integers(1, 16_384))
+def test_a_column_is_wider_than_another_where_its_number_is_larger(one: int, other: int) -> None:
+    def letters(number: int) -> bytes:
+        said = b""
+        while number:
+            number, rest = divmod(number - 1, 26)
+            said = bytes([65 + rest]) + said
+        return said
+
+    assert packages.column_number(letters(one)) == one
+    found = packages._wider_than(letters(one)).search(b'<c r="' + letters(other) + b'7">')
+    assert (found is not None) == (other > one)
+    assert found is None or found[1] == letters(other)
