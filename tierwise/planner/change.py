@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from catalog.base import Value
+from tierwise.planner.document import SizedBy
 from tierwise.planner.selecting import Known, Mistake
 from tierwise.planner.world import World
 
@@ -47,6 +48,10 @@ class Change(Value, ABC):
 
     def needs(self, known: Known) -> frozenset[str]:
         """Pools that must still be there for it to make sense; one of them is enough."""
+        return frozenset()
+
+    def sizes(self) -> frozenset[SizedBy]:
+        """Sizes that machines must be told apart by, beside those of the document."""
         return frozenset()
 
     @property

@@ -8,10 +8,10 @@ from catalog.problems import Problem
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from tierwise.planner.change import Change
-from tierwise.planner.figures import wrong_path
+from tierwise.planner.figures import wrong_edit
 from tierwise.planner.reading import Loaded
 from tierwise.planner.selecting import Known, PoolSelector
-from tierwise.planner.world import World
+from tierwise.planner.world import FigureEdit, World
 
 TERMS = (
     "hardware", "maintenance", "power", "space", "labour", "storage", "network", "facilities", "licences", "migration",
@@ -56,7 +56,9 @@ def known_of(
         rules=tuple(loaded.document.rules),
         terms=TERMS,
         months=loaded.document.months,
-        figure=lambda path: wrong_path(economics, path),
+        figure=lambda path, percent, value: wrong_edit(
+            economics, FigureEdit(tuple(path.split(".")), percent, value)
+        ),
     )
 
 

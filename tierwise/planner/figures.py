@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from pydantic import ValidationError
+
 from catalog.wording import known_names
 from chargeback.economics.document import Economics
 from chargeback.money import exact_text
@@ -16,6 +18,19 @@ def wrong_path(economics: Economics, path: str) -> str:
     if path in known:
         return ""
     return f"there is no figure '{path}' in the economics document; {known_names(path, known)}"
+
+
+def wrong_edit(economics: Economics, edit: FigureEdit) -> tuple[str, str]:
+    """Which field of an edit is wrong and why; empty: nothing is."""
+    why = wrong_path(economics, ".".join(edit.path))
+    if why:
+        return "path", why
+    try:
+        edited(economics, [edit], [])
+    except ValidationError as error:
+        said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        return "value" if edit.value is not None else "percent", f"the figure cannot be that: {said}"
+    return "", ""
 
 
 def edited(

@@ -5,7 +5,7 @@ selector of the document means both or neither. The groups' order is that of the
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -108,13 +108,19 @@ def group(
     classified: Mapping[str, Classified],
     used: Mapping[str, Resources],
     sizing: Sizing,
+    sizes: Collection[SizedBy] = SIZED,
 ) -> MachineGroups:
-    """The groups. `licensed` names the products that each machine needs; `used` has right-sized machines by id."""
+    """The groups. `licensed` names the products that each machine needs; `used` has right-sized machines by id.
+
+    Only `sizes` tell machines apart; of others each machine is taken to have today's.
+    """
     by_key: dict[_Key, list[int]] = {}
     for i, (machine, fact) in enumerate(zip(estate.machines, facts, strict=True)):
         if sizing.powered_off == "leave_out" and not fact.powered_on:
             continue
-        demands = _demands(machine, fact, classified.get(machine.id), used.get(machine.id), sizing)
+        said = classified.get(machine.id) if "class" in sizes else None
+        right = used.get(machine.id) if "use" in sizes else None
+        demands = _demands(machine, fact, said, right, sizing)
         selected = bytes(one.fits(fact) for one in selectors)
         key = _Key(
             fact.pool, fact.workload_class or NOBODY, fact.powered_on, demands, selected, licensed[i]

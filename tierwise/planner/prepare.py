@@ -7,11 +7,13 @@ from catalog.documents import DocumentError
 from catalog.problems import Problem
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
+from chargeback.economics.trace import MissingFigure
 from placement.planning.problem import PlanningProblem
+from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.change import Change
 from tierwise.planner.checking import known_of, problems
-from tierwise.planner.document import Scenario, WhatIf
+from tierwise.planner.document import Scenario, SizedBy, WhatIf
 from tierwise.planner.grouping import MachineGroups, facts_of, group
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.licensing import Needs
@@ -53,8 +55,15 @@ class Prepared:
         return world
 
     def built(self, changes: tuple[Change, ...]) -> Built:
-        """The planning problem of some changes, with what is needed to read its answer."""
-        return build(self.changed(changes), self.groups, self.economics, self.classes, self.document)
+        """The planning problem of some changes, with what is needed to read its answer.
+
+        Raises InvalidInput where the economics document lacks a figure that it takes.
+        """
+        try:
+            return build(self.changed(changes), self.groups, self.economics, self.classes, self.document)
+        except MissingFigure as error:
+            msg = f"{self.document.economics} lacks a figure: {error}"
+            raise InvalidInput(msg) from None
 
     def problem(self, changes: tuple[Change, ...]) -> PlanningProblem:
         """The planning problem of some changes."""
@@ -86,6 +95,7 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         inputs.classified,
         inputs.used,
         document.sizing,
+        sizes(document),
     )
     taken = estate.taken_at
     return Prepared(
@@ -114,6 +124,12 @@ def selectors(document: WhatIf) -> tuple[MachineSelector, ...]:
                 if isinstance(value := getattr(change, name), MachineSelector)
             ]
     return tuple(dict.fromkeys(found))
+
+
+def sizes(document: WhatIf) -> frozenset[SizedBy]:
+    """The sizes that any scenario takes; the more there are, the fewer machines are alike."""
+    changes = [change for scenario in document.scenarios.values() for change in changes_of(scenario)]
+    return frozenset({document.sizing.by}).union(*(change.sizes() for change in changes))
 
 
 def _idle(groups: MachineGroups) -> Iterator[str]:

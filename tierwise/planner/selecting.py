@@ -7,6 +7,7 @@ in a field any one fits; all fields that are given must fit.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fnmatch import translate
 from functools import cache
 from typing import Annotated, Self
@@ -58,8 +59,8 @@ class PoolLike(Value):
     labels: FrozenMapping[str, str] = Field(default_factory=dict)
 
 
-def _any_figure(path: str) -> str:  # noqa: ARG001 - where there is no economics document, no path is wrong
-    return ""
+def _any_figure(path: str, percent: Decimal | None, value: str | None) -> tuple[str, str]:  # noqa: ARG001 - where there is no economics document, no figure is wrong
+    return "", ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class Known:
     rules: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     months: int = 0
-    figure: Callable[[str], str] = _any_figure
-    """What is wrong with the path of a figure; empty: nothing."""
+    figure: Callable[[str, Decimal | None, str | None], tuple[str, str]] = _any_figure
+    """Which field of a figure's change (path, percent, value) is wrong, and why; empty: none is."""
 
 
 Mistake = tuple[Path, str]

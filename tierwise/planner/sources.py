@@ -81,8 +81,8 @@ class _Reader:
             classified = {one.machine: one for one in classify(estate, rules, classes, decisions)}
         used = {}
         if policy is not None:
-            age = max(0, (document.start - estate.taken_at.date()).days) if estate.taken_at else 0
-            used = {one.id: rightsize(one, policy, age).resources for one in estate.machines}
+            # Use was measured when the estate was looked at; how old that is, the confidence says.
+            used = {one.id: rightsize(one, policy).resources for one in estate.machines}
         return Inputs(estate, economics, classes, classified, used, (*estate.notes, *self.notes))
 
     def _estate(self) -> Estate:

@@ -37,10 +37,10 @@ class Figure(Change):
         return f"{self.path} {f'{self.percent:+}%' if self.percent is not None else f'= {self.value}'}"
 
     def mistakes(self, known: Known) -> Iterator[Mistake]:
-        """A path that leads nowhere, or to what is no figure."""
-        why = known.figure(self.path)
+        """A path that leads nowhere, and a value that the figure cannot have."""
+        field, why = known.figure(self.path, self.percent, None if self.value is None else str(self.value))
         if why:
-            yield ("path",), why
+            yield (field,), why
 
     def touches(self, known: Known) -> frozenset[str]:
         """The figure."""

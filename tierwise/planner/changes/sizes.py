@@ -30,6 +30,10 @@ class Sizes(Change):
         """The sizes."""
         return frozenset({"the sizes of machines"})
 
+    def sizes(self) -> frozenset[SizedBy]:
+        """Those that it takes."""
+        return frozenset({self.by})
+
     def apply(self, world: World) -> World:
         """The world with the sizes."""
         return replace(world, sized_by=self.by)

@@ -7,9 +7,11 @@ import pytest
 
 from catalog.documents import DocumentError
 from placement.plan import Limits
+from tierwise.errors import InvalidInput
 from tierwise.planner.prepare import Prepared, changes_of
 from tierwise.planner.result import ScenarioResult
 from tierwise.planner.run import run
+from tierwise.testing import two_pools as small
 
 Asked = Callable[..., Prepared]
 MICROS = 10**6
@@ -197,6 +199,9 @@ def test_overcommit_makes_room(asked: Asked) -> None:
         ("{kind: host_loss, pool: Alpha, hosts: 4}", "'Alpha' has 3 hosts, so 4 cannot be lost; say at most 3"),
         ("{kind: hosts_bought, pool: Beta, type: smal, hosts: 1}", "did you mean 'small'?"),
         ("{kind: figure, path: storage.any.per_gib_per_mont, percent: 5}", "did you mean 'storage.any.per_gib_per_month'?"),
+        ("{kind: figure, path: storage.any.per_gib_per_month, value: 1e30}", "the figure cannot be that"),
+        ("{kind: figure, path: storage.any.per_gib_per_month, value: dear}", "the figure cannot be that"),
+        ("{kind: figure, path: host_types.any.depreciation_months, percent: 1}", "whole months from 1 to 600"),
         ("{kind: licence, product: suit, percent: 5}", "did you mean 'suite'?"),
         ("{kind: withdrawn, product: suite, alternative: pls}", "did you mean 'plus'?"),
         ("{kind: rule_lifted, rule: nort}", "there is no 'nort'"),
@@ -235,6 +240,14 @@ def test_changes_that_contradict_each_other_are_told_with_both_places(
     (problem,) = told(asked, first, second)
     assert word in problem
     assert problem.startswith("whatif.yaml:19:")
+
+
+def test_a_figure_that_says_nothing_of_the_horizon_is_told(asked: Asked) -> None:
+    late = small.ECONOMICS.replace("{value: 0.05, source: contract}", "{value: 0.05, from: 2028-01-01}")
+    with pytest.raises(
+        InvalidInput, match=r"lacks a figure: storage.any.per_gib_per_month: says nothing on 2027-01-01"
+    ):
+        asked(economics=late).problem(())
 
 
 def test_a_document_that_does_not_fit_its_estate_is_told(asked: Asked) -> None:

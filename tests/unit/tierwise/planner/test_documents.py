@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,31 @@ def test_files_that_a_document_names_and_are_not_there_are_told_together(tmp_pat
     assert "w.yaml:9:9: estate: " in told
     assert "w.yaml:12:12: economics: " in told
     assert re.search(r"w\.yaml:13:\d+: classes\.rules: ", told)
+
+
+def test_a_mapping_that_a_person_edited_wins_and_use_sizes_machines(tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    shutil.copytree(EXAMPLE.parents[1], folder)
+    (folder / "whatif/classes.csv").write_text(
+        "id;class;size;confirmed\n" + "\n".join(f"{one};application;;yes" for one in sap_machines()) + "\n"
+    )
+    file = folder / "whatif/leave-vsphere.yaml"
+    text = EXAMPLE.read_text().replace(
+        "rules: ../classes.yaml}", "rules: ../classes.yaml, mapping: classes.csv}"
+    )
+    file.write_text(text.replace("moves_per_month: 20", "moves_per_month: 20\nsizing: {by: use}"))
+    found = prepared(file)
+    assert "sap" not in found.groups.workload_class
+    assert found.groups.workload_class.count("application") > 0
+    used, today = (found.groups.demand[by][:, 0] @ found.groups.count for by in ("use", "today"))
+    assert used < today
+    groups = found.problem(()).groups
+    assert int(groups.demand[:, 0] @ groups.count) == int(used)
+
+
+def sap_machines() -> list[str]:
+    estate = json.loads((EXAMPLE.parent / "estate.json").read_text())
+    return [one["id"] for one in estate["machines"] if one["name"].startswith("sap")]
 
 
 def test_the_page_names_every_kind_of_change_with_its_example() -> None:
