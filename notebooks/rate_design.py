@@ -60,7 +60,7 @@ def _(decimals_wanted, months_wanted):
 def _(decimals, file, months, start):
     document = economics.load(file)
     proposals = economics.proposals(document, start, months, decimals)
-    rows = economics.rate_rows(proposals, economics.Money(document.currency))
+    rows = economics.rate_rows(proposals, economics.Money(document.currency, document.minor_digits))
     rates = pd.DataFrame(rows)
     rates[["tier", "resource", "unit", "rate", "cost", "recovered", "target_percent"]]
     return document, proposals, rates

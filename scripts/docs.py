@@ -16,12 +16,25 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperGroup
 
+from tierwise.cli import economics, estate_classes, forecast, waves
 from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
 from tierwise.docs import capabilities, placement_constraints, placement_problem, shapes
 from tierwise.errors import ExitCode, TierwiseError
+from tierwise.estates import document as estate_document
+from tierwise.planner import schema as whatif_schema
 from tierwise.settings import Settings
 
+PLANNERS = {
+    "economics show": economics.ECONOMICS_FIGURES,
+    "economics rates": economics.ECONOMICS_RATES,
+    "economics licences": economics.ECONOMICS_LICENCES,
+    "estate classify": estate_classes.CLASSES,
+    "estate rightsize": estate_classes.SIZES,
+    "whatif forecast": forecast.FORECAST,
+    "whatif waves": waves.WAVES,
+}
+"""Command -> the fields of its rows, of commands that keep these beside them."""
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTICE = "<!-- written by `make docs`; change the code that it describes instead -->\n"
 
@@ -49,11 +62,13 @@ def pages() -> dict[str, str]:
     return {
         "capabilities.md": capabilities.installed(),
         "cli.md": cli_page(),
+        "estate.schema.json": estate_document.schema_text(),
         "placement-constraints.md": NOTICE + placement_constraints.page(*constraint_examples()),
         "placement-problem.md": NOTICE + placement_problem.page(),
         "placement-problem.schema.json": placement_problem.schema_text(),
         "rate-card.schema.json": shapes.schema_text(),
         "shapes.md": NOTICE + shapes.page(),
+        "whatif.schema.json": whatif_schema.schema_text(),
     }
 
 
@@ -130,7 +145,7 @@ def cli_page() -> str:
     command = typer.main.get_command(app)
     parts = [NOTICE + INTRODUCTION, _exit_codes(), _settings(), EXAMPLES, *_commands(command, "tierwise")]
     parts += ["## Fields\n\nWhat each list has, in this order; a table shows those in **bold**.\n"]
-    parts += [_fields(words, fields) for words, fields in LISTS.items()]
+    parts += [_fields(words, fields) for words, fields in {**LISTS, **PLANNERS}.items()]
     return "\n".join(parts)
 
 

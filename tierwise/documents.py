@@ -51,18 +51,29 @@ class Documents:
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """File name -> text of one YAML file, or of every ``*.yaml``/``*.yml`` in a folder.
+    """File name -> text of one YAML file, or of every ``*.yaml``/``*.yml`` in a folder that is of no planner's format.
 
     Raises InvalidInput when there is none, or one cannot be read as UTF-8 text.
     """
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in {".yaml", ".yml"})
-        if not files:
-            msg = f"the folder {path} holds no .yaml file; `tierwise init --example acme` writes a worked example"
-            raise InvalidInput(msg)
-        found = {str(file): _read_text(file) for file in files}
-        return {name: text for name, text in found.items() if not _OF_A_FORMAT.search(text)}
-    return {str(path): _read_text(path)}
+    if not path.is_dir():
+        return {str(path): _read_text(path)}
+    return {name: text for name, text in _in_folder(path).items() if not _OF_A_FORMAT.search(text)}
+
+
+def formatted(folder: Path, form: str) -> list[Path]:
+    """The files in a folder that say ``format: FORM``. Raises InvalidInput as `read_texts`."""
+    says = re.compile(rf"^format:\s*[\"']?{re.escape(form)}[\"']?\s*(#.*)?$", re.MULTILINE)
+    return [Path(name) for name, text in _in_folder(folder).items() if says.search(text)]
+
+
+def _in_folder(path: Path) -> dict[str, str]:
+    files = sorted(p for p in path.iterdir() if p.suffix in {".yaml", ".yml"})
+    if not files:
+        msg = (
+            f"the folder {path} holds no .yaml file; `tierwise init --example acme` writes a worked example"
+        )
+        raise InvalidInput(msg)
+    return {str(file): _read_text(file) for file in files}
 
 
 def _read_text(file: Path) -> str:

@@ -18,7 +18,7 @@ from catalog.estates.model import (
     Utilization,
 )
 
-SITES = ("fra", "muc", "ams", "vie", "zrh", "ber")
+SITES = ("fra", "muc", "ams", "gva", "zrh", "ber")
 """Where estates may stand; the first ones are taken."""
 _TENANTS = ("finance", "webshop", "logistics", "research", "payroll", "portal", "analytics", "platform")
 _ENVIRONMENTS = (("prod", 0.6), ("test", 0.25), ("dev", 0.15))

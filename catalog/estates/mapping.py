@@ -239,7 +239,11 @@ class _Reader:
     def _redescribed(row: Mapping[str, str], machine: EstateMachine) -> bool:
         size = machine.resources()
         today = {"vcpus": size.vcpu, "memory_mib": size.memory_mib, "disk_gib": size.disk_gib}
-        return any(row.get(name) and _digits(row[name]) != str(today[name]) for name in _DESCRIBING)
+        return any(
+            cell != str(amount) and _digits(cell) != str(amount)
+            for cell, amount in ((row.get(name, ""), today[name]) for name in _DESCRIBING)
+            if cell
+        )
 
     def _notes(self, redescribed: list[int]) -> Iterator[str]:
         if redescribed:

@@ -6,7 +6,7 @@ rounded up to a whole step, and kept within the bounds of the policy. ``docs/ref
 explains each bound. The result never falls as the utilization grows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -17,7 +17,7 @@ from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from catalog.base import Value
 from catalog.estates.classified import Confidence
-from catalog.estates.model import EstateMachine, PowerState, Text
+from catalog.estates.model import Estate, EstateMachine, PowerState, Text, Utilization
 from catalog.refusals import refuse
 from catalog.resources import ResourceClass, Resources
 from catalog.units import amount_of, format_amount, noun
@@ -161,6 +161,27 @@ def rightsize(machine: EstateMachine, policy: SizingPolicy, age_days: int = 0) -
         confidence=_trust(use.hours, use.samples, use.percentile is not None, policy.window_hours),
         activity=activity(machine, policy.idle),
     )
+
+
+def resized(estate: Estate, sizes: Iterable[Sized]) -> Estate:
+    """The estate as it would be with these sizes; machines without one keep theirs.
+
+    Their utilization, which is in percent of the old size, is left out where the size changes.
+    """
+    known = {one.machine: one.resources for one in sizes if one.is_changed}
+    machines = tuple(
+        one.model_copy(
+            update={
+                "vcpus": known[one.id].vcpu,
+                "memory_mib": known[one.id].memory_mib,
+                "utilization": Utilization(),
+            }
+        )
+        if one.id in known
+        else one
+        for one in estate.machines
+    )
+    return estate.model_copy(update={"machines": machines})
 
 
 def activity(machine: EstateMachine, test: IdleTest) -> Activity:

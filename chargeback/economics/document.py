@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 from pydantic.json_schema import models_json_schema
@@ -54,6 +54,9 @@ class Header(Value):
     format: Literal["tierwise-economics/1"]
     title: Text = "economics"
     currency: Currency
+    minor_digits: Annotated[int, Field(strict=True, ge=0, le=4)] = Field(
+        default=2, description="How many decimals amounts have that are paid."
+    )
     discount_percent_per_year: Percent | None = Field(
         default=None, description="What money costs (WACC), for present values."
     )

@@ -24,6 +24,7 @@ from chargeback.money import (
     round_to_minor,
     split,
 )
+from chargeback.units import HOUR_S
 
 UNITS: Mapping[str, tuple[str, int]] = {
     "vcpu": ("vcpu-hour", 1),
@@ -64,10 +65,10 @@ class ProposedRate:
         """The rate before it is rounded, in nano-units."""
         return rate_of(self.cost_micros, self.resource, self.capacity, self.target_percent, self.hours)
 
-    @property
-    def recovered_nanos(self) -> Fraction:
-        """What the use recovers over the time, exactly."""
-        return Fraction(self.used, UNITS[self.resource][1]) * self.hours * self.rate_nanos
+    def recovered_nanos(self, metered: int | None = None) -> Fraction:
+        """What use recovers, exactly: quantity x seconds that were metered, or today's over all of the time."""
+        seconds = self.used * self.hours * HOUR_S if metered is None else metered
+        return Fraction(seconds * self.rate_nanos, UNITS[self.resource][1] * HOUR_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,12 @@ class Proposal:
     cost: TierCost
     rates: tuple[ProposedRate, ...]
 
-    def recovery(self, minor_digits: int = 2) -> tuple[RecoveryLine, ...]:
+    def recovery(
+        self, minor_digits: int = 2, metered: Mapping[str, int] | None = None
+    ) -> tuple[RecoveryLine, ...]:
         """Cost and what is recovered of it by resource, and the rest in a line of its own.
+
+        By what the fleet uses today, or by what was metered in the time: resource -> quantity x seconds.
 
         The tier's cost is rounded once; the parts of the resources add up to it, and so do what is recovered and what
         is not.
@@ -96,12 +101,11 @@ class Proposal:
         tier = self.cost.tier
         total = round_to_minor(Fraction(self.cost.total * 1000), minor_digits, Rounding.HALF_UP)
         costs = split(total, [rate.cost_micros for rate in self.rates])
-        lines = [
-            RecoveryLine(
-                tier, rate.resource, cost, round_to_minor(rate.recovered_nanos, minor_digits, Rounding.HALF_UP)
-            )
-            for rate, cost in zip(self.rates, costs, strict=True)
-        ]  # fmt: skip
+        lines = []
+        for rate, cost in zip(self.rates, costs, strict=True):
+            nanos = rate.recovered_nanos(None if metered is None else metered.get(rate.resource, 0))
+            recovered = round_to_minor(nanos, minor_digits, Rounding.HALF_UP)
+            lines.append(RecoveryLine(tier, rate.resource, cost, recovered))
         rest = total - sum(line.recovered_minor for line in lines)
         return (*lines, RecoveryLine(tier, "", 0, rest))
 

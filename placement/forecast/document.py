@@ -210,7 +210,7 @@ def _assumed(tree: Mapping[str, Any], head: _Head) -> Iterator[Assumption]:
         yield from _left_open(f"classes.{name}.", body, _OF_CLASS)
         if body.get("arrivals"):
             yield from _left_open(f"classes.{name}.arrivals.", body["arrivals"], _OF_ARRIVALS)
-    for name, body in tree.get("lifetimes", {}).items():
+    for name, body in (tree.get("lifetimes") or {}).items():
         means = "machines of a batch leave each for itself"
         yield from _left_open(f"lifetimes.{name}.", body, (("together", "0", means),))
     for name, body in tree["pools"].items():

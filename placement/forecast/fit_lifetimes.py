@@ -5,7 +5,7 @@ than `low_hours`. Mixtures are fitted by expectation maximisation on the cells (
 with exponential and once with log-normal parts; how many, and which, is chosen by batches that were held out. Beside them stands an estimate that assumes no law.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Literal
@@ -92,12 +92,30 @@ def fit_lifetimes(
     numbers = np.unique(lived.batch, return_inverse=True)[1]
     held = numbers % hold_out_every == hold_out_every - 1
     seen, unseen = lived.of(~held), lived.of(held) if held.any() else lived
-    tried = [(kind, k, _mixture(kind, _Cells(seen), k)) for kind in kinds for k in range(1, PARTS_MAX + 1)]
     judge = _Cells(unseen)
+    tried = [one for kind in kinds for one in _more_and_more(kind, _Cells(seen), judge)]
     kind, k, found = max(tried, key=lambda one: judge.log_likelihood(one[2]))
     goodness = _goodness(seen, unseen, lived, found)
     final = Lifetimes(parts=_mixture(kind, _Cells(lived), k), together=together(lived))
     return FittedLifetimes(lifetimes=final, goodness=goodness)
+
+
+def _more_and_more(
+    kind: str, cells: "_Cells", judge: "_Cells"
+) -> Iterator[tuple[str, int, tuple[AnyPart, ...]]]:
+    """Mixtures of one part, two and so on, until one more tells what was held out no better."""
+    best = -np.inf
+    for k in range(1, PARTS_MAX + 1):
+        parts = _mixture(kind, cells, k)
+        yield kind, k, parts
+        now = judge.log_likelihood(parts)
+        if now < best + _BETTER:
+            return
+        best = now
+
+
+_BETTER = 1e-4
+"""Nats a machine that one more part must be worth."""
 
 
 def _goodness(seen: Lived, unseen: Lived, lived: Lived, parts: tuple[AnyPart, ...]) -> LifetimeGoodness:
@@ -271,7 +289,7 @@ def _mixture(kind: str, cells: _Cells, k: int) -> tuple[AnyPart, ...]:
     before = -np.inf
     for _ in range(_STEPS_MAX):
         weights, centres, widths, now = step(cells, weights, centres, widths)
-        if now - before < 1e-7:
+        if now - before < 1e-6:
             break
         before = now
     weights = weights / weights.sum()

@@ -96,19 +96,16 @@ class Simulation:
 
     def _coming(self, batches: Batches, p: int) -> "Changes":
         """Arrivals and departures of new machines in a pool."""
-        everything = len(self._pools) == 1
-        at = slice(None) if everything else np.flatnonzero(batches.pool == p)
-        leaving = batches.ends_hours < self._end
-        machines = np.flatnonzero(
-            leaving if everything else leaving & (batches.pool == p)[batches.batch_of]
-        )
+        first, last = np.searchsorted(batches.pool, [p, p + 1]).tolist()
+        at = slice(first, last)
+        machines = slice(*np.searchsorted(batches.batch_of, [first, last]).tolist())
+        of, ends = batches.batch_of[machines], batches.ends_hours[machines]
+        leaving = np.flatnonzero(ends < self._end)
+        of, ends = of[leaving], ends[leaving]
         each = self._each
         amounts = each[:, batches.workload_class[at]] * batches.size[at]
-        less = -each[:, batches.workload_class[batches.batch_of[machines]]]
-        return Changes(
-            np.concatenate([batches.hours[at], batches.ends_hours[machines]]),
-            np.concatenate([amounts, less], axis=1),
-        )
+        less = -each[:, batches.workload_class[of]]
+        return Changes(np.concatenate([batches.hours[at], ends]), np.concatenate([amounts, less], axis=1))
 
     def _going(self, leaves: Float64, p: int) -> "Changes":
         """What is there at the start, and its departures."""

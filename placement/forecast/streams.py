@@ -16,7 +16,7 @@ BATCHES_MAX = 20_000_000
 
 @dataclass(frozen=True)
 class Batches:
-    """[B] batches in no order; machines of batch b are ``first[b]`` to ``first[b] + size[b] - 1``."""
+    """[B] batches by pool, in no order of time; the [M] machines of all batches are in the order of the batches."""
 
     pool: Int64
     workload_class: Int64
@@ -26,7 +26,7 @@ class Batches:
     ends_hours: Float64
     """[M] when each machine leaves; infinite: never."""
     batch_of: Int64
-    """[M]."""
+    """[M], rising."""
 
 
 class Streams:

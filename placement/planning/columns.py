@@ -49,6 +49,18 @@ def added(parts: list[Sum]) -> Sum:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Later:
+    """Rows ``cell <= count * sum of on`` that only the linear program needs; R rows."""
+
+    cells: Int64
+    """[R]"""
+    count: Int64
+    """[R]"""
+    on: Int64
+    """[R, n]"""
+
+
 @dataclass
 class Columns:
     """What the parts of the model post to."""
@@ -64,6 +76,19 @@ class Columns:
     _row_upper: list[Int64] = field(default_factory=list)
     _costs: list[tuple[Int64, Int64]] = field(default_factory=list)
     row_count: int = 0
+    later: list["Later"] = field(default_factory=list)
+    switches: list[Int64] = field(default_factory=list)
+    """Columns that are 0 or 1 and decide about others."""
+
+    def switch(self, count: int) -> Int64:
+        """[count] new columns that are 0 or 1 and decide about others."""
+        found = self.add(np.ones(count, dtype=np.int64))
+        self.switches.append(found)
+        return found
+
+    def at_most_where(self, cells: Int64, count: Int64, on: Int64) -> None:
+        """``cell <= count * sum of on``: true in whole numbers anyway, and for bounds to add where parts break it."""
+        self.later.append(Later(cells, count, np.repeat(on[None, :], len(cells), axis=0)))
 
     def add(self, upper: Int64, *, whole: bool = True) -> Int64:
         """New columns from 0 to `upper`, in the same shape; in parts, where they need not be `whole`."""

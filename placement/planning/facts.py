@@ -60,6 +60,15 @@ class Facts:
         return total if groups.move_cost is None else total + groups.move_cost
 
     @cached_property
+    def vcpu(self) -> Int64:
+        """[G] of one machine; 0 where the problem knows none."""
+        problem = self.problem
+        if "vcpu" not in problem.resource_classes:
+            return np.zeros(len(problem.groups.ids), dtype=np.int64)
+        found: Int64 = problem.groups.demand[:, problem.resource_classes.index("vcpu")]
+        return found
+
+    @cached_property
     def moved(self) -> Bool:
         """[G, P] whether a machine there is elsewhere than today."""
         current = self.problem.groups.current
@@ -116,6 +125,13 @@ class Facts:
 
     def fit_sets(self, p: int) -> list[tuple[Bool, Int64]]:
         """Groups that fit on some blocks of a pool only, and these blocks; each set of blocks once, with all groups held by it."""
+        return self._fit_sets[p]
+
+    @cached_property
+    def _fit_sets(self) -> list[list[tuple[Bool, Int64]]]:
+        return [self._fit_sets_of(p) for p in range(len(self.problem.pools.ids))]
+
+    def _fit_sets_of(self, p: int) -> list[tuple[Bool, Int64]]:
         inside = self.blocks_of[p]
         here = np.flatnonzero(self.possible[:, p])
         if not len(here) or self.fits[np.ix_(here, inside)].all():

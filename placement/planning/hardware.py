@@ -1,6 +1,9 @@
 """What licences count of one host of each block."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from placement.arrays import Int64
 from placement.licensing.products import Alternative
@@ -32,6 +35,32 @@ def factors_of_hosts(blocks: Blocks, way: Alternative) -> Int64:
     families = blocks.families or ("",) * len(blocks.ids)
     own = [way.core_factor_thousandths.get(family, way.factors[0]) for family in families]
     return np.array(own, dtype=np.int64)
+
+
+def most_covers(blocks: Blocks, way: Alternative, ways: Sequence[Alternative], inside: Int64) -> int | None:
+    """So often at most are hosts covered in a plan that costs the least; None where nothing says so.
+
+    Where another alternative costs the same for any number of machines, more covers than that cost more, whatever
+    hosts are counted and however both are rounded to packs.
+    """
+    if way.owned_packs or way.add_on is not None:
+        return None
+    own = _price_of_host(blocks, way)[inside]
+    caps = []
+    for other in ways:
+        plain = other.flat and other.of_hosts and other.covers is None and other.per_hour == way.per_hour
+        if plain and not (other.order_minimum or other.principals or other.add_on):
+            beside = (1 + len(other.factors)) * other.pack_cost_micros + way.pack_cost_micros
+            needed = _price_of_host(blocks, other)[inside] + beside
+            if (own > 0).all():
+                caps.append(int(np.ceil((needed / own).max())) + 1)
+    return min(caps, default=None)
+
+
+def _price_of_host(blocks: Blocks, way: Alternative) -> npt.NDArray[np.float64]:
+    """[B] micro-units, before anything is rounded."""
+    parts = units_of_host(blocks, way) * factors_of_hosts(blocks, way)
+    return parts / way.parts / way.pack_size * way.pack_cost_micros
 
 
 def amount(blocks: Blocks, name: str) -> Int64:

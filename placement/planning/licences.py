@@ -15,7 +15,7 @@ from placement.licensing.products import Alternative
 from placement.planning.buying import Bought, buy, rounded
 from placement.planning.columns import NOTHING, Columns, Sum, added, one
 from placement.planning.facts import Facts
-from placement.planning.hardware import amount, factors_of_hosts, units_of_host
+from placement.planning.hardware import amount, factors_of_hosts, most_covers, units_of_host
 from placement.planning.problem import PlannedProduct
 from placement.planning.rooms import Room, post_room
 from placement.planning.shares import Share, members_of, share_of
@@ -85,14 +85,16 @@ def post_product(columns: Columns, facts: Facts, base: Base, n: int) -> list[Sco
 def _post_scope(posting: _Posting, n: int, name: str, pools: tuple[int, ...]) -> None:
     columns, ways = posting.columns, posting.product.alternatives
     blocks = np.concatenate([posting.facts.blocks_of[p] for p in pools])
-    on = columns.add(np.ones(len(ways), dtype=np.int64))
+    on = columns.switch(len(ways))
     columns.row(Sum(on, np.ones_like(on), 1), upper=1)
     split = posting.product.whole_pool or posting.product.parts
     present = _within(columns, on, len(pools)) if split else np.repeat(on[:, None], len(pools), axis=1)
     hosts = _hosts(posting, pools, blocks, present)
+    for i, p in enumerate(pools):
+        _strongly(posting, p, present[:, i])
     shares = [_licensed(posting, p, blocks, hosts, present[:, i]) for i, p in enumerate(pools)]
     for a, way in enumerate(ways):
-        units = _units(posting, way, blocks, hosts[a], [share.machines[a] for share in shares])
+        units = _units(posting, way, blocks, hosts[a], int(on[a]), [share.machines[a] for share in shares])
         if way.of_machines:
             units = (added([share.weights[a] for share in shares]),)
         named = (
@@ -104,6 +106,13 @@ def _post_scope(posting: _Posting, n: int, name: str, pools: tuple[int, ...]) ->
     posting.scopes.append(Scope(n, name, pools, blocks, on, hosts))
 
 
+def _strongly(posting: _Posting, p: int, present: Int64) -> None:
+    """No machine where nothing licenses it, group by group: the linear program is closer to whole numbers for it."""
+    count, cells = posting.facts.problem.groups.count, posting.base.cells[:, p]
+    groups = np.flatnonzero(posting.product.groups & (cells >= 0))
+    posting.columns.at_most_where(cells[groups], count[groups], present)
+
+
 def _within(columns: Columns, on: Int64, pools: int) -> Int64:
     """[A, n] 1 where an alternative counts a pool, as it may where it is chosen."""
     if pools == 1:
@@ -113,7 +122,7 @@ def _within(columns: Columns, on: Int64, pools: int) -> Int64:
 
 def _below(columns: Columns, on: Int64) -> Int64:
     """[A] columns that may be 1 where those are."""
-    found = columns.add(np.ones_like(on))
+    found = columns.switch(len(on))
     for less, more in zip(found.tolist(), on.tolist(), strict=True):
         columns.below(one(less, 1), one(more, 1))
     return found
@@ -177,7 +186,9 @@ def _post_rooms(
                 shared=facts.problem.pools.shared[p],
                 losses=int(facts.problem.pools.losses[p]),
             )
-            if part:  # Machines that take nothing of a host, such as those that are off, need one all the same.
+            if (
+                part
+            ):  # Machines that take nothing of a host, such as those that are off, need one all the same.
                 posting.columns.below(one(room.on, 1), room.sum_of(np.ones(len(at), dtype=np.int64)))
             post_room(posting.columns, room, share.loads[a], with_losses=part)
 
@@ -193,7 +204,7 @@ def _sum(posting: _Posting, blocks: Int64, hosts: Int64, each: Int64) -> Sum:
 
 
 def _units(
-    posting: _Posting, way: Alternative, blocks: Int64, hosts: Int64, machines: Sequence[Sum]
+    posting: _Posting, way: Alternative, blocks: Int64, hosts: Int64, on: int, machines: Sequence[Sum]
 ) -> tuple[Sum, ...]:
     """Parts of units by core factor, of ways that count hosts."""
     if not way.of_hosts:
@@ -209,6 +220,12 @@ def _units(
     if way.covers is None:
         return tuple(_sum(posting, blocks, hosts, weight) for weight in weights)
     covers = rounded_up(posting.columns, added(list(machines)), way.covers)
+    cap = most_covers(every, way, posting.product.alternatives, blocks)
+    if cap is not None and cap < covers.most:
+        posting.columns.row(covers, upper=cap)
+        for some in machines:  # So the linear program sees it at once.
+            posting.columns.below(some, one(on, 1, cap * way.covers))
+        covers = Sum(covers.columns, covers.factors, cap)
     times = [
         _times(posting.columns, covers, one(int(h), int(n)))
         for h, n in zip(hosts, posting.most(blocks), strict=True)

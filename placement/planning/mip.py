@@ -56,7 +56,7 @@ def solve(
     """The least, or the best found; None where there was nothing within the limits. Raises Infeasible."""
     from ortools.math_opt.python import mathopt  # noqa: PLC0415 - takes seconds; many plans need no solver
 
-    proto, unit, row_unit = _proto(matrix, objective, whole, fixed or {})
+    proto, unit, row_unit = proto_of(matrix, objective, whole, fixed or {})
     model = mathopt.Model.from_model_proto(proto)
     parameters = mathopt.SolveParameters(
         time_limit=timedelta(seconds=max(effort.seconds, 0.05)), random_seed=effort.seed
@@ -87,7 +87,7 @@ def solve(
     )
 
 
-def _proto(
+def proto_of(
     matrix: Matrix, objective: Expression, whole: Bool | None, fixed: Mapping[int, int]
 ) -> tuple[Any, float, Float64]:
     """Rows and costs scaled to about 1, since solvers' tolerances are absolute; and by what."""

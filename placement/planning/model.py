@@ -6,10 +6,9 @@ import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.matrix import Expression, Matrix
-from placement.planning.columns import Columns, Sum, one
+from placement.planning.columns import Columns, Later, Sum, one
 from placement.planning.facts import Facts
 from placement.planning.licences import Base, Scope, post_product
-from placement.planning.problem import PlanningProblem
 from placement.planning.rooms import Load, Room, post_room
 from placement.planning.shares import members_of
 
@@ -31,6 +30,10 @@ class Model:
     opened: Int64
     """[P]"""
     scopes: tuple[Scope, ...]
+    later: tuple[Later, ...]
+    """Rows that make the linear program tighter."""
+    switches: Int64
+    """Columns that are 0 or 1 and decide about others."""
 
     @property
     def out(self) -> Expression:
@@ -44,16 +47,17 @@ class Model:
         return Expression(columns, np.ones_like(columns))
 
 
-def build(problem: PlanningProblem) -> Model:
+def build(facts: Facts) -> Model:
     """All rows and columns."""
-    facts, columns = Facts(problem), Columns()
+    problem, groups = facts.problem, facts.problem.groups
+    columns = Columns()
     cells = np.full(facts.possible.shape, -1, dtype=np.int64)
     g, _ = at = np.nonzero(facts.possible)
-    cells[at] = columns.add(problem.groups.count[g], whole=False)
+    cells[at] = columns.add(groups.count[g], whole=False)
     columns.cost(cells[at], facts.cost[at])
-    unplaced = columns.add(problem.groups.count, whole=False)
-    _post_groups(columns, cells, unplaced, problem.groups.count)
-    hosts, opened = columns.add(facts.most), columns.add(np.ones(len(problem.pools.ids), dtype=np.int64))
+    unplaced = columns.add(groups.count, whole=False)
+    _post_groups(columns, cells, unplaced, groups.count)
+    hosts, opened = columns.add(facts.most), columns.switch(len(problem.pools.ids))
     base = Base(cells, hosts)
     _post_hosts(columns, facts, hosts, opened)
     for p, on in enumerate(opened.tolist()):
@@ -64,7 +68,18 @@ def build(problem: PlanningProblem) -> Model:
     scopes = [
         scope for n in range(len(problem.products)) for scope in post_product(columns, facts, base, n)
     ]
-    return Model(facts, columns.matrix(), columns.whole, cells, unplaced, hosts, opened, tuple(scopes))
+    return Model(
+        facts,
+        columns.matrix(),
+        columns.whole,
+        cells,
+        unplaced,
+        hosts,
+        opened,
+        tuple(scopes),
+        tuple(columns.later),
+        np.concatenate(columns.switches),
+    )
 
 
 def _post_groups(columns: Columns, cells: Int64, unplaced: Int64, count: Int64) -> None:
@@ -101,9 +116,12 @@ def _post_hosts(columns: Columns, facts: Facts, hosts: Int64, opened: Int64) -> 
 def _post_pool(columns: Columns, facts: Facts, base: Base, p: int, on: int) -> None:
     """Room for all machines, and for those that fit on some hosts only, on these."""
     every = np.ones(len(facts.problem.groups.ids), dtype=np.bool_)
+    cells, count = base.cells[:, p], facts.problem.groups.count
+    some = np.flatnonzero(cells >= 0)
+    columns.at_most_where(cells[some], count[some], np.array([on], dtype=np.int64))
     _post_held(columns, facts, base, p, on, every, facts.blocks_of[p])
     for held, inside in facts.fit_sets(p):
-        there = columns.column(1)
+        (there,) = columns.switch(1).tolist()
         kept = Sum(base.hosts[inside], np.ones_like(inside), 0)
         columns.below(one(there, 1), kept)
         _post_held(columns, facts, base, p, there, held, inside)
@@ -114,7 +132,7 @@ def _post_held(
 ) -> None:
     problem = facts.problem
     members = members_of(facts, groups, base.cells, p)
-    machines = members.total(np.ones_like(members.groups))
+    machines = members.number()
     columns.below(machines, one(on, 1, machines.most))
     room = Room(
         hosts=base.hosts[inside],

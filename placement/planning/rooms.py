@@ -68,7 +68,7 @@ def _post_losses(
         columns.below(added([load, one(room.on, 1, losses * int(each[0]))]), room.sum_of(each), beside)
         return
     levels = [int(t) for t in np.unique(each) if t > 0]
-    chosen = columns.add(np.ones(len(levels), dtype=np.int64))
+    chosen = columns.switch(len(levels))
     columns.below(Sum(chosen, np.ones_like(chosen), 1), one(room.on, 1))
     some = np.flatnonzero(each > 0)
     split = columns.add(np.repeat(room.most[some][:, None], len(levels), axis=1), whole=False)

@@ -1,5 +1,6 @@
 """Machines on decided hosts, in whole numbers: what each pool holds, what is free, and who can still come."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,7 +62,7 @@ class Seating:
 
     def __post_init__(self) -> None:
         """Read the rows of what is decided; the counts are not checked against them."""
-        self.pools = [self._pool(p) for p in range(len(self.facts.problem.pools.ids))]
+        self.pools = [self._pool(self.decided, p) for p in range(len(self.facts.problem.pools.ids))]
         self.used = [pool.factors @ self.counts[:, p] for p, pool in enumerate(self.pools)]
         most = self.facts.problem.most_moves
         moves = int(self.counts[self.facts.moved].sum())
@@ -95,41 +96,70 @@ class Seating:
         if self.facts.moved[g, p]:
             self.moves_left -= n
 
-    def decide(self, decided: Decided) -> None:
-        """Read the rows anew."""
+    def decide(self, decided: Decided, pools: Sequence[int] | None = None) -> None:
+        """Read the rows anew, of those pools that are decided otherwise; None: of all."""
         self.decided = decided
-        self.__post_init__()
+        if pools is None:
+            self.__post_init__()
+            return
+        for p in pools:
+            self.pools[p] = self._pool(decided, p)
+            self.used[p] = self.pools[p].factors @ self.counts[:, p]
+
+    def would_hold(self, decided: Decided, p: int) -> bool:
+        """Whether a pool would keep its rows, were it decided so."""
+        pool, here = self._pool(decided, p), self.counts[:, p]
+        return not here[~pool.open_to].any() and bool((pool.factors @ here <= pool.limit).all())
+
+    def would_take(self, decided: Decided, p: int, waiting: Int64) -> Int64:
+        """[n, 2] groups and how many machines of each a pool could have beside its own, were it decided so; in the order given.
+
+        `waiting` [n, 2] are groups and machines.
+        """
+        pool = self._pool(decided, p)
+        free, left, taken = pool.limit - pool.factors @ self.counts[:, p], self.moves_left, []
+        for g, n in waiting.tolist():
+            need = pool.factors[:, g]
+            some = need > 0
+            room = int((free[some] // need[some]).min(initial=n)) if pool.open_to[g] else 0
+            come = max(0, min(n, room, left if self.facts.moved[g, p] else n))
+            free = free - need * come
+            left -= come * bool(self.facts.moved[g, p])
+            taken.append((g, come))
+        return np.array(taken, dtype=np.int64).reshape(-1, 2)
 
     def waiting(self) -> Int64:
         """[G] machines without a pool."""
         found: Int64 = self.facts.problem.groups.count - self.counts.sum(axis=1)
         return found
 
-    def _pool(self, p: int) -> _Pool:
+    def _pool(self, decided: Decided, p: int) -> _Pool:
         problem, facts = self.facts.problem, self.facts
         inside = facts.blocks_of[p]
-        hosts = self.decided.hosts[inside]
+        hosts = decided.hosts[inside]
         every = facts.possible[:, p] & bool(hosts.any())
         rows = self._held(p, every, inside, hosts)
         for held, some in facts.fit_sets(p):
-            rows += self._held(p, held, some, self.decided.hosts[some])
-            every &= ~held | bool(self.decided.hosts[some].any())
+            rows += self._held(p, held, some, decided.hosts[some])
+            every &= ~held | bool(decided.hosts[some].any())
         for s, scope in enumerate(self.scopes):
             if p not in scope.pools:
                 continue
             product = problem.products[scope.product]
-            a = self.decided.chosen[s]
+            a = decided.chosen[s]
             if a < 0:
                 every &= ~product.groups
             elif product.parts and not product.whole_pool and product.alternatives[a].of_hosts:
-                rows += self._part(p, s, scope, product.groups)
+                rows += self._part(decided, p, s, scope, product.groups)
                 at = np.isin(scope.blocks, inside)
-                every &= ~product.groups | bool(self.decided.parts[s][at].any())
+                every &= ~product.groups | bool(decided.parts[s][at].any())
         factors = np.array([row for row, _ in rows], dtype=np.int64).reshape(len(rows), len(every))
         return _Pool(factors, np.array([limit for _, limit in rows], dtype=np.int64), every)
 
-    def _part(self, p: int, s: int, scope: Scope, groups: Bool) -> list[tuple[Int64, int]]:
-        part = dict(zip(scope.blocks.tolist(), self.decided.parts[s].tolist(), strict=True))
+    def _part(
+        self, decided: Decided, p: int, s: int, scope: Scope, groups: Bool
+    ) -> list[tuple[Int64, int]]:
+        part = dict(zip(scope.blocks.tolist(), decided.parts[s].tolist(), strict=True))
         rows = []
         sets = [(groups, self.facts.blocks_of[p]), *self.facts.fit_sets(p)]
         for held, some in sets:

@@ -38,7 +38,11 @@ class Members:
     room: Int64
     """[K] no more than this is there of each resource."""
 
-    def total(self, each: Int64, most: int | None = None) -> Sum:
+    def number(self) -> Sum:
+        """How many there are."""
+        return self.weighed(np.ones_like(self.groups))
+
+    def weighed(self, each: Int64, most: int | None = None) -> Sum:
         """So much of each machine."""
         of_all = int((each * self.facts.problem.groups.count[self.groups]).sum())
         return Sum(self.cells, each, of_all if most is None else min(of_all, most))
@@ -48,8 +52,8 @@ class Members:
         demand = self.facts.problem.groups.demand[self.groups]
         again = self.facts.restart[self.groups]
         ks = range(demand.shape[1])
-        every = [self.total(demand[:, k], int(self.room[k])) for k in ks]
-        restarting = [self.total(demand[:, k] * again, int(self.room[k])) for k in ks]
+        every = [self.weighed(demand[:, k], int(self.room[k])) for k in ks]
+        restarting = [self.weighed(demand[:, k] * again, int(self.room[k])) for k in ks]
         return every, restarting, [bool(again.all() and (demand[:, k] > 0).all()) for k in ks]
 
 
@@ -63,12 +67,12 @@ def members_of(facts: Facts, groups: Bool, cells: Int64, p: int) -> Members:
 
 def share_of(columns: Columns, members: Members, ways: Sequence[Alternative], on: Int64) -> Share:
     """By alternative; `on` [A] are 1 where an alternative licenses any of them."""
-    machines = members.total(np.ones_like(members.groups))
+    machines = members.number()
     every, restarting, all_restart = members.loads()
     weights = [machine_weight(members.facts, way)[members.groups] for way in ways]
     if len(ways) == 1:
         columns.below(machines, one(int(on[0]), 1, machines.most))
-        return Share([machines], [Load(every, restarting, all_restart)], [members.total(weights[0])])
+        return Share([machines], [Load(every, restarting, all_restart)], [members.weighed(weights[0])])
     by_way = _split(columns, machines, on)
     loads = [_split(columns, some, on) for some in every]
     same = members.facts.restart[members.groups].all()
@@ -80,7 +84,7 @@ def share_of(columns: Columns, members: Members, ways: Sequence[Alternative], on
             for a in range(len(ways))
         ],
         [
-            _weighed(columns, members.total(each), each, by_way, a, on) if way.of_machines else NOTHING
+            _weighed(columns, members.weighed(each), each, by_way, a, on) if way.of_machines else NOTHING
             for a, (way, each) in enumerate(zip(ways, weights, strict=True))
         ],
     )
@@ -88,14 +92,9 @@ def share_of(columns: Columns, members: Members, ways: Sequence[Alternative], on
 
 def machine_weight(facts: Facts, way: Alternative) -> Int64:
     """[G] units of one machine."""
-    problem = facts.problem
-    ones = np.ones(len(problem.groups.ids), dtype=np.int64)
     if way.metric != "per_vcpu":
-        return ones
-    if "vcpu" not in problem.resource_classes:
-        return ones * way.per_machine_minimum
-    vcpu = problem.groups.demand[:, problem.resource_classes.index("vcpu")]
-    return np.maximum(vcpu, way.per_machine_minimum)
+        return np.ones(len(facts.problem.groups.ids), dtype=np.int64)
+    return np.maximum(facts.vcpu, way.per_machine_minimum)
 
 
 def _split(columns: Columns, total: Sum, on: Int64) -> list[Sum]:

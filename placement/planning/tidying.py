@@ -28,7 +28,7 @@ def fewer_hosts(seating: Seating) -> None:
             if not _holds(seating, fewer, int(blocks.pool_of[b])):
                 break
             decided = fewer
-            seating.decide(decided)
+            seating.decide(decided, [int(blocks.pool_of[b])])
 
 
 def chosen(seating: Seating) -> Iterator[Chosen]:
@@ -43,8 +43,7 @@ def _holds(seating: Seating, decided: Decided, p: int) -> bool:
     number = int(decided.hosts[inside].sum())
     if 0 < number < int(seating.facts.least_hosts[p]):
         return False
-    trial = Seating(seating.facts, seating.scopes, decided, seating.counts)
-    return trial.pool_holds(p)
+    return seating.would_hold(decided, p)
 
 
 def _shrink(seating: Seating, decided: Decided) -> None:
@@ -112,7 +111,7 @@ def _least_part(seating: Seating, s: int) -> Int64:
         while trial.parts[s][i]:
             trial.parts[s][i] -= 1
             p = int(blocks.pool_of[scope.blocks[i]])
-            if not Seating(seating.facts, seating.scopes, trial, seating.counts).pool_holds(p):
+            if not seating.would_hold(trial, p):
                 trial.parts[s][i] += 1
                 break
     return trial.parts[s]

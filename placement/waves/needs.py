@@ -1,79 +1,105 @@
 """Which steps must wait for which others, so that every order that keeps to it is feasible too.
 
-On a provider that cannot take all that will ever come beside what is there, arrivals keep their order, and each
-waits for as many of those that left before it, in their order, as it needs the room of. Pools with a reserve are
-counted the same way; a step within such a pool takes room in it twice while it lasts. Machines that must not
-meet wait for each other. Other steps are free of each other.
+The order shows that there is room for each arrival. Here each is given room of its own: of what is free before
+anything moves, or of what certain machines leave, preferably of its own application; it waits for these, and no unit
+of room is given twice. So arrivals are free of each other, whenever they come. Only providers that could ever be too
+full are looked at. Pools with a reserve are counted the same way; a step within such a pool takes room in it twice
+while it lasts. Machines that must not meet wait for each other.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from placement.arrays import Bool
 from placement.waves.problem import NOWHERE, MoveProblem
 from placement.waves.state import Amounts, Moving, Step
 
+Needs = tuple[tuple[int, ...], ...]
+"""By step, in their order: steps that must have ended, and whose old place must be free: where a copy is kept, only
+after its wave."""
 
-@dataclass(frozen=True)
-class Needs:
-    """By step, in their order: what must be before it."""
-
-    begun: tuple[tuple[int, ...], ...]
-    """Steps that must have begun."""
-    ended: tuple[tuple[int, ...], ...]
-    """Steps that must have ended, and whose old place must be free: where a copy is kept, only after its wave."""
+MOST_SOURCES = 200
+"""Machines that left a provider and whose room is not taken up, up to which those of the own application are preferred."""
 
 
 def needs(problem: MoveProblem, steps: Sequence[Step]) -> Needs:
     """Of an order that is feasible one step after another; another is a bug."""
     of = Moving(problem, frozenset())
     ledgers = _Ledgers(of, steps)
-    begun: list[tuple[int, ...]] = []
+    apps = apps_of(problem, steps)
     ended: list[tuple[int, ...]] = []
     last: dict[int, int] = {}
     left: dict[tuple[int, int], list[int]] = {}
     for i, step in enumerate(steps):
-        chained, freed = set[int](), {last[step.machine]} if step.machine in last else set[int]()
-        for ledger in ledgers.entered(step):
-            chained |= ledger.enter(i, of.demand[step.machine], freed)
-        for ledger in ledgers.left(step):
-            ledger.exits.append((i, of.demand[step.machine]))
+        freed = {last[step.machine]} if step.machine in last else set[int]()
+        for ledger in ledgers.of(step.target):
+            freed |= ledger.enter(apps[i], of.demand[step.machine])
+        for ledger in ledgers.of(step.source):
+            ledger.exit(i, apps[i], of.demand[step.machine])
         for g in of.groups_of.get(step.machine, ()):
             freed |= {j for j in left.get((g, step.target), ()) if steps[j].machine != step.machine}
             left.setdefault((g, step.source), []).append(i)
         last[step.machine] = i
-        begun.append(tuple(sorted(chained)))
         ended.append(tuple(sorted(freed)))
-    return Needs(tuple(begun), tuple(ended))
+    return tuple(ended)
+
+
+def apps_of(problem: MoveProblem, steps: Sequence[Step]) -> list[int]:
+    """The application of each step; a machine without one is its own, with a negative number."""
+    app_of = problem.app_of.tolist()
+    return [app_of[step.machine] if app_of[step.machine] >= 0 else -1 - step.machine for step in steps]
 
 
 class _Ledger:
-    """What one provider, or one pool with a reserve, holds while steps are gone through."""
+    """Whose room on one provider, or in one pool with a reserve, is not taken up yet."""
 
     def __init__(self, limit: Amounts, load: Amounts) -> None:
-        self.limit, self.load = limit, load
-        self.exits: list[tuple[int, Amounts]] = []
-        self.taken = 0
-        self.last = -1
+        self.free = [most - n for most, n in zip(limit, load, strict=True)]
+        self.debtors: list[list[int]] = [[] for _ in limit]
+        """[K] those whose leaving made good what was too much at first: nobody comes before them."""
+        self.sources: list[tuple[int, int, Amounts]] = []
 
-    def enter(self, i: int, demand: Amounts, freed: set[int]) -> set[int]:
-        """The arrival before this one; `freed` gets those whose room it takes."""
-        while any(t and n + t > most for n, t, most in zip(self.load, demand, self.limit, strict=True)):
-            assert self.taken < len(self.exits), (i, self.load, demand, self.limit)
-            j, room = self.exits[self.taken]
-            self.load = [n - r for n, r in zip(self.load, room, strict=True)]
-            self.taken += 1
-            freed.add(j)
-        self.load = [n + t for n, t in zip(self.load, demand, strict=True)]
-        before, self.last = self.last, i
-        return {before} - {-1}
+    def exit(self, i: int, app: int, demand: Amounts) -> None:
+        """A step leaves; its room is there for others, unless there was too much before."""
+        room = list(demand)
+        for k, takes in enumerate(demand):
+            if takes and self.free[k] < 0:
+                self.debtors[k].append(i)
+                paid = min(takes, -self.free[k])
+                self.free[k] += paid
+                room[k] -= paid
+        if any(room):
+            self.sources.append((i, app, room))
+
+    def enter(self, app: int, demand: Amounts) -> set[int]:
+        """Give room to an arrival; the steps that it is of."""
+        freed = {i for k, takes in enumerate(demand) if takes for i in self.debtors[k]}
+        short = list(demand)
+        _take(short, self.free)
+        own = len(self.sources) <= MOST_SOURCES
+        for i, _, room in sorted(self.sources, key=lambda one: one[1] != app) if own else self.sources:
+            if not any(short):
+                break
+            if _take(short, room):
+                freed.add(i)
+        assert not any(short), (short, demand)
+        self.sources = [one for one in self.sources if any(one[2])]
+        return freed
+
+
+def _take(short: Amounts, room: Amounts) -> bool:
+    """Cover what is short by what there is; whether there was anything."""
+    taken = [max(0, min(s, r)) for s, r in zip(short, room, strict=True)]
+    for k, amount in enumerate(taken):
+        short[k] -= amount
+        room[k] -= amount
+    return any(taken)
 
 
 class _Ledgers:
     """Those that could ever be too full; the others need none."""
 
     def __init__(self, of: Moving, steps: Sequence[Step]) -> None:
-        self.of = of
+        self.moving = of
         empty = [0] * of.problem.demand.shape[1]
         load, pool_load = [list(empty) for _ in of.capacity], [list(empty) for _ in of.limit]
         for m, v in enumerate(of.start):
@@ -94,21 +120,15 @@ class _Ledgers:
             if limit is not None and _over(pool_most[p], pool_load[p], limit)
         }
 
-    def entered(self, step: Step) -> Iterator[_Ledger]:
-        """Where a step takes room."""
-        yield from self._of(step.target)
-
-    def left(self, step: Step) -> Iterator[_Ledger]:
-        """Where it frees room when it has ended."""
-        yield from self._of(step.source)
-
-    def _of(self, v: int) -> Iterator[_Ledger]:
+    def of(self, v: int) -> Iterator[_Ledger]:
+        """Where a step to or from a provider takes or frees room."""
         if v == NOWHERE:
             return
         if v in self.of_provider:
             yield self.of_provider[v]
-        if self.of.pool_of[v] in self.of_pool:
-            yield self.of_pool[self.of.pool_of[v]]
+        pool = self.moving.pool_of[v]
+        if pool in self.of_pool:
+            yield self.of_pool[pool]
 
 
 def _over(most: Amounts, load: Amounts, limit: Amounts) -> bool:
@@ -128,11 +148,10 @@ def parts(
 
     Where a step needs room that a copy keeps until the wave is confirmed, its part is divided before it.
     """
-    app_of = problem.app_of.tolist()
-    apps = [app_of[step.machine] if app_of[step.machine] >= 0 else -1 - step.machine for step in steps]
+    apps = apps_of(problem, steps)
     edges: dict[int, set[int]] = {app: set() for app in apps}
     for i, app in enumerate(apps):
-        for j in (*of.begun[i], *of.ended[i]):
+        for j in of[i]:
             edges[apps[j]].add(app)
     unit_of = _together(edges)
     keeps = keeps_copy.tolist()
@@ -140,8 +159,8 @@ def parts(
     found: dict[tuple[int, int], list[int]] = {}
     for i, app in enumerate(apps):
         unit = unit_of[app]
-        same = [(j, 0) for j in of.begun[i]] + [(j, int(keeps[steps[j].machine])) for j in of.ended[i]]
-        layer[i] = max((layer[j] + more for j, more in same if unit_of[apps[j]] == unit), default=0)
+        before = [j for j in of[i] if unit_of[apps[j]] == unit]
+        layer[i] = max((layer[j] + keeps[steps[j].machine] for j in before), default=0)
         found.setdefault((unit, layer[i]), []).append(i)
     return sorted(map(tuple, found.values()))
 

@@ -30,8 +30,8 @@ TRIALS = 12
 """Steps and stops that are tried before the best of them is made."""
 ATTEMPTS = 4
 """Orders that are looked for, with other ties, where the first has stops or leaves machines out."""
-MANY = 3_000
-"""Movers above which there is one attempt."""
+MANY = 300
+"""Movers above which there is one attempt, unless it leaves machines out; ten times as many, and there is one anyway."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,25 @@ def order(
     carriage: Carriage | None = None,
     barred: frozenset[int] = frozenset(),
     seed: int = 0,
+    *,
+    shuffled: bool = False,
 ) -> Order:
-    """The best order found; `barred` machines stay where they are. The same arguments give the same order."""
+    """The best order found; `barred` machines stay where they are. The same arguments give the same order.
+
+    Ties are decided by machines' numbers at first; by chance from the beginning where it is `shuffled`.
+    """
     dead = barred | too_large(problem)
     of = Moving(problem, dead)
     stops = Stops(problem, carriage)
     out = np.flatnonzero(problem.moving)
     best: tuple[Step, ...] | None = None
-    for attempt in range(ATTEMPTS if len(of.movers) <= MANY else 1):
-        ties = np.random.default_rng(seed + attempt).permutation(len(problem.demand)) if attempt else None
-        steps = _Search(of, stops, None if ties is None else ties.tolist()).run()
+    for attempt in range(ATTEMPTS if len(of.movers) <= 10 * MANY else 1):
+        rng = np.random.default_rng(seed + attempt)
+        ties = rng.permutation(len(problem.demand)).tolist() if attempt or shuffled else None
+        steps = _Search(of, stops, ties).run()
         if best is None or _worth(steps, stops) > _worth(best, stops):
             best = steps
-        if _all_direct(best, of):
+        if _all_direct(best, of) or (len(of.movers) > MANY and _arrived(best, stops) == len(of.movers)):
             break
     assert best is not None
     proven = _all_direct(best, of)
@@ -75,6 +81,10 @@ def order(
     arrived = {step.machine for step in best if not stops.is_stop(step)}
     left_out = tuple(m for m in out.tolist() if m not in arrived)
     return Order(best, left_out, len(best) - len(arrived), proven)
+
+
+def _arrived(steps: tuple[Step, ...], stops: Stops) -> int:
+    return sum(not stops.is_stop(step) for step in steps)
 
 
 def too_large(problem: MoveProblem) -> frozenset[int]:
@@ -115,7 +125,12 @@ class _Search:
             if v != NOWHERE and of.limit[of.pool_of[v]] is not None:
                 self.of_pool.setdefault(of.pool_of[v], []).append(v)
         app_of = of.problem.app_of.tolist()
-        self.app = [a if a >= 0 else -1 - m for m, a in enumerate(app_of)]
+        keys = [a if a >= 0 else -1 - m for m, a in enumerate(app_of)]
+        turn: dict[int, int] = {}
+        for m in sorted(range(len(keys)), key=self.ties.__getitem__):
+            turn.setdefault(keys[m], len(turn))
+        self.app = [turn[key] for key in keys]
+        """[R] the turn of each machine's application; a machine without one has its own."""
         self.left: dict[int, int] = {}
         for m in of.movers:
             self.left[self.app[m]] = self.left.get(self.app[m], 0) + 1

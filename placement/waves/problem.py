@@ -160,7 +160,7 @@ class Calendar:
     most_moves: int = 50
     """In a wave."""
     downtime_s: Int64 | None = None
-    """[A] the longest that an application may be down in one wave, with any of its machines; -1 for no limit."""
+    """[A] the longest that an application may be down in one window, with any of its machines; -1 for no limit."""
 
     def __post_init__(self) -> None:
         """Refuse windows that end before they begin or overlap, and limits below what a wave needs."""

@@ -24,6 +24,7 @@ class Stops:
         v = len(problem.capacity)
         self.site: list[int] = [0] * v if carriage is None else carriage.site_of.tolist()
         self.storage: list[int] = [-1] * v if carriage is None else carriage.storage_of.tolist()
+        self.storage_of: Int64 = np.array(self.storage, dtype=np.int64)
         self.copy: list[int] = [0] * len(problem.demand) if carriage is None else carriage.copy_gib.tolist()
         self.final: list[int] = problem.after.tolist()
 
@@ -111,13 +112,14 @@ class Stops:
         demand = self.problem.demand[machine]
         fits = (demand <= self.problem.largest).all(axis=1)
         fits[[at, final, *but]] = False
+        same = (self.storage_of == self.storage_of[at]) & (self.storage_of >= 0)
         for enough in (room.spare, room.free):
-            could = fits & (enough >= demand).all(axis=1)
-            found = [v for v in np.flatnonzero(could).tolist() if self._can_wait(state, machine, v)]
-            if found:
-                return min(
-                    found, key=lambda v: (self.copied(Step(machine, at, v)), -int(room.spare[v].min()), v)
-                )
+            could = np.flatnonzero(fits & (enough >= demand).all(axis=1))
+            nearest = np.lexsort((could, -room.spare[could].min(axis=1, initial=2**62), ~same[could]))
+            found = (v for v in could[nearest].tolist() if self._can_wait(state, machine, v))
+            place = next(found, -1)
+            if place >= 0:
+                return place
         return -1
 
     def _can_wait(self, state: State, machine: int, v: int) -> bool:

@@ -236,24 +236,31 @@ def _most_of(carriage: Carriage, what: str, a: int, b: int) -> int | None:
 
 
 def _whole(problem: MoveProblem, calendar: Calendar, plan: WavePlan) -> Iterator[str]:
-    """Applications that are in several waves are said to be; none is down for too long in one."""
+    """Applications that are in several waves are said to be; none is down for too long in a window."""
     waves_of: dict[int, set[int]] = {}
+    down: dict[tuple[int, int], list[tuple[int, int]]] = {}
     app_of = problem.app_of.tolist()
     for n, wave in enumerate(plan.waves):
-        down: dict[int, set[int]] = {}
         for move in wave.moves:
             app = app_of[move.step[0]]
             if app >= 0:
                 waves_of.setdefault(app, set()).add(n)
-                down.setdefault(app, set()).update(range(move.end_s - move.down_s, move.end_s))
-        for app, seconds in down.items():
-            most = -1 if calendar.downtime_s is None else int(calendar.downtime_s[app])
-            if 0 <= most < len(seconds):
-                yield f"wave {n}: application {app} is down for {len(seconds)} s, and may be for {most}"
+                down.setdefault((app, wave.window), []).append((move.end_s - move.down_s, move.end_s))
+    for (app, window), spans in down.items():
+        most = -1 if calendar.downtime_s is None else int(calendar.downtime_s[app])
+        seconds = _in_any(spans)
+        if 0 <= most < seconds:
+            yield f"application {app} is down for {seconds} s in window {window}, and may be for {most}"
     said = {one.app: one.waves for one in plan.torn}
     for app, numbers in waves_of.items():
         if (len(numbers) > 1 or app in said) and said.get(app) != tuple(sorted(numbers)):
             yield f"application {app} is in waves {sorted(numbers)}, and said to be in {said.get(app)}"
+
+
+def _in_any(spans: Sequence[tuple[int, int]]) -> int:
+    """Between each two neighbouring ends, the time counts if any span covers it."""
+    ends = sorted({end for span in spans for end in span})
+    return sum(b - a for a, b in pairwise(ends) if any(begin <= a and b <= end for begin, end in spans))
 
 
 def _ways_back(problem: MoveProblem, plan: WavePlan) -> Iterator[str]:

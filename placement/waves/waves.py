@@ -15,12 +15,17 @@ from placement.waves.needs import Needs, needs, parts
 from placement.waves.order import Order, order
 from placement.waves.problem import NOWHERE, Calendar, Carriage, MoveProblem, fits_together
 from placement.waves.result import Timed, Torn, Unscheduled, Wave, WavePlan
+from placement.waves.shorter import shorter
 from placement.waves.state import Step
 from placement.waves.timing import Bookings, Run, run_of, union_s
 
 Part = tuple[int, ...]
 """Positions in the order."""
 
+FEW = 300
+"""Moves up to which several orders are put into waves, of which the best plan is kept."""
+TRIES = 8
+"""Of these orders."""
 MOST_MISSES = 300
 """Parts that are tried in vain before a wave is closed."""
 
@@ -38,14 +43,28 @@ def waves(
     """
     fits_together(problem, carriage, calendar)
     never = _hopeless(problem, carriage, calendar)
-    found = order(problem, carriage, barred | frozenset(one.step.machine for one in never), seed)
-    plan = in_waves(problem, carriage, calendar, found)
+    barred |= frozenset(one.step.machine for one in never)
+    plan: WavePlan | None = None
+    worth: tuple[int, ...] = ()
+    for n in range(TRIES if int(problem.moving.sum()) <= FEW else 1):
+        found = order(problem, carriage, barred, seed + n * 1_000, shuffled=n > 0)
+        other = in_waves(problem, carriage, calendar, found)
+        if plan is None or _worth(other) > worth:
+            plan, worth = other, _worth(other)
+    assert plan is not None
     known = {one.step.machine for one in never}
     return replace(
         plan,
         left_out=tuple(m for m in plan.left_out if m not in known),
         unscheduled=(*never, *plan.unscheduled),
     )
+
+
+def _worth(plan: WavePlan) -> tuple[int, ...]:
+    """Fewer machines left out, stops, steps without a time, torn applications, seconds and waves: the greater the better."""
+    stops = sum(move.stop for move in plan.moves)
+    missing, late = len(plan.left_out), len(plan.unscheduled)
+    return -missing, -stops, -late, -len(plan.torn), -plan.elapsed_s, -len(plan.waves)
 
 
 def _hopeless(problem: MoveProblem, carriage: Carriage, calendar: Calendar) -> tuple[Unscheduled, ...]:
@@ -102,7 +121,10 @@ class _Packing:
         self.app: list[int] = [int(problem.app_of[s.machine]) for s in steps]
         self.runs: list[Run] = [run_of(carriage, step) for step in steps]
         self.needs: Needs = needs(problem, steps)
-        self.parts: list[Part] = parts(problem, steps, self.needs, carriage.keeps_copy)
+        found = parts(problem, steps, self.needs, carriage.keeps_copy)
+        self.parts: list[Part] = sorted(
+            found, key=lambda part: (-len(part), part)
+        )  # What is large is hard to fit in.
         self.wave_of: dict[int, int] = {}
         self.filled: list[_Open] = []
         self.why_torn: dict[int, str] = {}
@@ -118,9 +140,10 @@ class _Packing:
             begin, end = self.calendar.windows[window]
             wave = _Open(len(self.filled), window, begin if at is None else at, end)
             self._fill(wave)
-            if not wave.times and at is None:
-                self._tear(wave)
+            if not wave.times:
+                self._tear(wave, fresh=at is None)
             if wave.times:
+                self._shorten(wave)
                 self.filled.append(wave)
                 at = max(wave.times[i] + self.runs[i].duration_s for i in wave.times)
             else:
@@ -146,13 +169,20 @@ class _Packing:
                     rest.append(part)
             more, self.parts = len(rest) < len(self.parts), rest
 
+    def _shorten(self, wave: _Open) -> None:
+        """Put its moves into a better sequence; what became free at its end is left to the next wave."""
+
+        def holds(times: dict[int, int]) -> bool:
+            apps = {self.app[i] for i in times}
+            return not any(self._down_too_long(app, times, wave.window) for app in apps)
+
+        wave.times = shorter(wave.times, self.runs, self.needs, wave.begin, holds, wave.number)
+
     def _is_ready(self, part: Part, wave: _Open) -> bool:
         """Whether all that must be before is in an earlier wave, or in this one; places of kept copies: in an earlier one."""
         inside = set(part)
         for i in part:
-            if any(j not in inside and j not in self.wave_of for j in self.needs.begun[i]):
-                return False
-            for j in self.needs.ended[i]:
+            for j in self.needs[i]:
                 before = self.wave_of.get(j, wave.number if j in inside else wave.number + 1)
                 if before + self.keeps[j] > wave.number:
                     return False
@@ -180,14 +210,13 @@ class _Packing:
             wave.why = "moves"
             return False
         ready = [wave.begin]
-        ready += [wave.times[j] for j in self.needs.begun[i] if j in wave.times]
-        ready += [wave.times[j] + self.runs[j].duration_s for j in self.needs.ended[i] if j in wave.times]
+        ready += [wave.times[j] + self.runs[j].duration_s for j in self.needs[i] if j in wave.times]
         at = wave.bookings.earliest(max(ready), run)
         if at + run.duration_s > wave.end:
             wave.why = "window"
             return False
         wave.times[i] = at
-        if self._down_too_long(self.app[i], wave):
+        if self._down_too_long(self.app[i], wave.times, wave.window):
             del wave.times[i]
             wave.why = "downtime"
             return False
@@ -199,23 +228,30 @@ class _Packing:
         wave.bookings.book(wave.times.pop(i), self.runs[i], -1)
         del self.wave_of[i]
 
-    def _down_too_long(self, app: int, wave: _Open) -> bool:
+    def _down_too_long(self, app: int, times: dict[int, int], window: int) -> bool:
+        """In a window, with its earlier waves."""
         limits = self.calendar.downtime_s
         if app < 0 or limits is None or limits[app] < 0:
             return False
+        every = [times, *(wave.times for wave in self.filled if wave.window == window)]
         ends = [
             (at + self.runs[i].duration_s, self.runs[i].down_s)
-            for i, at in wave.times.items()
+            for some in every
+            for i, at in some.items()
             if self.app[i] == app
         ]
         return union_s([(end - down, end) for end, down in ends if down]) > int(limits[app])
 
-    def _tear(self, wave: _Open) -> None:
-        """A window in which no part fits as a whole: the first part that cannot wait for a better one is divided."""
+    def _tear(self, wave: _Open, *, fresh: bool) -> None:
+        """No part fits as a whole: the first that would not fit into a `fresh` or a longer window either is divided."""
         for n, part in enumerate(self.parts):
             if not self._is_ready(part, wave):
                 continue
-            self._add(part, wave)
+            if self._add(part, wave) == len(part):  # Not tried before, as so many others were in vain.
+                del self.parts[n]
+                return
+            if wave.why != "moves" and not fresh:
+                continue
             if wave.why == "window" and self._has_longer(wave):
                 continue
             count = self._add(part, wave, some=True)
@@ -238,7 +274,7 @@ class _Packing:
 
     def _why(self, i: int) -> str:
         rest = {j for part in self.parts for j in part} - {i}
-        if any(j in rest for j in (*self.needs.begun[i], *self.needs.ended[i])):
+        if any(j in rest for j in self.needs[i]):
             return "before"
         return "calendar"
 

@@ -77,6 +77,27 @@ def test_the_rates_are_a_card_that_is_read() -> None:
     assert (card.name, card.currency, len(card.rates)) == ("proposed", "EUR", 12)
 
 
+def test_licences_are_shown_piece_by_piece() -> None:
+    found = rows("licences", ACME, "--start", "2026-12-01")
+    suite = [
+        (x["from"], x["months"], x["owned_packs"], x["pack_cost"], x["sunk"])
+        for x in found
+        if x["product"] == "hypervisor-suite"
+    ]
+    assert suite == [
+        ("2026-12-01", 3, 512, "EUR 37.50", "EUR 19,200.00"),
+        ("2027-03-01", 9, 0, "EUR 157.50", "EUR 0.00"),
+    ]
+    assert "--region" in run("licences", "--help").stdout
+
+
+def test_the_defaults_are_printed_and_are_a_document_that_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(run("defaults").stdout)
+    assert rows("check", file)
+    assert json.loads(run("schema").stdout)["title"] == "tierwise economics"
+
+
 def test_lines_have_their_figures_with_places() -> None:
     found = list(csv.DictReader(io.StringIO(run("rates", ACME, "--trace", "-o", "csv").stdout)))
     power = next(row for row in found if row["term"] == "power")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tierwise.cli.context import Context
 from tierwise.cli.fields import FINDINGS, Columns, Fields, Sort, view
-from tierwise.cli.output import Format, Output, emit, note, write
+from tierwise.cli.output import Format, Output, document, emit, note, write
 
 if TYPE_CHECKING:
     from datetime import date
@@ -44,6 +45,24 @@ ECONOMICS_RATES = Fields(
     },
     ("tier", "resource", "unit", "rate", "cost", "recovered"),
 )
+ECONOMICS_LICENCES = Fields(
+    {
+        "product": "the product",
+        "from": "the first day of a stretch in which the same contracts and ways hold",
+        "months": "how long it is",
+        "alternative": "one way to license it",
+        "metric": "what it counts",
+        "pack_size": "units in a pack",
+        "owned_packs": "packs that a contract pays for in the stretch",
+        "pack_cost": "what each further pack costs in it",
+        "sunk": "what the product's contracts cost in it, whatever is decided",
+        "reach": "how far machines can move, so that hosts there count",
+        "accepts": "what narrows that",
+        "pack_cost_micros": "the pack's cost in millionths of the currency",
+        "sunk_micros": "the contracts' in millionths",
+    },
+    ("product", "from", "months", "alternative", "metric", "owned_packs", "pack_cost", "sunk"),
+)
 ECONOMICS_LINES = Fields(
     {
         "tier": "the tier",
@@ -65,6 +84,11 @@ Document = Annotated[Path, typer.Argument(help="A document of the format tierwis
 OnDay = Annotated[
     datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only what holds on this day.")
 ]
+Start = Annotated[
+    datetime | None,
+    typer.Option("--start", formats=["%Y-%m-%d"], help="The first day; this month's if left out."),
+]
+Months = Annotated[int, typer.Option("--months", min=1, max=120, help="How many months.")]
 Region = Annotated[str | None, typer.Option("--region", help="With --day: what holds in this region.")]
 
 
@@ -72,6 +96,29 @@ def _today() -> "date":
     from tierwise.clock import SystemClock
 
     return SystemClock().now().date()
+
+
+def _month(text: str) -> "tuple[date, int]":
+    """The first day of a month, and one month."""
+    from tierwise.errors import InvalidInput
+
+    try:
+        return datetime.strptime(text, "%Y-%m").date(), 1  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        msg = f"--month: '{text}' is no month; write it like 2026-10"
+        raise InvalidInput(msg) from None
+
+
+def _metered(ctx: typer.Context, month: str) -> dict[str, dict[str, int]]:
+    from tierwise.usecases.metered_use import metered_use
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        return metered_use(app_, month)
+
+
+def _first(start: datetime | None) -> "date":
+    return start.date() if start else _today().replace(day=1)
 
 
 @app.command()
@@ -103,13 +150,44 @@ def check(file: Document, day: OnDay = None, output: Output = Format.TABLE) -> N
 
 
 @app.command()
-def rates(
+def licences(
     file: Document,
-    start: Annotated[
-        datetime | None,
-        typer.Option("--start", formats=["%Y-%m-%d"], help="The first day; this month's if left out."),
-    ] = None,
-    months: Annotated[int, typer.Option("--months", min=1, max=120, help="How many months.")] = 12,
+    start: Start = None,
+    months: Months = 12,
+    region: Annotated[str | None, typer.Option("--region", help="What holds in this region.")] = None,
+    output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
+) -> None:
+    """Show how contracts and rules cut a time, and what a pack of licences costs in each part."""
+    from tierwise.usecases import economics
+
+    rows = economics.licence_rows(economics.load(file), _first(start), months, region)
+    emit(rows, output, fields=ECONOMICS_LICENCES, view=view(columns, sort))
+
+
+@app.command()
+def defaults() -> None:
+    """Print the document of defaults, to start one of your own from."""
+    from tierwise.usecases import economics
+
+    write(economics.defaults())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the documents, for editors."""
+    from chargeback.economics.document import schema as of_documents
+
+    document(of_documents(), Format.JSON)
+
+
+@app.command()
+def rates(
+    ctx: typer.Context,
+    file: Document,
+    start: Start = None,
+    months: Months = 12,
     decimals: Annotated[int, typer.Option("--decimals", min=0, max=9, help="Of the rates.")] = 6,
     card: Annotated[
         str | None, typer.Option("--card", help="Print a rate card of this name instead.", metavar="NAME")
@@ -117,6 +195,10 @@ def rates(
     trace: Annotated[
         bool, typer.Option("--trace", help="Print every line that the cost is made of instead.")
     ] = False,
+    month: Annotated[
+        str | None,
+        typer.Option("--month", help="Cost of this month, and what its metered use recovers: 2026-10."),
+    ] = None,
     output: Output = Format.TABLE,
     columns: Columns = "",
     sort: Sort = "",
@@ -126,7 +208,9 @@ def rates(
     from tierwise.usecases import economics
 
     found = economics.load(file)
-    first = start.date() if start else _today().replace(day=1)
+    first, metered = _first(start), None
+    if month is not None:
+        first, months, metered = *_month(month), _metered(ctx, month)
     proposals = economics.proposals(found, first, months, decimals)
     if card is not None:
         write(
@@ -134,6 +218,7 @@ def rates(
                 proposals,
                 name=card,
                 currency=found.currency,
+                minor_digits=found.minor_digits,
                 valid_from=first,
                 recorded_at=_today().isoformat(),
             )
@@ -142,9 +227,12 @@ def rates(
         rows = [row for proposal in proposals for row in economics.trace_rows(proposal.cost)]
         emit(rows, output, fields=ECONOMICS_LINES, view=view(columns, sort))
     else:
-        money = economics.Money(found.currency)
+        money = economics.Money(found.currency, found.minor_digits)
         fields = ECONOMICS_RATES
-        emit(economics.rate_rows(proposals, money), output, fields=fields, view=view(columns, sort))
+        emit(
+            economics.rate_rows(proposals, money, metered), output, fields=fields, view=view(columns, sort)
+        )
+    use = f"recovered by what was metered in {month}" if month else "recovered by what the fleet uses"
     note(
-        f"{months} months from {first}; guests' licences are not in it, as a fleet does not say what machines run"
+        f"{months} months from {first}, {use}; without guests' licences: a fleet does not say what machines run"
     )

@@ -62,7 +62,7 @@ SIZES = Fields(
 )
 
 EstateFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The estate, as `estate import` writes it.")
+    Path, typer.Argument(metavar="FILE", help="An estate of any kind that `estate import` reads.")
 ]
 
 
@@ -95,14 +95,16 @@ def classify(
     """Give each machine of an estate a workload class and a size, with confidence and reason."""
     from catalog.estates.classifying import classify as classified
     from catalog.estates.mapping import write_mapping
+    from tierwise.estates import read
     from tierwise.estates.classes import catalog_of, decisions_of, rules_of
     from tierwise.estates.text_files import replace
 
     context: Context = ctx.obj
     _must_keep(to, mapping)
-    estate = read_estate(file)
-    known, texts = catalog_of(catalog or context.settings().catalog_dir)
-    of_rules = rules_of(rules, texts, known)
+    estate = read(file)
+    folder = catalog or context.settings().catalog_dir
+    known = catalog_of(folder)
+    of_rules = rules_of(rules, folder, known)
     decided = None if mapping is None else decisions_of(mapping, estate, known)
     found = classified(estate, of_rules, known.classes, decided.by_machine if decided else {})
     for line in decided.notes if decided else ():
@@ -142,6 +144,7 @@ def rightsize(
     from catalog.estates.sizing import rightsize as sized
     from tierwise.clock import SystemClock
     from tierwise.errors import InvalidInput
+    from tierwise.estates import read
     from tierwise.estates.classes import policy_of
     from tierwise.estates.utilization import age_days, from_path, own
 
@@ -149,7 +152,7 @@ def rightsize(
         msg = "--usage and --collected are two sources of the same figures; give one of them"
         raise InvalidInput(msg)
     of_policy = policy_of(policy)
-    estate = read_estate(file)
+    estate = read(file)
     percentile = float(of_policy.percentile)
     if usage is not None:
         measured = from_path(estate, usage, percentile, mhz_per_core=mhz_per_core)
@@ -165,26 +168,6 @@ def rightsize(
     emit([_size_row(*pair) for pair in shown], output, fields=SIZES, view=view(columns, sort))
     for line in _saved([one for _, one in pairs], measured.machines):
         note(line)
-
-
-def read_estate(file: Path) -> "Estate":
-    """An estate in our own JSON. Raises InvalidInput with every problem."""
-    from pydantic import ValidationError
-
-    from catalog.estates.model import Estate
-    from tierwise.errors import InvalidInput
-    from tierwise.estates.text_files import text
-
-    try:
-        return Estate.model_validate_json(text(file))
-    except ValidationError as error:
-        found = [
-            f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg'][:1].lower()}{one['msg'][1:]}"
-            for one in error.errors(include_url=False)
-        ]
-        details = found[:50] + ([f"{len(found) - 50:,} more"] if len(found) > 50 else [])
-        msg = f"{file}: not an estate; write one with `tierwise estate import`"
-        raise InvalidInput(msg, details=details) from None
 
 
 def _must_keep(to: Path | None, mapping: Path | None) -> None:

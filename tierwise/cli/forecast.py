@@ -9,7 +9,10 @@ from tierwise.cli.fields import EVERYTHING, Fields
 from tierwise.cli.output import Format, Output, document, emit, note, stderr
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from placement.forecast.document import ForecastDocument
+    from tierwise.usecases.forecast import OfEstate
 
 FORECAST = Fields(
     {
@@ -49,13 +52,39 @@ BANDS = Fields(
     ("pool", "resource", "day", "p10", "p50", "p90", "limit", "n_plus_1_percent"),
 )
 
+FIT = Fields(
+    {
+        "class": "the class",
+        "machines": "how many the history holds",
+        "batches_per_day": "how many come a day at the end of the history",
+        "error_percent": "the standard error of that",
+        "machines_per_batch": "the mean size of a batch",
+        "growth_percent_per_month": "the trend of the history; nothing promises that it goes on",
+        "growth_error_points": "its standard error in percentage points",
+        "mean_life_hours": "the mean life; empty: fewer than ten machines ended",
+        "longest_hours": "the longest that any was seen to live; beyond, the law is a guess",
+        "still_running_percent": "how many had not ended",
+        "gap": "the largest difference of survival to machines that were held out",
+        "gap_of_chance": "what no law could do better than",
+    },
+    (
+        "class",
+        "batches_per_day",
+        "machines_per_batch",
+        "growth_percent_per_month",
+        "mean_life_hours",
+        "gap",
+    ),
+)
+
 _SHOWN = 12
 """Assumptions that a table is followed by; programs get all."""
 
 
 def register(group: typer.Typer) -> None:
-    """Add the command ``forecast`` to a group."""
+    """Add the commands ``forecast`` and ``fit-demand`` to a group."""
     group.command()(forecast)
+    group.command()(fit_demand)
 
 
 def forecast(
@@ -78,12 +107,28 @@ def forecast(
     chart: Annotated[
         Path | None, typer.Option("--chart", help="Draw bands and N+1 into this file, .png or .svg.")
     ] = None,
+    start: Annotated[
+        str, typer.Option("--start", help="Of an estate: from which day.", metavar="DAY")
+    ] = "",
+    months: Annotated[
+        int, typer.Option("--months", min=1, max=240, help="Of an estate: for how many months.")
+    ] = 36,
+    growth: Annotated[
+        float,
+        typer.Option("--growth", min=-99, max=1000, help="Of an estate: percent a month of all demand."),
+    ] = 0.0,
+    to_document: Annotated[
+        Path | None, typer.Option("--to-document", help="Of an estate: write its document here, to add to.")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Tell by simulation when pools are full, of what, and until when a host may fail."""
     from tierwise.usecases import forecast as use
 
-    question = use.load(file)
+    if use.is_estate(file):
+        question = _of_estate(file, use.OfEstate(_day(start), months, growth), to_document)
+    else:
+        question = use.load(file)
     with stderr().status("forecasting") as status:
 
         def tell(done: int, of: int) -> None:
@@ -102,6 +147,32 @@ def forecast(
         _assumed(question)
 
 
+def _day(text: str) -> "date | None":
+    from datetime import date
+
+    from tierwise.errors import InvalidInput
+
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        msg = f"--start must be a day such as 2026-12-01: {text!r}"
+        raise InvalidInput(msg) from None
+
+
+def _of_estate(file: Path, wishes: "OfEstate", target: Path | None) -> "ForecastDocument":
+    """The estate as a document, and what was assumed and left out for that."""
+    from tierwise.reports.files import write_whole
+    from tierwise.usecases import forecast as use
+
+    text = use.estate_text(file, wishes)
+    if target is not None:
+        write_whole(target, text.encode())
+    for line in text.splitlines():
+        if line.startswith("# "):
+            note(line.removeprefix("# "))
+    return use.read(text, f"{file} as a document")
+
+
 def _assumed(question: "ForecastDocument") -> None:
     """What the document leaves open, so that nobody takes a default for a fact."""
     if not question.assumed:
@@ -112,3 +183,38 @@ def _assumed(question: "ForecastDocument") -> None:
     rest = len(question.assumed) - _SHOWN
     if rest > 0:
         note(f"and {rest} more; -o json has all", indent="  ")
+
+
+def fit_demand(
+    history: Annotated[
+        Path, typer.Argument(help="A CSV with created_at, deleted_at, class; tenant and sizes if known.")
+    ],
+    until: Annotated[
+        str,
+        typer.Option("--until", help="When the history was written; else its last time.", metavar="TIME"),
+    ] = "",
+    trend: Annotated[
+        bool, typer.Option("--trend/--no-trend", help="Fit a trend, or the mean rate of all days.")
+    ] = True,
+    result: Annotated[
+        Path | None,
+        typer.Option("--result", help="Write classes and lifetimes of a document to this file."),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Fit how machines come and how long they live to a history of your own."""
+    from datetime import datetime
+
+    from tierwise.errors import InvalidInput
+    from tierwise.reports.files import write_whole
+    from tierwise.usecases import forecast_fit as use
+
+    try:
+        written = datetime.fromisoformat(until) if until else None
+    except ValueError:
+        msg = f"--until must be a time such as 2026-10-01T08:30:00: {until!r}"
+        raise InvalidInput(msg) from None
+    fitted = use.fit(history, until=written, trend=trend)
+    if result is not None:
+        write_whole(result, use.as_yaml(fitted).encode())
+    emit(use.rows(fitted), output, fields=FIT)

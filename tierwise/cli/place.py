@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwise.cli import rebalance
 from tierwise.cli.output import Format, document, emit, note, stderr, write
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from placement.problem import PlacementProblem
 
 app = typer.Typer(help="Solve, check and explain placement problems from files.", no_args_is_help=True)
+app.command()(rebalance.rebalance)
 
 Form = Annotated[Format, typer.Option("--output", help="How to print: table, json, yaml or csv.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Where chance starts.")]

@@ -40,6 +40,8 @@ def register(app: typer.Typer) -> None:
     app.command()(sensitivity)
     app.command("break-even")(break_even)
     app.command("first-moves")(first_moves)
+    app.command()(moves)
+    app.command()(demo)
 
 
 def report(
@@ -177,6 +179,47 @@ def first_moves(
             workers=who,
         )
     _show(prepared, found, to, output)
+
+
+def moves(
+    ctx: typer.Context,
+    file: Document,
+    scenario: Wanted,
+    to: Annotated[Path, typer.Option("--to", help="The file: a document of moves in JSON.")],
+    link_mib_s: Annotated[
+        int, typer.Option("--link", min=1, help="What a link between sites carries, in MiB/s.")
+    ] = 100,
+    effort: Seconds = 5.0,
+) -> None:
+    """Write a scenario's moves as a document of moves, from which `whatif waves` makes waves."""
+    import json
+
+    from tierwise.planner.moves_document import moves_document
+    from tierwise.planner.run import solve_scenario, solve_today
+    from tierwise.reports.files import write_whole
+
+    prepared, limits = prepared_of(ctx, file), limits_of(effort)
+    wanted = _scenario(prepared, scenario)
+    today = solve_today(prepared, limits)
+    result = solve_scenario(prepared, wanted, limits, today)
+    made = moves_document(prepared, today, result, link_mib_s=link_mib_s)
+    write_whole(to, (json.dumps(made, indent=1) + "\n").encode())
+    note(f"written: {to}: {len(result.moves):,} of {len(made['machines']):,} machines move")
+    note(f"next: tierwise whatif waves {to} --windows FROM/TO -o waves.xlsx")
+    if result.unplaced:
+        note(f"{result.unplaced:,} machines have no place in {scenario}; they stay where they are")
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", help="Folder for the documents and the answers.")
+    ] = Path("whatif-demo"),
+    jobs: Jobs = 2,
+) -> None:
+    """Answer five questions about a made-up estate, from its workbook to waves of moves."""
+    from tierwise.demo.planner import tell
+
+    tell(output, jobs=jobs)
 
 
 def limits_of(effort: float) -> "Limits":

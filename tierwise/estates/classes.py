@@ -1,6 +1,5 @@
 """Classes of machines from files: the catalog's, the rules, and the mapping that people edit."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from catalog.catalog import Catalog, load_catalog
@@ -11,25 +10,24 @@ from catalog.estates.model import Estate
 from catalog.estates.sizing import SizingPolicy
 from catalog.estates.sizing_documents import load_sizing
 from catalog.problems import DocumentError
-from tierwise.documents import read_texts
+from tierwise.documents import formatted, read_texts
 from tierwise.errors import InvalidInput
 from tierwise.estates.text_files import text
 
 _SHOWN = 200
 
 
-def catalog_of(folder: Path) -> tuple[Catalog, Mapping[str, str]]:
-    """The catalog of a folder or file, and its texts. Raises InvalidInput with every problem."""
-    texts = read_texts(folder)
+def catalog_of(folder: Path) -> Catalog:
+    """The catalog of a folder or file. Raises InvalidInput with every problem."""
     try:
-        return load_catalog(texts), texts
+        return load_catalog(read_texts(folder))
     except DocumentError as error:
         raise _invalid(folder, error) from None
 
 
-def rules_of(path: Path | None, texts: Mapping[str, str], catalog: Catalog) -> ClassRules:
+def rules_of(path: Path | None, beside: Path, catalog: Catalog) -> ClassRules:
     """The rules of a file, or of the only document of class rules beside the catalog. Raises InvalidInput."""
-    file = path or _beside(texts)
+    file = path or _only(beside if beside.is_dir() else beside.parent)
     try:
         return load_class_rules(text(file), str(file), catalog)
     except DocumentError as error:
@@ -54,19 +52,14 @@ def policy_of(path: Path | None) -> SizingPolicy:
         raise _invalid(path, error) from None
 
 
-def _beside(texts: Mapping[str, str]) -> Path:
-    found = [name for name, inside in texts.items() if any(FORMAT in line for line in _formats(inside))]
+def _only(folder: Path) -> Path:
+    found = formatted(folder, FORMAT)
     if len(found) == 1:
-        return Path(found[0])
-    what = (
-        f"{len(found)} files with class rules: {', '.join(found)}" if found else "no file with class rules"
-    )
+        return found[0]
+    named = ", ".join(map(str, found))
+    what = f"{len(found)} files with class rules: {named}" if found else "no file with class rules"
     msg = f"the catalog has {what} (format: {FORMAT}); name one with --rules"
     raise InvalidInput(msg)
-
-
-def _formats(inside: str) -> list[str]:
-    return [line for line in inside.splitlines() if line.startswith("format:")]
 
 
 def _invalid(path: Path, error: DocumentError) -> InvalidInput:

@@ -1,11 +1,13 @@
 """What an import has to say about its source: notes, and rows that it left out."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from catalog.estates import DroppedRow
 
 _EXAMPLES = 3
+_LONGEST = 100
 
 
 @dataclass
@@ -13,6 +15,8 @@ class Findings:
     """Collected while reading. Notes about many cells of one column become one note with examples."""
 
     dropped: list[DroppedRow] = field(default_factory=list)
+    by_columns: set[str] = field(default_factory=set)
+    """Sheets that were recognised by their columns."""
     said: dict[str, None] = field(default_factory=dict)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -31,11 +35,12 @@ class Findings:
         self.counts[key] += 1
         examples = self.examples.setdefault(key, [])
         if len(examples) < _EXAMPLES and example not in examples:
-            examples.append(example)
+            examples.append(example[:_LONGEST])
 
     def add(self, other: "Findings") -> None:
         """Take over what another collection has."""
         self.dropped += other.dropped
+        self.by_columns |= other.by_columns
         self.said.update(other.said)
         for key, count in other.counts.items():
             self.counts[key] += count
@@ -50,3 +55,9 @@ class Findings:
             for (subject, what), count in self.counts.items()
         )
         return (*self.said, *counted)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _EXAMPLES:,} more" if len(names) > _EXAMPLES else ""
+    return ", ".join(f"'{name[:_LONGEST]}'" for name in names[:_EXAMPLES]) + more

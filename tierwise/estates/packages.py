@@ -14,10 +14,9 @@ from tierwise.errors import InvalidInput
 MIB = 1024**2
 CHUNK = MIB
 _SMALL_PART = 16 * MIB
-_REFERENCE = re.compile(rb'\br="([A-Z]{1,3})\d')
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
-_CELL = re.compile(rb"<(?:\w+:)?c[ />]")
-_VALUE = re.compile(rb"<(?:\w+:)?(?:v|is)[ />]")
+_CELLS = (b"<c ", b"<c>", b"<c/", b"<c\n", b"<c\t", b"<c\r", b":c ", b":c>", b":c/")
+_VALUES = (b"<v>", b"<v ", b"<is>", b"<is ", b":v>", b":is>")
 _DENSE_BYTES = 32
 _CELL_BYTES = 72
 """What python-calamine 0.9 takes for each place of the rectangle, and more for each cell, blank or not: measured."""
@@ -74,6 +73,8 @@ class Package:
     budget: Budget
     names: frozenset[str] = frozenset()
     _zip: zipfile.ZipFile | None = field(default=None, repr=False)
+    _counted: dict[str, int] = field(default_factory=dict, repr=False)
+    """Part -> how much of it was unpacked so far."""
 
     def __post_init__(self) -> None:
         try:
@@ -93,14 +94,20 @@ class Package:
         if self._zip is not None:
             self._zip.close()
 
-    def chunks(self, name: str, *, counted: bool = True) -> Iterator[bytes]:
-        """A part's content, piece by piece. Raises InvalidInput where it is damaged, or too much."""
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A part's content, piece by piece; what is read again is not counted again.
+
+        Raises InvalidInput where it is damaged, or too much.
+        """
         assert self._zip is not None
+        read = 0
         try:
             with self._zip.open(name) as part:
                 while piece := part.read(CHUNK):
-                    if counted:
-                        self.budget.spend(len(piece), f"{self.path}: {name}")
+                    read += len(piece)
+                    new = max(0, read - self._counted.get(name, 0))
+                    self._counted[name] = self._counted.get(name, 0) + new
+                    self.budget.spend(new, f"{self.path}: {name}")
                     yield piece
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError) as error:
             msg = f"{self.path}: {name} is cut off or damaged ({error}); export or copy it again"
@@ -183,9 +190,11 @@ class _Count:
     last_row: int = 0
     cells: int = 0
     blanks: int = 0
-    references: int = 0
+    usual: int = 0
+    """Cells that begin as nearly all programs begin them."""
     values: int = 0
-    columns: set[bytes] = field(default_factory=set)
+    widest: bytes = b""
+    wider: re.Pattern[bytes] = re.compile(rb'\br="([A-Z]{1,3})\d')
 
     def add(self, piece: bytes, blanks: int) -> None:
         self.blanks += blanks
@@ -196,19 +205,34 @@ class _Count:
         self._see(piece)
 
     def _see(self, piece: bytes) -> None:
-        found = _REFERENCE.findall(piece)
-        self.references += len(found)
-        self.columns.update(found)
-        self.cells += len(_CELL.findall(piece))
-        self.values += len(_VALUE.findall(piece))
+        """Counting texts and looking for columns further right is ten times as fast as looking at each cell."""
+        self.usual += piece.count(b'<c r="')
+        self.cells += sum(map(piece.count, _CELLS))
+        self.values += sum(map(piece.count, _VALUES))
         rows = _ROW.findall(piece)
         self.last_row = int(rows[-1]) if rows else self.last_row
+        at = 0
+        while (found := self.wider.search(piece, at)) is not None:
+            self.widest, at = found[1], found.end()
+            self.wider = _wider_than(self.widest)
 
     def extent(self) -> Extent:
         self._see(self.tail)
-        widest = max((column_number(name) for name in self.columns), default=0)
         cells = self.cells + self.blanks
-        return Extent(self.last_row, widest, cells, self.values, odd=self.references < self.cells)
+        return Extent(
+            self.last_row, column_number(self.widest), cells, self.values, odd=self.usual < self.cells
+        )
+
+
+def _wider_than(column: bytes) -> re.Pattern[bytes]:
+    """Finds references to columns further right than ``column``."""
+    ways = [b"[A-Z]{%d,3}" % (len(column) + 1)] if len(column) < 3 else []
+    for place in range(len(column)):
+        if column[place] < ord("Z"):
+            rest = b"[A-Z]{%d}" % (len(column) - place - 1)
+            ways.append(column[:place] + b"[%c-Z]" % (column[place] + 1) + rest)
+    # Of XFD, the last there can be, nothing is further right but what no spreadsheet has.
+    return re.compile(rb'\br="(' + b"|".join(ways or [b"[A-Z]{4}"]) + rb")\d")
 
 
 def column_number(letters: bytes) -> int:

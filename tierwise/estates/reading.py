@@ -21,13 +21,15 @@ def read(path: Path, *, kind: str | None = None, max_unpacked_mib: int = 2048) -
         msg = f"there is no estate importer '{kind}'; known are {', '.join(known)}"
         raise InvalidInput(msg)
     source = open_source(path, max_unpacked_mib=max_unpacked_mib)
-    importer = known[kind] if kind is not None else _recognised(source)
     try:
+        importer = known[kind] if kind is not None else _recognised(source)
         return importer.read(source)
     except ValidationError as error:
         details = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:20]]
         msg = f"{path}: has values that no estate can have; correct them"
         raise InvalidInput(msg, details=details) from None
+    finally:
+        source.close()
 
 
 def _recognised(source: Source) -> Importer:

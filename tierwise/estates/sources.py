@@ -74,6 +74,12 @@ class Source:
     sheets: tuple[Sheet, ...] = ()
     content: bytes = b""
     findings: Findings = field(default_factory=Findings)
+    package: Package | None = None
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.package is not None:
+            self.package.close()
 
     @cached_property
     def name(self) -> str:
@@ -137,7 +143,7 @@ def _workbook(package: Package) -> Source:
     sheets = [
         XlsxSheet(name, parts[name], package, book, opened) for name in book.sheet_names if name in parts
     ]
-    return Source(package.path, "workbook", tuple(sheets))
+    return Source(package.path, "workbook", tuple(sheets), package=package)
 
 
 def _parts(package: Package) -> dict[str, str]:
@@ -183,7 +189,7 @@ def _bundle(package: Package) -> Source:
         raise InvalidInput(msg)
     findings = Findings()
     sheets = tuple(CsvSheet(Path(name).stem, _member(package, name), findings) for name in names)
-    return Source(package.path, "csv", sheets, findings=findings)
+    return Source(package.path, "csv", sheets, findings=findings, package=package)
 
 
 def _member(package: Package, name: str) -> Any:

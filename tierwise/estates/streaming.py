@@ -89,7 +89,7 @@ def rows(package: Package, part: str, shared: Sequence[str]) -> Iterator[tuple[i
     """The row numbers and cells of all rows that have a value. Raises InvalidInput where the part is damaged."""
     taker = _Rows(shared)
     parser = _parser(taker.start, taker.end, taker.text)
-    for piece, _ in without_blank_rows(package.chunks(part, counted=False)):
+    for piece, _ in without_blank_rows(package.chunks(part)):
         _feed(parser, piece, package, part)
         yield from taker.done
         taker.done = []
@@ -129,7 +129,7 @@ def shared_strings(package: Package) -> list[str]:
         return []
     taker = _Strings()
     parser = _parser(taker.start, taker.end, taker.text)
-    for piece in package.chunks(SHARED_STRINGS, counted=False):
+    for piece in package.chunks(SHARED_STRINGS):
         _feed(parser, piece, package, SHARED_STRINGS)
     _feed(parser, b"", package, SHARED_STRINGS, last=True)
     return taker.found

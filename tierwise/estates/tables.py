@@ -183,6 +183,7 @@ def find(
         found = table(sheet, form, findings)
         if found is not None and form.needs <= found.columns.keys():
             findings.note(f"sheet '{sheet.name}' was read as {form.name}, by its columns")
+            findings.by_columns.add(sheet.name)
             return found
     return None
 

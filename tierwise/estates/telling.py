@@ -8,7 +8,8 @@ from catalog.estates import DroppedRow, Estate
 
 _MIB_PER_TIB = 1024**2
 _MIB_PER_GIB = 1024
-_PLURALS = {"template": "templates", "vCLS agent machine": "vCLS", "duplicate": "duplicates"}
+_SHORT = {"vCLS agent machine": "vCLS"}
+_COUNTABLE = frozenset({"template", "duplicate"})
 
 
 def amount(mib: int) -> str:
@@ -39,7 +40,10 @@ def in_a_line(estate: Estate) -> str:
 def dropped(rows: tuple[DroppedRow, ...]) -> str:
     """``12 rows dropped: 9 templates, 3 vCLS``."""
     counts = Counter(one.reason for one in rows)
-    said = ", ".join(f"{count:,} {_PLURALS.get(reason, reason)}" for reason, count in counts.most_common())
+    said = ", ".join(
+        f"{count:,} {_SHORT.get(reason, reason)}{'s' if reason in _COUNTABLE and count > 1 else ''}"
+        for reason, count in counts.most_common()
+    )
     return f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'} dropped: {said}"
 
 

@@ -37,6 +37,8 @@ class Prepared:
     """Whether machines were classified at all."""
     needs_eye: int
     """Machines that a person should look at."""
+    applications: Mapping[str, str]
+    """Machine id -> what it belongs to, of those that belong to something."""
     age_days: int | None
     """How old the estate is on the first day of the horizon; None where its source does not say."""
     notes: tuple[str, ...]
@@ -104,6 +106,7 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         classes=dict(inputs.classes),
         classified=bool(inputs.classified),
         needs_eye=sum(one.needs_eye for one in inputs.classified.values()),
+        applications={one.id: one.application for one in estate.machines if one.application},
         age_days=None if taken is None else max(0, (document.start - taken.date()).days),
         notes=(*inputs.notes, *now.notes, *_idle(groups)),
     )

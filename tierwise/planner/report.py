@@ -24,8 +24,9 @@ Analysis = Sensitivity | BreakEven | Pareto
 def report(result: WhatIfResult, analyses: Sequence[Analysis] = ()) -> Report:
     """The report of a result, with what its savings hang on."""
     every = (result.today, *result.scenarios)
-    best = min(result.scenarios, key=lambda one: (one.unplaced, one.cost_micros), default=result.today)
-    saving = (result.today.cost_micros - best.cost_micros) * 12
+    # The document's first scenario is the one it is about; later ones may be risks, which are no choices.
+    first = next(iter(result.scenarios), result.today)
+    saving = (result.today.cost_micros - first.cost_micros) * 12
     named = ", ".join(one.name for one in result.scenarios)
     return Report(
         name=f"whatif-{result.document}",
@@ -34,7 +35,7 @@ def report(result: WhatIfResult, analyses: Sequence[Analysis] = ()) -> Report:
         currency=result.currency,
         minor_digits=0,
         total_minor=_whole(Fraction(saving, result.months)),
-        total_title=f"Saved per year by {best.name}" if best is not result.today else "Saved per year",
+        total_title=f"Saved per year by {first.name}" if first is not result.today else "Saved per year",
         tables=tuple(_tables(result, every, analyses)),
         charts=tuple(_charts(result, every, analyses)),
         facts=tuple(_facts(every)),
@@ -407,8 +408,10 @@ def _analysis_chart(analysis: Analysis) -> Iterator[Chart]:
         )
         yield Chart(f"Cost as {analysis.knob} changes", labels, lines, Shape.LINES)
     else:
-        labels = tuple(f"{one.moves:,}" for one in analysis.steps)
-        saved = (("saved", tuple(_whole(one.saving_micros) for one in analysis.steps)),)
+        # A plan that leaves machines out saves what they cost, which is no saving.
+        whole = [one for one in analysis.steps if one.unplaced <= analysis.steps[-1].unplaced]
+        labels = tuple(f"{one.moves:,}" for one in whole)
+        saved = (("saved", tuple(_whole(one.saving_micros) for one in whole)),)
         yield Chart(f"Saved by the first moves of {analysis.scenario}", labels, saved, Shape.LINES)
 
 
@@ -432,6 +435,13 @@ def _notes(
 def _said(analysis: Analysis) -> Iterator[str]:
     if isinstance(analysis, BreakEven):
         yield from crossings(analysis)
+    if isinstance(analysis, Pareto):
+        left = [one for one in analysis.steps if one.unplaced > analysis.steps[-1].unplaced]
+        if left:
+            yield (
+                f"with {left[-1].limit:,} moves or fewer, {left[-1].unplaced:,} machines or more have no place: "
+                "what they cost is missing, not saved"
+            )
     errors = (
         [text for one in analysis.swings for text in one.errors]
         if isinstance(analysis, Sensitivity)

@@ -93,8 +93,8 @@ def run_events(problem: ForecastProblem, seed: int) -> EventRun:
             found.spare[g] = [world.holds_n_plus_1(p, demand) for p, demand in enumerate(demands)]
             g += 1
         if at < inf:
-            _happens(world, at, what, about)
-            _note_full(world, at, found)
+            for p in _happens(world, at, what, about):
+                _note_full(world, at, p, found)
     return found
 
 
@@ -153,43 +153,49 @@ def _stream(world: _World, name: str, arrivals: Arrivals) -> None:
                 world.push(day * 24 + at, "batch", name)
 
 
-def _happens(world: _World, at: float, what: str, about: tuple[object, ...]) -> None:
+def _happens(world: _World, at: float, what: str, about: tuple[object, ...]) -> list[int]:
+    """The pools whose demand may have grown."""
     problem = world.problem
+    if what == "look":
+        return list(range(len(problem.pools)))
     if what == "batch":
-        _batch(world, at, str(about[0]))
-    elif what in {"old leaves", "new leaves"}:
-        p, name = about
-        assert isinstance(p, int), about
+        return _batch(world, at, str(about[0]))
+    p = about[0]
+    assert isinstance(p, int), about
+    if what in {"old leaves", "new leaves"}:
         state = world.old if what == "old leaves" else world.new
-        each = problem.models.classes[str(name)].each
+        each = problem.models.classes[str(about[1])].each
         for k, rc in enumerate(RESOURCES):
             state[p][k] -= each.amount(rc)
-    elif what in {"fails", "is back"}:
-        p, h = about
-        assert isinstance(p, int), about
-        assert isinstance(h, int), about
-        failures = problem.models.failures
-        assert failures, "only what can fail does"
-        world.up[p][h] = what == "is back"
-        mean = failures.mtbf_hours if what == "is back" else failures.repair_hours
-        world.push(
-            at + world.chance.expovariate(1 / mean), "fails" if what == "is back" else "is back", p, h
-        )
+    else:
+        _fails_or_is_back(world, at, what, p, about[1])
+    return []
 
 
-def _batch(world: _World, at: float, name: str) -> None:
+def _fails_or_is_back(world: _World, at: float, what: str, p: int, h: object) -> None:
+    failures = world.problem.models.failures
+    assert failures, "only what can fail does"
+    assert isinstance(h, int), h
+    is_back = what == "is back"
+    world.up[p][h] = is_back
+    mean = failures.mtbf_hours if is_back else failures.repair_hours
+    world.push(at + world.chance.expovariate(1 / mean), "fails" if is_back else "is back", p, h)
+
+
+def _batch(world: _World, at: float, name: str) -> list[int]:
     model = world.problem.models.classes[name]
     assert model.arrivals, name
     size = _size(model.arrivals, world.chance)
     p = _pool(world.problem.pools, name, world.chance)
     if p is None:
-        return
+        return []
     together = world.chance.random() < model.lifetimes.together
     life = _life(model.lifetimes, world.chance)
     for _ in range(size):
         for k, rc in enumerate(RESOURCES):
             world.new[p][k] += model.each.amount(rc)
         world.push(at + (life if together else _life(model.lifetimes, world.chance)), "new leaves", p, name)
+    return [p]
 
 
 def _pool(pools: tuple[ForecastPool, ...], name: str, chance: Random) -> int | None:
@@ -237,8 +243,7 @@ def _met(lifetimes: Lifetimes, chance: Random) -> float:
     return chance.choices(lives, lives)[0] * chance.random()
 
 
-def _note_full(world: _World, at: float, found: EventRun) -> None:
-    for p in range(len(world.problem.pools)):
-        for k, amount in enumerate(world.demand(p, at)):
-            if amount > world.limits[p][k] and found.full_hours[p][k] == inf:
-                found.full_hours[p][k] = at
+def _note_full(world: _World, at: float, p: int, found: EventRun) -> None:
+    for k, amount in enumerate(world.demand(p, at)):
+        if amount > world.limits[p][k] and found.full_hours[p][k] == inf:
+            found.full_hours[p][k] = at

@@ -1,6 +1,7 @@
 """Economics documents of files: read, shown, checked, and made into rates; no estate and no database."""
 
-from collections.abc import Sequence
+import importlib.resources
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -8,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from catalog.documents import DocumentError
-from chargeback.economics.costing import MissingFigure
+from chargeback.economics.costing import MissingFigure, products
 from chargeback.economics.document import Economics, load_economics
 from chargeback.economics.figures import Evidence, Statement
 from chargeback.economics.fleet import TierCost, tier_cost
-from chargeback.economics.rates import InvalidRates, Proposal, propose
+from chargeback.economics.rates import InvalidRates, Proposal, ProposedRate, propose
 from chargeback.money import Rounding, exact_text, format_minor, nanos_to_text, round_to_minor
 from tierwise.documents import MAX_FILE_BYTES
 from tierwise.errors import InvalidInput
@@ -60,6 +61,38 @@ def figure_rows(economics: Economics, day: date | None, region: str | None) -> l
                 "source": one.source or "",
             })  # fmt: skip
     return rows
+
+
+def defaults() -> str:
+    """The text of the document of defaults that comes with tierwise."""
+    packaged = Path(str(importlib.resources.files("tierwise"))) / "examples"
+    name = Path("economics") / "defaults.yaml"
+    for root in (packaged, packaged.parents[1] / "examples"):
+        if (root / name).is_file():
+            return (root / name).read_text(encoding="utf-8")
+    msg = f"{name} is not in this installation; install tierwise again"
+    raise InvalidInput(msg)
+
+
+def licence_rows(
+    economics: Economics, start: date, months: int, region: str | None
+) -> list[dict[str, Any]]:
+    """Each way to license each product in each stretch of the time, and what a pack costs there. Raises InvalidInput."""
+    try:
+        found = products(economics, start, months, region)
+    except MissingFigure as error:
+        raise InvalidInput(str(error)) from None
+    money = Money(economics.currency, economics.minor_digits)
+    return [
+        {
+            "product": terms.product, "from": terms.start.isoformat(), "months": terms.months,
+            "alternative": way.name, "metric": way.metric, "pack_size": way.pack_size, "owned_packs": way.owned_packs,
+            "pack_cost": money.micros(way.pack_cost_micros), "sunk": money.micros(terms.sunk_micros), "reach": terms.reach,
+            "accepts": ", ".join(terms.accepts), "pack_cost_micros": way.pack_cost_micros, "sunk_micros": terms.sunk_micros,
+        }
+        for terms in found
+        for way in terms.alternatives
+    ]  # fmt: skip
 
 
 def findings(economics: Economics, day: date) -> list[dict[str, str]]:
@@ -128,17 +161,20 @@ class Money:
         return f"{self.currency} {'-' if minor < 0 else ''}{int(whole):,}{point}{rest}"
 
 
-def rate_rows(found: Sequence[Proposal], money: Money) -> list[dict[str, Any]]:
-    """One row a rate, and one a tier for what no use pays for."""
+def rate_rows(
+    found: Sequence[Proposal], money: Money, metered: Mapping[str, Mapping[str, int]] | None = None
+) -> list[dict[str, Any]]:
+    """One row a rate, and one a tier for what no use pays for; `metered` is tier -> resource -> quantity x seconds."""
     rows = []
     for proposal in found:
-        lines = {line.resource: line for line in proposal.recovery(money.minor_digits)}
+        used = None if metered is None else metered.get(proposal.cost.tier, {})
+        lines = {line.resource: line for line in proposal.recovery(money.minor_digits, used)}
         for rate in proposal.rates:
             line = lines[rate.resource]
             rows.append({
                 "tier": rate.tier, "resource": rate.resource, "unit": rate.unit, "rate": nanos_to_text(rate.rate_nanos),
                 "cost": money.minor(line.cost_minor), "recovered": money.minor(line.recovered_minor),
-                "capacity": rate.capacity, "used": rate.used, "target_percent": exact_text(rate.target_percent),
+                "capacity": rate.capacity, "used": _average(rate, used), "target_percent": exact_text(rate.target_percent),
                 "cost_minor": line.cost_minor, "recovered_minor": line.recovered_minor,
             })  # fmt: skip
         rest = lines[""]
@@ -148,6 +184,12 @@ def rate_rows(found: Sequence[Proposal], money: Money) -> list[dict[str, Any]]:
             "cost_minor": 0, "recovered_minor": rest.recovered_minor,
         })  # fmt: skip
     return rows
+
+
+def _average(rate: ProposedRate, metered: Mapping[str, int] | None) -> int:
+    return (
+        rate.used if metered is None else round(Fraction(metered.get(rate.resource, 0), rate.hours * 3600))
+    )
 
 
 def trace_rows(cost: TierCost) -> list[dict[str, Any]]:

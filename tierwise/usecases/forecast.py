@@ -1,7 +1,9 @@
 """When are we full: a forecast document -> runs by chance -> tables, values and pictures."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from placement.forecast.simulate import summarise
 from placement.forecast.streams import Streams
 from tierwise.documents import read_texts
 from tierwise.errors import InvalidInput
+from tierwise.planner.forecast_estate import estate_document
 
 Row = dict[str, Any]
 Told = Callable[[int, int], None]
@@ -22,7 +25,7 @@ Told = Callable[[int, int], None]
 
 MACHINES_MAX = 5_000_000
 """In one run; more would take gigabytes and minutes for each."""
-FIGURES_MAX = 200_000_000
+FIGURES_MAX = 60_000_000
 """Runs x pools x times x resources that are held at once, 8 bytes each."""
 _PIECE = 50
 """Runs that a process does at a time."""
@@ -34,12 +37,53 @@ def load(path: Path) -> ForecastDocument:
         msg = f"{path} is a folder; name the forecast document in it"
         raise InvalidInput(msg)
     (file, text), *_ = read_texts(path).items()
+    return read(text, file)
+
+
+def read(text: str, file: str) -> ForecastDocument:
+    """The document of a text. Raises InvalidInput with every problem in `details`."""
     try:
         return read_forecast(text, file)
     except DocumentError as error:
         count = len(error.problems)
-        msg = f"{path}: {count} {'problem' if count == 1 else 'problems'}; nothing was forecast"
+        msg = f"{file}: {count} {'problem' if count == 1 else 'problems'}; nothing was forecast"
         raise InvalidInput(msg, details=[str(problem) for problem in error.problems]) from None
+
+
+@dataclass(frozen=True)
+class OfEstate:
+    """What an estate does not say of itself: from when, for how long, and how its demand grows."""
+
+    start: date | None = None
+    """None: the day on which the source looked."""
+    months: int = 36
+    growth_percent_per_month: float = 0.0
+
+
+def is_estate(path: Path) -> bool:
+    """Whether a file is an estate or an export of one, rather than a forecast document."""
+    if path.suffix.lower() in {".yaml", ".yml"} or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return b"tierwise-forecast/" not in file.read(4096)
+    except OSError:
+        return False  # Who reads it as a document says why it cannot be read.
+
+
+def estate_text(path: Path, wishes: OfEstate) -> str:
+    """A forecast document of an estate: machines stay and grow, none come. Raises InvalidInput."""
+    estate = import_module("tierwise.estates").read(path)  # loaded by name: importers take a second
+    start = wishes.start or (estate.taken_at.date() if estate.taken_at else None)
+    if start is None:
+        msg = f"{path}: does not say when it was taken; give the day from which to forecast: --start 2026-12-01"
+        raise InvalidInput(msg)
+    return estate_document(
+        estate,
+        start=start,
+        months=wishes.months,
+        growth_percent_per_month=wishes.growth_percent_per_month,
+    )
 
 
 def run(

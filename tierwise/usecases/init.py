@@ -15,13 +15,18 @@ from tierwise.settings import Settings
 from tierwise.store.engine import migrate, open_engine
 
 
-def example_dir(name: str) -> Path:
-    """The folder of a worked example, from the installed package or from the source tree."""
+def examples_root() -> Path:
+    """The folder of all examples, from the installed package or from the source tree."""
     packaged = Path(str(importlib.resources.files("tierwise"))) / "examples"
-    for root in (packaged, packaged.parents[1] / "examples"):
-        if (root / name / "catalog.yaml").is_file():
-            return root / name
-    known = sorted({p.parent.name for p in packaged.parents[1].glob("examples/*/catalog.yaml")})
+    return packaged if packaged.is_dir() else packaged.parents[1] / "examples"
+
+
+def example_dir(name: str) -> Path:
+    """The folder of a worked example. Raises InvalidInput where there is none of that name."""
+    root = examples_root()
+    if (root / name / "catalog.yaml").is_file():
+        return root / name
+    known = sorted(p.parent.name for p in root.glob("*/catalog.yaml"))
     msg = f"there is no example '{name}'; known are {', '.join(known) or 'none'}"
     raise InvalidInput(msg)
 

@@ -13,7 +13,6 @@ from catalog.estates.sizing_documents import load_sizing
 
 ROOT = Path(__file__).parents[3]
 ACME = ROOT / "examples" / "acme"
-PAGE = ROOT / "docs" / "reference" / "classification.md"
 
 
 def problems(rules: str, catalog: Catalog, head: str = "format: tierwise-classes/1\n") -> list[str]:
@@ -44,7 +43,7 @@ def one(body: str, catalog: Catalog) -> list[str]:
         ("{when: {vcpus: {at_least: 8, at_most: 2}}, workload_class: db}", ["a.when.vcpus: at_least 8 is above at_most 2; no machine is so large"]),
         ("{when: {vcpus: {}}, workload_class: db}", ["a.when.vcpus: a range needs at_least, at_most or both"]),
         ("{when: {name: []}, workload_class: db}", ["a.when.name: is an empty list, which no machine meets; remove this field"]),
-        ("{when: {nmae: x}, workload_class: db}", ["a.when.nmae: unknown field; known are guest_os, folder, application, pool, host, site, tenant, firmware, networks, labels, power, vcpus, ... (found 'x')"]),
+        ("{when: {xname: x}, workload_class: db}", ["a.when.xname: unknown field; known are guest_os, folder, application, pool, host, site, tenant, firmware, networks, labels, power, vcpus, ... (found 'x')"]),
         ("{when: {power: [gone]}, workload_class: db}", ["a.when.power.0: must be one of on, off, suspended, unknown; did you mean 'on'? (found 'gone')"]),
         ("{when: {name: x}, workload_class: db, confidence: 0}", ["a.confidence: must be above 0 (found 0)"]),
         ("{when: {name: x}, workload_class: db, confidence: 1.5}", ["a.confidence: must be at most 1 (found '1.5')"]),
@@ -130,7 +129,7 @@ def test_a_document_of_another_format_beside_the_catalog_is_left_alone_but_not_o
     ("body", "expected"),
     [
         ("{percentile: 0}", "sizing.percentile: must be above 0"),
-        ("{percentil: 95}", "sizing.percentil: unknown field; did you mean 'percentile'?"),
+        ("{percentiles: 95}", "sizing.percentiles: unknown field; did you mean 'percentile'?"),
         ("{vcpu: {step: 0}}", "sizing.vcpu.step: must be at least 1"),
         ("{vcpu: {smallest: 8, largest: 4}}", "sizing.vcpu: largest 4 must not be below smallest 8"),
         ("{memory_mib: {keep_percent: 101}}", "sizing.memory_mib.keep_percent: must be at most 100"),

@@ -143,7 +143,7 @@ def test_every_mistake_is_told_at_once_at_its_row() -> None:
     head = "id,name,class,size,confirmed\n"
     body = """\
 vm-5,unheard of,dbb,,
-vm-4,,db,smal,
+vm-4,,db,smalll,
 ,,db,,
 vm-5,,db,,
 nobody,twin,db,,
@@ -154,7 +154,7 @@ vm-7,,,,yes
 """
     assert problems(head + body) == [
         "m.csv:2:3: row 2, class: there is no workload class of that name; did you mean 'db'? known are db, web (found 'dbb')",
-        "m.csv:3:4: row 3, size: class 'db' has no size of that name; did you mean 'small'? known are small, big, as-is (found 'smal')",
+        "m.csv:3:4: row 3, size: class 'db' has no size of that name; did you mean 'small'? known are small, big, as-is (found 'smalll')",
         "m.csv:4:1: row 4, id: is empty; write the machine's id, or remove the row",
         "m.csv:5:1: row 5, id: this machine stands already in row 2; keep one of the two (found 'vm-5')",
         "m.csv:6:1: row 6, id: the estate has no machine of this id; known are 1001, =cmd|' /C calc'!A0, 'quoted, vm-4, vm-5, vm-6, vm-7 (found 'nobody')",

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from catalog.estates import EstateMachine, PowerState, Utilization
+from catalog.estates import Estate, EstateMachine, PowerState, Utilization
 from catalog.estates.percentiles import Series, summarised, utilization
-from catalog.estates.sizing import Activity, Bounds, SizingPolicy, activity, rightsize
+from catalog.estates.sizing import Activity, Bounds, SizingPolicy, activity, resized, rightsize
 from catalog.resources import ResourceClass
 
 BITBRAINS = (
@@ -165,6 +165,17 @@ def test_idle_and_zombie_machines_are_named_by_thresholds_of_the_policy() -> Non
     assert [activity(one, idle) for one, _ in cases] == [expected for _, expected in cases]
     strict = SizingPolicy.model_validate({"idle": {"cpu_percent": 60}}).idle
     assert activity(machine(cpu_percent=60, memory_percent=50), strict) is Activity.IDLE
+
+
+def test_an_estate_with_new_sizes_keeps_everything_else() -> None:
+    busy = machine(cpu_percent=30, memory_percent=60)
+    off = machine(power=PowerState.OFF).model_copy(update={"id": "off"})
+    before = Estate(name="e", source="s", machines=(busy, off), templates=3)
+    after = resized(before, [rightsize(one, SizingPolicy()) for one in before.machines])
+    assert [(one.vcpus, one.memory_mib) for one in after.machines] == [(3, 12288), (8, 16384)]
+    assert after.machines[0].utilization == Utilization()
+    assert after.machines[1] == off
+    assert after.model_copy(update={"machines": before.machines}) == before
 
 
 def every_policy() -> Iterator[Bounds]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from math import log
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,34 @@ def test_a_file_that_is_not_there_and_a_folder_are_said(tmp_path: Path) -> None:
         use.load(tmp_path / "nothing.yaml")
     with pytest.raises(InvalidInput, match="is a folder; name the forecast document in it"):
         use.load(tmp_path)
+
+
+def test_an_estate_is_forecast_by_its_growth_and_written_as_a_document(tmp_path: Path) -> None:
+    pytest.importorskip("tierwise.estates", reason="this version reads no estates")
+    estate = {
+        "format": "tierwise-estate/1",
+        "name": "e",
+        "source": "by hand",
+        "machines": [
+            {"id": f"{i}", "name": f"m{i}", "vcpus": 1, "memory_mib": 1000, "host": "h1"} for i in range(60)
+        ],
+        "hosts": [{"name": f"h{i}", "pool": "a", "cores": 25, "memory_mib": 70_000} for i in (1, 2)],
+    }
+    file, text = tmp_path / "estate.json", tmp_path / "estate.yaml"
+    file.write_text(json.dumps(estate))
+    wanted = [file, "--start", "2026-12-01", "--growth", 2, "--runs", 2, "-o", "json"]
+    _, out, err = command(*wanted, "--to-document", text)
+    assert json.loads(out)["pools"][0]["full"]["p50_months"] == pytest.approx(log(70 / 60) / log(1.02))
+    assert "assumed: 4 vCPU to a core" in err
+    assert json.loads(command(text, "--runs", 2, "-o", "json")[1])["pools"] == json.loads(out)["pools"]
+    with pytest.raises(InvalidInput, match="give the day from which to forecast: --start"):
+        command(file)
+
+
+def test_a_day_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "e.json").write_text("{}")
+    with pytest.raises(InvalidInput, match="--start must be a day such as 2026-12-01: 'soon'"):
+        command(tmp_path / "e.json", "--start", "soon")
 
 
 def test_the_summary_of_the_command_is_short_and_a_sentence() -> None:

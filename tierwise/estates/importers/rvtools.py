@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from catalog.estates import Estate, EstateDatastore, EstatePool
 from tierwise.errors import InvalidInput
 from tierwise.estates.cells import MAX_TEXT, moment
-from tierwise.estates.findings import Findings
+from tierwise.estates.findings import Findings, some
 from tierwise.estates.importer import Importer
 from tierwise.estates.plausible import check_plausible
 from tierwise.estates.rvtools.details import add_details, note_units
@@ -64,17 +64,18 @@ class RvTools(Importer):
         note_units(vinfo, findings)
         rows, found = settled(vinfo, _machines)
         machines = identified(found, vinfo.name, findings)
-        if not machines:
-            raise InvalidInput(_no_machines(source, vinfo, findings))
         _note_missing(vinfo, findings)
         if rows.placeholders:
             findings.note(f"{vinfo.name}: {rows.placeholders:,} SRM placeholders are counted as machines")
         add_details(source, vinfo, machines, findings)
         _note_unknown(vinfo, machines, findings)
         where, pools, datastores = _surroundings(source, machines, findings)
+        if not machines:
+            _without_machines(source, vinfo, where, findings)
         check_plausible(vinfo.name, [(one.name, one.vcpus, one.memory_mib) for one in machines], findings)
         estate_machines = tuple(estate_machine(one, where) for one in machines)
         note_hosts(estate_machines, where, findings)
+        _note_unread(source, vinfo, findings)
         taken_at = _taken_at(source, findings)
         return Estate(
             name=source.name,
@@ -127,13 +128,28 @@ def _vinfo(source: Source, findings: Findings) -> Table:
     return found
 
 
-def _no_machines(source: Source, vinfo: Table, findings: Findings) -> str:
+def _without_machines(source: Source, vinfo: Table, where: Places, findings: Findings) -> None:
+    """A note where there are hosts at least. Raises InvalidInput where there is nothing."""
     dropped = (
         f" ({len(findings.dropped):,} rows were left out, {findings.dropped[0].reason})"
         if findings.dropped
         else ""
     )
-    return f"{source.path}: sheet '{vinfo.name}' has no machines{dropped}; check the export's filter, and export again"
+    said = f"sheet '{vinfo.name}' has no machines{dropped}; check the export's filter, and export again"
+    if not where.hosts:
+        msg = f"{source.path}: {said}"
+        raise InvalidInput(msg)
+    findings.note(said)
+
+
+def _note_unread(source: Source, vinfo: Table, findings: Findings) -> None:
+    """Sheets that RVTools does not write: a second vInfo of a workbook that was put together may be among them."""
+    read = {vinfo.name, *findings.by_columns}
+    unread = [sheet.name for sheet in _renamed(source) if sheet.name not in read]
+    if unread:
+        findings.note(
+            f"sheets that RVTools does not write were not read: {some(unread)}; import them as files of their own"
+        )
 
 
 def _note_missing(vinfo: Table, findings: Findings) -> None:

@@ -259,7 +259,7 @@ def identified(machines: Iterable[RawMachine], sheet: str, findings: Findings) -
                 f"'{one.name}'",
             )
     if many:
-        shown = ", ".join(f"'{name}'" for name in sorted(many)[:3])
+        shown = ", ".join(f"'{name[:100]}'" for name in sorted(many)[:3])
         findings.note(
             f"{sheet}: names that several machines have: {len(many):,}, such as {shown}; ids tell them apart"
         )

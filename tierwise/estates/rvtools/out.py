@@ -16,12 +16,15 @@ from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-unt
 from catalog.estates import Estate, EstateDatastore, EstateHost, EstateMachine, EstatePool, PowerState
 from tierwise.errors import InvalidInput
 from tierwise.estates.rvtools.headings import HEADINGS
+from tierwise.estates.tables import token
 
 _POWER = {PowerState.ON: "poweredOn", PowerState.OFF: "poweredOff", PowerState.SUSPENDED: "suspended"}
 _CREATED = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 """When the file says that it was made: a fixed moment, as the clock would give other bytes each time."""
 _MOST_ROWS = 1_048_575
 _NETWORKS = 8
+TENANT = "Tenant"
+"""The custom attribute that the import takes for the tenant."""
 
 Row = Mapping[str, object]
 
@@ -35,12 +38,13 @@ def workbook(estate: Estate, target: Path) -> tuple[str, ...]:
         msg = f"{target}: a sheet holds {_MOST_ROWS:,} rows, and the estate has {len(estate.machines):,} machines; write .json"
         raise InvalidInput(msg)
     part = target.with_name(f".{target.name}.part")
-    book = xlsxwriter.Workbook(
-        str(part), {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    )
     try:
-        _fill(book, estate)
-        book.close()
+        with part.open("wb") as file:
+            book = xlsxwriter.Workbook(
+                file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+            )
+            _fill(book, estate)
+            book.close()
         part.replace(target)
     except (OSError, XlsxWriterException) as error:
         part.unlink(missing_ok=True)
@@ -82,18 +86,16 @@ def _sheets(estate: Estate) -> dict[str, tuple[tuple[str, ...], Iterable[Row]]]:
         "vDatastore": map(_vdatastore, estate.datastores),
         "vMetaData": [_metadata(estate)],
     }
-    more = {"vInfo": tuple(attributes.values())}
+    tenant = (TENANT,) if any(one.tenant for one in estate.machines) else ()
+    more = {"vInfo": (*tenant, *attributes.values())}
     return {name: (HEADINGS[name] + more.get(name, ()), rows) for name, rows in sheets.items()}
 
 
 def attribute_headings(estate: Estate) -> dict[str, str]:
-    """Label -> heading. RVTools gives custom attributes columns of their own; so do we, and for the tenant."""
+    """Label -> heading. RVTools gives custom attributes columns of their own, and so do we."""
     labels = dict.fromkeys(label for one in estate.machines for label in one.labels)
-    known = set(HEADINGS["vInfo"])
-    found = {label: label if label not in known else f"{label} (label)" for label in labels}
-    if any(one.tenant for one in estate.machines):
-        found["tenant"] = "Tenant"
-    return found
+    taken = {token(name) for name in (*HEADINGS["vInfo"], TENANT, "application")}
+    return {label: label if token(label) not in taken else f"{label} (label)" for label in labels}
 
 
 def _identity(one: EstateMachine) -> Row:
@@ -141,7 +143,7 @@ def _vinfo(one: EstateMachine, attributes: Mapping[str, str]) -> Row:
             "Path": f"[{one.datastores[0]}]" if one.datastores else None,
             **networks,
             **labels,
-            **({attributes["tenant"]: one.tenant} if "tenant" in attributes else {}),
+            TENANT: one.tenant,
         },
     )
 

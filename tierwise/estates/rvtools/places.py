@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from catalog.estates import EstateDatastore, EstateHost, EstateMachine, EstatePool, Utilization
 from tierwise.estates.cells import Cell
-from tierwise.estates.findings import Findings
+from tierwise.estates.findings import Findings, some
 from tierwise.estates.rvtools.machines import RawMachine, unlike
 from tierwise.estates.tables import Table
 
@@ -237,19 +237,14 @@ def note_hosts(machines: Sequence[EstateMachine], where: Places, findings: Findi
     used = {one.host for one in machines}
     idle = sorted(known - used)
     if idle:
-        findings.note(f"hosts without a machine: {len(idle):,} of {len(known):,}, such as {_some(idle)}")
+        findings.note(f"hosts without a machine: {len(idle):,} of {len(known):,}, such as {some(idle)}")
     strangers = sorted(used - known - {""})
     if strangers and known:
         count = sum(one.host in set(strangers) for one in machines)
         findings.note(
-            f"machines on hosts that the sheet of hosts does not have: {count:,}, on {_some(strangers)}; nothing is known of "
+            f"machines on hosts that the sheet of hosts does not have: {count:,}, on {some(strangers)}; nothing is known of "
             "such hosts' cores and memory"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return ", ".join(f"'{name}'" for name in names[:3]) + more
 
 
 def estate_pools(table: Table | None, found: Places) -> tuple[EstatePool, ...]:

@@ -4,7 +4,7 @@ from datetime import date
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargeback.economics.cash import (
@@ -129,6 +129,7 @@ def test_present_value_discounts_each_month_and_rounds_once() -> None:
     assert Comparison((-100 * EUR, 0, 0, 101 * EUR)).present_value(Fraction(12)) == -1_970_395
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(10**12), 10**12), max_size=60), st.integers(0, 50))
 def test_present_value_is_never_further_from_zero_for_what_comes_later(
     flows: list[int], percent: int

@@ -198,7 +198,7 @@ def test_every_line_recomputes_from_figures_that_stand_in_the_document(name: str
 MONTHS = st.integers(1, 40)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(first=MONTHS, second=MONTHS, start=st.dates(date(2023, 1, 1), date(2030, 1, 31)))
 def test_a_time_that_is_cut_in_two_costs_the_same(first: int, second: int, start: date) -> None:
     economics, between = worked(), later(start.replace(day=1), first)
@@ -217,6 +217,7 @@ def test_a_time_that_is_cut_in_two_costs_the_same(first: int, second: int, start
     assert one.per_machine["labour"] == sum(x.per_machine["labour"] for x in two)
 
 
+@settings(deadline=None)
 @given(months=MONTHS)
 def test_a_purchase_is_written_off_to_the_last_micro(months: int) -> None:
     economics = load_economics(WORKED.replace("purchase_price: 12000", "purchase_price: 11999.99"), "e")

@@ -174,7 +174,7 @@ def test_a_figure_without_source_and_evidence_counts_as_assumed() -> None:
 
 def test_the_published_schema_is_the_current_one() -> None:
     text = (ROOT / "docs/reference/economics.schema.json").read_text()
-    assert json.loads(text) == schema(), "write chargeback.economics.document.schema() again"
+    assert json.loads(text) == schema(), "write it again: tierwise economics schema"
 
 
 @pytest.mark.parametrize("name", ["examples/acme/economics.yaml", "examples/economics/defaults.yaml"])

@@ -135,6 +135,7 @@ SHAPES: dict[str, Any] = {
 }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     metric=st.sampled_from(["per_core", "per_host", "per_socket", "per_coverage_unit", "per_amount", "per_vcpu", "per_machine", "per_principal"]),
     names=st.sets(st.sampled_from(sorted(SHAPES)), max_size=4),
@@ -203,7 +204,7 @@ def test_a_renewal_within_a_month_counts_from_the_next() -> None:
     assert [p.months for p in terms(suite("2027-02-01"))] == [2, 10]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(day=st.dates(date(2026, 6, 1), date(2029, 1, 1)), more=st.integers(1, 500))
 def test_a_later_renewal_never_lowers_sunk_cost(day: date, more: int) -> None:
     later_day = date.fromordinal(day.toordinal() + more)
@@ -211,7 +212,7 @@ def test_a_later_renewal_never_lowers_sunk_cost(day: date, more: int) -> None:
     assert sunk[0] <= sunk[1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     first=st.integers(1, 24), second=st.integers(1, 24), until=st.dates(date(2026, 6, 1), date(2029, 1, 1))
 )
@@ -361,7 +362,7 @@ CONTRACTS = st.lists(
 PRICES = st.dictionaries(st.dates(date(2026, 6, 1), date(2029, 6, 1)), st.integers(0, 50), max_size=3)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     contracts=CONTRACTS,
     prices=PRICES,
@@ -428,7 +429,7 @@ def test_what_is_bought_once_is_written_off_from_when_it_can_be_had() -> None:
     assert [(d.month, d.micros) for d in second.dues["then"]] == [(3, 600 * EUR)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(until=st.dates(date(2026, 12, 2), date(2028, 6, 1)), term=st.sampled_from([1, 12, 36]))
 def test_cash_before_a_renewal_is_what_its_months_cost(until: date, term: int) -> None:
     price = {

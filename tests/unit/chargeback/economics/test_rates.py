@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.resources import Resources
@@ -128,6 +128,7 @@ def test_the_rating_engine_bills_what_the_proposal_says_it_recovers(
     assert billed == {line.resource: line.recovered_minor for line in found.recovery() if line.resource}
 
 
+@settings(deadline=None)
 @given(
     vcpu=st.integers(1, 5000), memory=st.integers(1, 10**7), disk=st.integers(1, 10**6), machines=st.integers(1, 500)
 )  # fmt: skip

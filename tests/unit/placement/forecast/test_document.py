@@ -1,5 +1,6 @@
 """Forecast documents: what is read, what is assumed, and every mistake with its place."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -55,10 +56,21 @@ def test_everything_that_a_document_leaves_open_is_named() -> None:
     }
 
 
+def test_a_section_without_anything_is_as_if_it_were_not_there() -> None:
+    found = read_forecast(SMALL + "lifetimes:\ngrowth:\nfailures: null\n", "f.yaml")
+    assert found == read_forecast(SMALL, "f.yaml")
+
+
 def test_the_example_is_a_forecast_document() -> None:
     found = read_forecast(EXAMPLE.read_text(), str(EXAMPLE))
     assert [pool.name for pool in found.problem.pools] == ["fra-prod", "fra-test"]
     assert found.problem.models.failures is not None
+
+
+def test_the_reference_shows_a_document_that_can_be_read() -> None:
+    page = (EXAMPLE.parents[2] / "docs" / "reference" / "forecast.md").read_text()
+    (written,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert list(read_forecast(written, "forecast.md").problem.models.classes) == ["web"]
 
 
 BAD = """\

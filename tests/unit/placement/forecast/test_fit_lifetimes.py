@@ -55,9 +55,9 @@ def test_one_exponential_is_the_time_lived_over_the_ends() -> None:
     assert found.survival(at) == pytest.approx(np.exp(-at / exact), abs=0.02)
 
 
-@pytest.mark.parametrize("bin_hours", [0.0, 0.5, 5.0])
+@pytest.mark.parametrize("bin_hours", [0.0, 5.0])
 def test_a_known_law_is_found_through_bins_and_ends_that_nobody_saw(bin_hours: float) -> None:
-    found = fit_lifetimes(watched(TRUE, 8000, 3, bin_hours=bin_hours))
+    found = fit_lifetimes(watched(TRUE, 5000, 3, bin_hours=bin_hours))
     # Within the first bin nothing is known.
     at = np.array([t for t in (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 80.0) if t >= bin_hours])
     assert found.lifetimes.survival(at) == pytest.approx(TRUE.survival(at), abs=0.025)

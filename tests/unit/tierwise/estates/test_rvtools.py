@@ -199,6 +199,15 @@ def test_sheets_and_titles_of_other_names_are_found_by_their_columns(imported: M
     } <= {*estate.notes}
 
 
+def test_a_second_sheet_of_machines_is_not_read_and_told(imported: Made) -> None:
+    estate = imported({"vInfo": [HEADINGS, WEB], "vInfo (2)": [HEADINGS, DB]})
+    assert estate.totals.machines == 1
+    assert (
+        "sheets that RVTools does not write were not read: 'vInfo (2)'; import them as files of their own"
+        in estate.notes
+    )
+
+
 def test_old_exports_in_mb_are_read_without_scaling(imported: Made) -> None:
     rows = [
         ("VM", "Powerstate", "CPUs", "Memory", "Provisioned MB", "In Use MB", "Host"),
@@ -316,6 +325,12 @@ def test_a_workbook_without_machines_says_why(
 ) -> None:
     with pytest.raises(InvalidInput, match=said):
         imported({"vInfo": rows})
+
+
+def test_hosts_without_any_machine_are_an_estate_with_a_note(imported: Made) -> None:
+    estate = imported({"vInfo": [HEADINGS], "vHost": HOSTS})
+    assert (estate.totals.machines, estate.totals.cores) == (0, 32)
+    assert "sheet 'vInfo' has no machines; check the export's filter, and export again" in estate.notes
 
 
 DIALECT = {

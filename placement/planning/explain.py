@@ -1,0 +1,206 @@
+"""Why machines have no place: against each pool what stands, and the least of all that which could not be left as it is.
+
+Facts of a conflict are what a person could change: who may be in a pool, on which hosts machines fit, how many hosts
+there could be, how many fail at once, how much the pool shares, how many machines may move. A conflict is found by
+leaving facts out one by one as long as one machine more still has no place; so each that remains is needed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.planning.plan import Headroom, Impossible
+from placement.planning.problem import PlanningProblem
+from placement.planning.seating import Seating, left_after
+from policies.decisions import Rejection
+
+_ALLOWED, _FITS, _HOSTS, _LOSSES, _SHARED = "allowed", "fits", "hosts", "losses", "shared"
+_Fact = tuple[str, int]
+"""Kind, and pool; -1 where it is about all."""
+_MOVES: _Fact = ("moves", -1)
+
+
+def impossible_of(seating: Seating) -> tuple[Impossible, ...]:
+    """Of each group with machines that have no place, in the problem's order."""
+    waiting = seating.waiting()
+    return tuple(_impossible(seating, g, int(waiting[g])) for g in np.flatnonzero(waiting).tolist())
+
+
+def ha_verdict(problem: PlanningProblem, headroom: tuple[Headroom, ...]) -> Mapping[str, str]:
+    """Pool -> whether what must restart is held with the hosts lost that may fail, in words with what is tightest."""
+    losses = dict(zip(problem.pools.ids, problem.pools.losses.tolist(), strict=True))
+    found: dict[str, str] = {}
+    for pool in dict.fromkeys(one.pool for one in headroom):
+        used = [one for one in headroom if one.pool == pool and (one.restarting or one.without_losses)]
+        short = [one for one in used if one.left < 0]
+        tight = min(short or used, key=lambda one: one.left / max(1, one.without_losses), default=None)
+        if tight is None:
+            found[pool] = "nothing is there that would have to restart"
+        elif short:
+            found[pool] = f"no: {-tight.left} {tight.resource_class} short with {losses[pool]} hosts lost"
+        else:
+            found[pool] = (
+                f"yes: {tight.left} of {tight.without_losses} {tight.resource_class} left with {losses[pool]} hosts lost"
+            )
+    return found
+
+
+def _impossible(seating: Seating, g: int, machines: int) -> Impossible:
+    problem = seating.facts.problem
+    reasons = [reason for p in range(len(problem.pools.ids)) for reason in _against(seating, g, p)]
+    conflict = _conflict(seating, g)
+    return Impossible(
+        group=problem.groups.ids[g],
+        machines=machines,
+        reasons=tuple(reasons),
+        conflict=tuple(_words(problem, g, fact) for fact in conflict),
+    )
+
+
+def _against(seating: Seating, g: int, p: int) -> Iterator[Rejection]:
+    """Rules first; where they allow it, what room lacks for one machine more."""
+    facts, problem = seating.facts, seating.facts.problem
+    pool = problem.pools.ids[p]
+    if not problem.groups.allowed[g, p]:
+        yield from problem.groups.rejections.get((g, p)) or (_not_allowed(pool, problem.groups.ids[g]),)
+        return
+    inside = facts.blocks_of[p]
+    if not facts.fits[g, inside].any():
+        yield _too_large(problem, g, p)
+        return
+    if seating.moves_left < 1 and facts.moved[g, p]:
+        yield _rejected(
+            "most-moves",
+            pool,
+            "moves",
+            0,
+            1,
+            f"all {problem.most_moves} moves are made",
+            "allow more moves",
+        )
+    for k, resource in enumerate(problem.resource_classes):
+        need = int(problem.groups.demand[g, k])
+        free = _free(seating, g, p, k, _Out(frozenset(_all_facts(seating))))
+        if need > free:
+            words = f"{resource} in pool '{pool}': {max(0, free)} is free with all hosts that it could have, {need} is needed"
+            remedy = f"give the pool {need - free} {resource} more"
+            yield _rejected("room", pool, resource, free, need, words, remedy)
+
+
+def _not_allowed(pool: str, group: str) -> Rejection:
+    why = f"group '{group}' may not be in pool '{pool}'"
+    return _rejected("allowed", pool, "rule", "not allowed", group, why, "change the rules that say so")
+
+
+def _too_large(problem: PlanningProblem, g: int, p: int) -> Rejection:
+    inside = np.flatnonzero(problem.blocks.pool_of == p)
+    largest = problem.blocks.largest[inside].max(axis=0, initial=0)
+    demand = problem.groups.demand[g]
+    k = int(np.argmax(np.where(largest > 0, demand / np.maximum(largest, 1), 0)))
+    resource, pool = problem.resource_classes[k], problem.pools.ids[p]
+    why = f"one machine needs {int(demand[k])} {resource}, and no host of pool '{pool}' can give more than {int(largest[k])}"
+    return _rejected("largest", pool, resource, int(largest[k]), int(demand[k]), why, "add larger hosts")
+
+
+def _rejected(
+    rule: str, pool: str, dimension: str, limit: object, need: object, why: str, remedy: str
+) -> Rejection:
+    return Rejection(
+        rule_id=rule,
+        pool=pool,
+        dimension=dimension,
+        limit=str(limit),
+        need=str(need),
+        why=why,
+        remedy=remedy,
+    )
+
+
+@dataclass(frozen=True)
+class _Out:
+    """Facts that hold."""
+
+    facts: frozenset[_Fact]
+
+    def __contains__(self, fact: _Fact) -> bool:
+        return fact in self.facts
+
+
+def _all_facts(seating: Seating) -> list[_Fact]:
+    kinds = (_ALLOWED, _FITS, _LOSSES, _SHARED, _HOSTS)
+    facts: list[_Fact] = [(kind, p) for kind in kinds for p in range(len(seating.pools))]
+    return [*facts, _MOVES] if seating.facts.problem.most_moves is not None else facts
+
+
+def _conflict(seating: Seating, g: int) -> list[_Fact]:
+    """Facts without any of which one machine more would have a place, beside those that have one."""
+    kept = _all_facts(seating)
+    if _possible(seating, g, _Out(frozenset(kept))):
+        return []  # By itself it would: what it lacks, others of the plan have.
+    for fact in reversed(list(kept)):  # Rules are kept before room, where both stand against a pool.
+        fewer = [one for one in kept if one != fact]
+        if not _possible(seating, g, _Out(frozenset(fewer))):
+            kept = fewer
+    return kept
+
+
+def _possible(seating: Seating, g: int, holding: _Out) -> bool:
+    """Whether a pool could take one machine more, were only these facts so."""
+    facts, problem = seating.facts, seating.facts.problem
+    for p in range(len(seating.pools)):
+        inside = facts.blocks_of[p]
+        if (_ALLOWED, p) in holding and not problem.groups.allowed[g, p]:
+            continue
+        if (_FITS, p) in holding and not facts.fits[g, inside].any():
+            continue
+        if _MOVES in holding and facts.moved[g, p] and seating.moves_left < 1:
+            continue
+        needs = enumerate(problem.groups.demand[g].tolist())
+        if all(need <= _free(seating, g, p, k, holding) for k, need in needs if need):
+            return True
+    return False
+
+
+def _free(seating: Seating, g: int, p: int, k: int, holding: _Out) -> int:
+    """What is free of a resource with all hosts that a pool could have, beside what is there."""
+    facts, problem = seating.facts, seating.facts.problem
+    inside = facts.blocks_of[p]
+    each, hosts = problem.blocks.capacity[inside, k], problem.blocks.most[inside]
+    load = seating.counts[:, p] * problem.groups.demand[:, k]
+    shared = int(problem.pools.shared[p, k])
+    by_hosts = bool(each.any())
+    if ((_HOSTS, p) not in holding and by_hosts) or ((_SHARED, p) not in holding and not by_hosts):
+        return 1 << 60
+    total = int(each @ hosts) + shared - int(load.sum())
+    losses = int(problem.pools.losses[p])
+    if not (by_hosts and losses and (_LOSSES, p) in holding and facts.restart[g]):
+        return total
+    left = left_after(each, hosts, losses) + shared - int((load * facts.restart).sum())
+    return min(total, left)
+
+
+_WORDS: Mapping[str, Callable[[PlanningProblem, int, int], str]] = {
+    _ALLOWED: lambda problem, g, p: (
+        f"rules: group '{problem.groups.ids[g]}' may not be in pool '{problem.pools.ids[p]}'"
+    ),
+    _FITS: lambda problem, g, p: (
+        f"size: no host of pool '{problem.pools.ids[p]}' is large enough for a machine of '{problem.groups.ids[g]}'"
+    ),
+    _HOSTS: lambda problem, _g, p: (
+        f"hosts: pool '{problem.pools.ids[p]}' cannot have more than "
+        f"{int(problem.blocks.most[problem.blocks.pool_of == p].sum())}"
+    ),
+    _LOSSES: lambda problem, _g, p: (
+        f"failures: pool '{problem.pools.ids[p]}' must hold what restarts with {int(problem.pools.losses[p])} hosts lost"
+    ),
+    _SHARED: lambda problem, _g, p: (
+        f"shared: pool '{problem.pools.ids[p]}' has no more of what its hosts share"
+    ),
+    "moves": lambda problem, _g, _p: f"moves: no more than {problem.most_moves} machines may move",
+}
+
+
+def _words(problem: PlanningProblem, g: int, fact: _Fact) -> str:
+    kind, p = fact
+    return _WORDS[kind](problem, g, p)

@@ -1,0 +1,104 @@
+"""One chain of annealing: moves at falling temperatures, those kinds most often that change most.
+
+Two things make it work on estates that run. Every process away from its first machine counts some temperatures
+more (`_STAY`): without that, chance alone would scatter them over all machines, and what is used twice would fill
+these up. And kinds of moves, by the size of what moves, are tried the more often the more they change; which
+these are changes with the temperature.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from placement.arrays import Int64
+from placement.rebalance.loops import HOME, KINDS, LOG, Float64, anneal
+from placement.rebalance.reassignment import Reassignment
+from placement.rebalance.tables import SIZES, State, Tables, state_of
+
+BLOCK = 100_000
+"""Moves at one temperature: some tens of milliseconds."""
+_CELLS = SIZES * KINDS
+_MENU = 1024
+_EVENLY = 0.3
+"""What part of all moves is spread evenly over the kinds, so that none is forgotten."""
+_SAMPLE = 20_000
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """From which temperature to which, in equal ratios; and what being away counts, in temperatures."""
+
+    hot: float
+    cold: float
+    stay: float
+
+    def at(self, done: float) -> float:
+        """The temperature after a part of the run, from 0 to 1."""
+        return float(self.hot * (self.cold / self.hot) ** done)
+
+
+@dataclass(eq=False)
+class Chain:
+    """A state and what was learned about kinds of moves."""
+
+    tables: Tables
+    machine: Int64
+    """Where it begins."""
+    seed: int
+    state: State = field(init=False)
+    moves: int = 0
+    """Tried so far."""
+    menu: Int64 = field(init=False)
+    tried: Int64 = field(init=False)
+    gained: Float64 = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Lay out the state; all kinds of moves are worth the same at first."""
+        self.state = state_of(self.tables, self.machine, self.seed)
+        self.tried, self.gained = np.zeros(_CELLS, dtype=np.int64), np.zeros(_CELLS)
+        self.menu = _menu(self.tried, self.gained)
+
+    @property
+    def objective(self) -> int:
+        """What the present assignment costs."""
+        return int(self.state.totals[1])
+
+    def block(self, temperature: float, stay: float, moves: int = BLOCK) -> None:
+        """Try so many moves at one temperature."""
+        anneal(
+            self.tables, self.state, LOG, self.menu, temperature, stay * temperature, moves, self.tried,
+            self.gained,
+        )  # fmt: skip
+        self.moves += moves
+        self.menu = _menu(self.tried, self.gained)
+        self.tried //= 2
+        self.gained *= 0.5
+
+
+def _menu(tried: Int64, gained: Float64) -> Int64:
+    """[1024] kinds of moves, those that changed most for their number most often."""
+    score = gained / np.maximum(tried, 1)
+    total = float(score.sum())
+    even = np.full(_CELLS, 1.0 / _CELLS)
+    share = _EVENLY * even + (1 - _EVENLY) * (score / total if total > 0 else even)
+    home = np.arange(_CELLS) % KINDS == HOME  # These do not depend on size: one of them stands for all.
+    share[0 * KINDS + HOME] = share[home].sum()
+    share[home & (np.arange(_CELLS) != HOME)] = 0.0
+    reached = np.cumsum(share) / share.sum()
+    found = np.searchsorted(reached, (np.arange(_MENU) + 0.5) / _MENU)
+    return np.minimum(found, _CELLS - 1).astype(np.int64)
+
+
+def typical_change(problem: Reassignment, seed: int) -> float:
+    """The median of what moves by chance make load dearer on the machine they go to; the scale of temperatures."""
+    if not problem.processes:
+        return 1.0
+    chance = np.random.default_rng(seed)
+    used = np.zeros_like(problem.capacity)
+    np.add.at(used, problem.initial, problem.requirement)
+    p, n = chance.integers(0, problem.processes, _SAMPLE), chance.integers(0, problem.machines, _SAMPLE)
+    over = used[n] - problem.safety[n]
+    need = problem.requirement[p]
+    change = ((np.maximum(0, over + need) - np.maximum(0, over)) * problem.load_weight).sum(axis=1)
+    change = change[change > 0]
+    return float(np.median(change)) if len(change) else 1.0

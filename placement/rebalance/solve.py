@@ -1,0 +1,208 @@
+"""Rebalance an estate: two chains of annealing that share their best, then parts of it solved exactly.
+
+Both chains run at the same time where whoever calls gives them threads to run in: compiled loops and CP-SAT hold
+no lock of the interpreter. What comes out after a number of moves does not depend on how many cores run.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from placement.arrays import Int64
+from placement.problem import InvalidProblem
+from placement.rebalance.bound import lower_bound
+from placement.rebalance.chain import BLOCK, Chain, Cooling, typical_change
+from placement.rebalance.check import breaches, terms
+from placement.rebalance.neighbourhood import Part, choose, improve
+from placement.rebalance.reassignment import Reassignment
+from placement.rebalance.tables import Tables, state_of, tables_of
+
+Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+"""Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
+Listener = Callable[["Step"], None]
+
+_COOLINGS = ((2.0, 6.0), (2.0, 4.5))
+"""Of the two chains: the first temperature in typical changes, and what being away counts, in temperatures."""
+_AGAIN = 0.03
+"""Where the chains begin once more from the best, in parts of the first temperature."""
+_COLDEST = 1e-5
+_LEAST = 20.0
+"""No temperature is below this: the costs of moves are that large in the challenge."""
+_PHASES = (0.6, 0.8, 1.0)
+"""When the first annealing, the second and the exact parts end, in parts of the effort."""
+_MOVES_PER_S = 4_000_000
+"""Moves that count as one deterministic second of CP-SAT."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a search may spend: moves of each chain, seconds as the clock tells them, or what of both ends first."""
+
+    seed: int = 0
+    moves: int | None = None
+    """Of each of the two chains; the same number, seed and problem give the same answer on any machine."""
+    time_limit_s: float | None = None
+    clock: Callable[[], float] | None = None
+    """Needed where there is a time limit."""
+    run: Run = map
+
+    def __post_init__(self) -> None:
+        """Refuse what would never end."""
+        assert self.moves is not None or (self.time_limit_s is not None and self.clock is not None), self
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something better, on the way."""
+
+    stage: str
+    objective: int
+    bound: int
+
+
+@dataclass(frozen=True, eq=False)
+class Rebalanced:
+    """Where processes should be; checked, and what it costs counted, apart from the search."""
+
+    machine: Int64
+    terms: Mapping[str, int]
+    bound: int
+    """No assignment costs less."""
+    initial: int
+    """What the estate costs as it is."""
+    moved: int
+    tried: tuple[int, ...] = field(default=())
+    """Moves tried, by chain."""
+
+    @property
+    def objective(self) -> int:
+        """The sum of the terms."""
+        return sum(self.terms.values())
+
+    @property
+    def gap(self) -> float:
+        """(objective - bound) / objective; 0.0 is proven least."""
+        return (self.objective - self.bound) / self.objective if self.objective else 0.0
+
+
+def rebalance(problem: Reassignment, effort: Effort, tell: Listener | None = None) -> Rebalanced:
+    """A cheaper assignment, or the present one where none is found.
+
+    Raises InvalidProblem where the present one breaks a rule: moves are counted from one that does not.
+    """
+    if broken := breaches(problem, problem.initial):
+        msg = f"initial: {broken[0]} ({len(broken)} such); an estate is rebalanced from a state that keeps every rule"
+        raise InvalidProblem(msg)
+    search = _Search(problem, effort, tell)
+    if problem.processes and problem.machines > 1:
+        search.run()
+    found = breaches(problem, search.best)
+    assert not found, found
+    counted = terms(problem, search.best)
+    assert sum(counted.values()) == search.objective, (counted, search.objective)
+    return Rebalanced(
+        machine=search.best,
+        terms=counted,
+        bound=search.bound,
+        initial=search.initial,
+        moved=int((search.best != problem.initial).sum()),
+        tried=tuple(search.tried),
+    )
+
+
+class _Search:
+    """One search: the best so far, and what was spent."""
+
+    def __init__(self, problem: Reassignment, effort: Effort, tell: Listener | None) -> None:
+        self.problem, self.effort, self.tell = problem, effort, tell
+        self.begin = effort.clock() if effort.clock else 0.0
+        self.best, self.bound = problem.initial.copy(), lower_bound(problem)
+        self.initial = self.objective = sum(terms(problem, problem.initial).values())
+        self.tried = [0] * len(_COOLINGS)
+        self.solved_s = 0.0
+        self.seeds = np.random.default_rng(effort.seed)
+
+    def run(self) -> None:
+        """Annealing twice, then exact parts; the bound ends it early."""
+        tables = tables_of(self.problem, self.effort.seed)
+        typical = typical_change(self.problem, self.effort.seed)
+        for again, (begin, end) in enumerate(zip((0.0, *_PHASES[:-2]), _PHASES[:-1], strict=True)):
+            self._anneal(tables, typical * (_AGAIN if again else 1.0), begin, end)
+            self._told("annealing")
+        self._parts(tables)
+
+    def done(self, moves: int) -> float:
+        """What part of the effort is spent: of moves, or of time."""
+        parts = [0.0]
+        if self.effort.moves is not None:
+            parts.append((moves + self.solved_s * _MOVES_PER_S) / max(1, self.effort.moves))
+        if self.effort.time_limit_s is not None and self.effort.clock is not None:
+            parts.append((self.effort.clock() - self.begin) / self.effort.time_limit_s)
+        return max(parts)
+
+    def _anneal(self, tables: Tables, typical: float, begin: float, end: float) -> None:
+        if self.done(max(self.tried)) >= end or self.objective <= self.bound:
+            return
+        begin = max(begin, self.done(max(self.tried)))
+        jobs, start, before = [], self.best, tuple(self.tried)
+        for n, (hot, stay) in enumerate(_COOLINGS):
+            top = max(_LEAST, typical * hot)
+            cooling = Cooling(top, max(min(_LEAST, top), top * _COLDEST), stay)
+            jobs.append((n, cooling, int(self.seeds.integers(2**31))))
+
+        def one(job: tuple[int, Cooling, int]) -> tuple[Int64, int, int]:
+            n, cooling, seed = job
+            chain = Chain(tables, start, seed)
+            length = self._block(tables)
+            while (done := self.done(before[n] + chain.moves)) < end:
+                chain.block(cooling.at((done - begin) / (end - begin)), cooling.stay, length)
+            chain.block(0.0, 0.0, length)
+            return chain.state.machine, chain.objective, chain.moves
+
+        for n, (machine, objective, moves) in enumerate(list(self.effort.run(one, jobs))):
+            self.tried[n] += moves
+            self._take(machine, objective)
+
+    def _block(self, tables: Tables) -> int:
+        """Moves at one temperature; fewer where there are few in all."""
+        return BLOCK if self.effort.moves is None else max(100, min(BLOCK, self.effort.moves // 500))
+
+    def _take(self, machine: Int64, objective: int) -> bool:
+        if objective >= self.objective:
+            return False
+        self.best, self.objective = machine.copy(), objective
+        return True
+
+    def _told(self, stage: str) -> None:
+        if self.tell:
+            self.tell(Step(stage, self.objective, self.bound))
+
+    def _parts(self, tables: Tables) -> None:
+        """Two parts at a time, each of machines of its own."""
+        while self.done(max(self.tried)) < _PHASES[-1] and self.objective > self.bound:
+            state = state_of(tables, self.best, 1)
+            left_s = self._left_s()
+            parts = choose(self.problem, self.best, state, int(self.seeds.integers(2**31)), 2)
+            if not parts:
+                return
+
+            def one(part: Part, state: Any = state, left_s: float = left_s) -> tuple[Int64, float] | None:
+                return improve(self.problem, tables, state, part, left_s)
+
+            for part, answer in zip(parts, list(self.effort.run(one, parts)), strict=True):
+                if answer is None:
+                    continue
+                self.solved_s += answer[1] / len(parts)
+                machine = self.best.copy()
+                machine[part.processes] = answer[0]
+                objective = sum(terms(self.problem, machine).values())
+                if objective < self.objective and not breaches(self.problem, machine):
+                    self._take(machine, objective)
+                    self._told("parts")
+
+    def _left_s(self) -> float:
+        if self.effort.time_limit_s is None or self.effort.clock is None:
+            return 60.0
+        return max(0.05, self.begin + self.effort.time_limit_s - self.effort.clock())

@@ -1,0 +1,94 @@
+"""What is said where machines have no place, and whether a plan packs onto hosts: worked out by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from placement.planning.explain import ha_verdict
+from placement.planning.host_check import packed
+from placement.planning.problem import Blocks, Groups, PlanningProblem, Pools
+from placement.planning.solve import solve
+
+
+def estate(
+    machines: int, *, demand: int = 4, allowed: tuple[bool, bool] = (True, True), **more: Any
+) -> PlanningProblem:
+    """Equal machines; pool a has up to three hosts of ten and may lose one, pool b has one of six and loses none."""
+    ints = lambda *values: np.array(values, dtype=np.int64)  # noqa: E731 - one word for all the arrays below
+    return PlanningProblem(
+        resource_classes=("vcpu",),
+        groups=Groups(
+            ids=("web",),
+            count=ints(machines),
+            demand=ints([demand]),
+            current=ints(0),
+            allowed=np.array([allowed]),
+        ),
+        pools=Pools(ids=("a", "b"), tier_of=("t1", "t2"), losses=ints(1, 0), shared=ints([0], [0])),
+        blocks=Blocks(
+            ids=("a0", "b0"),
+            pool_of=ints(0, 1),
+            existing=ints(1, 1),
+            most=ints(3, 1),
+            capacity=ints([10], [6]),
+            largest=ints([10], [3]),
+            kept_costs={"power": ints(5, 1)},
+        ),
+        **more,
+    )
+
+
+def test_what_lacks_where_rules_allow_it_is_told_in_numbers() -> None:
+    plan = solve(estate(6))  # 5 of 4 on 20 that remain of 30; pool b has no host that is large enough
+    (one,) = plan.impossible
+    assert (one.group, one.machines) == ("web", 1)
+    assert [(reason.rule_id, reason.pool, reason.limit, reason.need) for reason in one.reasons] == [
+        ("room", "a", "0", "4"),
+        ("largest", "b", "3", "4"),
+    ]
+
+
+def test_without_any_fact_of_a_conflict_there_is_a_place() -> None:
+    problem = estate(6)
+    (one,) = solve(problem).impossible
+    assert [words.split(":")[0] for words in one.conflict] == ["size", "failures", "hosts"]
+    for more in (
+        replace(problem, pools=replace(problem.pools, losses=np.zeros(2, dtype=np.int64))),
+        replace(problem, blocks=replace(problem.blocks, largest=problem.blocks.largest + 1)),
+        replace(problem, blocks=replace(problem.blocks, most=problem.blocks.most + 1)),
+    ):
+        assert not solve(more).unplaced.any()
+
+
+def test_rules_come_before_room() -> None:
+    (one,) = solve(estate(6, allowed=(False, False))).impossible
+    assert one.machines == 6
+    assert {reason.rule_id for reason in one.reasons} == {"allowed"}
+    assert all(words.startswith("rules:") for words in one.conflict)
+
+
+def test_the_verdict_on_failures_names_what_is_tightest() -> None:
+    problem = estate(5)
+    plan = solve(problem)
+    assert plan.hosts.tolist() == [3, 0]
+    assert ha_verdict(problem, plan.headroom) == {"a": "yes: 0 of 20 vcpu left with 1 hosts lost"}
+
+
+def test_a_plan_that_packs_is_told_so() -> None:
+    problem = estate(5, demand=6)  # 5 of 6 are 30, and 20 remain: three have a place, one on each host
+    plan = solve(problem)
+    assert int(plan.unplaced.sum()) == 2
+    assert [str(one) for one in packed(problem, plan)] == ["pool 'a' packs onto its 3 hosts"]
+
+
+def test_how_many_hosts_more_it_takes_to_pack_is_told() -> None:
+    problem = estate(3, demand=6)  # 3 of 6 are 18 of 20 that remain
+    plan = solve(problem)
+    assert not plan.unplaced.any()
+    (one,) = packed(problem, plan)
+    assert one.left_out == 0
+    fewer = type(plan)(**{**plan.__dict__, "hosts": plan.hosts - np.array([1, 0])})
+    (one,) = packed(problem, fewer)
+    assert (one.left_out, one.more_hosts) == (1, 1)
+    assert str(one) == "pool 'a': 1 of 3 machines were not packed onto 2 hosts; plan 1 more"

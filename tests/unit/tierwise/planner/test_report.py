@@ -1,0 +1,123 @@
+"""The report of a what-if says what its result says: parts add up, and every file can be made of it."""
+
+import io
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from chargeback.report import Report
+from placement.plan import Limits
+from tierwise.planner.analysis import BreakEven as Found
+from tierwise.planner.analysis import Point, break_even, licence_of, pareto, sensitivity
+from tierwise.planner.prepare import Prepared
+from tierwise.planner.report import crossings, report, report_of
+from tierwise.planner.run import run
+from tierwise.reports import SUFFIXES, render
+
+Asked = Callable[..., Prepared]
+SCENARIOS = """\
+scenarios:
+  leave: {changes: [{kind: hypervisor_retired, hypervisor: vsphere}]}
+  crowded:
+    changes:
+      - {kind: growth, percent: 200}
+      - {kind: hypervisor_retired, hypervisor: vsphere}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(request: pytest.FixtureRequest) -> Report:
+    from chargeback.economics.document import load_economics
+    from tierwise.planner.inputs import Inputs
+    from tierwise.planner.prepare import prepare
+    from tierwise.planner.reading import load
+    from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, two_pools
+
+    inputs = Inputs(two_pools(), load_economics(ECONOMICS, "economics.yaml"))
+    prepared = prepare(load(DOCUMENT + SCENARIOS, "whatif.yaml"), inputs)
+    leave = prepared.scenario("leave")
+    limits = Limits()
+    suite = ("licence suite", licence_of("suite"))
+    return report(
+        run(prepared, limits=limits),
+        [
+            sensitivity(prepared, leave, limits),
+            pareto(prepared, leave, limits),
+            break_even(prepared, leave, None, suite, (Decimal(-100), Decimal(0)), limits, steps=2),
+        ],
+    )
+
+
+def test_terms_add_up_to_the_cost_of_each_scenario(made: Report) -> None:
+    overview, terms = made.tables[0], made.tables[1]
+    for name, column in zip(("today", "leave", "crowded"), range(1, 4), strict=True):
+        (cost,) = [row[1] for row in overview.rows if row[0] == name]
+        assert terms.totals[column] == cost  # The horizon is a year.
+    assert terms.total("today") == 16_968
+
+
+def test_the_headline_is_what_the_first_scenario_saves(made: Report) -> None:
+    assert (made.total_title, made.total_minor) == ("Saved per year by leave", 8_809)
+    (saved,) = [row[3] for row in made.tables[0].rows if row[0] == "leave"]
+    assert saved == made.total_minor
+
+
+def test_what_is_impossible_stands_with_its_reason(made: Report) -> None:
+    (table,) = [one for one in made.tables if one.title == "What becomes impossible"]
+    assert {row[0] for row in table.rows} == {"crowded"}
+    (unplaced,) = [row[8] for row in made.tables[0].rows if row[0] == "crowded"]
+    assert table.total("machines") == unplaced > 0
+    assert all(row[3] for row in table.rows)
+
+
+def test_few_moves_that_leave_machines_out_are_no_saving_in_the_chart(made: Report) -> None:
+    (chart,) = [one for one in made.charts if one.title == "Saved by the first moves of leave"]
+    assert chart.labels == ("8",)
+    assert any("have no place: what they cost is missing" in text for text in made.notes)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_kind_of_file_can_be_made(made: Report, suffix: str) -> None:
+    content = render(made, suffix)
+    assert content == render(made, suffix)
+    if suffix == ".xlsx":
+        openpyxl = pytest.importorskip("openpyxl")
+        book = openpyxl.load_workbook(io.BytesIO(content))
+        cells = [cell.value for sheet in book for row in sheet.iter_rows() for cell in row]
+        assert {10_368, 8_809, "vm-00", "leave"} <= set(cells)
+    elif suffix == ".html":
+        text = content.decode()
+        assert "Saved per year by leave" in text
+        assert "<script" not in text
+
+
+def test_an_analysis_alone_is_a_report_too(asked: Asked) -> None:
+    prepared = asked(SCENARIOS)
+    found = sensitivity(prepared, prepared.scenario("leave"), Limits(), percent=Decimal(10))
+    alone = report_of(found, "EUR", prepared.document)
+    assert (alone.total_title, alone.total_minor) == ("Saved by leave as assumed", 8_809)
+    assert alone.main.rows[0][0] == "licence suite"
+
+
+def test_crossings_are_told_as_sentences() -> None:
+    def point(percent: int, first: int, second: int) -> Point:
+        return Point(
+            percent=Decimal(percent),
+            machines=10 + percent,
+            vcpus=40,
+            first_micros=first,
+            second_micros=second,
+        )
+
+    points = (point(0, 5, 4), point(1, 4, 5))
+    found = Found(
+        first="leave", second="stay", knob="machines", points=points, crossings=((points[0], points[1]),)
+    )
+    assert list(crossings(found)) == [
+        "leave is cheaper from between 0 % and 1 % of machines on (11 machines, 40 vCPU)"
+    ]
+    never = found.model_copy(update={"crossings": (), "points": (points[0],)})
+    assert list(crossings(never)) == ["stay is cheaper over the whole range of machines"]
+    same = never.model_copy(update={"points": (point(0, 4, 4),)})
+    assert list(crossings(same)) == ["leave and stay cost the same over the whole range of machines"]

@@ -1,0 +1,106 @@
+"""A scenario's moves as a document of moves (tierwise-moves/1), from which waves are made."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from typing import Any, NamedTuple
+
+from tierwise.planner.grouping import RESOURCES
+from tierwise.planner.prepare import Prepared, changes_of
+from tierwise.planner.result import Room, ScenarioResult
+from tierwise.planner.waves_form import FORMAT
+
+LINK_MIB_S = 100
+"""What a link between sites carries where nobody says: an assumption, about a Gbit/s."""
+_CONVERTED_PASSES = 4
+"""A move between hypervisors reads, converts, writes and compares."""
+
+
+class _Machine(NamedTuple):
+    id: str
+    name: str
+    demand: list[int]
+    pool: str
+    copy_gib: int
+
+
+def moves_document(
+    prepared: Prepared, today: ScenarioResult, result: ScenarioResult, *, link_mib_s: int = LINK_MIB_S
+) -> dict[str, Any]:
+    """The document: all machines of the estate that are in a pool, those that move and those that stay.
+
+    A pool has the room of today's hosts or of the scenario's, whichever is more, with as many lost as may
+    fail: hosts are bought before the moves and given up after them. Machines without a place stay.
+    """
+    target = {move.machine: move.target for move in result.moves}
+    machines = [one for one in _machines(prepared, result) if one.pool]
+    names = Counter(one.name for one in machines)
+    hypervisor = {pool.pool: pool.hypervisor for pool in result.pools}
+    changed = any(
+        hypervisor[one.pool] != hypervisor[target[one.id]] for one in machines if one.id in target
+    )
+    sites = sorted({pool.site for pool in result.pools})
+    return {
+        "format": FORMAT,
+        "title": f"Moves of {result.title or result.name}",
+        "resource_classes": list(RESOURCES),
+        "providers": list(_providers(today, result, machines)),
+        "machines": [
+            _machine(one, one.name if names[one.name] == 1 else one.id, target, prepared, hypervisor)
+            for one in machines
+        ],
+        "links": [
+            {"between": list(pair), "mib_s": link_mib_s} for pair in combinations_with_replacement(sites, 2)
+        ],
+        "passes": _CONVERTED_PASSES if changed else 1,
+    }
+
+
+def _machines(prepared: Prepared, result: ScenarioResult) -> Iterator[_Machine]:
+    groups = prepared.groups
+    changes = changes_of(prepared.document.scenarios[result.name])
+    demand = groups.demand[prepared.changed(changes).sized_by]
+    for g, members in enumerate(groups.members):
+        for member in members:
+            gib = -(-member.copy_mib // 1024)
+            yield _Machine(member.id, member.name, demand[g].tolist(), groups.pool[g], gib)
+
+
+def _machine(
+    one: _Machine, name: str, target: dict[str, str], prepared: Prepared, hypervisor: dict[str, str]
+) -> dict[str, Any]:
+    to = target.get(one.id, one.pool)
+    found: dict[str, Any] = {
+        "id": name,
+        "resources": dict(zip(RESOURCES, one.demand, strict=True)),
+        "from": one.pool,
+        "to": to,
+        "disk_gib": one.copy_gib,
+        "mode": "live" if hypervisor[one.pool] == hypervisor[to] else "cold",
+    }
+    if application := prepared.applications.get(one.id, ""):
+        found["application"] = application
+    return found
+
+
+def _providers(
+    today: ScenarioResult, result: ScenarioResult, machines: list[_Machine]
+) -> Iterator[dict[str, Any]]:
+    now, then = _rooms(today), _rooms(result)
+    every = [sum(one.demand[k] for one in machines) for k in range(len(RESOURCES))]
+    for pool in result.pools:
+        capacity = {}
+        for k, name in enumerate(RESOURCES):
+            found = [room for rooms in (now, then) if (room := rooms.get((pool.pool, name)))]
+            # What nobody limits has room for all.
+            capacity[name] = max((_room(one) for one in found), default=every[k])
+        yield {"id": pool.pool, "site": pool.site or "site", "capacity": capacity}
+
+
+def _room(one: Room) -> int:
+    """What may be there at every step; more is there already where today does not hold."""
+    return max(one.without_losses, one.load)
+
+
+def _rooms(result: ScenarioResult) -> dict[tuple[str, str], Room]:
+    return {(one.pool, one.resource_class): one for one in result.rooms}
