@@ -1,6 +1,6 @@
 """Machines that have no place: which, and what stands against each pool, in the planner's words."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -13,20 +13,47 @@ from tierwise.planner.result import Against, Stranded
 
 def stranded(built: Built, groups: MachineGroups, plan: PlanningPlan) -> tuple[Stranded, ...]:
     """Every group with machines that have no place, in the groups' order."""
+    pools = built.problem.pools.ids
     told = {one.group: one for one in plan.impossible}
     found = []
     for g in np.flatnonzero(plan.unplaced).tolist():
         one = told.get(built.problem.groups.ids[g])
+        reasons = tuple(_told(one)) if one else tuple(_reasons(built, g))
         found.append(
             Stranded(
                 group=built.problem.groups.ids[g],
                 machines=int(plan.unplaced[g]),
                 names=stranded_names(built, groups, plan.counts, plan.unplaced, g),
-                reasons=tuple(_told(one)) if one else tuple(_reasons(built, g)),
-                conflict=one.conflict if one else (),
+                reasons=reasons,
+                conflict=conflict(
+                    reasons, {name for p, name in enumerate(pools) if not built.admission.allowed[g, p]}
+                ),
             )
         )
     return tuple(found)
+
+
+def conflict(reasons: Sequence[Against], ruled_out: Collection[str]) -> tuple[str, ...]:
+    """The least of all that stands against every pool: leaving out any one of these facts opens a pool.
+
+    Rules and changes count once, however many pools they close. Of a pool that they close it is not known whether there
+    were room; of the others, what room lacks belongs to the conflict. Facts that close the fewest pools are left out
+    first, so that what remains is as general as it can be.
+    """
+    against: dict[str, set[str]] = {}
+    lacking = []
+    for one in reasons:
+        if one.pool in ruled_out:
+            against.setdefault(one.why, set()).add(one.pool)
+        else:
+            lacking.append(f"{one.pool}: {one.why}")
+    kept = dict(sorted(against.items(), key=lambda item: len(item[1])))
+    for why in list(kept):
+        rest = set().union(*(pools for other, pools in kept.items() if other != why))
+        if kept[why] <= rest:
+            del kept[why]
+    order = [why for why in against if why in kept]
+    return (*order, *dict.fromkeys(lacking))
 
 
 def _told(one: Impossible) -> Iterator[Against]:
