@@ -10,7 +10,7 @@ from placement.planning.model import Model
 _SURE = 0.1
 _FEW = 4
 _NOTHING = 1e-5
-_MORE_ON_THAN_OFF = 0.5
+_MORE_ON_THAN_OFF = 0.75
 _ROUNDS = 40
 _DEAR = 20
 """What a machine without a place costs, times what machines cost on average."""
@@ -25,7 +25,7 @@ def dive(model: Model, linear: Linear, seconds: float) -> Float64:
 
 
 def _switch(linear: Linear, columns: Int64, seconds: float) -> Float64:
-    """Switches that are more on than off are on, then what is most on of the others: who is off follows from that."""
+    """Switches that are far more on than off are on, then what is most on of the others: who is off follows from that."""
     values = linear.values.copy()
     waiting = columns
     for _ in range(_ROUNDS):

@@ -55,6 +55,11 @@ class _Posting:
     """[A]"""
     scopes: list[Scope] = field(default_factory=list)
 
+    @property
+    def alone(self) -> bool:
+        """Whether an alternative is on in a pool only where it licenses any machine there."""
+        return self.product.parts or self.product.whole_pool or self.product.reach == "pool"
+
     def most(self, blocks: Int64) -> Int64:
         return self.facts.most[blocks]
 
@@ -182,7 +187,7 @@ def _post_rooms(
                 hosts=hosts[a, at],
                 most=posting.most(blocks[at]),
                 capacity=facts.problem.blocks.capacity[blocks[at]],
-                on=int(on[a]),
+                on=int(on[a]) if posting.alone else -1,
                 shared=facts.problem.pools.shared[p],
                 losses=int(facts.problem.pools.losses[p]),
             )

@@ -6,10 +6,10 @@ over the problem's whole horizon, so that what is bought once and what is paid e
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
+from catalog.frozen import FrozenDict
 from placement.arrays import Bool, Int64
 from placement.licensing.products import Alternative
 from placement.problem import InvalidProblem
@@ -17,7 +17,7 @@ from policies.decisions import Rejection
 
 
 def _nothing() -> Mapping[str, Int64]:
-    return MappingProxyType({})
+    return FrozenDict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,7 @@ class Groups:
     """[G] the pool where all of them run today; -1 for machines that are yet to come."""
     allowed: Bool
     """[G, P]"""
-    rejections: Mapping[tuple[int, int], tuple[Rejection, ...]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    rejections: Mapping[tuple[int, int], tuple[Rejection, ...]] = field(default_factory=FrozenDict)
     """(group, pool) -> why it is not allowed; at least one reason for every pair that is not."""
     costs: Mapping[str, Int64] = field(default_factory=_nothing)
     """Term -> [G, P] what one machine costs there."""
@@ -83,7 +81,7 @@ class Pools:
     """[P] how many hosts may fail at once: capacity without that many of the largest hosts must hold what restarts."""
     shared: Int64
     """[P, K] what the pool gives beside its hosts: disk of shared datastores; 0 for what hosts give."""
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=FrozenDict)
     """Label -> value of each pool: site, country, hypervisor."""
     open_costs: Mapping[str, Int64] = field(default_factory=_nothing)
     """Term -> [P] what it costs that the pool is there at all: a manager, an array; paid if it has any host."""
@@ -132,7 +130,7 @@ class PlanningProblem:
     pools: Pools
     blocks: Blocks
     products: tuple[PlannedProduct, ...] = ()
-    sunk: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    sunk: Mapping[str, int] = field(default_factory=FrozenDict)
     """Term -> what is paid whatever is decided: leases, subscriptions until their renewal. Added to every plan."""
     most_moves: int | None = None
     """The most machines that may be elsewhere than today; None: any number."""

@@ -25,6 +25,7 @@ class Room:
     capacity: Int64
     """[n, K]."""
     on: int
+    """-1 where it is 1 without any machine, too; then its losses are not asked for."""
     shared: Int64
     """[K] what there is beside hosts."""
     losses: int
@@ -48,6 +49,7 @@ class Load:
 
 def post_room(columns: Columns, room: Room, load: Load, *, with_losses: bool = True) -> None:
     """All hosts hold everything; those that remain hold what restarts."""
+    _post_least(columns, room, load)
     for k, every in enumerate(load.every):
         each, beside = room.capacity[:, k], int(room.shared[k])
         if every.empty:
@@ -58,6 +60,19 @@ def post_room(columns: Columns, room: Room, load: Load, *, with_losses: bool = T
             columns.below(every, room.sum_of(each), beside)
         if lost and not load.restarting[k].empty:
             _post_losses(columns, room, load.restarting[k], each, beside, certain=certain)
+
+
+def _post_least(columns: Columns, room: Room, load: Load) -> None:
+    """One host at least, and one for each that may fail where all machines restart: said for the linear program's sake."""
+    if room.on < 0:
+        return
+    certain = any(
+        sure and room.capacity[:, k].any() and not room.shared[k] and not load.every[k].empty
+        for k, sure in enumerate(load.all_restart)
+    )
+    if certain:
+        kept = Sum(room.hosts, np.ones_like(room.hosts), int(room.most.sum()))
+        columns.below(one(room.on, 1, room.losses + 1), kept)
 
 
 def _post_losses(

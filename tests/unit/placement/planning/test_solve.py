@@ -1,5 +1,7 @@
 """Plans of tiny problems are the best there are; found by trying every plan."""
 
+import pickle
+
 import pytest
 
 from placement.planning.solve import solve
@@ -13,3 +15,16 @@ def test_no_other_plan_of_a_tiny_problem_is_better(seed: int, products: int) -> 
     plan = solve(problem)
     assert (int(plan.unplaced.sum()), plan.cost_micros, plan.moves) == least(problem)
     assert plan.bound_micros == plan.cost_micros
+
+
+def test_problems_and_plans_go_to_other_processes_and_come_back_the_same() -> None:
+    problem = random_problem(1, products=1)
+    plan = solve(pickle.loads(pickle.dumps(problem)))
+    back = pickle.loads(pickle.dumps(plan))
+    assert (back.terms, back.licences, back.counts.tolist()) == (
+        plan.terms,
+        plan.licences,
+        plan.counts.tolist(),
+    )
+    again = solve(problem)
+    assert (again.counts.tolist(), again.hosts.tolist()) == (plan.counts.tolist(), plan.hosts.tolist())

@@ -17,7 +17,7 @@ from tierwise.planner.result import ScenarioResult, WhatIfResult
 from tierwise.planner.run import run
 from tierwise.testing import two_pools as small
 
-QUICK = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 CHANGES = (
     "{kind: price, of: {tiers: [tier-1]}, percent: 30}",
     "{kind: growth, percent: 25}",
