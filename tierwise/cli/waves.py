@@ -118,12 +118,15 @@ def _write(planned: "Planned", result: Path | None, scripts: Path | None) -> Non
         _put(result, workbook(planned))
     if scripts is not None:
         from tierwise.planner.waves_handover import scripts as made
+        from tierwise.planner.waves_handover import tables
 
-        files = list(made(planned))
+        files = [*made(planned), *tables(planned)]
         _no_others(scripts, {script.name for script in files})
         for script in files:
             _put(scripts / script.name, script.text.encode())
-        note(f"{len(planned.plan.waves) * 3} scripts are in {scripts}; nothing was run")
+        note(
+            f"{len(planned.plan.waves) * 3} scripts are in {scripts}, with their commands as CSV; nothing was run"
+        )
 
 
 def _no_others(folder: Path, mine: set[str]) -> None:

@@ -1,5 +1,7 @@
 """Waves as commands: one script to move, one to confirm and one to go back, and the same as rows."""
 
+import csv
+import io
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 from placement.waves.problem import NOWHERE
 from placement.waves.state import Step
 from tierwise.planner.waves import Planned, Row
+from tierwise.reports.words import harmless
 
 HEAD = "#!/bin/sh\n# {title}, wave {n} of {of}: {what}\n# {begin} to {end}; a command that fails ends the script.\nset -eu\n"
 
@@ -53,6 +56,19 @@ def scripts(planned: Planned) -> Iterator[Script]:
         )
         undos = [row["undo"] for row in reversed(mine)]
         yield Script(f"{name}-undo.sh", _script(planned, n, "go back to before it", undos))
+
+
+def tables(planned: Planned) -> Iterator[Script]:
+    """The commands of each wave as CSV, for other programs; no cell is run as a formula by a spreadsheet."""
+    rows = command_rows(planned)
+    digits = max(2, len(str(len(planned.plan.waves))))
+    for n in range(1, len(planned.plan.waves) + 1):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        mine = [row for row in rows if row["wave"] == n]
+        writer.writerow(mine[0])
+        writer.writerows([harmless(str(cell)) for cell in row.values()] for row in mine)
+        yield Script(f"wave-{n:0{digits}}.csv", text.getvalue())
 
 
 def _script(planned: Planned, n: int, what: str, commands: list[str]) -> str:

@@ -1,5 +1,6 @@
 """A document of moves: read, planned, written as a workbook and as scripts that a shell runs."""
 
+import csv
 import io
 import json
 import subprocess
@@ -266,6 +267,9 @@ def test_the_command_prints_writes_and_refuses_a_folder_of_another_plan(file: An
     assert openpyxl.load_workbook(tmp_path / "waves.xlsx").sheetnames[0] == "Waves"
     table = runner.invoke(app, ["waves", str(file())], obj=Context(None)).stdout
     assert max(map(len, table.splitlines())) <= 100
+    head, *rows = list(csv.reader((folder / "wave-01.csv").read_text().splitlines()))
+    assert head == ["wave", "move", "machine", "command", "confirm", "undo"]
+    assert [row[3] for row in rows if row[2] == "shop-1"] == ["tierwise vm move shop-1 --to kvm-b --yes"]
     (folder / "wave-07.sh").write_text("")
     again = runner.invoke(app, arguments, obj=Context(None))
     assert isinstance(again.exception, InvalidInput)
