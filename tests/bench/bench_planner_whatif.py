@@ -58,18 +58,20 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
 
 def _question(folder: Path, machines: int) -> Path:
     """A document about a generated estate of so many machines, in a workbook; the demo's costs."""
-    from catalog.estates.generator import estate
+    from catalog.estates.generator import generate
     from tierwise.estates import write
 
-    made = estate(7, machines, taken_at=datetime(2026, 12, 1, tzinfo=UTC))
+    made = generate(machines, 7, taken_at=datetime(2026, 12, 1, tzinfo=UTC))
     write(made, folder / f"estate-{machines}.xlsx")
     sites = sorted({host.site for host in made.hosts})
     pools = [f"  {name}: {{tier: tier-{2 if 'lab' in name else 1}}}" for name in made.pool_names()]
     for site in sites:
         pools += [
             f"  {site}-kvm:",
-            f"    {{new: true, tier: tier-1, hypervisor: libvirt, site: {site}, disk_gib: {machines * 300}, hosts: "
-            f"{{two-sockets: {{most: {machines // 20}, sockets: 2, cores: 64, memory_mib: 1048576}}}}}}",
+            (
+                f"    {{new: true, tier: tier-1, hypervisor: libvirt, site: {site}, disk_gib: {machines * 300}, hosts: "
+                f"{{two-sockets: {{most: {machines // 20}, sockets: 2, cores: 64, memory_mib: 1048576}}}}}}"
+            ),
         ]
     text = f"""\
 format: tierwise-whatif/1
