@@ -10,6 +10,7 @@ import numpy as np
 
 from placement.arrays import Int64
 from placement.matrix import NO_LIMIT, Matrix
+from placement.planning.branching import Held
 from placement.planning.crowds import Crowd
 from placement.planning.linear import Linear
 from placement.planning.mip import Float64
@@ -17,10 +18,13 @@ from placement.planning.model import Model
 from placement.relaxation import dense, proven
 
 
-def proven_by(model: Model, crowds: Model, crowd: Crowd, linear: Linear, out: int) -> int | None:
+def proven_by(
+    model: Model, crowds: Model, crowd: Crowd, linear: Linear, out: int, held: Held = ()
+) -> int | None:
     """No plan costs less that leaves no more than `out` machines without a place; None where rows do not correspond.
 
-    `model` is that of the groups, in the crowds' units.
+    `model` is that of the groups, in the crowds' units. Only plans that keep what is `held` of the crowds'
+    columns are meant.
     """
     groups, own = len(model.unplaced), len(crowds.unplaced)
     beside = len(model.matrix.row_lower) - groups
@@ -30,9 +34,11 @@ def proven_by(model: Model, crowds: Model, crowd: Crowd, linear: Linear, out: in
     matrix, prices = model.matrix, np.concatenate([np.zeros(groups), linear.prices[own:]])
     matrix, more = _with_added(matrix, model, crowds, crowd, linear, shift)
     prices = np.concatenate([prices, more])
-    upper = matrix.upper.copy()
+    lower, upper = matrix.lower.copy(), matrix.upper.copy()
     upper[model.unplaced] = np.minimum(upper[model.unplaced], out)
-    matrix = replace(matrix, upper=upper)
+    for column, low, high in held:
+        lower[column + shift], upper[column + shift] = low, high
+    matrix = replace(matrix, lower=lower, upper=upper)
     cost = matrix.terms["cost"]
     prices[:groups] = _cheapest(matrix, model, dense(len(upper), cost), prices)
     if out:

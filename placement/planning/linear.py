@@ -26,6 +26,13 @@ class Linear:
         self._model: Any = mathopt.Model.from_model_proto(proto)
         self._variables: list[Any] = list(self._model.variables())
         self._solver: Any = mathopt.IncrementalSolver(self._model, mathopt.SolverType.GLOP)
+        # Python objects for each number take longer than solving: zeros are left out, and what nobody reads.
+        some = mathopt.SparseVectorFilter(skip_zero_values=True)
+        self._told: Any = mathopt.ModelSolveParameters(
+            variable_values_filter=some,
+            dual_values_filter=some,
+            reduced_costs_filter=mathopt.SparseVectorFilter(filtered_items=[]),
+        )
         self._upper = model.matrix.upper
         self._later = [(later, np.zeros(len(later.cells), dtype=np.bool_)) for later in model.later]
         self._seed = seed
@@ -44,6 +51,11 @@ class Linear:
         self._variables[column].lower_bound = low
         self._variables[column].upper_bound = high
 
+    def bounds(self, column: int) -> tuple[int, int]:
+        """What a column may be now."""
+        one = self._variables[column]
+        return int(one.lower_bound), int(one.upper_bound)
+
     def free(self, column: int) -> None:
         """As it was in the beginning."""
         self.hold(column, 0, int(self._upper[column]))
@@ -52,6 +64,11 @@ class Linear:
         """What each of these columns costs from now on, and that it may be anything again."""
         for column in columns.tolist():
             self.free(column)
+        self.cost(columns, micros)
+
+    def cost(self, columns: Int64, micros: float) -> None:
+        """What each of these columns costs from now on."""
+        for column in columns.tolist():
             self._model.objective.set_linear_coefficient(self._variables[column], micros / self._unit)
 
     def solve(self, seconds: float) -> bool:
@@ -63,7 +80,7 @@ class Linear:
             lp_algorithm=mathopt.LPAlgorithm.DUAL_SIMPLEX,
         )
         parameters.glop.perturb_costs_in_dual_simplex = True
-        result: Any = self._solver.solve(params=parameters)
+        result: Any = self._solver.solve(params=parameters, model_params=self._told)
         reason = result.termination.reason
         if reason in {
             mathopt.TerminationReason.INFEASIBLE,
@@ -72,9 +89,14 @@ class Linear:
             raise Infeasible
         if reason != mathopt.TerminationReason.OPTIMAL:
             return False
-        self.values = np.array(result.variable_values(self._variables))
-        self.prices = np.array(result.dual_values(self._rows)) / self._row_unit * self._unit
-        self.added_prices = np.array(result.dual_values(self._more)) * self._unit
+        self.values = np.zeros(len(self._variables))
+        for variable, value in result.variable_values().items():
+            self.values[variable.id] = value
+        prices = np.zeros(len(self._rows) + len(self._more))
+        for row, price in result.dual_values().items():
+            prices[row.id] = price
+        self.prices = prices[: len(self._rows)] / self._row_unit * self._unit
+        self.added_prices = prices[len(self._rows) :] * self._unit
         self.objective = float(result.objective_value()) * self._unit
         return True
 

@@ -11,13 +11,14 @@ from placement.outcome import Clock
 from placement.plan import Limits
 from placement.planning import mip
 from placement.planning.bound import proven_by
+from placement.planning.branching import Branching, Held
 from placement.planning.counted import cost_terms, licences_of
 from placement.planning.crowds import Fine, crowds_of, fine
 from placement.planning.diving import dive
 from placement.planning.explain import impossible_of
 from placement.planning.facts import Facts
 from placement.planning.headroom import headroom_of
-from placement.planning.improving import enough_hosts, fewer_pools, more_hosts
+from placement.planning.improving import enough_hosts, fewer_pools, more_hosts, paid
 from placement.planning.linear import Linear
 from placement.planning.model import Model, build
 from placement.planning.plan import PlanningPlan
@@ -30,7 +31,7 @@ from placement.planning.rounding import (
     unseat_what_breaks,
     whole_part,
 )
-from placement.planning.seating import Seating
+from placement.planning.seating import Decided, Seating
 from placement.planning.tidying import chosen, tidy
 from placement.planning.verify import verified
 from placement.solvers import exact
@@ -45,6 +46,8 @@ _MOST_CELLS = 3000
 """Of crowds."""
 _FEW_CELLS = 5000
 """Cells of groups up to which closing pools is tried."""
+_NODES, _CELLS = 4, 5000
+"""Leaves that are looked into for each second of deterministic time, where there are so many cells or fewer."""
 _ROUNDS = 4
 _TRIES = 3
 """Pools that closing is tried of, for each second of deterministic time."""
@@ -68,7 +71,7 @@ def solve(
     """Place as many machines as possible, then pay the least, then move the fewest.
 
     The same problem and limits give the same plan, as long as `time_limit_s` is not what stopped it. Raises
-    AssertionError where a plan was made that does not hold: that is a bug.
+    TimeoutError where that is too short for any plan, and AssertionError where a plan was made that does not hold: that is a bug.
     """
     facts, budget = Facts(problem), Budget.of(limits, clock)
     small = int(facts.possible.sum()) <= _SMALL
@@ -100,22 +103,56 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
     crowd = crowds_of(whole, _MOST_CELLS)
     crowds = build(crowd)
     linear, out = _relaxed(crowds, budget)
-    prices = linear.prices, linear.added_prices
-    decided = decided_of(crowds, dive(crowds, linear, budget.time_limit_s))
-    seating = Seating(facts, crowds.scopes, decided, np.zeros(facts.possible.shape, dtype=np.int64))
-    enough_hosts(seating, decided)
-    seating.decide(decided)
-    seat_in_parts(seating, budget.time_limit_s)
-    unseat_what_breaks(seating)
-    seat(seating, largest_first(seating))
-    more_hosts(seating, out)
-    tidy(seating)
-    if facts.possible.sum() <= _FEW_CELLS:
-        seating = fewer_pools(seating, out, max(1, int(budget.deterministic_time * _TRIES)))
+    plans = _Plans(facts, crowds, linear, out, budget)
+    model = build(whole)
+    nodes = max(
+        1, int(budget.deterministic_time * _NODES * _CELLS / max(_CELLS, int(facts.possible.sum())))
+    )
+    leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(nodes)
+    few = facts.possible.sum() <= _FEW_CELLS
+    seating = plans.best(max(1, int(budget.deterministic_time * _TRIES)) if few else 0)
     left_out = int(seating.waiting().sum())
-    bound = proven_by(build(whole), crowds, crowd, linear.at(*prices), left_out) or 0
+    bounds = [
+        proven_by(model, crowds, crowd, linear.at(one.prices, one.added), left_out, one.held) or 0
+        for one in leaves
+    ]
     nowhere = int(facts.problem.groups.count[~facts.possible.any(axis=1)].sum())
-    return _Answer(seating, bound, nowhere, "crowds")
+    # Where no leaf is left, every other plan was found to be impossible.
+    return _Answer(seating, min(bounds, default=paid(seating)), nowhere, "crowds")
+
+
+class _Plans:
+    """Plans that are made from leaves; the best one is kept."""
+
+    def __init__(self, facts: Facts, crowds: Model, linear: Linear, out: int, budget: Budget) -> None:
+        self.facts, self.crowds, self.linear = facts, crowds, linear
+        self.out, self.seconds = out, budget.time_limit_s
+        self._made: list[tuple[int, int, int, Seating]] = []
+        """Machines without a place, cost, number, plan."""
+
+    def make(self, _held: Held) -> int:
+        """One from what the linear program holds now; what the best one of all costs."""
+        seating = self._seated(decided_of(self.crowds, dive(self.crowds, self.linear, self.seconds)))
+        self._made.append((int(seating.waiting().sum()), paid(seating), len(self._made), seating))
+        return min(self._made)[1]
+
+    def best(self, tries: int) -> Seating:
+        """The best one, where closing up to so many pools of the first and of the best one is tried."""
+        first, best = self._made[0], min(self._made)
+        closed = [fewer_pools(one[3], self.out, tries) if tries else one[3] for one in (best, first)]
+        return min(closed, key=lambda one: (int(one.waiting().sum()), paid(one)))
+
+    def _seated(self, decided: Decided) -> Seating:
+        counts = np.zeros(self.facts.possible.shape, dtype=np.int64)
+        seating = Seating(self.facts, self.crowds.scopes, decided, counts)
+        enough_hosts(seating, decided)
+        seating.decide(decided)
+        seat_in_parts(seating, self.seconds)
+        unseat_what_breaks(seating)
+        seat(seating, largest_first(seating))
+        more_hosts(seating, self.out)
+        tidy(seating)
+        return seating
 
 
 def _relaxed(crowds: Model, budget: Budget) -> tuple[Linear, int]:
@@ -129,6 +166,9 @@ def _relaxed(crowds: Model, budget: Budget) -> tuple[Linear, int]:
         sizes = np.abs(crowds.matrix.terms["cost"].coefficient)
         linear.price(crowds.unplaced, 10.0 * float(sizes.max(initial=1)))
         linear.solve(budget.time_limit_s)
+    if not len(linear.values):
+        msg = f"no answer at all within {budget.time_limit_s:g} s; give it more time_limit_s"
+        raise TimeoutError(msg)
     for _ in range(_ROUNDS):
         if not linear.tighten() or not linear.solve(budget.time_limit_s):
             break
