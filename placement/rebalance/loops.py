@@ -97,7 +97,7 @@ def count_service(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     if a != b:
         state.at_location[s, a] -= 1
         state.at_location[s, b] += 1
-        state.locations[s] += (state.at_location[s, b] == 1) - (state.at_location[s, a] == 0)
+        state.locations[s] += int(state.at_location[s, b] == 1) - int(state.at_location[s, a] == 0)
     a, b = tables.neighbourhood[m], tables.neighbourhood[n]
     if a != b:
         state.at_neighbourhood[s, a] -= 1
@@ -108,7 +108,7 @@ def count_service(tables: Tables, state: State, p: int, m: int, n: int) -> None:
 def count_move(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     """Note how often services move, after a process went from `m` to `n`."""
     home, s = tables.home[p], tables.service[p]
-    change = (m == home) - (n == home) + 0
+    change = int(m == home) - int(n == home)
     if change == 0:
         return
     was = state.moved[s]
@@ -290,9 +290,9 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
                 change -= process_move[q] + machine_move[q_home, n]
             if m != q_home:
                 change += process_move[q] + machine_move[q_home, m]
-        over = stay * ((m == p_home) - (n == p_home))
+        over = stay * (int(m == p_home) - int(n == p_home))
         if q != nobody:
-            over += stay * ((n == q_home) - (m == q_home))
+            over += stay * (int(n == q_home) - int(m == q_home))
         if change + over - cost[m] - cost[n] - least > most:
             continue
         at_n, at_m = 0, 0
