@@ -68,7 +68,7 @@ def instance(seed: int, size: Size = Size()) -> Reassignment:
         safety=np.minimum(capacity, even * chance.integers(80, 120, (m, r)) // 100),
         machine_move_cost=chance.integers(0, 3, (m, m)) * (1 - np.eye(m, dtype=np.int64)),
         spread=np.array([int(chance.integers(0, one + 1)) for one in places]),
-        dependency=np.array(pairs[: size.dependencies], dtype=np.int64).reshape(-1, 2),
+        dependency=np.array(sorted(pairs[: size.dependencies]), dtype=np.int64).reshape(-1, 2),
         service=service,
         requirement=requirement,
         process_move_cost=chance.integers(0, 3, p),

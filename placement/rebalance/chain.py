@@ -12,6 +12,7 @@ import numpy as np
 
 from placement.arrays import Int64
 from placement.rebalance.loops import HOME, KINDS, LOG, Float64, anneal
+from placement.rebalance.rearranging import rearrange
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.tables import SIZES, State, Tables, state_of
 
@@ -22,6 +23,11 @@ _MENU = 1024
 _EVENLY = 0.3
 """What part of all moves is spread evenly over the kinds, so that none is forgotten."""
 _SAMPLE = 20_000
+FEW = 25
+"""Up to so many processes on a machine, large ones rarely find room: rearrangements are then worth their time.
+
+One takes about as long as four hundred moves.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Chain:
     machine: Int64
     """Where it begins."""
     seed: int
+    rearranging: float = 1.0
+    """Rearrangements in a hundred moves, where machines hold few processes."""
     state: State = field(init=False)
     moves: int = 0
     """Tried so far."""
@@ -69,6 +77,15 @@ class Chain:
             self.tables, self.state, LOG, self.menu, temperature, stay * temperature, moves, self.tried,
             self.gained,
         )  # fmt: skip
+        if len(self.machine) <= FEW * len(self.tables.capacity):
+            rearrange(
+                self.tables,
+                self.state,
+                LOG,
+                temperature,
+                stay * temperature,
+                int(self.rearranging * moves / 100),
+            )
         self.moves += moves
         self.menu = _menu(self.tried, self.gained)
         self.tried //= 2

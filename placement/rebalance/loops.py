@@ -4,6 +4,9 @@ All chance is drawn from a state that is handed in. Costs are exact integers; on
 and what use above capacity counts, are floats, with nothing but products and sums: every machine gets the same answer.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +24,19 @@ LOG: Float64 = -np.log((np.arange(4096) + 0.5) / 4096)
 """-ln(u): what a move may cost at temperature 1, by chance."""
 
 
-@compiled
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def inlined(function: F) -> F:
+    """A part of a loop, pasted into it: calls would hand over all arrays one by one, and cost more than the part."""
+    try:
+        import numba  # noqa: PLC0415 - optional at run time: slower without, and the same
+    except ImportError:
+        return function
+    return cast("F", numba.njit(inline="always", nogil=True)(function))
+
+
+@inlined
 def draw(totals: Int64) -> int:
     """62 bits by chance: xorshift64 (Marsaglia, Journal of Statistical Software 8/14, 2003)."""
     x = totals[0]
@@ -32,7 +47,7 @@ def draw(totals: Int64) -> int:
     return int(x & 0x3FFFFFFFFFFFFFFF)
 
 
-@compiled
+@inlined
 def moving(tables: Tables, p: int, n: int) -> int:
     """What it costs that a process is on a machine, services' moves aside."""
     home = tables.home[p]
@@ -41,14 +56,14 @@ def moving(tables: Tables, p: int, n: int) -> int:
     return int(tables.process_move[p] + tables.machine_move[home, n])
 
 
-@compiled
+@inlined
 def conflicts(tables: Tables, state: State, p: int, n: int) -> bool:
     """Whether another process of the service is on the machine."""
     row = tables.row[tables.service[p]]
     return bool(row >= 0 and state.here[row, n] != 0)
 
 
-@compiled
+@inlined
 def stays_apart(tables: Tables, state: State, p: int, m: int, n: int) -> bool:
     """Whether the service of a process keeps its spread, and every service what it depends on."""
     s = tables.service[p]
@@ -70,7 +85,7 @@ def stays_apart(tables: Tables, state: State, p: int, m: int, n: int) -> bool:
     return True
 
 
-@compiled
+@inlined
 def count_service(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     """Note where a process's service is, after it went from `m` to `n`."""
     s = tables.service[p]
@@ -82,18 +97,18 @@ def count_service(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     if a != b:
         state.at_location[s, a] -= 1
         state.at_location[s, b] += 1
-        state.locations[s] += (state.at_location[s, b] == 1) - (state.at_location[s, a] == 0)
+        state.locations[s] += int(state.at_location[s, b] == 1) - int(state.at_location[s, a] == 0)
     a, b = tables.neighbourhood[m], tables.neighbourhood[n]
     if a != b:
         state.at_neighbourhood[s, a] -= 1
         state.at_neighbourhood[s, b] += 1
 
 
-@compiled
+@inlined
 def count_move(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     """Note how often services move, after a process went from `m` to `n`."""
     home, s = tables.home[p], tables.service[p]
-    change = (m == home) - (n == home) + 0
+    change = int(m == home) - int(n == home)
     if change == 0:
         return
     was = state.moved[s]
@@ -106,7 +121,7 @@ def count_move(tables: Tables, state: State, p: int, m: int, n: int) -> None:
         state.totals[2] = was - 1
 
 
-@compiled
+@inlined
 def relist(state: State, home: int, p: int, m: int, n: int) -> None:
     """A process goes from one machine's list to another's."""
     last = state.member[m, state.members[m] - 1]
@@ -128,7 +143,7 @@ def relist(state: State, home: int, p: int, m: int, n: int) -> None:
         state.away_at[last] = state.away_at[p]
 
 
-@compiled
+@inlined
 def take(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     """Move a process from `m` to `n` in use, lists and counts; costs, and how often services move, are the caller's."""
     home = tables.home[p]
@@ -144,7 +159,7 @@ def take(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     relist(state, home, p, m, n)
 
 
-@compiled
+@inlined
 def may_exchange(tables: Tables, state: State, p: int, q: int, m: int, n: int) -> bool:
     """Whether spread and dependencies hold after `p` goes to `n`, and `q`, perhaps nobody, to `m`."""
     if q == len(state.machine):
@@ -159,7 +174,7 @@ def may_exchange(tables: Tables, state: State, p: int, q: int, m: int, n: int) -
     return fine
 
 
-@compiled
+@inlined
 def count_moves(tables: Tables, state: State, p: int, q: int, m: int, n: int) -> int:
     """Note how often services move; by how much the most moves of one grow."""
     before = state.totals[2]
@@ -169,7 +184,7 @@ def count_moves(tables: Tables, state: State, p: int, q: int, m: int, n: int) ->
     return int(state.totals[2] - before)
 
 
-@compiled
+@inlined
 def take_both(tables: Tables, state: State, p: int, q: int, m: int, n: int) -> None:
     """Move `p` to `n`, and `q`, perhaps nobody, to `m`."""
     nobody = len(state.machine)
@@ -275,9 +290,9 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
                 change -= process_move[q] + machine_move[q_home, n]
             if m != q_home:
                 change += process_move[q] + machine_move[q_home, m]
-        over = stay * ((m == p_home) - (n == p_home))
+        over = stay * (int(m == p_home) - int(n == p_home))
         if q != nobody:
-            over += stay * ((n == q_home) - (m == q_home))
+            over += stay * (int(n == q_home) - int(m == q_home))
         if change + over - cost[m] - cost[n] - least > most:
             continue
         at_n, at_m = 0, 0

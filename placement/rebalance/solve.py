@@ -13,7 +13,7 @@ import numpy as np
 from placement.arrays import Int64
 from placement.problem import InvalidProblem
 from placement.rebalance.bound import lower_bound
-from placement.rebalance.chain import BLOCK, Chain, Cooling, typical_change
+from placement.rebalance.chain import BLOCK, FEW, Chain, Cooling, typical_change
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.neighbourhood import Part, choose, improve
 from placement.rebalance.reassignment import Reassignment
@@ -23,14 +23,22 @@ Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
 Listener = Callable[["Step"], None]
 
-_COOLINGS = ((2.0, 6.0), (2.0, 4.5))
-"""Of the two chains: the first temperature in typical changes, and what being away counts, in temperatures."""
-_AGAIN = 0.03
+_HOT = (5.0, 3.0)
+"""The first temperature of each chain, in typical changes."""
+_STAY_CROWDED, _STAY_TWICE, _STAY = (0.0, 1.0), (6.0, 5.0), (1.5, 0.5)
+"""What being away counts for each chain, in temperatures, as measured to serve best.
+
+Where machines hold few processes, chance does not scatter these; where something is used twice, it must not.
+"""
+_REARRANGING = (1.0, 0.25)
+"""Of each chain: one makes many small moves, the other few large ones."""
+_AGAIN = 0.02
 """Where the chains begin once more from the best, in parts of the first temperature."""
-_COLDEST = 1e-5
+_COLDEST = (1e-3, 1e-6)
+"""How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
 _LEAST = 20.0
 """No temperature is below this: the costs of moves are that large in the challenge."""
-_PHASES = (0.6, 0.8, 1.0)
+_PHASES = (0.6, 0.92, 1.0)
 """When the first annealing, the second and the exact parts end, in parts of the effort."""
 _MOVES_PER_S = 4_000_000
 """Moves that count as one deterministic second of CP-SAT."""
@@ -120,7 +128,7 @@ class _Search:
         self.begin = effort.clock() if effort.clock else 0.0
         self.best, self.bound = problem.initial.copy(), lower_bound(problem)
         self.initial = self.objective = sum(terms(problem, problem.initial).values())
-        self.tried = [0] * len(_COOLINGS)
+        self.tried = [0] * len(_HOT)
         self.solved_s = 0.0
         self.seeds = np.random.default_rng(effort.seed)
 
@@ -129,7 +137,7 @@ class _Search:
         tables = tables_of(self.problem, self.effort.seed)
         typical = typical_change(self.problem, self.effort.seed)
         for again, (begin, end) in enumerate(zip((0.0, *_PHASES[:-2]), _PHASES[:-1], strict=True)):
-            self._anneal(tables, typical * (_AGAIN if again else 1.0), begin, end)
+            self._anneal(tables, typical * (_AGAIN if again else 1.0), _COLDEST[again], begin, end)
             self._told("annealing")
         self._parts(tables)
 
@@ -142,19 +150,22 @@ class _Search:
             parts.append((self.effort.clock() - self.begin) / self.effort.time_limit_s)
         return max(parts)
 
-    def _anneal(self, tables: Tables, typical: float, begin: float, end: float) -> None:
+    def _anneal(self, tables: Tables, typical: float, coldest: float, begin: float, end: float) -> None:
         if self.done(max(self.tried)) >= end or self.objective <= self.bound:
             return
         begin = max(begin, self.done(max(self.tried)))
         jobs, start, before = [], self.best, tuple(self.tried)
-        for n, (hot, stay) in enumerate(_COOLINGS):
+        problem = self.problem
+        stays = _STAY_TWICE if problem.transient.any() else _STAY
+        stays = _STAY_CROWDED if problem.processes <= FEW * problem.machines else stays
+        for n, (hot, stay) in enumerate(zip(_HOT, stays, strict=True)):
             top = max(_LEAST, typical * hot)
-            cooling = Cooling(top, max(min(_LEAST, top), top * _COLDEST), stay)
+            cooling = Cooling(top, max(min(_LEAST, top), top * coldest), stay)
             jobs.append((n, cooling, int(self.seeds.integers(2**31))))
 
         def one(job: tuple[int, Cooling, int]) -> tuple[Int64, int, int]:
             n, cooling, seed = job
-            chain = Chain(tables, start, seed)
+            chain = Chain(tables, start, seed, _REARRANGING[n])
             length = self._block(tables)
             while (done := self.done(before[n] + chain.moves)) < end:
                 chain.block(cooling.at((done - begin) / (end - begin)), cooling.stay, length)
