@@ -1,0 +1,40 @@
+"""The planner's demo answers its five questions, and leaves behind what it says."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tierwise.cli.main import app
+from tierwise.errors import InvalidInput
+
+
+def test_five_questions_are_answered_from_a_workbook(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    done = CliRunner().invoke(app, ["whatif", "demo", "--output", str(folder), "--jobs", "1"])
+    assert done.exit_code == 0, done.output
+    result = json.loads((folder / "result.json").read_text())
+    scenarios = {one["name"]: one for one in result["scenarios"]}
+    assert list(scenarios) == ["retire-vsphere", "first-200", "lose-munich"]
+    assert scenarios["retire-vsphere"]["machines"] == 1000
+    assert len(scenarios["first-200"]["moves"]) <= 200
+    assert {move["target"] for move in scenarios["retire-vsphere"]["moves"]} <= {"fra-kvm-01", "muc-kvm-01"}
+    payroll = [move for move in scenarios["retire-vsphere"]["moves"] if move["name"].startswith("payroll")]
+    assert payroll
+    assert {move["target"] for move in payroll} == {"fra-kvm-01"}
+    assert all(one["bound_micros"] <= one["cost_micros"] for one in scenarios.values())
+    for name, start in (
+        ("report.html", b"<!doctype html>"),
+        ("report.xlsx", b"PK"),
+        ("waves.xlsx", b"PK"),
+        ("forecast.png", b"\x89PNG"),
+    ):
+        assert (folder / name).read_bytes().lower().startswith(start.lower()), name
+    assert "unrecovered" in done.output
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, ["whatif", "demo", "--output", str(tmp_path / "file" / "demo")])
+    assert isinstance(done.exception, InvalidInput)
+    assert "cannot be written: Not a directory" in str(done.exception)
