@@ -23,7 +23,7 @@ Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
 Listener = Callable[["Step"], None]
 
-_HOT = (5.0, 3.0)
+_HOT = (1.0, 2.0)
 """The first temperature of each chain, in typical changes."""
 _STAY_CROWDED, _STAY_TWICE, _STAY = (0.0, 1.0), (6.0, 5.0), (1.5, 0.5)
 """What being away counts for each chain, in temperatures, as measured to serve best.
@@ -32,9 +32,9 @@ Where machines hold few processes, chance does not scatter these; where somethin
 """
 _REARRANGING = (1.0, 0.25)
 """Of each chain: one makes many small moves, the other few large ones."""
-_AGAIN = 0.02
+_AGAIN = 0.008
 """Where the chains begin once more from the best, in parts of the first temperature."""
-_COLDEST = (1e-3, 1e-6)
+_COLDEST = (4e-4, 1e-6)
 """How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
 _LEAST = 20.0
 """No temperature is below this: the costs of moves are that large in the challenge."""
