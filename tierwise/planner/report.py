@@ -113,7 +113,6 @@ def _overview(every: Sequence[ScenarioResult]) -> Table:
         Column("scenario", "Scenario"),
         Column("cost_per_year", "Cost per year", Kind.MONEY),
         Column("sunk_per_year", "Of it sunk", Kind.MONEY),
-        Column("saved_per_year", "Saved per year", Kind.MONEY),
         Column("proven", "Proven within"),
         Column("moves", "Moves", Kind.COUNT),
         Column("copied", "To copy"),
@@ -122,6 +121,7 @@ def _overview(every: Sequence[ScenarioResult]) -> Table:
         Column("holds", "N+k holds"),
         Column("break_even", "Break-even"),
         Column("confidence", "Confidence", Kind.SHARE),
+        Column("saved_per_year", "Saved per year", Kind.MONEY),
     )
     today = every[0]
     return Table("", columns, tuple(_overview_row(one, today) for one in every))
@@ -133,7 +133,6 @@ def _overview_row(one: ScenarioResult, today: ScenarioResult) -> tuple[Cell, ...
         one.name,
         _whole(one.cost_micros * year),
         _whole(one.sunk_micros * year),
-        _whole((today.cost_micros - one.cost_micros) * year) if one is not today else None,
         percent(one.gap),
         len(one.moves),
         tib(one.copied_mib),
@@ -142,6 +141,7 @@ def _overview_row(one: ScenarioResult, today: ScenarioResult) -> tuple[Cell, ...
         holds(one),
         month_of(one) if one is not today else "",
         Fraction(one.confidence.value).limit_denominator(1000),
+        _whole((today.cost_micros - one.cost_micros) * year) if one is not today else None,
     )
 
 
@@ -169,8 +169,8 @@ def _pools(every: Sequence[ScenarioResult]) -> Table:
         Column("kept", "Hosts kept", Kind.COUNT),
         Column("bought", "Bought", Kind.COUNT),
         Column("given_up", "Given up", Kind.COUNT),
-        Column("cost", "Cost", Kind.MONEY),
         Column("closed", "Closed"),
+        Column("cost", "Cost", Kind.MONEY),
     )
     rows = tuple(
         (
@@ -183,8 +183,8 @@ def _pools(every: Sequence[ScenarioResult]) -> Table:
             pool.hosts_kept,
             pool.hosts_bought,
             pool.hosts_given_up,
-            _whole(pool.cost_micros),
             pool.closed,
+            _whole(pool.cost_micros),
         )
         for one in every
         for pool in one.pools
@@ -200,8 +200,8 @@ def _licences(every: Sequence[ScenarioResult]) -> Table:
         Column("alternative", "Licensed as"),
         Column("units", "Units", Kind.COUNT),
         Column("packs", "Packs", Kind.COUNT),
-        Column("cost", "Cost", Kind.MONEY),
         Column("rule", "Counted"),
+        Column("cost", "Cost", Kind.MONEY),
     )
     rows = tuple(
         (
@@ -211,8 +211,8 @@ def _licences(every: Sequence[ScenarioResult]) -> Table:
             licence.alternative,
             licence.units,
             licence.packs,
-            _whole(licence.cost_micros),
             licence.rule,
+            _whole(licence.cost_micros),
         )
         for one in every
         for licence in one.licences
