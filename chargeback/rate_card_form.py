@@ -6,12 +6,13 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
 from catalog.base import Name, Value
+from catalog.discovery import declared
 from catalog.frozen import FrozenMapping
 from chargeback.money import Rounding
 from chargeback.periods import TimeZone
 from chargeback.rates import Basis, Category, Conventions, Currency, Frequency, PowerRule, Proration, Window
 from chargeback.shape import JSON_NUMBER, SHAPE_MARK, InnerShape, price_nanos
-from chargeback.shapes import declared, kinds
+from chargeback.shapes import kinds
 from chargeback.usage import Metric
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

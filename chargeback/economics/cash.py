@@ -85,7 +85,7 @@ def running(lines: Iterable[Line], start: date, quantity: int = 1) -> Iterator[P
 
 
 def _up_to(amount: Fraction, months: int, over: int) -> int:
-    whole = amount * months / over
+    whole = amount * Fraction(months, over)
     return whole.numerator // whole.denominator
 
 
@@ -158,7 +158,7 @@ def present_value(by_month: Sequence[int], percent_per_year: Fraction) -> int:
 
     Month n, from 0, counts ``1 / (1 + r/12) ** n`` of itself: a yearly rate of 12 percent is 1 a month, as banks quote it.
     """
-    factor = 1 / (1 + percent_per_year / 1200)
+    factor = Fraction(1, 1 + percent_per_year * Fraction(1, 1200))
     found, weight = Fraction(0), Fraction(1)
     for micros in by_month:
         found += micros * weight

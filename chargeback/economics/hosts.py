@@ -159,7 +159,7 @@ class HostLines:
         load = Fraction(100)
         if kind.load_percent is not None:
             load = Use(f"{self._at}.load_percent", kind.load_percent, "load").on(day, region).value
-        watts = idle.value + (full.value - idle.value) * load / 100
+        watts = idle.value + (full.value - idle.value) * load * Fraction(1, 100)
         ends = f"{exact_text(idle.value)} and {exact_text(full.value)}"
         what = f"watts at {exact_text(load)} % between {ends}"
         return Factor(

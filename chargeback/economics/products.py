@@ -258,9 +258,9 @@ class _Piece:
             for month in range(self.begin, self.end, every):
                 amount = self._on(price.amount, path, month) * size
                 if price.period == "hour":
-                    amount /= self.span.months
+                    amount *= Fraction(1, self.span.months)
                 paid = every if self.end == self.span.months else min(every, self.end - month)
-                yield Due(month, micros_of(amount * paid / every))
+                yield Due(month, micros_of(amount * Fraction(paid, every)))
 
     def _on(self, figure: Figure, at: str, month: int) -> Fraction:
         return Use(at, figure, "price").on(later(self.span.start, month), self.region).value

@@ -114,8 +114,8 @@ def rate_of(
     cost_micros: int, resource: str, capacity: int, target_percent: Fraction, hours: int
 ) -> Fraction:
     """Nano-units for a unit and hour."""
-    sold = Fraction(capacity, UNITS[resource][1]) * target_percent / 100 * hours
-    return Fraction(cost_micros * (NANOS_PER_UNIT // MICROS)) / sold
+    sold = Fraction(capacity, UNITS[resource][1]) * target_percent * hours * Fraction(1, 100)
+    return Fraction(cost_micros * (NANOS_PER_UNIT // MICROS), sold)
 
 
 def propose(economics: Economics, cost: TierCost, decimals: int = 6) -> Proposal:

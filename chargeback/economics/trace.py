@@ -62,13 +62,13 @@ class Line:
         """What `over` months cost, in units of the currency, exactly."""
         found = Fraction(1)
         for factor in self.factors:
-            found = found / factor.value if factor.divides else found * factor.value
+            found *= Fraction(1, factor.value) if factor.divides else factor.value
         return found
 
     @property
     def exact_micros(self) -> Fraction:
         """What it comes to before anything is rounded."""
-        return self.amount * MICROS * self.months / self.over
+        return self.amount * MICROS * Fraction(self.months, self.over)
 
     @property
     def micros(self) -> int:

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from catalog.discovery import declared
 from chargeback.money import exact_text, format_minor, round_to_minor
 from chargeback.rate_card_form import schema
 from chargeback.rate_cards import load_rate_cards
 from chargeback.rates import Rate, RateCard
-from chargeback.shapes import declared, kinds
+from chargeback.shapes import kinds
 
 _INTRODUCTION = """\
 # Shapes of prices

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from catalog.discovery import BadKind
 from catalog.resources import Resources
 from chargeback import quotes, rate_card_form, shapes
 from chargeback.money import exact_text
@@ -278,5 +279,5 @@ def test_an_entry_point_cannot_take_the_name_of_a_shape_that_there_is_or_that_it
     ):
         outside.write_text(f"[tierwise.shapes]\n{name} = acme_rising\n")
         forget()
-        with pytest.raises(shapes.BadKind, match=message):
+        with pytest.raises(BadKind, match=message):
             kinds()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chargeback import adjustments
+from catalog.discovery import BadKind
 from chargeback.adjustment_documents import References, load_terms
 from chargeback.adjustments import kinds
 
@@ -61,7 +61,7 @@ def test_a_document_can_use_a_kind_of_somebody_else(outside: Path) -> None:
     ("name", "message"),
     [
         ("credit", "two modules define the adjustment 'credit'"),
-        ("half_units", "must define one term with the field kind"),
+        ("half_units", "must define one adjustment with the field kind"),
     ],
 )
 def test_an_entry_point_cannot_take_a_name_that_there_is_or_that_it_does_not_define(
@@ -69,5 +69,5 @@ def test_an_entry_point_cannot_take_a_name_that_there_is_or_that_it_does_not_def
 ) -> None:
     outside.write_text(f"[tierwise.adjustments]\n{name} = acme_whole_units\n")
     kinds.cache_clear()
-    with pytest.raises(adjustments.BadKind, match=message):
+    with pytest.raises(BadKind, match=message):
         kinds()

@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
+from catalog.discovery import BadKind, kind_of
 from catalog.documents import DocumentError
 from tierwise.planner.change import Change
-from tierwise.planner.changes import BadKind, kind_of, kinds
+from tierwise.planner.changes import kinds
 from tierwise.planner.reading import load
 
 WHOLE = """\
@@ -133,4 +134,4 @@ def test_every_kind_of_change_has_a_file_an_example_and_words() -> None:
 
 def test_a_module_that_is_no_kind_of_change_is_told_what_it_lacks() -> None:
     with pytest.raises(BadKind, match="must define one change with the field kind"):
-        kind_of("growth", yaml)
+        kind_of("growth", yaml, Change, "change")
