@@ -33,7 +33,7 @@ class CsvSheet:
     def rows(self) -> Iterator[tuple[int, Sequence[Cell]]]:
         """The number of the line that a row ends in, and its cells. Raises InvalidInput for what is no text."""
         encoding, delimiter = self._form = self._form if self._form[0] else self._look()
-        csv.field_size_limit(_LONGEST_CELL)
+        usual = csv.field_size_limit(_LONGEST_CELL)  # The process's: it is put back for other readers.
         with self.open_bytes() as raw, io.TextIOWrapper(raw, encoding, newline="") as lines:
             reader = csv.reader(lines, delimiter=delimiter)
             try:
@@ -42,6 +42,8 @@ class CsvSheet:
             except (csv.Error, UnicodeError) as error:
                 msg = f"{self.name}: line {reader.line_num + 1} is no CSV ({error}); export it again"
                 raise InvalidInput(msg) from None
+            finally:
+                csv.field_size_limit(usual)
 
     def _look(self) -> tuple[str, str]:
         with self.open_bytes() as raw:
