@@ -9,22 +9,22 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from catalog.resources import Resources
-from catalog.units import format_amount, noun
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from catalog.resources import Resources
     from chargeback.quotes import Quote
     from chargeback.rate_cards import RateCard
 
 
-def amounts(resources: Resources) -> str:
+def amounts(resources: "Resources") -> str:
     """``8 vCPU, 64 GiB memory, 500 GiB disk``."""
     return ", ".join(_amount(rc, n) for rc, n in resources.as_mapping().items())
 
 
 def _amount(resource_class: str, amount: int) -> str:
+    from catalog.units import format_amount, noun
+
     text, thing = format_amount(resource_class, amount), noun(resource_class)
     return text if text.endswith(thing) else f"{text} {thing}"
 
