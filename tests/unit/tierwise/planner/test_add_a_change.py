@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog.discovery import BadKind
 from placement.plan import Limits
 from tierwise.planner import changes
 from tierwise.planner.prepare import Prepared
@@ -46,5 +47,5 @@ def test_the_guides_change_holds_its_machines(outside: Path, asked: Callable[...
 def test_a_kind_that_stands_twice_is_refused(outside: Path) -> None:
     outside.write_text("[tierwise.changes]\ngrowth = acme_frozen\n")
     changes.kinds.cache_clear()
-    with pytest.raises(changes.BadKind, match="two modules define the change 'growth'"):
+    with pytest.raises(BadKind, match="two modules define the change 'growth'"):
         changes.kinds()
