@@ -8,6 +8,7 @@ import numpy as np
 
 from placement.arrays import Int64
 from tierwise.planner.grouping import RESOURCES
+from tierwise.planner.result import Room
 from tierwise.planner.world import Block, PoolState, World
 
 DISK = RESOURCES.index("disk_gib")
@@ -102,33 +103,10 @@ def _floor(value: Decimal) -> int:
     return int(value.to_integral_value(rounding=ROUND_FLOOR))
 
 
-@dataclass(frozen=True)
-class Reserve:
-    """What a pool has left of one resource after it lost as many hosts as may fail at once."""
-
-    pool: str
-    resource_class: str
-    losses: int
-    capacity: int
-    without_losses: int
-    load: int
-    restarting: int
-
-    @property
-    def left(self) -> int:
-        """What is free after the loss; negative: machines that cannot restart."""
-        return self.without_losses - self.restarting
-
-    @property
-    def holds(self) -> bool:
-        """Whether everything runs, before and after."""
-        return self.left >= 0 and self.load <= self.capacity
-
-
 def reserves(
     room: Rooms, hosts: Int64, counts: Int64, demand: Int64, running: Sequence[bool]
-) -> tuple[Reserve, ...]:
-    """The reserve of each pool that has machines, for each resource; in plain sums, to check solvers by.
+) -> tuple[Room, ...]:
+    """The room of each pool that has machines, for each resource; in plain sums, to check solvers by.
 
     `hosts` is by block, `counts` [G, P]. The largest hosts are lost, by each resource for itself.
     """
@@ -145,14 +123,14 @@ def reserves(
             )
             shared = int(room.shared[p, k])
             found.append(
-                Reserve(
-                    pool.like.name,
-                    name,
-                    int(room.losses[p]),
-                    sum(sizes) + shared,
-                    sum(sizes[int(room.losses[p]) :]) + shared,
-                    int(load[p, k]),
-                    int(restarting[p, k]),
+                Room(
+                    pool=pool.like.name,
+                    resource_class=name,
+                    losses=int(room.losses[p]),
+                    capacity=sum(sizes) + shared,
+                    without_losses=sum(sizes[int(room.losses[p]) :]) + shared,
+                    load=int(load[p, k]),
+                    restarting=int(restarting[p, k]),
                 )
             )
     return tuple(found)

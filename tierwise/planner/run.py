@@ -236,16 +236,5 @@ def _rooms(built: Built, plan: PlanningPlan) -> tuple[Room, ...]:
     found = reserves(
         built.room, plan.hosts, plan.counts, problem.groups.demand, built.machines.running.tolist()
     )
-    return tuple(
-        Room(
-            pool=one.pool,
-            resource_class=one.resource_class,
-            losses=one.losses,
-            capacity=one.capacity,
-            without_losses=one.without_losses,
-            load=one.load,
-            restarting=one.restarting,
-        )
-        for one in found
-        if (one.pool, one.resource_class) not in {(name, "disk_gib") for name in built.room.boundless}
-    )
+    boundless = {(name, "disk_gib") for name in built.room.boundless}
+    return tuple(one for one in found if (one.pool, one.resource_class) not in boundless)
