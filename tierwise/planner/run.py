@@ -6,6 +6,7 @@ import numpy as np
 
 from placement.arrays import Int64
 from placement.plan import Limits
+from placement.planning.host_check import packed
 from placement.planning.plan import PlanningPlan
 from placement.planning.solve import solve
 from tierwise.planner.accounts import Accounts, accounts
@@ -27,6 +28,9 @@ from tierwise.planner.result import (
 from tierwise.planner.rooms import reserves
 from tierwise.planner.stranding import stranded
 from tierwise.planner.today import counts_today, licences_today
+
+_PACKING = Limits(deterministic_time=1.0)
+"""How much is tried to fit a pool's machines onto its actual hosts, before it is told that they do not."""
 
 
 def run(
@@ -71,9 +75,10 @@ def solve_scenario(
     assert sums.total == plan.cost_micros, (sums.terms, dict(plan.terms), plan.cost_micros)
     words = tuple(str(one) for one in changes)
     found = _result(prepared, built, plan, sums, scenario.name, scenario.title, words)
+    notes = tuple(str(one) for one in packed(built.problem, plan, _PACKING) if one.left_out)
     paid = _paid(prepared, built, plan, sums, today.payments_micros)
     cash = against(today.payments_micros, paid, built, prepared.document)
-    return found.model_copy(update={"payments_micros": paid, "cash": cash})
+    return found.model_copy(update={"payments_micros": paid, "cash": cash, "notes": notes})
 
 
 def _paid(
