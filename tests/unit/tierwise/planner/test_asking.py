@@ -43,6 +43,16 @@ def test_two_processes_answer_as_one(asked: Asked) -> None:
     assert answered(prepared, None, Limits(), Workers(jobs=2)) == alone
 
 
+def test_a_cluster_answers_as_one_process(asked: Asked) -> None:
+    distributed = pytest.importorskip("distributed")
+    prepared = asked(SCENARIOS)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        found = answered(prepared, None, Limits(), Workers(cluster=cluster.scheduler_address))
+    assert found == run(prepared, limits=Limits())
+
+
 def test_knobs_turn_today_too(asked: Asked) -> None:
     prepared = asked(SCENARIOS)
     more = Price(kind="price", term="maintenance", percent=50)
