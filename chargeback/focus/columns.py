@@ -118,12 +118,15 @@ COLUMNS = (
     Column("x_Metric", Kind.TEXT),
     Column("x_Hypervisor", Kind.TEXT),
 )
-"""All columns in the order in which they are written: FOCUS's own, then ours, which begin with ``x_``."""
+"""All columns: FOCUS's own, then ours, which begin with ``x_``."""
 
 
 def columns(version: Version) -> tuple[Column, ...]:
-    """Those that `version` has."""
-    return tuple(column for column in COLUMNS if version in column.versions)
+    """Those that `version` has, in the order in which they are written: by name in 1.4, ours last."""
+    found = tuple(column for column in COLUMNS if version in column.versions)
+    if version is not Version.V1_4:
+        return found
+    return tuple(sorted(found, key=lambda column: (column.name.startswith("x_"), column.name)))
 
 
 def arrow_type(kind: Kind) -> Any:

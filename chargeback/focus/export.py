@@ -184,8 +184,14 @@ def _place(row: Row, context: Context) -> dict[str, Any]:
         "RegionId": place.site if place else None, "RegionName": place.site_title if place else None,
         "AvailabilityZone": pool or None, "x_Hypervisor": place.hypervisor if place else None,
         "Tags": _tags(row["labels"], row["cost_centre"]),
-        **{name: row.get(name) or None for name in ALLOCATED},
+        **_split(row),
     }  # fmt: skip
+
+
+def _split(row: Row) -> dict[str, Any]:
+    found = {name: row.get(name) or None for name in ALLOCATED}
+    # Whoever has no name of its own is named by its id: 1.3 wants a name wherever there is an id.
+    return found | {"AllocatedResourceName": found["AllocatedResourceName"] or found["AllocatedResourceId"]}
 
 
 def _services(tiers: Mapping[str, str]) -> dict[str, str]:

@@ -33,6 +33,12 @@ def pricing_unit(unit: str) -> str:
     return several + (f"{_noun(size)}-{TIMES[time]}" if size else TIMES[time])
 
 
+def held_unit(metric: str) -> str:
+    """What a metric is counted in at a moment, in plural: ``Cores``, ``MiB``; the metric's name where it is no size."""
+    noun = _BASES[metric][0] if metric in _BASES else _noun(metric)
+    return noun if _is_size(noun) else f"{noun}s"
+
+
 def consumed(metric: str, unit: str, quantity: Fraction) -> tuple[int, str] | None:
     """The quantity in whole units and seconds, ``(1907940, "Core-Seconds")``.
 

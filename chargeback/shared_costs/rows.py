@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from chargeback.focus.units import held_unit
 from chargeback.instants import utc_text
 from chargeback.money import Rounding, divided, exact_text, format_minor, split
 from chargeback.shared_costs.allocation import Allocation
@@ -121,7 +122,7 @@ def _allocated(part: Part, ratio: int) -> dict[str, str]:
         return {"AllocatedMethodId": "", "AllocatedMethodDetails": "", "AllocatedResourceId": ""}
     method = f"{part.kind}-by-{part.by}" + ("-via-shared-tenant" if part.via else "")
     # Written by hand, as json would make a float of the ratio.
-    element = f'{{"AllocatedRatio": {format_minor(ratio, RATIO_DIGITS)}, "UsageUnit": {json.dumps(part.metric.value)}}}'
+    element = f'{{"AllocatedRatio": {format_minor(ratio, RATIO_DIGITS)}, "UsageUnit": {json.dumps(held_unit(part.metric))}}}'
     return {
         "AllocatedMethodId": method,
         "AllocatedMethodDetails": f'{{"Elements": [{element}]}}',

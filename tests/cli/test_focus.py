@@ -27,6 +27,20 @@ def test_an_export_prints_its_folder_and_can_be_checked_at_once(tierwise: Any, t
     assert "there is no format 'xml'; known are parquet, csv" in unknown.err
 
 
+def test_each_dataset_is_checked_as_what_its_columns_say_or_as_what_is_asked(
+    tierwise: Any, tmp_path: Path
+) -> None:
+    folder = Path(tierwise("focus", "export", "2025-10", "--to", tmp_path).out.strip())
+    for name in ("cost-and-usage", "billing-period", "invoice-detail"):
+        checked = tierwise("focus", "check", folder / f"{name}.parquet")
+        assert checked.err.startswith(f"{name} 1.4: ")
+        assert "0 errors, 0 warnings" in checked.err
+    older = tierwise("focus", "check", folder / "cost-and-usage.csv", "--version", "1.2", code=3)
+    assert older.err.startswith("cost-and-usage 1.2: ")
+    none = tierwise("focus", "check", folder / "billing-period.csv", "--version", "1.3", code=3)
+    assert "FOCUS 1.3 has no billing-period; it came in 1.4, check it as that or later" in none.err
+
+
 def test_a_file_with_errors_ends_with_3_and_lists_them_as_data(tierwise: Any, tmp_path: Path) -> None:
     (tmp_path / "bill.csv").write_text(BILL)
     ended = tierwise("focus", "check", tmp_path / "bill.csv", "-o", "json", code=3)

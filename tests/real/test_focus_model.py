@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chargeback.focus.bills import UNALLOCATED, Terms, fingerprint, read_bill
@@ -16,13 +17,16 @@ from chargeback.focus.columns import Kind, Version, columns
 from chargeback.focus.mapping import Owner, ResourceMap
 from chargeback.focus.rules.checking import ATTRIBUTE_RULES, SUPPORTED, all_rules, check
 from chargeback.focus.rules.headers import HEADER_RULES
+from chargeback.focus.rules.json_objects import SCHEMAS
 from chargeback.focus.rules.reasons import UNCHECKED
+from chargeback.focus.rules.releases import Dataset, Release
 from chargeback.focus.vocabulary import CURRENCIES, PARENTS
 from chargeback.periods import BillingPeriod
 from tierwise.usecases.focus_files import check_file, read_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "chargeback"))
 from focus_valid import ROWS, typed, untyped
+from focus_valid_later import CONTRACTS_1_4, ROWS_1_4
 
 FOCUS = Path(__file__).parents[2] / ".." / "shared" / "data" / "focus"
 
@@ -242,6 +246,11 @@ def test_what_the_sample_bills_break_is_known() -> None:
     aws = check_file(FOCUS / "focus_1_3_cost_and_usage_aws.csv")
     assert {finding.rule for finding in aws.findings} == {"ColumnHandling-A-010-M"}
     assert len(aws.findings) == 8
+    # By the rules of 1.3 it repeats tags of the resource among those of its share: "CostCenter".
+    newer = check_file(FOCUS / "focus_1_3_cost_and_usage_aws.csv", Release.V1_3)
+    assert [(finding.rule, finding.should) for finding in newer.findings] == [
+        ("CAU-AllocatedTags-5.1", False)
+    ]
     # Real rows of 1.0: no T and Z in dates, prices that were cut before they were multiplied, missing columns.
     real = check_file(FOCUS / "focus_sample_1000.csv")
     broken = {finding.rule: finding.rows for finding in real.errors}
@@ -287,3 +296,86 @@ def test_a_sample_bill_is_imported_to_the_last_digit(
     assert sum((gap.cost for gap in found.gaps), Fraction(0)) == unmapped
     assert {str(row["tenant"]) for row in found.rows} <= {UNALLOCATED, *(f"tenant-{i}" for i in range(7))}
     assert fingerprint(table) == fingerprint(table.take(list(reversed(range(table.num_rows)))))
+
+
+SHORT = {
+    Dataset.COST_AND_USAGE: "Cost and Usage", Dataset.CONTRACT_COMMITMENT: "Contract Commitment",
+    Dataset.BILLING_PERIOD: "Billing Period", Dataset.INVOICE_DETAIL: "Invoice Detail",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dataset", Dataset)
+def test_rules_of_1_4_say_of_each_column_what_its_model_says(dataset: Dataset) -> None:
+    """Presence, type, null and lists of values, where the model of 1.4 has them; and no other columns."""
+    model = json.loads((FOCUS / "focus_1_4_model.json").read_text())["datasets"][SHORT[dataset]]["columns"]
+    rules = defaultdict(dict)
+    for rule in all_rules(Release.V1_4, dataset):
+        rules[rule.column][rule.check, rule.condition] = rule
+    assert rules.keys() == model.keys()
+    kinds = {"Decimal": "decimal", "Date/Time": "moment"}
+    for name, column in model.items():
+        checks = rules[name]
+        present = [rule for (check, _), rule in checks.items() if check == "present"]
+        assert any(not rule.only_with and not rule.should for rule in present) == (
+            column["feature_level"] == "Mandatory"
+        ), name
+        assert (kinds.get(column["data_type"], "text"), "") in checks, name
+        if not column["allows_nulls"]:
+            # The model lets no null stand where the text lets it in some cases.
+            assert any(check == "not null" for check, _ in checks), name
+        elif ("not null", "") in checks and not checks["not null", ""].should:
+            # The text of 1.4 says that it must not be, its model that it may.
+            assert name in {"PricingCurrency", "BillingAccountName"}, name
+        if column["numeric_range"]:
+            assert ("from 0 to 1", "") in checks, name
+        values = set(column["allowed_values"] or ())
+        lists = [set(check[3:].split("|")) for check, _ in checks if check.startswith("of ")]
+        if name in {"ServiceCategory", "ServiceSubcategory"}:
+            lists = [values]  # compared with the vocabulary above
+        assert not values or values in lists or name == "ChargeClass", name
+
+
+def mutated(value: Any, chance: np.random.Generator) -> Any:
+    """Something else somewhere in a JSON value: a key renamed or taken out, a value of another kind."""
+    odd: list[Any] = [None, True, -1, 0.5, 2, "x", "*", "In", "Exists", "And", [], {}, ["a"], ["*"]]
+    if isinstance(value, dict) and value and chance.random() < 0.75:
+        key = sorted(value)[int(chance.integers(len(value)))]
+        rest = {name: each for name, each in value.items() if name != key}
+        how = chance.random()
+        if how < 0.25:
+            return rest
+        if how < 0.35:
+            return {**rest, str(chance.choice([key.lower(), "x_Custom", "x_low", key + "s"])): value[key]}
+        return {**value, key: mutated(value[key], chance)}
+    if isinstance(value, list) and value and chance.random() < 0.75:
+        place = int(chance.integers(len(value)))
+        return [mutated(each, chance) if i == place else each for i, each in enumerate(value)]
+    return odd[int(chance.integers(len(odd)))]
+
+
+OBJECTS = {
+    "split method": "AllocatedMethodDetails", "contracts": "ContractApplied",
+    "programs": "CommitmentProgramEligibilityDetails", "applicability": "ContractCommitmentApplicability",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", OBJECTS)
+def test_objects_are_refused_exactly_where_the_schemas_of_the_specification_refuse_them(words: str) -> None:
+    """Six hundred mutants of right objects each, against the JSON Schemas that focus-data-toolkit carries."""
+    toolkit = pytest.importorskip("focus_data_toolkit", reason="focus-data-toolkit is not installed")
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    folder = Path(toolkit.__file__).parent / "model" / "json_schemas"
+    schema = json.loads((folder / f"{OBJECTS[words].lower()}objectschema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    rows = CONTRACTS_1_4 if words == "applicability" else ROWS_1_4
+    right = sorted({row[OBJECTS[words]] for row in rows} - {None})
+    chance, verdicts = np.random.default_rng(7), set()
+    for _ in range(600):
+        value = json.loads(right[int(chance.integers(len(right)))])
+        for _ in range(int(chance.integers(1, 4))):
+            value = mutated(value, chance)
+        if isinstance(value, dict):
+            refused = not validator.is_valid(value)
+            assert SCHEMAS[words](json.dumps(value)) == refused, json.dumps(value)
+            verdicts.add(refused)
+    assert verdicts == {True, False}

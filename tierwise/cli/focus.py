@@ -23,9 +23,20 @@ class CostChoice(StrEnum):
 
 
 class CheckVersion(StrEnum):
-    """The release whose rules are checked."""
+    """The releases whose rules are known; the same as in chargeback, which a command imports late."""
 
     V1_2 = "1.2"
+    V1_3 = "1.3"
+    V1_4 = "1.4"
+
+
+class CheckDataset(StrEnum):
+    """The datasets whose rules are known."""
+
+    COST_AND_USAGE = "cost-and-usage"
+    CONTRACT_COMMITMENT = "contract-commitment"
+    BILLING_PERIOD = "billing-period"
+    INVOICE_DETAIL = "invoice-detail"
 
 
 class ExportVersion(StrEnum):
@@ -77,18 +88,25 @@ def export(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A Parquet or CSV file of Cost and Usage.")],
-    version: Annotated[  # noqa: ARG001 - one release has its rules here; saying which keeps scripts right
-        CheckVersion, typer.Option(help="Release of FOCUS.")
-    ] = CheckVersion.V1_2,
+    file: Annotated[Path, typer.Argument(help="A Parquet or CSV file of one dataset.")],
+    version: Annotated[
+        CheckVersion | None, typer.Option(help="Release of FOCUS; told by the columns without it.")
+    ] = None,
+    dataset: Annotated[
+        CheckDataset | None, typer.Option(help="What the file holds; told by the columns without it.")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Check a FOCUS file: every computable rule on every row."""
+    from chargeback.focus.rules.releases import Dataset, Release
     from tierwise.cli.words import counted
     from tierwise.errors import ExitCode
-    from tierwise.usecases.focus_files import check_file
+    from tierwise.usecases.focus_files import check_file, recognise
 
-    report = check_file(file)
+    seen = recognise(file) if version is None or dataset is None else (Release.V1_2, Dataset.COST_AND_USAGE)
+    release = seen[0] if version is None else Release(version.value)
+    kind = seen[1] if dataset is None else Dataset(dataset.value)
+    report = check_file(file, release, kind)
     rows = [
         {
             "level": "warning" if finding.should else "error", "rule": finding.rule, "column": finding.column,
@@ -99,6 +117,7 @@ def check(
     if rows or output is not Format.TABLE:
         emit(rows, output)
     note(
+        f"{kind.value} {release.value}: "
         f"{counted(report.rows, 'row')}, {counted(len(report.checked), 'rule')} checked: "
         f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}"
     )

@@ -15,6 +15,8 @@ from catalog.documents import DocumentError
 from chargeback.focus.bills import BadBill, Cost, ProviderBill, Terms, fingerprint, read_bill
 from chargeback.focus.mapping import Known, ResourceMap, load_resource_map
 from chargeback.focus.rules.checking import Report, check
+from chargeback.focus.rules.releases import Dataset, Release, recognised
+from chargeback.focus.rules.rule_sets import NoSuchDataset
 from chargeback.money import Rounding, format_minor, round_to_minor
 from chargeback.periods import BillingPeriod
 from tierwise.app import App
@@ -64,10 +66,23 @@ def _read_csv(file: Path) -> Any:
     )  # fmt: skip
 
 
-def check_file(file: Path) -> Report:
-    """Every rule of FOCUS 1.2 on every row of the file. Raises InvalidInput for an unreadable one."""
+def check_file(
+    file: Path, release: Release = Release.V1_2, dataset: Dataset = Dataset.COST_AND_USAGE
+) -> Report:
+    """Every rule of a release's dataset on every row of the file.
+
+    Raises InvalidInput for an unreadable one, and for a release that does not have the dataset.
+    """
     table, typed = read_file(file)
-    return check(table, typed=typed)
+    try:
+        return check(table, typed=typed, release=release, dataset=dataset)
+    except NoSuchDataset as error:
+        raise InvalidInput(str(error)) from None
+
+
+def recognise(file: Path) -> tuple[Release, Dataset]:
+    """Which release and dataset a file is of, by its columns. Raises InvalidInput for an unreadable one."""
+    return recognised(read_file(file)[0].column_names)
 
 
 def import_bill(

@@ -12,9 +12,11 @@ from chargeback.focus.rules import attributes
 from chargeback.focus.rules.checks import breaking
 from chargeback.focus.rules.findings import Finding
 from chargeback.focus.rules.frame import Frame, Mask
-from chargeback.focus.rules.headers import HEADER_RULES, header_findings
-from chargeback.focus.rules.reading import Rule, condition, rules
-from chargeback.focus.rules.spec_1_2 import TABLE
+from chargeback.focus.rules.headers import header_findings, header_rules
+from chargeback.focus.rules.json_objects import FORMAT
+from chargeback.focus.rules.reading import Rule, condition
+from chargeback.focus.rules.releases import Dataset, Release
+from chargeback.focus.rules.rule_sets import all_rules
 from chargeback.focus.rules.unit_format import UNIT
 
 SUPPORTED = frozenset(
@@ -51,25 +53,31 @@ class Report:
         return tuple(finding for finding in self.findings if finding.should)
 
 
-def check(table: Any, *, typed: bool, supported: frozenset[str] = SUPPORTED) -> Report:
-    """All rules of FOCUS 1.2's Cost and Usage on a `pyarrow.Table`.
+def check(
+    table: Any,
+    *,
+    typed: bool,
+    supported: frozenset[str] = SUPPORTED,
+    release: Release = Release.V1_2,
+    dataset: Dataset = Dataset.COST_AND_USAGE,
+) -> Report:
+    """All rules of a dataset of a release of FOCUS on a `pyarrow.Table`.
 
     `typed` is false for a table of texts as CSV gives them. `supported` are the applicability criteria
-    of the provider; a rule that needs others is left out.
+    of the provider; a rule that needs others is left out. Raises `rule_sets.NoSuchDataset`.
     """
+    every = all_rules(release, dataset)
     frame = Frame(table, typed=typed)
-    due = [rule for rule in all_rules() if rule.only_with <= supported and _applies(rule, frame)]
+    due = [rule for rule in every if rule.only_with <= supported and _applies(rule, frame)]
     found = [finding for rule in due for finding in rule_findings(rule, frame)]
-    found += header_findings(frame.names, frozenset(rule.column for rule in all_rules()))
-    found += [finding for name in frame.names for finding in _formats(name, frame)]
-    looked_at = frozenset(rule.id for rule in due) | ATTRIBUTE_RULES | HEADER_RULES
+    found += header_findings(
+        frame.names, frozenset(rule.column for rule in every), sorts=release is Release.V1_4
+    )
+    found += [
+        finding for name in frame.names for finding in _formats(name, frame, _tests(name, release, dataset))
+    ]
+    looked_at = frozenset(rule.id for rule in due) | attribute_rules(release) | header_rules(release)
     return Report(frame.rows, looked_at, tuple(found))
-
-
-@cache
-def all_rules() -> tuple[Rule, ...]:
-    """The rules of the table."""
-    return tuple(rules(TABLE))
 
 
 def _applies(rule: Rule, frame: Frame) -> bool:
@@ -97,7 +105,9 @@ def _said(rule: Rule) -> str:
     return f"{verb} {rule.check}" + (f" if {rule.condition}" if rule.condition else "")
 
 
-_SHOULD = frozenset({"StringHandling-A-007-M", "UnitFormat-A-001-M", "UnitFormat-A-004-C"})
+_SHOULD = frozenset(
+    {"StringHandling-A-007-M", "UnitFormat-A-001-M", "UnitFormat-A-004-C", "JsonObjectFormat-3"}
+)
 
 _BY_CHECK: Mapping[str, Mapping[str, attributes.Test]] = {
     "number": attributes.NUMERIC,
@@ -108,11 +118,19 @@ _BY_CHECK: Mapping[str, Mapping[str, attributes.Test]] = {
     "unit": UNIT,
 }
 
+_TREE = {"tree": FORMAT}
+"""The format of JSON objects in objects, which came in 1.3."""
+
 ATTRIBUTE_RULES = frozenset(name for tests in (*_BY_CHECK.values(), attributes.ANY) for name in tests)
-"""The rules of attributes, which hold for every column of a format."""
+"""The rules of attributes of 1.2, which hold for every column of a format."""
 
 
-def _formats(name: str, frame: Frame) -> Iterator[Finding]:
+def attribute_rules(release: Release) -> frozenset[str]:
+    """Those of a release; what 1.2 says already keeps its id."""
+    return ATTRIBUTE_RULES if release is Release.V1_2 else ATTRIBUTE_RULES | FORMAT.keys()
+
+
+def _formats(name: str, frame: Frame, tests: Mapping[str, attributes.Test]) -> Iterator[Finding]:
     """The rules of the attributes that the column's format has, and of null handling."""
     kind = frame[name].kind
     if kind is not None and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -120,15 +138,16 @@ def _formats(name: str, frame: Frame) -> Iterator[Finding]:
             mask = ~frame[name].null
             yield from _finding("DateTimeFormat-A-001-M", name, False, "must be in UTC", mask, frame)
         return
-    for key, test in _tests(name).items():
+    for key, test in tests.items():
         what = "breaks the format"
         yield from _finding(key, name, key in _SHOULD, what, frame[name].where(test), frame)
 
 
 @cache
-def _tests(name: str) -> Mapping[str, attributes.Test]:
-    formats = {rule.check for rule in all_rules() if rule.column == name} & _BY_CHECK.keys()
-    tests = {key: test for form in sorted(formats) for key, test in _BY_CHECK[form].items()}
+def _tests(name: str, release: Release, dataset: Dataset) -> Mapping[str, attributes.Test]:
+    known = _BY_CHECK | _TREE
+    formats = {rule.check for rule in all_rules(release, dataset) if rule.column == name} & known.keys()
+    tests = {key: test for form in sorted(formats) for key, test in known[form].items()}
     return {**tests, **attributes.ANY}
 
 

@@ -1,18 +1,22 @@
 """What a rule can demand of a column: each check gives the rows that break it."""
 
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 
-from chargeback.focus.rules import price_details
+from chargeback.focus.rules import across, grain, price_details
 from chargeback.focus.rules.attributes import is_currency, is_moment, is_number, is_object, is_string
 from chargeback.focus.rules.frame import Column, Frame, Mask, differing
-from chargeback.focus.rules.moments import not_after
+from chargeback.focus.rules.json_objects import FORMAT, SCHEMAS, element_units
+from chargeback.focus.rules.moments import before, not_after
 from chargeback.focus.rules.numbers import parsed, unequal, wrong_products
 from chargeback.focus.rules.unit_format import is_unit
 from chargeback.focus.vocabulary import CURRENCIES, PARENTS, SUBCATEGORIES
+
+_DURATION = re.compile(r"[1-9]\d* (Minute|Hour|Day|Week|Month|Quarter|Year)s?", re.ASCII)
 
 Check = Callable[[Frame, str, str], Mask]
 """(file, column, the words after the check's name) -> the rows that break it."""
@@ -81,8 +85,30 @@ def _of(frame: Frame, column: str, words: str) -> Mask:
     return ~frame[column].among(frozenset(words.split("|"))) & ~frame[column].null
 
 
-def _not_zero(frame: Frame, column: str, _: str) -> Mask:
-    return frame[column].where(lambda text: parsed(text) != 0)
+def _not_number(wanted: int) -> Check:
+    return lambda frame, column, _: frame[column].where(lambda text: parsed(text) != wanted)
+
+
+def _outside(text: str) -> bool:
+    number = parsed(text)
+    return number is not None and not 0 <= number <= 1
+
+
+def _at_the_ends(text: str) -> bool:
+    number = parsed(text)
+    return number is not None and not 0 < number < 1
+
+
+def _no_tree(text: str) -> bool:
+    return any(FORMAT[rule](text) for rule in ("JsonObjectFormat-1", "JsonObjectFormat-4"))
+
+
+def _no_object(frame: Frame, column: str, words: str) -> Mask:
+    return frame[column].where(SCHEMAS[words])
+
+
+def _odd_units(frame: Frame, column: str, words: str) -> Mask:
+    return frame[column].where(lambda text: not all(map(is_unit, element_units(text, words))))
 
 
 def _negative(text: str) -> bool:
@@ -142,7 +168,10 @@ CHECKS: Mapping[str, Check] = {
     "json": _value(lambda text: not is_object(text)),
     "valid": _value(lambda text: parsed(text) is None),
     "at least 0": _value(_negative),
-    "= 0": _not_zero,
+    "= 0": _not_number(0),
+    "= 1": _not_number(1),
+    "from 0 to 1": _value(_outside),
+    "between 0 and 1": _value(_at_the_ends),
     "of": _of,
     "!=": lambda frame, column, words: frame[column].among(frozenset({words})),
     "a category": _value(lambda text: text not in SUBCATEGORIES),
@@ -154,6 +183,19 @@ CHECKS: Mapping[str, Check] = {
     "times": _times,
     "is": _is,
     "after": not_after,
+    "since": before,
+    "tree": _value(_no_tree),
+    "object of": _no_object,
+    "units of": _odd_units,
+    "apart from": across.shared_pairs,
+    "one parent": across.several_parents,
+    "names": across.unnamed,
+    "lists": across.unlisted,
+    "unique": across.repeated,
+    "a duration": _value(lambda text: not _DURATION.fullmatch(text)),
+    "grain keys": _value(grain.has_foreign_key),
+    "spelt grain keys": _value(grain.has_misspelt_key),
+    "grain values": _value(grain.has_mistyped_value),
     "pascal keys": _value(price_details.has_unpascal_key),
     "custom keys": _value(price_details.has_foreign_key),
     "defined keys": _value(price_details.has_misspelt_key),

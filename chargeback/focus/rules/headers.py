@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chargeback.focus.rules.findings import Finding
+from chargeback.focus.rules.releases import Release
 
 _NAME_MAX = 50
 _CUSTOM = "x_"
@@ -14,12 +15,26 @@ HEADER_RULES = frozenset(
 )
 """The rules that are looked at here."""
 
+SORTED = "DatasetCompleteness-4"
+"""Columns sorted by name: FOCUS's, then the custom ones; recommended since 1.4."""
 
-def header_findings(names: Sequence[str], known: frozenset[str]) -> list[Finding]:
-    """What is wrong with the columns of a file; `known` are FOCUS's own."""
-    return [
+
+def header_rules(release: Release) -> frozenset[str]:
+    """Those of a release."""
+    return HEADER_RULES | {SORTED} if release is Release.V1_4 else HEADER_RULES
+
+
+def header_findings(names: Sequence[str], known: frozenset[str], *, sorts: bool = False) -> list[Finding]:
+    """What is wrong with the columns of a file; `known` are FOCUS's own, `sorts` wants them by name."""
+    found = [
         Finding(rule, name, should, what, 0, (), "") for rule, name, should, what in _wrong(names, known)
     ]
+    best = sorted(names, key=lambda name: (name.startswith(_CUSTOM), name))
+    misplaced = next((name for name, other in zip(names, best, strict=True) if name != other), None)
+    if sorts and misplaced is not None:
+        what = "columns should be sorted by name, custom ones last"
+        found.append(Finding(SORTED, misplaced, True, what, 0, (), ""))
+    return found
 
 
 def _wrong(names: Sequence[str], known: frozenset[str]) -> Iterator[tuple[str, str, bool, str]]:

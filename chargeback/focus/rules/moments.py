@@ -21,6 +21,12 @@ def not_after(frame: Frame, one: str, other: str) -> Mask:
     return not_before(frame, other, one)
 
 
+def before(frame: Frame, one: str, other: str) -> Mask:
+    """Where both are moments and the first is the earlier one."""
+    left, right = _seconds(frame[one]), _seconds(frame[other])
+    return (left != _NONE) & (right != _NONE) & (left < right)
+
+
 def _seconds(column: Column) -> Mask:
     return np.array([_second(text) for text in column.values], np.int64)[column.codes]
 

@@ -9,13 +9,16 @@ import numpy as np
 
 from chargeback.focus.rules.frame import Frame, Mask, differing
 from chargeback.focus.rules.moments import not_before
+from chargeback.focus.rules.numbers import parsed
 
 Condition = Callable[[Frame], Mask]
 
 _RULE = re.compile(
     r"(?P<id>\S+)(?P<should> should)? (?P<check>.+?)( if (?P<condition>.+?))?( \[(?P<flags>[A-Z_,]+)\])?"
 )
-_TERM = re.compile(r"(?P<column>\w+) (?P<how>null|not null|differs|not before|!=|=)( (?P<what>.+))?")
+_TERM = re.compile(
+    r"(?P<column>\w+) (?P<how>null|not null|not zero|differs|not before|!=|=)( (?P<what>.+))?"
+)
 
 
 class Rule(NamedTuple):
@@ -33,8 +36,8 @@ class Rule(NamedTuple):
     should: bool
 
 
-def rules(table: str) -> Iterator[Rule]:
-    """Each line as a rule, in order."""
+def rules(table: str, dataset: str = "CAU") -> Iterator[Rule]:
+    """Each line as a rule, in order; `dataset` is its short id, which ids that are positions begin with."""
     column = ""
     for line in filter(None, table.splitlines()):
         if not line.startswith(" "):
@@ -43,7 +46,7 @@ def rules(table: str) -> Iterator[Rule]:
         match = _RULE.fullmatch(line.strip())
         assert match is not None, f"no rule: {line}"
         yield Rule(
-            _full_id(match["id"], column), column, match["check"], match["condition"] or "",
+            _full_id(match["id"], column, dataset), column, match["check"], match["condition"] or "",
             frozenset(f"{flag}_SUPPORTED" for flag in filter(None, (match["flags"] or "").split(","))),
             should=match["should"] is not None,
         )  # fmt: skip
@@ -63,7 +66,11 @@ def condition(text: str) -> Condition:
     return holds
 
 
-def _full_id(short: str, column: str) -> str:
+def _full_id(short: str, column: str, dataset: str) -> str:
+    if short.startswith("P2."):
+        return f"{dataset}-{short[1:]}"
+    if short[0].isdecimal() or short.startswith("O."):
+        return f"{dataset}-{column}-{short}"
     if short.startswith("D-"):
         return f"CostAndUsage-{short}"
     return f"{column}-{short}" if short.startswith("C-") else short
@@ -77,6 +84,7 @@ def _term(text: str) -> Condition:
     terms: dict[str, Condition] = {
         "null": lambda frame: frame[column].null,
         "not null": lambda frame: ~frame[column].null,
+        "not zero": lambda frame: frame[column].where(lambda text: parsed(text) != 0),
         "=": lambda frame: frame[column].among(values),
         "!=": lambda frame: ~frame[column].among(values),
         "differs": lambda frame: differing(frame, column, what),

@@ -11,6 +11,17 @@ NUMBERS = (
     "PricingQuantity", "ConsumedQuantity", "CommitmentDiscountQuantity", "PricingCurrencyListUnitPrice",
     "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost",
 )  # fmt: skip
+LATER_NUMBERS = (
+    "ContractCommitmentCost", "ContractCommitmentDiscountPercentage", "ContractCommitmentQuantity",
+    "ContractCommitmentPaymentUpfrontPercentage", "PricingCurrencyContractCommitmentCost",
+    "PaymentCurrencyBilledCost",
+)  # fmt: skip
+LATER_MOMENTS = (
+    "BillingPeriodCreated", "BillingPeriodLastUpdated", "ContractCommitmentCreated",
+    "ContractCommitmentLastUpdated", "ContractCommitmentPeriodEnd", "ContractCommitmentPeriodStart",
+    "ContractPeriodEnd", "ContractPeriodStart", "InvoiceDetailCreated", "InvoiceDetailLastUpdated",
+    "InvoiceIssueDate", "PaymentDueDate",
+)  # fmt: skip
 MOMENTS = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
 
 _USAGE: dict[str, Any] = {
@@ -85,10 +96,10 @@ def typed(rows: list[dict[str, Any]]) -> Any:
     arrays = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
-        if name in NUMBERS:
+        if name in NUMBERS + LATER_NUMBERS:
             exact = [None if value is None else Decimal(value) for value in values]
             arrays[name] = pa.array(exact, pa.decimal128(38, 10))
-        elif name in MOMENTS:
+        elif name in MOMENTS + LATER_MOMENTS:
             moments = [None if value is None else _moment(value) for value in values]
             arrays[name] = pa.array(moments, pa.timestamp("s", tz="UTC"))
         else:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from chargeback.focus.columns import COLUMNS, Version
 from chargeback.focus.mapping import Known, load_resource_map
-from chargeback.focus.rules.checking import ATTRIBUTE_RULES, all_rules
-from chargeback.focus.rules.headers import HEADER_RULES
+from chargeback.focus.rules.checking import ATTRIBUTE_RULES, attribute_rules
+from chargeback.focus.rules.headers import HEADER_RULES, header_rules
 from chargeback.focus.rules.reasons import UNCHECKED
+from chargeback.focus.rules.releases import Dataset, Release, datasets_of
+from chargeback.focus.rules.rule_sets import all_rules
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "focus.md").read_text()
 
@@ -32,7 +34,15 @@ def test_the_map_on_the_page_loads() -> None:
 
 def test_the_page_counts_the_rules_right() -> None:
     checked = {rule.id for rule in all_rules()} | ATTRIBUTE_RULES | HEADER_RULES
-    assert f"{len(checked)} of the\nmodel's {len(checked) + len(UNCHECKED)} single rules" in PAGE
+    assert f"{len(checked)} of the model's {len(checked) + len(UNCHECKED)} single rules" in PAGE
+
+
+def test_the_page_counts_the_rules_of_each_release_right() -> None:
+    for dataset in Dataset:
+        counts = [len(all_rules(each, dataset)) if dataset in datasets_of(each) else "" for each in Release]
+        assert f"| `{dataset}` | {' | '.join(map(str, counts))} |".replace("|  |", "| |") in PAGE
+    more = [len(attribute_rules(each) | header_rules(each)) for each in Release]
+    assert "({} in 1.2, {} in 1.3, {} in 1.4)".format(*more) in PAGE
 
 
 def test_seconds_of_the_worked_quantity_are_right() -> None:

@@ -22,9 +22,11 @@ from chargeback.focus.columns import COLUMNS, DoesNotFit, Kind, Version, array, 
 from chargeback.focus.export import CannotExport, Context, Place, cost_and_usage
 from chargeback.focus.invoices import billing_period, invoice_detail
 from chargeback.focus.pricing import Unreadable, number
+from chargeback.focus.rules.checking import SUPPORTED, check
+from chargeback.focus.rules.releases import Dataset, Release, recognised
 from chargeback.focus.rules.unit_format import is_unit
 from chargeback.focus.text import csv_lines
-from chargeback.focus.units import consumed, pricing_unit
+from chargeback.focus.units import consumed, held_unit, pricing_unit
 from chargeback.metering import intervals
 from chargeback.money import exact_text
 from chargeback.periods import BillingPeriod
@@ -34,7 +36,10 @@ from chargeback.statements import corrections, statements, with_corrections
 from chargeback.usage import to_table
 
 sys.path.insert(0, str(Path(__file__).parent))
+from focus_valid import PURCHASE_ROW, STATEMENT_ROWS
 from focus_valid import statement_row as row
+
+OURS = SUPPORTED | {"DATA_GENERATOR_SPLIT_COST_ALLOCATION_SUPPORTED", "PAYABLE_INVOICES_SUPPORTED"}
 
 OCTOBER = BillingPeriod.parse("2026-10", "Europe/Berlin")
 NOVEMBER = OCTOBER.next
@@ -303,7 +308,29 @@ def test_what_no_cost_centre_pays_is_in_an_account_of_its_own_and_its_split_is_t
         None,
     )
     assert {name: found[name] for name in split} == split
+    assert found["AllocatedResourceName"] == "shop/cc-1", "1.3 wants a name wherever there is an id"
     assert "AllocatedMethodId" not in exported(row(**split), version=Version.V1_2)[0]
+
+
+SPLIT = {
+    "AllocatedMethodId": "idle-by-use",
+    "AllocatedMethodDetails": f'{{"Elements": [{{"AllocatedRatio": 0.25, "UsageUnit": "{held_unit("vcpu")}"}}]}}',
+    "AllocatedResourceId": "shop/cc-1",
+}
+
+
+def test_our_own_files_of_1_4_break_no_rule_of_1_4() -> None:
+    rows = [*STATEMENT_ROWS, PURCHASE_ROW, row(charge_category="Adjustment", machine="", **SPLIT)]
+    stamp = (OCTOBER, CONTEXT, OCTOBER.t_to)
+    ours = {
+        Dataset.COST_AND_USAGE: cost_and_usage(rows, OCTOBER, CONTEXT),
+        Dataset.BILLING_PERIOD: billing_period(*stamp, closed=True),
+        Dataset.INVOICE_DETAIL: invoice_detail(rows, *stamp, closed=True),
+    }
+    for dataset, table in ours.items():
+        assert recognised(table.column_names) == (Release.V1_4, dataset)
+        report = check(table, typed=True, supported=OURS, release=Release.V1_4, dataset=dataset)
+        assert [str(finding) for finding in report.findings] == []
 
 
 def test_units_of_our_own_are_right_in_unit_format() -> None:
