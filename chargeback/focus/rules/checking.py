@@ -145,7 +145,7 @@ def _formats(name: str, frame: Frame, tests: Mapping[str, attributes.Test]) -> I
 
 @cache
 def _tests(name: str, release: Release, dataset: Dataset) -> Mapping[str, attributes.Test]:
-    known = _BY_CHECK | _TREE
+    known = {**_BY_CHECK, **_TREE}
     formats = {rule.check for rule in all_rules(release, dataset) if rule.column == name} & known.keys()
     tests = {key: test for form in sorted(formats) for key, test in known[form].items()}
     return {**tests, **attributes.ANY}

@@ -40,7 +40,8 @@ def test_the_page_counts_the_rules_right() -> None:
 def test_the_page_counts_the_rules_of_each_release_right() -> None:
     for dataset in Dataset:
         counts = [len(all_rules(each, dataset)) if dataset in datasets_of(each) else "" for each in Release]
-        assert f"| `{dataset}` | {' | '.join(map(str, counts))} |".replace("|  |", "| |") in PAGE
+        cells = "".join(f" {count} |" if count else " |" for count in counts)
+        assert f"| `{dataset}` |{cells}" in PAGE
     more = [len(attribute_rules(each) | header_rules(each)) for each in Release]
     assert "({} in 1.2, {} in 1.3, {} in 1.4)".format(*more) in PAGE
 
