@@ -1,4 +1,4 @@
-"""The columns of Cost and Usage that are exported, in FOCUS 1.2 and 1.4, and Arrow columns of exact numbers.
+"""The columns of Cost and Usage that are exported, in FOCUS 1.2 to 1.4, and Arrow columns of exact numbers.
 
 Money and quantities are decimals of 38 digits, never binary numbers: a unit price has 9 decimals, a
 quantity 8, and a cost 17, so that price x quantity is a cost without rounding.
@@ -23,6 +23,7 @@ class Version(StrEnum):
     """The releases of FOCUS that are written."""
 
     V1_2 = "1.2"
+    V1_3 = "1.3"
     V1_4 = "1.4"
 
 
@@ -53,7 +54,7 @@ class Column(NamedTuple):
     versions: tuple[Version, ...] = tuple(Version)
 
 
-_12, _14 = (Version.V1_2,), (Version.V1_4,)
+_12_13, _13_14, _14 = (Version.V1_2, Version.V1_3), (Version.V1_3, Version.V1_4), (Version.V1_4,)
 
 COLUMNS = (
     Column("BillingAccountId", Kind.TEXT),
@@ -65,10 +66,10 @@ COLUMNS = (
     Column("InvoiceId", Kind.TEXT),
     Column("InvoiceDetailId", Kind.TEXT, _14),
     Column("InvoiceIssuerName", Kind.TEXT),
-    Column("ProviderName", Kind.TEXT, _12),
-    Column("PublisherName", Kind.TEXT, _12),
-    Column("ServiceProviderName", Kind.TEXT, _14),
-    Column("HostProviderName", Kind.TEXT, _14),
+    Column("ProviderName", Kind.TEXT, _12_13),
+    Column("PublisherName", Kind.TEXT, _12_13),
+    Column("ServiceProviderName", Kind.TEXT, _13_14),
+    Column("HostProviderName", Kind.TEXT, _13_14),
     Column("BillingCurrency", Kind.TEXT),
     Column("PricingCurrency", Kind.TEXT),
     Column("BillingPeriodStart", Kind.MOMENT),
@@ -91,6 +92,14 @@ COLUMNS = (
     Column("PricingCurrencyListUnitPrice", Kind.PRICE),
     Column("PricingCurrencyContractedUnitPrice", Kind.PRICE),
     Column("PricingCurrencyEffectiveCost", Kind.COST),
+    Column("CommitmentDiscountId", Kind.TEXT),
+    Column("CommitmentDiscountName", Kind.TEXT),
+    Column("CommitmentDiscountCategory", Kind.TEXT),
+    Column("CommitmentDiscountType", Kind.TEXT),
+    Column("CommitmentDiscountStatus", Kind.TEXT),
+    Column("CommitmentDiscountQuantity", Kind.QUANTITY),
+    Column("CommitmentDiscountUnit", Kind.TEXT),
+    Column("ContractApplied", Kind.JSON, _13_14),
     Column("ConsumedQuantity", Kind.QUANTITY),
     Column("ConsumedUnit", Kind.TEXT),
     Column("ServiceCategory", Kind.TEXT),
@@ -106,11 +115,11 @@ COLUMNS = (
     Column("RegionId", Kind.TEXT),
     Column("RegionName", Kind.TEXT),
     Column("AvailabilityZone", Kind.TEXT),
-    Column("AllocatedMethodId", Kind.TEXT, _14),
-    Column("AllocatedMethodDetails", Kind.JSON, _14),
-    Column("AllocatedResourceId", Kind.TEXT, _14),
-    Column("AllocatedResourceName", Kind.TEXT, _14),
-    Column("AllocatedTags", Kind.JSON, _14),
+    Column("AllocatedMethodId", Kind.TEXT, _13_14),
+    Column("AllocatedMethodDetails", Kind.JSON, _13_14),
+    Column("AllocatedResourceId", Kind.TEXT, _13_14),
+    Column("AllocatedResourceName", Kind.TEXT, _13_14),
+    Column("AllocatedTags", Kind.JSON, _13_14),
     Column("Tags", Kind.JSON),
     Column("x_LineId", Kind.TEXT),
     Column("x_CorrectsLineId", Kind.TEXT),

@@ -1,6 +1,7 @@
-"""Rows of statements -> FOCUS Cost and Usage in 1.2 or 1.4, as an Arrow table.
+"""Rows of statements -> FOCUS Cost and Usage in 1.2 to 1.4, as an Arrow table.
 
-The mapping of each column is in docs/reference/focus.md. Every row of a bill becomes one row here.
+The mapping of each column is in docs/reference/focus.md. Every row of a bill becomes one row here,
+or several that add up to it where it is under a commitment (`chargeback.focus.commitments`).
 """
 
 import json
@@ -11,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from chargeback.focus.columns import DoesNotFit, Version, table
+from chargeback.focus.commitments import COLUMNS
 from chargeback.focus.pricing import Unreadable, at_quantity_digits, money, number, priced
 from chargeback.focus.units import consumed, pricing_unit
 from chargeback.instants import instant, zone
@@ -81,14 +83,16 @@ def cost_and_usage(
 
     Raises CannotExport with the line that cannot be written exactly.
     """
-    services = _services(context.tiers)
+    services = service_names(context.tiers)
 
     def make(row: Row) -> Mapping[str, Any]:
+        parts: dict[str, Any] = row.get(COLUMNS, {})
         return (
             _account(row, period, context)
             | _charge(row, period)
             | _sku(row, services)
             | _place(row, context)
+            | parts
         )
 
     try:
@@ -194,8 +198,8 @@ def _split(row: Row) -> dict[str, Any]:
     return found | {"AllocatedResourceName": found["AllocatedResourceName"] or found["AllocatedResourceId"]}
 
 
-def _services(tiers: Mapping[str, str]) -> dict[str, str]:
-    """A service name for each tier, and no name for two tiers."""
+def service_names(tiers: Mapping[str, str]) -> dict[str, str]:
+    """A service name for each tier (by its id, with its title), and no name for two tiers."""
     times = Counter(tiers.values())
     return {name: title if times[title] == 1 else f"{title} ({name})" for name, title in tiers.items()}
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 from chargeback.focus.columns import PRICE_DIGITS, QUANTITY_DIGITS
 from chargeback.focus.units import pricing_unit
@@ -18,6 +19,9 @@ from chargeback.money import Rounding, divided
 
 _QUANTITY = re.compile(r"(-?)(?:(\d+) )?(\d+(?:\.\d+)?|\d+/\d+)", re.ASCII)
 _PRICE = re.compile(rf"\d+(\.\d{{1,{PRICE_DIGITS}}})?", re.ASCII)
+
+PRICED = "focus_priced"
+"""Under which key a row carries its prices where they do not follow from its rate."""
 
 LUMP_UNIT = "Units"
 """What a price that is no multiple of a quantity is counted in: one of it."""
@@ -71,12 +75,15 @@ def money(row: Mapping[str, str | int]) -> Money:
     return Money(billed, Fraction(int(row["list_amount_minor"]), scale), Fraction(1, scale))
 
 
-def priced(row: Mapping[str, str | int], amounts: Money) -> Priced:
+def priced(row: Mapping[str, Any], amounts: Money) -> Priced:
     """Unit prices, quantity and the costs that are their products.
 
     Credits, adjustments and taxes have no price. A usage or purchase whose rate is one number is
     quantity x rate; any other (graduated prices, minimums, ...) is one unit of its amount.
     """
+    if PRICED in row:
+        found: Priced = row[PRICED]
+        return found
     category = row["charge_category"]
     if category not in {"Usage", "Purchase"}:
         listed = amounts.billed if category == "Credit" else amounts.listed
@@ -128,6 +135,11 @@ def _inverse(value: Fraction) -> Fraction:
 def at_quantity_digits(exact: Fraction) -> Fraction:
     """A quantity as its column keeps it, at 8 decimals."""
     return _at(exact, QUANTITY_DIGITS)
+
+
+def at_price_digits(exact: Fraction) -> Fraction:
+    """A unit price as its column keeps it, at 9 decimals."""
+    return _at(exact, PRICE_DIGITS)
 
 
 def _at(value: Fraction, digits: int) -> Fraction:

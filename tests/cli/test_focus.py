@@ -41,6 +41,27 @@ def test_each_dataset_is_checked_as_what_its_columns_say_or_as_what_is_asked(
     assert "FOCUS 1.3 has no billing-period; it came in 1.4, check it as that or later" in none.err
 
 
+def test_one_dataset_can_be_asked_for_and_must_be_one_of_the_release(tierwise: Any, tmp_path: Path) -> None:
+    ask = ("focus", "export", "2025-10", "--to", tmp_path, "--format", "csv")
+    ended = tierwise(*ask, "--version", "1.3", "--dataset", "contract-commitment")
+    folder = Path(ended.out.strip())
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "SHA256SUMS", "contract-commitment.csv", "manifest.json",
+    ]  # fmt: skip
+    checked = tierwise("focus", "check", folder / "contract-commitment.csv")
+    assert checked.err.startswith("contract-commitment 1.3: 0 rows")
+    wrong = tierwise(*ask, "--version", "1.3", "--dataset", "billing-period", code=3)
+    assert (
+        "FOCUS 1.3 has no dataset 'billing-period'; known are cost-and-usage, contract-commitment"
+        in wrong.err
+    )
+    apart = tierwise(*ask, "--dataset", "billing-period", "--per-tenant", code=3)
+    assert (
+        "tenants' own files are of cost-and-usage, which is not among billing-period; name it too"
+        in apart.err
+    )
+
+
 def test_a_file_with_errors_ends_with_3_and_lists_them_as_data(tierwise: Any, tmp_path: Path) -> None:
     (tmp_path / "bill.csv").write_text(BILL)
     ended = tierwise("focus", "check", tmp_path / "bill.csv", "-o", "json", code=3)

@@ -18,29 +18,32 @@ import pytest
 from filelock import FileLock
 
 from chargeback.focus.columns import Version
+from chargeback.focus.commitments import Commitments, commitments_of, with_commitments
+from chargeback.focus.contracts import contract_commitment
 from chargeback.focus.export import Context, Place, cost_and_usage
 from chargeback.focus.invoices import billing_period, invoice_detail
 from chargeback.focus.rules.checking import SUPPORTED, check
 from chargeback.focus.text import csv_lines
 from chargeback.periods import BillingPeriod
+from chargeback.rates import Rate
+from chargeback.terms import Terms
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "chargeback"))
-from focus_valid import PURCHASE_ROW, STATEMENT_ROWS
+from focus_valid import PURCHASE_ROW, STATEMENT_ROWS, statement_row
 
 ROOT = Path(__file__).parents[2]
 OFFICIAL = ROOT / ".build" / "focus-validator-2.2.1"
 REQUIREMENTS = Path(__file__).with_name("focus-validator.txt")
 
-ALWAYS_FAIL = {
-    "InvoiceId-C-004-C",  # wants null in every row, and C-005 wants it in none
-    "ConsumedQuantity-C-006-C",  # its condition is about corrections, its text about all but corrections
-    "ConsumedQuantity-C-005-C",
-    "ConsumedQuantity-C-004-C",  # depends on C-005, which depends on it
-    "ConsumedQuantity-C-003-C",
-    "ConsumedQuantity-C-000-C",
-}
+ALWAYS_FAIL = {"InvoiceId-C-004-C"}
+"""Wants null in every row, and C-005 wants it in none."""
 FAIL_WITH_A_PURCHASE = {"EffectiveCost-C-005-C"}
 """Wants 0 for every purchase; the text says for those that cover future charges."""
+FAIL_WITH_A_COMMITMENT = {
+    "CommitmentDiscountStatus-C-004-C",  # wants a status where there is no id; the text says where there is one
+    "CommitmentDiscountStatus-C-002-C",  # bundles it
+    "CommitmentDiscountStatus-C-000-C",
+}
 
 OCTOBER = BillingPeriod.parse("2026-10", "Europe/Berlin")
 CONTEXT = Context(
@@ -94,13 +97,15 @@ def official() -> Path:
     return packages
 
 
-def verdicts(packages: Path, table: Any, folder: Path) -> dict[str, str]:
+def verdicts(
+    packages: Path, table: Any, folder: Path, supported: frozenset[str] = SUPPORTED
+) -> dict[str, str]:
     """Rule -> what the official tool says of it."""
     file = folder / "export.parquet"
     pq.write_table(table, file)
     command = [
         str(OFFICIAL / "bin" / "focus-validator"), "--data-file", str(file), "--validate-version", "1.2",
-        "--block-download", "--applicability-criteria", ",".join(sorted(SUPPORTED)), "--show-violations",
+        "--block-download", "--applicability-criteria", ",".join(sorted(supported)), "--show-violations",
     ]  # fmt: skip
     # It looks for its list of currencies below the folder that it is started in.
     printed = subprocess.run(command, cwd=packages, check=True, capture_output=True, text=True).stdout
@@ -143,14 +148,43 @@ def test_the_toolkit_takes_the_export_in_1_2_and_makes_1_4_of_it(tmp_path: Path)
     assert (tmp_path / "out" / "focus_1_4_cost_and_usage.csv").exists()
 
 
-@pytest.mark.parametrize("dataset", ["cost-and-usage", "billing-period", "invoice-detail"])
+def committed() -> tuple[list[dict[str, Any]], Commitments]:
+    """Lines beyond and below a commitment of 1000 vcpu-hours, and a shortfall of 15.00."""
+    rate = Rate.model_validate({
+        "id": "c", "tier": "tier-1", "metric": "vcpu", "unit": "vcpu-hour", "valid_from": 0, "recorded_at": 0,
+        "shape": {
+            "kind": "commitment", "committed": "1000", "amount": "20", "overage": {"kind": "unit", "price": "0.05"},
+        },
+    })  # fmt: skip
+    terms = Terms.model_validate({"adjustments": [{
+        "kind": "commitment", "name": "promised", "amount": "75", "currency": "EUR", "cost_centre": "cc-1",
+        "applies_to": {"tenants": ["shop"]}, "valid_from": "2026-01", "recorded_at": 1000,
+    }]})  # fmt: skip
+    line = {"rate_id": "c", "rate": rate.price_text, "unit": "vcpu-hour", "metric": "vcpu"}
+    rows = [
+        statement_row(**line, quantity="1488", amount="44.40", amount_minor=4440, list_amount_minor=4440),
+        statement_row(**line, quantity="250 1/3", machine="m-2", line="2", amount="20.00", amount_minor=2000, list_amount_minor=2000),
+        statement_row(rate_id="promised", charge_category="Adjustment", charge_frequency="Recurring", line="3", rate="", unit="", quantity="", metric="", amount="15.00", amount_minor=1500, list_amount_minor=1500),
+    ]  # fmt: skip
+    spend = commitments_of([], terms, OCTOBER, OCTOBER.t_to).terms
+    return rows, Commitments({("acme v1", "c"): rate}, spend)
+
+
+DATASETS = ["cost-and-usage", "contract-commitment", "billing-period", "invoice-detail"]
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_the_toolkit_finds_nothing_wrong_with_the_export_in_1_4(tmp_path: Path, dataset: str) -> None:
-    rows = [*STATEMENT_ROWS, PURCHASE_ROW]
+    under, held = committed()
+    rows = with_commitments([*STATEMENT_ROWS, PURCHASE_ROW, *under], held, OCTOBER)
+    stamp = (OCTOBER, CONTEXT, OCTOBER.t_to)
     tables = {
-        "cost-and-usage": exported(Version.V1_4, PURCHASE_ROW),
-        "billing-period": billing_period(OCTOBER, CONTEXT, OCTOBER.t_to, closed=True),
-        "invoice-detail": invoice_detail(rows, OCTOBER, CONTEXT, OCTOBER.t_to, closed=True),
+        "cost-and-usage": cost_and_usage(rows, OCTOBER, CONTEXT, Version.V1_4),
+        "contract-commitment": contract_commitment(under, held, *stamp),
+        "billing-period": billing_period(*stamp, closed=True),
+        "invoice-detail": invoice_detail(rows, *stamp, closed=True),
     }
+    assert tables["contract-commitment"].num_rows == 3
     file = tmp_path / f"{dataset}.csv"
     file.write_text("".join(csv_lines(tables[dataset])))
     done = toolkit(
@@ -158,6 +192,29 @@ def test_the_toolkit_finds_nothing_wrong_with_the_export_in_1_4(tmp_path: Path, 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SEMANTIC_VALID" in done.stdout + done.stderr
+
+
+def test_the_toolkit_takes_commitments_in_1_3_and_makes_1_4_of_them(tmp_path: Path) -> None:
+    under, held = committed()
+    rows = with_commitments(under, held, OCTOBER)
+    usage, contracts = tmp_path / "usage.csv", tmp_path / "contracts.csv"
+    usage.write_text("".join(csv_lines(cost_and_usage(rows, OCTOBER, CONTEXT, Version.V1_3))))
+    made = contract_commitment(under, held, OCTOBER, CONTEXT, OCTOBER.t_to, Version.V1_3)
+    contracts.write_text("".join(csv_lines(made)))
+    done = toolkit(
+        "convert", "--cost-and-usage", usage, "--contract-commitment", contracts, "--source-version", "1.3",
+        "--out", tmp_path / "out", *SUPPORTS,
+    )  # fmt: skip
+    assert "lint [Cost and Usage]: lint OK" in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_the_official_validator_finds_nothing_new_in_commitments(official: Path, tmp_path: Path) -> None:
+    under, held = committed()
+    table = cost_and_usage(with_commitments(under, held, OCTOBER), OCTOBER, CONTEXT, Version.V1_2)
+    found = verdicts(official, table, tmp_path, SUPPORTED | {"COMMITMENT_DISCOUNT_SUPPORTED"})
+    failed = {rule for rule, verdict in found.items() if verdict == "FAIL"}
+    assert failed == ALWAYS_FAIL | FAIL_WITH_A_COMMITMENT
+    assert "CommitmentDiscountQuantity-C-005-C" in {rule for rule, each in found.items() if each == "PASS"}
 
 
 def test_the_toolkit_sees_an_error_that_is_planted(tmp_path: Path) -> None:

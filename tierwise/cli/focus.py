@@ -43,6 +43,7 @@ class ExportVersion(StrEnum):
     """The releases that are written; the same as in chargeback, which a command imports late."""
 
     V1_2 = "1.2"
+    V1_3 = "1.3"
     V1_4 = "1.4"
 
 
@@ -55,6 +56,9 @@ def export(
     formats: Annotated[
         str, typer.Option("--format", help="parquet, csv, or both with a comma.")
     ] = "parquet,csv",
+    dataset: Annotated[
+        str, typer.Option(help="Datasets with a comma, such as contract-commitment; all without it.")
+    ] = "",
     issuer: Annotated[
         str | None, typer.Option(help="Who provides and invoices; `Private cloud` without it.")
     ] = None,
@@ -77,6 +81,7 @@ def export(
         done = export(
             app_, month, to, version=Version(version.value), formats=wanted, issuer=issuer or ISSUER,
             replace=replace, per_tenant=per_tenant,
+            datasets=[name.strip() for name in dataset.split(",") if name.strip()],
         )  # fmt: skip
     typer.echo(done.folder)
     own = sum("/" in file for file in done.files)

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chargeback.focus.columns import Version
+from chargeback.focus.commitments import commitments_of, with_commitments
+from chargeback.focus.contracts import contract_commitment
 from chargeback.focus.export import CannotExport, Context, Place, cost_and_usage
 from chargeback.focus.invoices import billing_period, invoice_detail
 from chargeback.focus.text import csv_lines
@@ -30,12 +32,23 @@ ISSUER = "Private cloud"
 """Who provides and invoices, where nobody says another name."""
 
 COST_AND_USAGE = "cost-and-usage"
+CONTRACT_COMMITMENT = "contract-commitment"
+BILLING_PERIOD = "billing-period"
+INVOICE_DETAIL = "invoice-detail"
 TENANTS = "tenants"
 """The folder of the tenants' own files: each is named as the tenant, or `NOBODY`."""
 NOBODY = "_nobody"
 """Charges of no tenant; no tenant can have this name."""
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
+
+
+DATASETS: Mapping[Version, tuple[str, ...]] = {
+    Version.V1_2: (COST_AND_USAGE,),
+    Version.V1_3: (COST_AND_USAGE, CONTRACT_COMMITMENT),
+    Version.V1_4: (COST_AND_USAGE, CONTRACT_COMMITMENT, BILLING_PERIOD, INVOICE_DETAIL),
+}
+"""The datasets of each release. Where there is no commitment, the one of them is written only if it is named."""
 
 
 class FileFormat(StrEnum):
@@ -66,13 +79,16 @@ def export(
     issuer: str = ISSUER,
     replace: bool = False,
     per_tenant: bool = False,
+    datasets: Sequence[str] = (),
 ) -> Exported:
     """Write the month's statements into a new folder below `to`, with a manifest and checksums.
 
     With `per_tenant`, each tenant's rows of Cost and Usage stand in a file of their own too, below `TENANTS`.
-    Raises InvalidInput for a folder that is there already, unless `replace`, and for lines that FOCUS
-    cannot say exactly.
+    `datasets` are those that are written; all of the release where none is named. Raises InvalidInput for
+    a folder that is there already, unless `replace`, a dataset that the release does not have, and for
+    lines that FOCUS cannot say exactly.
     """
+    wanted = _wanted(datasets, version, per_tenant=per_tenant)
     found = bill(app, month)
     target = to / f"focus-{version.value}-{found.period.name}"
     if target.exists() and not replace:
@@ -83,11 +99,16 @@ def export(
         for item in passed_on(app.settings.data_dir, found.period, found.card, END_OF_TIME_S)
     }
     rows = [{**row, **splits.get(row["line"], {})} for row in found.rows]
-    datasets = _datasets(found, rows, context_of(app, issuer), version)
+    tables = _datasets(found, rows, context_of(app, issuer), version)
+    facts = _facts(found, version) | {"rows": tables[COST_AND_USAGE].num_rows}
+    written = {
+        name: table
+        for name, table in tables.items()
+        if name in wanted and (table.num_rows or name != CONTRACT_COMMITMENT or datasets)
+    }
     if per_tenant:
-        datasets |= dict(_of_tenants(datasets[COST_AND_USAGE]))
-    facts = _facts(found, version)
-    files = _write(target, datasets, formats, facts)
+        written |= dict(_of_tenants(tables[COST_AND_USAGE]))
+    files = _write(target, written, formats, facts)
     return Exported(target, files, facts["rows"], facts["total"], found.note)
 
 
@@ -107,15 +128,35 @@ def context_of(app: App, issuer: str = ISSUER) -> Context:
     )
 
 
+def _wanted(datasets: Sequence[str], version: Version, *, per_tenant: bool) -> Sequence[str]:
+    known = DATASETS[version]
+    unknown = [name for name in datasets if name not in known]
+    if unknown:
+        msg = f"FOCUS {version.value} has no dataset {', '.join(map(repr, unknown))}; known are {', '.join(known)}"
+        raise InvalidInput(msg)
+    if per_tenant and datasets and COST_AND_USAGE not in datasets:
+        msg = f"tenants' own files are of {COST_AND_USAGE}, which is not among {', '.join(datasets)}; name it too"
+        raise InvalidInput(msg)
+    return datasets or known
+
+
 def _datasets(found: Bill, rows: Sequence[Row], context: Context, version: Version) -> dict[str, Any]:
+    stack = found.terms.stack
+    cards = (found.card, *(layer.card for layer in stack.layers)) if stack else (found.card,)
+    held = commitments_of(cards, found.terms, found.period, found.known_at)
+    parts = with_commitments(rows, held, found.period)
     try:
-        datasets = {COST_AND_USAGE: cost_and_usage(rows, found.period, context, version)}
+        datasets = {COST_AND_USAGE: cost_and_usage(parts, found.period, context, version)}
+        if version is not Version.V1_2:
+            datasets[CONTRACT_COMMITMENT] = contract_commitment(
+                rows, held, found.period, context, found.known_at, version
+            )
     except CannotExport as error:
         raise InvalidInput(str(error)) from None
     if version is Version.V1_4:
         stamp = (found.period, context, found.known_at)
-        datasets["billing-period"] = billing_period(*stamp, closed=found.issued)
-        datasets["invoice-detail"] = invoice_detail(rows, *stamp, closed=found.issued)
+        datasets[BILLING_PERIOD] = billing_period(*stamp, closed=found.issued)
+        datasets[INVOICE_DETAIL] = invoice_detail(parts, *stamp, closed=found.issued)
     return datasets
 
 
@@ -132,7 +173,7 @@ def _facts(found: Bill, version: Version) -> dict[str, Any]:
         "focus_version": version.value, "billing_period": found.period.name,
         "time_zone": found.period.time_zone, "rate_card": found.card.label,
         "currency": found.card.currency, "issued": found.issued, "complete": found.complete,
-        "known_at": found.known_at, "rows": len(found.rows),
+        "known_at": found.known_at,
         "total": found.total,
     }  # fmt: skip
 

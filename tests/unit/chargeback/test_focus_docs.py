@@ -15,11 +15,12 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "focus.md").read_text
 
 
 def test_the_page_has_every_exported_column_in_order_with_its_release() -> None:
-    table = PAGE.partition("### Columns")[2].partition("### Where")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (both|1\.2|1\.4) \|", table, re.MULTILINE)
-    both = tuple(Version)
+    table = PAGE.partition("### Columns")[2].partition("### Commitments")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (all|1\.[0-9, .]+) \|", table, re.MULTILINE)
+    every = tuple(Version)
     assert rows == [
-        (column.name, "both" if column.versions == both else column.versions[0].value) for column in COLUMNS
+        (column.name, "all" if column.versions == every else ", ".join(column.versions))
+        for column in COLUMNS
     ]
 
 
