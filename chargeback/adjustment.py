@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from catalog.base import Name, Value
 from catalog.frozen import FrozenMapping
 from chargeback.instants import EpochSeconds
+from chargeback.json_forms import DECIMAL, MONEY, SIGNED_PERCENT, UP_TO_100, Form
 from chargeback.labels import labels_of, labels_text
 from chargeback.money import NANOS_PER_UNIT, divided, format_minor, nanos_from_text, nanos_to_text
 from chargeback.periods import BillingPeriod
@@ -85,7 +93,13 @@ Month = Annotated[str, AfterValidator(_month)]
 
 AMOUNT_MAX_NANOS = 10**12 * NANOS_PER_UNIT
 
-Nanos = Annotated[int, BeforeValidator(_nanos), PlainSerializer(nanos_to_text), Field(strict=True)]
+Nanos = Annotated[
+    int,
+    BeforeValidator(_nanos),
+    PlainSerializer(nanos_to_text),
+    Field(strict=True),
+    WithJsonSchema(DECIMAL),
+]
 """Billionths: written, in documents and when dumped, as the plain decimal that they are."""
 
 
@@ -101,16 +115,22 @@ def within(low: int, high: int, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-MoneyNanos = Annotated[Nanos, within(1, AMOUNT_MAX_NANOS, "above 0 and at most 10^12")]
+MoneyNanos = Annotated[
+    Nanos, within(1, AMOUNT_MAX_NANOS, "above 0 and at most 10^12"), WithJsonSchema(MONEY)
+]
 """An amount above zero, as a plain decimal in documents, kept in nano-units of the currency."""
 
-PercentNanos = Annotated[Nanos, within(0, PERCENT, "from 0 to 100 %")]
+PercentNanos = Annotated[Nanos, within(0, PERCENT, "from 0 to 100 %"), WithJsonSchema(UP_TO_100)]
 """A percentage, as a plain decimal in documents, kept in nano-percent."""
 
-SignedPercentNanos = Annotated[Nanos, within(-PERCENT, 100 * PERCENT, "from -100 to 10000 %")]
+SignedPercentNanos = Annotated[
+    Nanos, within(-PERCENT, 100 * PERCENT, "from -100 to 10000 %"), WithJsonSchema(SIGNED_PERCENT)
+]
 """A percentage that may take off or add, kept in nano-percent."""
 
-FactorNanos = Annotated[Nanos, within(0, 100 * NANOS_PER_UNIT, "a factor from 0 to 100")]
+FactorNanos = Annotated[
+    Nanos, within(0, 100 * NANOS_PER_UNIT, "a factor from 0 to 100"), WithJsonSchema(UP_TO_100)
+]
 """A factor in billionths: 1.2 is a fifth more."""
 
 
@@ -248,6 +268,8 @@ class Term(Value):
     """Whether what it did in earlier months counts."""
     needs_no_line: ClassVar[bool] = False
     """Whether it may charge a tenant that used nothing."""
+    form: ClassVar[Form] = {}
+    """What the JSON Schema of its documents demands beyond the types of its fields."""
 
     name: Name
     applies_to: Selector = Selector()

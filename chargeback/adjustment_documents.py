@@ -47,7 +47,7 @@ class _StackEntry(Value):
     mode: StackMode
 
 
-class _StackBody(Value):
+class StackBody(Value):
     """The section ``stack``."""
 
     base: Name
@@ -64,7 +64,7 @@ class _Found:
 
     terms: list[tuple[Term, Place]] = field(default_factory=list)
     fx: list[tuple[Billing, Place]] = field(default_factory=list)
-    stacks: list[tuple[_StackBody, Place]] = field(default_factory=list)
+    stacks: list[tuple[StackBody, Place]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, place: Place, message: str, *value: object) -> None:
@@ -97,10 +97,10 @@ def load_terms(texts: Mapping[str, str], known: References) -> Terms:
 def _read(document: Located, known: References, found: _Found) -> None:
     for place, name, body in _entries(document, "adjustments", found):
         kind = body.get("kind")
-        if kind not in kinds():
+        if not isinstance(kind, str) or kind not in kinds():
             said = "is required and missing" if kind is None else "there is no such adjustment"
             shown = [] if kind is None else [kind]
-            found.add((document, (*place[1], "kind")), f"{said}; {known_names(kind, kinds())}", *shown)
+            found.add((document, (*place[1], "kind")), f"{said}; {known_names(str(kind), kinds())}", *shown)
             continue
         whole = _dated(place, {**body, "name": name}, known.zone, found)
         term = checked(document, place[1], kinds()[str(kind)], whole, found.problems)
@@ -113,7 +113,7 @@ def _read(document: Located, known: References, found: _Found) -> None:
         if billing is not None:
             found.fx.append((billing, place))
     if (content := document.tree.get("stack")) is not None:
-        stack = checked(document, ("stack",), _StackBody, content, found.problems)
+        stack = checked(document, ("stack",), StackBody, content, found.problems)
         if stack is not None:
             found.stacks.append((stack, (document, ("stack",))))
 
@@ -139,10 +139,11 @@ def _entries(document: Located, section: str, found: _Found) -> Iterable[tuple[P
 def _dated(place: Place, body: dict[str, Any], where: tzinfo, found: _Found) -> dict[str, Any]:
     """`body` with the moment that its `recorded_at` names; a wrong one is told, and the rest is read on."""
     text = body.get("recorded_at")
-    if not isinstance(text, str):
+    if text is None:
         return body
     try:
-        return body | {"recorded_at": instant(text, where)}
+        # A year would be read as seconds since 1970; what is no text is told as what is no date.
+        return body | {"recorded_at": instant(text if isinstance(text, str) else "", where)}
     except ValueError as error:
         found.add((place[0], (*place[1], "recorded_at")), str(error), text)
         return body | {"recorded_at": 0}
@@ -157,7 +158,7 @@ def _fx_body(
     rates = whole.get("rates")
     if isinstance(rates, list):
         whole["rates"] = [
-            _dated((place[0], (*place[1], "rates", i)), default | rate, known.zone, found)
+            default | _dated((place[0], (*place[1], "rates", i)), rate, known.zone, found)
             if isinstance(rate, dict)
             else rate
             for i, rate in enumerate(rates)
@@ -187,7 +188,7 @@ def _stack(known: References, found: _Found) -> Stack | None:
     return None if messages else Stack(base=cards[body.base], layers=tuple(layers))
 
 
-def _layers(body: _StackBody, place: Place, known: References, found: _Found) -> list[Layer]:
+def _layers(body: StackBody, place: Place, known: References, found: _Found) -> list[Layer]:
     cards = {card.name: card for card in known.cards or ()}
     made = []
     sections: tuple[tuple[str, str, Mapping[str, _StackEntry], Collection[str]], ...] = (

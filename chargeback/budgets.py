@@ -6,12 +6,13 @@ The reference of the document format is docs/reference/reports.md.
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from catalog.base import Name, Value
 from catalog.documents import DocumentError, Located, Path, Problem, entries, parse
 from catalog.frozen import FrozenMapping
 from catalog.wording import known_names
+from chargeback.json_forms import MONEY
 from chargeback.labels import InvalidLabels, labels_text
 from chargeback.money import NANOS_PER_UNIT, nanos_from_text, nanos_to_text
 from chargeback.periods import BillingPeriod
@@ -67,7 +68,7 @@ class Budget(Value):
     tier: Name | None = None
     pool: Name | None = None
     labels: FrozenMapping[str, str] = Field(default_factory=dict)
-    amount: Annotated[int, BeforeValidator(_amount_nanos)] = Field(
+    amount: Annotated[int, BeforeValidator(_amount_nanos), WithJsonSchema(MONEY)] = Field(
         description="The amount of one month as it is written; nano-units of the currency once read."
     )
     currency: Currency

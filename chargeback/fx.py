@@ -12,11 +12,12 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from catalog.base import Name, Value
 from chargeback.adjustment import Inapplicable, Month, Nanos, within
 from chargeback.instants import EpochSeconds, zone
+from chargeback.json_forms import ABOVE_ZERO
 from chargeback.money import NANOS_PER_UNIT, Rounding, exact_text, nanos_to_text, round_to_minor
 from chargeback.periods import BillingPeriod
 from chargeback.rates import Currency, RateCard
@@ -42,7 +43,9 @@ class FxRate(Value):
     """
 
     day: date
-    rate: Annotated[Nanos, within(1, 10**9 * NANOS_PER_UNIT, "above 0 and at most 10^9")]
+    rate: Annotated[
+        Nanos, within(1, 10**9 * NANOS_PER_UNIT, "above 0 and at most 10^9"), WithJsonSchema(ABOVE_ZERO)
+    ]
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     recorded_at: EpochSeconds
 

@@ -16,6 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperGroup
 
+from chargeback import document_schemas
 from tierwise.cli import economics, estate_classes, forecast, waves
 from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
@@ -69,6 +70,10 @@ def pages() -> dict[str, str]:
         "rate-card.schema.json": shapes.schema_text(),
         "shapes.md": NOTICE + shapes.page(),
         "whatif.schema.json": whatif_schema.schema_text(),
+        **{
+            name: json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+            for name, schema in document_schemas.SCHEMAS.items()
+        },
     }
 
 

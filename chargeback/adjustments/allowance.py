@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import WithJsonSchema, model_validator
 
 from chargeback.adjustment import (
     Inapplicable,
@@ -19,6 +19,7 @@ from chargeback.adjustment import (
     total,
     within,
 )
+from chargeback.json_forms import ABOVE_ZERO, only
 from chargeback.money import NANOS_PER_UNIT, exact_text, nanos_to_text
 from chargeback.rates import Currency
 
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
     from chargeback.statements import Line
 
 
-QuantityNanos = Annotated[Nanos, within(1, 10**15 * NANOS_PER_UNIT, "above 0 and at most 10^15")]
+QuantityNanos = Annotated[
+    Nanos, within(1, 10**15 * NANOS_PER_UNIT, "above 0 and at most 10^15"), WithJsonSchema(ABOVE_ZERO)
+]
+
+
+_MONEY = ("amount", "currency")
 
 
 class Allowance(Term):
@@ -37,6 +43,14 @@ class Allowance(Term):
     """
 
     stage: ClassVar = Stage.ALLOWANCE
+    form: ClassVar = {
+        "oneOf": [only(("quantity", "unit"), _MONEY), only(_MONEY, ("quantity", "unit"))],
+        "if": {"required": ["quantity"]},
+        "then": {
+            "required": ["applies_to"],
+            "properties": {"applies_to": {"anyOf": [{"required": ["metrics"]}, {"required": ["rates"]}]}},
+        },
+    }
 
     kind: Literal["allowance"]
     quantity: QuantityNanos | None = None

@@ -17,6 +17,7 @@ from chargeback.adjustment import (
     Term,
     total,
 )
+from chargeback.json_forms import NEEDS_TENANTS
 from chargeback.money import NANOS_PER_UNIT, nanos_to_text
 from chargeback.rates import Currency
 
@@ -31,6 +32,7 @@ class Commitment(Term):
     stage: ClassVar = Stage.COMMITMENT
     frequency: ClassVar = "Recurring"
     needs_no_line: ClassVar = True
+    form: ClassVar = NEEDS_TENANTS
 
     kind: Literal["commitment"]
     amount: MoneyNanos

@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from catalog.base import Name
 from chargeback.adjustment import MoneyNanos, Outcome, Part, Run, Stage, Term, total
+from chargeback.json_forms import NEEDS_TENANTS
 from chargeback.rates import Currency
 
 
@@ -19,6 +20,7 @@ class Minimum(Term):
     stage: ClassVar = Stage.MINIMUM
     frequency: ClassVar = "Recurring"
     needs_no_line: ClassVar = True
+    form: ClassVar = NEEDS_TENANTS
 
     kind: Literal["minimum"]
     amount: MoneyNanos

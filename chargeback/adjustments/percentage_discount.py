@@ -5,7 +5,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import WithJsonSchema, model_validator
 
 from catalog.base import Value
 from chargeback.adjustment import (
@@ -23,6 +23,7 @@ from chargeback.adjustment import (
     total,
     within,
 )
+from chargeback.json_forms import MONEY_OR_NOTHING, only
 from chargeback.money import divided
 from chargeback.rates import Currency
 
@@ -37,7 +38,9 @@ class VolumeMode(StrEnum):
 class VolumeStep(Value):
     """From which amount of the month on how many percent are taken off."""
 
-    from_amount: Annotated[Nanos, within(0, AMOUNT_MAX_NANOS, "at least 0 and at most 10^12")]
+    from_amount: Annotated[
+        Nanos, within(0, AMOUNT_MAX_NANOS, "at least 0 and at most 10^12"), WithJsonSchema(MONEY_OR_NOTHING)
+    ]
     percent: PercentNanos
 
 
@@ -45,6 +48,7 @@ class PercentageDiscount(Term):
     """Takes `percent` off what it applies to; with `steps`, by the tenant's amount of the month."""
 
     stage: ClassVar = Stage.PERCENTAGE
+    form: ClassVar = {"oneOf": [only(("percent",), ("steps",)), only(("steps", "currency"), ("percent",))]}
 
     kind: Literal["percentage_discount"]
     percent: PercentNanos | None = None

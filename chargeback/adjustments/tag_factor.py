@@ -22,6 +22,12 @@ class TagFactor(Term):
     """Adds `percent` (negative: takes it off) to lines with the labels of `applies_to`."""
 
     stage: ClassVar = Stage.TAG_FACTOR
+    form: ClassVar = {
+        "required": ["applies_to"],
+        "properties": {
+            "applies_to": {"required": ["labels"], "properties": {"labels": {"minProperties": 1}}}
+        },
+    }
 
     kind: Literal["tag_factor"]
     percent: SignedPercentNanos

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from catalog.base import Name, Value
 from catalog.documents import DocumentError, Located, Path, Problem, checked, entries, parse
 from catalog.wording import known_names
 from chargeback.instants import instant, zone
+from chargeback.json_forms import ABOVE_ZERO, MONEY_OR_NOTHING
 from chargeback.money import nanos_from_text
 from chargeback.periods import TimeZone
 from chargeback.rates import Currency
@@ -26,7 +27,7 @@ from chargeback.shared_costs.costs import (
     PoolCost,
     replacing,
 )
-from chargeback.shared_costs.sharing import SharedTenant
+from chargeback.shared_costs.sharing import Among, SharedTenant
 from chargeback.usage import Metric
 
 SECTIONS = frozenset({"pool_costs", "shared_tenants"})
@@ -51,10 +52,11 @@ def _weight(value: object) -> int:
     return nanos
 
 
-_Weights = dict[Name, Annotated[int, BeforeValidator(_weight)]]
+_WeightAsWritten = Annotated[int, BeforeValidator(_weight), WithJsonSchema(ABOVE_ZERO)]
+_Weights = dict[Name, _WeightAsWritten]
 
 
-class _CostEntry(Value):
+class CostEntry(Value):
     """A cost as it is written; times are still text, as their meaning hangs on its zone."""
 
     name: Name
@@ -62,8 +64,8 @@ class _CostEntry(Value):
     tier: Name | None = None
     site: Name | None = None
     currency: Currency
-    per_month: Annotated[int, BeforeValidator(_amount)]
-    split: Annotated[dict[Metric, Annotated[int, BeforeValidator(_weight)]], Field(min_length=1)]
+    per_month: Annotated[int, BeforeValidator(_amount), WithJsonSchema(MONEY_OR_NOTHING)]
+    split: Annotated[dict[Metric, _WeightAsWritten], Field(min_length=1)]
     share: By = By.ALLOCATION
     idle: By | Literal["apart"] = "apart"
     custom: _Weights = Field(default_factory=dict)
@@ -76,11 +78,11 @@ class _CostEntry(Value):
     replaces: tuple[Name, ...] = ()
 
 
-class _SharedEntry(Value):
+class SharedEntry(Value):
     """A shared tenant as it is written, under its name."""
 
     name: Name
-    by: str = "cost"
+    by: Annotated[str, WithJsonSchema({"enum": list(Among)})] = "cost"
     custom: _Weights = Field(default_factory=dict)
 
 
@@ -137,15 +139,13 @@ class _Reader:
     def add(self, document: Located) -> None:
         """Read one document's sections."""
         self._written |= set(map(str, _mapping(document.tree.get("pool_costs"))))
-        for name, (entry, path) in entries(document, "pool_costs", _CostEntry, self.problems).items():
+        for name, (entry, path) in entries(document, "pool_costs", CostEntry, self.problems).items():
             cost = self._cost(document, path, entry)
             if name in self.costs:
                 self._add(document, path, f"the pool cost '{name}' stands in two files")
             elif cost is not None:
                 self.costs[name] = cost, document, path
-        for name, (shared, path) in entries(
-            document, "shared_tenants", _SharedEntry, self.problems
-        ).items():
+        for name, (shared, path) in entries(document, "shared_tenants", SharedEntry, self.problems).items():
             self._shared(document, path, name, shared)
 
     def check_together(self) -> None:
@@ -180,7 +180,7 @@ class _Reader:
             return f"replaces '{name}', which was not recorded before it; recorded_at must be later"
         return ""
 
-    def _cost(self, document: Located, path: Path, entry: _CostEntry) -> PoolCost | None:
+    def _cost(self, document: Located, path: Path, entry: CostEntry) -> PoolCost | None:
         before = len(self.problems)
         self._check_place(document, path, entry)
         self._check_custom(document, path, entry)
@@ -200,7 +200,7 @@ class _Reader:
             valid_from=t_from, valid_to=t_to, recorded_at=recorded,
         )  # fmt: skip
 
-    def _check_place(self, document: Located, path: Path, entry: _CostEntry) -> None:
+    def _check_place(self, document: Located, path: Path, entry: CostEntry) -> None:
         named = [(kind, getattr(entry, kind)) for kind in _PLACES if getattr(entry, kind) is not None]
         if len(named) != 1:
             found = " and ".join(kind for kind, _ in named) or "none"
@@ -212,7 +212,7 @@ class _Reader:
                     document, (*path, kind), f"there is no {kind} '{name}'; {known_names(name, there)}"
                 )
 
-    def _check_custom(self, document: Located, path: Path, entry: _CostEntry) -> None:
+    def _check_custom(self, document: Located, path: Path, entry: CostEntry) -> None:
         needed = By.CUSTOM in {entry.share, entry.idle}
         if needed and not entry.custom:
             self._add(document, path, CUSTOM_MISSING)
@@ -226,7 +226,7 @@ class _Reader:
                 why = f"there is no tenant '{tenant}'; {known_names(tenant, self.known.tenants)}"
                 self._add(document, (*path, "custom", tenant), why)
 
-    def _shared(self, document: Located, path: Path, name: str, entry: _SharedEntry) -> None:
+    def _shared(self, document: Located, path: Path, name: str, entry: SharedEntry) -> None:
         body = {"tenant": name, "by": entry.by, "custom": entry.custom}
         if name not in self.known.tenants:
             why = f"there is no tenant '{name}'; {known_names(name, self.known.tenants)}"

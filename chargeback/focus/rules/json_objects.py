@@ -107,7 +107,7 @@ FORMAT: Mapping[str, Test] = {
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool)  # not money: JSON numbers
 
 
 def _fraction(value: Any) -> bool:

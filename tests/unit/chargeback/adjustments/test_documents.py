@@ -121,6 +121,8 @@ def test_what_is_read_can_be_dumped_and_read_again() -> None:
         ("{kind: maximum, amount: 1, currency: EUR, valid_to: 2026}", "valid_to"),
         ("{kind: maximum, amount: 1, currency: EUR, valid_from: 2026-10-01}", "adjustments apply to whole months"),
         ("{kind: maximum, amount: 1, currency: EUR, recorded_at: soon}", "must be a date like 2026-10-01"),
+        ("{kind: maximum, amount: 1, currency: EUR, recorded_at: 2025}", "must be a date like 2026-10-01"),
+        ("{kind: [], amount: 1, currency: EUR}", "there is no such adjustment"),
         ("{kind: maximum, amount: 1, currency: EUR, color: red}", "color"),
         ("{kind: maximum, amount: 1, currency: EUR, replaces: [y]}", "there is no adjustment of that name"),
         ("{kind: percentage_discount, percent: 200}", "must be from 0 to 100 %, not 200"),
