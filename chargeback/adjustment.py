@@ -302,6 +302,11 @@ class Term(Value):
         amount = getattr(self, "amount", None)
         return () if amount is None else (amount,)
 
+    @property
+    def hangs_on(self) -> str:
+        """What its amount for one machine hangs on beside that machine's own lines; empty for nothing else."""
+        return "it counts all that the tenant uses in the month"
+
     @abstractmethod
     def outcome(self, matched: Sequence[Part], run: Run) -> Outcome | None:
         """The amount that it adds (negative: takes off), or None where it has nothing to do.

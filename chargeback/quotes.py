@@ -205,18 +205,35 @@ def _charges(
     is_new: bool,
 ) -> list[Charge]:
     """The charges of one machine that has all of this all the time."""
-    who = ("quoted", "", "", tier, "", labels)
+    who = Whose("quoted", "", "", tier, "", labels)
+    births = [Birth(*who, span[0])] if is_new else []
+    held = always(resources, card, who, span)
+    return charges_of(held, card, months_of(card, *span), known_at=known_at, births=births)
+
+
+class Whose(NamedTuple):
+    """A machine and who pays for it, as `Held` and `Birth` begin."""
+
+    machine: str
+    tenant: str
+    cost_centre: str
+    tier: str
+    pool: str
+    labels: str
+
+
+def always(resources: Resources, card: RateCard, who: Whose, span: tuple[int, int]) -> list[Held]:
+    """What a machine has that is on and of one size all the time; what is only ever measured is left out."""
     keys = dict.fromkeys(rate.metric_key for rate in card.rates if rate.metric not in MEASURED)
-    held = [
+    return [
         Held(*who, key, amount, Power.ON.value, *span)
         for key in (*keys, *([] if Metric.MACHINE in keys else [Metric.MACHINE.value]))
         if (amount := _amount(resources, _metric(key)))
     ]
-    births = [Birth(*who, span[0])] if is_new else []
-    return charges_of(held, card, _months(card, *span), known_at=known_at, births=births)
 
 
-def _months(card: RateCard, t_from: int, t_to: int) -> list[BillingPeriod]:
+def months_of(card: RateCard, t_from: int, t_to: int) -> list[BillingPeriod]:
+    """The card's months that a time touches."""
     found = [BillingPeriod.of(t_from, card.time_zone)]
     while found[-1].t_to < t_to:
         found.append(found[-1].next)

@@ -69,6 +69,11 @@ class PercentageDiscount(Term):
             raise ValueError(msg)
         return self
 
+    @property
+    def hangs_on(self) -> str:
+        """The month's amount where it has steps, else nothing but the lines."""
+        return super().hangs_on if self.steps else ""
+
     def amounts(self) -> Iterable[int]:
         """Where its steps begin."""
         return (step.from_amount for step in self.steps)

@@ -39,6 +39,11 @@ class TagFactor(Term):
             raise ValueError(msg)
         return self
 
+    @property
+    def hangs_on(self) -> str:
+        """Nothing but the lines."""
+        return ""
+
     def outcome(self, matched: Sequence[Part], run: Run) -> Outcome | None:
         """Rounded once for all lines of the tenant's month that have the labels."""
         base = total(matched)

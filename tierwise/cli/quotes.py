@@ -112,12 +112,28 @@ def _quote_rows(app_: "App", quoted: "Quoted", unusable: "Mapping[str, str]") ->
                 "price_minor": price,
                 "currency": card.currency,
                 "formula": price_formula(quoted.prices[candidate.tier]),
+                **_for_tenant(quoted, candidate.tier),
                 "verdict": "recommended" if chosen else ("refused" if why else "possible"),
                 "why": _why(chosen, why) + _closest(candidate),
                 "remedy": "; ".join(dict.fromkeys(r.remedy for r in why)),
             }
         )
     return rows + _never_reached(app_, unusable, {row["pool"] for row in rows})
+
+
+def _for_tenant(quoted: "Quoted", tier: str) -> dict[str, Any]:
+    """The fields of what is agreed beside the rate card; without any, the price itself."""
+    found = quoted.adjusted.get(tier)
+    if found is None:
+        listed = quoted.prices[tier]
+        return {
+            "for_tenant": listed.total, "for_tenant_minor": listed.total_minor, "adjustments": "",
+            "not_known": "",
+        }  # fmt: skip
+    return {
+        "for_tenant": found.total, "for_tenant_minor": found.total_minor,
+        "adjustments": "; ".join(found.texts), "not_known": "; ".join(map(str, found.open)),
+    }  # fmt: skip
 
 
 def _never_reached(
@@ -184,9 +200,21 @@ def print_quote(app_: "App", quoted: "Quoted", unusable: "Mapping[str, str]", or
     price = quoted.prices[tier]
     console.print(
         f"Price of {tier} (rate card {price.card.label}, each product rounded once):\n  {price_formula(price)}\n"
+        f"{''.join(_agreed(quoted, tier, order.tenant))}"
         f"Order it:\n  {_again(order)}",
         markup=False,
     )
+
+
+def _agreed(quoted: "Quoted", tier: str, tenant: str) -> "Iterable[str]":
+    """What the tenant's adjustments make of the price, and which of them cannot be told yet."""
+    found = quoted.adjusted.get(tier)
+    if found is None:
+        return
+    if found.texts:
+        yield f"For {tenant}: {found.total}, with {', '.join(found.texts)}\n"
+    for each in found.open:
+        yield f"  not in it: {each}\n"
 
 
 def _telling(candidate: "Candidate") -> "Sequence[Rejection]":

@@ -13,7 +13,10 @@ from sqlmodel import col, select
 
 from catalog.orders import Order, ParameterValue, Request
 from catalog.resolve import OrderInvalid, resolve
-from chargeback.quotes import Quote, price
+from chargeback.labels import labels_text
+from chargeback.quotes import Quote, Whose, price
+from chargeback.quotes_adjusted import AdjustedQuote, for_tenant
+from chargeback.terms import NO_TERMS
 from placement.plan import Assignment, Limits, Plan
 from placement.solve import solve
 from policies.decisions import Rejection
@@ -23,6 +26,7 @@ from tierwise.jobs import workflows
 from tierwise.jobs.runtime import current
 from tierwise.store import orders as order_store
 from tierwise.store.tables import BatchRow, OrderRow, OrderStatus
+from tierwise.usecases.metering import epoch
 from tierwise.usecases.place import HORIZON_HOURS, Estate, estate, plan_requests, problem_for, unseen
 
 _IDLE_LIMIT_S = 60.0
@@ -40,6 +44,8 @@ class Quoted:
     over_quota: tuple[Rejection, ...]
     prices: Mapping[str, Quote]
     """Tier name -> the priced lines of a 30-day month."""
+    adjusted: Mapping[str, AdjustedQuote]
+    """The same with what is agreed with the tenant beside the rate card; empty where nothing is."""
 
 
 def resolved(app: App, order: Order) -> Request:
@@ -61,13 +67,34 @@ def quote(app: App, on: Estate, order: Order) -> Quoted:
         assignment = solve(problem_for(app, on, [request]), Limits()).assignments[0]
     else:
         assignment = planned.plan.assignments[0]
-    return Quoted(request, assignment, over_quota, _prices(app, on, request))
+    prices = _prices(app, on, request)
+    return Quoted(request, assignment, over_quota, prices, _adjusted(app, on, order, request, prices))
 
 
 def _prices(app: App, on: Estate, request: Request) -> dict[str, Quote]:
     card = app.documents.rate_card
     tiers = dict.fromkeys(pool.tier for pool in on.pools)
     return {tier: price(request.resources, tier, card, at=on.moment, hours=HORIZON_HOURS) for tier in tiers}
+
+
+def _adjusted(
+    app: App, on: Estate, order: Order, request: Request, prices: Mapping[str, Quote]
+) -> dict[str, AdjustedQuote]:
+    documents = app.documents
+    if documents.terms == NO_TERMS:
+        return {}
+    tenant = documents.catalog.tenants[order.tenant]
+    # What a machine has when it is made; its guest's labels come later.
+    labels = labels_text({"class": request.workload_class, "offering": request.offering})
+    at = epoch(on.moment)
+    return {
+        tier: for_tenant(
+            request.resources, documents.rate_card,
+            Whose("quoted", order.tenant, tenant.cost_centre, tier, "", labels), documents.terms,
+            at=at, hours=HORIZON_HOURS, known_at=at,
+        )
+        for tier in prices
+    }  # fmt: skip
 
 
 def submit(
