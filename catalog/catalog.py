@@ -33,7 +33,7 @@ SECTIONS: Mapping[str, type[Value]] = {
 """Each section of catalog documents, and what its entries are."""
 
 ALSO_KNOWN = (
-    "rules", "rate_cards", "adjustments", "fx", "stack", "budgets", "pool_costs", "shared_tenants",
+    "rules", "rate_cards", "adjustments", "fx", "stack", "budgets", "pool_costs", "shared_tenants", "cost_fx",
 )  # fmt: skip
 """Sections of the same documents that policies and chargeback read."""
 

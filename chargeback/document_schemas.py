@@ -17,7 +17,7 @@ from chargeback.adjustments import kinds
 from chargeback.budgets import Budget
 from chargeback.fx import Billing, FxRate
 from chargeback.json_forms import DAY, LABELS, MOMENT, MONTH, Form
-from chargeback.shared_costs.documents import CostEntry, SharedEntry
+from chargeback.shared_costs.documents import CostEntry, FxEntry, SharedEntry
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -59,7 +59,8 @@ def budgets_schema() -> Form:
 
 def pool_costs_schema() -> Form:
     """Of documents with ``pool_costs`` and ``shared_tenants``."""
-    found = _definitions([CostEntry, SharedEntry])
+    found = _definitions([CostEntry, SharedEntry, FxEntry])
+    _entry(found, FxEntry)
     entry = _entry(found, CostEntry, valid_from=MOMENT, valid_to=_or_null(MOMENT), recorded_at=MOMENT)
     entry["oneOf"] = [_with_value(place) for place in ("pool", "tier", "site")]
     by_custom = {
@@ -70,7 +71,10 @@ def pool_costs_schema() -> Form:
     entry["allOf"] = [_exactly_if(by_custom)]
     shared = _entry(found, SharedEntry)
     shared["allOf"] = [_exactly_if({"properties": {"by": {"const": "custom"}}, "required": ["by"]})]
-    sections = {"pool_costs": _section(_ref(CostEntry)), "shared_tenants": _section(_ref(SharedEntry))}
+    sections = {
+        "pool_costs": _section(_ref(CostEntry)), "shared_tenants": _section(_ref(SharedEntry)),
+        "cost_fx": _section(_ref(FxEntry)),
+    }  # fmt: skip
     return _document("tierwise shared and idle cost", sections, found)
 
 

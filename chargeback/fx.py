@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from itertools import combinations
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
@@ -50,6 +50,68 @@ class FxRate(Value):
     recorded_at: EpochSeconds
 
 
+class _Dated(Protocol):
+    """What has rates of days from one currency to another, and says of which day one is used."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def from_currency(self) -> str: ...
+    @property
+    def to_currency(self) -> str: ...
+    @property
+    def use_rate_of(self) -> FxDay: ...
+    @property
+    def max_age_days(self) -> int: ...
+    @property
+    def rates(self) -> tuple[FxRate, ...]: ...
+
+
+def conversion_of(dated: _Dated, period: BillingPeriod, known_at: int) -> "Conversion":
+    """The exchange rate for a month, as known then. Raises MissingFxRate.
+
+    Before a month is over there is no rate of its last day: the last one so far is used.
+    """
+    where = zone(period.time_zone)
+    if dated.use_rate_of is FxDay.PERIOD_START:
+        day, oldest = date(period.year, period.month, 1), dated.max_age_days
+    elif known_at >= period.t_to:
+        first = date(period.next.year, period.next.month, 1)
+        day, oldest = first - timedelta(days=1), dated.max_age_days
+    else:
+        day, oldest = datetime.fromtimestamp(known_at, where).date(), AGE_MAX_DAYS
+    found = _last(dated, day, oldest, known_at)
+    if found is None:
+        raise MissingFxRate(_missing(dated, day, oldest))
+    return Conversion(dated.from_currency, dated.to_currency, found)
+
+
+def _last(dated: _Dated, day: date, oldest: int, known_at: int) -> FxRate | None:
+    known = [
+        rate
+        for rate in dated.rates
+        if rate.recorded_at <= known_at and day - timedelta(days=oldest) <= rate.day <= day
+    ]
+    return max(known, key=lambda rate: (rate.day, rate.recorded_at), default=None)
+
+
+def _missing(dated: _Dated, day: date, oldest: int) -> str:
+    back = f" or at most {oldest} day{'s' if oldest > 1 else ''} before" if oldest else ""
+    return (
+        f"fx '{dated.name}' has no known rate from {dated.from_currency} to {dated.to_currency} of "
+        f"{day.isoformat()}{back}; add it, or allow an older one with max_age_days"
+    )
+
+
+def twice_recorded(rates: Iterable[FxRate]) -> str:
+    """What is wrong with rates of which two are of one day and one moment; empty where none are."""
+    times = Counter((rate.day, rate.recorded_at) for rate in rates)
+    twice = sorted({day.isoformat() for (day, _), count in times.items() if count > 1})
+    if not twice:
+        return ""
+    return f"two rates of {', '.join(twice)} are recorded at the same time; a correction needs a later recorded_at"
+
+
 class Billing(Value):
     """Tenants that are billed in another currency than the rate card's, in certain months.
 
@@ -76,11 +138,9 @@ class Billing(Value):
         if self.valid_to is not None and self.valid_to <= self.valid_from:
             msg = f"valid_to {self.valid_to} must be after valid_from {self.valid_from}"
             raise ValueError(msg)
-        times = Counter((rate.day, rate.recorded_at) for rate in self.rates)
-        twice = sorted({day.isoformat() for (day, _), count in times.items() if count > 1})
-        if twice:
-            msg = f"two rates of {', '.join(twice)} are recorded at the same time; a correction needs a later recorded_at"
-            raise ValueError(msg)
+        wrong = twice_recorded(self.rates)
+        if wrong:
+            raise ValueError(wrong)
         return self
 
     def valid_in(self, month: str) -> bool:
@@ -98,37 +158,8 @@ class Billing(Value):
         return card.model_copy(update={"currency": self.to_currency, "minor_digits": self.minor_digits})
 
     def conversion(self, period: BillingPeriod, known_at: int) -> "Conversion":
-        """The exchange rate for a month, as known then. Raises MissingFxRate.
-
-        Before a month is over there is no rate of its last day: the last one so far is used.
-        """
-        where = zone(period.time_zone)
-        if self.use_rate_of is FxDay.PERIOD_START:
-            day, oldest = date(period.year, period.month, 1), self.max_age_days
-        elif known_at >= period.t_to:
-            first = date(period.next.year, period.next.month, 1)
-            day, oldest = first - timedelta(days=1), self.max_age_days
-        else:
-            day, oldest = datetime.fromtimestamp(known_at, where).date(), AGE_MAX_DAYS
-        found = self._last(day, oldest, known_at)
-        if found is None:
-            raise MissingFxRate(self._missing(day, oldest))
-        return Conversion(self.from_currency, self.to_currency, found)
-
-    def _last(self, day: date, oldest: int, known_at: int) -> FxRate | None:
-        known = [
-            rate
-            for rate in self.rates
-            if rate.recorded_at <= known_at and day - timedelta(days=oldest) <= rate.day <= day
-        ]
-        return max(known, key=lambda rate: (rate.day, rate.recorded_at), default=None)
-
-    def _missing(self, day: date, oldest: int) -> str:
-        back = f" or at most {oldest} day{'s' if oldest > 1 else ''} before" if oldest else ""
-        return (
-            f"fx '{self.name}' has no known rate from {self.from_currency} to {self.to_currency} of "
-            f"{day.isoformat()}{back}; add it, or allow an older one with max_age_days"
-        )
+        """`conversion_of` these rates."""
+        return conversion_of(self, period, known_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,13 @@ def allocate(
     `found` is what was held in the whole period. Tenants that are `shared` bear nothing themselves.
     Raises WrongCurrency where a cost is not in `currency`.
     """
-    foreign = [due for due in dues if due.cost.currency != currency]
+    foreign = [due for due in dues if due.currency != currency]
     if foreign:
-        named = ", ".join(f"{due.cost.name} ({due.cost.currency})" for due in foreign)
-        msg = f"the bill is in {currency}, but not the pool cost of {named}; write it in {currency}"
+        named = ", ".join(f"{due.cost.name} ({due.currency})" for due in foreign)
+        msg = (
+            f"the bill is in {currency}, but not the pool cost of {named}; write it in {currency}, or its "
+            "exchange rates in 'cost_fx:'"
+        )
         raise WrongCurrency(msg)
     world = _World(tuple(found), tuple(places), period.t_to - period.t_from)
     parts = share_out([part for due in dues for part in world.parts(due)], shared)

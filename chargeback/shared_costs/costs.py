@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from catalog.base import Name, Value
 from catalog.frozen import FrozenMapping
+from chargeback.fx import AGE_MAX_DAYS, FxDay, FxRate, conversion_of, twice_recorded
 from chargeback.instants import END_OF_TIME_S, EpochSeconds
 from chargeback.money import Rounding, round_to_minor
 from chargeback.periods import BillingPeriod
@@ -101,13 +103,42 @@ CUSTOM_MISSING = "a custom share needs 'custom', a weight for each tenant, like 
 CUSTOM_UNUSED = "'custom' is read only where share or idle is custom; say so there, or remove it"
 
 
+class CostFx(Value):
+    """Dated exchange rates from the currency of pool costs to that of a rate card, as `fx.Billing` has them."""
+
+    name: Name
+    from_currency: Currency
+    to_currency: Currency
+    use_rate_of: FxDay = FxDay.PERIOD_END
+    max_age_days: Annotated[int, Field(ge=0, le=AGE_MAX_DAYS, strict=True)] = 0
+    rates: Annotated[tuple[FxRate, ...], Field(min_length=1)]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.from_currency == self.to_currency:
+            msg = f"from_currency and to_currency are both {self.to_currency}; costs in it need no rate"
+            raise ValueError(msg)
+        wrong = twice_recorded(self.rates)
+        if wrong:
+            raise ValueError(wrong)
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What one cost comes to in one period, rounded once."""
+    """What one cost comes to in one period, rounded once, in `currency`.
+
+    `converted` is how it came to that currency; empty where it is in it.
+    """
 
     cost: PoolCost
     seconds: int
     total_minor: int
+    currency: str
+    converted: str = ""
 
 
 def due(
@@ -117,8 +148,15 @@ def due(
     *,
     minor_digits: int,
     rounding: Rounding,
+    currency: str = "",
+    fx: Iterable[CostFx] = (),
 ) -> list[Due]:
-    """What the costs that were known at `known_at` come to in the period, in their order."""
+    """What the costs that were known at `known_at` come to in the period, in their order.
+
+    A cost in another currency than `currency` (if given) is converted on its exact amount by the entry of
+    `fx` that leads there; without one it stays what it is. Raises MissingFxRate.
+    """
+    ways = {(one.from_currency, one.to_currency): one for one in fx}
     known = [cost for cost in costs if cost.recorded_at <= known_at]
     found = []
     for cost in known:
@@ -127,9 +165,15 @@ def due(
             for t_from, t_to in _in_force(cost, known)
             if t_from < period.t_to and period.t_from < t_to
         )
-        exact = (cost.month_nanos * seconds, period.t_to - period.t_from)
-        if seconds:
-            found.append(Due(cost, seconds, round_to_minor(exact, minor_digits, rounding)))
+        exact = Fraction(cost.month_nanos * seconds, period.t_to - period.t_from)
+        way = ways.get((cost.currency, currency))
+        if seconds and way is None:
+            minor = round_to_minor(exact, minor_digits, rounding)
+            found.append(Due(cost, seconds, minor, cost.currency))
+        elif seconds and way is not None:
+            rate = conversion_of(way, period, known_at)
+            minor = rate.minor(exact, minor_digits, rounding)
+            found.append(Due(cost, seconds, minor, currency, rate.note(exact)))
     return found
 
 

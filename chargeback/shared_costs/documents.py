@@ -13,8 +13,9 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from catalog.base import Name, Value
 from catalog.documents import DocumentError, Located, Path, Problem, checked, entries, parse
 from catalog.wording import known_names
+from chargeback.fx import AGE_MAX_DAYS, FxDay
 from chargeback.instants import instant, zone
-from chargeback.json_forms import ABOVE_ZERO, MONEY_OR_NOTHING
+from chargeback.json_forms import ABOVE_ZERO, DAY, MOMENT, MONEY_OR_NOTHING
 from chargeback.money import nanos_from_text
 from chargeback.periods import TimeZone
 from chargeback.rates import Currency
@@ -24,13 +25,14 @@ from chargeback.shared_costs.costs import (
     CUSTOM_UNUSED,
     By,
     Charged,
+    CostFx,
     PoolCost,
     replacing,
 )
 from chargeback.shared_costs.sharing import Among, SharedTenant
 from chargeback.usage import Metric
 
-SECTIONS = frozenset({"pool_costs", "shared_tenants"})
+SECTIONS = frozenset({"pool_costs", "shared_tenants", "cost_fx"})
 """The sections of documents that are read here."""
 
 _PLACES = ("pool", "tier", "site")
@@ -86,6 +88,28 @@ class SharedEntry(Value):
     custom: _Weights = Field(default_factory=dict)
 
 
+class FxRateEntry(Value):
+    """A rate as it is written: what one unit of `from_currency` was worth on a day."""
+
+    day: Annotated[str, WithJsonSchema(DAY)]
+    rate: Annotated[str | Annotated[int, Field(strict=True)], WithJsonSchema(ABOVE_ZERO)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    recorded_at: Annotated[str | None, WithJsonSchema({"anyOf": [MOMENT, {"type": "null"}]})] = None
+
+
+class FxEntry(Value):
+    """Exchange rates as they are written; rates without a moment have the entry's."""
+
+    name: Name
+    from_currency: Currency
+    to_currency: Currency
+    use_rate_of: FxDay = FxDay.PERIOD_END
+    max_age_days: Annotated[int, Field(ge=0, le=AGE_MAX_DAYS, strict=True)] = 0
+    time_zone: TimeZone
+    recorded_at: Annotated[str, WithJsonSchema(MOMENT)]
+    rates: Annotated[tuple[FxRateEntry, ...], Field(min_length=1)]
+
+
 @dataclass(frozen=True)
 class Known:
     """The names that documents may use."""
@@ -102,6 +126,7 @@ class SharedCosts:
 
     costs: tuple[PoolCost, ...] = ()
     tenants: tuple[SharedTenant, ...] = ()
+    fx: tuple[CostFx, ...] = ()
 
 
 def load_shared_costs(texts: Mapping[str, str], known: Known) -> SharedCosts:
@@ -122,7 +147,9 @@ def load_shared_costs(texts: Mapping[str, str], known: Known) -> SharedCosts:
     reader.check_together()
     if problems:
         raise DocumentError(problems)
-    return SharedCosts(tuple(cost for cost, _, _ in reader.costs.values()), tuple(reader.shared.values()))
+    return SharedCosts(
+        tuple(cost for cost, _, _ in reader.costs.values()), tuple(reader.shared.values()), tuple(reader.fx)
+    )
 
 
 class _Reader:
@@ -135,6 +162,7 @@ class _Reader:
         self.shared: dict[str, SharedTenant] = {}
         self._shared_at: list[tuple[SharedTenant, Located, Path]] = []
         self._written: set[str] = set()
+        self.fx: list[CostFx] = []
 
     def add(self, document: Located) -> None:
         """Read one document's sections."""
@@ -147,6 +175,34 @@ class _Reader:
                 self.costs[name] = cost, document, path
         for name, (shared, path) in entries(document, "shared_tenants", SharedEntry, self.problems).items():
             self._shared(document, path, name, shared)
+
+        for way, path in entries(document, "cost_fx", FxEntry, self.problems).values():
+            self._rates(document, path, way)
+
+    def _rates(self, document: Located, path: Path, entry: FxEntry) -> None:
+        """One way between two currencies; there is one of each, as a cost must have one amount."""
+        before, where = len(self.problems), zone(entry.time_zone)
+        default = self._moment(document, (*path, "recorded_at"), entry.recorded_at, where)
+        rates = [
+            {**rate.model_dump(), "recorded_at": self._moment(document, (*path, "rates", i, "recorded_at"), rate.recorded_at, where)
+             if rate.recorded_at else default}
+            for i, rate in enumerate(entry.rates)
+        ]  # fmt: skip
+        if len(self.problems) > before:
+            return
+        body = entry.model_dump(exclude={"time_zone", "recorded_at"}) | {"rates": rates}
+        found = checked(document, path, CostFx, body, self.problems)
+        if found is None:
+            return
+        same = [
+            one
+            for one in self.fx
+            if (one.from_currency, one.to_currency) == (found.from_currency, found.to_currency)
+        ]
+        if same:
+            why = f"'{same[0].name}' leads from {found.from_currency} to {found.to_currency} already; put the rates there"
+            self._add(document, path, why)
+        self.fx.append(found)
 
     def check_together(self) -> None:
         """What is wrong between costs."""

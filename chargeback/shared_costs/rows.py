@@ -10,7 +10,7 @@ from chargeback.focus.units import held_unit
 from chargeback.instants import utc_text
 from chargeback.money import Rounding, divided, exact_text, format_minor, split
 from chargeback.shared_costs.allocation import Allocation
-from chargeback.shared_costs.costs import Charged
+from chargeback.shared_costs.costs import Charged, Due
 from chargeback.shared_costs.parts import Kind, Part, whole_weights
 from chargeback.statements import Row
 
@@ -55,12 +55,12 @@ def rows(found: Allocation, card: str, parts: Iterable[Part] | None = None) -> l
     Each is an adjustment: one month, times what of the cost it is. `card` labels the rate card whose
     bill they stand on. What nobody bears has a row of its own, with an empty tenant.
     """
-    totals = {due.cost.name: due.total_minor for due in found.dues}
+    dues = {due.cost.name: due for due in found.dues}
     chosen = found.parts if parts is None else parts
-    return [_row(found, part, card, totals[part.cost.name]) for part in chosen]
+    return [_row(found, part, card, dues[part.cost.name]) for part in chosen]
 
 
-def _row(found: Allocation, part: Part, card: str, total_minor: int) -> Row:
+def _row(found: Allocation, part: Part, card: str, due: Due) -> Row:
     period, digits = found.period, found.minor_digits
     statement = f"{period.name}/{part.tenant or NOBODY}"
     amount = format_minor(part.amount_minor, digits)
@@ -76,7 +76,7 @@ def _row(found: Allocation, part: Part, card: str, total_minor: int) -> Row:
         "unit": "month", "rate_id": part.cost.name, "rate": amount, "rate_card": card,
         "currency": found.currency, "list_amount_minor": part.amount_minor, "amount": amount,
         "amount_minor": part.amount_minor,
-        "note": _note(part, format_minor(total_minor, digits, found.currency), total_minor),
+        "note": _note(part, format_minor(due.total_minor, digits, found.currency), due),
     }  # fmt: skip
 
 
@@ -88,16 +88,17 @@ def _line_id(part: Part, statement: str) -> str:
     return "/".join(piece for piece in parts if piece)
 
 
-def _note(part: Part, total: str, total_minor: int) -> str:
+def _note(part: Part, total: str, due: Due) -> str:
     """``idle memory_mib of pool fra-prod-1: 4.17 % of EUR 12400.00 (lease-1, by allocation)``."""
-    share = Fraction(part.exact, total_minor) * 10_000 if total_minor else Fraction(0)
+    share = Fraction(part.exact, due.total_minor) * 10_000 if due.total_minor else Fraction(0)
     percent = format_minor(divided(share.numerator, share.denominator, Rounding.HALF_UP), 2)
     how = f", by {part.by}" if part.by else ""
     through = f", from shared tenant {part.via}" if part.via else ""
     borne = f"; borne by nobody: {part.why}" if part.why else ""
+    converted = f"; {due.converted}" if due.converted else ""
     return (
         f"{part.kind} {part.metric} of {part.cost.place}: {percent} % of {total} "
-        f"({part.cost.name}{how}{through}){borne}"
+        f"({part.cost.name}{how}{through}){borne}{converted}"
     )
 
 

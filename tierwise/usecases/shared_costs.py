@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.resources import ResourceClass
+from chargeback.fx import MissingFxRate
 from chargeback.money import format_minor
 from chargeback.run_lengths import STAMPS, intervals_from_samples
 from chargeback.shared_costs.allocation import Allocation, Place, WrongCurrency, allocate
@@ -68,7 +69,8 @@ def shared_costs(app: App, month: str, *, known_at: datetime | None = None) -> S
     """The pool costs of a month as known now, or at a moment in the past, and who bears them.
 
     Capacity is what the pools' last probes saw: none of it is recorded over time. Raises InvalidInput
-    for a wrong month, and for a cost in another currency than the rate card's.
+    for a wrong month, for a cost in another currency than the rate card's that no `cost_fx` leads from, and
+    for a day without an exchange rate.
     """
     return of_bill(app, bill(app, month, known_at=known_at))
 
@@ -98,13 +100,16 @@ def of_bill(app: App, found: Bill) -> SharedCostReport:
     digits = card.minor_digits
     places = _places(app)
     held = _held(app, found)
-    dues = due(documents.costs, found.period, found.known_at, minor_digits=digits, rounding=card.rounding)
     try:
+        dues = due(
+            documents.costs, found.period, found.known_at, minor_digits=digits, rounding=card.rounding,
+            currency=card.currency, fx=documents.fx,
+        )  # fmt: skip
         result = allocate(
             dues, held, places, found.period,
             currency=card.currency, minor_digits=digits, shared=documents.tenants,
         )  # fmt: skip
-    except WrongCurrency as error:
+    except (WrongCurrency, MissingFxRate) as error:
         raise InvalidInput(str(error)) from None
     # What was passed on before is what `margins` adds of itself.
     mine = [row for row in found.rows if not str(row["line"]).endswith(f"/bill-{PASSED_ON}")]

@@ -110,6 +110,11 @@ pool_costs:
      recorded_at: 2025-11-28T10:00:00, source: lease 4711}
 shared_tenants:
   bank: {by: custom, custom: {shop: 1}}
+cost_fx:
+  dollars:
+    {from_currency: USD, to_currency: EUR, use_rate_of: period-start, max_age_days: 3, time_zone: UTC,
+     recorded_at: 2026-09-01, rates: [{day: 2026-10-01, rate: 0.92, source: ECB},
+       {day: 2026-11-01, rate: 1, source: ECB, recorded_at: 2026-11-02T10:00:00}]}
 """,
         "pool_costs:\nshared_tenants:\n",
     ),
@@ -155,6 +160,9 @@ PLANTED: dict[str, tuple[tuple[str, str], ...]] = {
         ("source: lease 4711", "source: ''"), ("source: lease 4711", "origin: lease 4711"), ("by: custom", "by: weight"),
         ("by: custom, custom: {shop: 1}", "by: even, custom: {shop: 1}"), ("by: custom, custom: {shop: 1}", "by: custom"),
         ("currency: EUR", "currency: E"),
+        ("rate: 0.92", "rate: 0"), ("rate: 0.92", "rate: true"), ("day: 2026-10-01", "day: soon"), ("source: ECB}", "source: ''}"),
+        ("max_age_days: 3", "max_age_days: 32"), ("use_rate_of: period-start", "use_rate_of: noon"), ("to_currency: EUR, ", ""),
+        ("recorded_at: 2026-09-01, ", ""), ("recorded_at: 2026-11-02T10:00:00", "recorded_at: later"),
     ),
 }  # fmt: skip
 
@@ -215,7 +223,7 @@ def test_the_documents_on_the_pages_are_taken_by_the_schemas(page: str) -> None:
     mine = [
         text
         for text in blocks
-        if tree_of(text).keys() & {"adjustments", "fx", "stack", "budgets", "pool_costs"}
+        if tree_of(text).keys() & {"adjustments", "fx", "stack", "budgets", "pool_costs", "cost_fx"}
     ]
     assert mine
     for text in mine:

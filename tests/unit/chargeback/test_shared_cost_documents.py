@@ -123,3 +123,40 @@ def test_a_cost_may_replace_only_an_older_one_of_the_same_place_and_currency() -
 def test_the_same_name_in_two_files_is_refused() -> None:
     with pytest.raises(DocumentError, match="stands in two files"):
         load_shared_costs({"a.yaml": GOOD, "b.yaml": GOOD}, KNOWN)
+
+
+RATES = """
+cost_fx:
+  dollars:
+    {from_currency: USD, to_currency: EUR, time_zone: Europe/Berlin, recorded_at: 2026-11-02T09:00:00,
+     rates: [{day: 2026-10-30, rate: 0.9223, source: ECB},
+       {day: 2026-10-30, rate: 0.9, source: ECB, recorded_at: 2026-11-03T09:00:00Z}]}
+"""
+
+
+def test_exchange_rates_of_costs_have_the_moment_of_their_entry_or_their_own() -> None:
+    (fx,) = load(RATES).fx
+    assert [rate.rate for rate in fx.rates] == [922_300_000, 900_000_000]
+    assert fx.rates[0].recorded_at == instant("2026-11-02T08:00:00Z", zone("UTC"))
+    assert fx.rates[1].recorded_at == instant("2026-11-03T09:00:00Z", zone("UTC"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("to_currency: EUR", "to_currency: USD", "are both USD; costs in it need no rate"),
+        (", recorded_at: 2026-11-03T09:00:00Z", "", "two rates of 2026-10-30 are recorded at the same time"),
+        ("rate: 0.9223", "rate: -1", "must be above 0"),
+        ("rate: 0.9223", "rate: 1e2", "plain decimal"),
+        ("day: 2026-10-30, rate: 0.9223", "day: 2026-02-30, rate: 0.9223", "day"),
+        ("recorded_at: 2026-11-02T09:00:00", "recorded_at: 2026-10-25T02:30:00", "happens twice in Europe/Berlin"),
+        ("time_zone: Europe/Berlin", "time_zone: Berlin", "is no time zone"),
+        ("cost_fx:\n", ("cost_fx:\n  more: {from_currency: USD, to_currency: EUR, time_zone: UTC, recorded_at: 2026-01-01, "
+         "rates: [{day: 2026-01-01, rate: 1, source: x}]}\n"), "'more' leads from USD to EUR already; put the rates there"),
+    ],
+)  # fmt: skip
+def test_each_mistake_of_exchange_rates_is_named(old: str, new: str, said: str) -> None:
+    assert old in RATES
+    assert any(said in problem for problem in problems(RATES.replace(old, new))), problems(
+        RATES.replace(old, new)
+    )

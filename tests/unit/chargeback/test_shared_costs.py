@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from chargeback.fx import MissingFxRate
 from chargeback.money import Rounding
 from chargeback.periods import BillingPeriod
 from chargeback.shared_costs.allocation import Allocation, Place, WrongCurrency, allocate
 from chargeback.shared_costs.consumption import Consumption
-from chargeback.shared_costs.costs import By, Charged, PoolCost, due
+from chargeback.shared_costs.costs import By, Charged, CostFx, PoolCost, due
 from chargeback.shared_costs.rows import NOBODY, allocated, charged, headline, margins, rows
 from chargeback.shared_costs.sharing import Among, SharedTenant
 from chargeback.statements import COLUMNS
@@ -267,3 +268,78 @@ def test_the_headline_is_the_one_of_the_month_s_close() -> None:
         [cost("p", 100, {CPU: 1}, idle=By.ALLOCATION, charge=Charged.IDLE)], [held("a", "p", CPU, 4)], POOL
     )
     assert headline(passed_on, 60000) == "idle cost passed on EUR 60.00 (10.0 %), shared by allocation"
+
+
+def dollars(*rates: tuple[str, str, int], **more: Any) -> CostFx:
+    body = {"name": "dollars", "from_currency": "USD", "to_currency": "EUR"} | more
+    rows = [{"day": day, "rate": rate, "source": "ECB", "recorded_at": at} for day, rate, at in rates]
+    return CostFx.model_validate({**body, "rates": rows})
+
+
+def in_euros(costs: list[PoolCost], fx: list[CostFx], known_at: int = OCTOBER.t_to, **more: Any) -> Any:
+    given = {"minor_digits": 2, "rounding": Rounding.HALF_UP, "currency": "EUR", "fx": fx} | more
+    return due(costs, OCTOBER, known_at, **given)
+
+
+def test_a_cost_in_another_currency_is_converted_exactly_and_rounded_once() -> None:
+    """Half of October of USD 1000.01 a month is 500.005, x 0.92235 = 461.17961...: 461.18."""
+    lease = cost("p", 0, {CPU: 1}, currency="USD", valid_to=OCTOBER.t_from + SECONDS // 2)
+    lease = lease.model_copy(update={"month_nanos": 1_000_010_000_000})
+    (found,) = in_euros([lease], [dollars(("2026-10-31", "0.92235", 0))])
+    assert (found.total_minor, found.currency) == (46118, "EUR")
+    assert found.converted == "USD 500.005 x 0.92235 EUR of 2026-10-31 (ECB)"
+    result = allocate(
+        [found],
+        [held("shop", "p", CPU, 1)],
+        [Place("p", "tier-1", "fra", {CPU: 2})],
+        OCTOBER,
+        currency="EUR",
+        minor_digits=2,
+    )
+    made = rows(result, "card v1")
+    assert sum(int(row["amount_minor"]) for row in made) == 46118
+    assert {row["currency"] for row in made} == {"EUR"}
+    assert all(str(row["note"]).endswith("; USD 500.005 x 0.92235 EUR of 2026-10-31 (ECB)") for row in made)
+
+
+def test_costs_of_several_currencies_stand_in_one_report_each_by_its_own_rates() -> None:
+    francs = dollars(
+        ("2026-10-01", "1.5", 0), name="francs", from_currency="CHF", use_rate_of="period-start"
+    )
+    costs = [
+        cost("a", 10, {CPU: 1}, currency="USD"),
+        cost("b", 10, {CPU: 1}),
+        cost("c", 10, {CPU: 1}, currency="CHF"),
+    ]
+    found = in_euros(costs, [dollars(("2026-10-30", "0.9", 0), max_age_days=1), francs])
+    assert [each.total_minor for each in found] == [900, 1000, 1500]
+    assert [bool(each.converted) for each in found] == [True, False, True]
+    assert allocate(found, [], [], OCTOBER, currency="EUR", minor_digits=2).total_minor == 3400
+
+
+def test_a_rate_that_becomes_known_later_changes_what_is_known_then_and_not_before() -> None:
+    lease = cost("p", 100, {CPU: 1}, currency="USD")
+    fx = [dollars(("2026-10-31", "0.9", 0), ("2026-10-31", "0.8", OCTOBER.t_to + 10))]
+    assert [in_euros([lease], fx, at)[0].total_minor for at in (OCTOBER.t_to + 9, OCTOBER.t_to + 10)] == [
+        9000,
+        8000,
+    ]
+
+
+def test_without_a_rate_of_the_day_there_is_no_cost_and_without_a_way_it_is_refused() -> None:
+    lease = cost("p", 100, {CPU: 1}, currency="USD")
+    with pytest.raises(
+        MissingFxRate, match=r"fx 'dollars' has no known rate from USD to EUR of 2026-10-31"
+    ):
+        in_euros([lease], [dollars(("2026-10-30", "0.9", 0))])
+    back = dollars(("2026-10-31", "0.9", 0), from_currency="EUR", to_currency="USD")
+    (foreign,) = in_euros([lease], [back])
+    with pytest.raises(WrongCurrency, match=r"write it in EUR, or its exchange rates in 'cost_fx:'"):
+        allocate([foreign], [], [], OCTOBER, currency="EUR", minor_digits=2)
+
+
+def test_before_the_month_is_over_the_last_rate_so_far_counts() -> None:
+    lease = cost("p", 100, {CPU: 1}, currency="USD")
+    fx = [dollars(("2026-10-02", "0.9", 0), ("2026-10-20", "0.7", 0))]
+    (found,) = in_euros([lease], fx, OCTOBER.t_from + 10 * 86400)
+    assert found.total_minor == 9000
