@@ -57,3 +57,17 @@ def test_mistakes_are_told_with_what_there_is(tierwise: Any, estate: Path) -> No
     assert "there is no pool 'fra-prod-1'; did you mean 'fra-prod-01'?" in ended.err
     ended = tierwise("whatif", "rebalance", estate, "--apart", "nothing-*", code=3)
     assert "no application is like 'nothing-*'" in ended.err
+
+
+def test_moves_of_a_scenario_between_hosts_go_into_waves(tierwise: Any, tmp_path: Path) -> None:
+    document = Path(__file__).parents[2] / "examples/acme/whatif/leave-vsphere.yaml"
+    to = tmp_path / "moves.json"
+    asked = ("whatif", "moves", document, "--scenario", "retire-vsphere", "--effort", "0.1", "--to", to)
+    ended = tierwise(*asked, "--hosts")
+    assert "the host of 24 machines is not known; it is taken as one place" in ended.err
+    window = "2027-01-09T22:00+01:00/2027-01-12T06:00+01:00"
+    waves = json.loads(tierwise("whatif", "waves", to, "--windows", window, "--output", "json").out)
+    made = json.loads(to.read_text())["machines"]
+    assert waves["machines_moved"] == sum(one["from"] != one["to"] for one in made) > 0
+    ended = tierwise(*asked, "--apart", "erp", code=2)
+    assert "goes with --hosts" in ended.err

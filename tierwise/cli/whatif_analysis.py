@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,18 +15,20 @@ from tierwise.cli.whatif_documents import (
     Keep,
     Seconds,
     known,
+    prepared_from,
     prepared_of,
     workers,
 )
 
 if TYPE_CHECKING:
+    from catalog.estates.model import Estate
     from chargeback.report import Report
     from placement.plan import Limits
     from tierwise.planner.analysis import Knob
     from tierwise.planner.document import Scenario
     from tierwise.planner.prepare import Prepared
     from tierwise.planner.report import Analysis
-    from tierwise.planner.result import WhatIfResult
+    from tierwise.planner.result import ScenarioResult, WhatIfResult
 
 Wanted = Annotated[
     str, typer.Option("--scenario", help="The scenario of the document that is asked about.")
@@ -189,6 +191,16 @@ def moves(
     link_mib_s: Annotated[
         int, typer.Option("--link", min=1, help="What a link between sites carries, in MiB/s.")
     ] = 100,
+    hosts: Annotated[
+        bool, typer.Option("--hosts", help="Between hosts, as far as the estate says what runs on which.")
+    ] = False,
+    apart: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--apart",
+            help="With --hosts: an application's machines on hosts of their own: PATTERN[/LABEL].",
+        ),
+    ] = None,
     effort: Seconds = 5.0,
 ) -> None:
     """Write a scenario's moves as a document of moves, from which `whatif waves` makes waves."""
@@ -198,16 +210,38 @@ def moves(
     from tierwise.planner.run import solve_scenario, solve_today
     from tierwise.reports.files import write_whole
 
-    prepared, limits = prepared_of(ctx, file), limits_of(effort)
+    if apart and not hosts:
+        msg = "goes with --hosts: pools hold many hosts, on which machines of one application may be"
+        raise typer.BadParameter(msg, param_hint="'--apart'")
+    (prepared, estate), limits = prepared_from(ctx, file), limits_of(effort)
     wanted = _scenario(prepared, scenario)
     today = solve_today(prepared, limits)
     result = solve_scenario(prepared, wanted, limits, today)
     made = moves_document(prepared, today, result, link_mib_s=link_mib_s)
+    if hosts:
+        made = _on_hosts(prepared, estate, result, made, apart or [])
     write_whole(to, (json.dumps(made, indent=1) + "\n").encode())
-    note(f"written: {to}: {len(result.moves):,} of {len(made['machines']):,} machines move")
+    moving = sum(one["from"] != one["to"] for one in made["machines"])
+    note(f"written: {to}: {moving:,} of {len(made['machines']):,} machines move")
     note(f"next: tierwise whatif waves {to} --windows FROM/TO -o waves.xlsx")
     if result.unplaced:
         note(f"{result.unplaced:,} machines have no place in {scenario}; they stay where they are")
+
+
+def _on_hosts(
+    prepared: "Prepared", estate: "Estate", result: "ScenarioResult", made: dict[str, Any], apart: list[str]
+) -> dict[str, Any]:
+    from tierwise.planner.apart import Apart, groups
+    from tierwise.planner.moves_document import machine_ids
+    from tierwise.planner.moves_hosts import on_hosts
+    from tierwise.planner.prepare import changes_of
+
+    world = prepared.changed(changes_of(prepared.scenario(result.name)))
+    kept = groups(estate, [Apart.of(text) for text in apart])
+    found = on_hosts(made, estate, world, result, machine_ids(prepared, result), kept)
+    for text in found.notes:
+        note(f"note: {text}")
+    return found.document
 
 
 def demo(

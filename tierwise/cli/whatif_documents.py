@@ -151,6 +151,14 @@ def prepared_of(ctx: typer.Context, file: Path) -> "Prepared":
     return prepared(file, lambda: _live(ctx))
 
 
+def prepared_from(ctx: typer.Context, file: Path) -> "tuple[Prepared, Estate]":
+    """The same, with the estate that it is about."""
+    from tierwise.planner.sources import prepared_from
+
+    prepared, inputs = prepared_from(file, lambda: _live(ctx))
+    return prepared, inputs.estate
+
+
 def _live(ctx: typer.Context) -> "Estate":
     from tierwise.estates.inventory import live
 
