@@ -245,3 +245,14 @@ def write_chart(found: Forecast, target: Path) -> None:
         msg = f"{target}: a chart can be written as {', '.join(SUFFIXES)}; let the file's name end in one of them"
         raise InvalidInput(msg)
     write_whole(target, render(found, suffix))
+
+
+def write_report(found: Forecast, document: ForecastDocument, target: Path, name: str) -> None:
+    """Write a report with charts. Raises InvalidInput where the target's name ends in none of a report's suffixes."""
+    from tierwise.planner.forecast_report import forecast_report  # noqa: PLC0415 - only where a report is wanted
+    from tierwise.reports import render, suffix_of  # noqa: PLC0415 - as above
+    from tierwise.reports.files import write_whole  # noqa: PLC0415 - as above
+
+    suffix = suffix_of(target)
+    whole = forecast_report(found, document, name=name, every_time=suffix == ".xlsx")
+    write_whole(target, render(whole, suffix))
