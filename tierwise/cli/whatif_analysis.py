@@ -109,7 +109,7 @@ def sensitivity(
     with workers(jobs, cluster, keep, "turning assumptions") as who:
         found = asked(
             prepared,
-            _scenario(prepared, scenario),
+            scenario_of(prepared, scenario),
             limits_of(effort),
             percent=Decimal(percent),
             workers=who,
@@ -143,10 +143,10 @@ def break_even(
     with workers(jobs, cluster, keep, "looking for the break-even") as who:
         found = asked(
             prepared,
-            _scenario(prepared, first),
-            None if second == "today" else _scenario(prepared, second),
+            scenario_of(prepared, first),
+            None if second == "today" else scenario_of(prepared, second),
             _knob(prepared, of),
-            (_percent(low, "--from"), _percent(high, "--until")),
+            (percent_of(low, "--from"), percent_of(high, "--until")),
             limits_of(effort),
             workers=who,
         )
@@ -175,7 +175,7 @@ def first_moves(
     with workers(jobs, cluster, keep, "limiting moves") as who:
         found = pareto(
             prepared,
-            _scenario(prepared, scenario),
+            scenario_of(prepared, scenario),
             limits_of(effort),
             most=most or (),
             workers=who,
@@ -214,7 +214,7 @@ def moves(
         msg = "goes with --hosts: pools hold many hosts, on which machines of one application may be"
         raise typer.BadParameter(msg, param_hint="'--apart'")
     (prepared, estate), limits = prepared_from(ctx, file), limits_of(effort)
-    wanted = _scenario(prepared, scenario)
+    wanted = scenario_of(prepared, scenario)
     today = solve_today(prepared, limits)
     result = solve_scenario(prepared, wanted, limits, today)
     made = moves_document(prepared, today, result, link_mib_s=link_mib_s)
@@ -263,7 +263,8 @@ def limits_of(effort: float) -> "Limits":
     return Limits(deterministic_time=effort)
 
 
-def _scenario(prepared: "Prepared", name: str) -> "Scenario":
+def scenario_of(prepared: "Prepared", name: str) -> "Scenario":
+    """A scenario of a document. Raises InvalidInput for an unknown name."""
     known(prepared, [name])
     return prepared.scenario(name)
 
@@ -278,7 +279,8 @@ def _knob(prepared: "Prepared", of: str) -> "tuple[str, Knob]":
     return of, there[of]
 
 
-def _percent(text: str, option: str) -> Decimal:
+def percent_of(text: str, option: str) -> Decimal:
+    """An option's number of percent. Raises BadParameter."""
     try:
         return Decimal(text.removesuffix("%"))
     except InvalidOperation:
