@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwise.cli.output import Format, Output, document, note
+from tierwise.cli.output import Format, document, note
 from tierwise.cli.reports import check_target
 from tierwise.cli.whatif_documents import (
     Cluster,
@@ -19,11 +19,11 @@ from tierwise.cli.whatif_documents import (
     prepared_of,
     workers,
 )
+from tierwise.cli.whatif_work import Work, asking, limits_of
 
 if TYPE_CHECKING:
     from catalog.estates.model import Estate
     from chargeback.report import Report
-    from placement.plan import Limits
     from tierwise.planner.analysis import Knob
     from tierwise.planner.document import Scenario
     from tierwise.planner.prepare import Prepared
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Wanted = Annotated[
     str, typer.Option("--scenario", help="The scenario of the document that is asked about.")
 ]
-To = Annotated[Path | None, typer.Option("--to", help="Write it to this file: .html, .pdf, .xlsx or .csv.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -87,6 +86,7 @@ def report(
     _write(made(result, analyses), to)
 
 
+@asking
 def sensitivity(
     ctx: typer.Context,
     file: Document,
@@ -94,29 +94,25 @@ def sensitivity(
     percent: Annotated[
         int, typer.Option(min=1, max=100, help="By how much each assumption is wrong.")
     ] = 20,
-    to: To = None,
-    effort: Seconds = 5.0,
-    jobs: Jobs = 1,
-    cluster: Cluster = "",
-    keep: Keep = None,
-    output: Output = Format.TABLE,
+    *,
+    work: Work,
 ) -> None:
     """Show what a scenario saves if one assumption after the other is wrong (a tornado)."""
     from tierwise.planner.analysis import sensitivity as asked
 
-    check_target(to)
     prepared = prepared_of(ctx, file)
-    with workers(jobs, cluster, keep, "turning assumptions") as who:
+    with work.workers("turning assumptions") as who:
         found = asked(
             prepared,
             scenario_of(prepared, scenario),
-            limits_of(effort),
+            work.limits,
             percent=Decimal(percent),
             workers=who,
         )
-    _show(prepared, found, to, output)
+    _show(prepared, found, work)
 
 
+@asking
 def break_even(
     ctx: typer.Context,
     file: Document,
@@ -128,31 +124,27 @@ def break_even(
     ] = "machines",
     low: Annotated[str, typer.Option("--from", help="The change in percent from which on.")] = "0",
     high: Annotated[str, typer.Option("--until", help="The change in percent to which.")] = "100",
-    to: To = None,
-    effort: Seconds = 5.0,
-    jobs: Jobs = 1,
-    cluster: Cluster = "",
-    keep: Keep = None,
-    output: Output = Format.TABLE,
+    *,
+    work: Work,
 ) -> None:
     """Find from which number of machines, or price, on a scenario is cheaper than another."""
     from tierwise.planner.analysis import break_even as asked
 
-    check_target(to)
     prepared = prepared_of(ctx, file)
-    with workers(jobs, cluster, keep, "looking for the break-even") as who:
+    with work.workers("looking for the break-even") as who:
         found = asked(
             prepared,
             scenario_of(prepared, first),
             None if second == "today" else scenario_of(prepared, second),
             _knob(prepared, of),
             (percent_of(low, "--from"), percent_of(high, "--until")),
-            limits_of(effort),
+            work.limits,
             workers=who,
         )
-    _show(prepared, found, to, output)
+    _show(prepared, found, work)
 
 
+@asking
 def first_moves(
     ctx: typer.Context,
     file: Document,
@@ -160,27 +152,22 @@ def first_moves(
     most: Annotated[
         list[int] | None, typer.Option("--most", min=0, help="A number of moves to look at; repeatable.")
     ] = None,
-    to: To = None,
-    effort: Seconds = 5.0,
-    jobs: Jobs = 1,
-    cluster: Cluster = "",
-    keep: Keep = None,
-    output: Output = Format.TABLE,
+    *,
+    work: Work,
 ) -> None:
     """Show how much of a scenario's saving its first moves bring (Pareto)."""
     from tierwise.planner.analysis import pareto
 
-    check_target(to)
     prepared = prepared_of(ctx, file)
-    with workers(jobs, cluster, keep, "limiting moves") as who:
+    with work.workers("limiting moves") as who:
         found = pareto(
             prepared,
             scenario_of(prepared, scenario),
-            limits_of(effort),
+            work.limits,
             most=most or (),
             workers=who,
         )
-    _show(prepared, found, to, output)
+    _show(prepared, found, work)
 
 
 def moves(
@@ -256,13 +243,6 @@ def demo(
     tell(output, jobs=jobs)
 
 
-def limits_of(effort: float) -> "Limits":
-    """How much is thought about each scenario."""
-    from placement.plan import Limits
-
-    return Limits(deterministic_time=effort)
-
-
 def scenario_of(prepared: "Prepared", name: str) -> "Scenario":
     """A scenario of a document. Raises InvalidInput for an unknown name."""
     known(prepared, [name])
@@ -288,17 +268,17 @@ def percent_of(text: str, option: str) -> Decimal:
         raise typer.BadParameter(msg, param_hint=f"'{option}'") from None
 
 
-def _show(prepared: "Prepared", found: "Analysis", to: Path | None, output: Format) -> None:
+def _show(prepared: "Prepared", found: "Analysis", work: Work) -> None:
     from tierwise.cli.reports import print_report
     from tierwise.planner.report import report_of
 
     made = report_of(found, prepared.economics.currency, prepared.document)
-    if to is not None:
-        _write(made, to)
-    elif output is Format.TABLE:
+    if work.to is not None:
+        _write(made, work.to)
+    elif work.output is Format.TABLE:
         print_report(made)
     else:
-        document(found.model_dump(mode="json"), output)
+        document(found.model_dump(mode="json"), work.output)
 
 
 def _write(made: "Report", to: Path) -> None:

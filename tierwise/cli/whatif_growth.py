@@ -7,8 +7,9 @@ import typer
 from tierwise.cli.fields import Fields
 from tierwise.cli.output import Format, Output, document, emit, note
 from tierwise.cli.reports import check_target
-from tierwise.cli.whatif_analysis import To, Wanted, limits_of, percent_of, scenario_of
+from tierwise.cli.whatif_analysis import Wanted, percent_of, scenario_of
 from tierwise.cli.whatif_documents import Document, Seconds, money_of, prepared_of
+from tierwise.cli.whatif_work import To, limits_of
 
 if TYPE_CHECKING:
     from tierwise.planner.growing import GrowthPlan
