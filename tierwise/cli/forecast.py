@@ -101,6 +101,9 @@ def forecast(
         int,
         typer.Option("--processes", min=1, max=256, help="How many to run on; the figures are the same."),
     ] = 1,
+    cluster: Annotated[
+        str, typer.Option("--cluster", help="A Dask scheduler instead: tcp://HOST:PORT (extra `dask`).")
+    ] = "",
     bands: Annotated[
         bool, typer.Option("--bands", help="Show demand and N+1 through time instead.")
     ] = False,
@@ -139,7 +142,7 @@ def forecast(
         def tell(done: int, of: int) -> None:
             status.update(f"forecasting: {done:,} of {of:,} runs")
 
-        found = use.run(question, runs=runs, seed=seed, processes=processes, tell=tell)
+        found = use.run(question, runs=runs, seed=seed, processes=processes, cluster=cluster, tell=tell)
     if chart is not None:
         use.write_chart(found, chart)
     if to is not None:

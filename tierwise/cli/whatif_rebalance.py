@@ -8,10 +8,11 @@ import typer
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import Fields
 from tierwise.cli.output import Format, Output, document, emit, note
+from tierwise.cli.whatif_documents import Cluster, Jobs
 
 if TYPE_CHECKING:
     from catalog.estates.model import Estate
-    from placement.rebalance.solve import Effort
+    from placement.rebalance.solve import Effort, Run
     from tierwise.planner.rebalancing.run import EffortOf, Whole
 
 HOST_MOVES = Fields(
@@ -82,6 +83,8 @@ def rebalance(
         int, typer.Option("--iterations", min=1000, help="Moves that are tried; the same answer anywhere.")
     ] = 2_000_000,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Where chance starts.")] = 0,
+    jobs: Jobs = 1,
+    cluster: Cluster = "",
     output: Output = Format.TABLE,
 ) -> None:  # fmt: skip
     """Find moves between hosts of a pool that keep room for failures, and say why each.
@@ -100,8 +103,11 @@ def rebalance(
     ratio = Fraction(str(vcpu_per_core))
     wishes = Wishes(ratio, free, losses, within, copy_weight, kept)
     with ThreadPoolExecutor(2) as threads, progress("rebalancing pools") as tell:
-        effort = _effort(seed, None if time_limit else iterations, time_limit, threads)
-        whole = rebalanced(estate, wishes, effort, pools=pool or (), most=moves, tell=tell)
+        run = map if jobs > 1 or cluster else threads.map  # Threads stay in this process.
+        effort = _effort(seed, None if time_limit else iterations, time_limit, run)
+        whole = rebalanced(
+            estate, wishes, effort, pools=pool or (), most=moves, jobs=jobs, cluster=cluster, tell=tell
+        )
     _checked(whole)
     if to is not None:
         _write(whole, to)
@@ -120,7 +126,7 @@ def _estate(ctx: typer.Context, file: Path) -> "Estate":
     return read(file)
 
 
-def _effort(seed: int, iterations: int | None, time_limit: float | None, threads: object) -> "EffortOf":
+def _effort(seed: int, iterations: int | None, time_limit: float | None, run: "Run") -> "EffortOf":
     """Each pool has its part of it, small ones a little more."""
     import time
 
@@ -132,7 +138,7 @@ def _effort(seed: int, iterations: int | None, time_limit: float | None, threads
             None if iterations is None else max(20_000, int(iterations * part)),
             None if time_limit is None else max(0.1, time_limit * part),
             time.monotonic,
-            threads.map,  # type: ignore[attr-defined] # an executor, whose module is loaded late
+            run,
         )
 
     return of

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from tierwise.planner.rebalancing.parting import Parted, part
 from tierwise.planner.rebalancing.problem import Weights, reassignment, weights
 from tierwise.planner.rebalancing.rooms import Room, room
 from tierwise.planner.rebalancing.wishes import Wishes
+from tierwise.planner.sweeps import Task, sweep
 
 EffortOf = Callable[[float], Effort]
 """What may be spent on a pool that has this part of all that can move."""
@@ -70,11 +72,15 @@ def rebalanced(
     *,
     pools: Sequence[str] = (),
     most: int | None = None,
+    jobs: int = 1,
+    cluster: str = "",
     tell: Told | None = None,
 ) -> Whole:
     """The estate rebalanced. With `most`, only so many machines move, over all pools, those that help most.
 
-    Raises InvalidInput for a pool that the estate does not have.
+    Pools are solved by themselves: on `jobs` processes or the workers of a Dask `cluster`, where `effort` must be
+    picklable, with the same result wherever only moves that are tried limit it.
+    Raises InvalidInput for a pool that the estate does not have, or where one could not be solved.
     """
     names = list(estate.pool_names())
     for name in pools:
@@ -85,14 +91,21 @@ def rebalanced(
     rooms = [one for _, one in asked if isinstance(one, Room)]
     skipped = tuple((name, why) for name, why in asked if isinstance(why, str))
     every = sum(len(one.machines) for one in rooms)
-    found = []
-    for n, one in enumerate(rooms):
-        found.append(_solved(one, wishes, effort(len(one.machines) / every), most))
-        if tell:
-            tell(n + 1, len(rooms))
+    tasks = [Task(one.pool, "", (one, effort(len(one.machines) / every))) for one in rooms]
+    done = sweep(tasks, partial(_answered, wishes, most), jobs=jobs, cluster=cluster, tell=tell)
+    if wrong := [f"{one.name}: {one.error}" for one in done if one.result is None]:
+        msg = f"{len(wrong)} of {len(done)} pools could not be rebalanced"
+        raise InvalidInput(msg, details=wrong)
+    found: list[OfPool] = [one.result["pool"] for one in done if one.result is not None]
     if most is not None:
         found = _fewest(found, most)
     return Whole(estate, wishes, tuple(found), skipped, tuple(_notes(estate, rooms)))
+
+
+def _answered(wishes: Wishes, most: int | None, work: tuple[Room, Effort]) -> dict[str, OfPool]:
+    """A pool, wherever it is solved."""
+    here, effort = work
+    return {"pool": _solved(here, wishes, effort, most)}
 
 
 def _solved(here: Room, wishes: Wishes, effort: Effort, most: int | None) -> OfPool:
