@@ -17,6 +17,8 @@ TRANSIENT = np.array([False, True, True])
 """What a machine takes at both ends while it moves: its vCPU run at one end only."""
 EACH_MIB = 256
 """What a move counts beside what it copies, in MiB copied: of equal ways the one with fewer moves is taken."""
+EVEN_POINTS = 2
+"""Where a pool as a whole holds more than its hosts should, each may be so many points fuller than the pool."""
 _TWO = 2
 
 
@@ -31,6 +33,8 @@ class Room:
     """[M, 3] what hosts promise, overcommit applied."""
     limit: Int64
     """[M, 3] what they should hold at most: less the share of hosts that may fail, less what stays free."""
+    most_percent: tuple[Fraction, Fraction]
+    """Of vCPU and memory: how full the pool should be at most, as hosts may fail; it may be fuller."""
     need: Int64
     """[P, 3]."""
     at: Int64
@@ -84,8 +88,13 @@ def room(estate: Estate, pool: str, wishes: Wishes) -> Room | str:
     losses = _losses(estate, pool, wishes)
     used = np.zeros_like(capacity)
     np.add.at(used, at, need)
-    limit = _limit(capacity, used.sum(axis=0), resting, losses, wishes)
-    return Room(pool, hosts, tuple(counted), capacity, limit, need, at, losses, may)
+    parts = [_part(capacity[~resting, k], int(used[:, k].sum()), losses, wishes) for k in range(_TWO)]
+    limit = np.zeros_like(capacity)
+    for k, part in enumerate((*(one for one, _ in parts), Fraction(100 - wishes.free_percent, 100))):
+        limit[:, k] = [int(one * part) for one in capacity[:, k].tolist()]
+    limit[resting] = 0  # What is in maintenance should hold nothing.
+    most = (100 * parts[0][1], 100 * parts[1][1])
+    return Room(pool, hosts, tuple(counted), capacity, limit, most, need, at, losses, may)
 
 
 def _losses(estate: Estate, pool: str, wishes: Wishes) -> int:
@@ -105,22 +114,22 @@ def _need(machine: EstateMachine, stores: "_Stores") -> tuple[int, int, int]:
     return machine.vcpus if runs else 0, machine.memory_mib if runs else 0, local
 
 
-def _limit(capacity: Int64, used: Int64, resting: Bool, losses: int, wishes: Wishes) -> Int64:
-    """Each host's share of what is left when the largest have failed; local disk does not fail over.
+def _part(capacity: Int64, used: int, losses: int, wishes: Wishes) -> tuple[Fraction, Fraction]:
+    """How full each host should be at most, and how full if the pool were not too full as a whole.
 
-    What is in maintenance should hold nothing.
+    A host's share of what is left when the largest have failed, less what stays free. Of a pool that holds more, the
+    same excess could be anywhere: it should be spread.
     """
-    found = np.zeros_like(capacity)
-    awake = capacity[~resting]
-    for k in range(capacity.shape[1]):
-        whole, left = int(awake[:, k].sum()), int(np.sort(awake[:, k])[: max(0, len(awake) - losses)].sum())
-        part = Fraction(left, whole) if whole and k < _TWO else Fraction(1)
-        part *= Fraction(100 - wishes.free_percent, 100)
-        if wishes.within_points is not None and whole:
-            part = min(part, Fraction(int(used[k]), whole) + Fraction(wishes.within_points, 100))
-        found[:, k] = [int(one * part) for one in capacity[:, k].tolist()]
-    found[resting] = 0
-    return found
+    whole = int(capacity.sum())
+    if not whole:
+        return Fraction(0), Fraction(0)
+    left = int(np.sort(capacity)[: max(0, len(capacity) - losses)].sum())
+    strict = Fraction(left, whole) * Fraction(100 - wishes.free_percent, 100)
+    full = Fraction(used, whole)
+    part = max(strict, min(Fraction(1), full + Fraction(EVEN_POINTS, 100))) if full > strict else strict
+    if wishes.within_points is not None:
+        part = min(part, full + Fraction(wishes.within_points, 100))
+    return part, strict
 
 
 class _Stores:

@@ -1,6 +1,6 @@
 """A rebalanced estate in rows and sentences: load by host, moves with reasons, what is left as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -26,9 +26,10 @@ def host_rows(whole: Whole) -> list[Row]:
     return [row for one in whole.pools for row in _host_rows(one)]
 
 
-def move_rows(whole: Whole) -> list[Row]:
-    """One row a move, in the order in which they help most."""
-    return [row for one in whole.pools for row in _move_rows(one)]
+def move_rows(whole: Whole, *, short: bool = False) -> list[Row]:
+    """One row a move, in the order in which they help most; `short` reasons count machines where others name them."""
+    tell = _counted if short else _some
+    return [row for one in whole.pools for row in _move_rows(one, tell)]
 
 
 def left_rows(whole: Whole) -> list[Row]:
@@ -93,7 +94,7 @@ def _host_rows(one: OfPool) -> Iterator[Row]:
         }
 
 
-def _move_rows(one: OfPool) -> Iterator[Row]:
+def _move_rows(one: OfPool, tell: Callable[[list[str]], str]) -> Iterator[Row]:
     here, costs = one.room, one.ordered.costs
     for n, p in enumerate(one.ordered.moves):
         machine = here.machines[p]
@@ -106,18 +107,17 @@ def _move_rows(one: OfPool) -> Iterator[Row]:
             "copied_gib": -(-int(here.copies_mib[p]) // _MIB_PER_GIB),
             "live": machine.power != "off",
             "gain": costs[n] - costs[n + 1],
-            "why": _why(one, p),
+            "why": _why(one, p, tell),
         }
 
 
-def _why(one: OfPool, p: int) -> str:
+def _why(one: OfPool, p: int, tell: Callable[[list[str]], str]) -> str:
     """About the host that it leaves: what it holds of what it should hold at most, or whom it serves."""
     here = one.room
     m = int(here.at[p])
     host = here.hosts[m]
     if sharing := one.parted.sharing(p, here.at):
-        names = _some([here.machines[q].name for q in sharing])
-        return f"shares it with {names}"
+        return f"shares it with {tell([here.machines[q].name for q in sharing])}"
     if host.in_maintenance:
         return "it is in maintenance"
     used = here.used(here.at)[m]
@@ -129,12 +129,16 @@ def _why(one: OfPool, p: int) -> str:
         return f"holds {_up(used[worst], worst)} of {here.limit[m, worst] // _PER_UNIT[worst]:,} {_WORDS[worst]}"
     coming = [q for q in one.ordered.moves if one.after[q] == m]
     if coming:
-        return f"room on it for {_some([here.machines[q].name for q in coming])}"
+        return f"room on it for {tell([here.machines[q].name for q in coming])}"
     return "more room on it"
 
 
 def _some(names: list[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if names[1:] else "")
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names)} others" if names[1:] else "another"
 
 
 def _up(amount: int, k: int) -> str:
@@ -143,6 +147,15 @@ def _up(amount: int, k: int) -> str:
 
 def _left(one: OfPool) -> Iterator[Row]:
     here = one.room
+    awake = [m for m, host in enumerate(here.hosts) if not host.in_maintenance]
+    has, holds = here.capacity[awake].sum(axis=0), here.need.sum(axis=0)
+    for k, most in enumerate(here.most_percent):
+        if int(holds[k]) * 100 > int(has[k]) * most:
+            full = f"{100 * holds[k] / max(1, has[k]):.0f} % of its {_WORDS[k].split()[-1]}"
+            yield {
+                "what": "the whole pool",
+                "why": f"holds {full}, and should hold {float(most):.0f} %: add hosts",
+            }
     for p in one.parted.stuck:
         sharing = one.parted.sharing(p, one.after)
         if sharing:
@@ -185,7 +198,7 @@ def short_rows(whole: Whole) -> tuple[list[Row], ...]:
     ]
     moves = [
         {"machine": row["machine"], "from": short[row["from"]], "to": short[row["to"]], "gib": row["copied_gib"], "why": row["why"]}
-        for row in move_rows(whole)
+        for row in move_rows(whole, short=True)
     ]  # fmt: skip
     left = [{**row, "what": short.get(row["what"], row["what"])} for row in left_rows(whole)]
     return pools, hosts, moves, left
