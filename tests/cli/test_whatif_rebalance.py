@@ -71,3 +71,11 @@ def test_moves_of_a_scenario_between_hosts_go_into_waves(tierwise: Any, tmp_path
     assert waves["machines_moved"] == sum(one["from"] != one["to"] for one in made) > 0
     ended = tierwise(*asked, "--apart", "erp", code=2)
     assert "goes with --hosts" in ended.err
+
+
+@pytest.mark.parametrize(
+    "command", ["rebalance", "moves", "plan-growth", "sensitivity", "first-moves", "break-even"]
+)
+def test_the_help_of_these_commands_can_be_shown(tierwise: Any, command: str) -> None:
+    ended = tierwise("whatif", command, "--help")
+    assert max(map(len, ended.out.splitlines())) <= 100

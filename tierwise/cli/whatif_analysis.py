@@ -185,7 +185,7 @@ def moves(
         list[str] | None,
         typer.Option(
             "--apart",
-            help="With --hosts: an application's machines on hosts of their own: PATTERN[/LABEL].",
+            help="With --hosts: an application's machines on hosts of their own: PATTERN or PATTERN/LABEL.",
         ),
     ] = None,
     effort: Seconds = 5.0,

@@ -67,7 +67,7 @@ def rebalance(
     ] = None,
     apart: Annotated[
         list[str] | None,
-        typer.Option("--apart", help="Machines of an application on hosts of their own: PATTERN[/LABEL]."),
+        typer.Option("--apart", help="Machines of an application on hosts of their own: PATTERN or PATTERN/LABEL."),
     ] = None,
     vcpu_per_core: Annotated[
         float, typer.Option("--vcpu-per-core", min=0.1, max=100, help="vCPU promised for each core.")
