@@ -12,31 +12,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from catalog.base import Value
 from catalog.frozen import FrozenMapping
+from catalog.licence_metrics import BELONGS_TO, Limiter, Metric
 from catalog.pools import Hypervisor
 from chargeback.economics.figures import Amount, Day, Evidence, Figure, Patterns, Percent, Sourced, Text
 from chargeback.economics.matching import fits
 
 Quantity = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Count = Annotated[int, Field(strict=True, ge=0, le=10**9)]
-Metric = Literal[
-    "per_core", "per_host", "per_socket", "per_coverage_unit", "per_amount", "per_vcpu", "per_machine", "per_principal"
-]  # fmt: skip
-Limiter = Literal["must_rule", "should_rule", "separate_cluster", "separate_manager", "hard_partition"]
-
-OF_HOSTS = ("per_core", "per_host", "per_socket", "per_coverage_unit", "per_amount")
-BELONGS_TO: Mapping[str, tuple[str, ...]] = {
-    "per_socket_minimum": ("per_core",),
-    "per_host_minimum": ("per_core",),
-    "core_factor_thousandths": ("per_core",),
-    "per_machine_minimum": ("per_vcpu",),
-    "unit_covers": ("per_coverage_unit",),
-    "amount": ("per_amount",),
-    "unit_amount": ("per_amount",),
-    "principals": ("per_principal",),
-    "covers": OF_HOSTS,
-    "add_on": OF_HOSTS,
-}
-"""Field -> the metrics that it says something of; all others say something of every metric."""
 
 
 class Price(Value):

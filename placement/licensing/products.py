@@ -10,14 +10,13 @@ from pydantic import Field, model_validator
 
 from catalog.base import Value
 from catalog.frozen import FrozenMapping
+from catalog.licence_metrics import Limiter, Metric
 from placement.amounts import Count, Micros, Size
-from placement.licensing.metrics import Metric, said_in_vain
+from placement.licensing.metrics import said_in_vain
 
 Text = Annotated[str, Field(min_length=1)]
 Amount = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=10**9)]
-Limiter = Literal["must_rule", "should_rule", "separate_cluster", "separate_manager", "hard_partition"]
-"""What may keep machines from moving everywhere."""
 
 
 class Processors(Value):

@@ -1,19 +1,24 @@
 """From an export of 10,000 machines to the first savings report, a changed scenario again, and sweeps of 1,000 machines.
 
 The report is read from an RVTools workbook, prepared, solved and written as HTML. The sweep's scenarios are prices
-that change, each a plan of its own: all in one process, and then by two; its overhead is what two processes take
-together beyond the solves themselves.
+that change, each a plan of its own: all in one process, and then by two. Its overhead is what all processes take in CPU
+seconds, from their start to the last answer, beyond the solves themselves (planning, and packing onto hosts). With cores
+to themselves two processes take half as long as one where they take as many CPU seconds.
 
-    python tests/bench/bench_planner_whatif.py
+    python tests/bench/bench_planner_whatif.py              all of it, with 40 scenarios
+    python tests/bench/bench_planner_whatif.py sweep 200 5  only the sweep, with so many, and so much effort for each
 """
 
 import json
+import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +32,6 @@ def main() -> dict[str, int | float | str]:
         large = _question(Path(folder), LARGE)
         first, first_s, first_cpu_s = _timed(lambda: _reported(large))
         again, again_s, again_cpu_s = _timed(lambda: _again(first[0], first[1]))
-        small = _prepared(_question(Path(folder), SMALL))
-        alone, alone_s, alone_cpu_s = _timed(lambda: _swept(small, 1))
-        both, both_s, _ = _timed(lambda: _swept(small, 2))
-    assert [one.result for one in alone] == [one.result for one in both]
     return {
         "machines": LARGE,
         "groups": len(first[0].groups.ids),
@@ -40,12 +41,7 @@ def main() -> dict[str, int | float | str]:
         "changed_scenario_s": again_s,
         "changed_scenario_cpu_s": again_cpu_s,
         "changed_gap_percent": round(float(again.gap) * 100, 3),
-        "sweep_scenarios": SCENARIOS,
-        "sweep_machines": SMALL,
-        "sweep_one_process_s": alone_s,
-        "sweep_one_process_cpu_s": alone_cpu_s,
-        "sweep_two_processes_s": both_s,
-        "sweep_speed_up": round(alone_s / both_s, 2),
+        **swept(SCENARIOS),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
@@ -123,19 +119,99 @@ def _again(prepared: Any, found: Any) -> Any:
     return solve_scenario(prepared, changed, Limits(), found.today)
 
 
-def _swept(prepared: Any, jobs: int) -> Any:
-    from decimal import Decimal
+def swept(scenarios: int, effort: float | None = None) -> dict[str, int | float | str]:
+    """Figures of a sweep by one process and by two: the same answers, and what they take beside the solves."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = _prepared(_question(Path(folder), SMALL))
+    alone, both = (_Sweep.of(small, scenarios, jobs, effort) for jobs in (1, 2))
+    assert alone.answers == both.answers
+    return {
+        "sweep_scenarios": scenarios,
+        "sweep_machines": SMALL,
+        "sweep_one_process_s": alone.seconds,
+        "sweep_one_process_cpu_s": alone.cpu_s,
+        "sweep_one_process_overhead_percent": alone.overhead_percent,
+        "sweep_two_processes_s": both.seconds,
+        "sweep_two_processes_cpu_s": both.cpu_s,
+        "sweep_two_processes_overhead_percent": both.overhead_percent,
+        "sweep_cpu_of_two_to_one": round(both.cpu_s / alone.cpu_s, 3),
+        "sweep_speed_up": round(alone.seconds / both.seconds, 2),
+    }
 
+
+@dataclass(frozen=True)
+class _Sweep:
+    """A sweep's answers, and what it took."""
+
+    answers: list[Any]
+    seconds: float
+    cpu_s: float
+    solves_cpu_s: float
+
+    @property
+    def overhead_percent(self) -> float:
+        """CPU seconds beyond the solves, in percent of these."""
+        return round(100 * (self.cpu_s / self.solves_cpu_s - 1), 2)
+
+    @classmethod
+    def of(cls, prepared: Any, scenarios: int, jobs: int, effort: float | None) -> "_Sweep":
+        from decimal import Decimal
+
+        from tierwise.planner.analysis import price_of
+        from tierwise.planner.asking import Variant
+        from tierwise.planner.sweeps import Task, sweep
+
+        scenario = prepared.scenario("retire-vsphere")
+        variants = [
+            Variant(f"power {n}", scenario, price_of("power")(Decimal(n))) for n in range(1, scenarios + 1)
+        ]
+        tasks = [Task(one.name, one.name, one) for one in variants]
+        done, seconds, here_s = _timed(lambda: sweep(tasks, partial(_clocked, prepared, effort), jobs=jobs))
+        found = [one.result for one in done]
+        # A worker's clock began with its process, so that what it loads and unpacks counts as well.
+        workers = {one["pid"]: 0.0 for one in found if one["pid"] != os.getpid()}
+        for one in found:
+            if one["pid"] in workers:
+                workers[one["pid"]] = max(workers[one["pid"]], one["process_cpu_s"])
+        whole = round(here_s + sum(workers.values()), 2)
+        return cls(
+            [one["answer"] for one in found], seconds, whole, sum(one["solves_cpu_s"] for one in found)
+        )
+
+
+def _clocked(prepared: Any, effort: float | None, variant: Any) -> dict[str, Any]:
+    """What a sweep's worker does for a variant, and the CPU seconds of its solves."""
     from placement.plan import Limits
-    from tierwise.planner.analysis import price_of
-    from tierwise.planner.asking import Variant, Workers, ask
+    from tierwise.planner import asking, run
 
-    scenario = prepared.scenario("retire-vsphere")
-    variants = [
-        Variant(f"power {n}", scenario, price_of("power")(Decimal(n))) for n in range(1, SCENARIOS + 1)
-    ]
-    return ask(prepared, variants, Limits(), Workers(jobs))
+    spent = [0.0]
+    limits = Limits() if effort is None else Limits(deterministic_time=effort)
+
+    def clocked(work: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*given: Any) -> Any:
+            begin = time.process_time()
+            try:
+                return work(*given)
+            finally:
+                spent[0] += time.process_time() - begin
+
+        return done
+
+    plain = run.solve, run.packed
+    run.solve, run.packed = map(clocked, plain)
+    try:
+        answer = asking._solved(prepared, limits, variant)
+    finally:
+        run.solve, run.packed = plain
+    return {
+        "answer": answer,
+        "solves_cpu_s": spent[0],
+        "process_cpu_s": time.process_time(),
+        "pid": os.getpid(),
+    }
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(), indent=1), file=sys.stdout)
+    asked = sys.argv[1:]
+    found = swept(int(asked[1]), *map(float, asked[2:3])) if asked[:1] == ["sweep"] else main()
+    print(json.dumps(found, indent=1), file=sys.stdout)

@@ -67,3 +67,19 @@ def test_a_document_with_mistakes_ends_with_all_of_them_and_their_places(
     assert "wrong.yaml: 2 problems; nothing was planned" in ended.err
     assert "wrong.yaml:11:9: months: must be at least 1 (found 0)" in ended.err
     assert "there is no change 'site_los'; did you mean 'site_loss'?" in ended.err
+
+
+def test_growth_is_planned_period_by_period_and_reported(tierwise: Any, tmp_path: Path) -> None:
+    to = tmp_path / "growth.html"
+    asked = (
+        "whatif", "plan-growth", EXAMPLE, "--scenario", "retire-vsphere", "--percent", "2", "--every", "12",
+        "--lead", "3", "--effort", "0.1",
+    )  # fmt: skip
+    ended = tierwise(*asked, "--to", to)
+    assert max(map(len, ended.out.splitlines())) <= 100
+    assert "hosts take 3 months to come" in ended.err
+    assert "What to buy when" in to.read_text()
+    said = json.loads(tierwise(*asked, "-o", "json").out)
+    assert [one["from"] for one in said["periods"]] == ["2027-03-01", "2028-03-01", "2029-03-01"]
+    assert sum(one["cost_micros"] for one in said["periods"]) == said["cost_micros"]
+    assert "is no number of percent" in tierwise(*asked, "--percent", "much", code=2).err

@@ -101,11 +101,17 @@ def forecast(
         int,
         typer.Option("--processes", min=1, max=256, help="How many to run on; the figures are the same."),
     ] = 1,
+    cluster: Annotated[
+        str, typer.Option("--cluster", help="A Dask scheduler instead: tcp://HOST:PORT (extra `dask`).")
+    ] = "",
     bands: Annotated[
         bool, typer.Option("--bands", help="Show demand and N+1 through time instead.")
     ] = False,
     chart: Annotated[
         Path | None, typer.Option("--chart", help="Draw bands and N+1 into this file, .png or .svg.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write a report with charts: .html, .pdf, .xlsx or .csv.")
     ] = None,
     start: Annotated[
         str, typer.Option("--start", help="Of an estate: from which day.", metavar="DAY")
@@ -123,8 +129,10 @@ def forecast(
     output: Output = Format.TABLE,
 ) -> None:
     """Tell by simulation when pools are full, of what, and until when a host may fail."""
+    from tierwise.cli.reports import check_target
     from tierwise.usecases import forecast as use
 
+    check_target(to)
     if use.is_estate(file):
         question = _of_estate(file, use.OfEstate(_day(start), months, growth), to_document)
     else:
@@ -134,9 +142,12 @@ def forecast(
         def tell(done: int, of: int) -> None:
             status.update(f"forecasting: {done:,} of {of:,} runs")
 
-        found = use.run(question, runs=runs, seed=seed, processes=processes, tell=tell)
+        found = use.run(question, runs=runs, seed=seed, processes=processes, cluster=cluster, tell=tell)
     if chart is not None:
         use.write_chart(found, chart)
+    if to is not None:
+        use.write_report(found, question, to, file.stem)
+        note(f"written: {to}")
     if bands:
         emit(use.band_rows(found), output, fields=BANDS, view=EVERYTHING)
     elif output in {Format.JSON, Format.YAML}:

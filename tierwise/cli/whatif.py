@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwise.cli import forecast, waves, whatif_analysis, whatif_documents
+from tierwise.cli import forecast, waves, whatif_analysis, whatif_documents, whatif_growth, whatif_rebalance
 from tierwise.cli.context import Context
 from tierwise.cli.fields import MOVES
 from tierwise.cli.output import Format, Output, document, emit, stdout
@@ -30,6 +30,8 @@ def register(root: typer.Typer) -> None:
     """Add the top-level command ``whatif``."""
     whatif_documents.register(app)
     whatif_analysis.register(app)
+    whatif_growth.register(app)
+    whatif_rebalance.register(app)
     waves.register(app)
     forecast.register(app)
     root.add_typer(app, name="whatif")

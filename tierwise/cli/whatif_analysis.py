@@ -2,11 +2,11 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwise.cli.output import Format, Output, document, note
+from tierwise.cli.output import Format, document, note
 from tierwise.cli.reports import check_target
 from tierwise.cli.whatif_documents import (
     Cluster,
@@ -15,23 +15,24 @@ from tierwise.cli.whatif_documents import (
     Keep,
     Seconds,
     known,
+    prepared_from,
     prepared_of,
     workers,
 )
+from tierwise.cli.whatif_work import Work, asking, limits_of
 
 if TYPE_CHECKING:
+    from catalog.estates.model import Estate
     from chargeback.report import Report
-    from placement.plan import Limits
     from tierwise.planner.analysis import Knob
     from tierwise.planner.document import Scenario
     from tierwise.planner.prepare import Prepared
     from tierwise.planner.report import Analysis
-    from tierwise.planner.result import WhatIfResult
+    from tierwise.planner.result import ScenarioResult, WhatIfResult
 
 Wanted = Annotated[
     str, typer.Option("--scenario", help="The scenario of the document that is asked about.")
 ]
-To = Annotated[Path | None, typer.Option("--to", help="Write it to this file: .html, .pdf, .xlsx or .csv.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -85,6 +86,7 @@ def report(
     _write(made(result, analyses), to)
 
 
+@asking
 def sensitivity(
     ctx: typer.Context,
     file: Document,
@@ -92,29 +94,25 @@ def sensitivity(
     percent: Annotated[
         int, typer.Option(min=1, max=100, help="By how much each assumption is wrong.")
     ] = 20,
-    to: To = None,
-    effort: Seconds = 5.0,
-    jobs: Jobs = 1,
-    cluster: Cluster = "",
-    keep: Keep = None,
-    output: Output = Format.TABLE,
+    *,
+    work: Work,
 ) -> None:
     """Show what a scenario saves if one assumption after the other is wrong (a tornado)."""
     from tierwise.planner.analysis import sensitivity as asked
 
-    check_target(to)
     prepared = prepared_of(ctx, file)
-    with workers(jobs, cluster, keep, "turning assumptions") as who:
+    with work.workers("turning assumptions") as who:
         found = asked(
             prepared,
-            _scenario(prepared, scenario),
-            limits_of(effort),
+            scenario_of(prepared, scenario),
+            work.limits,
             percent=Decimal(percent),
             workers=who,
         )
-    _show(prepared, found, to, output)
+    _show(prepared, found, work)
 
 
+@asking
 def break_even(
     ctx: typer.Context,
     file: Document,
@@ -126,31 +124,27 @@ def break_even(
     ] = "machines",
     low: Annotated[str, typer.Option("--from", help="The change in percent from which on.")] = "0",
     high: Annotated[str, typer.Option("--until", help="The change in percent to which.")] = "100",
-    to: To = None,
-    effort: Seconds = 5.0,
-    jobs: Jobs = 1,
-    cluster: Cluster = "",
-    keep: Keep = None,
-    output: Output = Format.TABLE,
+    *,
+    work: Work,
 ) -> None:
     """Find from which number of machines, or price, on a scenario is cheaper than another."""
     from tierwise.planner.analysis import break_even as asked
 
-    check_target(to)
     prepared = prepared_of(ctx, file)
-    with workers(jobs, cluster, keep, "looking for the break-even") as who:
+    with work.workers("looking for the break-even") as who:
         found = asked(
             prepared,
-            _scenario(prepared, first),
-            None if second == "today" else _scenario(prepared, second),
+            scenario_of(prepared, first),
+            None if second == "today" else scenario_of(prepared, second),
             _knob(prepared, of),
-            (_percent(low, "--from"), _percent(high, "--until")),
-            limits_of(effort),
+            (percent_of(low, "--from"), percent_of(high, "--until")),
+            work.limits,
             workers=who,
         )
-    _show(prepared, found, to, output)
+    _show(prepared, found, work)
 
 
+@asking
 def first_moves(
     ctx: typer.Context,
     file: Document,
@@ -158,27 +152,22 @@ def first_moves(
     most: Annotated[
         list[int] | None, typer.Option("--most", min=0, help="A number of moves to look at; repeatable.")
     ] = None,
-    to: To = None,
-    effort: Seconds = 5.0,
-    jobs: Jobs = 1,
-    cluster: Cluster = "",
-    keep: Keep = None,
-    output: Output = Format.TABLE,
+    *,
+    work: Work,
 ) -> None:
     """Show how much of a scenario's saving its first moves bring (Pareto)."""
     from tierwise.planner.analysis import pareto
 
-    check_target(to)
     prepared = prepared_of(ctx, file)
-    with workers(jobs, cluster, keep, "limiting moves") as who:
+    with work.workers("limiting moves") as who:
         found = pareto(
             prepared,
-            _scenario(prepared, scenario),
-            limits_of(effort),
+            scenario_of(prepared, scenario),
+            work.limits,
             most=most or (),
             workers=who,
         )
-    _show(prepared, found, to, output)
+    _show(prepared, found, work)
 
 
 def moves(
@@ -189,6 +178,16 @@ def moves(
     link_mib_s: Annotated[
         int, typer.Option("--link", min=1, help="What a link between sites carries, in MiB/s.")
     ] = 100,
+    hosts: Annotated[
+        bool, typer.Option("--hosts", help="Between hosts, as far as the estate says what runs on which.")
+    ] = False,
+    apart: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--apart",
+            help="With --hosts: an application's machines on hosts of their own: PATTERN or PATTERN/LABEL.",
+        ),
+    ] = None,
     effort: Seconds = 5.0,
 ) -> None:
     """Write a scenario's moves as a document of moves, from which `whatif waves` makes waves."""
@@ -198,16 +197,38 @@ def moves(
     from tierwise.planner.run import solve_scenario, solve_today
     from tierwise.reports.files import write_whole
 
-    prepared, limits = prepared_of(ctx, file), limits_of(effort)
-    wanted = _scenario(prepared, scenario)
+    if apart and not hosts:
+        msg = "goes with --hosts: pools hold many hosts, on which machines of one application may be"
+        raise typer.BadParameter(msg, param_hint="'--apart'")
+    (prepared, estate), limits = prepared_from(ctx, file), limits_of(effort)
+    wanted = scenario_of(prepared, scenario)
     today = solve_today(prepared, limits)
     result = solve_scenario(prepared, wanted, limits, today)
     made = moves_document(prepared, today, result, link_mib_s=link_mib_s)
+    if hosts:
+        made = _on_hosts(prepared, estate, result, made, apart or [])
     write_whole(to, (json.dumps(made, indent=1) + "\n").encode())
-    note(f"written: {to}: {len(result.moves):,} of {len(made['machines']):,} machines move")
+    moving = sum(one["from"] != one["to"] for one in made["machines"])
+    note(f"written: {to}: {moving:,} of {len(made['machines']):,} machines move")
     note(f"next: tierwise whatif waves {to} --windows FROM/TO -o waves.xlsx")
     if result.unplaced:
         note(f"{result.unplaced:,} machines have no place in {scenario}; they stay where they are")
+
+
+def _on_hosts(
+    prepared: "Prepared", estate: "Estate", result: "ScenarioResult", made: dict[str, Any], apart: list[str]
+) -> dict[str, Any]:
+    from tierwise.planner.apart import Apart, groups
+    from tierwise.planner.moves_document import machine_ids
+    from tierwise.planner.moves_hosts import on_hosts
+    from tierwise.planner.prepare import changes_of
+
+    world = prepared.changed(changes_of(prepared.scenario(result.name)))
+    kept = groups(estate, [Apart.of(text) for text in apart])
+    found = on_hosts(made, estate, world, result, machine_ids(prepared, result), kept)
+    for text in found.notes:
+        note(f"note: {text}")
+    return found.document
 
 
 def demo(
@@ -222,14 +243,8 @@ def demo(
     tell(output, jobs=jobs)
 
 
-def limits_of(effort: float) -> "Limits":
-    """How much is thought about each scenario."""
-    from placement.plan import Limits
-
-    return Limits(deterministic_time=effort)
-
-
-def _scenario(prepared: "Prepared", name: str) -> "Scenario":
+def scenario_of(prepared: "Prepared", name: str) -> "Scenario":
+    """A scenario of a document. Raises InvalidInput for an unknown name."""
     known(prepared, [name])
     return prepared.scenario(name)
 
@@ -244,7 +259,8 @@ def _knob(prepared: "Prepared", of: str) -> "tuple[str, Knob]":
     return of, there[of]
 
 
-def _percent(text: str, option: str) -> Decimal:
+def percent_of(text: str, option: str) -> Decimal:
+    """An option's number of percent. Raises BadParameter."""
     try:
         return Decimal(text.removesuffix("%"))
     except InvalidOperation:
@@ -252,17 +268,17 @@ def _percent(text: str, option: str) -> Decimal:
         raise typer.BadParameter(msg, param_hint=f"'{option}'") from None
 
 
-def _show(prepared: "Prepared", found: "Analysis", to: Path | None, output: Format) -> None:
+def _show(prepared: "Prepared", found: "Analysis", work: Work) -> None:
     from tierwise.cli.reports import print_report
     from tierwise.planner.report import report_of
 
     made = report_of(found, prepared.economics.currency, prepared.document)
-    if to is not None:
-        _write(made, to)
-    elif output is Format.TABLE:
+    if work.to is not None:
+        _write(made, work.to)
+    elif work.output is Format.TABLE:
         print_report(made)
     else:
-        document(found.model_dump(mode="json"), output)
+        document(found.model_dump(mode="json"), work.output)
 
 
 def _write(made: "Report", to: Path) -> None:

@@ -100,7 +100,7 @@ def compare(
     if output in {Format.JSON, Format.YAML}:
         document([one.model_dump(mode="json") for one in found], output)
         return
-    money = _money(result.currency)
+    money = money_of(result.currency)
     rows = [
         {
             "from": one.before,
@@ -151,6 +151,14 @@ def prepared_of(ctx: typer.Context, file: Path) -> "Prepared":
     return prepared(file, lambda: _live(ctx))
 
 
+def prepared_from(ctx: typer.Context, file: Path) -> "tuple[Prepared, Estate]":
+    """The same, with the estate that it is about."""
+    from tierwise.planner.sources import prepared_from
+
+    prepared, inputs = prepared_from(file, lambda: _live(ctx))
+    return prepared, inputs.estate
+
+
 def _live(ctx: typer.Context) -> "Estate":
     from tierwise.estates.inventory import live
 
@@ -199,7 +207,9 @@ def _save(result: "WhatIfResult", path: Path) -> None:
     note(f"written: {path}")
 
 
-def _money(currency: str) -> "Money":
+def money_of(currency: str) -> "Money":
+    """Micro-units as whole units of a currency, half up."""
+
     def told(micros: int) -> str:
         units = (2 * abs(micros) + 10**6) // (2 * 10**6)
         return f"{currency} {'-' if micros < 0 and units else ''}{units:,}"
@@ -218,7 +228,7 @@ def _show(result: "WhatIfResult", output: Format) -> None:
         title = f"{result.title or result.document}: {result.months} months from {result.start}"
         for text in result.notes:
             note(f"note: {text}")
-        emit(table(result, _money(result.currency)), Format.TABLE, title=title)
+        emit(table(result, money_of(result.currency)), Format.TABLE, title=title)
         for one in (result.today, *result.scenarios):
             write(_told(one))
 
@@ -232,7 +242,7 @@ def _told(one: "ScenarioResult") -> str:
     parts = [f"changes: {text}" for text in one.changes]
     parts += [f"impossible: {text}" for text in why(one)[:_CONFLICTS_SHOWN]]
     parts += [f"no room for failures: {room.pool} lacks {missing(room)}" for room in one.short]
-    parts += list(licences(one, _money(one.currency)))
+    parts += list(licences(one, money_of(one.currency)))
     parts += [f"cheaper if: {text}" for text in one.binding]
     parts += one.notes
     if one.name == TODAY:  # What makes today's figures unsure makes all of them so.

@@ -56,6 +56,11 @@ def moves_document(
     }
 
 
+def machine_ids(prepared: Prepared, result: ScenarioResult) -> list[str]:
+    """The ids in the estate of the document's machines, in its order."""
+    return [one.id for one in _machines(prepared, result) if one.pool]
+
+
 def _machines(prepared: Prepared, result: ScenarioResult) -> Iterator[_Machine]:
     groups = prepared.groups
     changes = changes_of(prepared.document.scenarios[result.name])

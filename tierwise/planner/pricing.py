@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from math import lcm
+from operator import mul
 
 import numpy as np
 
@@ -183,13 +185,14 @@ class _Maker:
         """Of one machine of each group: its units at their exact price, rounded half up once."""
         if not per_unit:
             return np.full(len(demand), per_machine, dtype=np.int64)
-        used = [(RESOURCES.index(name), micros) for name, micros in per_unit.items()]
+        used = [(RESOURCES.index(name), Fraction(micros)) for name, micros in per_unit.items()]
         sizes, back = np.unique(demand[:, [k for k, _ in used]], axis=0, return_inverse=True)
-        exact = [
-            per_machine + sum(int(n) * micros for n, (_, micros) in zip(size, used, strict=True))
-            for size in sizes
-        ]
-        return np.array([half_up(Fraction(one)) for one in exact], dtype=np.int64)[back.reshape(-1)]
+        # Whole numbers over one denominator: fractions would be reduced at every step, which takes most of the time.
+        below = lcm(*(micros.denominator for _, micros in used))
+        each = [micros.numerator * (below // micros.denominator) for _, micros in used]
+        sums = [per_machine * below + sum(map(mul, size, each)) for size in sizes.tolist()]
+        rounded = [(2 * one + below) // (2 * below) for one in sums]
+        return np.array(rounded, dtype=np.int64)[back.reshape(-1)]
 
     def _factor(self, pool: PoolState, term: str) -> Fraction:
         return factor_of(self.world, pool, term)

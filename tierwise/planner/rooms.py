@@ -45,7 +45,7 @@ def rooms(world: World, all_disk_gib: int) -> Rooms:
     names = list(world.pools)
     pools = tuple(world.pools.values())
     blocks = tuple(_present(world))
-    room = [_room(one, world.pools[one.pool]) for one in blocks]
+    room = [host_room(one, world.pools[one.pool]) for one in blocks]
     shared = np.zeros((len(pools), len(RESOURCES)), dtype=np.int64)
     boundless = []
     for p, pool in enumerate(pools):
@@ -87,7 +87,7 @@ def _present(world: World) -> list[Block]:
     return [found[one.id] for one in world.blocks]
 
 
-def _room(block: Block, pool: PoolState) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def host_room(block: Block, pool: PoolState) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """What one host gives, and the most that one machine may have of it."""
     memory_mib = max(0, block.memory_mib - pool.reserved_memory_mib)
     gives = (

@@ -33,13 +33,18 @@ def prepared(file: Path, live: LiveEstate | None = None) -> Prepared:
 
     Paths in the document are relative to its folder. Raises InvalidInput with every problem of every file in `details`.
     """
+    return prepared_from(file, live)[0]
+
+
+def prepared_from(file: Path, live: LiveEstate | None = None) -> tuple[Prepared, Inputs]:
+    """The same, with what it was made of: machines by host, which scenarios do not look at."""
     try:
         loaded = load_document(_text(file), file.name)
     except DocumentError as error:
         raise _invalid(file, [str(one) for one in error.problems]) from None
     inputs = _Reader(loaded, file.parent, live).read(file)
     try:
-        return prepare(loaded, inputs)
+        return prepare(loaded, inputs), inputs
     except DocumentError as error:
         raise _invalid(file, [str(one) for one in error.problems]) from None
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,10 @@ def run(
     runs: int | None = None,
     seed: int | None = None,
     processes: int = 1,
+    cluster: str = "",
     tell: Told | None = None,
 ) -> Forecast:
-    """The forecast, whose figures do not depend on the number of processes.
+    """The forecast, whose figures do not depend on the number of processes, or of a Dask `cluster`'s workers.
 
     `runs` and `seed` are the document's unless given. Raises InvalidInput where it would not fit into memory.
     """
@@ -103,7 +105,9 @@ def run(
     _check_size(document.problem, count)
     pieces = [(first, min(first + _PIECE, count)) for first in range(0, count, _PIECE)]
     try:
-        if processes == 1:
+        if cluster:
+            parts = _on_cluster(document.problem, start, pieces, cluster, tell)
+        elif processes == 1:
             parts = _here(document.problem, start, pieces, tell)
         else:
             parts = _on_processes(document.problem, start, pieces, processes, tell)
@@ -156,6 +160,30 @@ def _on_processes(
         if tell:
             tell(last, pieces[-1][1])
     return parts
+
+
+def _on_cluster(
+    problem: ForecastProblem, seed: int, pieces: list[tuple[int, int]], cluster: str, tell: Told | None
+) -> list[Runs]:
+    """Pieces on a cluster's workers; one whose worker dies is done by another."""
+    from tierwise.planner.sweeps import Task, sweep  # noqa: PLC0415 - as above
+
+    tasks = [Task(f"runs {first} to {last - 1}", "", (first, last)) for first, last in pieces]
+    runs = pieces[-1][1]
+
+    def told(done: int, of: int) -> None:
+        if tell:
+            tell(runs * done // of, runs)
+
+    done = sweep(tasks, partial(_sent, problem, seed), cluster=cluster, tell=told)
+    if wrong := [f"{one.name}: {one.error}" for one in done if one.result is None]:
+        msg = f"{len(wrong)} of {len(done)} parts of the forecast could not be done"
+        raise InvalidInput(msg, details=wrong)
+    return [one.result["runs"] for one in done if one.result is not None]
+
+
+def _sent(problem: ForecastProblem, seed: int, piece: tuple[int, int]) -> dict[str, Runs]:
+    return {"runs": _piece(problem, seed, *piece)}
 
 
 def _piece(problem: ForecastProblem, seed: int, first: int, last: int) -> Runs:
@@ -245,3 +273,14 @@ def write_chart(found: Forecast, target: Path) -> None:
         msg = f"{target}: a chart can be written as {', '.join(SUFFIXES)}; let the file's name end in one of them"
         raise InvalidInput(msg)
     write_whole(target, render(found, suffix))
+
+
+def write_report(found: Forecast, document: ForecastDocument, target: Path, name: str) -> None:
+    """Write a report with charts. Raises InvalidInput where the target's name ends in none of a report's suffixes."""
+    from tierwise.planner.forecast_report import forecast_report  # noqa: PLC0415 - only where a report is wanted
+    from tierwise.reports import render, suffix_of  # noqa: PLC0415 - as above
+    from tierwise.reports.files import write_whole  # noqa: PLC0415 - as above
+
+    suffix = suffix_of(target)
+    whole = forecast_report(found, document, name=name, every_time=suffix == ".xlsx")
+    write_whole(target, render(whole, suffix))

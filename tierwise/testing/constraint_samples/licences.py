@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from catalog.licence_metrics import OF_HOSTS
 from placement.constraints.licences import Licences
-from placement.licensing.metrics import OF_HOSTS
 from placement.licensing.products import AddOn, Alternative, Limit, Processors, Product
 from placement.problem import PlacementProblem
 

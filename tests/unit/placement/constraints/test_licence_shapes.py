@@ -9,8 +9,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from catalog.licence_metrics import Metric
 from placement.licensing import tally
-from placement.licensing.metrics import Metric
 from placement.licensing.products import AddOn, Alternative, Limit
 from placement.problem import InvalidProblem, PlacementProblem
 from placement.solve import solve

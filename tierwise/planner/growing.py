@@ -1,0 +1,331 @@
+"""Growth as a plan: which hosts to buy when, so that the machines of each period have room.
+
+A sequence of planning problems, period after period. Machines that have a place stay there, hosts that were bought
+stay bought and are paid for, hosts that were given up are gone. So each period's plan can look at no later one. How much
+that costs at most is told by what no plan costs less than: each period by itself, with everything free to be otherwise.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from chargeback.economics.trace import MissingFigure
+from placement.arrays import Int64
+from placement.plan import Limits
+from placement.planning.plan import PlanningPlan
+from placement.planning.problem import Groups, PlanningProblem
+from placement.planning.solve import solve
+from policies.decisions import Rejection
+from tierwise.errors import InvalidInput
+from tierwise.planner.build import Built, build
+from tierwise.planner.document import Scenario
+from tierwise.planner.prepare import Prepared, changes_of
+from tierwise.planner.selecting import MachineSelector
+from tierwise.planner.world import Block, Growth, Stream, World
+
+BOUGHT = " bought"
+_REASONS = 3
+"""Of those against a place, so many are told."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How machines grow, and when hosts can come."""
+
+    percent_per_month: Decimal
+    """Of all machines, compounded."""
+    every_months: int = 3
+    """Hosts are bought at the beginning of each period of so many months, for all that comes within it."""
+    lead_months: int = 0
+    """From an order to a host that runs: earlier than so many months after the start none can come."""
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInput for what is no growth."""
+        if not 0 <= self.percent_per_month <= Decimal(100):
+            msg = f"--percent: {self.percent_per_month} percent a month must be from 0 to 100"
+            raise InvalidInput(msg)
+
+    def grown_percent(self, months: int) -> Decimal:
+        """By how much there is more at the end of so many months, rounded to a millionth of a percent."""
+        factor = (1 + Fraction(self.percent_per_month) / 100) ** months
+        return Decimal(round((factor - 1) * 10**8)) / 10**6
+
+
+@dataclass(frozen=True, eq=False)
+class Period:
+    """What is decided at the beginning of some months, and what these months cost."""
+
+    begin: date
+    first_month: int
+    """1 is the first month of the horizon."""
+    months: int
+    order_by: date
+    machines: int
+    """At its end, placed or not."""
+    unplaced: int
+    hosts: Mapping[str, int]
+    """Pool -> hosts."""
+    bought: Mapping[str, int]
+    """Block of hosts -> bought at its beginning."""
+    given_up: Mapping[str, int]
+    cost_micros: int
+    """Of these months."""
+    bound_micros: int | None
+    """No plan of this period by itself costs less; None where such a plan places other machines than this one."""
+    room: Mapping[str, tuple[int, int]]
+    """Resource -> what must run after a failure, and what is there then, over all pools."""
+    why: tuple[str, ...] = ()
+    """Why machines have no place."""
+
+    @property
+    def last_month(self) -> int:
+        """The last one that is part of it."""
+        return self.first_month + self.months - 1
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthPlan:
+    """All periods of the horizon."""
+
+    scenario: str
+    asked: Asked
+    currency: str
+    periods: tuple[Period, ...]
+
+    @property
+    def cost_micros(self) -> int:
+        """Of the whole horizon."""
+        return sum(one.cost_micros for one in self.periods)
+
+    @property
+    def bound_micros(self) -> int | None:
+        """No sequence of plans costs less; None where a period has no bound."""
+        found = [one.bound_micros for one in self.periods]
+        return None if None in found else sum(micros for micros in found if micros is not None)
+
+
+@dataclass
+class _State:
+    """What earlier periods leave: hosts of today that are still there, hosts bought, and who is where."""
+
+    kept: dict[str, int]
+    bought: dict[str, int] = field(default_factory=dict)
+    placed: dict[str, Int64] = field(default_factory=dict)
+    moves: int = 0
+
+
+def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Limits) -> GrowthPlan:
+    """The plan of a scenario that grows. Raises InvalidInput where the economics document lacks a figure."""
+    document = prepared.document
+    changed = prepared.changed(changes_of(scenario))
+    state = _State({one.id: one.existing for one in changed.blocks})
+    periods = []
+    for first in range(1, document.months + 1, asked.every_months):
+        months = min(asked.every_months, document.months - first + 1)
+        world = _at(changed, asked, first, months)
+        free = _built(prepared, world, first, months)
+        built = _built(prepared, _with_hosts(world, state), first, months)
+        problem, index = _held(built.problem, state, first=first == 1)
+        plan = solve(problem, limits)
+        relaxed = plan if first == 1 else solve(_free(free.problem), limits)
+        periods.append(_period(prepared, asked, built, plan, relaxed, (first, months)))
+        _leave(built, plan, index, state)
+    return GrowthPlan(scenario.name, asked, prepared.economics.currency, tuple(periods))
+
+
+def _built(prepared: Prepared, world: World, first: int, months: int) -> Built:
+    document = prepared.document.model_copy(
+        update={"start": after(prepared.document.start, first - 1), "months": months}
+    )
+    try:
+        return build(world, prepared.groups, prepared.economics, prepared.classes, document)
+    except MissingFigure as error:
+        msg = f"{prepared.document.economics} lacks a figure: {error}"
+        raise InvalidInput(msg) from None
+
+
+def after(day: date, months: int) -> date:
+    """The day so many months later, the month's last where it has none such."""
+    month = day.year * 12 + day.month - 1 + months
+    year, month = divmod(month, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _at(world: World, asked: Asked, first: int, months: int) -> World:
+    """The world of a period: all that has come by its end, and what can be bought by its beginning."""
+    last = first + months - 1
+    percent = asked.grown_percent(last)
+    growth = (*world.growth, Growth(MachineSelector(), percent, 0)) if percent else world.growth
+    blocks = world.blocks
+    if first <= asked.lead_months:
+        blocks = tuple(replace(one, most=one.existing) for one in blocks)
+    streams = tuple(_come(one, last) for one in world.streams if one.first_month <= last)
+    return replace(world, growth=growth, streams=streams, blocks=blocks)
+
+
+def _come(stream: Stream, last: int) -> Stream:
+    """All machines of a stream by a month, as if they came in the period's first: they cost for all of it."""
+    until = min(stream.last_month or last, last)
+    count = stream.per_month * (until - stream.first_month + 1)
+    return replace(stream, per_month=count, first_month=1, last_month=1)
+
+
+def _with_hosts(world: World, state: _State) -> World:
+    """Hosts that were given up are gone; those that were bought are there, and paid for."""
+    blocks: list[Block] = []
+    for one in world.blocks:
+        existing, bought = state.kept[one.id], state.bought.get(one.id, 0)
+        gone = one.existing - existing
+        blocks.append(replace(one, existing=existing, most=max(existing, one.most - gone - bought)))
+        if bought:
+            blocks.append(
+                replace(one, id=one.id + BOUGHT, existing=bought, most=bought, paid=True, today=0)
+            )
+    return replace(world, blocks=tuple(blocks))
+
+
+def _free(problem: PlanningProblem) -> PlanningProblem:
+    """The same without what moves cost: whoever moved, may have done so before."""
+    return replace(problem, groups=replace(problem.groups, move_cost=None))
+
+
+def _held(problem: PlanningProblem, state: _State, *, first: bool) -> tuple[PlanningProblem, Int64]:
+    """The problem with who has a place held there, and of each of its groups which of the built ones it is."""
+    groups = problem.groups
+    if first:
+        return problem, np.arange(len(groups.ids))
+    rows = [row for g in range(len(groups.ids)) for row in _rows(groups, g, state)]
+    index = np.array([row.group for row in rows], dtype=np.int64)
+    at = np.array([row.pool for row in rows], dtype=np.int64)
+    held = at >= 0
+    allowed = groups.allowed[index].copy()
+    allowed[held] = False
+    allowed[np.flatnonzero(held), at[held]] = True
+    move = groups.move_cost[index].copy() if groups.move_cost is not None else None
+    if move is not None:
+        move[held] = 0
+    made = Groups(
+        ids=tuple(f"{groups.ids[row.group]} #{n}" for n, row in enumerate(rows)),
+        count=np.array([row.count for row in rows], dtype=np.int64),
+        demand=groups.demand[index].copy(),
+        current=np.where(held, at, groups.current[index]),
+        allowed=allowed,
+        rejections=dict(_reasons(problem, rows, allowed)),
+        costs={term: micros[index].copy() for term, micros in groups.costs.items()},
+        move_cost=move,
+        restart=None if groups.restart is None else groups.restart[index].copy(),
+    )
+    products = tuple(replace(one, groups=one.groups[index].copy()) for one in problem.products)
+    most = None if problem.most_moves is None else max(0, problem.most_moves - state.moves)
+    return replace(problem, groups=made, products=products, most_moves=most), index
+
+
+@dataclass(frozen=True)
+class _Row:
+    group: int
+    count: int
+    pool: int
+    """Where they stay; -1: not held."""
+
+
+def _rows(groups: Groups, g: int, state: _State) -> Iterator[_Row]:
+    """The machines of a group where they are, and those that are new."""
+    left = int(groups.count[g])
+    placed = state.placed.get(groups.ids[g])
+    for p in np.flatnonzero(placed).tolist() if placed is not None else []:
+        count = min(left, int(placed[p])) if placed is not None else 0
+        if count:
+            yield _Row(g, count, p)
+            left -= count
+    if left:
+        yield _Row(g, left, -1)
+
+
+def _reasons(
+    problem: PlanningProblem, rows: Sequence[_Row], allowed: np.ndarray
+) -> Iterator[tuple[tuple[int, int], tuple[Rejection, ...]]]:
+    pools = problem.pools.ids
+    for n, row in enumerate(rows):
+        for p in np.flatnonzero(~allowed[n]).tolist():
+            known = problem.groups.rejections.get((row.group, p))
+            stays = Rejection(
+                rule_id="stays", pool=pools[p], dimension="pool", limit=pools[row.pool], need=pools[p],
+                why=f"they run on {pools[row.pool]} since an earlier period", remedy="move them",
+            )  # fmt: skip
+            yield (n, p), known or (stays,)
+
+
+def _leave(built: Built, plan: PlanningPlan, index: Int64, state: _State) -> None:
+    """What the next period begins with."""
+    groups = built.problem.groups
+    counts = np.zeros((len(groups.ids), plan.counts.shape[1]), dtype=np.int64)
+    np.add.at(counts, index, plan.counts)
+    state.placed = {name: counts[g] for g, name in enumerate(groups.ids)}
+    state.moves += plan.moves
+    for b, block in enumerate(built.room.blocks):
+        hosts, existing = int(plan.hosts[b]), int(built.room.existing[b])
+        if block.paid:
+            continue  # Paid for, whether or not the plan makes use of it.
+        # Lost hosts are taken off once more by the next period; those of a closed pool are gone.
+        lost = 0 if block.pool in built.world.closed else built.world.blocks[b].existing - existing
+        state.kept[block.id] = min(hosts, state.kept[block.id]) + lost
+        if hosts > existing:
+            state.bought[block.id] = state.bought.get(block.id, 0) + hosts - existing
+
+
+def _period(
+    prepared: Prepared,
+    asked: Asked,
+    built: Built,
+    plan: PlanningPlan,
+    relaxed: PlanningPlan,
+    when: tuple[int, int],
+) -> Period:
+    first, months = when
+    begin = after(prepared.document.start, first - 1)
+    hosts: dict[str, int] = dict.fromkeys(built.problem.pools.ids, 0)
+    bought, given_up = {}, {}
+    for b, block in enumerate(built.room.blocks):
+        count, existing = int(plan.hosts[b]), int(built.room.existing[b])
+        hosts[block.pool] += max(count, existing) if block.paid else count
+        if count > existing:
+            bought[block.id] = count - existing
+        was = built.world.blocks[b].existing if block.pool in built.world.closed else existing
+        if count < was and not block.paid:
+            given_up[block.id] = was - count
+    same = int(plan.unplaced.sum()) == int(relaxed.unplaced.sum())
+    room: dict[str, tuple[int, int]] = {}
+    for one in plan.headroom:
+        needs, has = room.get(one.resource_class, (0, 0))
+        room[one.resource_class] = (needs + one.restarting, has + one.without_losses)
+    return Period(
+        begin=begin,
+        first_month=first,
+        months=months,
+        order_by=after(begin, -asked.lead_months),
+        machines=int(built.machines.count.sum()),
+        unplaced=int(plan.unplaced.sum()),
+        hosts=hosts,
+        bought=bought,
+        given_up=given_up,
+        cost_micros=plan.cost_micros,
+        bound_micros=relaxed.bound_micros if same else None,
+        room=room,
+        why=tuple(_why(plan)),
+    )
+
+
+def _why(plan: PlanningPlan) -> Iterator[str]:
+    """How many machines have no place, by what stands against it."""
+    found: dict[str, int] = {}
+    for one in plan.impossible:
+        reasons = tuple(dict.fromkeys(f"{reason.pool}: {reason.why}" for reason in one.reasons))
+        text = "; ".join(reasons[:_REASONS]) or "no room is left, with all hosts that there could be"
+        found[text] = found.get(text, 0) + one.machines
+    for text, count in found.items():
+        yield f"{count} machine{'s' if count > 1 else ''} without a place: {text}"
