@@ -3,6 +3,7 @@
 They return plain data like the other steps: ``{"error": ...}`` where they failed.
 """
 
+import json
 import os
 import shutil
 import time
@@ -78,6 +79,7 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
         provider=app.documents.catalog.pools[move.target_pool].provider,
         resources=Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass}),
         annotations={
+            **json.loads(machine.annotations or "{}"),
             "tierwise.order": move.machine,
             "tierwise.tenant": machine.tenant,
             "tierwise.offering": order.offering,

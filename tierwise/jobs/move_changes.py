@@ -131,8 +131,9 @@ def record_power(
 
 def cut_over(session: Session, app: App, move_id: str, vm: dict[str, Any]) -> None:
     """The machine is at its new place: its books follow, and the old room is held for the copy."""
-    row = session.get_one(MoveRow, move_id)
-    _settle(session, app, row, row.target_pool, VmView.model_validate(vm).native_id, key=f"{move_id}:moved")
+    row, view = session.get_one(MoveRow, move_id), VmView.model_validate(vm)
+    _settle(session, app, row, row.target_pool, view.native_id, key=f"{move_id}:moved")
+    session.get_one(MachineRow, row.machine).annotations = changes.annotations_text(view)
     row.held_pool, row.state = row.source_pool, MoveState.MOVED
     session.add(row)
     if row.was_on:

@@ -106,6 +106,12 @@ def migrate_storage(app: App, machine_id: str, storage: str) -> Outcome:
     return call(app, endpoint, act)
 
 
+def tag(app: App, machine_id: str, tags: dict[str, str]) -> Outcome:
+    """Set tags of the machine, or take them away."""
+    endpoint = _endpoint_of(app, machine_id)
+    return call(app, endpoint, lambda connector: connector.tag(UUID(machine_id), tags))
+
+
 def delete(app: App, machine_id: str) -> Outcome:
     """Remove the machine; one that is not there is gone already."""
     endpoint = _endpoint_of(app, machine_id)
