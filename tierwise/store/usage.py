@@ -129,9 +129,7 @@ class UsageStore:
     ) -> Any:
         path = self.folder / name
         try:
-            return files_of.read(
-                path, self.schema, self.layout, self._defaults, span, machines, columns=columns
-            )
+            return files_of.read(path, self.schema, self.layout, self._defaults, span, machines, columns)
         except FileNotFoundError as error:
             raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
         except (OSError, pa.ArrowException) as error:

@@ -101,7 +101,6 @@ def read(
     defaults: Mapping[str, str | int],
     span: Span = Span(),  # noqa: B008 - an immutable value
     machines: Any = None,
-    *,
     columns: Sequence[str] | None = None,
 ) -> Any:
     """The file's rows that overlap `span`, of `machines` (a sorted array); groups without any are not read.
