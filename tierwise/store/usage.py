@@ -223,7 +223,7 @@ class UsageStore:
         target = self.folder / path
         target.parent.mkdir(exist_ok=True)
         made.append(target)
-        files_of.write(table, target, self.layout.group_rows, self.layout.order[0])
+        files_of.write(table, target, self.layout)
         return files_of.described(table, path, self.layout)
 
     def _write_state(self, name: str, state: Any, made: list[Path]) -> str:

@@ -81,17 +81,24 @@ def described(table: Any, path: str, layout: Layout) -> UsageFile:
     )
 
 
-def write(table: Any, target: Path, group_rows: int = 65_536, ordered_by: str = "") -> None:
+def write(table: Any, target: Path, layout: Layout | None = None) -> None:
     """A file that is whole when it has its name; it says by which column its rows stand. Raises OSError."""
     part = target.with_name(target.name + ".part")
-    order = [pq.SortingColumn(table.schema.get_field_index(ordered_by))] if ordered_by else None
-    pq.write_table(
-        table, part, compression="zstd", write_page_checksum=True, row_group_size=group_rows,
-        sorting_columns=order,
-    )  # fmt: skip
+    how = {} if layout is None else _how(table, layout)
+    pq.write_table(table, part, compression="zstd", write_page_checksum=True, **how)
     flush(part)
     part.rename(target)
     flush(target.parent)
+
+
+def _how(table: Any, layout: Layout) -> dict[str, Any]:
+    place = table.schema.get_field_index(layout.order[0])
+    found = {"row_group_size": layout.group_rows, "sorting_columns": [pq.SortingColumn(place)]}
+    if layout.start != layout.end:
+        return found
+    # Moments one after another, all different: as differences a file is a third as long.
+    others = [name for name in table.column_names if name != layout.start]
+    return {**found, "use_dictionary": others, "column_encoding": {layout.start: "DELTA_BINARY_PACKED"}}
 
 
 def read(
