@@ -72,6 +72,7 @@ lock:  ## resolve the locks in requirements/ again (ARGS=--upgrade for newer ver
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/base.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra vsphere --extra hyperv --extra hyperv-kerberos --extra xen --extra postgres --extra spark --extra dask --extra notebooks -o requirements/extras.txt
 	@printf 'libvirt-python>=9.0\npycdlib>=1.14\n' | $(COMPILE) $(ARGS) - -o requirements/libvirt.txt
+	@printf 'pykerberos>=1.2.1\n' | $(COMPILE) -c requirements/extras.txt - -o requirements/kerberos.txt
 	@printf 'setuptools\nuv\n' | $(COMPILE) -c requirements/dev.txt - -o requirements/bootstrap.txt
 
 clean:  ## remove what make made, .venv included

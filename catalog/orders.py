@@ -22,6 +22,9 @@ class Order(Value):
     machine_name: Name
     parameters: FrozenMapping[str, ParameterValue] = Field(default_factory=dict)
     tier: Name | None = Field(default=None, description="A tier the requester insists on.")
+    seed: Name | None = Field(
+        default=None, description="What its guest reads about itself at its first start, by name."
+    )
     ordered_by: str
     ordered_at: AwareDatetime
 
@@ -42,6 +45,7 @@ class Request(Value):
     tier: Name | None = None
     parameters: FrozenMapping[str, ParameterValue] = Field(default_factory=dict)
     expires_at: datetime | None = None
+    seed: Name | None = None
 
     def __hash__(self) -> int:
         return hash(self.order_id)

@@ -64,6 +64,7 @@ def resolve(catalog: Catalog, order: Order) -> Request:
         tier=order.tier,
         parameters={n: v for n, v in values.items() if n != DATA and n not in set(ResourceClass)},
         expires_at=_expiry(order.ordered_at, workload_class.lease_days),
+        seed=order.seed,
     )
 
 

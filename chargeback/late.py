@@ -1,11 +1,12 @@
 """Late facts: which machines' lines may have changed since a period was closed, and by what.
 
 A bill of machines has one line per machine and rate, so a fact about one machine changes lines of that
-machine alone, and only its usage is rated again. A changed price rates all of them again, and so does any
-fact where machines are priced together: by a tenant's month, or by an adjustment of it.
+machine alone, and only its usage is rated again. Where machines are priced together, by a tenant's month
+or by an adjustment of it, all machines of the tenants who pay for it are, and for terms that were agreed
+late those of the tenants they name. A changed price, stack or exchange rate rates all of them again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import duckdb
@@ -34,6 +35,12 @@ ORDER BY machine
 _OF = "SELECT * FROM usage_interval WHERE t_from < $t_to AND t_to > $t_from"
 
 _OF_MACHINES = _OF + " AND machine IN (SELECT unnest($machines))"
+
+_MACHINES = """
+SELECT DISTINCT machine FROM usage_interval
+WHERE t_from < $t_to AND t_to > $t_from AND tenant IN (SELECT unnest($tenants))
+ORDER BY machine
+"""
 
 
 class Known(NamedTuple):
@@ -67,6 +74,16 @@ class Known(NamedTuple):
         return self._replace(card=self.card.model_copy(update={"time_zone": period.time_zone}))
 
 
+class Scope(NamedTuple):
+    """What is rated again: these machines, and what is stated of these tenants; None is all of them."""
+
+    machines: Sequence[str] | None = None
+    tenants: frozenset[str] | None = None
+
+
+ALL = Scope()
+
+
 class Usage(Protocol):
     """A history of usage that can be asked for parts of itself."""
 
@@ -81,6 +98,10 @@ class Usage(Protocol):
 
     def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """All rows that overlap the period, of these machines or of all, as a `pyarrow.Table`."""
+        ...
+
+    def machines(self, period: BillingPeriod, tenants: Collection[str]) -> Sequence[str]:
+        """The machines with rows in the period that any of these tenants has to pay, whenever recorded."""
         ...
 
     def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
@@ -114,6 +135,11 @@ class UsageTable:
         values["machines"] = list(machines)
         return self._ask(_OF_MACHINES, values, duckdb.DuckDBPyRelation.to_arrow_table)
 
+    def machines(self, period: BillingPeriod, tenants: Collection[str]) -> Sequence[str]:
+        """See `Usage`."""
+        values = {"t_from": period.t_from, "t_to": period.t_to, "tenants": list(tenants)}
+        return [machine for (machine,) in self._ask(_MACHINES, values, duckdb.DuckDBPyRelation.fetchall)]
+
     def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """None."""
         return STORED.empty_table()
@@ -135,19 +161,21 @@ def rated(usage: Any, known: Known, period: BillingPeriod) -> list[Statement]:
     return bill(usage, known.card, period, known.at, known.terms)
 
 
-def stated(
-    usage: Usage, known: Known, period: BillingPeriod, machines: Collection[str] | None = None
-) -> list[Statement]:
+def stated(usage: Usage, known: Known, period: BillingPeriod, scope: Scope = ALL) -> list[Statement]:
     """The same of a history, with its samples, month by month as far back as the terms go.
 
-    Of these machines only, which is right where `Known.by_machine`. Raises as `rated`.
+    In a scope only: of machines alone that is right where `Known.by_machine`, else with their tenants
+    and all machines of these. Raises as `rated`.
     """
 
     def of(month: BillingPeriod) -> Any:
-        return charged_usage(usage, known, month, machines)
+        return charged_usage(usage, known, month, scope.machines)
 
     engine = usage.rating_engine
     found = bill_month_by_month(of, known.card, period, known.at, known.terms, engine=engine)
+    if scope.tenants is not None:
+        # Of other tenants only those of their machines were rated that these tenants had as well.
+        found = [statement for statement in found if statement.tenant in scope.tenants]
     return with_passed_on(found, usage.passed_on(period, known), period, known.card, known.terms)
 
 
@@ -181,23 +209,63 @@ def late(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> li
     The same as rating everything twice and comparing, but only what may differ is rated. Raises
     UnpricedUsage, InvalidUsage.
     """
-    machines: Collection[str] | None = None
     before, after = before.billing(period), after.billing(period)
-    if same_prices(period, before, after):
-        months = {*before.terms.history(period), *after.terms.history(period), period}
-        touched = {machine for month in months for machine in usage.touched(month, before.at, after.at)}
-        billed = usage.passed_on(period, before) != usage.passed_on(period, after)
-        if not touched and not billed:
-            return []
-        machines = sorted(touched) if before.by_machine and after.by_machine else None
-    return corrections(stated(usage, before, period, machines), stated(usage, after, period, machines))
+    scope = concerned(usage, period, before, after)
+    if scope is None:
+        return []
+    return corrections(stated(usage, before, period, scope), stated(usage, after, period, scope))
 
 
-def same_prices(period: BillingPeriod, before: Known, after: Known) -> bool:
-    """Whether cards and terms, each as known then, charge any usage of the period alike, rounding included."""
-    if before.terms != after.terms or after.terms.learnt(before.at, after.at):
-        return False
-    if before.terms.stack or before.terms.history(period):
+def concerned(usage: Usage, period: BillingPeriod, before: Known, after: Known) -> Scope | None:
+    """What of a period has to be rated again for what was learnt between two moments; None for nothing."""
+    agreed = _agreed_for(period, before, after)
+    if agreed is None or not _same_rates(period, before, after):
+        return ALL
+    months = sorted(
+        {*before.terms.history(period), *after.terms.history(period), period}, key=lambda month: month.name
+    )
+    touched = sorted({machine for month in months for machine in usage.touched(month, before.at, after.at)})
+    billed = usage.passed_on(period, before) != usage.passed_on(period, after)
+    if not touched and not agreed and not billed:
+        return None
+    if before.by_machine and after.by_machine:
+        return Scope(touched)
+    return of_tenants(usage, months, agreed.union(*(_payers(usage.of(m, touched)) for m in months)))
+
+
+def of_tenants(usage: Usage, months: Iterable[BillingPeriod], tenants: frozenset[str]) -> Scope:
+    """All that the statements of these tenants depend on in these months: their machines, whoever else had them."""
+    machines = {machine for month in months for machine in usage.machines(month, tenants)}
+    return Scope(sorted(machines), tenants)
+
+
+def _payers(rows: Any) -> Iterable[str]:
+    return list(pc.unique(rows["tenant"]).to_pylist())
+
+
+def _agreed_for(period: BillingPeriod, before: Known, after: Known) -> frozenset[str] | None:
+    """The tenants whose terms were agreed between two moments; None where that may be any tenant."""
+    old, new = before.terms, after.terms
+    over = (known.at >= period.t_to for known in (before, after))
+    ends = len(set(over)) > 1 and (old.adjustments or new.adjustments)  # some wait for the month's end
+    alike = (old.fx, old.stack) == (new.fx, new.stack) and not new.of_lines.learnt(before.at, after.at)
+    if ends or not alike or any(term not in new.adjustments for term in old.adjustments):
+        return None
+    came = [
+        term
+        for term in new.adjustments
+        if before.at < term.recorded_at <= after.at or term not in old.adjustments
+    ]
+    gone = {name for term in came for name in new.replaced_by(term)}
+    changed = [*came, *(term for term in new.adjustments if term.name in gone)]
+    if not all(term.applies_to.tenants for term in changed):
+        return None
+    return frozenset(tenant for term in changed for tenant in term.applies_to.tenants)
+
+
+def _same_rates(period: BillingPeriod, before: Known, after: Known) -> bool:
+    """Whether the cards, each as known then, charge any usage of the period alike, rounding included."""
+    if before.terms.stack or before.terms.history(period) or after.terms.history(period):
         return before.card == after.card and not _rates_learnt(after, before.at)
     rest = [known.card.model_dump(exclude={"name", "version", "rates"}) for known in (before, after)]
     return rest[0] == rest[1] and _in_force(period, before) == _in_force(period, after)

@@ -6,7 +6,7 @@ are defined in `chargeback.rating_expressions`, for any engine, and run here on 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -98,6 +98,8 @@ def rate(
     """
     _check(card, periods)
     with engine.session(usage) as session:
+        if grain is Grain.TENANT:
+            session.expect(_expected(card, periods, known_at))
         seen = [(tier, known_metric(metric)) for tier, metric in session.rows("SEEN")]
         found = cut(card, periods, known_at, seen)
         session.store("rate_segment", SEGMENTS, [(*row, known_at) for row in found.plain])
@@ -107,17 +109,22 @@ def rate(
     pricing = Pricing(card, found, by_machine=grain is Grain.MACHINE)
     priced = pricing.charges(fine, born)
     _refuse_unpriced(card, found, sums, pricing)
-    plain = (_charge(card, found, row) for row in sums)
     order = in_order(card)
-    return sorted(
-        [*(charge for charge in plain if charge), *priced], key=lambda charge: _order(charge, order)
-    )
+    return sorted([*_charges(card, found, sums), *priced], key=lambda charge: _order(charge, order))
 
 
 def known_metric(metric_key: str) -> str:
     """A metric with its basis, if there is such a metric. Raises ValueError."""
     Metric(metric_key.partition(":")[0])
     return metric_key
+
+
+def _expected(card: RateCard, periods: Sequence[BillingPeriod], known_at: int) -> list[tuple[Any, ...]]:
+    """When any rate begins or ends, whatever usage there is; nothing where the card needs other sums too."""
+    if not all(card.is_plain(rate) for rate in card.rates):
+        return []
+    every = {(rate.tier, rate.metric_key) for rate in card.rates}
+    return [(*row, known_at) for row in cut(card, periods, known_at, every).plain]
 
 
 def _check(card: RateCard, periods: Sequence[BillingPeriod]) -> None:
@@ -174,17 +181,23 @@ def _refuse_unpriced(card: RateCard, found: Cut, sums: Iterable[_Sum], pricing: 
         raise UnpricedUsage(card, unpriced)
 
 
-def _charge(card: RateCard, found: Cut, row: _Sum) -> Charge | None:
-    """The charge of a plain sum; None for what was all taken back."""
-    target = found.targets[row.target]
-    if target.hole or not (row.quantity_seconds or row.seconds):
-        return None
-    (own,) = target.candidates
-    return Charge(
-        target.period, row.tenant, row.cost_centre, target.tier, row.machine, own, row.quantity_seconds,
-        row.seconds, *found.spans[target.period.t_from, own.id], row.pool, row.labels,
-        per_s=card.per_s(own, target.period),
-    )  # fmt: skip
+def _charges(card: RateCard, found: Cut, sums: Iterable[_Sum]) -> Iterator[Charge]:
+    """The charges of plain sums; none for what was all taken back."""
+    # Per target and not per sum, of which a year has tens of thousands.
+    per_s = [
+        card.per_s(target.candidates[0], target.period) if len(target.candidates) == 1 else 0
+        for target in found.targets
+    ]
+    for number, tenant, cost_centre, machine, pool, labels, quantity_seconds, seconds in sums:
+        target = found.targets[number]
+        if target.hole or not (quantity_seconds or seconds):
+            continue
+        (own,) = target.candidates
+        period = target.period
+        yield Charge(
+            period, tenant, cost_centre, target.tier, machine, own, quantity_seconds, seconds,
+            *found.spans[period.t_from, own.id], pool, labels, per_s=per_s[number],
+        )  # fmt: skip
 
 
 def _order(charge: Charge, order: Mapping[str, int]) -> tuple[Any, ...]:

@@ -88,6 +88,11 @@ class VmSpec(Value):
     availability: Availability | None = None
 
 
+def changed_tags(tags: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
+    """Tags after changes, of which an empty value takes one away."""
+    return {name: value for name, value in {**tags, **changes}.items() if value or name not in changes}
+
+
 class VmView(Value):
     """A machine as its hypervisor reports it. `identity` is None for machines tierwise did not make."""
 
@@ -368,6 +373,14 @@ class Connector(ABC):
         """What the vendor's own clients show and find the machine by: its order's annotations, and others' tags.
 
         A tag without a value has an empty one. Raises NotFound.
+        """
+        raise self.unsupported(Capability.TAGS)
+
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        """Set tags of a machine, and its annotations with them; an empty value takes one away.
+
+        What is so already is not written again, and tags that are not named stay, others' too. The tags are
+        written before the annotations, so a call that was cut off is seen, and repeating it ends it. Raises NotFound.
         """
         raise self.unsupported(Capability.TAGS)
 

@@ -16,11 +16,14 @@ CONTAINERS = "CUSTOM_CONTAINERS"
 
 
 def built_in(request: RequestFacts, pool: PoolFacts, catalog: Catalog) -> tuple[Rejection, ...]:
-    """Every reason of the catalog against the pair; it depends on tenant, class and insisted tier only."""
+    """Every reason of the catalog against the pair; it depends on tenant, class, insisted tier and seed only."""
     reasons = [*_left_the_catalog(request, pool, catalog), *_insisted(request, pool)]
     workload_class = catalog.classes.get(request.workload_class)
     if workload_class is not None:
         reasons += _class_says(workload_class, pool)
+    if request.seeded:
+        asked = missing_capabilities("the order's seed needs", [Capability.SEED_DISK], pool)
+        reasons += [("order seed", finding) for finding in asked]
     return tuple(_rejection(rule_id, pool, finding) for rule_id, finding in reasons)
 
 

@@ -52,7 +52,7 @@ class _Board:
         self._rules = [(r.document, r.predicate) for r in by_name if isinstance(r.document, PoolRule)]
         self._pools = [pool_facts(pool, catalog) for pool in pools]
         self._pool_names = [named(pool) for pool in self._pools]
-        self._built_in: dict[tuple[str, ...], list[Reasons]] = {}
+        self._built_in: dict[tuple[str | bool, ...], list[Reasons]] = {}
         self._outcomes: dict[Hashable, _Outcomes] = {}
         self._findings: dict[tuple[int, int], Reasons] = {}
         self._rows: dict[Hashable, Row] = {}
@@ -102,9 +102,9 @@ class _Board:
         return self._findings[k, j]
 
 
-def _asked_of_the_catalog(request: RequestFacts) -> tuple[str, ...]:
+def _asked_of_the_catalog(request: RequestFacts) -> tuple[str | bool, ...]:
     """All that the catalog's own decisions depend on."""
-    return request.tenant, request.workload_class, request.tier
+    return request.tenant, request.workload_class, request.tier, request.seeded
 
 
 def _hashable(value: Any) -> Hashable:

@@ -97,6 +97,7 @@ class RequestFacts:
     disk_gib: int = _fact("disk in GiB")
     parameter_names: tuple[str, ...] = _fact("the names of the order's other parameters")
     parameters: tuple[tuple[str, ParameterValue], ...] = ()
+    seeded: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ def request_facts(request: Request, catalog: Catalog) -> RequestFacts:
         disk_gib=request.resources.disk_gib,
         parameter_names=tuple(name for name, _ in others),
         parameters=others,
+        seeded=request.seed is not None,
     )
 
 

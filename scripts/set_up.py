@@ -34,6 +34,12 @@ COUNTERPARTS = ROOT / "tests" / "counterparts.toml"
 OLDEST_PYTHON = (3, 11)
 FREE_GIB_NEEDED = 3
 
+# Locks of bindings that are compiled here: what, the Debian packages of its library, what tells that they are there.
+BINDINGS = {
+    "libvirt.txt": ("libvirt-python", "libvirt-dev, pkg-config", ["pkg-config", "--exists", "libvirt"]),
+    "kerberos.txt": ("pykerberos", "libkrb5-dev", ["krb5-config", "--libs", "gssapi"]),
+}
+
 # What a failing tool printed -> what to do about it; the first that matches is shown.
 HINTS = (
     ("no space left", "the disk is full: free some space and run the same command again"),
@@ -106,8 +112,8 @@ def one_at_a_time() -> Iterator[None]:
 
 def set_up_environment() -> None:
     """Make `.venv` hold exactly the locked packages and this checkout."""
-    libvirt = can_build_libvirt_binding()
-    wanted = fingerprint(libvirt=libvirt)
+    bindings = bindings_to_build()
+    wanted = fingerprint(bindings)
     if STAMP.is_file() and STAMP.read_text() == wanted and VENV_PYTHON.exists():
         return
     started = time.monotonic()
@@ -123,10 +129,10 @@ def set_up_environment() -> None:
     pip = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
     run("pip could not install uv", [*pip, "--require-hashes", "-r", str(REQUIREMENTS / "bootstrap.txt")])
     uv = [str(VENV / "bin" / "uv"), "pip"]
-    locks = [str(REQUIREMENTS / "dev.txt")]
-    if libvirt:
-        # Built from its source with the locked setuptools: an isolated build would fetch one unchecked.
-        locks += [str(REQUIREMENTS / "libvirt.txt"), "--no-build-isolation"]
+    locks = [str(REQUIREMENTS / lock) for lock in ("dev.txt", *bindings)]
+    if bindings:
+        # Built from source with the locked setuptools: an isolated build would fetch one unchecked.
+        locks += ["--no-build-isolation"]
     target = ["--python", str(VENV_PYTHON)]
     # Compiled now, or every process of a user who may not write there would compile them again.
     sync = [*uv, "sync", *target, "--require-hashes", "--compile-bytecode"]
@@ -135,27 +141,34 @@ def set_up_environment() -> None:
     run("this checkout could not be installed into .venv", [*uv, "install", *target, *checkout])
     run("the inner loops could not be compiled", [str(VENV_PYTHON), "-m", "placement.warm"])
     STAMP.write_text(wanted)
-    without = "" if libvirt else " (no libvirt-python: it needs libvirt-dev, pkg-config, gcc, python3-dev)"
+    without = "".join(
+        f" (no {what}: it needs {needs}, gcc, python3-dev)"
+        for lock, (what, needs, _) in BINDINGS.items()
+        if lock not in bindings
+    )
     say(f".venv is ready after {time.monotonic() - started:.0f} s{without}")
 
 
-def fingerprint(*, libvirt: bool) -> str:
+def fingerprint(bindings: list[str]) -> str:
     """Everything that, when it changes, means installing again."""
-    digest = hashlib.sha256(repr((sys.version, str(ROOT), libvirt)).encode())
+    digest = hashlib.sha256(repr((sys.version, str(ROOT), bindings)).encode())
     for path in [*sorted(REQUIREMENTS.glob("*.txt")), ROOT / "pyproject.toml"]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def can_build_libvirt_binding() -> bool:
-    """Whether libvirt-python, which exists as source only, can be compiled here."""
-    tools = all(shutil.which(tool) for tool in ("cc", "pkg-config"))
-    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
-    return (
-        tools
-        and headers
-        and subprocess.run(["pkg-config", "--exists", "libvirt"], check=False).returncode == 0
-    )
+def bindings_to_build() -> list[str]:
+    """The locks of those bindings to C libraries, which exist as source only, that can be compiled here."""
+    if not shutil.which("cc") or not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return []
+    return [lock for lock, (_, _, tells) in BINDINGS.items() if answers(tells)]
+
+
+def answers(command: list[str]) -> bool:
+    """Whether a tool is there and says yes."""
+    if not shutil.which(command[0]):
+        return False
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def check_disk() -> None:

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         return self.data_dir / "catalog"
 
     @property
+    def seeds_dir(self) -> Path:
+        """The folder of seeds, each a folder with cloud-init's ``user-data``, and ``network-config`` if need be."""
+        return self.data_dir / "seeds"
+
+    @property
     def usage_dir(self) -> Path:
         """The folder of the Parquet files with usage intervals and samples."""
         return self.data_dir / "usage"

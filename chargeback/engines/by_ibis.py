@@ -39,6 +39,9 @@ class IbisSession:
         self._backend = backend
         self._tables = {"usage_interval": usage}
 
+    def expect(self, segments: Sequence[Values]) -> None:
+        """As `Session.expect`; nothing is added up ahead."""
+
     def store(self, name: str, columns: Mapping[str, str], rows: Sequence[Values]) -> None:
         """As `Session.store`."""
         schema = pa.schema([pa.field(column, _ARROW[kind]) for column, kind in columns.items()])

@@ -22,6 +22,13 @@ SEGMENTS: Mapping[str, str] = {
 class Session(Protocol):
     """One run over one usage history."""
 
+    def expect(self, segments: Sequence[Values]) -> None:
+        """That sums by tenant will be asked for, of rates that begin and end where these do.
+
+        An engine may add up ahead by it, and then tells the tiers and metrics of what was known alone;
+        answers of sums are the same without it.
+        """
+
     def store(self, name: str, columns: Mapping[str, str], rows: Sequence[Values]) -> None:
         """Keep a small table for the queries, in place of one of that name; `columns` are Ibis's types."""
 
@@ -39,9 +46,16 @@ class Engine(Protocol):
         """
 
 
+_PLAIN = frozenset({int, str, bool})
+
+
 def exact(row: Sequence[Any]) -> Values:
     """A result's row with decimals as `int`; raises ValueError for one with a fraction."""
-    return tuple(_whole(value) if hasattr(value, "as_tuple") else value for value in row)
+    return tuple([value if type(value) in _PLAIN else _exact(value) for value in row])
+
+
+def _exact(value: Any) -> Any:
+    return _whole(value) if hasattr(value, "as_tuple") else value
 
 
 def _whole(value: Any) -> int:

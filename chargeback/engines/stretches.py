@@ -9,6 +9,7 @@ is of whole numbers of 64 bits, and DuckDB refuses one that does not fit: then a
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import duckdb
 
@@ -28,36 +29,71 @@ def worth_it(segments: Sequence[Values]) -> bool:
     return 0 < len(_moments(segments)) <= STRETCHES_MAX and len({row[-1] for row in segments}) == 1
 
 
-def sums_by_tenant(connection: duckdb.DuckDBPyConnection, segments: Sequence[Values]) -> list[Values]:
-    """What ``SUMS_BY_TENANT`` gives, from ``usage_interval`` and these rows of ``rate_segment``."""
+class Whole(NamedTuple):
+    """The usage added up by payer and stretch, for rates that begin and end at these moments."""
+
+    moments: tuple[int, ...]
+    known_at: int
+    by_power: bool
+    rows: Sequence[Values]
+
+    @property
+    def seen(self) -> list[Values]:
+        """The tiers and metrics that occur in it."""
+        return sorted({(row[2], row[3]) for row in self.rows})
+
+    def serves(self, segments: Sequence[Values]) -> bool:
+        """Whether it has what sums of these rows of ``rate_segment`` need."""
+        return (
+            {*_moments(segments)} <= {*self.moments}
+            and {row[-1] for row in segments} == {self.known_at}
+            and (self.by_power or all(row[3] for row in segments))
+        )
+
+
+def whole(connection: duckdb.DuckDBPyConnection, segments: Sequence[Values]) -> Whole | None:
+    """What needs no cutting by these rows of ``rate_segment``; None where a product exceeds 64 bits."""
+    # A column less to group by, where every rate is for machines that are off too.
+    by_power = not all(row[3] for row in segments)
+    moments, known_at = _moments(segments), int(segments[0][-1])
     try:
-        whole = connection.execute(_whole_rows(segments)).fetchall()  # sums of integers come as int
+        rows = connection.execute(_whole_rows(moments, known_at, by_power=by_power)).fetchall()
     except duckdb.OutOfRangeException:
+        return None
+    return Whole(tuple(moments), known_at, by_power, rows)  # sums of integers come as int
+
+
+def sums_by_tenant(
+    connection: duckdb.DuckDBPyConnection, segments: Sequence[Values], ahead: Whole | None = None
+) -> list[Values]:
+    """What ``SUMS_BY_TENANT`` gives, from ``usage_interval`` and these rows of ``rate_segment``."""
+    added = ahead if ahead and ahead.serves(segments) else whole(connection, segments)
+    if added is None:
         return [exact(row) for row in connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()]
-    found: dict[Values, list[int]] = defaultdict(lambda: [0, 0])
-    rates = _rates(segments)
-    for tenant, cost_centre, tier, metric, power, stretch, amount, seconds in whole:
+    found: dict[Values, list[int]] = {}
+    rates = _rates(segments, added.moments)
+    for tenant, cost_centre, tier, metric, power, stretch, amount, seconds in added.rows:
         for segment, when_off in rates.get((tier, metric, stretch), ()):
             if when_off or power == "on":
-                sums = found[segment, tenant, cost_centre]
+                sums = found.setdefault((segment, tenant, cost_centre), [0, 0])
                 sums[0] += amount
                 sums[1] += seconds
-    cut = any(row[5] == _CUT for row in whole)
-    rest = connection.execute(_cut_rows(segments)).fetchall() if cut else []
-    for *key, amount, seconds in map(exact, rest):
-        sums = found[tuple(key)]
+    cut = any(row[5] == _CUT for row in added.rows)
+    rest = connection.execute(_cut_rows(added.moments)).fetchall() if cut else []
+    for row in rest:
+        segment, tenant, cost_centre, amount, seconds = exact(row)
+        sums = found.setdefault((segment, tenant, cost_centre), [0, 0])
         sums[0] += amount
         sums[1] += seconds
-    return [(*key, amount, seconds) for key, (amount, seconds) in found.items()]
+    return [(*key, *sums) for key, sums in found.items()]
 
 
 def _moments(segments: Sequence[Values]) -> list[int]:
     return sorted({moment for row in segments for moment in row[4:6]})
 
 
-def _stretch(segments: Sequence[Values]) -> str:
+def _stretch(moments: Sequence[int]) -> str:
     """SQL for the stretch that a row lies within: 1 for the first, `_NONE` or `_CUT` for no single one."""
-    moments = _moments(segments)
     whens = "".join(
         f" WHEN t_from >= {t_from} AND t_to <= {t_to} THEN {i}"
         for i, (t_from, t_to) in enumerate(pairwise(moments), 1)
@@ -65,27 +101,26 @@ def _stretch(segments: Sequence[Values]) -> str:
     return f"CASE{whens} WHEN t_to <= {moments[0]} OR t_from >= {moments[-1]} THEN {_NONE} ELSE {_CUT} END"
 
 
-def _whole_rows(segments: Sequence[Values]) -> str:
-    # A column less to group by, where every rate is for machines that are off too.
-    power = "'on'" if all(row[3] for row in segments) else "power"
+def _whole_rows(moments: Sequence[int], known_at: int, *, by_power: bool) -> str:
     return f"""
-        SELECT tenant, cost_centre, tier, metric, {power} AS power, {_stretch(segments)} AS stretch,
-          SUM(quantity * (t_to - t_from)),
+        SELECT tenant, cost_centre, tier, metric, {"power" if by_power else "'on'"} AS power,
+          {_stretch(moments)} AS stretch, SUM(quantity * (t_to - t_from)),
           SUM(CASE WHEN quantity < 0 THEN t_from - t_to ELSE t_to - t_from END)
-        FROM usage_interval WHERE recorded_at <= {int(segments[0][-1])} GROUP BY ALL
+        FROM usage_interval WHERE recorded_at <= {known_at} GROUP BY ALL
     """  # noqa: S608 - only whole numbers are put in
 
 
-def _cut_rows(segments: Sequence[Values]) -> str:
+def _cut_rows(moments: Sequence[int]) -> str:
     return f"""
-        WITH usage_interval AS (SELECT * FROM usage_interval WHERE {_stretch(segments)} = {_CUT})
+        WITH usage_interval AS (SELECT * FROM usage_interval WHERE {_stretch(moments)} = {_CUT})
         {rating_sql.SUMS_BY_TENANT}
     """  # noqa: S608 - as above
 
 
-def _rates(segments: Sequence[Values]) -> dict[tuple[str, str, int], list[tuple[int, bool]]]:
+def _rates(
+    segments: Sequence[Values], moments: Sequence[int]
+) -> dict[tuple[str, str, int], list[tuple[int, bool]]]:
     """(tier, metric, stretch) -> the segments in force, and whether they price a machine that is off."""
-    moments = _moments(segments)
     numbers = {moment: i + 1 for i, moment in enumerate(moments)}
     found = defaultdict(list)
     for segment, tier, metric, when_off, t_from, t_to, _ in segments:

@@ -175,6 +175,11 @@ class PrivateLibvirtd:
         return f"qemu+tcp://{ADDRESS}:{self.port}/system"
 
     @property
+    def read_only_socket(self) -> Path:
+        """The socket at which everybody may look and nobody may change, as processes outside see it."""
+        return Path(f"/proc/{self._running().pid}/root/run/libvirt/libvirt-sock-ro")
+
+    @property
     def lxc_address(self) -> str:
         """The libvirt URI of the LXC driver; needs its package."""
         return f"lxc+tcp://{ADDRESS}:{self.port}/system"

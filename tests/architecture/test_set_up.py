@@ -1,6 +1,7 @@
 """What set-up decides and says; that it works from nothing is shown by continuous integration itself."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -101,8 +102,23 @@ def test_a_change_of_any_lock_means_setting_up_again(
     seen = set()
     for text in ("a", "b"):
         lock.write_text(text)
-        seen |= {set_up.fingerprint(libvirt=libvirt) for libvirt in (True, False)}
+        seen |= {set_up.fingerprint(bindings) for bindings in ([], ["libvirt.txt"])}
     assert len(seen) == 4
+
+
+def test_a_binding_is_compiled_only_where_its_library_is(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, repository: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(set_up.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(set_up.shutil, "which", lambda name: None if name == "pkg-config" else name)
+    monkeypatch.setattr(
+        set_up.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0)
+    )
+    assert set_up.bindings_to_build() == ["kerberos.txt"]
+    (tmp_path / "Python.h").unlink()
+    assert set_up.bindings_to_build() == []
+    assert all((repository / "requirements" / lock).is_file() for lock in set_up.BINDINGS)
 
 
 def test_an_older_python_is_refused_in_words(

@@ -54,10 +54,14 @@ def main() -> dict[str, int | float | str]:
         "close_and_focus_s": round(closed["wall_s"] + exported["wall_s"], 3),
         "verify_s": verified["verify_s"],
         "one_machine_correction_ms": corrected["correction_ms"],
+        "one_machine_correction_cpu_ms": corrected["correction_cpu_ms"],
         "one_machine_correction_lines": corrected["lines"],
+        "with_a_discount_correction_ms": corrected["discount_ms"],
+        "with_a_discount_correction_cpu_ms": corrected["discount_cpu_ms"],
         "full_recompute_ms": corrected["full_ms"],
         "big_month_rows": BIG_ROWS,
         "big_month_one_machine_correction_ms": big["correction_ms"],
+        "big_month_one_machine_correction_cpu_ms": big["correction_cpu_ms"],
     }
 
 
@@ -72,6 +76,17 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     start = time.perf_counter()
     found = work()
     return found, time.perf_counter() - start
+
+
+def _best(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What `work` gives, and the least wall and CPU milliseconds of five times; other work slows the clock's."""
+    walls, cpus = [], []
+    for _ in range(5):
+        wall, cpu = time.perf_counter(), time.process_time()
+        found = work()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return found, round(min(walls) * 1000, 1), round(min(cpus) * 1000, 1)
 
 
 def _app(folder: Path, moment: str) -> Any:
@@ -182,8 +197,9 @@ def _correct(folder: Path) -> dict[str, Any]:
     books = load(app, app.documents.rate_card)
     period, after = books.closed[0].period.next, Known(books.card, epoch(now))
     before, usage = books.closed[0].known, books.usage
-    (late,), late_s = min((_timed(lambda: books.late(period, after)) for _ in range(5)), key=lambda t: t[1])
+    (late,), late_ms, late_cpu_ms = _best(lambda: books.late(period, after))
     october = late.period
+    discount = _discount(app, october, before.at, after.at)
 
     def everything() -> Any:
         rows = usage.of(october)
@@ -193,10 +209,30 @@ def _correct(folder: Path) -> dict[str, Any]:
     assert tuple(full) == late.corrections
     app.close()
     return {
-        "correction_ms": round(late_s * 1000, 1),
+        "correction_ms": late_ms,
+        "correction_cpu_ms": late_cpu_ms,
         "full_ms": round(full_s * 1000, 1),
         "lines": len(late.corrections),
+        **discount,
     }
+
+
+def _discount(app: Any, october: Any, *known_at: int) -> dict[str, Any]:
+    """The same correction where every tenant has a discount, so that a tenant's machines are priced together."""
+    from chargeback.adjustments import kinds
+    from chargeback.late import Known, late, rated
+    from chargeback.statements import corrections
+    from chargeback.terms import Terms
+    from tierwise.usecases.books import StoredUsage
+
+    term = kinds()["percentage_discount"].model_validate(
+        {"name": "frame", "kind": "percentage_discount", "percent": "10", "valid_from": "2026-01", "recorded_at": 0}
+    )  # fmt: skip
+    sides = [Known(app.documents.rate_card, at, Terms(adjustments=(term,))) for at in known_at]
+    found, wall_ms, cpu_ms = _best(lambda: late(StoredUsage(app), october, *sides))
+    rows = StoredUsage(app).of(october)
+    assert found == corrections(*(rated(rows, known, october) for known in sides))
+    return {"discount_ms": wall_ms, "discount_cpu_ms": cpu_ms}
 
 
 def _big(folder: Path) -> dict[str, Any]:
@@ -215,13 +251,10 @@ def _big(folder: Path) -> dict[str, Any]:
     with store.writing():
         for start in range(0, BIG_ROWS, BIG_ROWS // 4):
             store.append(rows.slice(start, BIG_ROWS // 4))
-    found, late_s = min(
-        (_timed(lambda: late(StoredUsage(app), october, before, after)) for _ in range(5)),
-        key=lambda timed: timed[1],
-    )
+    found, late_ms, late_cpu_ms = _best(lambda: late(StoredUsage(app), october, before, after))
     assert len(found) == 1
     app.close()
-    return {"correction_ms": round(late_s * 1000, 1)}
+    return {"correction_ms": late_ms, "correction_cpu_ms": late_cpu_ms}
 
 
 def _many(t_from: int, t_to: int) -> Any:

@@ -89,6 +89,7 @@ def _imported(app: App, folder: Path) -> dict[str, float | str]:
     with tarfile.open(RAW) as archive:
         archive.extractall(folder / "trace", filter="data")
     (files,) = {file.parent for file in (folder / "trace").rglob("*.csv")}
+    rows = sum(file.read_bytes().count(b"\n") - 1 for file in files.glob("*.csv"))
     figures: dict[str, float | str] = {}
     added = 0
 
@@ -97,7 +98,11 @@ def _imported(app: App, folder: Path) -> dict[str, float | str]:
         added = import_samples(app, files, options=ImportOptions(expected_interval_s=300)).added
 
     cpu = _timed(figures, "import", work)
-    return figures | {"import_samples": added, "import_samples_per_cpu_s": round(added / cpu)}
+    return figures | {
+        "import_samples": added,
+        "import_samples_per_cpu_s": round(added / cpu),
+        "import_csv_rows_per_cpu_s": round(rows / cpu),
+    }
 
 
 if __name__ == "__main__":

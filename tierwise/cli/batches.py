@@ -24,6 +24,7 @@ class Item(Value):
     name: Name
     set: dict[str, ParameterValue] = Field(default_factory=dict)
     tier: Name | None = None
+    seed: Name | None = None
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -52,6 +53,7 @@ def read_batch(app: App, file: Path, ordered_by: str) -> list[Order]:
                 machine_name=item.name,
                 parameters=item.set,
                 tier=item.tier,
+                seed=item.seed,
                 ordered_by=ordered_by,
             )
             try:

@@ -127,7 +127,12 @@ def show(ctx: typer.Context, name: Name, refresh: Refresh = True, output: Output
         seen = observe(app_, row.endpoint) if refresh else None
         machine = next(m for m in inventory(app_, seen).machines if m.identity == row.id)
         gaps = {c.value: str(gap) for c in Capability if (gap := gap_of(app_, row, c)) is not None}
-        value = {**_row(machine), "not_available": gaps, "events": history(app_, row.id)}
+        value = {
+            **_row(machine),
+            "annotations": dict(machine.annotations),
+            "not_available": gaps,
+            "events": history(app_, row.id),
+        }
     document(value, output)
 
 
@@ -285,6 +290,42 @@ def owner(
 
 
 @app.command()
+def tag(
+    ctx: typer.Context,
+    name: Name,
+    tags: Annotated[
+        list[str] | None,
+        typer.Argument(help="env=prod sets a tag, env= takes it away; without any, those there are shown."),
+    ] = None,
+    output: Output = Format.YAML,
+) -> None:
+    """Tag a machine at its hypervisor, or show the tags that it has there."""
+    from uuid import uuid4
+
+    from tierwise.usecases import tagging
+
+    changes = _pairs(tags or [], "tag")
+    context: Context = ctx.obj
+    with context.working() as app_:
+        if changes:
+            with progress(f"tagging {name}"):
+                tagging.tag(app_, uuid4(), name, changes)
+        found = dict(sorted(tagging.tags(app_, name).items()))
+    document(found, output)
+
+
+def _pairs(texts: list[str], what: str) -> dict[str, str]:
+    changes = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            msg = f"'{text}' is no {what}; write it like env=prod"
+            raise typer.BadParameter(msg)
+        changes[key] = value
+    return changes
+
+
+@app.command()
 def label(
     ctx: typer.Context,
     name: Name,
@@ -302,13 +343,7 @@ def label(
 
     from tierwise.usecases.label import change_labels
 
-    changes = {}
-    for text in labels:
-        key, equals, value = text.partition("=")
-        if not equals:
-            msg = f"'{text}' is no label; write it like env=prod"
-            raise typer.BadParameter(msg)
-        changes[key] = value
+    changes = _pairs(labels, "label")
     context: Context = ctx.obj
     with context.app() as app_:
         found = change_labels(app_, uuid4(), name, changes, since.replace(tzinfo=UTC) if since else None)

@@ -9,7 +9,7 @@ import typer
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import ORDERS, Columns, Sort, view
 from tierwise.cli.output import Format, Output, emit, note, stderr
-from tierwise.cli.quotes import Offering, Set, Tenant, Tier, check_wishes, code_of, parameters
+from tierwise.cli.quotes import Offering, Seed, Set, Tenant, Tier, check_wishes, code_of, parameters
 from tierwise.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def create(
     name: Annotated[str, typer.Option("--name", help="The machine's name, unique in the whole estate.")],
     set_: Set = None,
     tier: Tier = None,
+    seed: Seed = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Order one machine and wait until it runs."""
@@ -52,6 +53,7 @@ def create(
             machine_name=name,
             parameters=parameters(app_, offering, set_ or []),
             tier=tier,
+            seed=seed,
             ordered_by=requester(),
         )
         with progress("ordering") as report:
@@ -78,7 +80,7 @@ def _check_name(name: str) -> None:
 def batch(
     ctx: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="YAML: a list under 'orders' of offering, tenant, name, set, tier.")
+        Path, typer.Argument(help="YAML: a list under 'orders' of offering, tenant, name, set, tier, seed.")
     ],
     output: Output = Format.TABLE,
 ) -> None:

@@ -27,6 +27,10 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="A parameter of the offering, NAME=VALUE; repeatable.")
 ]
 Tier = Annotated[str | None, typer.Option("--tier", help="Insist on this tier.")]
+Seed = Annotated[
+    str | None,
+    typer.Option("--seed", help="What cloud-init reads: the folder seeds/NAME of the data directory."),
+]
 
 
 def register(root: typer.Typer) -> None:
@@ -40,6 +44,7 @@ def quote(
     tenant: Tenant,
     set_: Set = None,
     tier: Tier = None,
+    seed: Seed = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Show the price and the reason for each tier, before anything is ordered."""
@@ -61,6 +66,7 @@ def quote(
             machine_name="quote",
             parameters=parameters(app_, offering, set_ or []),
             tier=tier,
+            seed=seed,
             ordered_by="quote",
         )
         on = estate(app_)

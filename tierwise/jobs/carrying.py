@@ -3,6 +3,7 @@
 They return plain data like the other steps: ``{"error": ...}`` where they failed.
 """
 
+import json
 import os
 import shutil
 import time
@@ -14,11 +15,12 @@ from uuid import UUID
 from catalog.base import Value
 from catalog.resources import ResourceClass, Resources
 from connectors import disks
-from connectors.contract import Connector, DiskFormat, PowerAction, PowerState, VmDetails, VmSpec
+from connectors.contract import Connector, DiskFormat, PowerAction, PowerState, Seed, VmDetails, VmSpec
 from connectors.disks import DiskError, Image
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
+from tierwise import seeds
 from tierwise.app import App
-from tierwise.jobs import steps
+from tierwise.jobs import move_changes, steps
 from tierwise.jobs.steps import Outcome
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MoveRow, OrderRow
@@ -73,18 +75,21 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
     with app.session() as session:
         machine = session.get_one(MachineRow, move.machine)
         order = session.get_one(OrderRow, move.machine)
+    request = order_store.request_of(order)
     spec = VmSpec(
         name=machine.name,
         provider=app.documents.catalog.pools[move.target_pool].provider,
         resources=Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass}),
         annotations={
+            **json.loads(machine.annotations or "{}"),
             "tierwise.order": move.machine,
             "tierwise.tenant": machine.tenant,
             "tierwise.offering": order.offering,
         },
         firmware=source.firmware,
         empty=True,
-        availability=steps.availability(app, order_store.request_of(order).workload_class),
+        availability=steps.availability(app, request.workload_class),
+        seed=_seed(app, request.seed, move.target_pool),
     )
     made = steps.call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))
     if "error" in made:
@@ -95,6 +100,13 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
     there = VmDetails.model_validate(found["details"])
     differ = _differences(source, there)
     return _error("Different", differ) if differ else {**made, **found}
+
+
+def _seed(app: App, name: str | None, pool: str) -> Seed | None:
+    """The same seed with the same instance id, so that cloud-init knows the machine again and does nothing anew."""
+    if name is None or move_changes.seed_gap(app, pool) is not None:
+        return None
+    return seeds.read(app.settings.seeds_dir, name)
 
 
 def _differences(source: VmDetails, target: VmDetails) -> str:

@@ -1,5 +1,6 @@
 """What durable work writes: functions of a session, each one transaction with its checkpoint."""
 
+import json
 from typing import Any
 
 from sqlmodel import Session
@@ -102,6 +103,7 @@ def record_created(session: Session, app: App, order_id: str, vm: dict[str, Any]
             vcpu=resources.vcpu,
             memory_mib=resources.memory_mib,
             disk_gib=resources.disk_gib,
+            annotations=annotations_text(view),
         )
     )
     event(
@@ -216,6 +218,18 @@ def record_resized(
     session.add(machine)
     order_store.set_allocation(session, machine_id, Resources(**resources))
     event(session, app, key=change_id, machine=machine_id, kind="resized", details={"resources": resources})
+
+
+def annotations_text(view: VmView) -> str:
+    """What a machine's row holds of what is written on the machine."""
+    return json.dumps(dict(view.annotations), sort_keys=True)
+
+
+def record_tagged(session: Session, machine_id: str, vm: dict[str, Any]) -> None:
+    """Other things are written on the machine; what it holds and costs stays the same."""
+    machine = session.get_one(MachineRow, machine_id)
+    machine.annotations = annotations_text(VmView.model_validate(vm))
+    session.add(machine)
 
 
 def release(session: Session, machine_id: str, resources: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from catalog.capabilities import Capability, Gap
 from catalog.orders import Request
 from connectors.contract import PowerState, VmDetails, VmView
 from tierwise.app import App
@@ -89,8 +90,23 @@ def hold(
 
 
 def _anywhere(request: Request) -> Request:
-    """The request without the tier that its order insisted on: whoever moves the machine decides on another."""
-    return request.model_copy(update={"tier": None})
+    """The request without the tier that its order insisted on: whoever moves the machine decides on another.
+
+    Nor does the new pool have to make seed disks: the guest has read its own, and the check says what changes.
+    """
+    return request.model_copy(update={"tier": None, "seed": None})
+
+
+def seed_gap(app: App, pool: str) -> Gap | None:
+    """Why a pool makes no seed disks, by the last look at it; None where it does."""
+    from tierwise.usecases.observe import views  # noqa: PLC0415 - it needs what only a look at endpoints needs
+
+    entry = app.documents.catalog.pools[pool]
+    view = views(app).get(entry.endpoint)
+    seen = view.snapshot.pools if view is not None and view.snapshot is not None else ()
+    return next(
+        (p.capabilities.gap(Capability.SEED_DISK) for p in seen if p.provider == entry.provider), None
+    )
 
 
 def refusals(app: App, request: Request, pool: str) -> list[str]:
@@ -131,8 +147,9 @@ def record_power(
 
 def cut_over(session: Session, app: App, move_id: str, vm: dict[str, Any]) -> None:
     """The machine is at its new place: its books follow, and the old room is held for the copy."""
-    row = session.get_one(MoveRow, move_id)
-    _settle(session, app, row, row.target_pool, VmView.model_validate(vm).native_id, key=f"{move_id}:moved")
+    row, view = session.get_one(MoveRow, move_id), VmView.model_validate(vm)
+    _settle(session, app, row, row.target_pool, view.native_id, key=f"{move_id}:moved")
+    session.get_one(MachineRow, row.machine).annotations = changes.annotations_text(view)
     row.held_pool, row.state = row.source_pool, MoveState.MOVED
     session.add(row)
     if row.was_on:

@@ -14,6 +14,7 @@ from catalog.resources import Resources
 from catalog.workload_classes import Availability
 from connectors.contract import Connector, PowerAction, VmSpec, VmView
 from connectors.errors import ConnectorError, NotFound
+from tierwise import seeds
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.store import orders as order_store
@@ -66,6 +67,7 @@ def create(app: App, order_id: str) -> Outcome:
             "tierwise.offering": row.offering,
         },
         availability=availability(app, request.workload_class),
+        seed=None if request.seed is None else seeds.read(app.settings.seeds_dir, request.seed),
     )
     return call(app, pool.endpoint, lambda connector: connector.create_vm(spec, UUID(order_id)))
 
@@ -104,6 +106,12 @@ def migrate_storage(app: App, machine_id: str, storage: str) -> Outcome:
         return connector.storage_migrate(UUID(machine_id), storage, lambda _bytes: None)
 
     return call(app, endpoint, act)
+
+
+def tag(app: App, machine_id: str, tags: dict[str, str]) -> Outcome:
+    """Set tags of the machine, or take them away."""
+    endpoint = _endpoint_of(app, machine_id)
+    return call(app, endpoint, lambda connector: connector.tag(UUID(machine_id), tags))
 
 
 def delete(app: App, machine_id: str) -> Outcome:

@@ -180,6 +180,16 @@ def migrate_storage(change_id: str, machine_id: str, storage: str) -> dict[str, 
         return dict(done)
 
 
+@DBOS.workflow(name="tag")
+def tag(change_id: str, machine_id: str, tags: dict[str, str]) -> dict[str, Any]:
+    """Change a machine's tags at its hypervisor, and write down what stands on it then."""
+    with current().working(f"change:{change_id}") as runtime:
+        done = DBOS.run_step({"name": "tag"}, lambda: steps.tag(runtime.app, machine_id, tags))
+        if "error" not in done:
+            runtime.transaction("record", changes.record_tagged, machine_id, done["vm"])
+        return dict(done)
+
+
 @DBOS.workflow(name="remove")
 def remove(change_id: str, machine_id: str) -> dict[str, Any]:
     """Delete a machine, and free its room once it is gone."""

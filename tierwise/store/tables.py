@@ -144,6 +144,10 @@ class MachineRow(SQLModel, table=True):
     vcpu: int = _big()
     memory_mib: int = _big()
     disk_gib: int = _big()
+    annotations: str | None = Field(
+        default=None,
+        description="What its endpoint showed when they were last written, JSON; null: unknown.",
+    )
 
 
 class MachineEventRow(SQLModel, table=True):

@@ -8,7 +8,7 @@ Many small files of a month are merged into one by the same way. One writer at a
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -80,10 +80,38 @@ class UsageStore:
         that cannot be read, that is missing, or that is none of ours.
         """
         span = files_of.Span(t_from, t_to, recorded_after)
+        wanted = None if machines is None else pa.array(sorted(machines), pa.string())
+        tables = self._each(span, lambda path: self._part(path, span, wanted))
+        return pa.concat_tables(tables) if tables else self.schema.empty_table()
+
+    def distinct(
+        self,
+        names: Sequence[str],
+        *,
+        t_from: int | None = None,
+        t_to: int | None = None,
+        recorded_after: int | None = None,
+    ) -> Any:
+        """The different values that these columns have together in the rows that `read` gives, in no order.
+
+        Reads one file after another, and of each only these columns. Raises as `read` does.
+        """
+        span = files_of.Span(t_from, t_to, recorded_after)
+        schema = pa.schema([self.schema.field(name) for name in names])
+
+        def values(path: str) -> Any:
+            return self._part(path, span, columns=names).group_by(list(names)).aggregate([]).cast(schema)
+
+        tables = self._each(span, values)
+        found = pa.concat_tables(tables) if tables else schema.empty_table()
+        return found.group_by(list(names)).aggregate([])
+
+    def _each(self, span: files_of.Span, read: Callable[[str], Any]) -> list[Any]:
+        """What `read` gives for each file that counts and may have such rows."""
         for _ in range(_TRIES):
             manifest = self._manifest()
             try:
-                return self._tables(manifest, span, machines)
+                return [read(file.path) for file in manifest.files if span.touches(file)]
             except FileNotFoundError as error:
                 missing = error.filename
                 if self._manifest().number == manifest.number:
@@ -92,15 +120,16 @@ class UsageStore:
         msg = f"the usage file {missing} is missing; restore it from a backup, nothing was charged from the others"
         raise TierwiseError(msg)
 
-    def _tables(self, manifest: Manifest, span: files_of.Span, machines: Collection[str] | None) -> Any:
-        wanted = None if machines is None else pa.array(sorted(machines), pa.string())
-        tables = [self._part(file.path, span, wanted) for file in manifest.files if span.touches(file)]
-        return pa.concat_tables(tables) if tables else self.schema.empty_table()
-
-    def _part(self, name: str, span: files_of.Span = files_of.Span(), machines: Any = None) -> Any:  # noqa: B008 - an immutable value
+    def _part(
+        self,
+        name: str,
+        span: files_of.Span = files_of.Span(),  # noqa: B008 - an immutable value
+        machines: Any = None,
+        columns: Sequence[str] | None = None,
+    ) -> Any:
         path = self.folder / name
         try:
-            return files_of.read(path, self.schema, self.layout, self._defaults, span, machines)
+            return files_of.read(path, self.schema, self.layout, self._defaults, span, machines, columns)
         except FileNotFoundError as error:
             raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
         except (OSError, pa.ArrowException) as error:
@@ -194,7 +223,7 @@ class UsageStore:
         target = self.folder / path
         target.parent.mkdir(exist_ok=True)
         made.append(target)
-        files_of.write(table, target, self.layout.group_rows)
+        files_of.write(table, target, self.layout)
         return files_of.described(table, path, self.layout)
 
     def _write_state(self, name: str, state: Any, made: list[Path]) -> str:

@@ -72,6 +72,10 @@ class Wire:
             self.set(Fault.NONE)
             self.hit = hit
 
+    def reach(self) -> socket.socket:
+        """A connection to the target; overridden where that is no TCP port."""
+        return socket.create_connection(self.target, timeout=10)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -79,7 +83,7 @@ class Wire:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self.target, timeout=10)
+                server = self.reach()
             except OSError:
                 _reset(client)
                 continue

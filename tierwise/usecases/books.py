@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from sqlmodel import Session, select
 
@@ -167,8 +168,11 @@ class Books:
         }
 
 
-_FEW = 100
+_FEW = 1_000
 """Machines whose rows are looked for in the files one by one; for more of them the month is read."""
+
+_KEPT = 4
+"""Answers about few machines that are kept: each is rated as it was known before and after."""
 
 
 class StoredUsage:
@@ -183,27 +187,51 @@ class StoredUsage:
         self._data_dir = app.settings.data_dir
         self.rating_engine = engine_of(app.settings)
         self._months: dict[BillingPeriod, UsageTable] = {}
+        self._kept: dict[tuple[object, ...], Any] = {}
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
         """See `chargeback.late.Usage`."""
-        samples = self._samples.read(t_to=period.t_to, recorded_after=since)
-        rows = self._intervals.read(t_from=period.t_from, t_to=period.t_to, recorded_after=since)
+        names = ("machine", "recorded_at")
         found: set[str] = set()
-        for table in (samples, rows):
+        for store, t_from in ((self._samples, None), (self._intervals, period.t_from)):
+            table = store.distinct(names, t_from=t_from, t_to=period.t_to, recorded_after=since)
             known = table.filter(pc.less_equal(table["recorded_at"], until))
             found.update(pc.unique(known["machine"]).to_pylist())
         return sorted(found)
 
     def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """See `chargeback.late.Usage`."""
-        few = machines is not None and len(machines) <= _FEW and period not in self._months
-        if few:
+        if machines is None or len(machines) > _FEW or period in self._months:
+            return self._month(period).of(period, machines)
+
+        def rows() -> Any:
             return self._intervals.read(t_from=period.t_from, t_to=period.t_to, machines=machines)
-        return self._month(period).of(period, machines)
+
+        return self._answer(("rows", period, *sorted(machines)), rows)
+
+    def machines(self, period: BillingPeriod, tenants: Collection[str]) -> Sequence[str]:
+        """See `chargeback.late.Usage`."""
+        if period in self._months:
+            return self._months[period].machines(period, tenants)
+        wanted = pa.array(sorted(tenants), pa.string())
+        owned = self._intervals.distinct(("machine", "tenant"), t_from=period.t_from, t_to=period.t_to)
+        found = owned.filter(pc.is_in(owned["tenant"], wanted))
+        return sorted(pc.unique(found["machine"]).to_pylist())
 
     def samples(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """See `chargeback.late.Usage`."""
-        return self._samples.read(t_to=period.t_to, machines=machines)
+        if machines is None or len(machines) > _FEW:
+            return self._samples.read(t_to=period.t_to, machines=machines)
+
+        def rows() -> Any:
+            return self._samples.read(t_to=period.t_to, machines=machines)
+
+        return self._answer(("samples", period, *sorted(machines)), rows)
+
+    def _answer(self, key: tuple[object, ...], read: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept = dict([*self._kept.items(), (key, read())][-_KEPT:])
+        return self._kept[key]
 
     def passed_on(self, period: BillingPeriod, known: Known) -> Sequence[PassedOn]:
         """See `chargeback.late.Usage`."""

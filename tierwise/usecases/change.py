@@ -27,53 +27,53 @@ from tierwise.usecases.observe import observe
 
 def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
     """Bring a machine to a power state."""
-    machine = _find(app, wanted)
+    machine = find(app, wanted)
     forbid_open_move(app, machine, unless_moved=True)
-    _require(app, machine, action.capability)
+    require(app, machine, action.capability)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.change_power, str(change_id), machine.id, action.value)
-    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+    finish(handle.get_result(polling_interval_sec=0.05), machine)
 
 
 def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None:
     """Give a machine other resources; zero in `resources` means: as it is."""
-    machine = _find(app, wanted)
+    machine = find(app, wanted)
     forbid_open_move(app, machine)
     # What was removed since the last look must not count as room in use.
     observe(app, machine.endpoint)
     hot = machine.power != PowerState.OFF
-    _require(app, machine, Capability.RESIZE_HOT if hot else Capability.RESIZE_COLD)
+    require(app, machine, Capability.RESIZE_HOT if hot else Capability.RESIZE_COLD)
     amounts = {rc.value: resources.amount(rc) or int(getattr(machine, rc.value)) for rc in ResourceClass}
     if amounts["disk_gib"] < machine.disk_gib:
         msg = f"the disk of {machine.name} has {machine.disk_gib} GiB and cannot shrink to {amounts['disk_gib']} GiB"
         raise InvalidInput(msg)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.change_size, str(change_id), machine.id, amounts)
-    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+    finish(handle.get_result(polling_interval_sec=0.05), machine)
 
 
 def migrate(app: App, change_id: UUID, wanted: str, host: str) -> None:
     """Bring a machine to another host of its pool, running if it runs."""
-    machine = _find(app, wanted)
+    machine = find(app, wanted)
     forbid_open_move(app, machine)
-    _require(app, machine, Capability.LIVE_MIGRATE)
+    require(app, machine, Capability.LIVE_MIGRATE)
     hosts = _hosts(app, machine)
     if host not in hosts:
         msg = f"pool {machine.pool} has no host '{host}'; it has: {', '.join(hosts)}"
         raise InvalidInput(msg)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.migrate, str(change_id), machine.id, host)
-    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+    finish(handle.get_result(polling_interval_sec=0.05), machine)
 
 
 def migrate_storage(app: App, change_id: UUID, wanted: str, storage: str) -> None:
     """Bring a machine's disk to another storage of its pool, running if it runs."""
-    machine = _find(app, wanted)
+    machine = find(app, wanted)
     forbid_open_move(app, machine)
-    _require(app, machine, Capability.STORAGE_MIGRATE)
+    require(app, machine, Capability.STORAGE_MIGRATE)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.migrate_storage, str(change_id), machine.id, storage)
-    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+    finish(handle.get_result(polling_interval_sec=0.05), machine)
 
 
 def _hosts(app: App, machine: MachineRow) -> list[str]:
@@ -87,27 +87,30 @@ def _hosts(app: App, machine: MachineRow) -> list[str]:
 
 def delete(app: App, change_id: UUID, wanted: str) -> None:
     """Remove a machine and its disks."""
-    machine = _find(app, wanted)
+    machine = find(app, wanted)
     forbid_open_move(app, machine)
-    _require(app, machine, Capability.DELETE)
+    require(app, machine, Capability.DELETE)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.remove, str(change_id), machine.id)
-    _finish(handle.get_result(polling_interval_sec=0.05), machine)
+    finish(handle.get_result(polling_interval_sec=0.05), machine)
 
 
-def _find(app: App, wanted: str) -> MachineRow:
+def find(app: App, wanted: str) -> MachineRow:
+    """The machine of this name or id. Raises InvalidInput where none or several are."""
     with app.session() as session:
         return order_store.find_machine(session, wanted)
 
 
-def _require(app: App, machine: MachineRow, capability: Capability) -> None:
+def require(app: App, machine: MachineRow, capability: Capability) -> None:
+    """Raises NotSupported, with the pool's own reason, where it lacks a capability."""
     gap = gap_of(app, machine, capability)
     if gap is not None:
         msg = f"{capability.value} is not available for {machine.name}"
         raise NotSupported(msg, details=[f"pool {machine.pool}: {gap}"])
 
 
-def _finish(result: dict[str, Any], machine: MachineRow) -> None:
+def finish(result: dict[str, Any], machine: MachineRow) -> None:
+    """Raises what a change ended with, if it is an error."""
     error = result.get("error")
     if error is None:
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 from chargeback.adjustment_explained import TermExplanation, explain_adjustment, recompute_adjustment
 from chargeback.explain import Cause, Explanation, Unexplained, explain, recompute
-from chargeback.late import Known, charged_usage, stated
+from chargeback.late import Known, Scope, charged_usage, of_tenants, stated
 from chargeback.ledger import booked, disagreements, misnumbered
 from chargeback.periods import BillingPeriod
 from chargeback.statements import Correction, Item, Line, Statement, corrections
@@ -162,7 +162,7 @@ def _made(
 ) -> tuple[Item | Correction, Known | None]:
     """The item of a row, made again; for a correction, with what was known before.
 
-    From the usage of its machine alone, where that is all it depends on.
+    From the usage of its machine alone, where that is all it depends on, else of its tenant's machines.
     """
     if row["charge_class"] != "Correction":
         items = {item.id: item for s in _stated(books, known, period, row) for item in s.items}
@@ -177,8 +177,11 @@ def _stated(books: Books, known: Known, period: BillingPeriod, row: Row) -> list
     """The statements that have the row's item, or only what is needed of them."""
     if row["metric"]:  # no adjustment: those come after it
         known = known._replace(terms=known.terms.of_lines)
-    machines = [str(row["machine"])] if known.by_machine and row["machine"] else None
-    return stated(books.usage, known, period, machines)
+    if known.by_machine and row["machine"]:
+        return stated(books.usage, known, period, Scope([str(row["machine"])]))
+    months = (*known.terms.history(period), period)
+    scope = of_tenants(books.usage, months, frozenset([str(row["tenant"])]))
+    return stated(books.usage, known, period, scope)
 
 
 def _period_of(row: Row) -> BillingPeriod:

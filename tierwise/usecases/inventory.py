@@ -1,7 +1,8 @@
 """One inventory over all hypervisors, honest about what is old, gone, changed or unknown."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -46,6 +47,8 @@ class Machine:
     resources: Resources
     drift: Drift
     seen_at: datetime | None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """What stands on the machine at its endpoint; its tags too where there are such."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
                     resources=vm.resources,
                     drift=_drift(vm, view.endpoint, row, live, moving.get(row.id) if row else None),
                     seen_at=view.seen_at,
+                    annotations=vm.annotations,
                 )
             )
     machines += [_unseen(row, seen.get(row.endpoint)) for row in ours.values() if row.id not in found]
@@ -109,9 +113,14 @@ def _drift(
         if move is None:
             return Drift.LEFT_OVER
         return Drift.KEPT if move.state == MoveState.MOVED else Drift.COMING
-    if vm.power != row.power or vm.resources != _resources(row):
+    if vm.power != row.power or vm.resources != _resources(row) or _rewritten(vm, row):
         return Drift.CHANGED
     return Drift.NONE
+
+
+def _rewritten(vm: VmView, row: MachineRow) -> bool:
+    """Whether something else stands on the machine than what was last written there."""
+    return row.annotations is not None and dict(vm.annotations) != json.loads(row.annotations)
 
 
 def _unseen(row: MachineRow, view: EndpointView | None) -> Machine:

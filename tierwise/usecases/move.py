@@ -19,12 +19,13 @@ from catalog.units import format_amount
 from connectors import disks
 from connectors.contract import DiskFormat, PowerState, VmDetails, VmView
 from connectors.errors import ConnectorError
+from tierwise import seeds
 from tierwise.app import App
 from tierwise.errors import EndpointDown, InvalidInput, NoPlace, NotSupported, TierwiseError
 from tierwise.jobs import move_changes, moving
 from tierwise.store import moves
 from tierwise.store import orders as order_store
-from tierwise.store.tables import MachineRow, MoveRow, MoveState
+from tierwise.store.tables import MachineRow, MoveRow, MoveState, OrderRow
 from tierwise.usecases.observe import observe
 
 GIB = 2**30
@@ -94,6 +95,7 @@ def preflight(app: App, wanted: str, pool: str) -> Preflight:
     forms, more = _forms(app, machine, target)
     lines += more
     lines += _place(app, machine, target)
+    lines += _seed(app, machine, target)
     lines += _machine(app, machine)
     lines += _files(app, machine, forms)
     return Preflight(machine, target, tuple(lines), forms)
@@ -286,6 +288,23 @@ def _place(app: App, machine: MachineRow, target: PoolEntry) -> Iterator[Line]:
 
         text = f"from {machine.tier} to {target.tier}: {format_minor(before, card.minor_digits)} -> {format_minor(after, card.minor_digits)} {card.currency} a 30-day month"
         yield Line(Kind.CHANGES, "tier", text)
+
+
+def _seed(app: App, machine: MachineRow, target: PoolEntry) -> Iterator[Line]:
+    """The disk that the guest read about itself is made anew, or is missed."""
+    with app.session() as session:
+        name = order_store.request_of(session.get_one(OrderRow, machine.id)).seed
+    if name is None:
+        return
+    gap = move_changes.seed_gap(app, target.name)
+    if gap is not None:
+        text = f"{target.name} makes none: {gap}; have cloud-init disabled in the guest before, or it begins anew"
+        yield Line(Kind.CHANGES, "seed disk", text)
+        return
+    try:
+        seeds.read(app.settings.seeds_dir, name)
+    except InvalidInput as error:
+        yield Line(Kind.BLOCKS, "seed disk", str(error))
 
 
 def _machine(app: App, machine: MachineRow) -> Sequence[Line]:

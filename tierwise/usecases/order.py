@@ -20,6 +20,7 @@ from chargeback.terms import NO_TERMS
 from placement.plan import Assignment, Limits, Plan
 from placement.solve import solve
 from policies.decisions import Rejection
+from tierwise import seeds
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
@@ -50,11 +51,20 @@ class Quoted:
 
 def resolved(app: App, order: Order) -> Request:
     """The order with its offering's defaults. Raises InvalidInput with every problem in `details`."""
+    problems = []
     try:
-        return resolve(app.documents.catalog, order)
+        request = resolve(app.documents.catalog, order)
     except OrderInvalid as error:
+        problems = [str(p) for p in error.problems]
+    if order.seed is not None:
+        try:
+            seeds.read(app.settings.seeds_dir, order.seed)
+        except InvalidInput as error:
+            problems.append(f"seed: {error}")
+    if problems:
         msg = f"order for '{order.machine_name}' is not valid"
-        raise InvalidInput(msg, details=[str(p) for p in error.problems]) from None
+        raise InvalidInput(msg, details=problems)
+    return request
 
 
 def quote(app: App, on: Estate, order: Order) -> Quoted:
@@ -247,6 +257,7 @@ def new_order(
     parameters: Mapping[str, ParameterValue],
     tier: str | None,
     ordered_by: str,
+    seed: str | None = None,
 ) -> Order:
     """An order made now. Raises InvalidInput naming what is wrong with its fields."""
     try:
@@ -257,6 +268,7 @@ def new_order(
             machine_name=machine_name,
             parameters=parameters,
             tier=tier,
+            seed=seed,
             ordered_by=ordered_by,
             ordered_at=app.clock.now(),
         )

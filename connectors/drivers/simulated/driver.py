@@ -29,6 +29,7 @@ from connectors.contract import (
     VmDetails,
     VmSpec,
     VmView,
+    changed_tags,
 )
 from connectors.drivers.simulated import contents, control, database, faults, machines
 from connectors.drivers.simulated.admission import Admission
@@ -251,6 +252,19 @@ class Simulated(Connector):
         """The annotations as they are; nobody else writes any."""
         self._require(Capability.TAGS)
         return self.get_vm(identity).annotations
+
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        """The annotations are the tags, so they are changed."""
+        self._require(Capability.TAGS)
+
+        def write(db: sqlite3.Connection) -> Machine:
+            machine = self._found(db, "tag", identity)
+            tagged = replace(machine, annotations=changed_tags(machine.annotations, changes))
+            if tagged != machine:
+                machines.save(db, tagged)
+            return tagged
+
+        return self._call("tag", identity, write).view()
 
     def export_disk(self, identity: UUID, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
         """The raw image, with holes where nothing was written."""

@@ -31,6 +31,7 @@ Operation = Literal[
     "export_disk",
     "import_disk",
     "migrate",
+    "tag",
     "changes",
 ]
 """The calls of the contract, or ``*`` for any of them."""

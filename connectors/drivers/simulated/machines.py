@@ -118,14 +118,15 @@ def save(db: sqlite3.Connection, machine: Machine) -> None:
     """Write what can change of a machine."""
     size = machine.resources
     db.execute(
-        "UPDATE vm SET host = ?, power = ?, vcpu = ?, memory_mib = ?, disk_gib = ?, half = ?, cpu_ms = ?, "
-        "metered_at_ms = ? WHERE seq = ?",
+        "UPDATE vm SET host = ?, power = ?, vcpu = ?, memory_mib = ?, disk_gib = ?, annotations = ?, half = ?, "
+        "cpu_ms = ?, metered_at_ms = ? WHERE seq = ?",
         (
             machine.host,
             machine.power.value,
             size.vcpu,
             size.memory_mib,
             size.disk_gib,
+            json.dumps(dict(machine.annotations), ensure_ascii=False),
             machine.half,
             machine.cpu_ms,
             machine.metered_at_ms,

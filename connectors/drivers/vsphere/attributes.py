@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from catalog.capabilities import Capability
-from connectors.drivers.vsphere import gaps
+from connectors.contract import changed_tags
+from connectors.drivers.vsphere import gaps, marks, tasks
 from connectors.drivers.vsphere.estate import Machine
 from connectors.drivers.vsphere.faults import is_fault
 from connectors.drivers.vsphere.session import Op, read_object
@@ -39,6 +40,26 @@ def write(op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) 
         )
 
 
+def change(op: Op, machine: Machine, changes: Mapping[str, str]) -> None:
+    """Make the machine's attributes of these names what they are to be, and then the annotations in its notes.
+
+    vCenter has no call to take a value away: an empty one is shown as none. Raises Unsupported as `read`.
+    """
+    identity, annotations = marks.read_notes(machine.row.get("config.annotation", ""))
+    values = read(op, machine)
+    keys = {**_known(op), **defined(op, {name: value for name, value in changes.items() if value})}
+    for name, value in sorted(changes.items()):
+        if value != values.get(name, ""):
+            op.session.content.customFieldsManager.SetField(
+                entity=machine.object, key=keys[name], value=value
+            )
+    after = changed_tags(annotations, changes)
+    if identity is not None and after != annotations:
+        text = marks.noted_anew(machine.row["config.annotation"], identity, after)
+        config = op.session.vim.vm.ConfigSpec(annotation=text)
+        tasks.run(op, machine.object.ReconfigVM_Task(spec=config), machine.object)
+
+
 def read(op: Op, machine: Machine) -> dict[str, str]:
     """All custom attributes of a machine that have a value. Raises Unsupported where they are not wanted."""
     if not op.session.settings.options.custom_attributes:
@@ -48,8 +69,9 @@ def read(op: Op, machine: Machine) -> dict[str, str]:
 
 def _values(op: Op, machine: Machine) -> dict[str, str]:
     written = read_object(op.session, machine.object, ["customValue"]).get("customValue", ())
-    values = {one.key: str(one.value) for one in written if one.value}
-    return {name: values[key] for name, key in _known(op).items() if key in values}
+    # vCenter has one value of each; its simulator keeps the old ones before the new.
+    values = {one.key: str(one.value) for one in written}
+    return {name: values[key] for name, key in _known(op).items() if values.get(key)}
 
 
 def _known(op: Op) -> dict[str, int]:

@@ -177,6 +177,11 @@ class VsphereConnector(Connector):
         """The machine's custom attributes, those that others wrote too."""
         return self._run("tags", lambda op: attributes.read(op, estate.need_machine(op, identity)))
 
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        """Attribute by attribute; then the notes in one reconfiguration."""
+        change = partial(attributes.change, changes=changes)
+        return self._run("tag", partial(_changed, identity=identity, change=change))
+
     def changes(self, since: str | None = None) -> Changes:
         """What vCenter's property collector reports; the feed ends with this connection."""
         with _collector_paused():

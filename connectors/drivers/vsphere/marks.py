@@ -29,6 +29,14 @@ def notes(identity: UUID, annotations: Mapping[str, str]) -> str:
     return f"{_SENTENCE}\n{MARK}{json.dumps(document, ensure_ascii=False, sort_keys=True)}\n"
 
 
+def noted_anew(text: str, identity: UUID, annotations: Mapping[str, str]) -> str:
+    """The notes with other annotations; all that somebody wrote around our line stays."""
+    _, ours, _ = notes(identity, annotations).split("\n")
+    lines = text.split("\n")
+    at = next(number for number, line in enumerate(lines) if line.startswith(MARK))
+    return "\n".join([*lines[:at], ours, *lines[at + 1 :]])
+
+
 def read_notes(text: str) -> tuple[UUID | None, dict[str, str]]:
     """The identity and annotations in a machine's notes; (None, {}) where there are none of ours."""
     for line in text.splitlines():

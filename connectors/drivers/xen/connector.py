@@ -36,6 +36,7 @@ from connectors.drivers.xen import (
     operating,
     relocating,
     snapshots,
+    tagging,
 )
 from connectors.drivers.xen.faults import TRANSPORT_ERRORS, code_of, of_failure, of_transport
 from connectors.drivers.xen.feed import Feed
@@ -168,6 +169,11 @@ class XenConnector(Connector):
     def tags(self, identity: UUID) -> Mapping[str, str]:
         """XenServer's tags, those that others wrote too."""
         return self._run("tags", lambda op: marks.read_tags(estate.need_machine(op, identity).record))
+
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        """Tag by tag, as others may tag the machine too; then the annotations in one call."""
+        change = partial(tagging.tag, changes=changes)
+        return self._run("tag", partial(_changed, identity=identity, change=change))
 
     def changes(self, since: str | None = None) -> Changes:
         """By event.from, without waiting."""

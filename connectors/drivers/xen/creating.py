@@ -1,6 +1,5 @@
 """Making a machine once: adopt, create powered off, elect, complete, and undo what failed half way."""
 
-import re
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,8 +17,6 @@ from connectors.errors import Refused, Unreachable
 
 DISK, CARD = "0", "0"
 """The numbers of a machine's disk and network card; xapi gives each number once, so each is made once."""
-
-_NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
 
 _SETTINGS: dict[str, Any] = {
     "user_version": "1",
@@ -49,7 +46,7 @@ def create(op: Op, spec: VmSpec, identity: UUID) -> Machine:
     if there is not None and marks.COMPLETE in there.record["other_config"]:
         return there
     check_size(op, spec.resources.vcpu, spec.resources.memory_mib)
-    if _NOT_XML.search(spec.name):
+    if marks.NOT_XML.search(spec.name):
         raise op.error(Refused, "the name has characters that XML cannot hold", hint="choose another name")
     place = target(op, spec)
     attempt = str(uuid4())
@@ -93,7 +90,7 @@ def _record(op: Op, spec: VmSpec, identity: UUID, place: Target, attempt: str) -
         "VCPUs_max": str(vcpu * factor),
         "VCPUs_at_startup": str(vcpu),
         "other_config": marks.first_marks(identity, attempt, spec.annotations),
-        "tags": [tag for tag in marks.tags(spec.annotations) if not _NOT_XML.search(tag)],
+        "tags": marks.tags(spec.annotations),
     }
 
 

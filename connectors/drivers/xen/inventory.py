@@ -47,7 +47,7 @@ def machine_view(
             memory_mib=int(record["memory_dynamic_max"]) // MIB,
             disk_gib=-(-disk_bytes // GIB),
         ),
-        annotations={} if identity is None else marks.annotations(record),
+        annotations={} if identity is None else marks.shown_annotations(record),
     )
 
 

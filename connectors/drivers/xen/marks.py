@@ -6,6 +6,7 @@ VM.add_to_other_config refuses a key that is there (MAP_DUPLICATE_KEY).
 """
 
 import json
+import re
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -30,14 +31,21 @@ MOVED = "tierwise.moved"
 """On such a disk: the uuid of the copy that is whole, and about to take its place."""
 OF_MOVES = frozenset({MOVING, MOVED})
 
+NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
+"""What no text of XML-RPC can have in it."""
+
 CHOSEN = "chosen"
 VOID = "void"
 
 
 def first_marks(identity: UUID, attempt: str, annotations: Mapping[str, str]) -> dict[str, str]:
     """What a new machine says of itself. Annotations are one value: xapi does not escape keys in XML."""
-    text = json.dumps(dict(annotations), sort_keys=True)
-    return {IDENTITY: str(identity), ATTEMPT: attempt, ANNOTATIONS: text}
+    return {IDENTITY: str(identity), ATTEMPT: attempt, ANNOTATIONS: annotations_text(annotations)}
+
+
+def annotations_text(annotations: Mapping[str, str]) -> str:
+    """Annotations as they stand on a machine."""
+    return json.dumps(dict(annotations), sort_keys=True)
 
 
 def is_machine(record: Record) -> bool:
@@ -66,14 +74,23 @@ def annotations(record: Record) -> dict[str, str]:
 
 
 def tags(annotations: Mapping[str, str]) -> list[str]:
-    """Annotations as XenServer's tags, which have no values of their own."""
-    return [f"{key}={value}" for key, value in sorted(annotations.items())]
+    """Annotations as XenServer's tags, which have no values of their own; what XML cannot hold is left out."""
+    found = [f"{key}={value}" for key, value in sorted(annotations.items())]
+    return [tag for tag in found if not NOT_XML.search(tag)]
 
 
 def read_tags(record: Record) -> dict[str, str]:
     """All tags of a machine; one without an equals sign has an empty value."""
     parts = (tag.partition("=") for tag in record["tags"])
     return {key: value for key, _, value in parts}
+
+
+def shown_annotations(record: Record) -> dict[str, str]:
+    """Annotations as the tags have them: so a tag that somebody changed or took away in XenCenter is seen."""
+    noted, tagged = annotations(record), read_tags(record)
+    kept = {k: v for k, v in noted.items() if NOT_XML.search(f"{k}={v}") or f"{k}={v}" in record["tags"]}
+    changed = {k: tagged[k] for k in noted if k not in kept and k in tagged}
+    return kept | changed
 
 
 def order(record: Record) -> tuple[bool, str]:

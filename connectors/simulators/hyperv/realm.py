@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Self
 REALM = "TIERWISE.TEST"
 USER = f"operator@{REALM}"
 PROGRAMS = ("krb5kdc", "kdb5_util", "kadmin.local")
-LIBRARIES = {"kerberos": "pykerberos", "krb5": "krb5", "gssapi": "gssapi"}
+DEBIANS = Path("/usr/lib/python3/dist-packages")
+"""Where Debian's packages of its own Python are, which an environment does not look into."""
+GSSAPI = ("gssapi", "decorator.py")
+"""What of it is python-gssapi: compiled, so for one version of Python, and what it imports."""
 START_LIMIT_S = 30.0
 
 _CLIENT = """[libdefaults]
@@ -42,9 +46,23 @@ def missing() -> str | None:
     """What to install where there can be no realm; None where there can."""
     if programs := [name for name in PROGRAMS if _program(name) is None]:
         return f"{', '.join(programs)} not installed; apt-get install krb5-kdc krb5-admin-server"
-    if found := [name for module, name in LIBRARIES.items() if importlib.util.find_spec(module) is None]:
-        return f"{', '.join(found)} not installed; they are built from source and need libkrb5-dev"
+    if importlib.util.find_spec("kerberos") is None:
+        return "pykerberos not installed; apt-get install gcc libkrb5-dev python3-dev, then make test"
+    if importlib.util.find_spec("gssapi") is None and not _debian_has_gssapi():
+        version = ".".join(map(str, sys.version_info[:2]))
+        return f"gssapi not installed for Python {version}; apt-get install python3-gssapi where that is Debian's"
     return None
+
+
+def link_gssapi(folder: Path) -> None:
+    """Make Debian's python-gssapi, and nothing else of Debian's, importable from a folder."""
+    for name in GSSAPI:
+        (folder / name).symlink_to(DEBIANS / name)
+
+
+def _debian_has_gssapi() -> bool:
+    fitting = DEBIANS.glob(f"gssapi/raw/misc.{sys.implementation.cache_tag}-*.so")
+    return any(fitting) and all((DEBIANS / name).exists() for name in GSSAPI)
 
 
 class Realm:

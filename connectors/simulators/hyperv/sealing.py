@@ -1,4 +1,4 @@
-"""Logging in by NTLM and sealing messages with it, by pyspnego: the cryptography is real.
+"""Logging in by NTLM or Kerberos and sealing messages with it: the cryptography is pyspnego's and libkrb5's.
 
 MS-WSMV 2.2.9.1 describes the sealed messages, RFC 5929 the binding to a TLS certificate.
 """
@@ -14,6 +14,8 @@ from pathlib import Path
 import spnego
 from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
+
+from connectors.simulators.hyperv.tickets import BadToken, Tickets
 
 BOUNDARY = b"--Encrypted Boundary"
 PROTOCOL = "application/HTTP-SPNEGO-session-encrypted"
@@ -48,7 +50,7 @@ class Login:
         self._bindings = bindings
         self._basic = basic
         self._by_password = False
-        self._context: spnego.ContextProxy | None = None
+        self._context: spnego.ContextProxy | Tickets | None = None
 
     @property
     def complete(self) -> bool:
@@ -67,15 +69,19 @@ class Login:
             self._by_password = self._basic and _is_user(token)
             return ("Basic", "") if self._by_password else None
         if self.complete or self._context is None:
-            protocol = "ntlm" if token.startswith(b"NTLMSSP\0") else "negotiate"
-            protocol = "kerberos" if _KERBEROS in token[:32] else protocol
-            self._context = spnego.server(protocol=protocol, channel_bindings=self._bindings)
+            self._context = self._begun_by(token)
         try:
             reply = self._context.step(token)
-        except SpnegoError:
+        except (SpnegoError, BadToken):
             self._context = None
             return None
         return scheme, base64.b64encode(reply or b"").decode()
+
+    def _begun_by(self, token: bytes) -> spnego.ContextProxy | Tickets:
+        if _KERBEROS in token[:32]:
+            return Tickets()
+        protocol = "ntlm" if token.startswith(b"NTLMSSP\0") else "negotiate"
+        return spnego.server(protocol=protocol, channel_bindings=self._bindings)
 
     def unseal(self, body: bytes) -> bytes:
         """The message in a sealed body. Raises BadSeal."""
@@ -87,7 +93,7 @@ class Login:
         (header,) = struct.unpack("<i", sealed[:4])
         try:
             message = self._context.unwrap_winrm(sealed[4 : 4 + header], sealed[4 + header :])
-        except SpnegoError as error:
+        except (SpnegoError, BadToken) as error:
             raise BadSeal(str(error)) from None
         if len(message) != length:
             msg = f"the message has {len(message)} bytes and says it has {length}"

@@ -144,3 +144,35 @@ def test_workers_at_once_define_each_attribute_once(
         raw = opened.enter_context(look(simulator))
         names = [field.name for field in raw.content.customFieldsManager.field]
     assert sorted(names) == sorted(SAYS)
+
+
+def test_what_others_wrote_stays_when_tags_are_changed(
+    connector: Connector, simulator: VsphereSimulator, look: Look, spec: VmSpec
+) -> None:
+    from pyVim.task import WaitForTask as wait  # noqa: N813 - a function in spite of its name
+    from pyVmomi import vim
+
+    identity = uuid4()
+    connector.create_vm(spec, identity)
+    with look(simulator) as raw:
+        (machine,) = raw.of(identity)
+        manager = raw.content.customFieldsManager
+        theirs = manager.AddCustomFieldDef(name="backup", moType=type(machine))
+        manager.SetField(entity=machine, key=theirs.key, value="daily")
+        notes = machine.config.annotation + "call Ada first\n"
+        wait(machine.ReconfigVM_Task(vim.vm.ConfigSpec(annotation=notes)))
+        view = connector.tag(identity, {"note": "", "env": "prod"})
+        assert view.annotations == {**{k: v for k, v in SAYS.items() if k != "note"}, "env": "prod"}
+        assert connector.tags(identity) == {**view.annotations, "backup": "daily"}
+        (machine,) = raw.of(identity)
+        now, before = machine.config.annotation.split("\n"), notes.split("\n")
+        assert [a == b for a, b in zip(now, before, strict=True)] == [True, False, True, True], now
+
+
+def test_without_the_option_a_machine_cannot_be_tagged(simulator: VsphereSimulator, spec: VmSpec) -> None:
+    identity = uuid4()
+    with connected(simulator, wanted=False) as connector:
+        made = connector.create_vm(spec, identity)
+        with pytest.raises(Unsupported, match="custom_attributes"):
+            connector.tag(identity, {"env": "prod"})
+        assert connector.get_vm(identity) == made

@@ -66,6 +66,25 @@ def test_what_is_added_up_first_gives_the_sums_of_the_general_query(found: Any, 
     assert sorted(quick) == sorted(map(exact, general))
 
 
+@given(rows, segments(), st.lists(st.integers(0, 160), max_size=4), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_was_added_up_ahead_serves_later_sums_or_is_left(
+    found: Any, parts: Any, more: list[int], powered: bool
+) -> None:
+    """Ahead of other moments, or of rates for machines that are off as well, it must not be used in vain."""
+    ahead = [(0, "tier-1", "vcpu", powered, *span, 5) for span in pairwise(sorted({*more, 0, 170}))]
+    for expected in (ahead, [*parts, *ahead]):
+        with DuckEngine().session(table(found)) as session:
+            session.expect(expected)
+            assert set(session.rows("SEEN")) == {
+                (row["tier"], row["metric"]) for row in table(found).to_pylist() if row["recorded_at"] <= 5
+            }
+            session.store("rate_segment", SEGMENTS, parts)
+            quick = session.rows("SUMS_BY_TENANT")
+            general = session.connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()
+        assert sorted(quick) == sorted(map(exact, general))
+
+
 def test_a_product_beyond_64_bits_takes_the_general_query_and_stays_exact() -> None:
     long = table([{"quantity": 2**53, "t_to": 10**6}])
     with DuckEngine().session(long) as session:

@@ -271,3 +271,37 @@ def test_a_writer_that_is_killed_at_any_step_leaves_all_of_its_rows_or_none(tmp_
     assert outcomes == sorted(outcomes), "once the rows are there they stay"
     assert outcomes.count(False) > 10
     assert outcomes.count(True) > 10, "kills while files are merged are among them"
+
+
+def test_different_values_are_those_of_the_rows_that_a_reader_gets(tmp_path: Path) -> None:
+    chance, store = Random(11), UsageStore(tmp_path / "usage", SCHEMA, replace(LAYOUT, group_rows=8))
+    everything: list[Row] = []
+    with store.writing():
+        for moment in range(12):
+            rows = [(*row[:3], moment) for row in some_rows(chance, 20)]
+            store.append(table(rows))
+            everything += rows
+    for _ in range(20):
+        a, b = sorted((chance.randrange(18 * MONTH), chance.randrange(18 * MONTH)))
+        after = chance.choice([-1, 3, 11])
+        found = store.distinct(("machine", "recorded_at"), t_from=a, t_to=b, recorded_after=after)
+        wanted = {(row[0], row[3]) for row in everything if row[2] > a and row[1] < b and row[3] > after}
+        assert sorted(tuple(row.values()) for row in found.to_pylist()) == sorted(wanted)
+        machines = store.distinct(("machine",), t_from=a, t_to=b)["machine"].to_pylist()
+        assert sorted(machines) == sorted({row[0] for row in everything if row[2] > a and row[1] < b})
+
+
+def test_a_machine_is_found_in_files_of_a_version_that_did_not_say_how_they_are_ordered(
+    tmp_path: Path,
+) -> None:
+    chance, store = Random(12), UsageStore(tmp_path / "usage", SCHEMA, replace(LAYOUT, group_rows=8))
+    rows = [row for row in some_rows(chance, 400) if row[1] < 2 * MONTH and row[2] < 3 * MONTH]
+    with store.writing():
+        store.append(table(rows))
+    (first, *_) = store.files()
+    stored = pq.read_table(first)
+    shuffled = stored.take(pa.array(chance.sample(range(stored.num_rows), stored.num_rows)))
+    assert pq.ParquetFile(first).metadata.row_group(0).sorting_columns
+    pq.write_table(shuffled, first, row_group_size=8)
+    for machine in sorted({row[0] for row in rows}):
+        assert rows_of(store.read(machines=[machine])) == sorted(row for row in rows if row[0] == machine)

@@ -56,6 +56,26 @@ class LifecyclePromises(Counterpart):
             assert {key: tags.get(key) for key in ANNOTATIONS} == ANNOTATIONS
             connector.create_vm(machines.spec(identity, annotations=ANNOTATIONS), identity)
 
+    def test_tags_of_a_machine_that_is_there_are_set_and_taken_away_and_its_annotations_with_them(
+        self, needs: Needs, connector: Connector, machines: Machines, connect: Connect
+    ) -> None:
+        needs(Capability.CREATE, Capability.TAGS)
+        made = machines.make(annotations={**ANNOTATIONS, "stays": "as it is"})
+        changes = {"tenant": "sales", "note": "", "never-there": "", "new": 'a=b "c" & <ü>'}
+        wanted = {"stays": "as it is", "tenant": "sales", "new": 'a=b "c" & <ü>'}
+        for _ in ("as asked", "as asked again"):
+            view = connector.tag(identity_of(made), changes)
+            assert view == made.model_copy(update={"annotations": wanted})
+            assert connector.tags(identity_of(made)) == wanted
+        assert connect().get_vm(identity_of(made)) == view, "others see it too"
+
+    def test_a_machine_that_is_not_there_cannot_be_tagged(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.TAGS)
+        with pytest.raises(NotFound):
+            connector.tag(machines.identity(), {"tenant": "sales"})
+
     def test_another_session_sees_the_same_machine(
         self, needs: Needs, machines: Machines, connect: Connect
     ) -> None:

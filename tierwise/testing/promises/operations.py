@@ -22,7 +22,7 @@ OFF_CALLS: Mapping[Capability, Call] = {
     Capability.RESIZE_COLD: lambda c, i: c.resize(i, c.get_vm(i).resources + Resources(vcpu=1)),
     Capability.SNAPSHOT: lambda c, i: c.snapshot(i, "before"),
     Capability.REVERT: lambda c, i: c.revert(i, "before"),
-    Capability.TAGS: lambda c, i: c.tags(i),
+    Capability.TAGS: lambda c, i: c.tag(i, {"tenant": "sales"}),
 }
 """The call that needs a capability of a machine that is off."""
 
