@@ -23,6 +23,8 @@ Better = Callable[[Int64], object]
 """Takes counts that are better than those before."""
 Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
+Runs = Callable[[bool, int, Callable[[], float]], Int64 | None]
+"""One of two kinds of annealing, with a seed, until it is told that all of the run is over."""
 
 _TARGET = 200
 """Free counts in a part: CP-SAT often ends these within its limit."""
@@ -90,15 +92,31 @@ class Search:
         while self.objective > self.bound and done != effort.rounds and idle < _IDLE:
             if done and (effort.left_s < _RUN_S[0] or not (fits or tries.left_s > 0)):
                 break
-            seeds = [(stiff, self._seed()) for stiff in (False, True)]
-            length_s, before = _run_s(effort.left_s), self.objective
-
-            def one(job: tuple[bool, int], length_s: float = length_s) -> Int64 | None:
-                return annealing.run(*job, _over(effort, length_s))
-
-            for counts in effort.run(one, seeds):
-                fits |= counts is not None and self._better(counts)
+            before, length_s = self.objective, _run_s(effort.left_s)
+            fits |= self._two(annealing.run, effort, length_s)
             done, idle = done + 1, 0 if self.objective < before or not fits else idle + 1
+        return fits
+
+    def exchange(self, annealing: "Annealing", effort: Effort, *, fits: bool) -> bool:
+        """Two runs over all small exchanges of two pools, from these counts, or from relaxed ones if none fit yet."""
+        if self.objective <= self.bound or effort.left_s <= 0:
+            return fits
+        start = self.counts if fits else annealing.start
+
+        def run(wide: bool, seed: int, over: Callable[[], float]) -> Int64 | None:
+            return annealing.listed(wide, seed, start, over)
+
+        return self._two(run, effort, effort.left_s) or fits
+
+    def _two(self, run: Runs, effort: Effort, length_s: float) -> bool:
+        """Of two runs with seeds of their own, the cheaper counts if they are; whether any fit."""
+        seeds, fits = [(kind, self._seed()) for kind in (False, True)], False
+
+        def one(job: tuple[bool, int]) -> Int64 | None:
+            return run(*job, _over(effort, length_s))
+
+        for counts in effort.run(one, seeds):
+            fits |= counts is not None and self._better(counts)
         return fits
 
     def pairs(self, effort: Effort) -> None:
