@@ -7,6 +7,7 @@ counts after a number of rounds do not depend on how many cores run.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,8 @@ _TEMPERATURES = 20
 """Of a run of annealing where rounds are counted; where only time counts, as many as fit."""
 _RUN_S = (0.2, 4.0)
 """The shortest and the longest run worth its time."""
+_LISTED_S = 8.0
+"""The longest run over listed exchanges: what it finds is only told at its end."""
 _IDLE = 2
 """Rounds of annealing in a row that found nothing better: then longer exchanges may, which it hardly ever tries."""
 _PAIR_S = 0.3
@@ -98,15 +101,22 @@ class Search:
         return fits
 
     def exchange(self, annealing: "Annealing", effort: Effort, *, fits: bool) -> bool:
-        """Two runs over all small exchanges of two pools, from these counts, or from relaxed ones if none fit yet."""
-        if self.objective <= self.bound or effort.left_s <= 0:
-            return fits
-        start = self.counts if fits else annealing.start
+        """Rounds of two runs over all small exchanges of two pools; whether any counts fit.
+
+        They begin from these counts, or from relaxed ones if none fit yet. Slower cooling ends cheaper, so runs
+        share the time evenly, in as few as their longest allows.
+        """
+        done = 0
 
         def run(wide: bool, seed: int, over: Callable[[], float]) -> Int64 | None:
-            return annealing.listed(wide, seed, start, over)
+            return annealing.listed(wide, seed, self.counts if fits else annealing.start, over)
 
-        return self._two(run, effort, effort.left_s) or fits
+        while (
+            self.objective > self.bound and done != effort.rounds and effort.left_s > (done and _RUN_S[0])
+        ):
+            fits |= self._two(run, effort, effort.left_s / ceil(effort.left_s / _LISTED_S))
+            done += 1
+        return fits
 
     def _two(self, run: Runs, effort: Effort, length_s: float) -> bool:
         """Of two runs with seeds of their own, the cheaper counts if they are; whether any fit."""
