@@ -7,14 +7,16 @@ worth of one more of it, and what does not fit is exchanged away while the tempe
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
 
 from placement.arrays import Int64
 from placement.pool_instances.cells import Cells
+from placement.pool_instances.exchanging import exchange
 from placement.pool_instances.kernels import anneal
-from placement.pool_instances.relaxation import Relaxed, prices
+from placement.pool_instances.relaxation import Relaxed, prices, room
 
 Float64 = npt.NDArray[np.float64]
 
@@ -24,6 +26,10 @@ _NEAR = 16
 """Pairs in exchange that are known for each two classes."""
 _NEAR_UP_TO = 80
 """Classes; with more, the table of pairs takes longer than it saves."""
+_PAIRS = 50
+"""Pairs of pools whose exchanges are listed at one temperature: milliseconds."""
+_WIDTHS = ((24, 2), (12, 3))
+"""Of two runs over pairs: classes of a pool that are looked at, and how many of them leave it at most."""
 _NEVER = 1 << 60
 
 
@@ -44,6 +50,8 @@ class Heat:
 
 _STIFF = Heat(price_first=200.0, price_last=1000.0)
 """Fits sooner, and where little does; the other often ends cheaper."""
+_LISTED = Heat(hot=0.045, cold=0.011, price_first=5.0, price_last=300.0)
+"""Listed exchanges still find what fits where drawn ones no longer do, so the end is colder and lacks cost less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +87,27 @@ class Annealing:
             anneal(
                 counts, best, state, free, licensed, demand, licence, cells.cost, self.upper, self.pools,
                 self.near, pack, self.weight * price, temperature * self.worth, _STEPS,
+            )  # fmt: skip
+        return best if state[2] < _NEVER else None
+
+    def listed(self, wide: bool, seed: int, counts: Int64, done: Callable[[], float]) -> Int64 | None:
+        """As `run`, from any counts of the opened pools, by exchanges that are listed pair by pair."""
+        cells, heat, width = self.cells, _LISTED, _WIDTHS[wide]
+        unit = np.maximum(np.gcd.reduce(cells.demand, axis=0), 1)
+        counts, best = counts.copy("C"), counts.copy("C")
+        free = np.ascontiguousarray((room(cells) - counts.T @ cells.demand) // unit)
+        licensed = cells.licence @ counts
+        state = np.array([(seed + 1) * 2654435761, 0, 0 if free.min() >= 0 else _NEVER], dtype=np.int64)
+        pack = np.array([cells.instance.licence_pack_vcpus, cells.instance.licence_pack_cost])
+        demand = np.column_stack([cells.demand // unit, cells.licence])
+        sizes = np.array([*width, comb(sum(width), width[1])])
+        if not len(self.pools):
+            return best if state[2] < _NEVER else None
+        while (over := done()) < 1.0:
+            temperature, price = heat.at(over)
+            exchange(
+                counts, best, state, free, licensed, demand, cells.cost, self.upper, self.pools,
+                pack, self.weight * (price * unit), temperature * self.worth, sizes, _PAIRS,
             )  # fmt: skip
         return best if state[2] < _NEVER else None
 
@@ -118,6 +147,8 @@ def warm() -> None:
     one, table, parts = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1))
     state, pair = np.array([1, 0, 0]), np.zeros(2, dtype=np.int64)
     anneal(table, table, state, table, one, table, one, table, table, one, table, pair, parts, 1.0, 0)
+    widths, two = np.array([1, 1, 2]), np.zeros((1, 2), dtype=np.int64)
+    exchange(table, table, state, table, one, two, table, table, one, pair, parts, 1.0, widths, 0)
 
 
 def near_pairs(cells: Cells) -> Int64:

@@ -7,6 +7,7 @@ counts after a number of rounds do not depend on how many cores run.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ Better = Callable[[Int64], object]
 """Takes counts that are better than those before."""
 Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
+Runs = Callable[[bool, int, Callable[[], float]], Int64 | None]
+"""One of two kinds of annealing, with a seed, until it is told that all of the run is over."""
 
 _TARGET = 200
 """Free counts in a part: CP-SAT often ends these within its limit."""
@@ -30,6 +33,8 @@ _TEMPERATURES = 20
 """Of a run of annealing where rounds are counted; where only time counts, as many as fit."""
 _RUN_S = (0.2, 4.0)
 """The shortest and the longest run worth its time."""
+_LISTED_S = 8.0
+"""The longest run over listed exchanges: what it finds is only told at its end."""
 _IDLE = 2
 """Rounds of annealing in a row that found nothing better: then longer exchanges may, which it hardly ever tries."""
 _PAIR_S = 0.3
@@ -90,15 +95,38 @@ class Search:
         while self.objective > self.bound and done != effort.rounds and idle < _IDLE:
             if done and (effort.left_s < _RUN_S[0] or not (fits or tries.left_s > 0)):
                 break
-            seeds = [(stiff, self._seed()) for stiff in (False, True)]
-            length_s, before = _run_s(effort.left_s), self.objective
-
-            def one(job: tuple[bool, int], length_s: float = length_s) -> Int64 | None:
-                return annealing.run(*job, _over(effort, length_s))
-
-            for counts in effort.run(one, seeds):
-                fits |= counts is not None and self._better(counts)
+            before, length_s = self.objective, _run_s(effort.left_s)
+            fits |= self._two(annealing.run, effort, length_s)
             done, idle = done + 1, 0 if self.objective < before or not fits else idle + 1
+        return fits
+
+    def exchange(self, annealing: "Annealing", effort: Effort, *, fits: bool) -> bool:
+        """Rounds of two runs over all small exchanges of two pools; whether any counts fit.
+
+        They begin from these counts, or from relaxed ones if none fit yet. Slower cooling ends cheaper, so runs
+        share the time evenly, in as few as their longest allows.
+        """
+        done = 0
+
+        def run(wide: bool, seed: int, over: Callable[[], float]) -> Int64 | None:
+            return annealing.listed(wide, seed, self.counts if fits else annealing.start, over)
+
+        while (
+            self.objective > self.bound and done != effort.rounds and effort.left_s > (done and _RUN_S[0])
+        ):
+            fits |= self._two(run, effort, effort.left_s / ceil(effort.left_s / _LISTED_S))
+            done += 1
+        return fits
+
+    def _two(self, run: Runs, effort: Effort, length_s: float) -> bool:
+        """Of two runs with seeds of their own, the cheaper counts if they are; whether any fit."""
+        seeds, fits = [(kind, self._seed()) for kind in (False, True)], False
+
+        def one(job: tuple[bool, int]) -> Int64 | None:
+            return run(*job, _over(effort, length_s))
+
+        for counts in effort.run(one, seeds):
+            fits |= counts is not None and self._better(counts)
         return fits
 
     def pairs(self, effort: Effort) -> None:

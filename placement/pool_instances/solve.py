@@ -19,8 +19,9 @@ from placement.pool_instances.seats import seat
 _SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.96}
 """Of the time limit: when the relaxation ends, annealing gives up without counts that fit, and the search over
 classes ends."""
-_PAIRED, _ANNEALED_S = 0.4, 1.5
-"""Of the time over classes: the part that pairs have, if that leaves annealing so many seconds, in which it finds more."""
+_DRAWN, _DRAWN_S = 0.1, 0.3
+"""Of the time over classes: the part that exchanges drawn by chance have, or so many seconds. They soon have counts
+that fit; all small exchanges of two pools, listed, make of these better ones."""
 _SEATING = 20
 """Seating what was found in between takes one part in so many of the time at most."""
 
@@ -146,15 +147,18 @@ def _whole(fine: Cells, limits: PoolLimits, effort: Effort, best: Incumbent) -> 
 
 
 def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callable[[float], Effort]) -> None:
-    """Anneal; where no run fits, CP-SAT from the filled counts, which do."""
+    """Anneal, by exchanges drawn and then listed; where no run fits, CP-SAT from the filled counts, which do."""
     from placement.pool_instances.annealing import prepare  # noqa: PLC0415 - loaded by now
 
     if relaxed.counts is not None:
         annealing = prepare(search.cells, relaxed, near)
-        until = effort(_SHARE["classes"])
-        paired_s = max(0.0, min(_PAIRED * until.left_s, until.left_s - _ANNEALED_S))
-        first = replace(until, deadline=until.deadline - paired_s)
-        if search.anneal(annealing, effort(_SHARE["tries"]), first):
+        until, tries = effort(_SHARE["classes"]), effort(_SHARE["tries"])
+        listed_s = until.left_s - max(_DRAWN * until.left_s, _DRAWN_S)
+        fits = search.anneal(annealing, tries, replace(until, deadline=until.deadline - max(listed_s, 0.0)))
+        if not fits:
+            fits = search.exchange(annealing, tries, fits=False)
+        if fits:
+            search.exchange(annealing, until, fits=True)
             search.pairs(until)
             return
     if effort(_SHARE["classes"]).left_s <= 0:

@@ -1,5 +1,7 @@
 """Ruin and recreate: what it promises of every plan that it has touched."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,3 +74,20 @@ def test_the_same_seed_makes_the_same_plan(seed: int) -> None:
         consolidate(online, steps=20, seed=seed)
         plans.append(online.provider_of.tolist())
     assert plans[0] == plans[1]
+
+
+@OFTEN
+@given(seeds)
+def test_a_plan_that_saves_nothing_leaves_its_room_no_more_scattered(seed: int) -> None:
+    """With no step let through by chance; what is left of each provider is taken as the kernel tells it."""
+    chance = np.random.default_rng(seed)
+    problem = with_primitives(a_problem(chance), chance, list(MAKE))
+    online = Online(problem)
+    online.decide_many(chance.permutation(len(problem.request_ids)))
+    left, before = online.fit.astype(object), int((online.provider_of < 0).sum())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys.modules[consolidate.__module__], "_EVEN", 0.0)
+        saved = consolidate(online, steps=12, seed=seed)
+    if before == int((online.provider_of < 0).sum()) == 0 and saved == 0:
+        after = online.fit.astype(object)
+        assert (after * after).sum() >= (left * left).sum() * (1 - 1e-12)

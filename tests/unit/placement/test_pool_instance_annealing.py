@@ -9,6 +9,7 @@ import pytest
 from placement.pool_instances.annealing import Annealing, near_pairs, prepare, rounded
 from placement.pool_instances.cells import Cells, by_class
 from placement.pool_instances.check import breaches
+from placement.pool_instances.exchanging import exchange
 from placement.pool_instances.filling import start
 from placement.pool_instances.instance import PoolInstance
 from placement.pool_instances.relaxation import nothing, prices, relax, room
@@ -147,3 +148,62 @@ def test_every_broken_rule_is_named_with_its_values() -> None:
         "pool 0: 9 of resource 0 used, 5 there",
         "application 0: 3 of 4 requests on pool 0",
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("wide", [False, True])
+def test_listed_exchanges_lose_no_request_and_overfill_no_pool(seed: int, wide: bool) -> None:
+    cells = by_class(instance(seed))
+    found = annealing(cells)
+    parts = (n / 8 for n in range(9))
+    counts = found.listed(wide, seed, found.start, lambda: next(parts))
+    assert counts is not None
+    assert holds(cells, counts)
+    assert counts.sum(axis=1).tolist() == cells.count.tolist()
+
+
+def test_a_cold_list_of_exchanges_ends_where_no_exchange_of_two_for_two_is_cheaper() -> None:
+    """One pair of pools, cold: the draw among all exchanges is then always the one that gains most."""
+    one = instance(3, 40)
+    cells = by_class(one)
+    counts = start(cells, nothing(cells))
+    two = np.array([0, 1])
+    demand = np.column_stack([cells.demand, cells.licence])
+    state = np.array([7, 0, 0])
+    best, free, licensed = counts.copy(), np.ascontiguousarray(cells.free(counts)), cells.licence @ counts
+    pack, width = np.array([16, 900]), np.array([8, 2, 45])
+    before, weight = cells.objective(counts), np.full(free.shape, 1e6)
+    exchange(
+        counts, best, state, free, licensed, demand, cells.cost, cells.upper, two, pack, weight, 1e-3, width, 400
+    )  # fmt: skip
+    assert before + int(state[1]) == cells.objective(counts) < before
+    assert (free == cells.free(counts)).all()
+    assert (licensed == cells.licence @ counts).all()
+    few = [some for n in (0, 1, 2) for some in itertools.combinations_with_replacement(range(8), n)]
+    for there, back in itertools.product(few, few):
+        other = counts.copy()
+        np.subtract.at(other, (list(there), 0), 1)
+        np.add.at(other, (list(there), 1), 1)
+        np.subtract.at(other, (list(back), 1), 1)
+        np.add.at(other, (list(back), 0), 1)
+        assert (
+            other.min() < 0 or not holds(cells, other) or cells.objective(other) >= cells.objective(counts)
+        )
+
+
+def test_listed_exchanges_are_the_same_where_numba_is_missing() -> None:
+    cells = by_class(instance(1, 30))
+    found = annealing(cells)
+    counts = found.start.copy()
+    state = np.array([5, 0, 1 << 60])
+    arguments = [
+        cells.licence @ counts, np.column_stack([cells.demand, cells.licence]), cells.cost, found.upper,
+        found.pools, np.array([16, 900]), found.weight * 20, 40.0, np.array([8, 2, 45]), 12,
+    ]  # fmt: skip
+    ends = []
+    for door in (exchange, exchange.py_func):
+        mine, seen, drawn, free = counts.copy(), counts.copy(), state.copy(), cells.free(counts).copy("C")
+        door(mine, seen, drawn, free, arguments[0].copy(), *arguments[1:])
+        ends.append([mine.tolist(), seen.tolist(), drawn.tolist(), free.tolist()])
+    assert ends[0] == ends[1]
+    assert ends[0][0] != counts.tolist()
