@@ -14,7 +14,7 @@ from placement.planning.bound import proven_by
 from placement.planning.branching import Branching, Held
 from placement.planning.counted import cost_terms, licences_of
 from placement.planning.crowds import Fine, crowds_of, fine
-from placement.planning.diving import dive
+from placement.planning.diving import dive, price_unplaced
 from placement.planning.explain import impossible_of
 from placement.planning.facts import Facts
 from placement.planning.headroom import headroom_of
@@ -32,6 +32,7 @@ from placement.planning.rounding import (
     whole_part,
 )
 from placement.planning.seating import Decided, Seating
+from placement.planning.shifting import shift
 from placement.planning.tidying import chosen, tidy
 from placement.planning.verify import verified
 from placement.solvers import exact
@@ -44,11 +45,13 @@ _SMALL = 120
 """Cells up to which all columns are whole in one exact solve."""
 _MOST_CELLS = 3000
 """Of crowds."""
-_FEW_CELLS = 5000
+_FEW_CELLS = 20000
 """Cells of groups up to which closing pools is tried."""
-_NODES, _CELLS = 4, 5000
-"""Leaves that are looked into for each second of deterministic time, where there are so many cells or fewer."""
+_PROGRAMS, _CELLS = 60, 1000
+"""Linear programs for each second of deterministic time where crowds have so many cells or fewer; of more, fewer by the square."""
 _ROUNDS = 4
+_TIGHTER = 1e-3
+"""Rows that parts break are added as long as that makes the linear program so much dearer, as a share."""
 _TRIES = 3
 """Pools that closing is tried of, for each second of deterministic time."""
 
@@ -105,10 +108,9 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
     linear, out = _relaxed(crowds, budget)
     plans = _Plans(facts, crowds, linear, out, budget)
     model = build(whole)
-    nodes = max(
-        1, int(budget.deterministic_time * _NODES * _CELLS / max(_CELLS, int(facts.possible.sum())))
-    )
-    leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(nodes)
+    share = min(1.0, _CELLS / max(1, int(crowd.possible.sum()))) ** 2
+    programs = max(2, int(budget.deterministic_time * _PROGRAMS * share))
+    leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(programs)
     few = facts.possible.sum() <= _FEW_CELLS
     seating = plans.best(max(1, int(budget.deterministic_time * _TRIES)) if few else 0)
     left_out = int(seating.waiting().sum())
@@ -150,6 +152,7 @@ class _Plans:
         seat_in_parts(seating, self.seconds)
         unseat_what_breaks(seating)
         seat(seating, largest_first(seating))
+        shift(seating)
         more_hosts(seating, self.out)
         tidy(seating)
         return seating
@@ -166,11 +169,16 @@ def _relaxed(crowds: Model, budget: Budget) -> tuple[Linear, int]:
         sizes = np.abs(crowds.matrix.terms["cost"].coefficient)
         linear.price(crowds.unplaced, 10.0 * float(sizes.max(initial=1)))
         linear.solve(budget.time_limit_s)
+    else:
+        price_unplaced(crowds, linear)
     if not len(linear.values):
         msg = f"no answer at all within {budget.time_limit_s:g} s; give it more time_limit_s"
         raise TimeoutError(msg)
     for _ in range(_ROUNDS):
+        before = linear.objective
         if not linear.tighten() or not linear.solve(budget.time_limit_s):
+            break
+        if linear.objective < before * (1 + _TIGHTER):
             break
     return linear, int(np.ceil(linear.values[crowds.unplaced].sum() - 1e-6))
 
