@@ -10,6 +10,7 @@ from placement.budget import Budget
 from placement.outcome import Clock
 from placement.plan import Limits
 from placement.planning import mip
+from placement.planning.binding import bindings_of
 from placement.planning.bound import proven_by
 from placement.planning.branching import Branching, Held
 from placement.planning.counted import cost_terms, licences_of
@@ -79,7 +80,7 @@ def solve(
     facts, budget = Facts(problem), Budget.of(limits, clock)
     small = int(facts.possible.sum()) <= _SMALL
     answer = _exactly(build(facts), budget) if small else _in_parts(fine(facts), facts, budget)
-    plan = verified(problem, _plan(problem, answer))
+    plan = verified(problem, _plan(problem, answer, budget.time_limit_s))
     if tell is not None:
         tell(plan.solver, plan.cost_micros, plan.bound_micros)
     return plan
@@ -183,7 +184,7 @@ def _relaxed(crowds: Model, budget: Budget) -> tuple[Linear, int]:
     return linear, int(np.ceil(linear.values[crowds.unplaced].sum() - 1e-6))
 
 
-def _plan(problem: PlanningProblem, answer: _Answer) -> PlanningPlan:
+def _plan(problem: PlanningProblem, answer: _Answer, seconds: float) -> PlanningPlan:
     seating = answer.seating
     counts, hosts = seating.counts, seating.decided.hosts
     licences = licences_of(problem, counts, list(chosen(seating)))
@@ -202,6 +203,7 @@ def _plan(problem: PlanningProblem, answer: _Answer) -> PlanningPlan:
         headroom=headroom_of(problem, counts, hosts),
         impossible=impossible_of(seating),
         solver=answer.solver,
+        binding=bindings_of(seating, seconds),
     )
 
 
