@@ -1,7 +1,7 @@
 """What stands in the way of a cheaper plan, and what that comes to: single limits relaxed, in the order of their shadow prices.
 
 Machines on decided hosts are a linear program; its prices say what one unit more of each limit would be worth. What is
-told is not the price but a plan that was made with that one limit relaxed: it saves so much at least.
+told is not the price but what a plan saves that was made with that one limit relaxed.
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,9 @@ def _candidates(seating: Seating, seats: Seats, prices: Float64, *, few: bool) -
     if problem.most_moves is not None:
         more = replace(problem, most_moves=problem.most_moves + _MOVES_MORE)
         words = f"{_MOVES_MORE} more machines could move, {more.most_moves} in all"
-        yield Relaxed("moves", "", words, -float(prices[-1]) * _MOVES_MORE, more)
+        # Where hosts are full, too, the price may be all theirs; so it is tried in any case.
+        promised = max(1.0, -float(prices[-1]) * _MOVES_MORE) if seating.moves_left < _MOVES_MORE else 0.0
+        yield Relaxed("moves", "", words, promised, more)
     yield from _rules(seating, seats, prices)
     if few:
         yield from _hosts(seating, prices)
@@ -149,15 +151,20 @@ def _trial(seating: Seating, problem: PlanningProblem, block: int = -1) -> Seati
 
 def _told(seating: Seating, one: Relaxed, seconds: float) -> Binding:
     """What a plan saves that was made with the limit relaxed; 0 where none was found that saves anything."""
-    trial, out = _trial(seating, one.problem, one.block), int(seating.waiting().sum())
-    seat_in_parts(trial, seconds)
-    unseat_what_breaks(trial)
-    seat(trial, largest_first(trial))
-    shift(trial)
-    more_hosts(trial, out)
-    tidy(trial)
-    holds = trial.holds and int(trial.waiting().sum()) <= out
-    saving = max(0, paid(seating) - paid(trial)) if holds else 0
+    now, out = paid(seating), int(seating.waiting().sum())
+    saving = 0
+    for more in (
+        0,
+        1,
+    ):  # Hosts that the plan could have more: machines may then come from elsewhere, and tidying gives back the rest.
+        trial = _trial(seating, one.problem, one.block)
+        blocks = one.problem.blocks
+        there = np.bincount(blocks.pool_of, weights=trial.decided.hosts, minlength=len(trial.pools)) > 0
+        trial.decided.hosts = np.minimum(trial.decided.hosts + more * there[blocks.pool_of], blocks.most)
+        trial.decide(trial.decided)
+        _seat(trial, out, seconds)
+        if trial.holds and int(trial.waiting().sum()) <= out:
+            saving = max(saving, now - paid(trial))
     problem = seating.facts.problem
     return Binding(
         kind=one.kind,
@@ -167,3 +174,12 @@ def _told(seating: Seating, one: Relaxed, seconds: float) -> Binding:
         horizon_hours=problem.horizon_hours,
         currency=problem.currency,
     )
+
+
+def _seat(trial: Seating, out: int, seconds: float) -> None:
+    seat_in_parts(trial, seconds)
+    unseat_what_breaks(trial)
+    seat(trial, largest_first(trial))
+    shift(trial)
+    more_hosts(trial, out)
+    tidy(trial)

@@ -51,7 +51,7 @@ def ha_verdict(problem: PlanningProblem, headroom: tuple[Headroom, ...]) -> Mapp
     return found
 
 
-def _impossible(seating: Seating, g: int, machines: int, helped: bool) -> Impossible:  # noqa: FBT001 - of one caller
+def _impossible(seating: Seating, g: int, machines: int, helped: bool) -> Impossible:
     problem = seating.facts.problem
     reasons = [reason for p in range(len(problem.pools.ids)) for reason in _against(seating, g, p)]
     conflict = _conflict(seating, g)

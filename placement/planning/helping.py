@@ -31,7 +31,7 @@ def would_help(seating: Seating, g: int) -> str:
     problem = seating.facts.problem
     if not words:
         return ""
-    return f"{words}; then they cost {per_month(cost, problem.horizon_hours, problem.currency)}"
+    return f"{words}; then they cost at most {per_month(cost, problem.horizon_hours, problem.currency)}"
 
 
 def _changes(seating: Seating, g: int) -> Iterator[_Change]:
@@ -73,7 +73,12 @@ def _hosts(seating: Seating, g: int) -> Iterator[_Change]:
                 break
             if _with(seating, g, more, b, hosts) is not None:
                 name = facts.problem.pools.ids[p]
-                yield f"{hosts} more host{'s' if hosts > 1 else ''} of '{blocks.ids[b]}' in pool '{name}'", more, b, hosts
+                yield (
+                    f"{hosts} more host{'s' if hosts > 1 else ''} of '{blocks.ids[b]}' in pool '{name}'",
+                    more,
+                    b,
+                    hosts,
+                )
                 break
 
 

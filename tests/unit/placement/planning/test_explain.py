@@ -97,7 +97,7 @@ def test_how_many_hosts_more_it_takes_to_pack_is_told() -> None:
 def test_the_cheapest_single_change_is_told_and_is_enough() -> None:
     problem = estate(6)
     (one,) = solve(problem).impossible
-    assert one.would_help.startswith("1 more host of 'a0' in pool 'a'; then they cost ")
+    assert one.would_help.startswith("1 more host of 'a0' in pool 'a'; then they cost at most ")
     more = replace(problem, blocks=replace(problem.blocks, most=problem.blocks.most + np.array([1, 0])))
     assert not solve(more).unplaced.any()
 
