@@ -26,14 +26,10 @@ def proven_by(
     `model` is that of the groups, in the crowds' units. Only plans that keep what is `held` of the crowds'
     columns are meant.
     """
-    common, theirs = model.common_rows, crowds.common_rows
-    if len(common) != len(theirs) or len(model.decisions) != len(crowds.decisions):
+    found = _priced(model, crowds, crowd, linear)
+    if found is None:
         return None
-    column_of = dict(zip(crowds.decisions.tolist(), model.decisions.tolist(), strict=True))
-    matrix, prices = model.matrix, np.zeros(len(model.matrix.row_lower))
-    prices[common] = linear.prices[theirs]
-    matrix, more = _with_added(matrix, _cells_of(model, crowds, crowd), column_of, linear)
-    prices = np.concatenate([prices, more])
+    matrix, prices, column_of = found
     lower, upper = matrix.lower.copy(), matrix.upper.copy()
     upper[model.unplaced] = np.minimum(upper[model.unplaced], out)
     for column, low, high in held:
@@ -46,6 +42,33 @@ def proven_by(
         matrix = _with_rows(matrix, [every.column], [every.coefficient], out)
         prices = np.append(prices, -float(prices[: len(model.unplaced)].max()))
     return proven(matrix, cost, prices)
+
+
+def unplaced_by(model: Model, crowds: Model, crowd: Crowd, linear: Linear) -> int:
+    """No plan leaves fewer machines without a place; `linear` is at the crowds' least of these. 0 where nothing is proven."""
+    found = _priced(model, crowds, crowd, linear)
+    if found is None:
+        return 0
+    matrix, prices, _ = found
+    _price_groups(matrix, model, dense(len(matrix.upper), model.out), prices)
+    groups = len(model.unplaced)
+    nowhere = ~(model.cells >= 0).any(axis=1)
+    prices[:groups] = np.where(nowhere, 1.0, np.minimum(prices[:groups], 1.0))
+    return max(0, proven(matrix, model.out, prices))
+
+
+def _priced(
+    model: Model, crowds: Model, crowd: Crowd, linear: Linear
+) -> tuple[Matrix, Float64, dict[int, int]] | None:
+    """The groups' rows with those that were added, the crowds' prices on what both have, and which column is which."""
+    common, theirs = model.common_rows, crowds.common_rows
+    if len(common) != len(theirs) or len(model.decisions) != len(crowds.decisions):
+        return None
+    column_of = dict(zip(crowds.decisions.tolist(), model.decisions.tolist(), strict=True))
+    prices = np.zeros(len(model.matrix.row_lower))
+    prices[common] = linear.prices[theirs]
+    matrix, more = _with_added(model.matrix, _cells_of(model, crowds, crowd), column_of, linear)
+    return matrix, np.concatenate([prices, more]), column_of
 
 
 def _price_groups(matrix: Matrix, model: Model, cost: Int64, prices: Float64) -> None:

@@ -11,10 +11,10 @@ from placement.outcome import Clock
 from placement.plan import Limits
 from placement.planning import mip
 from placement.planning.binding import bindings_of
-from placement.planning.bound import proven_by
+from placement.planning.bound import proven_by, unplaced_by
 from placement.planning.branching import Branching, Held
 from placement.planning.counted import cost_terms, licences_of
-from placement.planning.crowds import Fine, crowds_of, fine
+from placement.planning.crowds import Crowd, Fine, crowds_of, fine
 from placement.planning.diving import dive, price_unplaced
 from placement.planning.explain import impossible_of
 from placement.planning.facts import Facts
@@ -120,8 +120,24 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
         for one in leaves
     ]
     nowhere = int(facts.problem.groups.count[~facts.possible.any(axis=1)].sum())
+    if left_out > nowhere:
+        nowhere = max(nowhere, _least_left_out(model, crowds, crowd, budget))
     # Where no leaf is left, every other plan was found to be impossible.
     return _Answer(seating, min(bounds, default=paid(seating)), nowhere, "crowds")
+
+
+def _least_left_out(model: Model, crowds: Model, crowd: Crowd, budget: Budget) -> int:
+    """Machines that no plan has a place for, as the prices of a linear program prove that counts these alone."""
+    linear = Linear(crowds, crowds.out, budget.seed)
+    try:
+        solved = linear.solve(budget.time_limit_s)
+        for _ in range(_ROUNDS):
+            if not solved or not linear.tighten():
+                break
+            solved = linear.solve(budget.time_limit_s)
+    except mip.Infeasible:  # Without any machine everything holds: a solver that says so is wrong.
+        return 0
+    return unplaced_by(model, crowds, crowd, linear) if len(linear.values) else 0
 
 
 class _Plans:
