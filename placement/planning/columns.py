@@ -61,6 +61,20 @@ class Later:
     """[R, n]"""
 
 
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Machines of some groups in one pool by the alternative that licenses them: rows ``sum of by_way - cells = 0``."""
+
+    rows: Int64
+    """[n]"""
+    groups: Int64
+    """[n]"""
+    cells: Int64
+    """[n] columns."""
+    by_way: Int64
+    """[A, n] columns."""
+
+
 @dataclass
 class Columns:
     """What the parts of the model post to."""
@@ -79,6 +93,16 @@ class Columns:
     later: list["Later"] = field(default_factory=list)
     switches: list[Int64] = field(default_factory=list)
     """Columns that are 0 or 1 and decide about others."""
+    splits: list["Split"] = field(default_factory=list)
+
+    def split(self, groups: Int64, cells: Int64, by_way: Int64) -> None:
+        """Machines are what alternatives license of them, group by group."""
+        n, ways = len(cells), len(by_way)
+        each = np.arange(n, dtype=np.int64)
+        self.splits.append(Split(self.row_count + each, groups, cells, by_way))
+        factors = np.concatenate([np.ones(n * ways, dtype=np.int64), np.full(n, -1, dtype=np.int64)])
+        none = np.zeros(n, dtype=np.int64)
+        self.rows(np.tile(each, ways + 1), np.concatenate([by_way.reshape(-1), cells]), factors, none, none)
 
     def switch(self, count: int) -> Int64:
         """[count] new columns that are 0 or 1 and decide about others."""

@@ -16,10 +16,16 @@ _DEAR = 20
 """What a machine without a place costs, times what machines cost on average."""
 
 
+def price_unplaced(model: Model, linear: Linear) -> None:
+    """What a machine without a place costs from now on; once, since a linear program goes on poorly from other prices."""
+    machines = max(1, int(model.matrix.upper[model.unplaced].sum()))
+    linear.cost(model.unplaced, _DEAR * max(1.0, linear.objective) / machines)
+
+
 def dive(model: Model, linear: Linear, seconds: float) -> Float64:
     """Values [N] of which switches and hosts are whole; machines are in parts, and some may be without a place."""
-    machines = max(1, int(model.matrix.upper[model.unplaced].sum()))
-    linear.price(model.unplaced, _DEAR * max(1.0, linear.objective) / machines)
+    for column in model.unplaced.tolist():
+        linear.free(column)
     values = _switch(linear, model.switches, seconds)
     return _hold(linear, _hosts(model), values, seconds)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.planning.helping import would_help
 from placement.planning.plan import Headroom, Impossible
 from placement.planning.problem import PlanningProblem
 from placement.planning.seating import Seating, left_after
@@ -18,13 +19,17 @@ from policies.decisions import Rejection
 _ALLOWED, _FITS, _HOSTS, _LOSSES, _SHARED = "allowed", "fits", "hosts", "losses", "shared"
 _Fact = tuple[str, int]
 """Kind, and pool; -1 where it is about all."""
+_HELPED = 10
+"""Groups of which it is told what would help them: those with the most machines."""
 _MOVES: _Fact = ("moves", -1)
 
 
 def impossible_of(seating: Seating) -> tuple[Impossible, ...]:
     """Of each group with machines that have no place, in the problem's order."""
     waiting = seating.waiting()
-    return tuple(_impossible(seating, g, int(waiting[g])) for g in np.flatnonzero(waiting).tolist())
+    some = np.flatnonzero(waiting)
+    helped = set(some[np.argsort(-waiting[some], kind="stable")][:_HELPED].tolist())
+    return tuple(_impossible(seating, g, int(waiting[g]), g in helped) for g in some.tolist())
 
 
 def ha_verdict(problem: PlanningProblem, headroom: tuple[Headroom, ...]) -> Mapping[str, str]:
@@ -46,7 +51,7 @@ def ha_verdict(problem: PlanningProblem, headroom: tuple[Headroom, ...]) -> Mapp
     return found
 
 
-def _impossible(seating: Seating, g: int, machines: int) -> Impossible:
+def _impossible(seating: Seating, g: int, machines: int, helped: bool) -> Impossible:
     problem = seating.facts.problem
     reasons = [reason for p in range(len(problem.pools.ids)) for reason in _against(seating, g, p)]
     conflict = _conflict(seating, g)
@@ -55,6 +60,7 @@ def _impossible(seating: Seating, g: int, machines: int) -> Impossible:
         machines=machines,
         reasons=tuple(reasons),
         conflict=tuple(_words(problem, g, fact) for fact in conflict),
+        would_help=would_help(seating, g) if helped else "",
     )
 
 

@@ -77,7 +77,7 @@ def _one_more(seating: Seating, queue: Int64, closed: int) -> Iterator[tuple[flo
         enough_hosts(seating, more)
         if more.hosts[facts.blocks_of[p]].sum() < facts.least_hosts[p]:
             continue
-        _license_all(seating, more, p)
+        license_all(seating, more, p)
         taken = seating.would_take(more, p, queue)
         if taken[:, 1].any():
             added = int((more.hosts - seating.decided.hosts).sum())
@@ -100,7 +100,7 @@ def enough_hosts(seating: Seating, decided: Decided) -> None:
                 decided.hosts[b] = min(int(decided.hosts[b]) + missing, int(facts.most[b]))
 
 
-def _license_all(seating: Seating, decided: Decided, p: int) -> None:
+def license_all(seating: Seating, decided: Decided, p: int) -> None:
     """Where nothing is licensed in a pool, it is now; parts are all hosts. What is too much, tidying takes back."""
     for s, scope in enumerate(seating.scopes):
         if p in scope.pools:

@@ -17,7 +17,7 @@ from placement.planning.columns import NOTHING, Columns, Sum, added, one
 from placement.planning.facts import Facts
 from placement.planning.hardware import amount, factors_of_hosts, most_covers, units_of_host
 from placement.planning.problem import PlannedProduct
-from placement.planning.rooms import Room, post_room
+from placement.planning.rooms import Load, Room, post_room
 from placement.planning.shares import Share, members_of, share_of
 
 
@@ -99,7 +99,11 @@ def _post_scope(posting: _Posting, n: int, name: str, pools: tuple[int, ...]) ->
         _strongly(posting, p, present[:, i])
     shares = [_licensed(posting, p, blocks, hosts, present[:, i]) for i, p in enumerate(pools)]
     for a, way in enumerate(ways):
-        units = _units(posting, way, blocks, hosts[a], int(on[a]), [share.machines[a] for share in shares])
+        machines = [share.machines[a] for share in shares]
+        least = min(
+            _least_hosts(posting, p, share.loads[a]) for p, share in zip(pools, shares, strict=True)
+        )
+        units = _units(posting, way, blocks, hosts[a], int(on[a]), machines, least)
         if way.of_machines:
             units = (added([share.weights[a] for share in shares]),)
         named = (
@@ -198,6 +202,17 @@ def _post_rooms(
             post_room(posting.columns, room, share.loads[a], with_losses=part)
 
 
+def _least_hosts(posting: _Posting, p: int, load: Load) -> int:
+    """Hosts of a pool that has any of these machines: one more than may fail, where all restart and only hosts hold them."""
+    pools = posting.facts.problem.pools
+    given = posting.facts.given[p]
+    certain = any(
+        sure and given[k] and not pools.shared[p, k] and not load.every[k].empty
+        for k, sure in enumerate(load.all_restart)
+    )
+    return int(pools.losses[p]) + 1 if certain else 1
+
+
 def _share(posting: _Posting, groups: Bool, p: int, present: Int64) -> Share:
     members = members_of(posting.facts, groups, posting.base.cells, p)
     return share_of(posting.columns, members, posting.product.alternatives, present)
@@ -209,7 +224,13 @@ def _sum(posting: _Posting, blocks: Int64, hosts: Int64, each: Int64) -> Sum:
 
 
 def _units(
-    posting: _Posting, way: Alternative, blocks: Int64, hosts: Int64, on: int, machines: Sequence[Sum]
+    posting: _Posting,
+    way: Alternative,
+    blocks: Int64,
+    hosts: Int64,
+    on: int,
+    machines: Sequence[Sum],
+    least: int,
 ) -> tuple[Sum, ...]:
     """Parts of units by core factor, of ways that count hosts."""
     if not way.of_hosts:
@@ -235,10 +256,24 @@ def _units(
         _times(posting.columns, covers, one(int(h), int(n)))
         for h, n in zip(hosts, posting.most(blocks), strict=True)
     ]
+    _post_least_times(posting, covers, hosts, on, added(times), least)
     return tuple(
         added([some.times(int(n)) for some, n in zip(times, weight[blocks], strict=True)])
         for weight in weights
     )
+
+
+def _post_least_times(
+    posting: _Posting, covers: Sum, hosts: Int64, on: int, times: Sum, least: int
+) -> None:
+    """Covers times hosts are at least what they are where covers or hosts are the fewest: ``(c - 1) (h - least) >= 0``.
+
+    An alternative is on where it licenses a machine: so there is one cover, and there are as many hosts as a pool with
+    machines has at least.
+    """
+    posting.columns.below(one(on, 1), covers)
+    every = Sum(hosts, np.ones_like(hosts), 0)
+    posting.columns.below(added([covers.times(least), every]), added([times, one(on, 1, least)]))
 
 
 def rounded_up(columns: Columns, units: Sum, size: int) -> Sum:

@@ -54,37 +54,129 @@ def solve(
     fixed: Mapping[int, int] | None = None,
 ) -> Found | None:
     """The least, or the best found; None where there was nothing within the limits. Raises Infeasible."""
-    from ortools.math_opt.python import mathopt  # noqa: PLC0415 - takes seconds; many plans need no solver
+    from ortools.math_opt import parameters_pb2  # noqa: PLC0415 - takes long; many plans need no solver
 
     proto, unit, row_unit = proto_of(matrix, objective, whole, fixed or {})
-    model = mathopt.Model.from_model_proto(proto)
-    parameters = mathopt.SolveParameters(
-        time_limit=timedelta(seconds=max(effort.seconds, 0.05)), random_seed=effort.seed
-    )
     kind = solver or ("GLOP" if whole is None else "GSCIP")
+    parameters = (
+        simplex(effort)
+        if kind == "GLOP"
+        else parameters_pb2.SolveParametersProto(random_seed=effort.seed, time_limit=_seconds(effort))
+    )
     if whole is not None:
         parameters.relative_gap_tolerance = effort.gap
         if effort.nodes:
             parameters.node_limit = effort.nodes
-    if kind == "GLOP":
-        parameters.lp_algorithm = mathopt.LPAlgorithm.DUAL_SIMPLEX
-        parameters.glop.perturb_costs_in_dual_simplex = True
-    result: Any = mathopt.solve(model, mathopt.SolverType[kind], params=parameters)
-    reason = result.termination.reason
-    if reason in {mathopt.TerminationReason.INFEASIBLE, mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED}:
-        raise Infeasible
-    if not result.has_primal_feasible_solution():
+    answer = Answer.of(Core(proto, kind).solve(parameters), len(matrix.lower), len(matrix.row_lower))
+    if answer is None:
         return None
-    linear = whole is None and result.has_dual_feasible_solution()
     return Found(
-        values=np.array(result.variable_values(list(model.variables()))),
-        objective=float(result.objective_value()) * unit,
-        bound=float(result.dual_bound()) * unit,
-        prices=np.array(result.dual_values(list(model.linear_constraints()))) / row_unit * unit
-        if linear
-        else np.empty(0),
-        done=reason == mathopt.TerminationReason.OPTIMAL,
+        values=answer.values,
+        objective=answer.objective * unit,
+        bound=answer.bound * unit,
+        prices=np.empty(0)
+        if answer.prices is None or whole is not None
+        else answer.prices / row_unit * unit,
+        done=answer.done,
     )
+
+
+class Core:
+    """MathOpt's solver without its Python objects: these take longer to make than linear programs take to solve.
+
+    Model, changes and answers are the messages that MathOpt's own Python sends to the same solver.
+    """
+
+    def __init__(self, model: Any, kind: str) -> None:
+        from ortools.math_opt import parameters_pb2  # noqa: PLC0415 - as above
+
+        self._kind = int(parameters_pb2.SolverTypeProto.Value(f"SOLVER_TYPE_{kind}"))
+        self._solver: Any = self._new(model)
+
+    def _new(self, model: Any) -> Any:
+        from ortools.math_opt import parameters_pb2  # noqa: PLC0415 - as above
+        from ortools.math_opt.core.python import solver  # noqa: PLC0415 - as above
+
+        return solver.new(self._kind, model, parameters_pb2.SolverInitializerProto())
+
+    def update(self, change: Any) -> bool:
+        """Whether the solver could change its model; otherwise it is as before, and `restart` gives it a new one."""
+        return bool(self._solver.update(change))
+
+    def restart(self, model: Any) -> None:
+        """Begin anew."""
+        self._solver = self._new(model)
+
+    def solve(self, parameters: Any) -> Any:
+        """What MathOpt answers."""
+        from ortools.math_opt import callback_pb2, model_parameters_pb2  # noqa: PLC0415 - as above
+
+        told = model_parameters_pb2.ModelSolveParametersProto()
+        for some in (told.variable_values_filter, told.dual_values_filter):
+            some.skip_zero_values = True
+        told.reduced_costs_filter.filter_by_ids = True  # None of them.
+        return self._solver.solve(
+            parameters, told, None, callback_pb2.CallbackRegistrationProto(), None, None
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a solver says, in the solver's units."""
+
+    values: Float64
+    prices: Float64 | None
+    objective: float
+    bound: float
+    done: bool
+
+    @classmethod
+    def of(cls, result: Any, columns: int, rows: int) -> "Answer | None":
+        """Read; None where there is no solution. Raises Infeasible."""
+        from ortools.math_opt import result_pb2, solution_pb2  # noqa: PLC0415 - as above
+
+        reason = result.termination.reason
+        if reason in {
+            result_pb2.TERMINATION_REASON_INFEASIBLE,
+            result_pb2.TERMINATION_REASON_INFEASIBLE_OR_UNBOUNDED,
+        }:
+            raise Infeasible
+        feasible = solution_pb2.SOLUTION_STATUS_FEASIBLE
+        if not result.solutions or result.solutions[0].primal_solution.feasibility_status != feasible:
+            return None
+        best = result.solutions[0]
+        has_prices = best.HasField("dual_solution") and best.dual_solution.feasibility_status == feasible
+        return cls(
+            values=_dense(best.primal_solution.variable_values, columns),
+            prices=_dense(best.dual_solution.dual_values, rows) if has_prices else None,
+            objective=float(best.primal_solution.objective_value),
+            bound=float(result.termination.objective_bounds.dual_bound),
+            done=reason == result_pb2.TERMINATION_REASON_OPTIMAL,
+        )
+
+
+def simplex(effort: Effort, *, again: bool = False) -> Any:
+    """Parameters of GLOP; `again` goes on from the last basis, which preprocessing would forget."""
+    from ortools.math_opt import parameters_pb2  # noqa: PLC0415 - as above
+
+    parameters = parameters_pb2.SolveParametersProto(
+        random_seed=effort.seed,
+        time_limit=_seconds(effort),
+        lp_algorithm=parameters_pb2.LP_ALGORITHM_DUAL_SIMPLEX,
+    )
+    parameters.glop.perturb_costs_in_dual_simplex = True
+    parameters.glop.use_preprocessing = not again
+    return parameters
+
+
+def _seconds(effort: Effort) -> Any:
+    return timedelta(seconds=max(effort.seconds, 0.05))
+
+
+def _dense(vector: Any, size: int) -> Float64:
+    found = np.zeros(size)
+    found[np.array(vector.ids, dtype=np.int64)] = np.array(vector.values, dtype=np.float64)
+    return found
 
 
 def proto_of(

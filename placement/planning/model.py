@@ -6,7 +6,7 @@ import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.matrix import Expression, Matrix
-from placement.planning.columns import Columns, Later, Sum, one
+from placement.planning.columns import Columns, Later, Split, Sum, one
 from placement.planning.facts import Facts
 from placement.planning.licences import Base, Scope, post_product
 from placement.planning.rooms import Load, Room, post_room
@@ -34,6 +34,22 @@ class Model:
     """Rows that make the linear program tighter."""
     switches: Int64
     """Columns that are 0 or 1 and decide about others."""
+    splits: tuple[Split, ...]
+
+    @property
+    def decisions(self) -> Int64:
+        """Switches and hosts; models of the same structure have them in the same order."""
+        parts = [scope.hosts[scope.hosts >= 0] for scope in self.scopes]
+        return np.concatenate([self.switches, self.hosts, *parts])
+
+    @property
+    def common_rows(self) -> Int64:
+        """Rows that are not about one group alone; models of the same structure have them in the same order."""
+        common = np.ones(len(self.matrix.row_lower), dtype=np.bool_)
+        common[: len(self.unplaced)] = False
+        for split in self.splits:
+            common[split.rows] = False
+        return np.flatnonzero(common)
 
     @property
     def out(self) -> Expression:
@@ -79,6 +95,7 @@ def build(facts: Facts) -> Model:
         tuple(scopes),
         tuple(columns.later),
         np.concatenate(columns.switches),
+        tuple(columns.splits),
     )
 
 

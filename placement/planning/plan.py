@@ -65,6 +65,36 @@ class Impossible(Value):
     """Against each pool: rules first; where rules allow it, what room lacks."""
     conflict: tuple[str, ...]
     """Facts of which leaving out any one would admit them, in words; minimal, found by deletion."""
+    would_help: str = ""
+    """The cheapest single change that gives all of them a place beside the others, in words with what it costs."""
+
+
+HOURS_PER_MONTH = 730
+"""Of a year of 8,760 hours."""
+MICROS = 1_000_000
+
+
+def per_month(micros: int, horizon_hours: int, currency: str) -> str:
+    """Money over the horizon as words for each month, rounded down."""
+    return f"{micros * HOURS_PER_MONTH // (horizon_hours * MICROS):,} {currency} a month"
+
+
+class Binding(Value):
+    """One limit that makes the plan dearer, and what it would save at least to relax it: a plan that does was made."""
+
+    kind: str
+    """``moves``, ``rule``, ``hosts`` or ``failures``."""
+    subject: str
+    """The rule, the block or the pool; empty where it is about all."""
+    words: str
+    saving_micros: int
+    """Over the horizon."""
+    horizon_hours: int
+    currency: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.words}: saves {per_month(self.saving_micros, self.horizon_hours, self.currency)} or more"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +119,8 @@ class PlanningPlan:
     headroom: tuple[Headroom, ...]
     impossible: tuple[Impossible, ...]
     solver: str
+    binding: tuple[Binding, ...] = ()
+    """What would have to change for less cost; the dearest limits first."""
 
     @property
     def gap(self) -> Decimal:

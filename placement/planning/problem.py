@@ -12,6 +12,7 @@ import numpy as np
 from catalog.frozen import FrozenDict
 from placement.arrays import Bool, Int64
 from placement.licensing.products import Alternative
+from placement.planning.checking import products_and_hosts
 from placement.problem import InvalidProblem
 from policies.decisions import Rejection
 
@@ -159,6 +160,7 @@ class PlanningProblem:
                 yield f"products[{n}].groups: has the shape {product.groups.shape}, not {(g,)}"
             if product.reach not in {"pool", "estate", *pools.labels}:
                 yield f"products[{n}].reach: there is no label '{product.reach}' of pools"
+        yield from products_and_hosts(self)
         if self.most_moves is not None and self.most_moves < 0:
             yield f"most_moves: must be at least 0 (found {self.most_moves})"
 

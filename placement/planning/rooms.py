@@ -59,7 +59,8 @@ def post_room(columns: Columns, room: Room, load: Load, *, with_losses: bool = T
         if not (lost and certain):  # Otherwise what follows says more.
             columns.below(every, room.sum_of(each), beside)
         if lost and not load.restarting[k].empty:
-            _post_losses(columns, room, load.restarting[k], each, beside, certain=certain)
+            sure = load.all_restart[k] and not beside
+            _post_losses(columns, room, load.restarting[k], each, beside, certain=certain, sure=sure)
 
 
 def _post_least(columns: Columns, room: Room, load: Load) -> None:
@@ -76,7 +77,7 @@ def _post_least(columns: Columns, room: Room, load: Load) -> None:
 
 
 def _post_losses(
-    columns: Columns, room: Room, load: Sum, each: Int64, beside: int, *, certain: bool
+    columns: Columns, room: Room, load: Sum, each: Int64, beside: int, *, certain: bool, sure: bool
 ) -> None:
     losses = room.losses
     if certain:
@@ -85,6 +86,8 @@ def _post_losses(
     levels = [int(t) for t in np.unique(each) if t > 0]
     chosen = columns.switch(len(levels))
     columns.below(Sum(chosen, np.ones_like(chosen), 1), one(room.on, 1))
+    if sure:  # Where anything is, some of it must restart on hosts: the linear program then loses the least level at least.
+        columns.below(one(room.on, 1), Sum(chosen, np.ones_like(chosen), 1))
     some = np.flatnonzero(each > 0)
     split = columns.add(np.repeat(room.most[some][:, None], len(levels), axis=1), whole=False)
     for n, b in enumerate(some.tolist()):

@@ -1,5 +1,7 @@
 """From machines in parts to whole ones: most of them are whole already, the others go where there is room."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from placement.arrays import Int64
@@ -36,8 +38,19 @@ def whole_part(model: Model, values: Float64 | Int64) -> Int64:
     return found
 
 
-def seat_in_parts(seating: Seating, seconds: float) -> None:
-    """Machines where they cost the least on what is decided, by a linear program; of its answer the whole part."""
+@dataclass(frozen=True, eq=False)
+class Seats:
+    """Machines where they cost the least on what is decided, as a linear program."""
+
+    columns: Columns
+    cells: Int64
+    """[G, P] -1 where none can be. Rows are those of groups, then those of pools one after the other, then that of moves."""
+    cost: Int64
+    """[G, P] of one machine, with what licences then cost more."""
+
+
+def seats_of(seating: Seating) -> Seats:
+    """Of what is decided."""
     facts, columns = seating.facts, Columns()
     open_to = np.stack([pool.open_to for pool in seating.pools], axis=1) & facts.possible
     count = facts.problem.groups.count
@@ -63,11 +76,17 @@ def seat_in_parts(seating: Seating, seconds: float) -> None:
     if facts.problem.most_moves is not None:
         moved = cells[facts.moved & open_to]
         columns.row(Sum(moved, np.ones_like(moved), 0), upper=facts.problem.most_moves)
-    matrix = columns.matrix()
+    return Seats(columns, cells, cost)
+
+
+def seat_in_parts(seating: Seating, seconds: float) -> None:
+    """Machines where they cost the least on what is decided, by a linear program; of its answer the whole part."""
+    seats = seats_of(seating)
+    matrix, at = seats.columns.matrix(), seats.cells >= 0
     found = mip.solve(matrix, matrix.terms["cost"], None, mip.Effort(seconds))
     seating.counts[:] = 0
     if found is not None:
-        seating.counts[at] = np.floor(found.values[cells[at]] + _ALMOST).astype(np.int64)
+        seating.counts[at] = np.floor(found.values[seats.cells[at]] + _ALMOST).astype(np.int64)
     seating.decide(seating.decided)
 
 

@@ -1,17 +1,18 @@
 """The machines of a product in one pool, by the alternative that licenses them.
 
-With one alternative these are the machines themselves. Otherwise each alternative has columns for how many machines it
-licenses and what these take, which add up to all of them and are 0 where another one is chosen.
+With one alternative these are the machines themselves. Otherwise each alternative has columns of its own for the machines
+of each group that it licenses, which add up to all of them and are 0 where another one is chosen: so no part of a plan
+can count its machines under one alternative and what they take under another.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.licensing.products import Alternative
-from placement.planning.columns import NOTHING, Columns, Sum, added, one
+from placement.planning.columns import NOTHING, Columns, Sum, one
 from placement.planning.facts import Facts
 from placement.planning.rooms import Load
 
@@ -37,6 +38,13 @@ class Members:
     cells: Int64
     room: Int64
     """[K] no more than this is there of each resource."""
+
+    def under(self, columns: Columns, on: int) -> "Members":
+        """As many columns of their own, for those that an alternative licenses."""
+        count = self.facts.problem.groups.count[self.groups]
+        cells = columns.add(count, whole=False)
+        columns.at_most_where(cells, count, np.array([on], dtype=np.int64))
+        return replace(self, cells=cells)
 
     def number(self) -> Sum:
         """How many there are."""
@@ -68,24 +76,20 @@ def members_of(facts: Facts, groups: Bool, cells: Int64, p: int) -> Members:
 def share_of(columns: Columns, members: Members, ways: Sequence[Alternative], on: Int64) -> Share:
     """By alternative; `on` [A] are 1 where an alternative licenses any of them."""
     machines = members.number()
-    every, restarting, all_restart = members.loads()
     weights = [machine_weight(members.facts, way)[members.groups] for way in ways]
     if len(ways) == 1:
         columns.below(machines, one(int(on[0]), 1, machines.most))
-        return Share([machines], [Load(every, restarting, all_restart)], [members.weighed(weights[0])])
-    by_way = _split(columns, machines, on)
-    loads = [_split(columns, some, on) for some in every]
-    same = members.facts.restart[members.groups].all()
-    again = loads if same else [_split(columns, some, on) for some in restarting]
+        return Share([machines], [Load(*members.loads())], [members.weighed(weights[0])])
+    split = [members.under(columns, int(chosen)) for chosen in on.tolist()]
+    columns.split(members.groups, members.cells, np.stack([some.cells for some in split]))
+    for some, chosen in zip(split, on.tolist(), strict=True):
+        columns.below(some.number(), one(int(chosen), 1, machines.most))
     return Share(
-        by_way,
+        [some.number() for some in split],
+        [Load(*some.loads()) for some in split],
         [
-            Load([some[a] for some in loads], [some[a] for some in again], all_restart)
-            for a in range(len(ways))
-        ],
-        [
-            _weighed(columns, members.weighed(each), each, by_way, a, on) if way.of_machines else NOTHING
-            for a, (way, each) in enumerate(zip(ways, weights, strict=True))
+            some.weighed(each) if way.of_machines else NOTHING
+            for some, way, each in zip(split, ways, weights, strict=True)
         ],
     )
 
@@ -95,29 +99,3 @@ def machine_weight(facts: Facts, way: Alternative) -> Int64:
     if way.metric != "per_vcpu":
         return np.ones(len(facts.problem.groups.ids), dtype=np.int64)
     return np.maximum(facts.vcpu, way.per_machine_minimum)
-
-
-def _split(columns: Columns, total: Sum, on: Int64) -> list[Sum]:
-    if total.empty:
-        return [NOTHING] * len(on)
-    split = columns.add(np.full(len(on), total.most, dtype=np.int64), whole=False)
-    parts = [one(column, total.most) for column in split.tolist()]
-    columns.equal(added(parts), total)
-    for part, chosen in zip(parts, on.tolist(), strict=True):
-        columns.below(part, one(chosen, 1, total.most))
-    return parts
-
-
-def _weighed(columns: Columns, total: Sum, each: Int64, machines: Sequence[Sum], a: int, on: Int64) -> Sum:
-    """What an alternative counts of its machines: all of it, less what others license."""
-    if not len(each):
-        return NOTHING
-    if (each == each[0]).all():
-        return machines[a].times(int(each[0]))
-    column = one(columns.column(total.most, whole=False), total.most)
-    others = [n for n in range(len(machines)) if n != a]
-    chosen = [one(int(on[n]), 1, total.most) for n in others]
-    columns.below(total, added([column, *chosen]))
-    columns.below(total, added([column, *(machines[n].times(int(each.max())) for n in others)]))
-    columns.below(machines[a].times(int(each.min())), column)
-    return column

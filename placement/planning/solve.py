@@ -10,11 +10,12 @@ from placement.budget import Budget
 from placement.outcome import Clock
 from placement.plan import Limits
 from placement.planning import mip
-from placement.planning.bound import proven_by
+from placement.planning.binding import bindings_of
+from placement.planning.bound import proven_by, unplaced_by
 from placement.planning.branching import Branching, Held
 from placement.planning.counted import cost_terms, licences_of
-from placement.planning.crowds import Fine, crowds_of, fine
-from placement.planning.diving import dive
+from placement.planning.crowds import Crowd, Fine, crowds_of, fine
+from placement.planning.diving import dive, price_unplaced
 from placement.planning.explain import impossible_of
 from placement.planning.facts import Facts
 from placement.planning.headroom import headroom_of
@@ -32,6 +33,7 @@ from placement.planning.rounding import (
     whole_part,
 )
 from placement.planning.seating import Decided, Seating
+from placement.planning.shifting import shift
 from placement.planning.tidying import chosen, tidy
 from placement.planning.verify import verified
 from placement.solvers import exact
@@ -44,11 +46,13 @@ _SMALL = 120
 """Cells up to which all columns are whole in one exact solve."""
 _MOST_CELLS = 3000
 """Of crowds."""
-_FEW_CELLS = 5000
+_FEW_CELLS = 20000
 """Cells of groups up to which closing pools is tried."""
-_NODES, _CELLS = 4, 5000
-"""Leaves that are looked into for each second of deterministic time, where there are so many cells or fewer."""
+_PROGRAMS, _CELLS = 60, 1000
+"""Linear programs for each second of deterministic time where crowds have so many cells or fewer; of more, fewer by the square."""
 _ROUNDS = 4
+_TIGHTER = 1e-3
+"""Rows that parts break are added as long as that makes the linear program so much dearer, as a share."""
 _TRIES = 3
 """Pools that closing is tried of, for each second of deterministic time."""
 
@@ -76,7 +80,7 @@ def solve(
     facts, budget = Facts(problem), Budget.of(limits, clock)
     small = int(facts.possible.sum()) <= _SMALL
     answer = _exactly(build(facts), budget) if small else _in_parts(fine(facts), facts, budget)
-    plan = verified(problem, _plan(problem, answer))
+    plan = verified(problem, _plan(problem, answer, budget.time_limit_s))
     if tell is not None:
         tell(plan.solver, plan.cost_micros, plan.bound_micros)
     return plan
@@ -105,10 +109,9 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
     linear, out = _relaxed(crowds, budget)
     plans = _Plans(facts, crowds, linear, out, budget)
     model = build(whole)
-    nodes = max(
-        1, int(budget.deterministic_time * _NODES * _CELLS / max(_CELLS, int(facts.possible.sum())))
-    )
-    leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(nodes)
+    share = min(1.0, _CELLS / max(1, int(crowd.possible.sum()))) ** 2
+    programs = max(2, int(budget.deterministic_time * _PROGRAMS * share))
+    leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(programs)
     few = facts.possible.sum() <= _FEW_CELLS
     seating = plans.best(max(1, int(budget.deterministic_time * _TRIES)) if few else 0)
     left_out = int(seating.waiting().sum())
@@ -117,8 +120,24 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
         for one in leaves
     ]
     nowhere = int(facts.problem.groups.count[~facts.possible.any(axis=1)].sum())
+    if left_out > nowhere:
+        nowhere = max(nowhere, _least_left_out(model, crowds, crowd, budget))
     # Where no leaf is left, every other plan was found to be impossible.
     return _Answer(seating, min(bounds, default=paid(seating)), nowhere, "crowds")
+
+
+def _least_left_out(model: Model, crowds: Model, crowd: Crowd, budget: Budget) -> int:
+    """Machines that no plan has a place for, as the prices of a linear program prove that counts these alone."""
+    linear = Linear(crowds, crowds.out, budget.seed)
+    try:
+        solved = linear.solve(budget.time_limit_s)
+        for _ in range(_ROUNDS):
+            if not solved or not linear.tighten():
+                break
+            solved = linear.solve(budget.time_limit_s)
+    except mip.Infeasible:  # Without any machine everything holds: a solver that says so is wrong.
+        return 0
+    return unplaced_by(model, crowds, crowd, linear) if len(linear.values) else 0
 
 
 class _Plans:
@@ -150,6 +169,7 @@ class _Plans:
         seat_in_parts(seating, self.seconds)
         unseat_what_breaks(seating)
         seat(seating, largest_first(seating))
+        shift(seating)
         more_hosts(seating, self.out)
         tidy(seating)
         return seating
@@ -166,16 +186,21 @@ def _relaxed(crowds: Model, budget: Budget) -> tuple[Linear, int]:
         sizes = np.abs(crowds.matrix.terms["cost"].coefficient)
         linear.price(crowds.unplaced, 10.0 * float(sizes.max(initial=1)))
         linear.solve(budget.time_limit_s)
+    else:
+        price_unplaced(crowds, linear)
     if not len(linear.values):
         msg = f"no answer at all within {budget.time_limit_s:g} s; give it more time_limit_s"
         raise TimeoutError(msg)
     for _ in range(_ROUNDS):
+        before = linear.objective
         if not linear.tighten() or not linear.solve(budget.time_limit_s):
+            break
+        if linear.objective < before * (1 + _TIGHTER):
             break
     return linear, int(np.ceil(linear.values[crowds.unplaced].sum() - 1e-6))
 
 
-def _plan(problem: PlanningProblem, answer: _Answer) -> PlanningPlan:
+def _plan(problem: PlanningProblem, answer: _Answer, seconds: float) -> PlanningPlan:
     seating = answer.seating
     counts, hosts = seating.counts, seating.decided.hosts
     licences = licences_of(problem, counts, list(chosen(seating)))
@@ -194,6 +219,7 @@ def _plan(problem: PlanningProblem, answer: _Answer) -> PlanningPlan:
         headroom=headroom_of(problem, counts, hosts),
         impossible=impossible_of(seating),
         solver=answer.solver,
+        binding=bindings_of(seating, seconds),
     )
 
 

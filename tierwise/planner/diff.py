@@ -150,7 +150,9 @@ def why(one: ScenarioResult) -> list[str]:
     """Why machines have no place: as many as share the same reasons together, most first."""
     counted: Counter[tuple[str, ...]] = Counter()
     for stranded in one.stranded:
-        counted[stranded.conflict or _by_reason(stranded)] += stranded.machines
+        facts = stranded.conflict or _by_reason(stranded)
+        helps = (f"would help: {stranded.would_help}",) if stranded.would_help else ()
+        counted[(*facts, *helps)] += stranded.machines
     return [
         f"{count:,} machine{'s' if count > 1 else ''}: {'; '.join(conflict)}"
         for conflict, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))

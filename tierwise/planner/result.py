@@ -87,6 +87,8 @@ class Stranded(Value):
     """Of each pool."""
     conflict: tuple[str, ...]
     """Facts of which leaving out any one would admit them."""
+    would_help: str = ""
+    """The cheapest single change that was found to be enough for all of them; empty: none was."""
 
 
 class Room(Value):

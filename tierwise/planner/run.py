@@ -175,7 +175,7 @@ def _result(
         stranded=stranded(built, prepared.groups, plan),
         licences=plan.licences,
         rooms=_rooms(built, plan),
-        binding=tuple(getattr(plan, "binding", ())),
+        binding=tuple(str(one) for one in plan.binding),
         confidence=trust,
         solver=plan.solver,
     )

@@ -25,6 +25,7 @@ def stranded(built: Built, groups: MachineGroups, plan: PlanningPlan) -> tuple[S
                 machines=int(plan.unplaced[g]),
                 names=stranded_names(built, groups, plan.counts, plan.unplaced, g),
                 reasons=reasons,
+                would_help=one.would_help if one else "",
                 conflict=conflict(
                     reasons, {name for p, name in enumerate(pools) if not built.admission.allowed[g, p]}
                 ),

@@ -92,3 +92,17 @@ def test_how_many_hosts_more_it_takes_to_pack_is_told() -> None:
     (one,) = packed(problem, fewer)
     assert (one.left_out, one.more_hosts) == (1, 1)
     assert str(one) == "pool 'a': 1 of 3 machines were not packed onto 2 hosts; plan 1 more"
+
+
+def test_the_cheapest_single_change_is_told_and_is_enough() -> None:
+    problem = estate(6)
+    (one,) = solve(problem).impossible
+    assert one.would_help.startswith("1 more host of 'a0' in pool 'a'; then they cost at most ")
+    more = replace(problem, blocks=replace(problem.blocks, most=problem.blocks.most + np.array([1, 0])))
+    assert not solve(more).unplaced.any()
+
+
+def test_no_change_is_told_where_none_is_enough_by_itself() -> None:
+    problem = estate(6, demand=40)  # Larger than any host: more of them are of no use.
+    (one,) = solve(problem).impossible
+    assert one.would_help == ""

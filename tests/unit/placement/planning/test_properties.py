@@ -89,3 +89,12 @@ def test_what_prices_prove_is_never_above_the_best_plan(seed: int, monkeypatch: 
     assert plan.unplaced_bound <= out <= int(plan.unplaced.sum())
     if int(plan.unplaced.sum()) == out:
         assert plan.bound_micros <= cost <= plan.cost_micros
+
+
+@pytest.mark.parametrize("seed", [1, 10, 14, 18, 24, 45, 61])
+def test_prices_prove_how_many_have_no_place(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solving, "_SMALL", -1)
+    problem = random_problem(seed, products=1)
+    out, _, _ = least(problem)
+    assert out > 0
+    assert solve(problem).unplaced_bound == out

@@ -1,0 +1,112 @@
+"""What is wrong with a planning problem's products and hosts, each with its path; shapes of other arrays are in `problem`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from placement.licensing.products import Alternative
+    from placement.planning.problem import PlannedProduct, PlanningProblem
+
+_COUNTED: Mapping[str, tuple[str, ...]] = {
+    "per_core": ("sockets", "cores_per_socket"),
+    "per_socket": ("sockets",),
+}
+
+
+def products_and_hosts(problem: PlanningProblem) -> Iterator[str]:
+    """Everything that is wrong."""
+    for path, names in (
+        ("groups.ids", problem.groups.ids),
+        ("pools.ids", problem.pools.ids),
+        ("blocks.ids", problem.blocks.ids),
+        ("products", tuple(product.name for product in problem.products)),
+    ):
+        yield from _twice(path, names)
+    yield from _restart(problem)
+    yield from _of_hosts(problem)
+    for n, product in enumerate(problem.products):
+        yield from _of_product(problem, f"products[{n}]", product)
+
+
+def _twice(path: str, names: Sequence[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield f"{path}: '{name}' is there twice; give each a name of its own"
+        seen.add(name)
+
+
+def _restart(problem: PlanningProblem) -> Iterator[str]:
+    restart, g = problem.groups.restart, len(problem.groups.ids)
+    if restart is not None and restart.shape != (g,):
+        yield f"groups.restart: has the shape {restart.shape}, not {(g,)}"
+
+
+def _of_hosts(problem: PlanningProblem) -> Iterator[str]:
+    blocks, b = problem.blocks, len(problem.blocks.ids)
+    if blocks.families and len(blocks.families) != b:
+        yield f"blocks.families: {len(blocks.families)} values for {b} blocks"
+    least = problem.pools.least_hosts
+    yield from _amounts("pools.least_hosts", least, len(problem.pools.ids), 0)
+    yield from _amounts("blocks.sockets", blocks.sockets, b, 1)
+    yield from _amounts("blocks.cores_per_socket", blocks.cores_per_socket, b, 1)
+    for name, values in blocks.amounts.items():
+        yield from _amounts(f"blocks.amounts.{name}", values, b, 0)
+
+
+def _amounts(path: str, values: Any, size: int, least: int) -> Iterator[str]:
+    if values is None:
+        return
+    if not isinstance(values, np.ndarray) or values.shape != (size,):
+        yield f"{path}: must be an array of {size} values"
+    elif values.size and int(values.min()) < least:
+        yield f"{path}: must be at least {least} (found {int(values.min())})"
+
+
+def _of_product(problem: PlanningProblem, path: str, product: PlannedProduct) -> Iterator[str]:
+    p = len(problem.pools.ids)
+    if product.pools is not None and product.pools.shape != (p,):
+        yield f"{path}.pools: has the shape {product.pools.shape}, not {(p,)}"
+    if not product.alternatives:
+        yield f"{path}.alternatives: '{product.name}' has no legal way to be licensed; name one at least"
+    yield from _twice(f"{path}.alternatives", tuple(way.name for way in product.alternatives))
+    for a, way in enumerate(product.alternatives):
+        for name in _needed(way):
+            if not _stated(problem, name):
+                yield (
+                    f"{path}.alternatives[{a}]: '{way.name}' of '{product.name}' counts {name} of hosts, and nobody "
+                    f"says how many they have; state blocks.{_path(name)}"
+                )
+
+
+def _needed(way: Alternative) -> Iterator[str]:
+    """What a way counts of hosts."""
+    yield from _COUNTED.get(way.metric, ())
+    if way.metric == "per_amount":
+        yield str(way.amount)
+    if way.metric == "per_coverage_unit":
+        for name in way.unit_covers:
+            if name == "cores":
+                yield from ("sockets", "cores_per_socket")
+            elif name != "machines":
+                yield name
+    if way.add_on is not None:
+        yield way.add_on.amount
+    if way.metric == "per_core" and way.core_factor_thousandths:
+        yield "families"
+
+
+def _stated(problem: PlanningProblem, name: str) -> bool:
+    blocks = problem.blocks
+    own = {"sockets": blocks.sockets, "cores_per_socket": blocks.cores_per_socket}
+    if name == "families":
+        return bool(blocks.families) or not blocks.ids
+    return (own[name] is not None) if name in own else name in blocks.amounts
+
+
+def _path(name: str) -> str:
+    return name if name in {"sockets", "cores_per_socket", "families"} else f"amounts.{name}"

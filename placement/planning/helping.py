@@ -1,0 +1,102 @@
+"""What single change would give machines a place that have none: the cheapest of those that are enough by themselves.
+
+Each is verified: with that one change, all machines of the group that wait are seated beside all others, and every row holds.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from placement.planning.facts import Facts
+from placement.planning.improving import license_all, paid
+from placement.planning.plan import per_month
+from placement.planning.problem import PlanningProblem
+from placement.planning.seating import Seating
+
+_MOST_HOSTS = 64
+"""Hosts more of a block that are tried."""
+_Change = tuple[str, PlanningProblem, int, int]
+"""Words, the problem with it, and a block of which so many hosts more are kept; -1 for none."""
+
+
+def would_help(seating: Seating, g: int) -> str:
+    """In words with what it costs; empty where no single change was found to be enough."""
+    now, best = paid(seating), (1 << 62, "")
+    for words, problem, block, hosts in _changes(seating, g):
+        trial = _with(seating, g, problem, block, hosts)
+        if trial is not None:
+            best = min(best, (paid(trial) - now, words))
+    cost, words = best
+    problem = seating.facts.problem
+    if not words:
+        return ""
+    return f"{words}; then they cost at most {per_month(cost, problem.horizon_hours, problem.currency)}"
+
+
+def _changes(seating: Seating, g: int) -> Iterator[_Change]:
+    yield from _rules(seating, g)
+    yield from _hosts(seating, g)
+    problem, waiting = seating.facts.problem, int(seating.waiting()[g])
+    if problem.most_moves is not None:
+        more = replace(problem, most_moves=problem.most_moves + waiting)
+        yield f"allow {waiting} more moves, {more.most_moves} in all", more, -1, 0
+
+
+def _rules(seating: Seating, g: int) -> Iterator[_Change]:
+    """Without one rule, in every pool that it alone closes."""
+    problem, groups = seating.facts.problem, seating.facts.problem.groups
+    by_rule: dict[str, list[int]] = {}
+    for p in np.flatnonzero(~groups.allowed[g]).tolist():
+        names = {one.rule_id for one in groups.rejections.get((g, p), ())}
+        if len(names) == 1:
+            by_rule.setdefault(names.pop(), []).append(p)
+    for rule, pools in sorted(by_rule.items()):
+        allowed = groups.allowed.copy()
+        allowed[g, pools] = True
+        lifted = replace(problem, groups=replace(groups, allowed=allowed))
+        yield f"lift rule '{rule}' for '{groups.ids[g]}'", lifted, -1, 0
+
+
+def _hosts(seating: Seating, g: int) -> Iterator[_Change]:
+    """So many hosts more of one block, as few as are enough."""
+    facts, blocks = seating.facts, seating.facts.problem.blocks
+    for b in np.flatnonzero((blocks.capacity > 0).any(axis=1)).tolist():
+        p = int(blocks.pool_of[b])
+        if not facts.problem.groups.allowed[g, p]:
+            continue
+        for hosts in range(1, _MOST_HOSTS + 1):
+            most = blocks.most.copy()
+            most[b] = max(int(most[b]), int(seating.decided.hosts[b]) + hosts)
+            more = replace(facts.problem, blocks=replace(blocks, most=most))
+            if not _fits(more, g, b):
+                break
+            if _with(seating, g, more, b, hosts) is not None:
+                name = facts.problem.pools.ids[p]
+                yield (
+                    f"{hosts} more host{'s' if hosts > 1 else ''} of '{blocks.ids[b]}' in pool '{name}'",
+                    more,
+                    b,
+                    hosts,
+                )
+                break
+
+
+def _fits(problem: PlanningProblem, g: int, b: int) -> bool:
+    return bool(Facts(problem).fits[g, b])
+
+
+def _with(seating: Seating, g: int, problem: PlanningProblem, block: int, hosts: int) -> Seating | None:
+    """With the change, where it seats all machines of the group that wait, beside all that are there."""
+    decided = seating.decided.copy()
+    if block >= 0:
+        decided.hosts[block] += hosts
+    for p in range(len(problem.pools.ids)):
+        license_all(seating, decided, p)
+    trial = Seating(Facts(problem), seating.scopes, decided, seating.counts.copy())
+    waiting = int(trial.waiting()[g])
+    for p in np.argsort(trial.facts.cost[g], kind="stable").tolist():
+        n = min(waiting, trial.room(g, p)) if trial.facts.possible[g, p] else 0
+        trial.add(g, p, n)
+        waiting -= n
+    return trial if not waiting and trial.holds else None
