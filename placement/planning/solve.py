@@ -46,7 +46,7 @@ _SMALL = 120
 """Cells up to which all columns are whole in one exact solve."""
 _MOST_CELLS = 3000
 """Of crowds."""
-_FEW_CELLS = 20000
+_FEW_CELLS = 6000
 """Cells of groups up to which closing pools is tried."""
 _PROGRAMS, _CELLS = 60, 1000
 """Linear programs for each second of deterministic time where crowds have so many cells or fewer; of more, fewer by the square."""
