@@ -109,7 +109,9 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
     linear, out = _relaxed(crowds, budget)
     plans = _Plans(facts, crowds, linear, out, budget)
     model = build(whole)
-    share = min(1.0, _CELLS / max(1, int(crowd.possible.sum()))) ** 2
+    share = min(1.0, _CELLS / max(1, int(crowd.possible.sum()))) ** 2 * min(
+        1.0, _FEW_CELLS / max(1, int(facts.possible.sum()))
+    )
     programs = max(2, int(budget.deterministic_time * _PROGRAMS * share))
     leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(programs)
     few = facts.possible.sum() <= _FEW_CELLS
