@@ -28,7 +28,7 @@ from placement.planning.seating import Seating
 from placement.planning.shifting import shift
 from placement.planning.tidying import tidy
 
-_TRIED, _TRIED_OF_MANY, _FEW_CELLS = 4, 1, 20_000
+_TRIED, _TRIED_OF_MANY, _FEW_CELLS = 4, 1, 6_000
 """Relaxations of which a plan is made; fewer where there are more cells than that."""
 _MOVES_MORE = 10
 _WORTH = 10_000

@@ -46,7 +46,7 @@ _SMALL = 120
 """Cells up to which all columns are whole in one exact solve."""
 _MOST_CELLS = 3000
 """Of crowds."""
-_FEW_CELLS = 20000
+_FEW_CELLS = 6000
 """Cells of groups up to which closing pools is tried."""
 _PROGRAMS, _CELLS = 60, 1000
 """Linear programs for each second of deterministic time where crowds have so many cells or fewer; of more, fewer by the square."""
@@ -109,7 +109,9 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
     linear, out = _relaxed(crowds, budget)
     plans = _Plans(facts, crowds, linear, out, budget)
     model = build(whole)
-    share = min(1.0, _CELLS / max(1, int(crowd.possible.sum()))) ** 2
+    share = min(1.0, _CELLS / max(1, int(crowd.possible.sum()))) ** 2 * min(
+        1.0, _FEW_CELLS / max(1, int(facts.possible.sum()))
+    )
     programs = max(2, int(budget.deterministic_time * _PROGRAMS * share))
     leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(programs)
     few = facts.possible.sum() <= _FEW_CELLS
