@@ -41,7 +41,7 @@ class Manner:
     rearranging: float = 0.0
     """Rearrangements in a hundred moves, where machines hold few processes."""
     mix: tuple[float, ...] | None = None
-    """Shares of the kinds of moves, for processes of all sizes alike; without, what changes most is tried most."""
+    """Shares of the kinds of moves (shift, home, swap, alike), for processes of all sizes alike; without, what changes most is tried most."""
 
 
 @dataclass(frozen=True)

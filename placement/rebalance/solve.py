@@ -27,13 +27,13 @@ Listener = Callable[["Step"], None]
 _CHAINS = 2
 _MANNERS = (
     Manner(stay=6.0),
-    Manner(mix=(0.5, 0.25, 0.01, 0.24)),
+    Manner(mix=(0.5, 0.01, 0.25, 0.24)),
     Manner(stay=1.5),
-    Manner(stay=1.0, mix=(0.25, 0.62, 0.03, 0.1)),
+    Manner(stay=1.0, mix=(0.25, 0.03, 0.62, 0.1)),
     Manner(hot=2.0, stay=5.0),
     Manner(hot=2.0, stay=1.0, rearranging=0.1),
     Manner(hot=2.0, stay=0.5),
-    Manner(stay=0.3, mix=(0.37, 0.37, 0.07, 0.19)),
+    Manner(stay=0.3, mix=(0.37, 0.07, 0.37, 0.19)),
 )
 """Each is best for some estate: all are tried briefly, and the best go on.
 
