@@ -31,12 +31,25 @@ One takes about as long as four hundred moves.
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How a chain searches."""
+
+    hot: float = 1.0
+    """The first temperature, in typical changes."""
+    stay: float = 0.0
+    """What being away counts, in temperatures."""
+    rearranging: float = 0.0
+    """Rearrangements in a hundred moves, where machines hold few processes."""
+    mix: tuple[float, ...] | None = None
+    """Shares of the kinds of moves (shift, home, swap, alike), for processes of all sizes alike; without, what changes most is tried most."""
+
+
+@dataclass(frozen=True)
 class Cooling:
-    """From which temperature to which, in equal ratios; and what being away counts, in temperatures."""
+    """From which temperature to which, in equal ratios."""
 
     hot: float
     cold: float
-    stay: float
 
     def at(self, done: float) -> float:
         """The temperature after a part of the run, from 0 to 1."""
@@ -51,8 +64,7 @@ class Chain:
     machine: Int64
     """Where it begins."""
     seed: int
-    rearranging: float = 1.0
-    """Rearrangements in a hundred moves, where machines hold few processes."""
+    manner: Manner = Manner()
     state: State = field(init=False)
     moves: int = 0
     """Tried so far."""
@@ -64,30 +76,27 @@ class Chain:
         """Lay out the state; all kinds of moves are worth the same at first."""
         self.state = state_of(self.tables, self.machine, self.seed)
         self.tried, self.gained = np.zeros(_CELLS, dtype=np.int64), np.zeros(_CELLS)
-        self.menu = _menu(self.tried, self.gained)
+        self.menu = self._menu()
+
+    def _menu(self) -> Int64:
+        return _fixed(self.manner.mix) if self.manner.mix else _menu(self.tried, self.gained)
 
     @property
     def objective(self) -> int:
         """What the present assignment costs."""
         return int(self.state.totals[1])
 
-    def block(self, temperature: float, stay: float, moves: int = BLOCK) -> None:
+    def block(self, temperature: float, moves: int = BLOCK) -> None:
         """Try so many moves at one temperature."""
+        stay = self.manner.stay * temperature
         anneal(
-            self.tables, self.state, LOG, self.menu, temperature, stay * temperature, moves, self.tried,
-            self.gained,
+            self.tables, self.state, LOG, self.menu, temperature, stay, moves, self.tried, self.gained,
         )  # fmt: skip
-        if len(self.machine) <= FEW * len(self.tables.capacity):
-            rearrange(
-                self.tables,
-                self.state,
-                LOG,
-                temperature,
-                stay * temperature,
-                int(self.rearranging * moves / 100),
-            )
+        tries = int(self.manner.rearranging * moves / 100)
+        if tries and len(self.machine) <= FEW * len(self.tables.capacity):
+            rearrange(self.tables, self.state, LOG, temperature, stay, tries)
         self.moves += moves
-        self.menu = _menu(self.tried, self.gained)
+        self.menu = self._menu()
         self.tried //= 2
         self.gained *= 0.5
 
@@ -98,8 +107,18 @@ def _menu(tried: Int64, gained: Float64) -> Int64:
     total = float(score.sum())
     even = np.full(_CELLS, 1.0 / _CELLS)
     share = _EVENLY * even + (1 - _EVENLY) * (score / total if total > 0 else even)
+    return _spread(share)
+
+
+def _fixed(mix: tuple[float, ...]) -> Int64:
+    """[1024] kinds of moves by their shares."""
+    return _spread(np.tile(np.array(mix), SIZES))
+
+
+def _spread(share: Float64) -> Int64:
+    """[1024] kinds of moves as often as their shares say."""
     home = np.arange(_CELLS) % KINDS == HOME  # These do not depend on size: one of them stands for all.
-    share[0 * KINDS + HOME] = share[home].sum()
+    share[HOME] = share[home].sum()
     share[home & (np.arange(_CELLS) != HOME)] = 0.0
     reached = np.cumsum(share) / share.sum()
     found = np.searchsorted(reached, (np.arange(_MENU) + 0.5) / _MENU)

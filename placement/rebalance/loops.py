@@ -146,15 +146,16 @@ def relist(state: State, home: int, p: int, m: int, n: int) -> None:
 @inlined
 def take(tables: Tables, state: State, p: int, m: int, n: int) -> None:
     """Move a process from `m` to `n` in use, lists and counts; costs, and how often services move, are the caller's."""
-    home = tables.home[p]
-    for r in range(len(tables.load_weight)):
-        need = tables.requirement[p, r]
-        state.slack[m, r] += need
-        state.slack[n, r] -= need
-        if m != home or tables.transient[r] == 0:
-            state.room[m, r] += need
-        if n != home or tables.transient[r] == 0:
-            state.room[n, r] -= need
+    home, nobody = tables.home[p], len(state.machine)
+    from_m = p if m != home else p + nobody + 1
+    to_n = p if n != home else p + nobody + 1
+    for r in range(tables.requirement.shape[1]):
+        state.slack[m, r] += tables.weighted[p, r]
+        state.slack[n, r] -= tables.weighted[p, r]
+        state.free[m, r] += tables.requirement[p, r]
+        state.free[n, r] -= tables.requirement[p, r]
+        state.room[m, r] += tables.taking[from_m, r]
+        state.room[n, r] -= tables.taking[to_n, r]
     count_service(tables, state, p, m, n)
     relist(state, home, p, m, n)
 
@@ -214,15 +215,14 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
     `menu` [1024] has kinds of moves as often as they shall be tried: size class * KINDS + kind. For each, what was
     tried and how much it changed is added up in `tried` and `gained`.
     """
-    nobody, machines, resources = len(state.machine), len(tables.capacity), len(tables.load_weight)
-    machine, slack, room, cost, here = state.machine, state.slack, state.room, state.cost, state.here
-    requirement, home, service, row = tables.requirement, tables.home, tables.service, tables.row
-    weight, transient, unsafe, balance = tables.load_weight, tables.transient, tables.unsafe, tables.balance
-    process_move, machine_move = tables.process_move, tables.machine_move
-    totals, members, width = state.totals, state.members, state.member.shape[1]
-    least, made, balances = 2 * tables.service_move[0], 0, len(balance)
-    away, by_size, alike, alike_at = state.away, tables.by_size, tables.alike, tables.alike_at
-    twice = transient.sum() > 0
+    nobody, machines, width = len(state.machine), len(tables.capacity), state.member.shape[1]
+    machine, slack, room, free, cost = state.machine, state.slack, state.room, state.free, state.cost
+    requirement, taking, weighted = tables.requirement, tables.taking, tables.weighted
+    home, service, row, here = tables.home, tables.service, tables.row, state.here
+    process_move, machine_move, balance = tables.process_move, tables.machine_move, tables.balance
+    totals, members, away, by_size = state.totals, state.members, state.away, tables.by_size
+    least, made, balances, resources = 2 * tables.service_move[0], 0, len(balance), requirement.shape[1]
+    alike, alike_at = tables.alike, tables.alike_at
     for _ in range(steps):
         chance = draw(totals)
         pick = menu[chance & 1023]
@@ -263,23 +263,20 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
             if q_row >= 0 and here[q_row, m] != 0:
                 continue
         p_home, q_home = home[p], home[q]
-        fits = True
-        for r in range(resources):
-            to_n, to_m = requirement[p, r] - requirement[q, r], requirement[q, r] - requirement[p, r]
-            if twice and transient[r] != 0:
-                if n == p_home:
-                    to_n -= requirement[p, r]
-                if n == q_home:
-                    to_n += requirement[q, r]
-                if m == q_home:
-                    to_m -= requirement[q, r]
-                if m == p_home:
-                    to_m += requirement[p, r]
-            if (to_n > 0 and to_n > room[n, r]) or (to_m > 0 and to_m > room[m, r]):
-                fits = False
-                break
-        if not fits:
+        p_at_n, q_at_n = p + (nobody + 1) * (n == p_home), q + (nobody + 1) * (n == q_home)
+        p_at_m, q_at_m = p + (nobody + 1) * (m == p_home), q + (nobody + 1) * (m == q_home)
+        lacking = np.int64(0)
+        for r in range(
+            resources
+        ):  # The sign of what is left, of all resources at once: no branch in the loop.
+            lacking |= room[n, r] - taking[p_at_n, r] + taking[q_at_n, r]
+        if lacking < 0:
             continue
+        if q != nobody:
+            for r in range(resources):
+                lacking |= room[m, r] - taking[q_at_m, r] + taking[p_at_m, r]
+            if lacking < 0:
+                continue
         change = 0
         if m != p_home:
             change -= process_move[p] + machine_move[p_home, m]
@@ -295,23 +292,17 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
             over += stay * (int(n == q_home) - int(m == q_home))
         if change + over - cost[m] - cost[n] - least > most:
             continue
-        at_n, at_m = 0, 0
+        at_n, at_m = np.int64(0), np.int64(0)
         for r in range(resources):
-            need = requirement[p, r] - requirement[q, r]
-            at_n += weight[r] * max(0, need - slack[n, r])
-            at_m += weight[r] * max(0, -need - slack[m, r])
+            need = weighted[p, r] - weighted[q, r]
+            at_n += max(np.int64(0), need - slack[n, r])
+            at_m += max(np.int64(0), -need - slack[m, r])
         for b in range(balances):
-            one, two = balance[b, 0], balance[b, 1]
-            need, need_two = (
-                requirement[p, one] - requirement[q, one],
-                requirement[p, two] - requirement[q, two],
-            )
-            lack = balance[b, 2] * (unsafe[n, one] + slack[n, one] - need)
-            lack -= unsafe[n, two] + slack[n, two] - need_two
-            at_n += balance[b, 3] * max(0, lack)
-            lack = balance[b, 2] * (unsafe[m, one] + slack[m, one] + need)
-            lack -= unsafe[m, two] + slack[m, two] + need_two
-            at_m += balance[b, 3] * max(0, lack)
+            one, two, target, weight = balance[b, 0], balance[b, 1], balance[b, 2], balance[b, 3]
+            need = target * (requirement[p, one] - requirement[q, one])
+            need -= requirement[p, two] - requirement[q, two]
+            at_n += weight * max(np.int64(0), target * free[n, one] - free[n, two] - need)
+            at_m += weight * max(np.int64(0), target * free[m, one] - free[m, two] + need)
         change += at_n + at_m - cost[m] - cost[n]
         if change + over - least > most or not may_exchange(tables, state, p, q, m, n):
             continue

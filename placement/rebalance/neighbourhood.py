@@ -73,7 +73,7 @@ def improve(
     _fits(model, tables, state, part, x)
     _spreads(model, problem, state, part, x)
     cost: list[tuple[Any, int]] = []
-    _load(model, problem, tables, state, part, x, cost)
+    _load(model, problem, state, part, x, cost)
     before = int(state.cost[part.machines].sum())
     for (i, j), literal in x.items():
         p, m = int(part.processes[i]), int(part.machines[j])
@@ -181,22 +181,22 @@ def _spreads(
 
 
 def _load(
-    model: Any, problem: Reassignment, tables: Tables, state: State, part: Part,
+    model: Any, problem: Reassignment, state: State, part: Part,
     x: dict[tuple[int, int], Any], cost: list[tuple[Any, int]],
 ) -> None:  # fmt: skip
     """Use above the safety capacity, and free amounts out of proportion, as variables that are no less."""
-    used = (problem.safety - state.slack)[part.machines]
+    used = problem.capacity[part.machines] - state.free[part.machines, : problem.capacity.shape[1]]
     at = {int(m): j for j, m in enumerate(part.machines)}
     for p in part.processes.tolist():
-        used[at[int(state.machine[p])]] -= tables.requirement[p]
+        used[at[int(state.machine[p])]] -= problem.requirement[p]
     columns: list[list[int]] = [[] for _ in part.machines]
     for i, j in x:
         columns[j].append(i)
     for j, members in enumerate(columns):
         literals = [x[i, j] for i in members]
-        needs = tables.requirement[part.processes[members]]
+        needs = problem.requirement[part.processes[members]]
         m = int(part.machines[j])
-        for r, weight in enumerate(tables.load_weight.tolist()):
+        for r, weight in enumerate(problem.load_weight.tolist()):
             most = int(used[j, r] + needs[:, r].sum() - problem.safety[m, r])
             if weight == 0 or most <= 0:
                 continue

@@ -19,11 +19,10 @@ def cost_of(tables: Tables, state: State, m: int) -> int:
     """Load and balance of a machine as it is."""
     total = 0
     for r in range(len(tables.load_weight)):
-        total += tables.load_weight[r] * max(0, -state.slack[m, r])
+        total += max(0, -state.slack[m, r])
     for b in range(len(tables.balance)):
         one, two = tables.balance[b, 0], tables.balance[b, 1]
-        lack = tables.balance[b, 2] * (tables.unsafe[m, one] + state.slack[m, one])
-        lack -= tables.unsafe[m, two] + state.slack[m, two]
+        lack = tables.balance[b, 2] * state.free[m, one] - state.free[m, two]
         total += tables.balance[b, 3] * max(0, lack)
     return int(total)
 
@@ -62,7 +61,7 @@ def size_of(tables: Tables, q: int) -> int:
     """What a process adds to load at most."""
     total = 0
     for r in range(len(tables.load_weight)):
-        total += tables.load_weight[r] * tables.requirement[q, r]
+        total += tables.weighted[q, r]
     return int(total)
 
 
@@ -104,8 +103,8 @@ def cheapest(tables: Tables, state: State, q: int, n: int, barred: int, stay: fl
             continue
         cost = float(moving(tables, q, o)) + stay * (o != tables.home[q])
         for r in range(len(tables.load_weight)):
-            need, slack = tables.requirement[q, r], state.slack[o, r]
-            cost += tables.load_weight[r] * (max(0, need - slack) - max(0, -slack))
+            slack = state.slack[o, r]
+            cost += max(0, tables.weighted[q, r] - slack) - max(0, -slack)
         cost *= 1.0 + (draw(state.totals) & 255) / 1024
         if cost < best and stays_apart(tables, state, q, n, o):
             best, chosen = cost, o

@@ -6,6 +6,7 @@ no lock of the interpreter. What comes out after a number of moves does not depe
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from placement.arrays import Int64
 from placement.problem import InvalidProblem
 from placement.rebalance.bound import lower_bound
-from placement.rebalance.chain import BLOCK, FEW, Chain, Cooling, typical_change
+from placement.rebalance.chain import BLOCK, Chain, Cooling, Manner, typical_change
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.neighbourhood import Part, choose, improve
 from placement.rebalance.reassignment import Reassignment
@@ -23,23 +24,30 @@ Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
 Listener = Callable[["Step"], None]
 
-_HOT = (1.0, 2.0)
-"""The first temperature of each chain, in typical changes."""
-_STAY_CROWDED, _STAY_TWICE, _STAY = (0.0, 1.0), (6.0, 5.0), (1.5, 0.5)
-"""What being away counts for each chain, in temperatures, as measured to serve best.
+_CHAINS = 2
+_MANNERS = (
+    Manner(stay=6.0),
+    Manner(mix=(0.5, 0.01, 0.25, 0.24)),
+    Manner(stay=1.5),
+    Manner(stay=1.0, mix=(0.25, 0.03, 0.62, 0.1)),
+    Manner(hot=2.0, stay=5.0),
+    Manner(hot=2.0, stay=1.0, rearranging=0.1),
+    Manner(hot=2.0, stay=0.5),
+    Manner(stay=0.3, mix=(0.37, 0.07, 0.37, 0.19)),
+)
+"""Each is best for some estate: all are tried briefly, and the best go on.
 
-Where machines hold few processes, chance does not scatter these; where something is used twice, it must not.
+What being away counts matters most: without it chance scatters processes over all machines, and what is used twice
+fills these up; where machines hold few processes it only hinders.
 """
-_REARRANGING = (1.0, 0.25)
-"""Of each chain: one makes many small moves, the other few large ones."""
 _AGAIN = 0.008
 """Where the chains begin once more from the best, in parts of the first temperature."""
 _COLDEST = (4e-4, 1e-6)
 """How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
 _LEAST = 20.0
 """No temperature is below this: the costs of moves are that large in the challenge."""
-_PHASES = (0.6, 0.92, 1.0)
-"""When the first annealing, the second and the exact parts end, in parts of the effort."""
+_PHASES = (0.16, 0.62, 0.92, 1.0)
+"""When the trials, the first annealing, the second and the exact parts end, in parts of the effort."""
 _MOVES_PER_S = 4_000_000
 """Moves that count as one deterministic second of CP-SAT."""
 
@@ -128,7 +136,7 @@ class _Search:
         self.begin = effort.clock() if effort.clock else 0.0
         self.best, self.bound = problem.initial.copy(), lower_bound(problem)
         self.initial = self.objective = sum(terms(problem, problem.initial).values())
-        self.tried = [0] * len(_HOT)
+        self.tried = [0] * _CHAINS
         self.solved_s = 0.0
         self.seeds = np.random.default_rng(effort.seed)
 
@@ -136,8 +144,11 @@ class _Search:
         """Annealing twice, then exact parts; the bound ends it early."""
         tables = tables_of(self.problem, self.effort.seed)
         typical = typical_change(self.problem, self.effort.seed)
-        for again, (begin, end) in enumerate(zip((0.0, *_PHASES[:-2]), _PHASES[:-1], strict=True)):
-            self._anneal(tables, typical * (_AGAIN if again else 1.0), _COLDEST[again], begin, end)
+        best = self._trials(tables, typical)
+        self._told("trials")
+        for again, (begin, end) in enumerate(pairwise(_PHASES[:-1])):
+            scale = typical * (_AGAIN if again else 1.0)
+            self._anneal(tables, [(manner,) for manner in best], scale, _COLDEST[again], begin, end)
             self._told("annealing")
         self._parts(tables)
 
@@ -150,31 +161,49 @@ class _Search:
             parts.append((self.effort.clock() - self.begin) / self.effort.time_limit_s)
         return max(parts)
 
-    def _anneal(self, tables: Tables, typical: float, coldest: float, begin: float, end: float) -> None:
-        if self.done(max(self.tried)) >= end or self.objective <= self.bound:
-            return
+    def _trials(self, tables: Tables, typical: float) -> list[Manner]:
+        """Each manner for a short time; the two that came furthest, one for each chain."""
+        queues = [_MANNERS[n::_CHAINS] for n in range(_CHAINS)]
+        found = self._anneal(tables, queues, typical, _COLDEST[0], 0.0, _PHASES[0])
+        order = {manner: at for at, manner in enumerate(_MANNERS)}
+        ranked = sorted(found, key=lambda manner: (found[manner], order[manner]))
+        return (ranked + [manner for manner in _MANNERS if manner not in found])[:_CHAINS]
+
+    def _anneal(
+        self, tables: Tables, queues: Sequence[Sequence[Manner]], typical: float, coldest: float,
+        begin: float, end: float,
+    ) -> dict[Manner, int]:  # fmt: skip
+        """The manners of each chain after one another, from the best there is; what each came to."""
         begin = max(begin, self.done(max(self.tried)))
-        jobs, start, before = [], self.best, tuple(self.tried)
-        problem = self.problem
-        stays = _STAY_TWICE if problem.transient.any() else _STAY
-        stays = _STAY_CROWDED if problem.processes <= FEW * problem.machines else stays
-        for n, (hot, stay) in enumerate(zip(_HOT, stays, strict=True)):
-            top = max(_LEAST, typical * hot)
-            cooling = Cooling(top, max(min(_LEAST, top), top * coldest), stay)
-            jobs.append((n, cooling, int(self.seeds.integers(2**31))))
+        if begin >= end or self.objective <= self.bound:
+            return {}
+        start, before, length = self.best, tuple(self.tried), self._block(tables)
+        seeds = [[int(self.seeds.integers(2**31)) for _ in queue] for queue in queues]
 
-        def one(job: tuple[int, Cooling, int]) -> tuple[Int64, int, int]:
-            n, cooling, seed = job
-            chain = Chain(tables, start, seed, _REARRANGING[n])
-            length = self._block(tables)
-            while (done := self.done(before[n] + chain.moves)) < end:
-                chain.block(cooling.at((done - begin) / (end - begin)), cooling.stay, length)
-            chain.block(0.0, 0.0, length)
-            return chain.state.machine, chain.objective, chain.moves
+        def one(n: int) -> tuple[list[tuple[Manner, Int64, int]], int]:
+            ended, moves = [], before[n]
+            for at, (manner, seed) in enumerate(zip(queues[n], seeds[n], strict=True)):
+                last = begin + (end - begin) * (at + 1) / len(queues[n])
+                if (first := self.done(moves)) >= last:
+                    continue
+                top = max(_LEAST, typical * manner.hot)
+                cooling = Cooling(top, max(min(_LEAST, top), top * coldest))
+                chain = Chain(tables, start, seed, manner)
+                while (done := self.done(moves)) < last:
+                    chain.block(cooling.at((done - first) / (last - first)), length)
+                    moves += length
+                chain.block(0.0, length)
+                moves += length
+                ended.append((manner, chain.state.machine, chain.objective))
+            return ended, moves - before[n]
 
-        for n, (machine, objective, moves) in enumerate(list(self.effort.run(one, jobs))):
+        found: dict[Manner, int] = {}
+        for n, (ended, moves) in enumerate(list(self.effort.run(one, range(len(queues))))):
             self.tried[n] += moves
-            self._take(machine, objective)
+            for manner, machine, objective in ended:
+                found[manner] = objective
+                self._take(machine, objective)
+        return found
 
     def _block(self, tables: Tables) -> int:
         """Moves at one temperature; fewer where there are few in all."""

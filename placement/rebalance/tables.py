@@ -19,20 +19,32 @@ SIZES = 16
 
 
 class Tables(NamedTuple):
-    """What never changes. Costs have their weights in them."""
+    """What never changes. Costs have their weights in them.
+
+    K is the number of resources R and up to three more that nobody needs: loops over four at a time are faster.
+    """
 
     requirement: Int64
-    """[P + 1, R]; the last is nobody, who needs nothing."""
+    """[P + 1, K]; the last is nobody, who needs nothing."""
+    taking: Int64
+    """[2 P + 2, K] what a process takes of a machine's room: row p elsewhere, row P + 1 + p where it was first.
+
+    There, what is used twice was never given back.
+    """
+    weighted: Int64
+    """[P + 1, K] requirements times their load weights."""
     home: Int64
     """[P + 1]."""
     service: Int64
     process_move: Int64
-    unsafe: Int64
-    """[M, R] capacity less safety capacity."""
     capacity: Int64
+    """[M, K]."""
+    safety: Int64
+    """[M, K] no more than all processes need together: above that it is the same."""
     load_weight: Int64
+    """[K]."""
     transient: Int64
-    """[R] 0 or 1."""
+    """[K] 0 or 1."""
     location: Int64
     neighbourhood: Int64
     machine_move: Int64
@@ -61,9 +73,11 @@ class State(NamedTuple):
 
     machine: Int64
     slack: Int64
-    """[M, R] safety capacity less what is used; what is below 0 costs."""
+    """[M, K] safety capacity less what is used, times load weights; what is below 0 costs so much."""
+    free: Int64
+    """[M, K] capacity less what is used."""
     room: Int64
-    """[M, R] capacity less what is used once or twice; never below 0 in an answer."""
+    """[M, K] capacity less what is used once or twice; never below 0 in an answer."""
     cost: Int64
     """[M] load and balance."""
     here: npt.NDArray[np.uint8]
@@ -90,15 +104,19 @@ def tables_of(problem: Reassignment, seed: int) -> Tables:
     needs_from, needs = _rows(problem.dependency[:, 0], problem.dependency[:, 1], problem.services)
     needed_from, needed = _rows(problem.dependency[:, 1], problem.dependency[:, 0], problem.services)
     several = np.bincount(problem.service, minlength=problem.services) > 1
+    requirement = _by_fours(np.vstack([problem.requirement, np.zeros_like(problem.capacity[:1])]))
+    transient, load_weight = _by_fours(problem.transient), _by_fours(problem.load_weight)
     return Tables(
-        requirement=np.vstack([problem.requirement, np.zeros_like(problem.capacity[:1])]),
+        requirement=requirement,
+        taking=np.vstack([requirement, requirement * (1 - transient)]),
+        weighted=requirement * load_weight,
         home=np.append(problem.initial, -1),
         service=_own(problem.service),
-        process_move=problem.process_move_cost * w[0],
-        capacity=_own(problem.capacity),
-        unsafe=problem.capacity - problem.safety,
-        load_weight=_own(problem.load_weight),
-        transient=problem.transient.astype(np.int64),
+        process_move=np.append(problem.process_move_cost * w[0], 0),
+        capacity=_by_fours(problem.capacity),
+        safety=_by_fours(np.minimum(problem.safety, problem.requirement.sum(axis=0))),
+        load_weight=load_weight,
+        transient=transient,
         location=_numbered(problem.location),
         neighbourhood=_numbered(problem.neighbourhood),
         machine_move=problem.machine_move_cost * w[2],
@@ -138,6 +156,12 @@ def _own(array: Int64) -> Int64:
     return np.array(array, dtype=np.int64, order="C")
 
 
+def _by_fours(array: npt.NDArray[Any]) -> Int64:
+    """A copy whose last axis is filled up with zeros to a multiple of four."""
+    more = [(0, 0)] * (array.ndim - 1) + [(0, -array.shape[-1] % 4)]
+    return np.pad(array.astype(np.int64), more)
+
+
 def _numbered(labels: Int64) -> Int64:
     """Labels as numbers from 0 without gaps."""
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
@@ -161,8 +185,8 @@ def state_of(tables: Tables, machine: Int64, seed: int) -> State:
     waiting = np.zeros_like(used)
     np.add.at(waiting, home[away], tables.requirement[:-1][away])
     free: Any = tables.capacity - used
-    slack = free - tables.unsafe
-    cost = (tables.load_weight * np.maximum(0, -slack)).sum(axis=1)
+    slack = (tables.safety - used) * tables.load_weight
+    cost = np.maximum(0, -slack).sum(axis=1)
     for a, b, target, weight in tables.balance.tolist():
         cost += weight * np.maximum(0, target * free[:, a] - free[:, b])
     here = np.zeros((max(1, int(tables.row.max(initial=-1)) + 1), machines), dtype=np.uint8)
@@ -176,7 +200,7 @@ def state_of(tables: Tables, machine: Int64, seed: int) -> State:
     )
     moved = np.bincount(tables.service[away], minlength=services).astype(np.int64)
     largest = int(np.bincount(tables.service, minlength=1).max(initial=0))
-    moving = int(tables.process_move[away].sum() + tables.machine_move[home, machine].sum())
+    moving = int(tables.process_move[:-1][away].sum() + tables.machine_move[home, machine].sum())
     most = int(moved.max(initial=0))
     objective = int(cost.sum()) + moving + int(tables.service_move[0]) * most
     members = np.bincount(machine, minlength=machines).astype(np.int64)
@@ -195,6 +219,7 @@ def state_of(tables: Tables, machine: Int64, seed: int) -> State:
     return State(
         machine=machine.copy(),
         slack=slack,
+        free=free,
         room=free - waiting * tables.transient,
         cost=cost,
         here=here,

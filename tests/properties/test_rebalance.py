@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placement.rebalance.bound import lower_bound
-from placement.rebalance.chain import Chain
+from placement.rebalance.chain import Chain, Manner
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.neighbourhood import Part, choose, improve
 from placement.rebalance.solve import Effort, rebalance
@@ -52,9 +52,9 @@ def test_cost_by_steps_is_cost_from_definitions_and_no_step_breaks_a_rule(
 ) -> None:
     problem = instance(seed, Size(60, 7, 4, 20, 12, 2, tight))
     tables = tables_of(problem, seed)
-    chain = Chain(tables, problem.initial, seed)
+    chain = Chain(tables, problem.initial, seed, Manner(stay=1.0, rearranging=1.0))
     for _ in range(4):
-        chain.block(temperature, 1.0, 2000)
+        chain.block(temperature, 2000)
         machine = chain.state.machine
         assert breaches(problem, machine) == ()
         assert sum(terms(problem, machine).values()) == chain.objective
