@@ -3,6 +3,7 @@
 import numpy as np
 
 from placement.pool_instances.instance import PoolInstance
+from placement.rebalance.reassignment import Reassignment
 
 
 def warm() -> bool:
@@ -15,11 +16,15 @@ def warm() -> bool:
     from placement.plan import Limits  # noqa: PLC0415 - as above
     from placement.pool_instances.solve import PoolLimits  # noqa: PLC0415 - as above
     from placement.pool_instances.solve import solve as solve_pools  # noqa: PLC0415 - as above
+    from placement.rebalance.chain import Chain, Manner  # noqa: PLC0415 - as above
+    from placement.rebalance.tables import tables_of  # noqa: PLC0415 - as above
     from placement.solve import solve  # noqa: PLC0415 - as above
 
     compiled = kernels.warm()
     solve(estate(0, 60, 8), Limits(deterministic_time=0.5), way="search")
     solve_pools(_pools(), PoolLimits(rounds=1), lambda: 0.0)
+    running = _running()
+    Chain(tables_of(running, 0), running.initial, 0, Manner(rearranging=100.0)).block(1.0, 100)
     return compiled
 
 
@@ -43,6 +48,28 @@ def _pools() -> PoolInstance:
         licence_pack_cost=30,
         app_max_share=1.0,
         unplaced_cost=10_000,
+    )
+
+
+def _running() -> Reassignment:
+    """Two processes on two machines."""
+    ones = np.ones((2, 1), dtype=np.int64)
+    return Reassignment(
+        transient=np.zeros(1, dtype=np.bool_),
+        load_weight=np.ones(1, dtype=np.int64),
+        neighbourhood=np.zeros(2, dtype=np.int64),
+        location=np.zeros(2, dtype=np.int64),
+        capacity=9 * ones,
+        safety=ones,
+        machine_move_cost=np.zeros((2, 2), dtype=np.int64),
+        spread=np.zeros(2, dtype=np.int64),
+        dependency=np.zeros((0, 2), dtype=np.int64),
+        service=np.arange(2, dtype=np.int64),
+        requirement=ones,
+        process_move_cost=np.zeros(2, dtype=np.int64),
+        balance=np.zeros((0, 4), dtype=np.int64),
+        weights=np.ones(3, dtype=np.int64),
+        initial=np.zeros(2, dtype=np.int64),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Self
 REALM = "TIERWISE.TEST"
 USER = f"operator@{REALM}"
 PROGRAMS = ("krb5kdc", "kdb5_util", "kadmin.local")
-DEBIANS = Path("/usr/lib/python3/dist-packages")
+FROM_DEBIAN = Path("/usr/lib/python3/dist-packages")
 """Where Debian's packages of its own Python are, which an environment does not look into."""
 GSSAPI = ("gssapi", "decorator.py")
 """What of it is python-gssapi: compiled, so for one version of Python, and what it imports."""
@@ -57,12 +57,12 @@ def missing() -> str | None:
 def link_gssapi(folder: Path) -> None:
     """Make Debian's python-gssapi, and nothing else of Debian's, importable from a folder."""
     for name in GSSAPI:
-        (folder / name).symlink_to(DEBIANS / name)
+        (folder / name).symlink_to(FROM_DEBIAN / name)
 
 
 def _debian_has_gssapi() -> bool:
-    fitting = DEBIANS.glob(f"gssapi/raw/misc.{sys.implementation.cache_tag}-*.so")
-    return any(fitting) and all((DEBIANS / name).exists() for name in GSSAPI)
+    fitting = FROM_DEBIAN.glob(f"gssapi/raw/misc.{sys.implementation.cache_tag}-*.so")
+    return any(fitting) and all((FROM_DEBIAN / name).exists() for name in GSSAPI)
 
 
 class Realm:
