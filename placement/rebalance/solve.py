@@ -5,8 +5,7 @@ no lock of the interpreter. What comes out after a number of moves does not depe
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,13 @@ Listener = Callable[["Step"], None]
 _CHAINS = 2
 _MANNERS = (
     Manner(stay=6.0),
-    Manner(mix=(0.5, 0.01, 0.25, 0.24)),
+    Manner(hot=0.5, stay=1.5, mix=(0.2, 0.05, 0.65, 0.1)),
     Manner(stay=1.5),
-    Manner(stay=1.0, mix=(0.25, 0.03, 0.62, 0.1)),
+    Manner(mix=(0.5, 0.01, 0.25, 0.24)),
     Manner(hot=2.0, stay=5.0),
-    Manner(hot=2.0, stay=1.0, rearranging=0.1),
+    Manner(hot=0.5, stay=0.5, mix=(0.2, 0.05, 0.65, 0.1)),
     Manner(hot=2.0, stay=0.5),
-    Manner(stay=0.3, mix=(0.37, 0.07, 0.37, 0.19)),
+    Manner(stay=0.5, mix=(0.37, 0.07, 0.37, 0.19)),
 )
 """Each is best for some estate: all are tried briefly, and the best go on.
 
@@ -46,8 +45,10 @@ _COLDEST = (4e-4, 1e-6)
 """How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
 _LEAST = 20.0
 """No temperature is below this: the costs of moves are that large in the challenge."""
-_PHASES = (0.16, 0.62, 0.92, 1.0)
-"""When the trials, the first annealing, the second and the exact parts end, in parts of the effort."""
+_ROUNDS = ((len(_MANNERS), 0.08), (2 * _CHAINS, 0.18), (1, 0.72))
+"""How many manners are in a round, and when it ends, in parts of the effort: a long run ranks better than a short one."""
+_PHASES = (0.94, 1.0)
+"""When the second annealing and the exact parts end."""
 _MOVES_PER_S = 4_000_000
 """Moves that count as one deterministic second of CP-SAT."""
 
@@ -128,6 +129,11 @@ def rebalance(problem: Reassignment, effort: Effort, tell: Listener | None = Non
     )
 
 
+def _calmer(manner: Manner) -> Manner:
+    """The same, but for what being away counts: the longer a run, the less it needs that."""
+    return replace(manner, stay=manner.stay / 2)
+
+
 class _Search:
     """One search: the best so far, and what was spent."""
 
@@ -144,12 +150,15 @@ class _Search:
         """Annealing twice, then exact parts; the bound ends it early."""
         tables = tables_of(self.problem, self.effort.seed)
         typical = typical_change(self.problem, self.effort.seed)
-        best = self._trials(tables, typical)
-        self._told("trials")
-        for again, (begin, end) in enumerate(pairwise(_PHASES[:-1])):
-            scale = typical * (_AGAIN if again else 1.0)
-            self._anneal(tables, [(manner,) for manner in best], scale, _COLDEST[again], begin, end)
+        ranked = list(_MANNERS)
+        for count, end in _ROUNDS:
+            queues = [ranked[:count][n::_CHAINS] or (_calmer(ranked[0]),) for n in range(_CHAINS)]
+            found = self._anneal(tables, self.problem.initial, queues, typical, _COLDEST[0], end)
+            ranked = sorted(found, key=lambda manner: found[manner]) + [m for m in ranked if m not in found]
             self._told("annealing")
+        queues = [(manner,) for manner in ranked[:_CHAINS]]
+        self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], _PHASES[0])
+        self._told("annealing")
         self._parts(tables)
 
     def done(self, moves: int) -> float:
@@ -161,23 +170,15 @@ class _Search:
             parts.append((self.effort.clock() - self.begin) / self.effort.time_limit_s)
         return max(parts)
 
-    def _trials(self, tables: Tables, typical: float) -> list[Manner]:
-        """Each manner for a short time; the two that came furthest, one for each chain."""
-        queues = [_MANNERS[n::_CHAINS] for n in range(_CHAINS)]
-        found = self._anneal(tables, queues, typical, _COLDEST[0], 0.0, _PHASES[0])
-        order = {manner: at for at, manner in enumerate(_MANNERS)}
-        ranked = sorted(found, key=lambda manner: (found[manner], order[manner]))
-        return (ranked + [manner for manner in _MANNERS if manner not in found])[:_CHAINS]
-
     def _anneal(
-        self, tables: Tables, queues: Sequence[Sequence[Manner]], typical: float, coldest: float,
-        begin: float, end: float,
+        self, tables: Tables, start: Int64, queues: Sequence[Sequence[Manner]], typical: float,
+        coldest: float, end: float,
     ) -> dict[Manner, int]:  # fmt: skip
-        """The manners of each chain after one another, from the best there is; what each came to."""
-        begin = max(begin, self.done(max(self.tried)))
+        """The manners of each chain after one another, each from the same start; what each came to."""
+        begin = self.done(max(self.tried))
         if begin >= end or self.objective <= self.bound:
             return {}
-        start, before, length = self.best, tuple(self.tried), self._block(tables)
+        before, length = tuple(self.tried), self._block(tables)
         seeds = [[int(self.seeds.integers(2**31)) for _ in queue] for queue in queues]
 
         def one(n: int) -> tuple[list[tuple[Manner, Int64, int]], int]:
@@ -201,7 +202,7 @@ class _Search:
         for n, (ended, moves) in enumerate(list(self.effort.run(one, range(len(queues))))):
             self.tried[n] += moves
             for manner, machine, objective in ended:
-                found[manner] = objective
+                found[manner] = min(objective, found.get(manner, objective))
                 self._take(machine, objective)
         return found
 
@@ -221,7 +222,7 @@ class _Search:
 
     def _parts(self, tables: Tables) -> None:
         """Two parts at a time, each of machines of its own."""
-        while self.done(max(self.tried)) < _PHASES[-1] and self.objective > self.bound:
+        while self.done(max(self.tried)) < _PHASES[1] and self.objective > self.bound:
             state = state_of(tables, self.best, 1)
             left_s = self._left_s()
             parts = choose(self.problem, self.best, state, int(self.seeds.integers(2**31)), 2)
