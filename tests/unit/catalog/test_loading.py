@@ -66,7 +66,7 @@ def lines(found: list[Problem]) -> list[str]:
         ("traits: [STORAGE_SSD]", "traits: [ssd]", "9 pools.fra-1.traits.0: must be a trait in capitals, digits and underscores, such as STORAGE_SSD | 'ssd'"),
         ("traits: [STORAGE_SSD]", "allocation_ratio: {vcpu: 0}", "9 pools.fra-1.allocation_ratio.vcpu: must be above 0 | 0"),
         ("traits: [STORAGE_SSD]", "allocation_ratio: {cpu: 2}", "9 pools.fra-1.allocation_ratio.cpu: must be one of vcpu, memory_mib, disk_gib; did you mean 'vcpu'? | 'cpu'"),
-        ("cost_centres:\n", "cost_centers:\n", "10 cost_centers: unknown section; did you mean 'cost_centres'? known are adjustments, budgets, classes, cost_centres, endpoints, fx, offerings, pool_costs, pools, rate_cards, rules, shared_tenants, ... | 'cost_centers'"),
+        ("cost_centres:\n", "cost_centers:\n", "10 cost_centers: unknown section; did you mean 'cost_centres'? known are adjustments, budgets, classes, cost_centres, cost_fx, endpoints, fx, offerings, pool_costs, pools, rate_cards, rules, ... | 'cost_centers'"),
     ],
 )  # fmt: skip
 def test_one_mistake_is_found_at_its_place_with_what_was_expected(
