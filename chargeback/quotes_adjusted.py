@@ -36,13 +36,13 @@ class Open(NamedTuple):
 class AdjustedQuote:
     """One machine's price for its tenant, month by month as its statements round it.
 
-    `card` says in which currency. `open` is what is not in it.
+    `card` says in which currency. `left_open` is what is not in it.
     """
 
     card: RateCard
     total_minor: int
     adjustments: tuple[tuple[Term, int], ...]
-    open: tuple[Open, ...]
+    left_open: tuple[Open, ...]
 
     @property
     def total(self) -> str:

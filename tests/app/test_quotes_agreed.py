@@ -56,7 +56,7 @@ def test_a_quote_of_a_whole_november_is_its_statement_with_all_agreements(acme: 
     bought = bill(acme.app, "2026-11").rows
     said = found.adjusted[row.tier]
     assert said.total_minor == sum(line["amount_minor"] for line in bought) < row.price_minor
-    assert (len(said.texts), said.open) == (2, ())
+    assert (len(said.texts), said.left_open) == (2, ())
 
 
 def test_a_credit_is_named_and_the_price_is_the_cards(acme: Any) -> None:
@@ -64,7 +64,7 @@ def test_a_credit_is_named_and_the_price_is_the_cards(acme: Any) -> None:
     found = quoted(acme, "web-small", "payroll")
     assert found.adjusted
     for tier, said in found.adjusted.items():
-        assert [each.what for each in said.open] == ["credit 'voucher'"]
+        assert [each.what for each in said.left_open] == ["credit 'voucher'"]
         assert len(said.texts) == 1
         assert said.total_minor > found.prices[tier].total_minor
 

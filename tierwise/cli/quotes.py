@@ -138,7 +138,7 @@ def _for_tenant(quoted: "Quoted", tier: str) -> dict[str, Any]:
         }  # fmt: skip
     return {
         "for_tenant": found.total, "for_tenant_minor": found.total_minor,
-        "adjustments": "; ".join(found.texts), "not_known": "; ".join(map(str, found.open)),
+        "adjustments": "; ".join(found.texts), "not_known": "; ".join(map(str, found.left_open)),
     }  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def _agreed(quoted: "Quoted", tier: str, tenant: str) -> "Iterable[str]":
         return
     if found.texts:
         yield f"For {tenant}: {found.total}, with {', '.join(found.texts)}\n"
-    for each in found.open:
+    for each in found.left_open:
         yield f"  not in it: {each}\n"
 
 

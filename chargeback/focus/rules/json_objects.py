@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 from chargeback.focus.rules.attributes import Test
@@ -107,7 +108,7 @@ FORMAT: Mapping[str, Test] = {
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)  # not money: JSON numbers
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _fraction(value: Any) -> bool:

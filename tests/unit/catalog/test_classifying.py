@@ -314,7 +314,8 @@ def read_plainly(name: str) -> Estate:
     path = SAMPLES / name
     if not path.is_file():
         pytest.skip(f"{name} is not here; it is one of the shared samples")
-    rows = openpyxl.load_workbook(path, read_only=True)["vInfo"].iter_rows(values_only=True)
+    book = openpyxl.load_workbook(path, read_only=True)
+    rows = book["vInfo"].iter_rows(values_only=True)
     header = next(rows)
     machines = []
     for cells in rows:
@@ -331,6 +332,7 @@ def read_plainly(name: str) -> Estate:
                 power=PowerState(row["Powerstate"].removeprefix("powered").lower()),
             )
         )  # fmt: skip
+    book.close()
     return estate(*machines)
 
 

@@ -39,7 +39,7 @@ def test_a_discount_and_a_factor_are_in_the_quote_with_their_amounts(
         {"kind": "percentage_discount", "percent": "10"},
         {"kind": "tag_factor", "percent": "12.5", "applies_to": {"labels": {"class": "web"}}},
     ))  # fmt: skip
-    assert (found.total, found.open) == ("EUR 145.80", ())
+    assert (found.total, found.left_open) == ("EUR 145.80", ())
     assert found.texts == ("tag factor 't-1' EUR 18.00", "percentage discount 't-0' EUR -16.20")
 
 
@@ -60,7 +60,7 @@ def test_what_counts_other_machines_too_is_named_and_not_in_the_price(
 ) -> None:
     found = quoted(card_of(RATE), terms(body))
     assert (found.total, found.texts) == ("EUR 144.00", ())
-    (named,) = found.open
+    (named,) = found.left_open
     assert (
         str(named)
         == f"{body['kind'].replace('_', ' ')} 't-0': it counts all that the tenant uses in the month"
@@ -82,7 +82,7 @@ def test_what_cannot_apply_is_neither_in_the_price_nor_named(
         {"kind": "percentage_discount", "percent": "10"},
     ):
         found = quoted(card_of(RATE), terms(body | more), known_at=OCTOBER.t_from)
-        assert (found.total, found.texts, found.open) == ("EUR 144.00", (), ())
+        assert (found.total, found.texts, found.left_open) == ("EUR 144.00", (), ())
 
 
 def test_labels_that_a_machine_gets_later_other_currencies_and_cards_above_are_named(
@@ -100,7 +100,7 @@ def test_labels_that_a_machine_gets_later_other_currencies_and_cards_above_are_n
     )  # fmt: skip
     found = quoted(card, agreed)
     assert found.total == "EUR 144.00"
-    assert [str(each) for each in found.open] == [
+    assert [str(each) for each in found.left_open] == [
         "tag factor 't-0': it holds once the machine has the labels os=windows",
         "fx 'dollars': shop is billed in USD at a rate of the month's end",
         "rate card 'special': it stands above the base card for tenant shop",
@@ -116,7 +116,7 @@ def test_a_discount_that_is_replaced_by_one_with_steps_is_not_in_the_price(
         {"kind": "percentage_discount", **steps, "replaces": ["t-0"], "recorded_at": 5},
     ))  # fmt: skip
     assert (found.total, found.texts) == ("EUR 144.00", ())
-    assert [each.what for each in found.open] == ["percentage discount 't-1'"]
+    assert [each.what for each in found.left_open] == ["percentage discount 't-1'"]
 
 
 def test_a_whole_order_life_is_refused_by_stacked_cards_with_the_way_out(
