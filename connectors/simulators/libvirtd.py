@@ -177,7 +177,7 @@ class PrivateLibvirtd:
     @property
     def read_only_socket(self) -> Path:
         """The socket at which everybody may look and nobody may change, as processes outside see it."""
-        return Path(f"/proc/{self._running().pid}/root/run/libvirt/libvirt-sock-ro")
+        return Path("/proc", str(self._running().pid), "root", "run", "libvirt", "libvirt-sock-ro")
 
     @property
     def lxc_address(self) -> str:

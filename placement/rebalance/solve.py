@@ -147,7 +147,7 @@ class _Search:
         self.seeds = np.random.default_rng(effort.seed)
 
     def run(self) -> None:
-        """Annealing twice, then exact parts; the bound ends it early."""
+        """Manners in rounds, cool annealing from the best they found, then exact parts; the bound ends it early."""
         tables = tables_of(self.problem, self.effort.seed)
         typical = typical_change(self.problem, self.effort.seed)
         ranked = list(_MANNERS)
