@@ -156,4 +156,4 @@ def test_the_quote_of_one_machine_is_the_invoice_of_a_tenant_that_has_no_other(
     charges = rate(to_table(intervals(events, start + 720 * 3600)), by, periods, 2**40, grain=Grain.MACHINE)
     invoices = statements(charges, by, terms, periods=periods)
     assert quote.total_minor == sum(statement.total_minor for statement in invoices)
-    assert quote.open == ()
+    assert quote.left_open == ()
