@@ -4,6 +4,9 @@ Two things make it work on estates that run. Every process away from its first m
 more (`_STAY`): without that, chance alone would scatter them over all machines, and what is used twice would fill
 these up. And kinds of moves, by the size of what moves, are tried the more often the more they change; which
 these are changes with the temperature.
+
+Some searches let machines lack room at first, at a price that rises as it gets colder: where every machine is nearly
+full, large processes could not pass one another otherwise.
 """
 
 from dataclasses import dataclass, field
@@ -11,13 +14,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from placement.arrays import Int64
-from placement.rebalance.loops import HOME, KINDS, LOG, Float64, anneal
+from placement.rebalance.loops import FIRM, HOME, KINDS, LOG, Float64, anneal
 from placement.rebalance.rearranging import rearrange
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.tables import SIZES, State, Tables, state_of
 
 BLOCK = 100_000
 """Moves at one temperature: some tens of milliseconds."""
+LEAST = 20.0
+"""No temperature is below this: the costs of moves are that large in the challenge."""
 _CELLS = SIZES * KINDS
 _MENU = 1024
 _EVENLY = 0.3
@@ -42,18 +47,51 @@ class Manner:
     """Rearrangements in a hundred moves, where machines hold few processes."""
     mix: tuple[float, ...] | None = None
     """Shares of the kinds of moves (shift, home, swap, alike), for processes of all sizes alike; without, what changes most is tried most."""
+    soft: bool = False
+    """Whether machines may lack room while it is hot; then the first temperature is no higher than where `PRESSURE` begins."""
+
+
+PRESSURE = ((0.06, 0.5), (0.01, 100.0), (0.006, 1e5))
+"""What it costs that a machine lacks room, in what load costs, at temperatures in typical changes.
+
+It rises before the temperature falls to where only small processes move: these alone could not make room any more.
+"""
+_SLOW = (1 / 6, 0.7)
+"""A soft search spends so much of its time on the first part of its way: there the large find their places."""
+
+
+def pressure_at(temperature: float) -> float:
+    """What lacking a unit costs, in what load of a unit does; `temperature` in typical changes."""
+    at, price = np.log(np.array(PRESSURE)[::-1]).T
+    found = float(np.exp(np.interp(np.log(max(temperature, 1e-9)), at, price)))
+    return found if temperature > PRESSURE[-1][0] else FIRM
 
 
 @dataclass(frozen=True)
 class Cooling:
-    """From which temperature to which, in equal ratios."""
+    """From which temperature to which, in equal ratios; with a knee, in two parts."""
 
     hot: float
     cold: float
+    knee: tuple[float, float] | None = None
+    """A temperature, in parts of the first, and after what part of the run it is reached."""
 
     def at(self, done: float) -> float:
         """The temperature after a part of the run, from 0 to 1."""
-        return float(self.hot * (self.cold / self.hot) ** done)
+        if self.knee is None:
+            return float(self.hot * (self.cold / self.hot) ** done)
+        warm, when = self.hot * self.knee[0], self.knee[1]
+        if done < when:
+            return float(self.hot * self.knee[0] ** (done / when))
+        return float(warm * (self.cold / warm) ** ((done - when) / (1 - when)))
+
+
+def cooling_of(manner: Manner, typical: float, coldest: float) -> Cooling:
+    """How a chain of this manner cools; `coldest` in parts of its first temperature."""
+    top = max(LEAST, typical * manner.hot)
+    if manner.soft and coldest * 10 < _SLOW[0]:
+        return Cooling(top, max(min(LEAST, top), top * coldest * 10), _SLOW)
+    return Cooling(top, max(min(LEAST, top), top * coldest))
 
 
 @dataclass(eq=False)
@@ -86,14 +124,21 @@ class Chain:
         """What the present assignment costs."""
         return int(self.state.totals[1])
 
-    def block(self, temperature: float, moves: int = BLOCK) -> None:
-        """Try so many moves at one temperature."""
+    @property
+    def lacks(self) -> bool:
+        """Whether a machine lacks room, so that the present assignment is no answer."""
+        return bool(self.state.excess.any())
+
+    def block(self, temperature: float, moves: int = BLOCK, pressure: float = FIRM) -> None:
+        """Try so many moves at one temperature; `pressure` is what lacking room costs, in what load does."""
         stay = self.manner.stay * temperature
+        if pressure >= FIRM and not self.lacks:
+            pressure = 0.0  # There is a faster way to keep it so.
         anneal(
-            self.tables, self.state, LOG, self.menu, temperature, stay, moves, self.tried, self.gained,
+            self.tables, self.state, LOG, self.menu, temperature, stay, pressure, moves, self.tried, self.gained,
         )  # fmt: skip
         tries = int(self.manner.rearranging * moves / 100)
-        if tries and len(self.machine) <= FEW * len(self.tables.capacity):
+        if tries and pressure == 0.0 and len(self.machine) <= FEW * len(self.tables.capacity):
             rearrange(self.tables, self.state, LOG, temperature, stay, tries)
         self.moves += moves
         self.menu = self._menu()

@@ -20,6 +20,9 @@ KINDS = 4
 SHIFT, HOME, SWAP, ALIKE = range(KINDS)
 """Kinds of moves: anywhere, back to where it was first, with any other, with one that needs about the same."""
 
+FIRM = 1e9
+"""A pressure under which no machine may come to lack more than it does."""
+
 LOG: Float64 = -np.log((np.arange(4096) + 0.5) / 4096)
 """-ln(u): what a move may cost at temperature 1, by chance."""
 
@@ -206,17 +209,21 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
     menu: Int64,
     temperature: float,
     stay: float,
+    pressure: float,
     steps: int,
     tried: Int64,
     gained: Float64,
 ) -> int:
     """Try so many moves at one temperature; how many were made.
 
+    `pressure` is what a unit of what a machine lacks counts; 0 where none may lack anything, and none does.
+
     `menu` [1024] has kinds of moves as often as they shall be tried: size class * KINDS + kind. For each, what was
     tried and how much it changed is added up in `tried` and `gained`.
     """
     nobody, machines, width = len(state.machine), len(tables.capacity), state.member.shape[1]
     machine, slack, room, free, cost = state.machine, state.slack, state.room, state.free, state.cost
+    excess, lack_weight = state.excess, tables.lack_weight
     requirement, taking, weighted = tables.requirement, tables.taking, tables.weighted
     home, service, row, here = tables.home, tables.service, tables.row, state.here
     process_move, machine_move, balance = tables.process_move, tables.machine_move, tables.balance
@@ -265,18 +272,29 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
         p_home, q_home = home[p], home[q]
         p_at_n, q_at_n = p + (nobody + 1) * (n == p_home), q + (nobody + 1) * (n == q_home)
         p_at_m, q_at_m = p + (nobody + 1) * (m == p_home), q + (nobody + 1) * (m == q_home)
-        lacking = np.int64(0)
-        for r in range(
-            resources
-        ):  # The sign of what is left, of all resources at once: no branch in the loop.
-            lacking |= room[n, r] - taking[p_at_n, r] + taking[q_at_n, r]
-        if lacking < 0:
-            continue
-        if q != nobody:
-            for r in range(resources):
-                lacking |= room[m, r] - taking[q_at_m, r] + taking[p_at_m, r]
+        over, lack_n, lack_m = 0.0, np.int64(0), np.int64(0)
+        if pressure == 0.0:
+            lacking = np.int64(0)
+            for r in range(resources):  # The sign of what is left, of all resources at once: no branch.
+                lacking |= room[n, r] - taking[p_at_n, r] + taking[q_at_n, r]
             if lacking < 0:
                 continue
+            if q != nobody:
+                for r in range(resources):
+                    lacking |= room[m, r] - taking[q_at_m, r] + taking[p_at_m, r]
+                if lacking < 0:
+                    continue
+        else:
+            for r in range(resources):
+                need_n, need_m = (
+                    taking[p_at_n, r] - taking[q_at_n, r],
+                    taking[q_at_m, r] - taking[p_at_m, r],
+                )
+                lack_n += lack_weight[r] * max(np.int64(0), need_n - room[n, r])
+                lack_m += lack_weight[r] * max(np.int64(0), need_m - room[m, r])
+            if pressure >= FIRM and (lack_n > excess[n] or lack_m > excess[m]):
+                continue
+            over = pressure * (lack_n + lack_m - excess[n] - excess[m])
         change = 0
         if m != p_home:
             change -= process_move[p] + machine_move[p_home, m]
@@ -287,7 +305,7 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
                 change -= process_move[q] + machine_move[q_home, n]
             if m != q_home:
                 change += process_move[q] + machine_move[q_home, m]
-        over = stay * (int(m == p_home) - int(n == p_home))
+        over += stay * (int(m == p_home) - int(n == p_home))
         if q != nobody:
             over += stay * (int(n == q_home) - int(m == q_home))
         if change + over - cost[m] - cost[n] - least > most:
@@ -312,6 +330,7 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
             continue
         take_both(tables, state, p, q, m, n)
         cost[m], cost[n] = at_m, at_n
+        excess[m], excess[n] = lack_m, lack_n
         totals[1] += change
         made += 1
         gained[pick] += min(abs(change), 4 * temperature)

@@ -13,8 +13,9 @@ import numpy as np
 from placement.arrays import Int64
 from placement.problem import InvalidProblem
 from placement.rebalance.bound import lower_bound
-from placement.rebalance.chain import BLOCK, Chain, Cooling, Manner, typical_change
+from placement.rebalance.chain import BLOCK, Chain, Manner, typical_change
 from placement.rebalance.check import breaches, terms
+from placement.rebalance.descent import Descent
 from placement.rebalance.neighbourhood import Part, choose, improve
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.tables import Tables, state_of, tables_of
@@ -39,16 +40,24 @@ _MANNERS = (
 What being away counts matters most: without it chance scatters processes over all machines, and what is used twice
 fills these up; where machines hold few processes it only hinders.
 """
+_SOFT = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), soft=True)
+"""Joins those that are left after the first round where there is time: it shows only in longer runs what it is worth."""
 _AGAIN = 0.008
 """Where the chains begin once more from the best, in parts of the first temperature."""
 _COLDEST = (4e-4, 1e-6)
 """How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
-_LEAST = 20.0
-"""No temperature is below this: the costs of moves are that large in the challenge."""
-_ROUNDS = ((len(_MANNERS), 0.08), (2 * _CHAINS, 0.18), (1, 0.72))
-"""How many manners are in a round, and when it ends, in parts of the effort: a long run ranks better than a short one."""
-_PHASES = (0.94, 1.0)
-"""When the second annealing and the exact parts end."""
+_ROUNDS = (0.08, 0.18, 0.72)
+_ROUNDS_BESIDE = (0.08, 0.30, 0.82)
+"""When each round ends, in parts of the effort: all manners, then the best, then the very best. A long run ranks better than a short one.
+
+Where there is time for chains beside one another, there is time for longer rounds, and less to gain after them.
+"""
+_SWEEPS = 150
+"""A chain of the last round has time to try each process on each machine about so often; it has no others beside it where that would be less."""
+_MOST = 8
+_COOL = 0.94
+_COOL_BESIDE = 0.88
+"""When the second annealing ends; exact parts have the rest."""
 _MOVES_PER_S = 4_000_000
 """Moves that count as one deterministic second of CP-SAT."""
 
@@ -134,6 +143,11 @@ def _calmer(manner: Manner) -> Manner:
     return replace(manner, stay=manner.stay / 2)
 
 
+def _dealt(manners: Sequence[Manner]) -> list[Sequence[Manner]]:
+    """A queue for each chain."""
+    return [manners[n::_CHAINS] for n in range(_CHAINS)]
+
+
 class _Search:
     """One search: the best so far, and what was spent."""
 
@@ -150,14 +164,23 @@ class _Search:
         """Manners in rounds, cool annealing from the best they found, then exact parts; the bound ends it early."""
         tables = tables_of(self.problem, self.effort.seed)
         typical = typical_change(self.problem, self.effort.seed)
-        ranked = list(_MANNERS)
-        for count, end in _ROUNDS:
-            queues = [ranked[:count][n::_CHAINS] or (_calmer(ranked[0]),) for n in range(_CHAINS)]
-            found = self._anneal(tables, self.problem.initial, queues, typical, _COLDEST[0], end)
-            ranked = sorted(found, key=lambda manner: found[manner]) + [m for m in ranked if m not in found]
-            self._told("annealing")
-        queues = [(manner,) for manner in ranked[:_CHAINS]]
-        self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], _PHASES[0])
+        home = self.problem.initial
+        found = self._anneal(tables, home, _dealt(_MANNERS), typical, _COLDEST[0], _ROUNDS[0])
+        ranked = sorted(found, key=lambda manner: found[manner])[: 2 * _CHAINS]
+        self._told("annealing")
+        rounds, cool = _ROUNDS, _COOL
+        if self._beside(_ROUNDS[2] - _ROUNDS[0]) > 1:
+            rounds, cool, ranked = _ROUNDS_BESIDE, _COOL_BESIDE, [*ranked[:-1], _SOFT]
+        found = self._anneal(tables, home, _dealt(ranked), typical, _COLDEST[0], rounds[1])
+        ranked = sorted(found, key=lambda manner: found[manner]) or [_SOFT]
+        self._told("annealing")
+        beside = self._beside(rounds[2] - rounds[1])
+        queues = [(ranked[0],), (_calmer(ranked[0]),)]
+        found = self._anneal(tables, home, queues, typical, _COLDEST[0], rounds[2], beside)
+        ranked = sorted(found, key=lambda manner: found[manner])
+        self._told("annealing")
+        queues = [(replace(manner, soft=False),) for manner in [*ranked, *ranked][:_CHAINS]]
+        self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], cool)
         self._told("annealing")
         self._parts(tables)
 
@@ -172,30 +195,26 @@ class _Search:
 
     def _anneal(
         self, tables: Tables, start: Int64, queues: Sequence[Sequence[Manner]], typical: float,
-        coldest: float, end: float,
+        coldest: float, end: float, beside: int = 1,
     ) -> dict[Manner, int]:  # fmt: skip
-        """The manners of each chain after one another, each from the same start; what each came to."""
+        """The manners of each queue after one another, each from the same start; what each came to."""
         begin = self.done(max(self.tried))
         if begin >= end or self.objective <= self.bound:
             return {}
         before, length = tuple(self.tried), self._block(tables)
-        seeds = [[int(self.seeds.integers(2**31)) for _ in queue] for queue in queues]
+        seeds = [[self.seeds.integers(2**31, size=beside).tolist() for _ in queue] for queue in queues]
 
         def one(n: int) -> tuple[list[tuple[Manner, Int64, int]], int]:
             ended, moves = [], before[n]
-            for at, (manner, seed) in enumerate(zip(queues[n], seeds[n], strict=True)):
+            for at, (manner, some) in enumerate(zip(queues[n], seeds[n], strict=True)):
                 last = begin + (end - begin) * (at + 1) / len(queues[n])
                 if (first := self.done(moves)) >= last:
                     continue
-                top = max(_LEAST, typical * manner.hot)
-                cooling = Cooling(top, max(min(_LEAST, top), top * coldest))
-                chain = Chain(tables, start, seed, manner)
-                while (done := self.done(moves)) < last:
-                    chain.block(cooling.at((done - first) / (last - first)), length)
-                    moves += length
-                chain.block(0.0, length)
-                moves += length
-                ended.append((manner, chain.state.machine, chain.objective))
+                chains = [Chain(tables, start, seed, manner) for seed in some]
+                descent = Descent(chains, typical, coldest, length)
+                descent.run(first, last, lambda tried, so_far=moves: self.done(so_far + tried))
+                moves += descent.moves
+                ended += [(manner, c.state.machine, c.objective) for c in descent.chains if not c.lacks]
             return ended, moves - before[n]
 
         found: dict[Manner, int] = {}
@@ -205,6 +224,13 @@ class _Search:
                 found[manner] = min(objective, found.get(manner, objective))
                 self._take(machine, objective)
         return found
+
+    def _beside(self, part: float) -> int:
+        """How many chains begin beside one another in a part of the effort, by the moves that there will be in it."""
+        begin = self.done(max(self.tried))
+        moves = max(self.tried) / begin * part if begin > 0 else 0.0
+        each = _SWEEPS * self.problem.processes * self.problem.machines
+        return int(np.clip(moves / each, 1, _MOST))
 
     def _block(self, tables: Tables) -> int:
         """Moves at one temperature; fewer where there are few in all."""
@@ -222,7 +248,7 @@ class _Search:
 
     def _parts(self, tables: Tables) -> None:
         """Two parts at a time, each of machines of its own."""
-        while self.done(max(self.tried)) < _PHASES[1] and self.objective > self.bound:
+        while self.done(max(self.tried)) < 1.0 and self.objective > self.bound:
             state = state_of(tables, self.best, 1)
             left_s = self._left_s()
             parts = choose(self.problem, self.best, state, int(self.seeds.integers(2**31)), 2)

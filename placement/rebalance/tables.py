@@ -43,6 +43,8 @@ class Tables(NamedTuple):
     """[M, K] no more than all processes need together: above that it is the same."""
     load_weight: Int64
     """[K]."""
+    lack_weight: Int64
+    """[K] what lacking a unit counts while that is allowed: as load does, and where load costs nothing as much as a like part of the rest."""
     transient: Int64
     """[K] 0 or 1."""
     location: Int64
@@ -80,6 +82,8 @@ class State(NamedTuple):
     """[M, K] capacity less what is used once or twice; never below 0 in an answer."""
     cost: Int64
     """[M] load and balance."""
+    excess: Int64
+    """[M] what a machine lacks, times the weights of that; nothing in an answer."""
     here: npt.NDArray[np.uint8]
     at_location: npt.NDArray[np.int32]
     locations: Int64
@@ -116,6 +120,7 @@ def tables_of(problem: Reassignment, seed: int) -> Tables:
         capacity=_by_fours(problem.capacity),
         safety=_by_fours(np.minimum(problem.safety, problem.requirement.sum(axis=0))),
         load_weight=load_weight,
+        lack_weight=_lack_weight(requirement, load_weight),
         transient=transient,
         location=_numbered(problem.location),
         neighbourhood=_numbered(problem.neighbourhood),
@@ -132,6 +137,14 @@ def tables_of(problem: Reassignment, seed: int) -> Tables:
         alike=alike,
         alike_at=np.argsort(alike, axis=1, kind="stable").astype(np.int32),
     )
+
+
+def _lack_weight(requirement: Int64, load_weight: Int64) -> Int64:
+    """[K] the weights of load, where there are any."""
+    needed = requirement.sum(axis=0)
+    weighed = (load_weight > 0) & (needed > 0)
+    mean = int((needed * load_weight)[weighed].sum()) // max(1, int(weighed.sum()))
+    return np.where(load_weight > 0, load_weight, np.maximum(1, mean // np.maximum(1, needed)))
 
 
 def _alike(requirement: Int64, seed: int) -> npt.NDArray[np.int32]:
@@ -216,12 +229,14 @@ def state_of(tables: Tables, machine: Int64, seed: int) -> State:
     listed[: away.sum()] = np.flatnonzero(away)
     away_at = np.zeros(processes, dtype=np.int64)
     away_at[listed[: away.sum()]] = np.arange(away.sum())
+    room = free - waiting * tables.transient
     return State(
         machine=machine.copy(),
         slack=slack,
         free=free,
-        room=free - waiting * tables.transient,
+        room=room,
         cost=cost,
+        excess=(np.maximum(0, -room) * tables.lack_weight).sum(axis=1),
         here=here,
         at_location=at_location,
         locations=(at_location > 0).sum(axis=1).astype(np.int64),
