@@ -18,9 +18,14 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class ParquetFiles:
-    """Usage in Parquet files of `chargeback.usage.SCHEMA`; a file that stands twice counts twice."""
+    """Usage in Parquet files of `chargeback.usage.SCHEMA`; a file that stands twice counts twice.
+
+    `payers` says that they have the column of `chargeback.payers` too, as that module made it: then totals
+    by tenant are read from it, twice as fast. What is in it is not compared with the other columns.
+    """
 
     paths: tuple[str, ...]
+    payers: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class DuckEngine:
                 connection.read_parquet(list(usage.paths)).create_view("usage_interval")
             else:
                 connection.register("usage_interval", _readable(usage))
-            yield DuckSession(connection)
+            yield DuckSession(connection, payers=isinstance(usage, ParquetFiles) and usage.payers)
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -63,17 +68,18 @@ class DuckEngine:
 
 
 class DuckSession:
-    """A session on one connection, on which a table or view ``usage_interval`` is."""
+    """A session on one connection, on which a table or view ``usage_interval`` is, with payers or without."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, payers: bool = False) -> None:
         self.connection = connection
+        self._payers = payers
         self._segments: Sequence[Values] = ()
         self._ahead: stretches.Whole | None = None
 
     def expect(self, segments: Sequence[Values]) -> None:
         """As `Session.expect`: one look at all rows in place of two, where the stretches are few."""
         if stretches.worth_it(segments):
-            self._ahead = stretches.whole(self.connection, segments)
+            self._ahead = stretches.whole(self.connection, segments, payers=self._payers)
 
     def store(self, name: str, columns: Mapping[str, str], rows: Sequence[Values]) -> None:
         """As `Session.store`."""
@@ -94,7 +100,9 @@ class DuckSession:
         if query == "SEEN" and self._ahead:
             return self._ahead.seen
         if query == "SUMS_BY_TENANT" and stretches.worth_it(self._segments):
-            return stretches.sums_by_tenant(self.connection, self._segments, self._ahead)
+            return stretches.sums_by_tenant(
+                self.connection, self._segments, self._ahead, payers=self._payers
+            )
         return [exact(row) for row in self.connection.execute(getattr(rating_sql, query)).fetchall()]
 
 

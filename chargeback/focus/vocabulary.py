@@ -16,6 +16,16 @@ _CODES = (
 CURRENCIES = frozenset(_CODES.split())
 """ISO 4217 codes, as the validator of the FinOps Foundation lists them."""
 
+MINOR_DIGITS_DEFAULT = 2
+MINOR_DIGITS: Mapping[str, int] = {
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0  # noqa: SIM905 - a list of codes
+    ),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),  # noqa: SIM905 - as above
+    **dict.fromkeys("CLF UYW".split(), 4),  # noqa: SIM905 - as above
+}  # fmt: skip
+"""Decimals of the currencies that have other than two (ISO 4217, list one)."""
+
 SUBCATEGORIES: Mapping[str, tuple[str, ...]] = {
     "AI and Machine Learning": (
         "AI Platforms", "Bots", "Generative AI", "Machine Learning", "Natural Language Processing",

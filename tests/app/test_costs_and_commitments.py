@@ -18,6 +18,7 @@ from tierwise.documents import load as load_documents
 from tierwise.errors import InvalidInput
 from tierwise.usecases.billing import bill
 from tierwise.usecases.focus import export
+from tierwise.usecases.focus_checks import check_files
 from tierwise.usecases.focus_files import check_file
 from tierwise.usecases.ledger import close
 from tierwise.usecases.observe import observe
@@ -105,6 +106,7 @@ def test_a_commitment_goes_from_its_document_into_every_release_of_focus(
         for dataset in Dataset:
             if (file := done.folder / f"{dataset}.parquet").exists():
                 assert check_file(file, release, dataset).findings == ()
+        assert [finding for each in check_files([done.folder]).files for finding in each.beside] == []
         rows = pq.read_table(done.folder / "cost-and-usage.parquet").to_pylist()
         assert sum(Fraction(row["BilledCost"]) for row in rows) == Fraction(
             sum(r["amount_minor"] for r in stated), 100

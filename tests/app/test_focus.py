@@ -19,6 +19,7 @@ from tierwise.usecases.billing import bill
 from tierwise.usecases.books import load
 from tierwise.usecases.explaining import explain_line, verify
 from tierwise.usecases.focus import FileFormat, export
+from tierwise.usecases.focus_checks import check_files
 from tierwise.usecases.focus_files import check_file, import_bill, read_file
 from tierwise.usecases.ledger import close
 from tierwise.usecases.provider_bills import provider_rows
@@ -75,6 +76,22 @@ def test_the_export_in_1_2_breaks_no_rule_in_either_format(october: Any, tmp_pat
         assert [str(finding) for finding in report.findings] == []
         assert report.rows == done.rows == 4
         assert len(report.checked) > 270
+
+
+@pytest.mark.parametrize("issued", [False, True])
+def test_the_datasets_of_an_export_agree_and_a_changed_one_does_not(
+    october: Any, tmp_path: Path, issued: bool
+) -> None:
+    if issued:
+        close(october.app, "2026-10")
+    done = export(october.app, "2026-10", tmp_path)
+    whole = check_files([done.folder])
+    assert [str(found) for each in whole.files for found in (*each.report.findings, *each.beside)] == []
+    assert len(whole.links) == 15, "there is no commitment, so nothing is said of one"
+    detail = done.folder / "invoice-detail.csv"
+    detail.write_text(detail.read_text().replace("Private cloud", "Another"))
+    found = {finding.rule for each in check_files([done.folder]).files for finding in each.beside}
+    assert {"CAU-IND-InvoiceId", "CAU-IND-InvoiceDetailId", "IND-BPD-BillingPeriodStart"} <= found
 
 
 def test_manifest_and_checksums_are_those_of_the_files(october: Any, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import duckdb
 
+from chargeback.payers import FIELDS, PAYER, SEPARATOR
+
 MONTH_FROM, HOURS = 1_790_812_800, 744
 """October 2026 in UTC."""
 
@@ -56,8 +58,10 @@ def write_intervals(path: Path, machines: int) -> int:
 
 def _write(path: Path, query: str) -> int:
     with duckdb.connect() as connection:
+        # As chargeback.payers writes it; that totals are the same with it and without is looked at by chargeback_speed.
+        payer = f"concat_ws(chr({ord(SEPARATOR)}), {', '.join(FIELDS)}) AS {PAYER}"
         (found,) = connection.execute(
-            f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT *, {payer} FROM ({query})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
         ).fetchall()
     return int(found[0])
 

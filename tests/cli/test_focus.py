@@ -41,6 +41,31 @@ def test_each_dataset_is_checked_as_what_its_columns_say_or_as_what_is_asked(
     assert "FOCUS 1.3 has no billing-period; it came in 1.4, check it as that or later" in none.err
 
 
+def test_an_exports_folder_is_checked_file_by_file_and_together(tierwise: Any, tmp_path: Path) -> None:
+    folder = Path(tierwise("focus", "export", "2025-10", "--to", tmp_path).out.strip())
+    whole = tierwise("focus", "check", folder)
+    assert whole.err.count(" 1.4: 0 rows") == 4
+    assert "together: 15 rules between datasets checked: 0 errors, 0 warnings" in whole.err
+    (folder / "billing-period.csv").write_text(
+        (folder / "billing-period.csv").read_text().replace("Private cloud", "Another")
+    )
+    apart = tierwise("focus", "check", folder / "billing-period.csv", folder / "invoice-detail.csv")
+    assert "together: 3 rules between datasets checked: 0 errors" in apart.err, (
+        "without a row nothing is amiss"
+    )
+    twice = tierwise("focus", "check", folder, folder / "tenants.csv", code=3)
+    assert "tenants.csv cannot be read" in twice.err
+    both = [folder / "billing-period.csv", tmp_path / "copy.csv"]
+    both[1].write_text(both[0].read_text())
+    again = tierwise("focus", "check", *both, code=3)
+    assert "are both of billing-period; check one of each dataset at a time" in again.err
+    named = tierwise("focus", "check", folder, "--dataset", "billing-period", code=3)
+    assert "--dataset says what one file holds, and these are 6; leave it out" in named.err
+    (tmp_path / "empty").mkdir()
+    empty = tierwise("focus", "check", tmp_path / "empty", code=3)
+    assert "has no .parquet or .csv file; name a folder of an export, or files" in empty.err
+
+
 def test_one_dataset_can_be_asked_for_and_must_be_one_of_the_release(tierwise: Any, tmp_path: Path) -> None:
     ask = ("focus", "export", "2025-10", "--to", tmp_path, "--format", "csv")
     ended = tierwise(*ask, "--version", "1.3", "--dataset", "contract-commitment")

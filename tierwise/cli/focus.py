@@ -93,7 +93,9 @@ def export(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A Parquet or CSV file of one dataset.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Parquet or CSV files, each of one dataset, or an export's folder.")
+    ],
     version: Annotated[
         CheckVersion | None, typer.Option(help="Release of FOCUS; told by the columns without it.")
     ] = None,
@@ -102,31 +104,43 @@ def check(
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Check a FOCUS file: every computable rule on every row."""
+    """Check FOCUS files: every computable rule on every row, and the datasets together."""
     from chargeback.focus.rules.releases import Dataset, Release
     from tierwise.cli.words import counted
     from tierwise.errors import ExitCode
-    from tierwise.usecases.focus_files import check_file, recognise
+    from tierwise.usecases.focus_checks import check_files
 
-    seen = recognise(file) if version is None or dataset is None else (Release.V1_2, Dataset.COST_AND_USAGE)
-    release = seen[0] if version is None else Release(version.value)
-    kind = seen[1] if dataset is None else Dataset(dataset.value)
-    report = check_file(file, release, kind)
+    done = check_files(
+        files,
+        None if version is None else Release(version.value),
+        None if dataset is None else Dataset(dataset.value),
+    )
+    several = len(done.files) > 1
     rows = [
-        {
+        ({"file": each.file.name} if several else {})
+        | {
             "level": "warning" if finding.should else "error", "rule": finding.rule, "column": finding.column,
             "what": finding.what, "rows": finding.rows, "first": finding.first, "value": finding.value,
         }
-        for finding in report.findings
+        for each in done.files
+        for finding in (*each.report.findings, *each.beside)
     ]  # fmt: skip
     if rows or output is not Format.TABLE:
         emit(rows, output)
-    note(
-        f"{kind.value} {release.value}: "
-        f"{counted(report.rows, 'row')}, {counted(len(report.checked), 'rule')} checked: "
-        f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}"
-    )
-    if report.errors:
+    for each in done.files:
+        report = each.report
+        note(
+            f"{each.file.name + ': ' if several else ''}{each.dataset.value} {each.release.value}: "
+            f"{counted(report.rows, 'row')}, {counted(len(report.checked), 'rule')} checked: "
+            f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}"
+        )
+    beside = [finding.should for each in done.files for finding in each.beside]
+    if done.links:
+        note(
+            f"together: {counted(len(done.links), 'rule')} between datasets checked: "
+            f"{counted(beside.count(False), 'error')}, {counted(beside.count(True), 'warning')}"
+        )
+    if any(each.report.errors for each in done.files) or False in beside:
         raise typer.Exit(ExitCode.INVALID)
 
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from chargeback.focus.rules import attributes
 from chargeback.focus.rules.checks import breaking
-from chargeback.focus.rules.findings import Finding
-from chargeback.focus.rules.frame import Frame, Mask
+from chargeback.focus.rules.findings import Finding, finding
+from chargeback.focus.rules.frame import Frame
 from chargeback.focus.rules.headers import header_findings, header_rules
 from chargeback.focus.rules.json_objects import FORMAT
 from chargeback.focus.rules.reading import Rule, condition
@@ -31,8 +30,6 @@ SUPPORTED = frozenset(
 )  # fmt: skip
 """What our own export supports, in FOCUS's words (applicability criteria)."""
 
-_EXAMPLES = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -45,12 +42,12 @@ class Report:
     @property
     def errors(self) -> tuple[Finding, ...]:
         """What the specification says must not be."""
-        return tuple(finding for finding in self.findings if not finding.should)
+        return tuple(each for each in self.findings if not each.should)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """What it recommends against."""
-        return tuple(finding for finding in self.findings if finding.should)
+        return tuple(each for each in self.findings if each.should)
 
 
 def check(
@@ -69,12 +66,12 @@ def check(
     every = all_rules(release, dataset)
     frame = Frame(table, typed=typed)
     due = [rule for rule in every if rule.only_with <= supported and _applies(rule, frame)]
-    found = [finding for rule in due for finding in rule_findings(rule, frame)]
+    found = [each for rule in due for each in rule_findings(rule, frame)]
     found += header_findings(
         frame.names, frozenset(rule.column for rule in every), sorts=release is Release.V1_4
     )
     found += [
-        finding for name in frame.names for finding in _formats(name, frame, _tests(name, release, dataset))
+        each for name in frame.names for each in _formats(name, frame, _tests(name, release, dataset))
     ]
     looked_at = frozenset(rule.id for rule in due) | attribute_rules(release) | header_rules(release)
     return Report(frame.rows, looked_at, tuple(found))
@@ -95,7 +92,7 @@ def _broken(rule: Rule, frame: Frame) -> Iterator[Finding]:
         if mask[0]:
             yield Finding(rule.id, rule.column, rule.should, _said(rule), 0, (), "")
         return
-    yield from _finding(
+    yield from finding(
         rule.id, rule.column, rule.should, _said(rule), mask & condition(rule.condition)(frame), frame
     )
 
@@ -136,11 +133,11 @@ def _formats(name: str, frame: Frame, tests: Mapping[str, attributes.Test]) -> I
     if kind is not None and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         if pa.types.is_timestamp(kind) and kind.tz is None:
             mask = ~frame[name].null
-            yield from _finding("DateTimeFormat-A-001-M", name, False, "must be in UTC", mask, frame)
+            yield from finding("DateTimeFormat-A-001-M", name, False, "must be in UTC", mask, frame)
         return
     for key, test in tests.items():
         what = "breaks the format"
-        yield from _finding(key, name, key in _SHOULD, what, frame[name].where(test), frame)
+        yield from finding(key, name, key in _SHOULD, what, frame[name].where(test), frame)
 
 
 @cache
@@ -149,13 +146,3 @@ def _tests(name: str, release: Release, dataset: Dataset) -> Mapping[str, attrib
     formats = {rule.check for rule in all_rules(release, dataset) if rule.column == name} & known.keys()
     tests = {key: test for form in sorted(formats) for key, test in known[form].items()}
     return {**tests, **attributes.ANY}
-
-
-def _finding(
-    rule: str, column: str, should: bool, what: str, mask: Mask, frame: Frame
-) -> Iterator[Finding]:
-    rows = np.flatnonzero(mask)
-    if len(rows):
-        first = tuple(int(row) + 1 for row in rows[:_EXAMPLES])
-        value = frame[column].value(int(rows[0])) or ""
-        yield Finding(rule, column, should, what, len(rows), first, value[:80])

@@ -6,14 +6,14 @@ import numpy as np
 
 from chargeback.focus.rules.frame import Column, Frame, Mask
 
-_NONE = -(2**62)
+NONE = -(2**62)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def not_before(frame: Frame, one: str, other: str) -> Mask:
     """Where both are moments and the first is the later one, or they are the same."""
     left, right = _seconds(frame[one]), _seconds(frame[other])
-    return (left != _NONE) & (right != _NONE) & (left >= right)
+    return (left != NONE) & (right != NONE) & (left >= right)
 
 
 def not_after(frame: Frame, one: str, other: str) -> Mask:
@@ -24,18 +24,19 @@ def not_after(frame: Frame, one: str, other: str) -> Mask:
 def before(frame: Frame, one: str, other: str) -> Mask:
     """Where both are moments and the first is the earlier one."""
     left, right = _seconds(frame[one]), _seconds(frame[other])
-    return (left != _NONE) & (right != _NONE) & (left < right)
+    return (left != NONE) & (right != NONE) & (left < right)
 
 
 def _seconds(column: Column) -> Mask:
-    return np.array([_second(text) for text in column.values], np.int64)[column.codes]
+    return np.array([second(text) for text in column.values], np.int64)[column.codes]
 
 
-def _second(text: str | None) -> int:
+def second(text: str | None) -> int:
+    """Epoch seconds of a text, `NONE` where it is no moment."""
     if text is None:
-        return _NONE
+        return NONE
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return _NONE
+        return NONE
     return int((moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH).total_seconds() // 1)

@@ -1,6 +1,7 @@
 """Why sentences that came with FOCUS 1.3 and 1.4 have no check; those of 1.2 are in `reasons`.
 
-By position, as in `spec_1_3`. Sentences that only bundle others are checked by their parts and not listed.
+By position, as in `spec_1_3`. Sentences that only bundle others are checked by their parts and not listed;
+those about two datasets are checked where both are there (`together`).
 """
 
 from collections.abc import Mapping
@@ -71,9 +72,11 @@ _REASONS: Mapping[str, str] = {
         DeliveryHandling-2.1 DeliveryHandling-2.2 DeliveryHandling-3 DatasetConfiguration-1
         DatasetConfiguration-2 DatasetConfiguration-3 DatasetConfiguration-4 NullHandling-3
     """,
-    "about another dataset, and one file is one dataset": """
-        IND-BilledCost-9.1 IND-BilledCost-10.1 IND-BillingPeriodEnd-5 IND-BillingPeriodStart-5
-        IND-InvoiceDetailCreated-5 IND-PaymentCurrencyInvoiceDetailId-4 BPD-1 CCT-1 IND-1
+    "about which datasets a provider delivers, and one may be checked without the others": """
+        BPD-1 CCT-1 IND-1
+    """,
+    "which line a payment is counted in is the provider's knowledge": """
+        IND-PaymentCurrencyInvoiceDetailId-4
     """,
     "about documents that the provider publishes": """
         CAU-9.1 CAU-9.2 CAU-AllocatedMethodId-4 CAU-AllocatedTags-6.2

@@ -18,6 +18,7 @@ from chargeback.engines import stretches
 from chargeback.engines.by_ibis import IbisEngine, equi_joins
 from chargeback.engines.contract import SEGMENTS, exact
 from chargeback.engines.duck import DuckEngine, ParquetFiles
+from chargeback.payers import fields_of, with_payers
 from chargeback.periods import BillingPeriod
 from chargeback.rating_expressions import queries
 from chargeback.usage import SCHEMA, InvalidUsage
@@ -85,11 +86,52 @@ def test_what_was_added_up_ahead_serves_later_sums_or_is_left(
         assert sorted(quick) == sorted(map(exact, general))
 
 
-def test_a_product_beyond_64_bits_takes_the_general_query_and_stays_exact() -> None:
+@given(rows, segments(), st.lists(st.integers(0, 160), max_size=4), st.sampled_from(["", "on", "all"]))
+@settings(max_examples=25, deadline=None)
+def test_sums_by_the_column_of_payers_are_those_of_the_general_query(
+    tmp_path_factory: pytest.TempPathFactory, found: Any, parts: Any, more: list[int], ahead: str
+) -> None:
+    """Ahead of rates of these moments, for machines that are on or all, or only when sums are asked for."""
+    file = tmp_path_factory.mktemp("usage") / "u.parquet"
+    pq.write_table(with_payers(table(found)), file)
+    spans = pairwise(sorted({*more, 0, 170}))
+    expected = [(0, "tier-1", "vcpu", ahead == "all", *span, 5) for span in spans if ahead]
+    with DuckEngine(threads=1).session(ParquetFiles((str(file),), payers=True)) as session:
+        session.expect(expected)
+        assert set(session.rows("SEEN")) == {
+            (row["tier"], row["metric"])
+            for row in table(found).to_pylist()
+            if row["recorded_at"] <= 5 or not expected
+        }
+        session.store("rate_segment", SEGMENTS, parts)
+        quick = session.rows("SUMS_BY_TENANT")
+        general = session.connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()
+    assert sorted(quick) == sorted(map(exact, general))
+
+
+def test_a_payer_is_made_of_five_names_and_a_text_that_is_not_is_refused(tmp_path: Path) -> None:
+    made = with_payers(table([{"tenant": "a", "power": "off"}, {"tenant": "b"}]))
+    names = ("tenant", "cost_centre", "tier", "metric", "power")
+    for row in made.to_pylist():
+        assert fields_of(row["payer"]) == tuple(row[name] for name in names)
+    with pytest.raises(InvalidUsage, match=r"a tier has the character U\+001F"):
+        with_payers(table([{"tier": "x\x1fy"}]))
+    place = made.column_names.index("payer")
+    pq.write_table(made.set_column(place, "payer", pa.array(["a", "a"])), tmp_path / "u.parquet")
+    with (
+        DuckEngine().session(ParquetFiles((str(tmp_path / "u.parquet"),), payers=True)) as session,
+        pytest.raises(InvalidUsage, match="payer 'a' is not made of tenant, cost_centre"),
+    ):
+        session.expect([(0, "tier-1", "vcpu", True, 0, 10**7, 5)])
+
+
+def test_a_product_beyond_64_bits_takes_the_general_query_and_stays_exact(tmp_path: Path) -> None:
     long = table([{"quantity": 2**53, "t_to": 10**6}])
-    with DuckEngine().session(long) as session:
-        session.store("rate_segment", SEGMENTS, [(0, "tier-1", "vcpu", True, 0, 10**7, 5)])
-        assert session.rows("SUMS_BY_TENANT") == [(0, "t", "c", 2**53 * 10**6, 10**6)]
+    pq.write_table(with_payers(long), tmp_path / "u.parquet")
+    for form in (long, ParquetFiles((str(tmp_path / "u.parquet"),), payers=True)):
+        with DuckEngine().session(form) as session:
+            session.store("rate_segment", SEGMENTS, [(0, "tier-1", "vcpu", True, 0, 10**7, 5)])
+            assert session.rows("SUMS_BY_TENANT") == [(0, "t", "c", 2**53 * 10**6, 10**6)]
 
 
 def test_many_moments_are_left_to_the_general_query() -> None:

@@ -10,6 +10,7 @@ from chargeback.focus.rules.headers import HEADER_RULES, header_rules
 from chargeback.focus.rules.reasons import UNCHECKED
 from chargeback.focus.rules.releases import Dataset, Release, datasets_of
 from chargeback.focus.rules.rule_sets import all_rules
+from chargeback.focus.rules.together import LINKS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "focus.md").read_text()
 
@@ -45,6 +46,12 @@ def test_the_page_counts_the_rules_of_each_release_right() -> None:
         assert f"| `{dataset}` |{cells}" in PAGE
     more = [len(attribute_rules(each) | header_rules(each)) for each in Release]
     assert "({} in 1.2, {} in 1.3, {} in 1.4)".format(*more) in PAGE
+
+
+def test_the_page_has_every_rule_between_datasets_with_where_it_is_found() -> None:
+    table = PAGE.partition("### Datasets together")[2].partition("Sums are exact")[0]
+    rows = re.findall(r"^\| `([\w.-]+)` \| ([a-z-]+) \|", table, re.MULTILINE)
+    assert rows == [(link.id, link.source.value) for link in LINKS]
 
 
 def test_seconds_of_the_worked_quantity_are_right() -> None:

@@ -13,6 +13,7 @@ from chargeback.focus.rules.reading import Rule
 from chargeback.focus.rules.reasons_later import UNCHECKED_LATER
 from chargeback.focus.rules.releases import Dataset, Release, datasets_of, recognised
 from chargeback.focus.rules.rule_sets import NoSuchDataset, all_rules
+from chargeback.focus.rules.together import LINKS
 
 sys.path.insert(0, str(Path(__file__).parent))
 from focus_planting import planted_for, with_cell
@@ -158,7 +159,9 @@ def test_a_release_without_the_dataset_is_refused_with_the_one_that_has_it() -> 
 
 def test_no_rule_is_both_checked_and_excused() -> None:
     checked = {rule.id for key in VALID for rule in all_rules(*key)}
-    assert checked & UNCHECKED_LATER.keys() == set()
+    between = {link.id for link in LINKS}
+    assert (checked | between) & UNCHECKED_LATER.keys() == set()
+    assert checked & between == set()
 
 
 @pytest.mark.parametrize(("release", "dataset"), VALID)
