@@ -49,6 +49,8 @@ def _of_machines(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
     )
     if moves != plan.moves:
         yield f"{moves} machines are elsewhere than today, not {plan.moves}"
+    if plan.moves_bound > moves:
+        yield f"the bound of moves, {plan.moves_bound}, is above {moves}"
     if problem.most_moves is not None and moves > problem.most_moves:
         yield f"{moves} machines are elsewhere than today, more than {problem.most_moves}"
 
