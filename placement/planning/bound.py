@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from placement.arrays import Int64
-from placement.matrix import NO_LIMIT, Matrix
+from placement.matrix import NO_LIMIT, Expression, Matrix
 from placement.planning.branching import Held
 from placement.planning.crowds import Crowd
 from placement.planning.linear import Linear
@@ -19,9 +19,15 @@ from placement.relaxation import dense, proven
 
 
 def proven_by(
-    model: Model, crowds: Model, crowd: Crowd, linear: Linear, out: int, held: Held = ()
+    model: Model,
+    crowds: Model,
+    crowd: Crowd,
+    linear: Linear,
+    out: int,
+    held: Held = (),
+    objective: Expression | None = None,
 ) -> int | None:
-    """No plan costs less that leaves no more than `out` machines without a place; None where rows do not correspond.
+    """No plan costs less (or has less of another `objective`) that leaves no more than `out` machines without a place; None where rows do not correspond.
 
     `model` is that of the groups, in the crowds' units. Only plans that keep what is `held` of the crowds'
     columns are meant.
@@ -35,13 +41,22 @@ def proven_by(
     for column, low, high in held:
         lower[column_of[column]], upper[column_of[column]] = low, high
     matrix = replace(matrix, lower=lower, upper=upper)
-    cost = matrix.terms["cost"]
+    cost = matrix.terms["cost"] if objective is None else objective
     _price_groups(matrix, model, dense(len(upper), cost), prices)
     if out:
         every = model.out
         matrix = _with_rows(matrix, [every.column], [every.coefficient], out)
         prices = np.append(prices, -float(prices[: len(model.unplaced)].max()))
     return proven(matrix, cost, prices)
+
+
+def moves_by(model: Model, crowds: Model, crowd: Crowd, linear: Linear, out: int) -> int:
+    """No plan moves fewer machines that leaves no more than `out` out and keeps the row of costs that both models end with.
+
+    `linear` is at the crowds' least number of moves. 0 where nothing is proven.
+    """
+    found = proven_by(model, crowds, crowd, linear, out, objective=model.moves)
+    return max(0, found or 0)
 
 
 def unplaced_by(model: Model, crowds: Model, crowd: Crowd, linear: Linear) -> int:

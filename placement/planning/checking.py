@@ -50,6 +50,8 @@ def _of_hosts(problem: PlanningProblem) -> Iterator[str]:
     blocks, b = problem.blocks, len(problem.blocks.ids)
     if blocks.families and len(blocks.families) != b:
         yield f"blocks.families: {len(blocks.families)} values for {b} blocks"
+    if blocks.least is not None and blocks.least.shape == (b,) and bool((blocks.least > blocks.most).any()):
+        yield "blocks.least: is more than blocks.most; keep no more hosts than there may be"
     least = problem.pools.least_hosts
     yield from _amounts("pools.least_hosts", least, len(problem.pools.ids), 0)
     yield from _amounts("blocks.sockets", blocks.sockets, b, 1)

@@ -114,11 +114,12 @@ class Columns:
         """``cell <= count * sum of on``: true in whole numbers anyway, and for bounds to add where parts break it."""
         self.later.append(Later(cells, count, np.repeat(on[None, :], len(cells), axis=0)))
 
-    def add(self, upper: Int64, *, whole: bool = True) -> Int64:
-        """New columns from 0 to `upper`, in the same shape; in parts, where they need not be `whole`."""
+    def add(self, upper: Int64, *, whole: bool = True, lower: Int64 | None = None) -> Int64:
+        """New columns from `lower`, or 0, to `upper`, in the same shape; in parts, where they need not be `whole`."""
         found = np.arange(self.count, self.count + upper.size, dtype=np.int64).reshape(upper.shape)
         self.count += upper.size
-        self._lower.append(np.zeros(upper.size, dtype=np.int64))
+        from_ = np.zeros(upper.size, dtype=np.int64) if lower is None else lower.reshape(-1)
+        self._lower.append(from_.astype(np.int64))
         self._upper.append(upper.reshape(-1).astype(np.int64))
         self._whole.append(np.full(upper.size, whole, dtype=np.bool_))
         return found

@@ -121,7 +121,13 @@ class Facts:
                 continue
             enough = (-(-load[each > 0] // each[each > 0])).max(initial=0) + problem.pools.losses[p]
             most[b] = min(most[b], max(enough, self.least_hosts[p]) if load.any() else enough + 1)
-        return most
+        return np.maximum(most, self.least)
+
+    @cached_property
+    def least(self) -> Int64:
+        """[B] hosts that are kept whatever becomes of them."""
+        least = self.problem.blocks.least
+        return np.zeros(len(self.problem.blocks.ids), dtype=np.int64) if least is None else least
 
     def fit_sets(self, p: int) -> list[tuple[Bool, Int64]]:
         """Groups that fit on some blocks of a pool only, and these blocks; each set of blocks once, with all groups held by it."""

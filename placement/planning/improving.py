@@ -22,7 +22,12 @@ def fewer_pools(seating: Seating, out: int, tries: int) -> Seating:
     """Close one pool after the other, those with the fewest machines first, where that is cheaper."""
     cost = paid(seating)
     order = np.argsort(seating.counts.sum(axis=0), kind="stable").tolist()
-    for p in [p for p in order if seating.decided.hosts[seating.facts.blocks_of[p]].any()][:tries]:
+    facts = seating.facts
+    inside = [facts.blocks_of[p] for p in range(len(order))]
+    closable = [
+        p for p in order if seating.decided.hosts[inside[p]].any() and not facts.least[inside[p]].any()
+    ]
+    for p in closable[:tries]:
         trial = _without(seating, p)
         more_hosts(trial, out, closed=p)
         if int(trial.waiting().sum()) > out:

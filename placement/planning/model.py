@@ -73,7 +73,8 @@ def build(facts: Facts) -> Model:
     columns.cost(cells[at], facts.cost[at])
     unplaced = columns.add(groups.count, whole=False)
     _post_groups(columns, cells, unplaced, groups.count)
-    hosts, opened = columns.add(facts.most), columns.switch(len(problem.pools.ids))
+    hosts = columns.add(facts.most, lower=facts.least)
+    opened = columns.switch(len(problem.pools.ids))
     base = Base(cells, hosts)
     _post_hosts(columns, facts, hosts, opened)
     for p, on in enumerate(opened.tolist()):

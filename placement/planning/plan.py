@@ -119,6 +119,8 @@ class PlanningPlan:
     headroom: tuple[Headroom, ...]
     impossible: tuple[Impossible, ...]
     solver: str
+    moves_bound: int = 0
+    """No plan moves fewer that leaves no more out and costs no more than this one."""
     binding: tuple[Binding, ...] = ()
     """What would have to change for less cost; the dearest limits first."""
 

@@ -70,6 +70,8 @@ class Blocks:
     """[B] what core factors go by; () for none."""
     amounts: Mapping[str, Int64] = field(default_factory=_nothing)
     """Name -> [B] what else of one host licences count."""
+    least: Int64 | None = None
+    """[B] hosts that are kept or bought whatever becomes of them, at most `most`; None: none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +187,8 @@ class PlanningProblem:
         yield "blocks.most", blocks.most, (b,), 0, None
         yield "blocks.capacity", blocks.capacity, (b, k), 0, None
         yield "blocks.largest", blocks.largest, (b, k), 0, None
+        if blocks.least is not None:
+            yield "blocks.least", blocks.least, (b,), 0, None
         for name, costs in (("kept_costs", blocks.kept_costs), ("bought_costs", blocks.bought_costs)):
             for term, array in costs.items():
                 yield f"blocks.{name}.{term}", array, (b,), 0, None

@@ -1,17 +1,18 @@
 """The door: a planning problem in, a verified plan with a proven bound out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from catalog.frozen import FrozenDict
 from placement.budget import Budget
+from placement.matrix import NO_LIMIT
 from placement.outcome import Clock
 from placement.plan import Limits
 from placement.planning import mip
 from placement.planning.binding import bindings_of
-from placement.planning.bound import proven_by, unplaced_by
+from placement.planning.bound import moves_by, proven_by, unplaced_by
 from placement.planning.branching import Branching, Held
 from placement.planning.counted import cost_terms, licences_of
 from placement.planning.crowds import Crowd, Fine, crowds_of, fine
@@ -36,6 +37,7 @@ from placement.planning.seating import Decided, Seating
 from placement.planning.shifting import shift
 from placement.planning.tidying import chosen, tidy
 from placement.planning.verify import verified
+from placement.relaxation import with_row
 from placement.solvers import exact
 from placement.stages import Stage
 
@@ -62,6 +64,7 @@ class _Answer:
     seating: Seating
     bound: int
     unplaced_bound: int
+    moves_bound: int
     solver: str
 
 
@@ -98,8 +101,9 @@ def _exactly(model: Model, budget: Budget) -> _Answer:
         model.facts, model.scopes, decided_of(model, found.values), whole_part(model, found.values)
     )
     tidy(seating)
-    out, cost = found.proven[:2]
-    return _Answer(seating, cost.bound, out.bound, "cp-sat")
+    out, cost, moves = found.proven
+    # Tidying may have made it cheaper than the solver's: of fewer plans, which move no fewer.
+    return _Answer(seating, cost.bound, out.bound, max(0, moves.bound), "cp-sat")
 
 
 def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
@@ -125,7 +129,33 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
     if left_out > nowhere:
         nowhere = max(nowhere, _least_left_out(model, crowds, crowd, budget))
     # Where no leaf is left, every other plan was found to be impossible.
-    return _Answer(seating, min(bounds, default=paid(seating)), nowhere, "crowds")
+    bound = min(bounds, default=paid(seating))
+    return _Answer(seating, bound, nowhere, _fewest_moves(model, crowds, crowd, seating, budget), "crowds")
+
+
+def _fewest_moves(model: Model, crowds: Model, crowd: Crowd, seating: Seating, budget: Budget) -> int:
+    """What no plan moves fewer than that costs no more than this one, as prices of a linear program prove."""
+    if not _moves(seating):
+        return 0
+    cost = paid(seating) - sum(seating.facts.problem.sunk.values())
+    left_out = int(seating.waiting().sum())
+    capped = [
+        replace(one, matrix=with_row(one.matrix, one.matrix.terms["cost"], -NO_LIMIT, cost))
+        for one in (model, crowds)
+    ]
+    linear = Linear(capped[1], crowds.moves, budget.seed)
+    for column in crowds.unplaced.tolist() if not left_out else ():
+        linear.hold(column, 0, 0)
+    try:
+        if not linear.solve(budget.time_limit_s):
+            return 0
+        if linear.tighten():
+            linear.solve(budget.time_limit_s)
+    except (
+        mip.Infeasible
+    ):  # Averages cost as much as their machines or more: by a rounding they may cost too much.
+        return 0
+    return moves_by(capped[0], capped[1], crowd, linear, left_out)
 
 
 def _least_left_out(model: Model, crowds: Model, crowd: Crowd, budget: Budget) -> int:
@@ -216,6 +246,7 @@ def _plan(problem: PlanningProblem, answer: _Answer, seconds: float) -> Planning
         cost_micros=cost,
         bound_micros=min(cost, answer.bound + sunk),
         unplaced_bound=answer.unplaced_bound,
+        moves_bound=answer.moves_bound,
         moves=_moves(seating),
         licences=licences,
         headroom=headroom_of(problem, counts, hosts),

@@ -21,7 +21,7 @@ def fewer_hosts(seating: Seating) -> None:
     facts, decided = seating.facts, seating.decided
     blocks = facts.problem.blocks
     for b in np.argsort(-(facts.kept_cost + facts.bought_cost), kind="stable").tolist():
-        while decided.hosts[b]:
+        while decided.hosts[b] > facts.least[b]:
             fewer = decided.copy()
             fewer.hosts[b] -= 1
             _shrink(seating, fewer)

@@ -49,6 +49,8 @@ def _of_machines(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
     )
     if moves != plan.moves:
         yield f"{moves} machines are elsewhere than today, not {plan.moves}"
+    if plan.moves_bound > moves:
+        yield f"the bound of moves, {plan.moves_bound}, is above {moves}"
     if problem.most_moves is not None and moves > problem.most_moves:
         yield f"{moves} machines are elsewhere than today, more than {problem.most_moves}"
 
@@ -56,8 +58,9 @@ def _of_machines(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
 def _of_hosts(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
     blocks, pools = problem.blocks, problem.pools
     for b, n in enumerate(plan.hosts.tolist()):
-        if not 0 <= n <= int(blocks.most[b]):
-            yield f"block '{blocks.ids[b]}' has {n} hosts, not 0 to {int(blocks.most[b])}"
+        least = 0 if blocks.least is None else int(blocks.least[b])
+        if not least <= n <= int(blocks.most[b]):
+            yield f"block '{blocks.ids[b]}' has {n} hosts, not {least} to {int(blocks.most[b])}"
     for p, name in enumerate(pools.ids):
         number = sum(int(n) for n, of in zip(plan.hosts, blocks.pool_of, strict=True) if int(of) == p)
         least = 1 if pools.least_hosts is None else int(pools.least_hosts[p])

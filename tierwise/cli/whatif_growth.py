@@ -83,6 +83,7 @@ def _show(found: "GrowthPlan", output: Format) -> None:
             "currency": found.currency,
             "cost_micros": found.cost_micros,
             "bound_micros": found.bound_micros,
+            "apart_micros": found.apart_micros,
         }
         why = [text for one in found.periods for text in one.why]
         document({**sums, "periods": periods, "orders": purchases(found), "no_place": why}, output)

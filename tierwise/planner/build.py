@@ -177,7 +177,7 @@ def _machines(
     document: WhatIf,
 ) -> Machines:
     names = list(world.pools)
-    rows = [_Row.of(groups, g, world, names) for g in range(len(groups.ids))]
+    rows = _rows(groups, world, names)
     rows += [
         _Row(f"{groups.ids[g]} (growth {n + 1})", more, rows[g].demand, -1, rows[g].running, 0, g)
         for n, growth in enumerate(world.growth)
@@ -223,18 +223,23 @@ class _Row:
     source: int
     share: Fraction = Fraction(1)
 
-    @classmethod
-    def of(cls, groups: MachineGroups, g: int, world: World, names: Sequence[str]) -> "_Row":
-        pool = groups.pool[g]
-        return cls(
-            id=groups.ids[g],
-            count=int(groups.count[g]),
-            demand=tuple(groups.demand[world.sized_by][g].tolist()),
-            current=names.index(pool) if pool in names else -1,
-            running=bool(groups.running[g]),
-            copy_mib=int(groups.copy_mib[g]),
-            source=g,
-        )
+
+def _rows(groups: MachineGroups, world: World, names: Sequence[str]) -> list[_Row]:
+    """Those of the estate."""
+    position = {name: p for p, name in enumerate(names)}
+    columns = zip(
+        groups.ids,
+        groups.count.tolist(),
+        groups.demand[world.sized_by].tolist(),
+        groups.pool,
+        groups.running.tolist(),
+        groups.copy_mib.tolist(),
+        strict=True,
+    )
+    return [
+        _Row(name, count, tuple(demand), position.get(pool, -1), running, copy_mib, g)
+        for g, (name, count, demand, pool, running, copy_mib) in enumerate(columns)
+    ]
 
 
 def _grown(groups: MachineGroups, growth: Growth) -> list[int]:

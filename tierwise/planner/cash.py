@@ -144,6 +144,9 @@ def _over_months(
     totals: Mapping[str, int], lines: Iterable[Line], part: str, document: WhatIf
 ) -> Iterator[Payment]:
     """What each term comes to, laid on months as its lines are."""
+    totals = {term: total for term, total in totals.items() if total}
+    if not totals:
+        return
     weights: dict[str, list[int]] = defaultdict(lambda: [0] * document.months)
     mine = [line for line in lines if _part(line) == part]
     for one in running(mine, document.start):

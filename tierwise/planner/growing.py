@@ -1,8 +1,9 @@
 """Growth as a plan: which hosts to buy when, so that the machines of each period have room.
 
 A sequence of planning problems, period after period. Machines that have a place stay there, hosts that were bought
-stay bought and are paid for, hosts that were given up are gone. So each period's plan can look at no later one. How much
-that costs at most is told by what no plan costs less than: each period by itself, with everything free to be otherwise.
+stay bought and are paid for, hosts that were given up are gone. First each period is planned as if it were the last one;
+then again with the hosts that all periods together want (`placement.planning.horizon`) and with moves borne by all
+periods that they serve. The cheaper one is taken. What no sequence costs less than is proven of all periods.
 """
 
 from calendar import monthrange
@@ -24,6 +25,7 @@ from policies.decisions import Rejection
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.document import Scenario
+from tierwise.planner.growing_ahead import Guide, guided, moves_borne_later, possible, proven
 from tierwise.planner.prepare import Prepared, changes_of
 from tierwise.planner.selecting import MachineSelector
 from tierwise.planner.world import Block, Growth, Stream, World
@@ -96,6 +98,10 @@ class GrowthPlan:
     asked: Asked
     currency: str
     periods: tuple[Period, ...]
+    apart_micros: int | None = None
+    """What it came to with each period planned as if it were the last one; None where that is how it was planned."""
+    proven_micros: int | None = None
+    """No sequence of plans costs less, as all periods together prove; None where they do not."""
 
     @property
     def cost_micros(self) -> int:
@@ -104,9 +110,11 @@ class GrowthPlan:
 
     @property
     def bound_micros(self) -> int | None:
-        """No sequence of plans costs less; None where a period has no bound."""
-        found = [one.bound_micros for one in self.periods]
-        return None if None in found else sum(micros for micros in found if micros is not None)
+        """No sequence of plans costs less; None where neither periods by themselves nor all together prove any."""
+        each = [one.bound_micros for one in self.periods]
+        apart = [] if None in each else [sum(micros for micros in each if micros is not None)]
+        together = [] if self.proven_micros is None else [self.proven_micros]
+        return max((*apart, *together), default=None)
 
 
 @dataclass
@@ -121,21 +129,77 @@ class _State:
 
 def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Limits) -> GrowthPlan:
     """The plan of a scenario that grows. Raises InvalidInput where the economics document lacks a figure."""
-    document = prepared.document
-    changed = prepared.changed(changes_of(scenario))
-    state = _State({one.id: one.existing for one in changed.blocks})
-    periods = []
-    for first in range(1, document.months + 1, asked.every_months):
-        months = min(asked.every_months, document.months - first + 1)
-        world = _at(changed, asked, first, months)
-        free = _built(prepared, world, first, months)
-        built = _built(prepared, _with_hosts(world, state), first, months)
-        problem, index = _held(built.problem, state, first=first == 1)
-        plan = solve(problem, limits)
-        relaxed = plan if first == 1 else solve(_free(free.problem), limits)
-        periods.append(_period(prepared, asked, built, plan, relaxed, (first, months)))
-        _leave(built, plan, index, state)
-    return GrowthPlan(scenario.name, asked, prepared.economics.currency, tuple(periods))
+    every = _Horizon.of(prepared, scenario, asked, limits)
+    apart = every.sequence(None)
+    found = GrowthPlan(scenario.name, asked, prepared.economics.currency, tuple(apart))
+    if len(apart) == 1:
+        return found
+    out, months = [one.unplaced for one in apart], [one.months for one in apart]
+    wanted = guided(every.frees, months, out, limits)
+    if wanted is not None:
+        ahead = every.sequence(wanted[0])
+        fewer = all(one.unplaced <= left for one, left in zip(ahead, out, strict=True))
+        if fewer and sum(one.cost_micros for one in ahead) < found.cost_micros:
+            found = replace(found, periods=tuple(ahead), apart_micros=found.cost_micros)
+    each = [(one.unplaced, one.cost_micros) for one in found.periods]
+    bound = proven(every.frees, months, each, limits, None if wanted is None else wanted[1])
+    return replace(found, proven_micros=None if bound is None else min(bound, found.cost_micros))
+
+
+@dataclass(eq=False)
+class _Horizon:
+    """All periods of what is asked."""
+
+    prepared: Prepared
+    asked: Asked
+    limits: Limits
+    spans: Sequence[tuple[int, int]]
+    """First month and number of months of each period."""
+    worlds: Sequence[World]
+    frees: Sequence[Built]
+    """With all hosts of today."""
+    relaxed: list[PlanningPlan] = field(default_factory=list)
+    """The best plan of each period by itself."""
+
+    @classmethod
+    def of(cls, prepared: Prepared, scenario: Scenario, asked: Asked, limits: Limits) -> "_Horizon":
+        changed, months = prepared.changed(changes_of(scenario)), prepared.document.months
+        spans = [
+            (first, min(asked.every_months, months - first + 1))
+            for first in range(1, months + 1, asked.every_months)
+        ]
+        worlds = [_at(changed, asked, *span) for span in spans]
+        frees = [_built(prepared, world, *span) for world, span in zip(worlds, spans, strict=True)]
+        return cls(prepared, asked, limits, spans, worlds, frees)
+
+    def sequence(self, guide: Guide | None) -> list[Period]:
+        """Period after period, each as if it were the last one, or as all together want it."""
+        state = _State({one.id: one.existing for one in self.worlds[0].blocks})
+        periods = []
+        for t, (span, world) in enumerate(zip(self.spans, self.worlds, strict=True)):
+            built = _built(self.prepared, _with_hosts(world, state), *span)
+            problem, index = _held(built.problem, state, first=t == 0)
+            plan, later_micros = self._solved(t, built, problem, guide, state)
+            if guide is None:
+                self.relaxed.append(plan if t == 0 else solve(_free(self.frees[t].problem), self.limits))
+            made = _period(self.prepared, self.asked, built, plan, self.relaxed[t], span)
+            periods.append(replace(made, cost_micros=made.cost_micros + later_micros))
+            _leave(built, plan, index, state)
+        return periods
+
+    def _solved(
+        self, t: int, built: Built, problem: PlanningProblem, guide: Guide | None, state: "_State"
+    ) -> tuple[PlanningPlan, int]:
+        """A plan, and what its moves cost beyond what it says."""
+        if guide is None:
+            return solve(problem, self.limits), 0
+        held = guide.held(t, built, problem, state.bought)
+        plan = possible(held, self.limits)
+        if plan is None or int(plan.unplaced.sum()) > int(self.relaxed[t].unplaced.sum()):
+            # Averages may want too few hosts: then whatever can be had is.
+            held = replace(held, blocks=problem.blocks)
+            plan = solve(held, self.limits)
+        return plan, moves_borne_later(held, problem.groups.move_cost, plan)
 
 
 def _built(prepared: Prepared, world: World, first: int, months: int) -> Built:

@@ -125,6 +125,7 @@ class _Maker:
         self.host_lines: list[tuple[Line, ...]] = []
         self.pool_lines: list[tuple[Line, ...]] = []
         self.move_lines: list[Line] = []
+        self._sizes: dict[tuple[int, ...], tuple[list[list[int]], Int64]] = {}
 
     def hosts(self) -> None:
         """Of every block. What is bought for certain is sunk, as are hosts that are lost or given up."""
@@ -186,13 +187,20 @@ class _Maker:
         if not per_unit:
             return np.full(len(demand), per_machine, dtype=np.int64)
         used = [(RESOURCES.index(name), Fraction(micros)) for name, micros in per_unit.items()]
-        sizes, back = np.unique(demand[:, [k for k, _ in used]], axis=0, return_inverse=True)
+        sizes, back = self._sizes_of(demand, tuple(k for k, _ in used))
         # Whole numbers over one denominator: fractions would be reduced at every step, which takes most of the time.
         below = lcm(*(micros.denominator for _, micros in used))
         each = [micros.numerator * (below // micros.denominator) for _, micros in used]
-        sums = [per_machine * below + sum(map(mul, size, each)) for size in sizes.tolist()]
+        sums = [per_machine * below + sum(map(mul, size, each)) for size in sizes]
         rounded = [(2 * one + below) // (2 * below) for one in sums]
-        return np.array(rounded, dtype=np.int64)[back.reshape(-1)]
+        return np.array(rounded, dtype=np.int64)[back]
+
+    def _sizes_of(self, demand: Int64, ks: tuple[int, ...]) -> tuple[list[list[int]], Int64]:
+        """The different amounts of some resources, and which of them each group has; of all pools' demand, which is one."""
+        if ks not in self._sizes:
+            sizes, back = np.unique(demand[:, ks], axis=0, return_inverse=True)
+            self._sizes[ks] = sizes.tolist(), back.reshape(-1)
+        return self._sizes[ks]
 
     def _factor(self, pool: PoolState, term: str) -> Fraction:
         return factor_of(self.world, pool, term)

@@ -104,7 +104,10 @@ def least(problem: PlanningProblem) -> tuple[int, int, int]:
     best = (1 << 60, 0, 0)
     blocks = problem.blocks
     licensed: dict[Any, int | None] = {}
-    for kept in product(*(range(n + 1) for n in blocks.most.tolist())):
+    low = np.zeros_like(blocks.most) if blocks.least is None else blocks.least
+    for kept in product(
+        *(range(a, n + 1) for a, n in zip(low.tolist(), blocks.most.tolist(), strict=True))
+    ):
         hosts = np.array(kept, dtype=np.int64)
         if not _enough_hosts(problem, hosts):
             continue

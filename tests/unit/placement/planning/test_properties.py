@@ -98,3 +98,27 @@ def test_prices_prove_how_many_have_no_place(seed: int, monkeypatch: pytest.Monk
     out, _, _ = least(problem)
     assert out > 0
     assert solve(problem).unplaced_bound == out
+
+
+def test_no_plan_that_costs_no_more_moves_fewer_than_prices_prove(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solving, "_SMALL", -1)
+    proven = 0
+    for seed in range(24):
+        plain = random_problem(seed, products=seed % 2)
+        problem = replace(plain, most_moves=None)
+        plan = solve(problem)
+        if not plan.moves:
+            continue
+        out, _, moves = least(problem)
+        # The cheapest plan costs no more than this one, if it leaves out no more.
+        if out == int(plan.unplaced.sum()):
+            assert plan.moves_bound <= moves, seed
+            proven += int(plan.moves_bound == moves > 0)
+    assert proven > 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_the_best_plans_none_moves_fewer_than_is_told(seed: int) -> None:
+    problem = random_problem(seed, products=1)
+    plan = solve(problem)
+    assert plan.moves_bound == plan.moves == least(problem)[2]

@@ -14,7 +14,7 @@ from tierwise.planner.growing_report import growth_report, purchases, rows
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.run import run
 from tierwise.reports import SUFFIXES, render
-from tierwise.testing.two_pools import DOCUMENT
+from tierwise.testing.two_pools import DOCUMENT, ECONOMICS
 
 Ask = Callable[..., Prepared]
 SCENARIOS = """\
@@ -95,6 +95,62 @@ def test_machines_stay_where_they_are_once_they_have_a_place(asked: Ask) -> None
     found = planned(asked, "stay", "6", 3)
     assert [one.hosts["Alpha"] for one in found.periods] == [3, 3, 3, 3]
     assert [one.given_up for one in found.periods] == [{}, {}, {}, {}]
+
+
+LARGE = """\
+  large:
+    match: {model: large}
+    purchase_price: {value: 10800, source: quote}
+    depreciation_months: {value: 60, source: policy}
+    maintenance_per_year: {value: 2400, source: contract}
+  any:
+    purchase"""
+
+
+def test_a_large_host_is_bought_at_once_where_small_ones_would_follow_one_another(
+    ask_large: Prepared,
+) -> None:
+    # Needed are 368, 448, 528 and 640 GiB. Two hosts of 128 GiB are there, at 100 a month; small ones of 128 GiB cost
+    # 200 and large ones of 384 GiB 380. With a large one at once 580 a month are enough for all year. The first quarter by
+    # itself takes a small one, for 400; what then fits the others, takes 680 a month or more in two of them.
+    found = plan_growth(ask_large, ask_large.scenario("leave"), Asked(Decimal(6), 3), Limits())
+    assert [dict(one.bought) for one in found.periods] == [{"Beta: large (new)": 1}, {}, {}, {}]
+    disk_gib = sum(one.room["disk_gib"][0] for one in found.periods)
+    moves_micros = 8 * (40 * 10**6 + -(-50 * 100 * 10**6 // 1024))
+    assert found.cost_micros == 12 * 580 * 10**6 + disk_gib * 150_000 + moves_micros
+    assert found.apart_micros is not None
+    assert found.apart_micros >= found.cost_micros + 60 * 10**6
+    assert found.bound_micros is not None
+    assert 0 <= found.cost_micros - found.bound_micros < 100, (
+        "but for fractions of shared moves it is proven"
+    )
+    notes = growth_report(found, "What to buy when").notes
+    assert any("knowing all periods: that saves EUR " in text for text in notes)
+
+
+@pytest.fixture
+def ask_large(asked: Ask) -> Prepared:
+    document = MANY + "      large: {most: 12, sockets: 2, cores: 64, memory_mib: 393216}\n"
+    scenario = "  leave: {changes: [{kind: hypervisor_retired, hypervisor: vsphere}, {kind: reserve, losses: 0}]}\n"
+    return asked(
+        f"scenarios:\n{scenario}",
+        document=document,
+        economics=ECONOMICS.replace("  any:\n    purchase", LARGE, 1),
+    )
+
+
+def test_moves_that_pay_off_over_a_year_are_made_in_the_first_of_its_quarters(asked: Ask) -> None:
+    # Alpha costs 1,260 a month, its machines' room on Beta far less; moving them costs more than that in one quarter.
+    dear = ECONOMICS.replace("per_machine: {value: 40", "per_machine: {value: 500")
+    prepared = asked("scenarios:\n  open: {changes: []}\n", document=MANY, economics=dear)
+    year, quarters = (
+        plan_growth(prepared, prepared.scenario("open"), Asked(Decimal(0), every), Limits())
+        for every in (12, 3)
+    )
+    assert quarters.cost_micros == year.cost_micros
+    assert quarters.apart_micros is not None
+    assert quarters.apart_micros > quarters.cost_micros + 10**9
+    assert [one.hosts["Alpha"] for one in quarters.periods] == [0, 0, 0, 0]
 
 
 def test_a_lost_host_is_lost_once(asked: Ask) -> None:
