@@ -20,6 +20,7 @@ _DENSE_BYTES = 32
 _CELL_BYTES = 72
 """What python-calamine 0.9 takes for each place of the rectangle, and more for each cell, blank or not: measured."""
 _SMALL_SHEET = 1_000_000
+_NO_VALUE = (b"</f></c>", b"</f><v></v>", b"</f><v/>", b"</f><v />")
 _ROW_END = b"</row>"
 _LONGEST_ROW = 16 * MIB
 
@@ -52,6 +53,8 @@ class Extent:
     values: int
     odd: bool
     """Whether it is written in a way that this count does not understand."""
+    unsaved: int = 0
+    """Formulas of which the file keeps no value, as of programs that write workbooks and do not calculate."""
 
     @property
     def memory_mib(self) -> int:
@@ -192,6 +195,7 @@ class _Count:
     usual: int = 0
     """Cells that begin as nearly all programs begin them."""
     values: int = 0
+    unsaved: int = 0
     widest: bytes = b""
     wider: re.Pattern[bytes] = re.compile(rb'<c r="([A-Z]{1,3})\d')
 
@@ -215,6 +219,8 @@ class _Count:
         else:
             self.cells += sum(map(piece.count, _CELLS))
         self.values += piece.count(b"<v>") + piece.count(b"<is>")
+        if b"</f>" in piece:
+            self.unsaved += sum(map(piece.count, _NO_VALUE))
         rows = _ROW.findall(piece)
         self.last_row = int(rows[-1]) if rows else self.last_row
         at = 0
@@ -226,7 +232,12 @@ class _Count:
         self._see(self.tail)
         cells = self.cells + self.blanks
         return Extent(
-            self.last_row, column_number(self.widest), cells, self.values, odd=self.usual < self.cells
+            self.last_row,
+            column_number(self.widest),
+            cells,
+            self.values,
+            odd=self.usual < self.cells,
+            unsaved=self.unsaved,
         )
 
 

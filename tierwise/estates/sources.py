@@ -43,16 +43,25 @@ class XlsxSheet:
     book: Any
     opened: dict[str, Any]
     """The one sheet that calamine holds, shared by all sheets of the workbook: a second would double the memory."""
+    findings: Findings
     _extent: Extent | None = None
 
     def rows(self) -> Iterator[tuple[int, Sequence[Cell]]]:
         """Through calamine where that is safe: one value in the last corner would have it take 500 GB."""
         if self._extent is None:
             self._extent = self.package.extent(self.part)
+            self._note_formulas(self._extent.unsaved)
         if self._extent.odd or self._extent.sparse or self._extent.memory_mib > FAST_READER_MIB:
             yield from rows(self.package, self.part, shared_strings(self.package))
             return
         yield from enumerate(self._fast().iter_rows(), start=1)
+
+    def _note_formulas(self, unsaved: int) -> None:
+        if unsaved:
+            self.findings.note(
+                f"sheet '{self.name}': formulas of which the file keeps no value, and which count as empty: {unsaved:,}; "
+                "open it in a spreadsheet, save it, and import it again"
+            )
 
     def _fast(self) -> Any:
         if self.name in self.opened:
@@ -135,15 +144,25 @@ def _workbook(package: Package) -> Source:
     parts = _parts(package)
     check_shared_strings(package)
     try:
-        book = CalamineWorkbook.from_path(package.path)
+        book = _calamine(package.path)
     except (CalamineError, OSError, ValueError) as error:
         msg = f"{package.path}: is no workbook that can be read ({error}); open it in a spreadsheet, and save it again"
         raise InvalidInput(msg) from None
     opened: dict[str, Any] = {}
+    findings = Findings()
     sheets = [
-        XlsxSheet(name, parts[name], package, book, opened) for name in book.sheet_names if name in parts
+        XlsxSheet(name, parts[name], package, book, opened, findings)
+        for name in book.sheet_names
+        if name in parts
     ]
-    return Source(package.path, "workbook", tuple(sheets), package=package)
+    return Source(package.path, "workbook", tuple(sheets), findings=findings, package=package)
+
+
+def _calamine(path: Path) -> Any:
+    """By its content: a workbook that is named ``.xls`` would be taken for one of the old format."""
+    if path.suffix.lower() in {".xlsx", ".xlsm"}:
+        return CalamineWorkbook.from_path(path)
+    return CalamineWorkbook.from_filelike(io.BytesIO(path.read_bytes()))
 
 
 def _parts(package: Package) -> dict[str, str]:

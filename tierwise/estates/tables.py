@@ -18,7 +18,7 @@ from tierwise.estates.sources import Sheet
 
 _HEADING_ROWS = 50
 """Headings stand in one of the first rows that are not blank; titles may stand above them."""
-_UNIT_AT_END = re.compile(r"(?<=[a-z])(?:in)?(kib|kb|mib|mb|gib|gb|tib|tb|bytes)$")
+_UNIT_AT_END = re.compile(r"(?<=[^\W\d_])(?:in)?(kib|kb|mib|mb|gib|gb|tib|tb|bytes)$")
 _DECIMAL_UNITS = frozenset({"kb", "mb", "gb", "tb"})
 
 

@@ -55,7 +55,10 @@ class RvTools(Importer):
         """By the name vInfo, or by a sheet that has its columns."""
         if any(VINFO.names_sheet(sheet.name) or VCPU.names_sheet(sheet.name) for sheet in source.sheets):
             return 3
-        return 1 if find(_renamed(source), VINFO, Findings()) is not None else 0
+        if find(_renamed(source), VINFO, Findings()) is not None:
+            return 1
+        # Sheets of RVTools without the one that has the machines: reading it says which one is missing.
+        return int(any(form.names_sheet(sheet.name) for form in _named() for sheet in source.sheets))
 
     def read(self, source: Source) -> Estate:
         """All that is known about the estate. Raises InvalidInput where there is no sheet of machines, or none in it."""
@@ -98,8 +101,11 @@ def _machines(table: Table) -> tuple[MachineRows, list[RawMachine]]:
 
 def _renamed(source: Source) -> list[Sheet]:
     """Sheets that have no name of RVTools'; only these may be one under another name."""
-    names = [Form(name, {}, frozenset()) for name in SHEETS]
-    return [sheet for sheet in source.sheets if not any(form.names_sheet(sheet.name) for form in names)]
+    return [sheet for sheet in source.sheets if not any(form.names_sheet(sheet.name) for form in _named())]
+
+
+def _named() -> list[Form]:
+    return [Form(name, {}, frozenset()) for name in SHEETS]
 
 
 def _find(source: Source, form: Form, findings: Findings) -> Table | None:

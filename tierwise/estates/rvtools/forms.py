@@ -1,7 +1,8 @@
 """The sheets of RVTools that are read: which column is meant by which heading, in any version and dialect.
 
 Aliases are tokens (see `tierwise.estates.tables`) without unit and without the sheet's name before them, so that
-``vInfoVMName``, ``VM Name`` and ``VM`` are one; the first that a sheet has is taken.
+``vInfoVMName``, ``VM Name`` and ``VM`` are one; the first that a sheet has is taken. RVTools itself writes English
+only; headings in other languages come from people and from scripts, and only those of what is added up are known.
 """
 
 from tierwise.estates.tables import Form
@@ -11,11 +12,11 @@ _IDENTITY = {
     "uuid": ("vmuuid", "uuid", "instanceuuid"),
     "vm_id": ("vmid", "vmref", "moref", "objectid"),
     "vcenter": ("visdkuuid", "vcenteruuid", "visdkserver", "vcenter"),
-    "site": ("datacenter", "datacentre", "dc"),
+    "site": ("datacenter", "datacentre", "dc", "rechenzentrum", "centrededonnées"),
     "pool": ("cluster", "clustername"),
-    "host": ("host", "hostname", "esxhost", "esxihost"),
-    "power": ("powerstate", "power", "state"),
-    "template": ("template", "istemplate"),
+    "host": ("host", "hostname", "esxhost", "esxihost", "hôte"),
+    "power": ("powerstate", "power", "state", "energiestatus", "betriebszustand", "état", "estado"),
+    "template": ("template", "istemplate", "vorlage", "modèle", "plantilla"),
 }
 
 VINFO = Form(
@@ -23,9 +24,9 @@ VINFO = Form(
     {
         **_IDENTITY,
         "vcpus": ("cpus", "cpu", "vcpus", "vcpu", "numcpu", "numcpus", "numberofcpus"),
-        "memory": ("memory", "ram", "memorysize", "size"),
-        "provisioned": ("provisioned", "provisionedspace", "provisionedstorage"),
-        "in_use": ("inuse", "used", "usedspace", "usedstorage"),
+        "memory": ("memory", "ram", "memorysize", "size", "arbeitsspeicher", "speicher", "mémoire", "memoria"),
+        "provisioned": ("provisioned", "provisionedspace", "provisionedstorage", "bereitgestellt", "provisionné"),
+        "in_use": ("inuse", "used", "usedspace", "usedstorage", "belegt", "verwendet", "utilisé"),
         "disk_total": ("totaldiskcapacity",),
         "disks": ("disks", "numvirtualdisks", "numberofdisks"),
         "active_memory": ("activememory",),

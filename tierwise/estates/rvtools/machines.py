@@ -13,10 +13,18 @@ from tierwise.estates.tables import Table, token
 
 _AGENT = re.compile(r"vcls(?:[-\s(_].*)?", re.IGNORECASE)
 """The agent machines that vSphere Cluster Services runs, in all their spellings; not ``vclsomething``."""
+_TOTALS = frozenset(
+    {"total", "totals", "grandtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt", "somme", "totale", "suma"}
+)  # fmt: skip
+"""What people call the line that adds the others up."""
+_WHOSE = ("power", "host", "pool", "site", "uuid", "vm_id")
 _POWER = {
-    "poweredon": PowerState.ON, "on": PowerState.ON, "running": PowerState.ON,
-    "poweredoff": PowerState.OFF, "off": PowerState.OFF, "stopped": PowerState.OFF,
-    "suspended": PowerState.SUSPENDED,
+    "poweredon": PowerState.ON, "on": PowerState.ON, "running": PowerState.ON, "eingeschaltet": PowerState.ON,
+    "soustension": PowerState.ON, "activé": PowerState.ON, "encendida": PowerState.ON, "encendido": PowerState.ON,
+    "poweredoff": PowerState.OFF, "off": PowerState.OFF, "stopped": PowerState.OFF, "ausgeschaltet": PowerState.OFF,
+    "horstension": PowerState.OFF, "désactivé": PowerState.OFF, "apagada": PowerState.OFF, "apagado": PowerState.OFF,
+    "suspended": PowerState.SUSPENDED, "angehalten": PowerState.SUSPENDED, "suspendu": PowerState.SUSPENDED,
+    "suspendida": PowerState.SUSPENDED, "suspendido": PowerState.SUSPENDED,
 }  # fmt: skip
 _PLACEHOLDER = "VM"
 """What some tools leave in cells that they emptied, and what a repeated line of headings has."""
@@ -129,7 +137,14 @@ class MachineRows:
             return "no machine name"
         if len([cell for cell in cells if cell not in {"", None}]) == 1:
             return "nothing but a name"
+        if token(name) in _TOTALS and self._is_nobodys(cells):
+            return "line of totals"
         return ""
+
+    def _is_nobodys(self, cells: Sequence[Cell]) -> bool:
+        """Whether a row says none of what the sheet says of each machine: its state, its place, its identifiers."""
+        there = [name for name in _WHOSE if self.table.has(name)]
+        return bool(there) and not any(self.table.text(cells, name) for name in there)
 
     def _other_name(self, cells: Sequence[Cell]) -> str:
         said = (self.table.text(cells, name) for name in ("dns", "vm_id", "uuid"))
@@ -138,7 +153,7 @@ class MachineRows:
     def _values(self, cells: Sequence[Cell], name: str) -> RawMachine:
         table = self.table
         memory_mib = table.whole(cells, "memory")
-        power = power_of(table.text(cells, "power"))
+        power = self._power(cells)
         labels = self._labels(cells)
         application, tenant = (_take(labels, what) for what in ("application", "tenant"))
         return RawMachine(
@@ -167,6 +182,17 @@ class MachineRows:
             networks=_unique(_said(table, cells, one) for one in _NETWORKS),
             datastores=_DATASTORE.findall(table.text(cells, "path"))[:1],
         )
+
+    def _power(self, cells: Sequence[Cell]) -> PowerState:
+        said = _said(self.table, cells, "power")
+        power = power_of(said)
+        if said and power is PowerState.UNKNOWN:
+            self.table.findings.count(
+                self.table.name,
+                "power states that are not known, which do not count as powered on",
+                f"'{said[:40]}' in row {self.table.row}",
+            )
+        return power
 
     def _labels(self, cells: Sequence[Cell]) -> dict[str, str]:
         found = {
