@@ -7,6 +7,7 @@ import typer
 
 from tierwise.cli.context import Context
 from tierwise.cli.fields import Fields
+from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, document, emit, note, stdout
 from tierwise.cli.words import check_month
 
@@ -41,9 +42,7 @@ def statement(
     ] = False,
     known_at: Annotated[
         datetime | None,
-        typer.Option(
-            help="As it was known at this moment (UTC).", formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
-        ),
+        typer.Option(help="As it was known at this moment (UTC).", parser=moment, metavar=METAVAR),
     ] = None,
     issue: Annotated[
         bool, typer.Option("--issue", help="Close the month first, as `charge close` does.")
@@ -51,8 +50,6 @@ def statement(
     output: Output = Format.TABLE,
 ) -> None:
     """Show each tenant's statement: quantity, hours, rate and amount of every line."""
-    from datetime import UTC
-
     from chargeback.statements import COLUMNS
     from tierwise.cli.words import must_be_known
     from tierwise.usecases.billing import bill
@@ -60,8 +57,7 @@ def statement(
     check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
-        moment = known_at.replace(tzinfo=UTC) if known_at else None
-        found = bill(app_, month, known_at=moment, issue=issue)
+        found = bill(app_, month, known_at=known_at, issue=issue)
         # A tenant that left the catalog still has the statements that it got.
         must_be_known("tenant", tenant, [*app_.documents.catalog.tenants, *found.tenants])
     if output is Format.TABLE:
