@@ -218,12 +218,13 @@ def _idle(app_: "App", month: str) -> str:
 def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
     """The statements as tables for people."""
     from chargeback.ledger import sums, sums_text
+    from chargeback.money import exact_text
     from tierwise.cli.words import money
     from tierwise.usecases.billing import summary
 
     console = stdout()
     console.print(
-        f"{found.period.name}, {found.card.time_zone}, {found.period.hours} h   rate card {found.card.label}",
+        f"{found.period.name}, {found.card.time_zone}, {exact_text(found.period.hours)} h   rate card {found.card.label}",
         markup=False,
     )
     shown = {name: found.rows_of(name) for name in found.tenants if tenant in {None, name}}
@@ -231,7 +232,7 @@ def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
         corrected = any(row["charge_class"] for row in rows)
         console.print()
         emit(
-            rows if lines else summary(rows, found.card),
+            [_named(row) for row in (rows if lines else summary(rows, found.card))],
             Format.TABLE,
             columns=(*(_LINES if lines else _SUMMARY), *(_CORRECTED if corrected else ())),
             title=f"{_title(name, rows)}: {sums_text(sums(rows))}",
@@ -240,6 +241,11 @@ def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
     total = sums_text(sums(row for rows in shown.values() for row in rows))
     console.print(f"total: {total or money(0, found.card)}", markup=False)
     note(found.note)
+
+
+def _named(row: "Row") -> "Row":
+    """An adjustment is of no metric: its name stands there."""
+    return row if row["metric"] else {**row, "metric": row["rate_id"]}
 
 
 def _title(tenant: str, rows: "Sequence[Row]") -> str:

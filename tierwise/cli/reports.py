@@ -183,9 +183,8 @@ def _checked(month: str) -> str:
 
     try:
         return BillingPeriod.parse(month, "UTC").name
-    except ValueError:
-        msg = f"'{month}' is no month; write it like 2026-10"
-        raise InvalidInput(msg) from None
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def check_target(to: Path | None) -> None:
