@@ -16,11 +16,15 @@ _TRAIT = r"^[A-Z][A-Z0-9_]{0,254}$"
 _COUNTRY = r"^[A-Z]{2}$"
 _IDENTIFIER = r"^[a-z][a-z0-9_]{0,62}$"
 _SECRET = r"^(env|file):.+$"  # noqa: S105 - the form of a reference to a secret
+_CURRENCY = r"^[A-Z]{3}$"
+_NAME_OR_NONE = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"
 
 PATTERNS_IN_WORDS = {
     _NAME: "a name of lower-case letters, digits and inner hyphens, at most 63 characters",
     _TRAIT: "a trait in capitals, digits and underscores, such as STORAGE_SSD",
     _COUNTRY: "a country code of two capitals (ISO 3166-1), such as DE",
+    _CURRENCY: "a currency code of three capitals (ISO 4217), such as EUR",
+    _NAME_OR_NONE: "a name of lower-case letters, digits and inner hyphens, at most 63 characters, or empty",
     _IDENTIFIER: "lower-case letters, digits and underscores, starting with a letter",
     _SECRET: "env:NAME or file:PATH, which says where the secret is; never the secret itself",
 }
@@ -34,6 +38,12 @@ Trait = Annotated[str, StringConstraints(pattern=_TRAIT)]
 
 CountryCode = Annotated[str, StringConstraints(pattern=_COUNTRY)]
 """An ISO 3166-1 alpha-2 country code."""
+
+Currency = Annotated[str, StringConstraints(pattern=_CURRENCY)]
+"""An ISO 4217 code."""
+
+NameOrNone = Annotated[str, StringConstraints(pattern=_NAME_OR_NONE)]
+"""A name, or the empty text."""
 
 Identifier = Annotated[str, StringConstraints(pattern=_IDENTIFIER)]
 """A name that predicates can use too: lower-case letters, digits and underscores."""

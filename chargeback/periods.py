@@ -14,13 +14,15 @@ from chargeback.instants import start_of_day, zone
 TimeZone = Annotated[str, AfterValidator(lambda name: zone(name).key)]
 """An IANA time zone name that this system knows."""
 
-_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
 
 
 class BillingPeriod(Value):
     """A calendar month as a time zone's clocks show it, so 743 or 745 hours where they change."""
 
-    year: Annotated[int, Field(ge=1970, le=9998)]
+    year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
     month: Annotated[int, Field(ge=1, le=12)]
     time_zone: TimeZone
 
@@ -30,6 +32,9 @@ class BillingPeriod(Value):
         match = _MONTH.fullmatch(text)
         if match is None:
             msg = f"'{text}' is no month; write it like 2026-10"
+            raise ValueError(msg)
+        if not FIRST_YEAR <= int(match[1]) <= LAST_YEAR:
+            msg = f"'{text}' cannot be billed; give a month from {FIRST_YEAR}-01 to {LAST_YEAR}-12"
             raise ValueError(msg)
         return cls(year=int(match[1]), month=int(match[2]), time_zone=time_zone)
 

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, Self, cast
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from catalog.base import Name, Value
+from catalog.base import Currency, Name, NameOrNone, Value
 from catalog.frozen import FrozenMapping
 from chargeback.instants import END_OF_TIME_S, EpochSeconds
 from chargeback.labels import labels_text
@@ -48,10 +48,6 @@ __all__ = [
 RATE_MAX_NANOS = PRICE_MAX_NANOS
 """A million of the currency per unit of a rate; more than that is a slip of the pen."""
 
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-"""An ISO 4217 code."""
-
-
 WHOLE_PER = (Per.HOUR, Per.DAY, Per.MONTH)
 """The times that fit into a billing period, so that a started one can be charged in full on one bill."""
 
@@ -75,7 +71,7 @@ class Rate(Value):
     window: Window = Window.MACHINE_MONTH
     basis: Basis = Basis.ALLOCATION
     power: PowerRule = PowerRule.ALWAYS
-    component: Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")] = ""
+    component: NameOrNone = ""
     where: FrozenMapping[str, str] = Field(default_factory=dict, validate_default=True)
     frequency: Frequency = Frequency.USAGE_BASED
     proration: Proration = Proration.SECOND

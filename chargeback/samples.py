@@ -106,7 +106,8 @@ class SampleImport:
             for (metric, unit), count in sorted(self.converted.items())
         ]
         if self.duplicates:
-            found.append(f"{self.duplicates} rows stood there twice and count once")
+            rows, count = ("row", "counts") if self.duplicates == 1 else ("rows", "count")
+            found.append(f"{self.duplicates} {rows} stood there twice and {count} once")
         shown = [str(gap) for gap in self.gaps[:_MAX_GAPS]]
         if len(self.gaps) > len(shown):
             shown.append(f"{len(self.gaps) - len(shown)} more gaps")

@@ -88,7 +88,9 @@ class PercentageDiscount(Term):
         if not off:
             return None
         formula = " + ".join(f"{percent_text(percent)} of {run.shown(amount)}" for amount, percent in bands)
-        steps = tuple(Step(f"{percent_text(percent)} of", run.shown(amount)) for amount, percent in bands)
+        steps = tuple(
+            Step(f"reduced by {percent_text(percent)}", run.shown(amount)) for amount, percent in bands
+        )
         rate = percent_text(-bands[0][1]) if len(bands) == 1 else ""
         return Outcome(-off, rate, f"{formula} = {run.shown(-off)}", steps)
 

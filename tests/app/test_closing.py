@@ -23,6 +23,7 @@ from tierwise.usecases import ledger
 from tierwise.usecases.billing import bill
 from tierwise.usecases.books import ledger_files, load
 from tierwise.usecases.explaining import explain_line, verify
+from tierwise.usecases.label import change_labels
 from tierwise.usecases.ledger import close
 from tierwise.usecases.metering import meter
 from tierwise.usecases.owner import change_owner
@@ -104,6 +105,29 @@ def test_corrections_name_the_facts_that_caused_them_and_the_statement_they_corr
     for row in corrected:
         assert row["corrects_statement"] == october.get(row["corrects"], "")
         assert bool(row["corrects_statement"]) == (row["tenant"] == "web-shop")
+
+
+def test_only_the_month_after_the_last_closed_one_shows_corrections(acme: Any) -> None:
+    two_machines(acme)
+    close(acme.app, "2026-10")
+    acme.clock.set(at("2026-11-04T09:00:00"))
+    learn(acme)
+    corrected = {
+        month: sum(row["charge_class"] == "Correction" for row in bill(acme.app, month).rows)
+        for month in ("2026-11", "2026-12", "2027-04")
+    }
+    assert corrected == {"2026-11": 8, "2026-12": 0, "2027-04": 0}
+
+
+def test_a_late_fact_is_called_by_a_noun(acme: Any) -> None:
+    two_machines(acme)
+    close(acme.app, "2026-10")
+    acme.clock.set(at("2026-11-04T09:00:00"))
+    change_labels(acme.app, UUID(int=4), "shop-01", {"env": "prod"}, at("2026-10-20T00:00:00"))
+    acme.clock.set(at("2026-12-01T09:00:00"))
+    assert [(fact.what, fact.subject) for fact in close(acme.app, "2026-11").facts] == [
+        ("label change", "shop-01")
+    ]
 
 
 def test_what_was_reviewed_is_what_is_closed_and_later_facts_are_corrections(acme: Any) -> None:

@@ -73,7 +73,7 @@ def test_a_value_that_contradicts_a_stored_one_is_named_and_nothing_of_the_file_
 ) -> None:
     import_samples(quiet.app, write(tmp_path, HEAD + line(quiet, 1) + line(quiet, 2)))
     before = stored(quiet)
-    with pytest.raises(InvalidInput, match="1 samples contradict others; nothing was imported") as caught:
+    with pytest.raises(InvalidInput, match="1 sample contradicts another; nothing was imported") as caught:
         import_samples(quiet.app, write(tmp_path, HEAD + line(quiet, 3) + line(quiet, 2, 5)))
     at = utc_text(epoch(quiet.clock.now() - timedelta(hours=2)))
     assert caught.value.details == (f"web-1, vcpu at {at}: 5 here, 4 imported before; keep the right one",)
@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_named_and_nothing_is_added(
 ) -> None:
     file = tmp_path / "samples.csv"
     file.write_bytes(content)
-    with pytest.raises(InvalidInput, match="1 problems; nothing was imported") as caught:
+    with pytest.raises(InvalidInput, match="1 problem; nothing was imported") as caught:
         import_samples(quiet.app, file)
     assert what in caught.value.details[0]
     assert str(file) in caught.value.details[0]
@@ -197,3 +197,20 @@ def test_a_disk_that_fills_up_in_the_middle_adds_nothing_and_the_import_can_be_r
         assert import_samples(acme.app, small).added == 2000
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_samples_that_nobody_will_be_charged_for_are_told_with_the_id_that_was_meant(
+    acme: Any, tmp_path: Path
+) -> None:
+    order = acme.deliver("shop-01")
+    acme.clock.advance(timedelta(hours=3))
+    both = (
+        line(acme, 1, machine="shop-01") + line(acme, 1, machine="vm-7") + line(acme, 1, machine=order.id)
+    )
+    (note,) = import_samples(acme.app, write(tmp_path, HEAD + both)).notes
+    assert note == (
+        "charged to nobody, as tierwise delivered no such machine: shop-01, vm-7; "
+        f"write its id: shop-01 is the name of {order.id}"
+    )
+    right = write(tmp_path, HEAD + line(acme, 2, machine=order.id))
+    assert import_samples(acme.app, right).notes == ()

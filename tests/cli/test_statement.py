@@ -138,6 +138,6 @@ def test_samples_are_imported_once_and_contradictions_not_at_all(tierwise: Any, 
     assert tierwise("usage", "import", file).err.endswith(f"{file}: 1 sample added, 0 known already\n")
     assert tierwise("usage", "import", file).err.endswith(f"{file}: 0 samples added, 1 known already\n")
     file.write_text("machine,metric,at,value,unit\nweb-01,vcpu,2026-10-01T00:00:00Z,5,vcpu\n")
-    assert "1 samples contradict" in tierwise("usage", "import", file, code=3).err
+    assert "1 sample contradicts another" in tierwise("usage", "import", file, code=3).err
     file.write_text("machine,metric,at,value,unit\nweb-01,vcpu,yesterday,5,%\n")
     assert f"{file}:2" in tierwise("usage", "import", file, code=3).err

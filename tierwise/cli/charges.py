@@ -7,6 +7,7 @@ import typer
 
 from tierwise.cli.context import Context
 from tierwise.cli.fields import Fields
+from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, document, emit, note, stdout
 from tierwise.cli.words import check_month
 
@@ -41,9 +42,7 @@ def statement(
     ] = False,
     known_at: Annotated[
         datetime | None,
-        typer.Option(
-            help="As it was known at this moment (UTC).", formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
-        ),
+        typer.Option(help="As it was known at this moment (UTC).", parser=moment, metavar=METAVAR),
     ] = None,
     issue: Annotated[
         bool, typer.Option("--issue", help="Close the month first, as `charge close` does.")
@@ -51,8 +50,6 @@ def statement(
     output: Output = Format.TABLE,
 ) -> None:
     """Show each tenant's statement: quantity, hours, rate and amount of every line."""
-    from datetime import UTC
-
     from chargeback.statements import COLUMNS
     from tierwise.cli.words import must_be_known
     from tierwise.usecases.billing import bill
@@ -60,8 +57,7 @@ def statement(
     check_month(month)
     context: Context = ctx.obj
     with context.app() as app_:
-        moment = known_at.replace(tzinfo=UTC) if known_at else None
-        found = bill(app_, month, known_at=moment, issue=issue)
+        found = bill(app_, month, known_at=known_at, issue=issue)
         # A tenant that left the catalog still has the statements that it got.
         must_be_known("tenant", tenant, [*app_.documents.catalog.tenants, *found.tenants])
     if output is Format.TABLE:
@@ -222,12 +218,13 @@ def _idle(app_: "App", month: str) -> str:
 def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
     """The statements as tables for people."""
     from chargeback.ledger import sums, sums_text
+    from chargeback.money import exact_text
     from tierwise.cli.words import money
     from tierwise.usecases.billing import summary
 
     console = stdout()
     console.print(
-        f"{found.period.name}, {found.card.time_zone}, {found.period.hours} h   rate card {found.card.label}",
+        f"{found.period.name}, {found.card.time_zone}, {exact_text(found.period.hours)} h   rate card {found.card.label}",
         markup=False,
     )
     shown = {name: found.rows_of(name) for name in found.tenants if tenant in {None, name}}
@@ -235,7 +232,7 @@ def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
         corrected = any(row["charge_class"] for row in rows)
         console.print()
         emit(
-            rows if lines else summary(rows, found.card),
+            [_named(row) for row in (rows if lines else summary(rows, found.card))],
             Format.TABLE,
             columns=(*(_LINES if lines else _SUMMARY), *(_CORRECTED if corrected else ())),
             title=f"{_title(name, rows)}: {sums_text(sums(rows))}",
@@ -244,6 +241,11 @@ def print_bill(found: "Bill", tenant: str | None, *, lines: bool) -> None:
     total = sums_text(sums(row for rows in shown.values() for row in rows))
     console.print(f"total: {total or money(0, found.card)}", markup=False)
     note(found.note)
+
+
+def _named(row: "Row") -> "Row":
+    """An adjustment is of no metric: its name stands there."""
+    return row if row["metric"] else {**row, "metric": row["rate_id"]}
 
 
 def _title(tenant: str, rows: "Sequence[Row]") -> str:

@@ -8,7 +8,7 @@ from tierwise.cli.output import note, stdout
 from tierwise.cli.words import counted, day, money
 
 if TYPE_CHECKING:
-    from chargeback.adjustment_explained import TermExplanation
+    from chargeback.adjustment_explained import TermExplanation, TermStep
     from chargeback.explain import Explanation, Piece, Side
     from tierwise.usecases.causes import LateFact
     from tierwise.usecases.explaining import Explained, Verified
@@ -183,8 +183,9 @@ def _print_term(row: Row, why: "TermExplanation") -> None:
     console.print(f"  {row['statement']} line {row['number']}, {whose}", markup=False)
     for side in why.sides:
         console.print("  taken back:" if side.sign < 0 else "  stated:", markup=False)
-        for step in side.steps:
+        for step in side.steps[:-1]:
             console.print(f"    {step.text}{f' = {step.amount}' if step.amount else ''}", markup=False)
+        console.print(f"    {_last_step(side.steps[-1])}", markup=False)
         if side.shared:
             mine = sum(one.before_minor for one in side.shared if one.mine)
             whole = sum(one.before_minor for one in side.shared)
@@ -192,6 +193,11 @@ def _print_term(row: Row, why: "TermExplanation") -> None:
                 f"    split over {counted(len(side.shared), 'line')} by what they cost: {mine} of {whole} minor units",
                 markup=False,
             )
+
+
+def _last_step(step: "TermStep") -> str:
+    """The formula; with the amount that it gives, where it does not end with that itself."""
+    return step.text if step.text.endswith(step.amount) else f"{step.text} -> {step.amount}"
 
 
 def _heading(side: "Side", why: "Explanation") -> str:

@@ -1,7 +1,7 @@
 """``tierwise vm``: one inventory over all hypervisors, and what can be done to a machine."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 from tierwise.cli import moves
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import MACHINES, Columns, Sort, view
+from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, document, emit, note
 from tierwise.cli.pools import Refresh
 
@@ -274,7 +275,8 @@ def owner(
         datetime | None,
         typer.Option(
             help="From this moment on (UTC); now without it. A past moment corrects issued statements.",
-            formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"],
+            parser=moment,
+            metavar=METAVAR,
         ),
     ] = None,
 ) -> None:
@@ -285,7 +287,7 @@ def owner(
 
     context: Context = ctx.obj
     with context.app() as app_:
-        change_owner(app_, uuid4(), name, tenant, since.replace(tzinfo=UTC) if since else None)
+        change_owner(app_, uuid4(), name, tenant, since)
     note(f"{name} belongs to {tenant}")
 
 
@@ -334,7 +336,8 @@ def label(
         datetime | None,
         typer.Option(
             help="From this moment on (UTC); now without it. A past moment corrects issued statements.",
-            formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"],
+            parser=moment,
+            metavar=METAVAR,
         ),
     ] = None,
 ) -> None:
@@ -346,5 +349,5 @@ def label(
     changes = _pairs(labels, "label")
     context: Context = ctx.obj
     with context.app() as app_:
-        found = change_labels(app_, uuid4(), name, changes, since.replace(tzinfo=UTC) if since else None)
+        found = change_labels(app_, uuid4(), name, changes, since)
     note(f"{name} has {', '.join(f'{key}={value}' for key, value in sorted(found.items())) or 'no labels'}")

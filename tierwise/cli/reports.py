@@ -8,6 +8,7 @@ import typer
 
 from tierwise.cli.context import Context
 from tierwise.cli.fields import REPORTS
+from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, emit, note, stdout
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ app = typer.Typer(help="Reports and statements for finance.", no_args_is_help=Tr
 Month = Annotated[str, typer.Option("--month", help="YYYY-MM in the rate card's time zone.")]
 KnownAt = Annotated[
     datetime | None,
-    typer.Option(help="As it was known at this moment (UTC).", formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]),
+    typer.Option(help="As it was known at this moment (UTC).", parser=moment, metavar=METAVAR),
 ]
 Currency = Annotated[
     str, typer.Option("--currency", help="Amounts in this currency; else in the rate card's.")
@@ -65,7 +66,7 @@ def run(
     from tierwise.usecases import reports
 
     asked = reports.Asked(
-        month=_checked(month), known_at=_utc(known_at), by=by, currency=currency,
+        month=_checked(month), known_at=known_at, by=by, currency=currency,
         where=reports.pairs(where or (), "--where"), costs=dict(reports.pairs(cost or (), "--cost")),
     )  # fmt: skip
     check_target(to)
@@ -173,7 +174,7 @@ def _emit(found: "Report", output: Format) -> None:
 def _asked(month: str, currency: str, known_at: datetime | None) -> "Asked":
     from tierwise.usecases.reports import Asked
 
-    return Asked(month=_checked(month), known_at=_utc(known_at), currency=currency)
+    return Asked(month=_checked(month), known_at=known_at, currency=currency)
 
 
 def _checked(month: str) -> str:
@@ -182,15 +183,8 @@ def _checked(month: str) -> str:
 
     try:
         return BillingPeriod.parse(month, "UTC").name
-    except ValueError:
-        msg = f"'{month}' is no month; write it like 2026-10"
-        raise InvalidInput(msg) from None
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    from datetime import UTC
-
-    return moment.replace(tzinfo=UTC) if moment else None
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def check_target(to: Path | None) -> None:

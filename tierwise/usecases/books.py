@@ -136,7 +136,12 @@ class Books:
             return with_corrections(own, found, period, known.card, known.terms)
 
     def late(self, period: BillingPeriod, known: Known) -> list[Late]:
-        """What each earlier period must be corrected by on this period's statements."""
+        """What each earlier period must be corrected by on this period's statements.
+
+        Corrections stand on the first period after the last closed one, so that no two open periods show them.
+        """
+        if self.closed and period.name > self.closed[-1].period.next.name:
+            return []
         found = []
         for final in takewhile(lambda final: final.name < period.name, self.closed):
             before = self.stated(final.period, period)

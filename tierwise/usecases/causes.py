@@ -30,6 +30,18 @@ _WORDS = {
     "deleted": "deleted",
 }
 
+_FACTS = {
+    "created": "creation",
+    "powered_on": "switching on",
+    "powered_off": "switching off",
+    "resized": "resize",
+    "owner_changed": "owner change",
+    "moved": "move",
+    "relabelled": "label change",
+    "deleted": "removal",
+}
+"""The same as things that can be late: ``label change of sap-04``."""
+
 _NAMES = {"tenant": "tenant", "cost_centre": "cost centre", "tier": "tier", "pool": "pool"}
 
 
@@ -92,7 +104,7 @@ def in_amounts(resources: Resources) -> str:
 
 def _fact(row: MachineEventRow, names: Mapping[str, str]) -> LateFact:
     return LateFact(
-        _WORDS.get(row.kind, row.kind),
+        _FACTS.get(row.kind, row.kind),
         names.get(row.machine, row.machine),
         epoch(row.at),
         epoch(row.recorded_at),

@@ -94,7 +94,8 @@ def _database(app: App) -> Iterator[Finding]:
         with app.engine.connect() as connection:
             count = int(connection.execute(pending).scalar_one())
         if count:
-            text = f"{count} pieces of work are unfinished; `tierwise order resume` finishes them"
+            are = "is" if count == 1 else "are"
+            text = f"{_counted(count, 'change')} {are} unfinished; `tierwise order resume` finishes them"
             yield Finding("work", Verdict.NOTE, text)
 
 
@@ -109,7 +110,10 @@ def _endpoints(app: App) -> Iterator[Finding]:
             continue
         assert view.snapshot is not None
         snapshot = view.snapshot
-        parts = [snapshot.product, f"{len(snapshot.pools)} providers, {len(view.vms)} machines"]
+        parts = [
+            snapshot.product,
+            f"{_counted(len(snapshot.pools), 'provider')}, {_counted(len(view.vms), 'machine')}",
+        ]
         parts.append(
             "secure connection"
             if snapshot.secure
@@ -121,6 +125,10 @@ def _endpoints(app: App) -> Iterator[Finding]:
         yield Finding(f"endpoint {name}", verdict, "; ".join(parts))
     for pool, why in join(app.documents.catalog, seen, app.clock.now()).unusable.items():
         yield Finding(f"pool {pool}", Verdict.BAD, why)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _left_over(app: App) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from chargeback.samples import SCHEMA, STORED, STORED_DEFAULTS
 from chargeback.sorting import ordered
 from tierwise.app import App
 from tierwise.errors import InvalidInput
-from tierwise.store.tables import MachineEventRow
+from tierwise.store.tables import MachineEventRow, MachineRow
 from tierwise.store.usage import UsageStore
 from tierwise.store.usage_files import Layout
 from tierwise.usecases import late_fact
@@ -31,6 +31,8 @@ SKEW_S = 300
 
 _SHOWN = 500
 _AT_ONCE = 500
+_NAMED = 3
+"""Of machines that are not ours; the first ones say what is wrong."""
 _FILE_BYTES_MAX = 2 * 2**30
 
 
@@ -65,9 +67,13 @@ def import_samples(app: App, path: Path, *, options: ImportOptions | None = None
         tables.append(found.table)
         problems += found.problems
         notes += found.notes
-    _refuse(path, [str(problem) for problem in problems], "problems")
+    _refuse(path, [str(problem) for problem in problems], "problem", "problems")
     table = pa.concat_tables(tables)
-    _refuse(path, [str(problem) for problem in _impossible(app, table, str(path))], "problems")
+    machines = table["machine"].unique().to_pylist()
+    created = creations(app, machines)
+    impossible = _impossible(app, table, created, str(path))
+    _refuse(path, [str(problem) for problem in impossible], "problem", "problems")
+    notes += _not_ours(app, [machine for machine in machines if machine not in created])
     store = sample_store(app)
     with store.writing():
         added = added_to(store, table, source=path.name[:200], recorded_at=recordable(app), what=str(path))
@@ -115,7 +121,9 @@ def _not_known(store: UsageStore, fresh: Any, what: str) -> Any:
     again = np.append(False, _same_moment(rows))
     quantity = rows["quantity"].to_numpy()
     clashes = np.flatnonzero(again & np.append(False, np.diff(quantity) != 0))
-    _refuse(Path(what), list(_clashes(rows, clashes)), "samples contradict others")
+    _refuse(
+        Path(what), list(_clashes(rows, clashes)), "sample contradicts another", "samples contradict others"
+    )
     is_new = np.asarray(rows["fresh"].to_numpy(), dtype=np.bool_) & ~again
     return rows.filter(pa.array(is_new)).select(STORED.names)
 
@@ -142,18 +150,35 @@ def _clashes(rows: Any, places: Any) -> Iterator[str]:
         yield f"{len(places) - _SHOWN} more"
 
 
-def _refuse(path: Path, details: list[str], what: str) -> None:
+def _refuse(path: Path, details: list[str], one: str, many: str) -> None:
     if details:
-        msg = f"{path}: {len(details)} {what}; nothing was imported"
+        msg = f"{path}: {len(details)} {one if len(details) == 1 else many}; nothing was imported"
         raise InvalidInput(msg, details=details)
 
 
-def _impossible(app: App, table: Any, file: str) -> Iterator[Problem]:
+def _not_ours(app: App, machines: list[str]) -> list[str]:
+    """What is said of samples that no statement will charge, as their machine is none of ours."""
+    if not machines:
+        return []
+    with app.session() as session:
+        ids = dict(session.exec(select(MachineRow.name, MachineRow.id)).all())
+    named = [f"{name} is the name of {ids[name]}" for name in machines if name in ids]
+    some = ", ".join(machines[:_NAMED]) + (
+        f" and {len(machines) - _NAMED:,} more" if machines[_NAMED:] else ""
+    )
+    help_ = (
+        f"write its id: {'; '.join(named[:_NAMED])}"
+        if named
+        else "a machine of ours is written as its order's id"
+    )
+    return [f"charged to nobody, as tierwise delivered no such machine: {some}; {help_}"]
+
+
+def _impossible(app: App, table: Any, created: Mapping[str, int], file: str) -> Iterator[Problem]:
     """Samples that cannot be: after now, or before their machine's creation."""
     if not table.num_rows:
         return
     latest = epoch(app.clock.now()) + SKEW_S
-    created = creations(app, table["machine"].unique().to_pylist())
     first = table.group_by("machine").aggregate([("at", "min"), ("at", "max")]).to_pylist()
     for row in sorted(first, key=lambda row: row["machine"]):
         name = f"machine {row['machine']}"

@@ -16,6 +16,34 @@ from connectors.simulators.xen.failure import Failure
 
 NULL = "OpaqueRef:NULL"
 
+LEFT_OUT: Mapping[str, Mapping[str, tuple[str, Any]]] = {
+    "VM": {
+        "NVRAM": ("(string -> string) map", {}),
+        "appliance": ("VM_appliance ref", NULL),
+        "generation_id": ("string", "0:0"),
+        "ha_always_run": ("bool", False),
+        "is_snapshot_from_vmpp": ("bool", False),
+        "is_vmss_snapshot": ("bool", False),
+        "last_boot_CPU_flags": ("(string -> string) map", {}),
+        "last_booted_record": ("string", ""),
+        "order": ("int", 0),
+        "protection_policy": ("VMPP ref", NULL),
+        "shutdown_delay": ("int", 0),
+        "snapshot_schedule": ("VMSS ref", NULL),
+        "start_delay": ("int", 0),
+        "version": ("int", 0),
+    },
+    "VIF": {
+        "ipv4_allowed": ("string set", []),
+        "ipv6_allowed": ("string set", []),
+        "trunks": ("int set", []),
+    },
+}
+"""What XenAPI's constructors take and the simulator does not have: its type, and the value that asks for nothing.
+
+`has_vendor_device` is not among them: no guest here would see its device, whatever it says.
+"""
+
 _TABLE = Path(__file__).with_name("schema.txt")
 _MAP = re.compile(r"^\((?P<key>.+?) -> (?P<value>.+)\) map$")
 
@@ -137,7 +165,13 @@ def _of(kind: type, name: str, value: Any) -> Any:
 
 
 def _record(class_name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The fields that make an object; those xapi sets itself are ignored, as xapi does."""
+    """The fields that make an object; those xapi sets itself, and names unknown to it, are ignored, as xapi does.
+
+    Raises Failure NOT_IMPLEMENTED for a value that would have an effect in xapi and has none here.
+    """
+    for name, (kind, nothing) in LEFT_OUT.get(class_name, {}).items():
+        if name in given and read(kind, name, given[name]) not in (nothing, ""):
+            raise Failure("NOT_IMPLEMENTED", f"{class_name}.{name}")
     made = {}
     for field in schema().classes[class_name].values():
         if field.access == "ro":

@@ -15,7 +15,7 @@ import pytest
 from connectors.drivers.xen.faults import MEANINGS
 from connectors.simulators.xen.dispatch import known
 from connectors.simulators.xen.messages import Message
-from connectors.simulators.xen.schema import schema
+from connectors.simulators.xen.schema import LEFT_OUT, schema
 
 Model = dict[str, dict[str, Any]]
 
@@ -93,6 +93,17 @@ def test_a_constructor_needs_what_xapis_needs(name: str, count: int, model: Mode
         if ACCESS[field["qualifier"]] != "ro" and field.get("default") is None
     }
     assert (needed, len(needed)) == (published, count)
+
+
+@pytest.mark.parametrize("name", ["VM", "VDI", "VBD", "VIF"])
+def test_what_a_constructor_takes_is_had_by_the_simulator_or_listed_as_left_out(
+    name: str, model: Model
+) -> None:
+    taken = {f["name"]: f for f in model[name]["fields"] if f["qualifier"] == "RO/constructor"}
+    left_out = taken.keys() - schema().classes[name].keys() - {"has_vendor_device"}
+    listed = LEFT_OUT.get(name, {})
+    assert left_out == listed.keys()
+    assert {key: kind for key, (kind, _) in listed.items()} == {key: taken[key]["type"] for key in listed}
 
 
 def test_every_message_of_the_simulator_is_the_models(signatures: dict[str, dict[str, Any]]) -> None:

@@ -234,3 +234,33 @@ def test_a_rule_makes_a_call_fail_as_often_as_it_says(simulator: XenSimulator, r
     assert failure(raw.VM.get_all) == ["HOST_STILL_BOOTING"]
     assert raw.VM.get_all()
     assert simulator.calls()["VM.get_all"] == 2, "a call that a rule answers is not carried out"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("NVRAM", {"EFI-variables": "x"}),
+        ("start_delay", "30"),
+        ("order", "1"),
+        ("appliance", "OpaqueRef:some"),
+    ],
+)
+def test_a_machine_is_not_made_with_what_the_simulator_does_not_have(
+    raw: Any, field: str, value: Any
+) -> None:
+    record = raw.VM.get_record(template(raw))
+    before = raw.VM.get_all()
+    assert failure(raw.VM.create, {**record, field: value}) == ["NOT_IMPLEMENTED", f"VM.{field}"]
+    assert raw.VM.get_all() == before
+
+
+def test_a_field_that_asks_for_nothing_stops_no_machine(raw: Any) -> None:
+    nothing = {
+        "NVRAM": {},
+        "start_delay": "0",
+        "order": "0",
+        "appliance": "OpaqueRef:NULL",
+        "generation_id": "",
+    }
+    made = raw.VM.create({**raw.VM.get_record(template(raw)), **nothing, "has_vendor_device": False})
+    assert raw.VM.get_power_state(made) == "Halted"

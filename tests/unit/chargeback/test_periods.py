@@ -46,7 +46,15 @@ def test_months_follow_one_another_without_gap_over_the_turn_of_the_year() -> No
 
 @pytest.mark.parametrize("text", ["2026", "2026-13", "2026-00", "26-10", "2026-1", "2026-10-01", ""])
 def test_what_is_no_month_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"2026-10|less than|greater than"):
+    with pytest.raises(ValueError, match="is no month; write it like 2026-10"):
+        BillingPeriod.parse(text, "UTC")
+
+
+@pytest.mark.parametrize("text", ["1969-12", "9999-01", "0000-01"])
+def test_a_month_that_cannot_be_billed_says_which_can(text: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"^'{text}' cannot be billed; give a month from 1970-01 to 9998-12$"
+    ):
         BillingPeriod.parse(text, "UTC")
 
 

@@ -46,7 +46,7 @@ IN_HOSTS: list[tuple[str, Any, str]] = [
     ("format", "tierwise-placement/2", "format: must be one of tierwise-placement/1; did you mean 'tierwise-placement/1'? (found 'tierwise-placement/2')"),
     ("format", ..., "format: is required and missing"),
     ("requestz", [], "requestz: unknown field; did you mean 'requests'? known are format, currency"),
-    ("currency", "euro", "currency: must be text that matches ^[A-Z]{3}$ (found 'euro')"),
+    ("currency", "euro", "currency: must be a currency code of three capitals (ISO 4217), such as EUR (found 'euro')"),
     ("pools", [], "pools: must be a list or mapping of at least 1 (found a list)"),
     ("pools.0.hosts.1.inventories.vcpu.total", -24, "pools[0].hosts[1].inventories.vcpu.total: must be at least 0 (found -24)"),
     ("pools.0.hosts.1.inventories.vcpu.total", 2**63, f"pools[0].hosts[1].inventories.vcpu.total: must be below {2**62} (found {2**63})"),
