@@ -19,6 +19,7 @@ from connectors.contract import (
     Connector,
     DiskFormat,
     EndpointSnapshot,
+    NewDisk,
     PoolSnapshot,
     PowerAction,
     PowerState,
@@ -30,6 +31,7 @@ from connectors.contract import (
 )
 from connectors.drivers.libvirt import creating, gaps, hardware, metering, snapshots, views
 from connectors.drivers.libvirt import host as hosts
+from connectors.drivers.libvirt.adding import DiskChange
 from connectors.drivers.libvirt.migrating import Migration, Side
 from connectors.drivers.libvirt.power import Power
 from connectors.drivers.libvirt.relocating import Relocation
@@ -152,6 +154,21 @@ class LibvirtConnector(Connector):
             resizing.to(resources)
 
         return self._on_machine("resize", identity, act)
+
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        pool_name = self._options.storage_pool
+        return self._disks_changed("add_disk", identity, lambda change: change.add(disk, pool_name))
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        return self._disks_changed("grow_disk", identity, lambda change: change.grow(key, size_gib))
+
+    def _disks_changed(self, operation: str, identity: UUID, call: Callable[[DiskChange], None]) -> VmView:
+        def act(connection: Any, domain: Any, found: hosts.HostFacts) -> None:
+            vendor, name = self._session.vendor, self.endpoint.name
+            view = views.one(vendor, connection, domain, found)
+            call(DiskChange(vendor, connection, domain, view=view, host=found, endpoint=name))
+
+        return self._on_machine(operation, identity, act)
 
     def snapshot(self, identity: UUID, name: str) -> None:
         self._needs("snapshot", Capability.SNAPSHOT)

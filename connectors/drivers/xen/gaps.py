@@ -32,7 +32,10 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "xapi places a machine when it starts and does not move it later; Workload Balancing is not used yet"
         ),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use XenCenter or Xen Orchestra"),
-        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
+        Capability.ADD_DISK: _not_yet("the driver grows the first disk only yet, by a resize"),
+        Capability.DISK_HOTPLUG: _not_yet("the driver grows the first disk only yet, by a resize"),
+        Capability.GROW_DISK: _not_yet("the driver grows the first disk only yet, by a resize"),
+        Capability.GROW_DISK_HOT: _not_yet("the driver grows the first disk only yet, by a resize"),
         Capability.SEED_DISK: _not_yet(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
         ),
