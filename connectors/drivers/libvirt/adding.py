@@ -132,15 +132,19 @@ class DiskChange:
         name = documents.further_name(self.identity, disk.name)
         thin = self.host.domain_type != "test"  # its pool counts what is allocated, and nothing else
         wanted = documents.volume(name, disk.size_gib * storage.GIB, thin=thin)
-        return storage.ensure(
+        volume, made = storage.ensure(
             self.vendor,
             pool,
             self.identity,
             disk.size_gib,
             name=name,
             make=partial(pool.createXML, wanted),
-            absent=lambda: True,
+            absent=lambda: False,  # somebody may have detached it, and want it again
         )
+        if volume.info()[1] != disk.size_gib * storage.GIB:
+            what = f"has a volume '{name}' of another size, which is not attached"
+            self._refuse("add_disk", what, "attach or delete it with virsh, or choose another name")
+        return volume, made
 
     def _attach(self, device: Any, kept: Any, lacking: list[Any]) -> None:
         """Live first: QEMU can refuse, and then nothing has changed."""
