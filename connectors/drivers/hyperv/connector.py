@@ -16,6 +16,7 @@ from connectors.contract import (
     Connector,
     DiskFormat,
     EndpointSnapshot,
+    NewDisk,
     PowerAction,
     Tell,
     UsageReading,
@@ -24,6 +25,7 @@ from connectors.contract import (
     VmView,
 )
 from connectors.drivers.hyperv import (
+    adding,
     cluster,
     creating,
     details,
@@ -140,6 +142,16 @@ class HypervConnector(Connector):
             identity,
             lambda op, found: relocating.relocate(op, found, storage, tell),
         )
+
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        """New-VHD in the machine's folder, and Add-VMHardDiskDrive on SCSI, also while it runs."""
+        change = partial(adding.add, disk=disk)
+        return self._changed("add_disk", identity, lambda op, found: change(op, self._facts(op), found))
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        """Resize-VHD; of a machine that runs only a VHDX on SCSI."""
+        change = partial(adding.grow, key=key, size_gib=size_gib)
+        return self._changed("grow_disk", identity, lambda op, found: change(op, self._facts(op), found))
 
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a checkpoint, with the memory of a machine that runs."""

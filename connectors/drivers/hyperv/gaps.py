@@ -26,10 +26,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         ),
         Capability.TEMPLATE: _not_yet("templates belong to VMM; this driver creates machines empty"),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use VMConnect"),
-        Capability.ADD_DISK: _not_yet("the driver grows the first disk only yet, by a resize"),
-        Capability.DISK_HOTPLUG: _not_yet("the driver grows the first disk only yet, by a resize"),
-        Capability.GROW_DISK: _not_yet("the driver grows the first disk only yet, by a resize"),
-        Capability.GROW_DISK_HOT: _not_yet("the driver grows the first disk only yet, by a resize"),
         Capability.SEED_DISK: _not_yet(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
         ),
