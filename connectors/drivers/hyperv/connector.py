@@ -37,6 +37,7 @@ from connectors.drivers.hyperv import (
     operating,
     relocating,
     removing,
+    tagging,
 )
 from connectors.drivers.hyperv.faults import is_gone, of_failure
 from connectors.drivers.hyperv.host import HostFacts
@@ -172,6 +173,14 @@ class HypervConnector(Connector):
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Present values of all machines of ours; counters go on over a reset of Hyper-V's metering."""
         return [reading for reading in self._run("usage", self._usage) if reading.at >= since]
+
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        """The annotations in the machine's notes."""
+        return self._of("tags", identity, tagging.read)
+
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        """Our line of the notes, in one call."""
+        return self._changed("tag", identity, lambda op, found: tagging.change(op, found, changes))
 
     def details(self, identity: UUID) -> VmDetails:
         """Firmware by generation, disks by controller, and cards; a card has its address once it ran."""

@@ -30,7 +30,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
         ),
         Capability.RESOURCE_POOLS: _not_yet("Hyper-V's resource pools are not managed by this driver yet"),
-        Capability.TAGS: _never("Hyper-V has no tags; annotations are kept in the machine's notes"),
         Capability.WATCH: _not_yet(
             "Hyper-V keeps no list of changes to ask for; its WMI events need a process that stays on the host, "
             "and this driver leaves none there; the next inventory sees what changed"

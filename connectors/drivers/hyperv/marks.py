@@ -55,6 +55,15 @@ def notes(identity: UUID, annotations: Mapping[str, str]) -> str:
     return f"{_SENTENCE}\n{MARK}{json.dumps(document, sort_keys=True)}\n"
 
 
+def noted_anew(text: str, identity: UUID, annotations: Mapping[str, str]) -> str:
+    """The notes with other annotations; all that somebody wrote around our line stays."""
+    _, ours, _ = notes(identity, annotations).split("\n")
+    lines = text.split("\n")
+    at = next(number for number, line in enumerate(lines) if line.startswith(MARK))
+    end = "\r" if lines[at].endswith("\r") else ""
+    return "\n".join([*lines[:at], ours + end, *lines[at + 1 :]])
+
+
 def read(text: str | None, path: str | None) -> Mark | None:
     """The mark of a machine with these notes and this path; None where it is not one of ours.
 

@@ -3,7 +3,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, ClassVar, TypeVar
@@ -29,7 +29,7 @@ from connectors.contract import (
     VmSpec,
     VmView,
 )
-from connectors.drivers.libvirt import creating, gaps, hardware, metering, snapshots, views
+from connectors.drivers.libvirt import creating, gaps, hardware, metering, snapshots, tagging, views
 from connectors.drivers.libvirt import host as hosts
 from connectors.drivers.libvirt.adding import DiskChange
 from connectors.drivers.libvirt.migrating import Migration, Side
@@ -296,6 +296,15 @@ class LibvirtConnector(Connector):
         limit = self._options.copy_mib_per_s
         Relocation(self._session, find, identity=identity, pool_name=storage, most_mib_per_s=limit).go(tell)
         return self.get_vm(identity)
+
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        return self._run("tags", lambda c, _found: tagging.read(self._find(c, identity, "tags")))
+
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        vendor = self._session.vendor
+        return self._on_machine(
+            "tag", identity, lambda _c, domain, _f: tagging.change(vendor, domain, changes)
+        )
 
     def changes(self, since: str | None = None) -> Changes:
         self._needs("changes", Capability.WATCH)

@@ -26,9 +26,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.DRS: _gap(GapReason.NEVER, _ALONE),
         Capability.RESOURCE_POOLS: _gap(GapReason.NEVER, "libvirt has no resource pools"),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use virsh console"),
-        Capability.TAGS: _gap(
-            GapReason.NEVER, "libvirt has no tags; annotations are kept in the machine's metadata"
-        ),
         Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),

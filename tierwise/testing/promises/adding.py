@@ -1,6 +1,7 @@
 # ruff: noqa: D102 -- a test suite is made of asserts, and a test's name is its sentence
 """Disks are added to a machine that is there, and grow one by one."""
 
+from collections.abc import Callable
 from typing import ClassVar
 from uuid import UUID
 
@@ -121,10 +122,11 @@ class AddingPromises(Counterpart):
         needs(Capability.CREATE, *([Capability.POWER_ON] if on else []))
         identity = identity_of(machines.make(on=on))
         refused = []
-        for capability, change in (
-            (ADD[on], lambda: connector.add_disk(identity, self.data)),
-            (GROW[on], lambda: connector.grow_disk(identity, "any", 9)),
-        ):
+        calls: dict[Capability, Callable[[], VmView]] = {
+            ADD[on]: lambda: connector.add_disk(identity, self.data),
+            GROW[on]: lambda: connector.grow_disk(identity, "any", 9),
+        }
+        for capability, change in calls.items():
             if not pool.capabilities.has(capability):
                 with pytest.raises(Unsupported) as caught:
                     change()
