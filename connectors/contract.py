@@ -181,6 +181,18 @@ class Disk(Value):
     key: str
     size_bytes: int = Field(ge=0, description="What the guest sees, not what the file takes.")
     bus: str = Field(description="The controller as the vendor names it: virtio, pvscsi, ide, xvd.")
+    name: str = Field(default="", description="What `add_disk` was told to call it; empty for others.")
+
+
+DISK_NAME = r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
+"""1 to 20 characters: as many as a disk's serial number has by virtio, by which a guest finds it."""
+
+
+class NewDisk(Value):
+    """An empty disk to add to a machine. Its name is the machine's own name of it, so that it is added once."""
+
+    name: str = Field(pattern=DISK_NAME)
+    size_gib: int = Field(ge=1, le=65_536)
 
 
 class NetworkCard(Value):
@@ -311,6 +323,24 @@ class Connector(ABC):
         the disk would shrink or the machine's state does not allow it.
         """
 
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        """Give a machine one more disk, empty; nothing if it has one of that name and size.
+
+        Needs ADD_DISK while the machine is off and DISK_HOTPLUG while it runs. Raises NotFound, Refused where
+        there is no room, and Conflict where it has a disk of that name and another size, has snapshots (going
+        back to one would lose the disk), or is suspended. After a failure it has the disk or nothing is left of it.
+        """
+        raise self.unsupported(self._by_power(identity, Capability.ADD_DISK, Capability.DISK_HOTPLUG))
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        """Let one disk, by its key in `details`, be as large; nothing if it is. The guest's file system stays as it is.
+
+        Needs GROW_DISK while the machine is off and GROW_DISK_HOT while it runs. Raises NotFound for a machine
+        or disk that is not there, Refused where there is no room, and Conflict where the disk would shrink, or
+        the machine has snapshots or is suspended.
+        """
+        raise self.unsupported(self._by_power(identity, Capability.GROW_DISK, Capability.GROW_DISK_HOT))
+
     def snapshot(self, identity: UUID, name: str) -> None:
         """Keep the machine's present state under `name`; nothing if that name exists."""
         raise self.unsupported(Capability.SNAPSHOT)
@@ -330,7 +360,7 @@ class Connector(ABC):
     def details(self, identity: UUID) -> VmDetails:
         """Firmware, disks and network cards of a machine. Raises NotFound.
 
-        Needed by every capability to give or take disks; a driver with none of them refuses.
+        Needed by every capability to give, take, add or grow disks; a driver with none of them refuses.
         """
         raise self.unsupported(Capability.EXPORT_DISK_RAW)
 
@@ -401,6 +431,9 @@ class Connector(ABC):
         """Raises Unsupported for a seed where this driver declares SEED_DISK missing."""
         if spec.seed is not None and Capability.SEED_DISK in self.gaps:
             raise self.unsupported(Capability.SEED_DISK)
+
+    def _by_power(self, identity: UUID, off: Capability, running: Capability) -> Capability:
+        return running if self.get_vm(identity).power is PowerState.ON else off
 
     def unsupported(self, capability: Capability) -> Unsupported:
         """The error for a capability that this driver declares missing."""

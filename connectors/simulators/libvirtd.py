@@ -19,7 +19,13 @@ from typing import IO, Any, Self
 from uuid import uuid4
 
 from catalog.pools import Endpoint, TlsPolicy
-from connectors.simulators import libvirt_container, libvirt_guest, libvirt_pki, libvirt_sasl
+from connectors.simulators import (
+    libvirt_container,
+    libvirt_guest,
+    libvirt_pki,
+    libvirt_polkit,
+    libvirt_sasl,
+)
 
 ADDRESS = "127.0.0.1"
 HOST = "tierwise-kvm"
@@ -52,11 +58,12 @@ for pair in lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt e
 done
 mkdir /run/c; mount --bind "$d/containers" /run/c  # a loop device has 64 bytes for its file's path
 umount /sys/fs/cgroup/unified 2>/dev/null || true  # libvirt's LXC takes one version of cgroups, not both
-echo ready
-while read -r verb; do
+__POLKIT__echo ready
+while read -r verb rest; do
   case $verb in
     start) libvirtd --listen --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid \
              </dev/null >>"$d/daemon.log" 2>&1 & pid=$! ;;
+    relay) __RELAY__ ;;
     KILL) kill -KILL "$pid"; wait "$pid" || true ;;
     *) kill "-$verb" "$pid" ;;
   esac
@@ -64,7 +71,7 @@ while read -r verb; do
 done
 kill -KILL -1 || true  # all of these namespaces, and nothing outside
 rm -rf "$d"
-"""
+""".replace("__POLKIT__", libvirt_polkit.START).replace("__RELAY__", libvirt_polkit.RELAY)
 
 _QEMU_CONF = """user = "root"
 group = "root"
@@ -104,7 +111,7 @@ class PrivateLibvirtd:
     with names of their own are several hosts: libvirt tells hosts apart by name and UUID. With `images` the
     pool ``default`` is that folder, which is how two of them share their storage, and with `pki` the
     certificates are those of another, so that one authority stands behind both. With a `login` clients over
-    TLS give its password.
+    TLS give its password. With `polkit_rules` those decide what the users at `relayed` ports may do.
     """
 
     def __init__(
@@ -115,7 +122,9 @@ class PrivateLibvirtd:
         images: Path | None = None,
         pki: Path | None = None,
         login: libvirt_sasl.Login | None = None,
+        polkit_rules: str | None = None,
     ) -> None:
+        self._polkit_rules = polkit_rules
         self._with_tls = tls
         self._login = login
         self.host = host
@@ -178,6 +187,18 @@ class PrivateLibvirtd:
     def read_only_socket(self) -> Path:
         """The socket at which everybody may look and nobody may change, as processes outside see it."""
         return Path("/proc", str(self._running().pid), "root", "run", "libvirt", "libvirt-sock-ro")
+
+    def relayed(self, user: int) -> str:
+        """The libvirt URI of the QEMU driver at the socket, for a user of this number; needs `polkit_rules`."""
+        port, _ = _free_ports()
+        self._tell(f"relay {user} {port}")
+        end_s = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < end_s:
+            with suppress(OSError), socket.create_connection((ADDRESS, port), timeout=1):
+                return f"qemu+tcp://{ADDRESS}:{port}/system"
+            time.sleep(_POLL_S)
+        msg = f"the relay of user {user} does not listen: {(self.folder / 'polkit.log').read_text()}"
+        raise RuntimeError(msg)
 
     @property
     def lxc_address(self) -> str:
@@ -306,6 +327,11 @@ class PrivateLibvirtd:
         )
 
     def _answers(self) -> bool:
+        if self._polkit_rules is not None:  # which let nobody in who comes by TCP
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.read_only_socket.with_name("libvirt-sock")))
+                return True
+            return False
         try:
             self.virsh("hostname", address=self.test_address)
         except RuntimeError:
@@ -338,6 +364,9 @@ class PrivateLibvirtd:
             settings |= libvirt_pki.daemon_settings(self.pki, ADDRESS, self.tls_port)
         if self._login:
             settings |= libvirt_sasl.daemon_settings(self.folder, self._login, self.host)
+        if self._polkit_rules is not None:
+            libvirt_polkit.write(self.folder, self._polkit_rules)
+            settings |= libvirt_polkit.SETTINGS
         lines = [
             f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
             for key, value in settings.items()

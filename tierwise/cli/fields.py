@@ -58,6 +58,17 @@ FINDINGS = Fields(
     ("verdict", "subject", "finding"),
 )
 
+VM_DISKS = Fields(
+    {
+        "disk": "what it was called when it was added; empty for the disk that the machine was made with",
+        "key": "the hypervisor's own name of it",
+        "size_gib": "its size in GiB, rounded up",
+        "bus": "the controller that it is on, as the vendor names it",
+        "size_bytes": "its size in bytes",
+    },
+    ("disk", "key", "size_gib", "bus"),
+)
+
 VM_MOVES = Fields(
     {
         "machine": "its name",

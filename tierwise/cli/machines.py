@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwise.cli import moves
+from tierwise.cli import disks, moves
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import MACHINES, Columns, Sort, view
 from tierwise.cli.moments import METAVAR, moment
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List machines, change and move them.", no_args_is_help=True)
 app.command()(moves.move)
 app.command(name="moves")(moves.moves)
+app.command(name="disks")(disks.disks)
+app.command(name="add-disk")(disks.add_disk)
+app.command(name="grow-disk")(disks.grow_disk)
 
 Name = Annotated[str, typer.Argument(help="The machine's name, or the start of its id.")]
 

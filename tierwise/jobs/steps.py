@@ -12,7 +12,7 @@ from uuid import UUID
 from catalog.pools import PoolEntry
 from catalog.resources import Resources
 from catalog.workload_classes import Availability
-from connectors.contract import Connector, PowerAction, VmSpec, VmView
+from connectors.contract import Connector, NewDisk, PowerAction, VmSpec, VmView
 from connectors.errors import ConnectorError, NotFound
 from tierwise import seeds
 from tierwise.app import App
@@ -90,6 +90,15 @@ def resize(app: App, machine_id: str, resources: dict[str, int]) -> Outcome:
     endpoint = _endpoint_of(app, machine_id)
     wanted = Resources(**resources)
     return call(app, endpoint, lambda connector: connector.resize(UUID(machine_id), wanted))
+
+
+def change_disk(app: App, machine_id: str, change: dict[str, Any]) -> Outcome:
+    """Add a disk (``add``: its name) or let one grow (``grow``: its key); with its size in GiB."""
+    endpoint, identity, size_gib = _endpoint_of(app, machine_id), UUID(machine_id), change["size_gib"]
+    if "add" in change:
+        disk = NewDisk(name=change["add"], size_gib=size_gib)
+        return call(app, endpoint, lambda connector: connector.add_disk(identity, disk))
+    return call(app, endpoint, lambda connector: connector.grow_disk(identity, change["grow"], size_gib))
 
 
 def migrate(app: App, machine_id: str, host: str) -> Outcome:

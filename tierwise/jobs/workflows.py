@@ -148,18 +148,41 @@ def change_size(change_id: str, machine_id: str, resources: dict[str, int]) -> d
     """Hold the room, resize the machine, and write it down; or let go of the room again."""
     with current().working(f"change:{change_id}") as runtime:
         app = runtime.app
-        held = runtime.transaction("hold", changes.hold, app, machine_id, resources)
-        if "short" in held:
-            return {"error": {"kind": "NoPlace", "message": "; ".join(held["short"]), "retriable": False}}
-        if "refused" in held:
-            message = "; ".join(held["refused"])
-            return {"error": {"kind": "RefusedByPolicy", "message": message, "retriable": False}}
-        done = DBOS.run_step({"name": "resize"}, lambda: steps.resize(app, machine_id, resources))
-        if "error" in done:
-            runtime.transaction("release", changes.release, machine_id, held["before"])
-        else:
-            runtime.transaction("record", changes.record_resized, app, change_id, machine_id, resources)
-        return done
+        step = ("resize", lambda: steps.resize(app, machine_id, resources))
+        return _resized(runtime, change_id, machine_id, resources, step)
+
+
+@DBOS.workflow(name="change_disk")
+def change_disk(
+    change_id: str, machine_id: str, resources: dict[str, int], change: dict[str, Any]
+) -> dict[str, Any]:
+    """The same by one disk that is added or grows; `resources` is what the machine has then."""
+    with current().working(f"change:{change_id}") as runtime:
+        app = runtime.app
+        step = ("change_disk", lambda: steps.change_disk(app, machine_id, change))
+        return _resized(runtime, change_id, machine_id, resources, step)
+
+
+def _resized(
+    runtime: Runtime,
+    change_id: str,
+    machine_id: str,
+    resources: dict[str, int],
+    step: tuple[str, Callable[[], dict[str, Any]]],
+) -> dict[str, Any]:
+    app, (name, act) = runtime.app, step
+    held = runtime.transaction("hold", changes.hold, app, machine_id, resources)
+    if "short" in held:
+        return {"error": {"kind": "NoPlace", "message": "; ".join(held["short"]), "retriable": False}}
+    if "refused" in held:
+        message = "; ".join(held["refused"])
+        return {"error": {"kind": "RefusedByPolicy", "message": message, "retriable": False}}
+    done = DBOS.run_step({"name": name}, act)
+    if "error" in done:
+        runtime.transaction("release", changes.release, machine_id, held["before"])
+    else:
+        runtime.transaction("record", changes.record_resized, app, change_id, machine_id, resources)
+    return done
 
 
 @DBOS.workflow(name="migrate")

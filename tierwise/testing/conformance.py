@@ -12,6 +12,7 @@ overridden stands in `tierwise.testing.promises.base.Counterpart`. The suite wan
 for itself while it runs, and removes what it made.
 """
 
+from tierwise.testing.promises.adding import AddingPromises
 from tierwise.testing.promises.base import Counterpart
 from tierwise.testing.promises.connection import ConnectionPromises
 from tierwise.testing.promises.disks import DiskPromises
@@ -31,6 +32,7 @@ class ConnectorConformance(
     LifecyclePromises,
     OperationPromises,
     RacePromises,
+    AddingPromises,
     DiskPromises,
     FeedPromises,
     MigrationPromises,

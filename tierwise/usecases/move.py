@@ -327,7 +327,7 @@ def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator
         )
         yield Line(Kind.BLOCKS, "power", text)
     if len(details.disks) != 1:
-        text = f"it has {len(details.disks)} disks; a machine of the catalog has one, so the others were added elsewhere: detach them first"
+        text = f"it has {len(details.disks)} disks, and a move carries one: detach the others first, at its hypervisor"
         yield Line(Kind.BLOCKS, "disks", text)
     elif details.disks[0].size_bytes != machine.disk_gib * GIB:
         text = f"its disk has {details.disks[0].size_bytes} bytes, not {machine.disk_gib} GiB; resize it to whole GiB first"

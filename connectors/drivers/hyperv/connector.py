@@ -16,6 +16,7 @@ from connectors.contract import (
     Connector,
     DiskFormat,
     EndpointSnapshot,
+    NewDisk,
     PowerAction,
     Tell,
     UsageReading,
@@ -24,6 +25,7 @@ from connectors.contract import (
     VmView,
 )
 from connectors.drivers.hyperv import (
+    adding,
     cluster,
     creating,
     details,
@@ -35,6 +37,7 @@ from connectors.drivers.hyperv import (
     operating,
     relocating,
     removing,
+    tagging,
 )
 from connectors.drivers.hyperv.faults import is_gone, of_failure
 from connectors.drivers.hyperv.host import HostFacts
@@ -141,6 +144,16 @@ class HypervConnector(Connector):
             lambda op, found: relocating.relocate(op, found, storage, tell),
         )
 
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        """New-VHD in the machine's folder, and Add-VMHardDiskDrive on SCSI, also while it runs."""
+        change = partial(adding.add, disk=disk)
+        return self._changed("add_disk", identity, lambda op, found: change(op, self._facts(op), found))
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        """Resize-VHD; of a machine that runs only a VHDX on SCSI."""
+        change = partial(adding.grow, key=key, size_gib=size_gib)
+        return self._changed("grow_disk", identity, lambda op, found: change(op, self._facts(op), found))
+
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a checkpoint, with the memory of a machine that runs."""
         self._of("snapshot", identity, lambda op, found: operating.snapshot(op, found, name))
@@ -160,6 +173,14 @@ class HypervConnector(Connector):
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Present values of all machines of ours; counters go on over a reset of Hyper-V's metering."""
         return [reading for reading in self._run("usage", self._usage) if reading.at >= since]
+
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        """The annotations in the machine's notes."""
+        return self._of("tags", identity, tagging.read)
+
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        """Our line of the notes, in one call."""
+        return self._changed("tag", identity, lambda op, found: tagging.change(op, found, changes))
 
     def details(self, identity: UUID) -> VmDetails:
         """Firmware by generation, disks by controller, and cards; a card has its address once it ran."""

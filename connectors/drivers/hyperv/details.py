@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from connectors.contract import Disk, NetworkCard, VmDetails
+from connectors.drivers.hyperv import marks
 from connectors.drivers.hyperv.dispatcher import Command, Row
 from connectors.drivers.hyperv.machines import Machine
 from connectors.drivers.hyperv.session import Op
@@ -51,7 +52,9 @@ def details(op: Op, machine: Machine) -> VmDetails:
         firmware="uefi" if uefi else "bios",
         secure_boot=any(row["SecureBoot"] == "On" for row in firmware),
         disks=tuple(
-            Disk(key=one.key, size_bytes=one.size_bytes, bus=one.controller)
+            Disk(
+                key=one.key, size_bytes=one.size_bytes, bus=one.controller, name=marks.disk_label(one.path)
+            )
             for one in _drives(vm[0], files)
         ),
         cards=tuple(_card(*values) for values in _columns(vm[0], "NetworkAdapters", _CARD)),
@@ -59,10 +62,15 @@ def details(op: Op, machine: Machine) -> VmDetails:
     )
 
 
+def all_drives(op: Op, machine: Machine) -> list[Drive]:
+    """The machine's drives in the order of their controllers."""
+    vm, files = op.run(Command("Hyper-V\\Get-VM", {"Id": machine.id}, select=_SELECT), _files("0.Id"))
+    return _drives(vm[0], files)
+
+
 def need_drive(op: Op, machine: Machine, key: str) -> Drive:
     """The drive of this key. Raises NotFound."""
-    vm, files = op.run(Command("Hyper-V\\Get-VM", {"Id": machine.id}, select=_SELECT), _files("0.Id"))
-    found = _drives(vm[0], files)
+    found = all_drives(op, machine)
     for one in found:
         if one.key == key:
             return one

@@ -52,7 +52,7 @@ def export(op: Op, machine: Machine, key: str, form: DiskFormat, to: BinaryIO, t
         _receive(op, drive.path, to, tell)
         return
     part = files.part(form)
-    with _removed_on_failure(op, machine, part):
+    with removed_on_failure(op, machine, part):
         _part(op, [_convert(drive.path, part)])
         _receive(op, part, to, tell)
     _part(op, [remove_files(escaped(part))])
@@ -65,7 +65,7 @@ def take(op: Op, machine: Machine, key: str, form: DiskFormat, source: BinaryIO,
         why = "the machine has checkpoints, which its disk's old content belongs to"
         raise op.error(Conflict, why, hint="remove its checkpoints in Hyper-V Manager first")
     sent, whole = files.part(form), files.part(DiskFormat.VHDX)
-    with _removed_on_failure(op, machine, files.part(DiskFormat.VHD), whole, files.new, old=drive.path):
+    with removed_on_failure(op, machine, files.part(DiskFormat.VHD), whole, files.new, old=drive.path):
         # Of one that was killed half way.
         _part(op, [remove_files(f"{escaped(files.folder)}\\part-*")])
         _send(op, sent, source, tell)
@@ -178,7 +178,7 @@ def _is_as_found(op: Op, machine: Machine, drive: Drive) -> bool:
 
 
 @contextmanager
-def _removed_on_failure(op: Op, machine: Machine, *paths: str, old: str = "") -> Iterator[None]:
+def removed_on_failure(op: Op, machine: Machine, *paths: str, old: str = "") -> Iterator[None]:
     """Remove those of the files that no drive of the machine has, when what is inside fails.
 
     The answer to pointing a drive to its new file may be lost, so the machine is asked which one it has: the

@@ -11,6 +11,7 @@ $ok = foreach ($w in -split @'
 Read-Chunk
 Write-Chunk
 Hyper-V\
+Add-VMHardDiskDrive
 Checkpoint-VM
 Convert-VHD
 Enable-VMResourceMetering
@@ -23,6 +24,7 @@ Get-VMSnapshot
 Measure-VM
 Move-VM
 Move-VMStorage
+New-VHD
 New-VM
 Remove-VM
 Remove-VMNetworkAdapter
@@ -59,7 +61,7 @@ Rename-Item
 }
 # Nothing but folders that the driver made for its machines, and the disks in them, can be removed, read or written,
 # and machines' files go nowhere else.
-$ours = '\\tierwise-[0-9a-f-]{36}-(\*|[0-9a-f]{8}(|\*|\\disk\[s\]|\\disks\\(disk|part-)[\w-]*(\*|\.a?vhdx?)))$'
+$ours = '\\tierwise-[0-9a-f-]{36}-(\*|[0-9a-f]{8}(|\*|\\disk\[s\]|\\disks\\(disk|part-|added-)[\w-]*(\*|\.a?vhdx?)))$'
 # What they leave open when they fail ends with the process.
 function Read-Chunk($Path, $Offset, $Count) {
     $f = [IO.File]::OpenRead($Path)
@@ -131,7 +133,7 @@ foreach ($l in $input) {
                 foreach ($p in @($a.Keys) -like '*Path') { $a[$p] }
                 foreach ($p in $a.Vhds.Values) { $p }
             )
-            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD|Move-VM.*)$' -and (@($paths) -cnotmatch $ours))) {
+            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD|New-VHD|Move-VM.*)$' -and (@($paths) -cnotmatch $ours))) {
                 throw "not allowed: $name $paths"
             }
             if ($c.optional) {

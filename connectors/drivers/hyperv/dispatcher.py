@@ -25,14 +25,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "03dc25c377c3ea748d748e68caff36e3de84d175fcc77a04066fbc89930006d6"
+SHA256 = "10030e9f5609c46baa694fb6ee9a36bb3703a388fb6cf0a603b975ac527555b1"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")
 COMMAND_LINE_LIMIT = 8191
 """Characters that Windows takes, by what the field measured with WinRM's default command shell."""
 
-_SHORTER = {"{\n": "{", "\n}": "}", " = ": "="}
+_SHORTER = {
+    "{\n": "{",
+    "\n}": "}",
+    " = ": "=",
+    ") {": "){",
+    "if (": "if(",
+    "foreach (": "foreach(",
+    "else {": "else{",
+    "try {": "try{",
+    "catch {": "catch{",
+}
 """What the script's text may be without; its list of names and its texts hold nothing of that kind."""
 
 Scalar = str | int | bool

@@ -26,12 +26,10 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         ),
         Capability.TEMPLATE: _not_yet("templates belong to VMM; this driver creates machines empty"),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use VMConnect"),
-        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.SEED_DISK: _not_yet(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
         ),
         Capability.RESOURCE_POOLS: _not_yet("Hyper-V's resource pools are not managed by this driver yet"),
-        Capability.TAGS: _never("Hyper-V has no tags; annotations are kept in the machine's notes"),
         Capability.WATCH: _not_yet(
             "Hyper-V keeps no list of changes to ask for; its WMI events need a process that stays on the host, "
             "and this driver leaves none there; the next inventory sees what changed"

@@ -17,6 +17,11 @@ MARK = "tierwise: "
 """What the line of JSON in the notes begins with."""
 
 _FOLDER = re.compile(r"\\tierwise-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9a-f]{8})(?:\\|$)")
+_ADDED = re.compile(
+    r"\\tierwise-[0-9a-f-]{36}-[0-9a-f]{8}\\disks\\added-([a-z0-9-]+)(?:_[0-9a-f-]{36})?\.a?vhdx$",
+    re.IGNORECASE,
+)
+"""A disk that was added; with a checkpoint Windows puts an id at the end of the name."""
 
 
 class Mark(NamedTuple):
@@ -33,10 +38,30 @@ def folder_name(identity: UUID, attempt: str) -> str:
     return f"tierwise-{identity}-{attempt}"
 
 
+def disk_file(label: str) -> str:
+    """The file of a disk that was added, in the machine's folder of disks."""
+    return f"added-{label}.vhdx"
+
+
+def disk_label(path: str) -> str:
+    """What a disk was called when it was added, by its file; empty for others."""
+    found = _ADDED.search(path)
+    return "" if found is None else found[1]
+
+
 def notes(identity: UUID, annotations: Mapping[str, str]) -> str:
     """The notes of a finished machine."""
     document = {"identity": str(identity), "annotations": dict(annotations)}
     return f"{_SENTENCE}\n{MARK}{json.dumps(document, sort_keys=True)}\n"
+
+
+def noted_anew(text: str, identity: UUID, annotations: Mapping[str, str]) -> str:
+    """The notes with other annotations; all that somebody wrote around our line stays."""
+    _, ours, _ = notes(identity, annotations).split("\n")
+    lines = text.split("\n")
+    at = next(number for number, line in enumerate(lines) if line.startswith(MARK))
+    end = "\r" if lines[at].endswith("\r") else ""
+    return "\n".join([*lines[:at], ours + end, *lines[at + 1 :]])
 
 
 def read(text: str | None, path: str | None) -> Mark | None:

@@ -3,7 +3,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, ClassVar, TypeVar
@@ -19,6 +19,7 @@ from connectors.contract import (
     Connector,
     DiskFormat,
     EndpointSnapshot,
+    NewDisk,
     PoolSnapshot,
     PowerAction,
     PowerState,
@@ -28,8 +29,9 @@ from connectors.contract import (
     VmSpec,
     VmView,
 )
-from connectors.drivers.libvirt import creating, gaps, hardware, metering, snapshots, views
+from connectors.drivers.libvirt import creating, gaps, hardware, metering, snapshots, tagging, views
 from connectors.drivers.libvirt import host as hosts
+from connectors.drivers.libvirt.adding import DiskChange
 from connectors.drivers.libvirt.migrating import Migration, Side
 from connectors.drivers.libvirt.power import Power
 from connectors.drivers.libvirt.relocating import Relocation
@@ -152,6 +154,21 @@ class LibvirtConnector(Connector):
             resizing.to(resources)
 
         return self._on_machine("resize", identity, act)
+
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        pool_name = self._options.storage_pool
+        return self._disks_changed("add_disk", identity, lambda change: change.add(disk, pool_name))
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        return self._disks_changed("grow_disk", identity, lambda change: change.grow(key, size_gib))
+
+    def _disks_changed(self, operation: str, identity: UUID, call: Callable[[DiskChange], None]) -> VmView:
+        def act(connection: Any, domain: Any, found: hosts.HostFacts) -> None:
+            vendor, name = self._session.vendor, self.endpoint.name
+            view = views.one(vendor, connection, domain, found)
+            call(DiskChange(vendor, connection, domain, view=view, host=found, endpoint=name))
+
+        return self._on_machine(operation, identity, act)
 
     def snapshot(self, identity: UUID, name: str) -> None:
         self._needs("snapshot", Capability.SNAPSHOT)
@@ -279,6 +296,15 @@ class LibvirtConnector(Connector):
         limit = self._options.copy_mib_per_s
         Relocation(self._session, find, identity=identity, pool_name=storage, most_mib_per_s=limit).go(tell)
         return self.get_vm(identity)
+
+    def tags(self, identity: UUID) -> Mapping[str, str]:
+        return self._run("tags", lambda c, _found: tagging.read(self._find(c, identity, "tags")))
+
+    def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
+        vendor = self._session.vendor
+        return self._on_machine(
+            "tag", identity, lambda _c, domain, _f: tagging.change(vendor, domain, changes)
+        )
 
     def changes(self, since: str | None = None) -> Changes:
         self._needs("changes", Capability.WATCH)

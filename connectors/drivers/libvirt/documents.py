@@ -276,8 +276,64 @@ def seed_name(identity: UUID) -> str:
     return f"{identity}.seed.iso"
 
 
+def further_name(identity: UUID, label: str) -> str:
+    """The name of the volume of a disk that was added."""
+    return f"{further_prefix(identity)}{label}.qcow2"
+
+
+def further_prefix(identity: UUID) -> str:
+    """What the names of all volumes begin with that were added to this machine."""
+    return f"{identity}.disk."
+
+
+def further_label(identity: UUID, path: str) -> str:
+    """What a disk was called when it was added to this machine; empty for others."""
+    name, prefix = PurePosixPath(path).name, further_prefix(identity)
+    return name.removeprefix(prefix).removesuffix(".qcow2") if name.startswith(prefix) else ""
+
+
+def further_disk(path: str, target: str, label: str) -> ET.Element:
+    """A disk to add; its serial number is what it is called."""
+    disk = ET.Element("disk", type="file", device="disk")
+    _child(disk, "driver", name="qemu", type="qcow2", discard="unmap")
+    _child(disk, "source", file=path)
+    _child(disk, "target", dev=target, bus="scsi")
+    _child(disk, "serial", label)
+    return disk
+
+
+MOST_SCSI = 14
+"""Disks beside the first place of the controller, where a seed disk is; libvirt has 15 places on one."""
+
+
+def scsi_target(number: int) -> str:
+    """The target device of a place on the SCSI controller, from 0."""
+    return f"sd{chr(ord('a') + number)}"
+
+
+def scsi_number(root: ET.Element) -> int:
+    """The last place on the SCSI controller that is taken; 0, where a seed disk is, where none is."""
+    found = (target.get("dev", "") for target in root.findall("devices/disk/target[@bus='scsi']"))
+    return max((ord(dev[2]) - ord("a") for dev in found if len(dev) == len("sda")), default=0)
+
+
+def has_scsi(root: ET.Element) -> bool:
+    """Whether a machine has the controller that disks are added to."""
+    return root.find("devices/controller[@type='scsi'][@model='virtio-scsi']") is not None
+
+
+def give_scsi(root: ET.Element) -> None:
+    """Let a definition have that controller."""
+    devices = root.find("devices")
+    assert devices is not None, "a machine's definition has devices"
+    if not has_scsi(root):
+        taken = [int(c.get("index", "0")) for c in devices.findall("controller[@type='scsi']")]
+        index = str(1 + max(taken, default=-1))
+        _child(devices, "controller", type="scsi", index=index, model="virtio-scsi")
+
+
 def all_names(identity: UUID) -> tuple[str, ...]:
-    """Every name that a volume of this machine can have."""
+    """Every name that a volume of this machine can have, but for disks that were added."""
     passing = (passing_name(identity, form) for form in ("qcow2", "raw"))
     own = (volume_name(identity), second_name(identity), container_name(identity), seed_name(identity))
     return (*own, *passing)
@@ -323,6 +379,7 @@ def _devices(root: ET.Element, identity: UUID, path: str, domain_type: str, opti
     _child(disk, "target", dev="vda", bus="virtio")
     _cards(devices, options, model="virtio")
     if domain_type != "test":
+        give_scsi(root)
         _serial(devices, identity, options)
         _child(_child(devices, "memballoon", model="virtio"), "stats", period="10")
 
@@ -340,7 +397,6 @@ def _seed(root: ET.Element, path: str) -> None:
     """A CD-ROM drive by virtio: cloud kernels have no driver of the others (Debian's: no AHCI)."""
     devices = root.find("devices")
     assert devices is not None, "a machine's definition has devices"
-    _child(devices, "controller", type="scsi", index="0", model="virtio-scsi")
     drive = _child(devices, "disk", type="file", device="cdrom")
     _child(drive, "driver", name="qemu", type="raw")
     _child(drive, "source", file=path)

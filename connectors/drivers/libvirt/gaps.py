@@ -26,10 +26,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.DRS: _gap(GapReason.NEVER, _ALONE),
         Capability.RESOURCE_POOLS: _gap(GapReason.NEVER, "libvirt has no resource pools"),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use virsh console"),
-        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
-        Capability.TAGS: _gap(
-            GapReason.NEVER, "libvirt has no tags; annotations are kept in the machine's metadata"
-        ),
         Capability.IMPORT_DISK_VMDK: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHD: _not_yet(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _not_yet(_IMPORT),
@@ -46,6 +42,11 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.RESIZE_COLD: _gap(GapReason.NEVER, "libvirt's test driver cannot resize a volume"),
         Capability.RESIZE_HOT: _gap(GapReason.NEVER, "libvirt's test driver cannot attach memory"),
+        Capability.DISK_HOTPLUG: _gap(
+            GapReason.NEVER, "libvirt's test driver cannot add a disk to a machine that runs"
+        ),
+        Capability.GROW_DISK: _gap(GapReason.NEVER, "libvirt's test driver cannot resize a volume"),
+        Capability.GROW_DISK_HOT: _gap(GapReason.NEVER, "libvirt's test driver cannot resize a volume"),
         Capability.METRICS_CPU: _UNMEASURED,
         Capability.METRICS_MEMORY: _UNMEASURED,
         Capability.METRICS_DISK: _UNMEASURED,
@@ -63,9 +64,15 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
 
 _CARRIED = _not_yet("the driver does not carry the disks of containers yet; use virsh vol-download")
 
+_ONE_DISK = _not_yet("containers have their root file system only; a resize grows that while they are off")
+
 CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.RESIZE_HOT: _not_yet("the driver resizes containers only while they are off"),
+        Capability.ADD_DISK: _ONE_DISK,
+        Capability.DISK_HOTPLUG: _ONE_DISK,
+        Capability.GROW_DISK: _ONE_DISK,
+        Capability.GROW_DISK_HOT: _ONE_DISK,
         Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
         Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt does not migrate containers"),

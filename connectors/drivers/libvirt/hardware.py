@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from connectors.contract import Disk, NetworkCard, VmDetails
 from connectors.drivers.libvirt import documents, faults
@@ -31,11 +32,17 @@ class Attached:
 def details(vendor: Any, connection: Any, domain: Any) -> VmDetails:
     """Firmware, disks and cards of a machine. Raises libvirtError."""
     root = documents.parse(domain.XMLDesc(0))
+    identity = UUID(domain.UUIDString())
     return VmDetails(
         firmware="uefi" if _is_uefi(root) else "bios",
         secure_boot=_is_secure(root),
         disks=tuple(
-            Disk(key=disk.key, size_bytes=_size(vendor, connection, domain, disk), bus=disk.bus)
+            Disk(
+                key=disk.key,
+                size_bytes=_size(vendor, connection, domain, disk),
+                bus=disk.bus,
+                name=documents.further_label(identity, disk.path),
+            )
             for disk in attached(root)
         ),
         cards=tuple(_card(element) for element in root.findall("devices/interface")),

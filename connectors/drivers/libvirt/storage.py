@@ -1,4 +1,4 @@
-"""Volumes: one qcow2 file a machine, named by its identity, in the endpoint's storage pool."""
+"""Volumes: a qcow2 file a machine, and one for each disk that is added, named by its identity, in the endpoint's storage pool."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -97,7 +97,14 @@ def active_pools(vendor: Any, connection: Any) -> list[Any]:
 
 def remains(vendor: Any, pool: Any, identity: UUID) -> bool:
     """Whether the pool has a volume of this machine. Raises libvirtError."""
-    return any(lookup(vendor, pool, identity, name) is not None for name in documents.all_names(identity))
+    return any(lookup(vendor, pool, identity, name) is not None for name in _names(pool, identity))
+
+
+def _names(pool: Any, identity: UUID) -> list[str]:
+    """Every name that a volume of this machine has, or can have, in a pool. Raises libvirtError."""
+    prefix = documents.further_prefix(identity)
+    further = [name for name in pool.listVolumes() if name.startswith(prefix)]
+    return [*documents.all_names(identity), *further]
 
 
 def _removed_at(vendor: Any, connection: Any, path: str, identity: UUID) -> bool:
@@ -119,7 +126,7 @@ def clear(vendor: Any, pool: Any, identity: UUID, *, but: Iterable[str] = ()) ->
     They are told by name: two pools may be one folder, so that one file has two paths.
     """
     kept = {PurePosixPath(path).name for path in but}
-    for name in documents.all_names(identity):
+    for name in _names(pool, identity):
         found = None if name in kept else lookup(vendor, pool, identity, name)
         if found is not None:
             _delete(vendor, found)

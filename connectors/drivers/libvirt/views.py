@@ -88,7 +88,7 @@ def find(vendor: Any, connection: Any, identity: UUID) -> Any:
 
 def is_ours(domain: Any) -> bool:
     """Whether tierwise made the machine. Raises libvirtError."""
-    return _mark(documents.parse(domain.XMLDesc(0))) is not None
+    return mark(documents.parse(domain.XMLDesc(0))) is not None
 
 
 def resources(root: ET.Element, disk_gib: int) -> Resources:
@@ -101,7 +101,7 @@ def resources(root: ET.Element, disk_gib: int) -> Resources:
 
 def _view(vendor: Any, connection: Any, domain: Any, stats: dict[str, Any], host: HostFacts) -> VmView:
     root = documents.parse(domain.XMLDesc(0))
-    found = _mark(root)
+    found = mark(root)
     name = domain.name()
     uuid = domain.UUIDString()
     return VmView(
@@ -122,7 +122,8 @@ def _power(domain: Any, state: int) -> PowerState:
     return _STATES.get(state, PowerState.UNKNOWN)
 
 
-def _mark(root: ET.Element) -> names.Mark | None:
+def mark(root: ET.Element) -> names.Mark | None:
+    """What a definition says of a machine of ours; None where it is not ours."""
     return names.mark_of(root.findtext(f"metadata/{names.ELEMENT}"))
 
 

@@ -3,8 +3,9 @@
 import sqlite3
 
 from catalog.resources import Resources
-from connectors.contract import PowerAction, PowerState, VmSpec
+from connectors.contract import NewDisk, PowerAction, PowerState, VmSpec
 from connectors.drivers.simulated import machines
+from connectors.drivers.simulated.further import Held
 from connectors.drivers.simulated.machines import Machine
 from connectors.drivers.simulated.options import EstateOptions
 from connectors.errors import Conflict, NotFound, Refused
@@ -94,3 +95,25 @@ class Admission:
             why = "vcpu and memory cannot shrink while it runs; stop it first"
         if why:
             raise Conflict(self._endpoint, "resize", f"machine '{machine.name}': {why}")
+
+    def check_disks_change(self, db: sqlite3.Connection, machine: Machine, operation: str) -> None:
+        """Raises Conflict for a machine whose disks have to stay as they are."""
+        why = ""
+        if machine.power is PowerState.SUSPENDED:
+            why = "is suspended; switch it on or off first"
+        elif db.execute("SELECT 1 FROM snapshot WHERE vm = ? LIMIT 1", (machine.seq,)).fetchone():
+            why = "has snapshots, with which its disks stay as they are; remove them first"
+        if why:
+            raise Conflict(self._endpoint, operation, f"machine '{machine.name}' {why}")
+
+    def check_same(self, machine: Machine, there: Held, disk: NewDisk) -> None:
+        """Raises Conflict for a disk that has the name and is not the one that is wanted."""
+        if there.gib != disk.size_gib:
+            why = f"machine '{machine.name}' has a disk '{disk.name}' of {there.gib} GiB"
+            raise Conflict(self._endpoint, "add_disk", why, hint="grow it, or choose another name")
+
+    def check_grown(self, machine: Machine, disk: Held, size_gib: int) -> None:
+        """Raises Conflict for a disk that would shrink."""
+        if size_gib < disk.gib:
+            why = f"disk '{disk.key}' of machine '{machine.name}' has {disk.gib} GiB"
+            raise Conflict(self._endpoint, "grow_disk", f"{why} and cannot shrink to {size_gib} GiB")

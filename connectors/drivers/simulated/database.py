@@ -24,6 +24,9 @@ _SCHEMA = (
         vcpu INTEGER NOT NULL, memory_mib INTEGER NOT NULL, disk_gib INTEGER NOT NULL, UNIQUE (vm, name))""",
     """CREATE TABLE IF NOT EXISTS block (
         vm INTEGER NOT NULL, place INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (vm, place))""",
+    """CREATE TABLE IF NOT EXISTS disk (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, vm INTEGER NOT NULL, name TEXT NOT NULL, gib INTEGER NOT NULL,
+        UNIQUE (vm, name))""",
     "CREATE TABLE IF NOT EXISTS firmware (vm INTEGER PRIMARY KEY, name TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS change (seq INTEGER PRIMARY KEY AUTOINCREMENT, vm INTEGER NOT NULL)",
     "CREATE TRIGGER IF NOT EXISTS made AFTER INSERT ON vm BEGIN INSERT INTO change (vm) VALUES (new.seq); END",
@@ -32,6 +35,9 @@ _SCHEMA = (
     """CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON vm BEGIN
         INSERT INTO change (vm) VALUES (old.seq); DELETE FROM block WHERE vm = old.seq;
         DELETE FROM firmware WHERE vm = old.seq; END""",
+    """CREATE TRIGGER IF NOT EXISTS removed_disks AFTER DELETE ON vm BEGIN
+        DELETE FROM block WHERE vm IN (SELECT -seq FROM disk WHERE vm = old.seq);
+        DELETE FROM disk WHERE vm = old.seq; END""",
     "INSERT OR IGNORE INTO meta (key, value) VALUES ('feed', lower(hex(randomblob(8))))",
     "CREATE TABLE IF NOT EXISTS call (seq INTEGER PRIMARY KEY, operation TEXT NOT NULL, identity TEXT)",
     "CREATE TABLE IF NOT EXISTS fault (seq INTEGER PRIMARY KEY, plan TEXT NOT NULL, seen INTEGER NOT NULL)",

@@ -17,10 +17,10 @@ from catalog.resources import Resources
 from connectors.contract import (
     Changes,
     Connector,
-    Disk,
     DiskFormat,
     EndpointSnapshot,
     Firmware,
+    NewDisk,
     PoolSnapshot,
     PowerAction,
     PowerState,
@@ -31,16 +31,15 @@ from connectors.contract import (
     VmView,
     changed_tags,
 )
-from connectors.drivers.simulated import contents, control, database, faults, machines
+from connectors.drivers.simulated import contents, control, database, faults, further, machines
 from connectors.drivers.simulated.admission import Admission
 from connectors.drivers.simulated.faults import Exchange, FaultKind
+from connectors.drivers.simulated.further import Held
 from connectors.drivers.simulated.machines import Machine
 from connectors.drivers.simulated.options import EstateOptions, problems
 from connectors.errors import Conflict, NotFound, Refused, Unreachable, Unsupported
 
 T = TypeVar("T")
-
-GIB = 2**30
 
 _RAW_ONLY = Gap(reason=GapReason.NEVER, detail="simulated disks are carried as raw images only")
 _NO_TRAFFIC = Gap(reason=GapReason.NEVER, detail="simulated machines read, write and send nothing")
@@ -79,7 +78,6 @@ class Simulated(Connector):
         Capability.CONSOLE: Gap(reason=GapReason.NEVER, detail="a simulated machine has no screen"),
         Capability.CLONE: _NO_CALL,
         Capability.TEMPLATE: _NO_CALL,
-        Capability.DISK_HOTPLUG: _NO_CALL,
         Capability.SEED_DISK: Gap(
             reason=GapReason.NEVER, detail="simulated machines run nothing that could read a seed disk"
         ),
@@ -195,6 +193,44 @@ class Simulated(Connector):
 
         return self._call("resize", identity, change).view()
 
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        """One more disk, of which nothing is written yet."""
+
+        def change(db: sqlite3.Connection) -> Machine:
+            machine = self._found(db, "add_disk", identity)
+            hot = machine.power is PowerState.ON
+            self._require(Capability.DISK_HOTPLUG if hot else Capability.ADD_DISK)
+            there = next((one for one in further.of(db, machine) if one.name == disk.name), None)
+            if there is not None:
+                self._admission.check_same(machine, there, disk)
+                return machine
+            self._admission.check_disks_change(db, machine, "add_disk")
+            more = machine.resources + Resources(disk_gib=disk.size_gib)
+            changed = self._changed(db, machine, "add_disk", more, machine.power)
+            further.add(db, machine, disk)
+            return changed
+
+        return self._call("add_disk", identity, change).view()
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        """Any of its disks, at once."""
+
+        def change(db: sqlite3.Connection) -> Machine:
+            machine = self._found(db, "grow_disk", identity)
+            hot = machine.power is PowerState.ON
+            self._require(Capability.GROW_DISK_HOT if hot else Capability.GROW_DISK)
+            disk = self._disk(db, "grow_disk", machine, key)
+            if size_gib == disk.gib:
+                return machine
+            self._admission.check_grown(machine, disk, size_gib)
+            self._admission.check_disks_change(db, machine, "grow_disk")
+            more = machine.resources + Resources(disk_gib=size_gib - disk.gib)
+            changed = self._changed(db, machine, "grow_disk", more, machine.power)
+            further.grow(db, disk, size_gib)
+            return changed
+
+        return self._call("grow_disk", identity, change).view()
+
     def snapshot(self, identity: UUID, name: str) -> None:
         """Keep size and power state."""
         self._require(Capability.SNAPSHOT)
@@ -238,15 +274,14 @@ class Simulated(Connector):
         self._call("revert", identity, back)
 
     def details(self, identity: UUID) -> VmDetails:
-        """One disk, and no network card."""
+        """Its disks, and no network card."""
 
-        def look(db: sqlite3.Connection) -> tuple[Machine, Firmware]:
+        def look(db: sqlite3.Connection) -> tuple[Firmware, list[Held]]:
             machine = self._found(db, "details", identity)
-            return machine, machines.firmware(db, machine)
+            return machines.firmware(db, machine), further.of(db, machine)
 
-        machine, firmware = self._call("details", identity, look)
-        disk = Disk(key=contents.DISK, size_bytes=machine.resources.disk_gib * GIB, bus="simulated")
-        return VmDetails(firmware=firmware, disks=(disk,))
+        firmware, disks = self._call("details", identity, look)
+        return VmDetails(firmware=firmware, disks=tuple(disk.shown() for disk in disks))
 
     def tags(self, identity: UUID) -> Mapping[str, str]:
         """The annotations as they are; nobody else writes any."""
@@ -271,8 +306,8 @@ class Simulated(Connector):
         self._require(form.exporting)
 
         def give(db: sqlite3.Connection) -> None:
-            machine = self._idle(db, "export_disk", identity, key)
-            contents.read(db, machine.seq, machine.resources.disk_gib * GIB, to, tell)
+            disk = self._idle(db, "export_disk", identity, key)
+            contents.read(db, disk.blocks, disk.gib * further.GIB, to, tell)
 
         self._call("export_disk", identity, give)
 
@@ -281,12 +316,12 @@ class Simulated(Connector):
         self._require(form.importing)
 
         def take(db: sqlite3.Connection) -> None:
-            machine = self._idle(db, "import_disk", identity, key)
-            size, wanted = contents.size_of(source), machine.resources.disk_gib * GIB
+            disk = self._idle(db, "import_disk", identity, key)
+            size, wanted = contents.size_of(source), disk.gib * further.GIB
             if size != wanted:
-                why = f"the image has {size} bytes, and the disk of '{machine.name}' has {wanted}"
+                why = f"the image has {size} bytes, and disk '{key}' has {wanted}"
                 raise Conflict(self.endpoint.name, "import_disk", why, hint="make them equal")
-            contents.write(db, machine.seq, source, tell)
+            contents.write(db, disk.blocks, source, tell)
 
         self._call("import_disk", identity, take)
 
@@ -420,16 +455,22 @@ class Simulated(Connector):
             raise NotFound(self.endpoint.name, operation, why)
         return machine
 
-    def _idle(self, db: sqlite3.Connection, operation: str, identity: UUID, key: str) -> Machine:
-        """The machine, off, of whose disk this is the key."""
+    def _idle(self, db: sqlite3.Connection, operation: str, identity: UUID, key: str) -> Held:
+        """The disk of this key, of a machine that is off."""
         machine = self._found(db, operation, identity)
-        if key != contents.DISK:
-            why = f"machine '{machine.name}' has no disk '{key}'"
-            raise NotFound(self.endpoint.name, operation, why, hint=f"its disk is '{contents.DISK}'")
+        disk = self._disk(db, operation, machine, key)
         if machine.power is not PowerState.OFF:
             why = f"machine '{machine.name}' is {machine.power.value}"
             raise Conflict(self.endpoint.name, operation, why, hint="shut it down first")
-        return machine
+        return disk
+
+    def _disk(self, db: sqlite3.Connection, operation: str, machine: Machine, key: str) -> Held:
+        disks = {disk.key: disk for disk in further.of(db, machine)}
+        if key not in disks:
+            why = f"machine '{machine.name}' has no disk '{key}'"
+            there = ", ".join(f"'{one}'" for one in disks)
+            raise NotFound(self.endpoint.name, operation, why, hint=f"there are: {there}")
+        return disks[key]
 
     def _has(self, capability: Capability) -> bool:
         return self._report.has(capability)

@@ -23,6 +23,8 @@ Operation = Literal[
     "delete_vm",
     "power",
     "resize",
+    "add_disk",
+    "grow_disk",
     "snapshot",
     "list_snapshots",
     "revert",

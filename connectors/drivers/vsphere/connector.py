@@ -19,6 +19,7 @@ from connectors.contract import (
     Connector,
     DiskFormat,
     EndpointSnapshot,
+    NewDisk,
     PowerAction,
     Tell,
     UsageReading,
@@ -27,6 +28,7 @@ from connectors.contract import (
     VmView,
 )
 from connectors.drivers.vsphere import (
+    adding,
     attributes,
     carrying,
     creating,
@@ -123,6 +125,16 @@ class VsphereConnector(Connector):
             "resize",
             partial(_changed, identity=identity, change=partial(operating.resize, wanted=resources)),
         )
+
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        """Reconfigure in one task; the disk goes to the machine's own folder."""
+        change = partial(adding.add, disk=disk)
+        return self._run("add_disk", partial(_changed, identity=identity, change=change))
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        """Reconfigure in one task."""
+        change = partial(adding.grow, key=key, size_gib=size_gib)
+        return self._run("grow_disk", partial(_changed, identity=identity, change=change))
 
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a snapshot, with the memory of a machine that runs."""

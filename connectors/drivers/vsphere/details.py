@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from connectors.contract import Disk, NetworkCard, VmDetails
-from connectors.drivers.vsphere.estate import Machine, disks
+from connectors.drivers.vsphere.estate import Machine, disks, extra_config
 from connectors.drivers.vsphere.inventory import shown_name
 from connectors.drivers.vsphere.session import Op, read_object, read_objects
 
@@ -36,6 +36,9 @@ CARDS = {
     "VirtualPCNet32": "vlance",
     "VirtualSriovEthernetCard": "sriov",
 }
+
+LABEL_KEY = "tierwise.disk."
+"""What a free setting begins with that names a disk that was added; its value is the disk's place."""
 
 FIRMWARE = {"bios": "bios", "efi": "uefi"}
 """vSphere's words for what a machine starts by, and the contract's."""
@@ -84,7 +87,24 @@ def in_guest_order(op: Op, machine: Machine, boot: Any = None) -> list[Any]:
 
 def _disk(machine: Machine, disk: Any) -> Disk:
     controller = kind_name(controller_of(machine, disk))
-    return Disk(key=str(disk.key), size_bytes=size_bytes(disk), bus=BUSES.get(controller, controller))
+    return Disk(
+        key=str(disk.key),
+        size_bytes=size_bytes(disk),
+        bus=BUSES.get(controller, controller),
+        name=label(machine, disk),
+    )
+
+
+def place(controller_key: int, unit: int) -> str:
+    """Where a disk is plugged in, which stays while its file changes."""
+    return f"{controller_key}:{unit}"
+
+
+def label(machine: Machine, disk: Any) -> str:
+    """What a disk was called when it was added; empty for others."""
+    at = place(disk.controllerKey or 0, disk.unitNumber or 0)
+    named = (key for key, value in extra_config(machine.row).items() if value == at)
+    return next((key.removeprefix(LABEL_KEY) for key in named if key.startswith(LABEL_KEY)), "")
 
 
 def size_bytes(disk: Any) -> int:

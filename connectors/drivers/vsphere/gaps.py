@@ -26,7 +26,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
         ),
         Capability.CONSOLE: _not_yet("the driver hands out no console tickets yet; use the vSphere Client"),
-        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.SEED_DISK: _not_yet(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
         ),

@@ -5,7 +5,7 @@ from typing import Any
 
 from catalog.resources import Resources
 from connectors.contract import PowerAction
-from connectors.drivers.vsphere import devices, tasks
+from connectors.drivers.vsphere import details, devices, tasks
 from connectors.drivers.vsphere.creating import check_size, destroy
 from connectors.drivers.vsphere.estate import KIBI_PER_GIBI, Machine, disks, disks_gib
 from connectors.drivers.vsphere.faults import is_fault
@@ -120,7 +120,7 @@ def _larger_disk(op: Op, machine: Machine, found: list[Any], more_gib: int) -> A
         why = "a disk cannot grow while the machine has snapshots"
         raise op.error(Conflict, why, hint="remove its snapshots in vCenter first")
     if found:
-        first = found[0]
+        first = details.in_guest_order(op, machine)[0]
         return devices.grown_disk(op.session.vim, first, first.capacityInKB + more_gib * KIBI_PER_GIBI)
     return _first_disk(op, machine, more_gib)
 

@@ -17,6 +17,7 @@ from connectors.contract import (
     Connector,
     DiskFormat,
     EndpointSnapshot,
+    NewDisk,
     PowerAction,
     Tell,
     UsageReading,
@@ -25,6 +26,7 @@ from connectors.contract import (
     VmView,
 )
 from connectors.drivers.xen import (
+    adding,
     creating,
     deleting,
     disks,
@@ -117,6 +119,16 @@ class XenConnector(Connector):
         """Set memory and processors; more disk goes to the first disk."""
         change = partial(operating.resize, wanted=resources)
         return self._run("resize", partial(_changed, identity=identity, change=change))
+
+    def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
+        """On the storage of new disks; plugged into a machine that runs, for which its guest needs drivers."""
+        change = partial(adding.add, disk=disk)
+        return self._run("add_disk", partial(_changed, identity=identity, change=change))
+
+    def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
+        """A disk in use grows where its storage repository's type can."""
+        change = partial(adding.grow, key=key, size_gib=size_gib)
+        return self._run("grow_disk", partial(_changed, identity=identity, change=change))
 
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a snapshot of settings and disks."""

@@ -130,7 +130,7 @@ def _ensure_disk(op: Op, machine: Machine, disk_gib: int, identity: UUID, place:
     if _has_disk(op, machine.ref) or _took_left_behind(op, machine, disk_gib, identity, place):
         return
     disk = op.call("VDI.create", _disk(disk_gib, identity, machine.record, place))
-    if _once(op, "VBD.create", _connection(machine.ref, disk)):
+    if _once(op, "VBD.create", connection(machine.ref, disk)):
         return
     with suppress(op.session.failure):  # another worker's disk was quicker, or it took this one
         if not op.call("VDI.get_VBDs", disk):
@@ -142,7 +142,7 @@ def _took_left_behind(op: Op, machine: Machine, disk_gib: int, identity: UUID, p
     with suppress_gone(op):
         disk = _left_behind(op, disk_gib, identity, place)
         if disk is not None:
-            _once(op, "VBD.create", _connection(machine.ref, disk))
+            _once(op, "VBD.create", connection(machine.ref, disk))
     return _has_disk(op, machine.ref)
 
 
@@ -182,12 +182,13 @@ def _disk(disk_gib: int, identity: UUID, machine: Record, place: Target) -> dict
     }
 
 
-def _connection(machine: str, disk: str) -> dict[str, Any]:
+def connection(machine: str, disk: str, number: str = DISK) -> dict[str, Any]:
+    """What VBD.create is told of a disk; a machine starts by the first one."""
     return {
         "VM": machine,
         "VDI": disk,
-        "userdevice": DISK,
-        "bootable": True,
+        "userdevice": number,
+        "bootable": number == DISK,
         "mode": "RW",
         "type": "Disk",
         "empty": False,

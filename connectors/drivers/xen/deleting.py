@@ -18,7 +18,8 @@ def delete(op: Op, identity: UUID) -> None:
     doomed: list[str] = []
     for machine in find_all(op, identity):
         doomed += _removed(op, machine.ref, machine.record)
-    doomed += op.call("VDI.get_by_name_label", marks.disk_name(identity))
+    for name in (marks.disk_name(identity), marks.added_name(identity)):
+        doomed += op.call("VDI.get_by_name_label", name)
     for disk in dict.fromkeys(doomed):
         filling.stop(op, disk)
         with suppress_gone(op):

@@ -27,12 +27,18 @@ def details(op: Op, machine: estate.Machine) -> VmDetails:
     """Firmware, disks in the order of their numbers, and cards."""
     record = machine.record
     uefi = record["HVM_boot_params"].get("firmware", "bios") == "uefi"
+    labels = estate.labels(op, record)
     return VmDetails(
         firmware="uefi" if uefi else "bios",
         secure_boot=uefi and record["platform"].get("secureboot") == "true",
         disks=tuple(
-            Disk(key=disk["uuid"], size_bytes=int(disk["virtual_size"]), bus=BUS)
-            for _, disk in estate.disks(op, record)
+            Disk(
+                key=disk["uuid"],
+                size_bytes=int(disk["virtual_size"]),
+                bus=BUS,
+                name=labels.get(ref, ""),
+            )
+            for ref, disk in estate.disks(op, record)
         ),
         cards=tuple(_cards(op, record)),
         guest_tools=_guest_tools(op, record),

@@ -128,6 +128,13 @@ def disks(op: Op, record: Record) -> list[tuple[str, Record]]:
     return [(ref, op.call("VDI.get_record", ref)) for _, ref in sorted(found)]
 
 
+def labels(op: Op, record: Record) -> dict[str, str]:
+    """What the disks were called that were added to a machine, by reference."""
+    devices = [op.call("VBD.get_record", vbd) for vbd in record["VBDs"]]
+    named = [device for device in devices if marks.LABEL in device["other_config"]]
+    return {str(device["VDI"]): str(device["other_config"][marks.LABEL]) for device in named}
+
+
 def view_of(op: Op, machine: Machine) -> VmView:
     """One machine, read from the pool."""
     size = sum(int(disk["virtual_size"]) for _, disk in disks(op, machine.record))

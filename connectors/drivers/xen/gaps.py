@@ -32,7 +32,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "xapi places a machine when it starts and does not move it later; Workload Balancing is not used yet"
         ),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use XenCenter or Xen Orchestra"),
-        Capability.DISK_HOTPLUG: _not_yet("the driver grows disks but does not add or remove them yet"),
         Capability.SEED_DISK: _not_yet(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
         ),
@@ -61,6 +60,12 @@ def live_migrate(pool: str, *, hosts: int) -> Gap | None:
     return None if hosts > 1 else _off(f"'{pool}' has one host only; let a second one join its pool")
 
 
+NO_ONLINE_RESIZE = Gap(
+    reason=GapReason.NEVER,
+    detail="the storage repository's type cannot grow a disk in use; shut the machine down first",
+)
+
+
 def hot_add(*, factor: int, online_resize: bool) -> Gap | None:
     """Why running machines cannot grow; None where they can."""
     if factor <= 1:
@@ -69,8 +74,5 @@ def hot_add(*, factor: int, online_resize: bool) -> Gap | None:
             "'hot_add_factor', or shut the machine down first"
         )
     if not online_resize:
-        return Gap(
-            reason=GapReason.NEVER,
-            detail="the storage repository's type cannot grow a disk in use; shut the machine down first",
-        )
+        return NO_ONLINE_RESIZE
     return None

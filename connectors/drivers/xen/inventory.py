@@ -173,6 +173,8 @@ def _live_gaps(
     more = gaps.of_pool(provider, ha=bool(found.pool["ha_enabled"]), hosts=len(found.hosts))
     online = can_resize_online(srs[chosen] if chosen else None, found.types)
     hot = gaps.hot_add(factor=options.hot_add_factor, online_resize=online)
+    if not online:
+        more[Capability.GROW_DISK_HOT] = gaps.NO_ONLINE_RESIZE
     return more | ({Capability.RESIZE_HOT: hot} if hot is not None else {})
 
 

@@ -20,6 +20,14 @@ COMPLETE = "tierwise.complete"
 EMPTY = "tierwise.empty"
 """On a disk (`VDI.other_config`): the driver made it and has written nothing to it."""
 
+LABEL = "tierwise.disk"
+"""On a disk that was added to a machine, and on what connects it: what it was called.
+
+The second counts: xapi gives it to the connections of snapshots, and of machines that go back to one.
+"""
+ADDING = "tierwise.adding"
+"""On such a disk until it is connected: nobody else has had it."""
+
 FILL = "tierwise.fill"
 """On a disk: the reference of the template's disk whose content is to come, and has not come whole yet."""
 FILLING = "tierwise.filling"
@@ -135,3 +143,8 @@ def read_connection(text: str) -> Record:
 def disk_name(identity: UUID) -> str:
     """The name of a machine's disk, and of its snapshots' disks; what is left behind is found by it."""
     return f"tierwise {identity} disk 0"
+
+
+def added_name(identity: UUID) -> str:
+    """The name of all disks that were added to a machine; what is left behind is found by it."""
+    return f"tierwise {identity} added disk"

@@ -32,7 +32,7 @@ def target(op: Op, spec: VmSpec) -> Target:
     _check_hosts(op, spec)
     template = _template(op)
     return Target(
-        sr=_storage(op, pool, spec),
+        sr=storage(op, pool, spec.resources.disk_gib),
         network=_network(op),
         template=template,
         source="" if spec.empty or not template else _source(op, spec, template),
@@ -58,7 +58,8 @@ def _check_hosts(op: Op, spec: VmSpec) -> None:
         raise op.error(Refused, f"{why}; the largest have {largest}", hint="order a smaller machine")
 
 
-def _storage(op: Op, pool: Record, spec: VmSpec) -> str:
+def storage(op: Op, pool: Record, disk_gib: int) -> str:
+    """Where a new disk goes. Raises NotFound, and Refused for want of room."""
     srs = inventory.usable_srs(records(op, "SR"), records(op, "PBD"))
     wanted = op.session.settings.options.sr
     ref = inventory.chosen_sr(pool, srs, op.session.settings.options)
@@ -69,11 +70,8 @@ def _storage(op: Op, pool: Record, spec: VmSpec) -> str:
         why = "the pool has no default and no shared storage repository"
         raise op.error(Refused, why, hint="set the pool's default, or the endpoint's option 'sr'")
     free_gib = inventory.free_bytes(srs[ref]) // GIB
-    if spec.resources.disk_gib > free_gib:
-        why = (
-            f"storage repository '{srs[ref]['name_label']}' has {free_gib} GiB free, "
-            f"not {spec.resources.disk_gib} GiB"
-        )
+    if disk_gib > free_gib:
+        why = f"storage repository '{srs[ref]['name_label']}' has {free_gib} GiB free, not {disk_gib} GiB"
         raise op.error(Refused, why, hint="free space, or order a smaller disk", code="SR_FULL")
     return ref
 

@@ -1,6 +1,8 @@
 # ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
 """Checkpoints: taking them, listing them, and going back to one."""
 
+import re
+
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject
 from connectors.simulators.hyperv.estate import Disk, Snapshot, Vm, World
@@ -32,8 +34,8 @@ def checkpoint_vm(call: Call) -> Found:
 def _differencing(world: World, parent: str) -> str:
     disk = world.disk_of(parent)
     assert disk is not None, parent
-    base = parent.rpartition("\\")[0]
-    child = Disk(f"{base}\\disk_{world.new_id()}.avhdx", disk.size, parent=disk.path)
+    base = re.sub(r"(_[0-9a-f-]{36})?\.a?vhdx?$", "", parent, flags=re.IGNORECASE)
+    child = Disk(f"{base}_{world.new_id()}.avhdx", disk.size, parent=disk.path)
     world.put_disk(child)
     return child.path
 

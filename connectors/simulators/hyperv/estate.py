@@ -111,6 +111,8 @@ class Vm:
     config: dict[str, Any]
     state: str = "Off"
     disks: list[str] = field(default_factory=list)
+    on_scsi: int = 0
+    """How many of the last disks of a machine of generation 1 are on its SCSI controller; the others are on IDE."""
     adapters: list[Adapter] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     parent_snapshot: str | None = None

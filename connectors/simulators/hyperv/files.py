@@ -3,7 +3,7 @@
 
 import re
 
-from connectors.simulators.hyperv import images
+from connectors.simulators.hyperv import hardware, images
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import Disk
@@ -62,6 +62,7 @@ def resize_vhd(call: Call) -> Found:
     disk = call.world.disk_of(path)
     if disk is None:
         raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", f"'{path}' is not there")
+    _check_online(call, path)
     has_child = any(other.parent.lower() == path.lower() for other in call.world.disks.values())
     if disk.parent or has_child:
         words = f"failed to resize '{path}': it belongs to a chain of differencing disks"
@@ -72,6 +73,16 @@ def resize_vhd(call: Call) -> Found:
     images.resize(call, disk, size)
     disk.size = size
     return []
+
+
+def _check_online(call: Call, path: str) -> None:
+    """While its machine runs, only a VHDX on SCSI can grow."""
+    for vm in call.world.vms.values():
+        for one in hardware.drives(vm) if vm.state != "Off" else ():
+            on_scsi = one.read("ControllerType") == "SCSI" and path.lower().endswith(".vhdx")
+            if one.read("Path").lower() == path.lower() and not on_scsi:
+                words = f"failed to resize '{path}': it is being used by another process (0x80070020)"
+                raise call.error("OperationFailed", "InvalidOperation", words)
 
 
 def remove_item(call: Call) -> Found:

@@ -1,19 +1,26 @@
 # ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
-"""A machine's firmware, drives and network cards. All disks are on its first controller."""
+"""A machine's firmware, drives and network cards. Disks are on its first SCSI controller, those of generation 1 on IDE too."""
 
 from connectors.simulators.hyperv.calls import Call, Found
-from connectors.simulators.hyperv.cmdlets import NetObject
+from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import Adapter, Vm
+
+PLACES_ON_SCSI = 64
 
 
 def drives(vm: Vm) -> Found:
     """The machine's hard disk drives."""
-    controller = "SCSI" if vm.config["Generation"] == 2 else "IDE"
-    places = {"ControllerType": controller, "ControllerNumber": 0}
+    on_ide = len(vm.disks) - vm.on_scsi if vm.config["Generation"] == 1 else 0
+    places = [("IDE", n) for n in range(on_ide)] + [("SCSI", n) for n in range(len(vm.disks) - on_ide)]
     return [
-        NetObject("HardDiskDrive", {**places, "ControllerLocation": location, "Path": path, "VMId": vm.id})
-        for location, path in enumerate(vm.disks)
+        _drive(vm, controller, location, path)
+        for (controller, location), path in zip(places, vm.disks, strict=True)
     ]
+
+
+def _drive(vm: Vm, controller: str, location: int, path: str) -> NetObject:
+    place = {"ControllerType": controller, "ControllerNumber": 0, "ControllerLocation": location}
+    return NetObject("HardDiskDrive", {**place, "Path": path, "VMId": vm.id})
 
 
 def adapter(one: Adapter) -> NetObject:
@@ -57,5 +64,32 @@ def set_drive(call: Call) -> Found:
     if call.world.disk_of(path) is None:
         words = f"the virtual hard disk '{path}' was not found"
         raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", words)
-    vm.disks[drive.read("ControllerLocation")] = path
+    vm.disks[vm.disks.index(drive.read("Path"))] = path
+    return []
+
+
+def add_drive(call: Call) -> Found:
+    """Plug a disk's file into the SCSI controller, at the first place that is free; also while the machine runs."""
+    call.only("VM", "ControllerType", "ControllerNumber", "Path")
+    path = str(call.arguments.get("Path", ""))
+    if (call.arguments.get("ControllerType"), call.arguments.get("ControllerNumber")) != (
+        "SCSI",
+        0,
+    ) or not path:
+        what = "Add-VMHardDiskDrive of another kind than a file to SCSI controller 0"
+        raise NotImplementedHere(what)
+    for vm in call.vms():
+        if vm.state not in {"Off", "Running"}:
+            raise call.invalid_state(vm)
+        if call.world.disk_of(path) is None:
+            words = f"the virtual hard disk '{path}' was not found"
+            raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", words)
+        if any(path.lower() == other.lower() for one in call.world.vms.values() for other in one.disks):
+            raise call.error("ObjectInUse", "ResourceBusy", f"the attachment '{path}' is in use")
+        vm.disks.append(path)
+        vm.on_scsi += vm.config["Generation"] == 1
+        if sum(one.read("ControllerType") == "SCSI" for one in drives(vm)) > PLACES_ON_SCSI:
+            vm.disks.pop()
+            vm.on_scsi -= vm.config["Generation"] == 1
+            raise call.error("OperationFailed", "NotSpecified", "the controller has no location free")
     return []

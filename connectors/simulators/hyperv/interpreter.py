@@ -81,7 +81,7 @@ def _reply(world: World, rules: Rules, line: bytes, cancelled: Event) -> tuple[d
     return reply | {"out": process.out}, process.lost
 
 
-_ON_FILES = re.compile("(Item|Chunk|Convert-VHD|Move-VM.*)$", re.IGNORECASE)
+_ON_FILES = re.compile("(Item|Chunk|Convert-VHD|New-VHD|Move-VM.*)$", re.IGNORECASE)
 _ALLOWED = re.compile(r"@'\n(.*?)\n'@", re.DOTALL)
 
 

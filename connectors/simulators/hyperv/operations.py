@@ -93,6 +93,18 @@ def new_vm(call: Call) -> Found:
     return [machine(vm)]
 
 
+def new_vhd(call: Call) -> Found:
+    call.only("Path", "SizeBytes", "Dynamic")
+    path = str(call.arguments["Path"])
+    if path.rpartition("\\")[0].lower() not in {folder.lower() for folder in call.world.folders}:
+        words = (
+            f"failed to create the virtual hard disk '{path}': the system cannot find the path (0x80070003)"
+        )
+        raise call.error("OperationFailed", "NotSpecified", words)
+    _new_disk(call, path, call.arguments["SizeBytes"])
+    return []
+
+
 def _new_disk(call: Call, path: str, size: int) -> None:
     if call.world.disk_of(path) is not None:
         words = f"failed to create the virtual hard disk '{path}': the file exists (0x80070050)"
@@ -256,6 +268,8 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Get-VMFirmware": hardware.get_firmware,
     "Hyper-V\\Get-VMHardDiskDrive": hardware.get_drive,
     "Hyper-V\\Set-VMHardDiskDrive": hardware.set_drive,
+    "Hyper-V\\Add-VMHardDiskDrive": hardware.add_drive,
+    "Hyper-V\\New-VHD": new_vhd,
     "Hyper-V\\Convert-VHD": images.convert_vhd,
     "Read-Chunk": images.read_chunk,
     "Write-Chunk": images.write_chunk,

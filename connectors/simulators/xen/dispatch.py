@@ -12,7 +12,16 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from connectors.simulators.xen import agility, control, copying, machines, migrating, snapshots, storage
+from connectors.simulators.xen import (
+    agility,
+    control,
+    copying,
+    machines,
+    migrating,
+    plugging,
+    snapshots,
+    storage,
+)
 from connectors.simulators.xen.failure import Failure
 from connectors.simulators.xen.messages import Message, all_messages
 from connectors.simulators.xen.schema import read
@@ -20,7 +29,17 @@ from connectors.simulators.xen.store import now
 from connectors.simulators.xen.wire import xml_value
 from connectors.simulators.xen.world import Context, World
 
-__all__ = ["Dispatcher", "agility", "control", "copying", "machines", "migrating", "snapshots", "storage"]
+__all__ = [
+    "Dispatcher",
+    "agility",
+    "control",
+    "copying",
+    "machines",
+    "migrating",
+    "plugging",
+    "snapshots",
+    "storage",
+]
 
 ASYNC = "Async."
 

@@ -37,7 +37,7 @@ def vdi_create(world: World, context: Context, given: Record) -> str:
 def vdi_destroy(world: World, context: Context, ref: str) -> None:
     """Remove a disk that no running machine uses, and what connected it."""
     world.store.row("VDI", ref)
-    _check_detached(world, ref, "destroy")
+    check_detached(world, ref, "destroy")
     for vbd in world.store.related("VBD", "VDI", ref):
         world.store.remove("VBD", vbd)
     for snapshot in world.store.related("VDI", "snapshot_of", ref):
@@ -63,7 +63,7 @@ def plugged_into_domain_0(world: World, ref: str, host: str, mode: str) -> Itera
 
     Raises Failure VDI_IN_USE where it is attached already.
     """
-    _check_detached(world, ref, "attach")
+    check_detached(world, ref, "attach")
     domain = world.store.row("host", host)["control_domain"]
     device = str(len(world.store.related("VBD", "VM", domain)))
     connection = {"VM": domain, "VDI": ref, "userdevice": device, "mode": mode, "type": "Disk"}
@@ -96,10 +96,11 @@ def check_free_for(world: World, vm: str) -> None:
     for vbd in world.store.related("VBD", "VM", vm):
         disk = world.store.row("VBD", vbd)["VDI"]
         if disk != NULL:
-            _check_detached(world, disk, "attach")
+            check_detached(world, disk, "attach")
 
 
-def _check_detached(world: World, ref: str, operation: str) -> None:
+def check_detached(world: World, ref: str, operation: str) -> None:
+    """Raises Failure VDI_IN_USE for a disk that a machine that runs has."""
     if any(
         world.store.row("VBD", vbd)["currently_attached"] for vbd in world.store.related("VBD", "VDI", ref)
     ):
@@ -109,7 +110,7 @@ def _check_detached(world: World, ref: str, operation: str) -> None:
 @message("VDI.resize", "VDI ref", "int", can_be_async=True)
 def vdi_resize(world: World, context: Context, ref: str, size: int) -> None:
     """Grow a disk that no running machine uses."""
-    _check_detached(world, ref, "resize")
+    check_detached(world, ref, "resize")
     _grow(world, ref, size)
 
 

@@ -237,7 +237,8 @@ def test_a_machine_that_changes_while_its_content_is_sent_keeps_its_disk_and_che
     with second.path.open("rb") as file, pytest.raises(Conflict, match="while its content was sent"):
         connector.import_disk(IDENTITY, KEY, DiskFormat.VHDX, file, meddle)
     disks.must_be_equal(first, Image(simulator.content(base), DiskFormat.VHDX))
-    assert not [path for path in simulator.disks() if "part-" in path or ("disk-" in path and path != base)]
+    files = [path for path in simulator.disks() if not path.endswith(".avhdx")]  # the checkpoint's
+    assert not [path for path in files if "part-" in path or ("disk-" in path and path != base)]
 
 
 def test_an_image_that_refers_to_another_file_is_refused(

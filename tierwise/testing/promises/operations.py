@@ -9,7 +9,7 @@ import pytest
 
 from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import Connector, PoolSnapshot, PowerAction, PowerState
+from connectors.contract import Connector, NewDisk, PoolSnapshot, PowerAction, PowerState
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
 from tierwise.testing.promises.base import Counterpart, Machines, Needs, identity_of
 from tierwise.testing.promises.reporting import METRICS
@@ -20,6 +20,8 @@ OFF_CALLS: Mapping[Capability, Call] = {
     Capability.DELETE: lambda c, i: c.delete_vm(i),
     Capability.POWER_ON: lambda c, i: c.power(i, PowerAction.ON),
     Capability.RESIZE_COLD: lambda c, i: c.resize(i, c.get_vm(i).resources + Resources(vcpu=1)),
+    Capability.ADD_DISK: lambda c, i: c.add_disk(i, NewDisk(name="more", size_gib=1)),
+    Capability.GROW_DISK: lambda c, i: c.grow_disk(i, "the-first", 2),
     Capability.SNAPSHOT: lambda c, i: c.snapshot(i, "before"),
     Capability.REVERT: lambda c, i: c.revert(i, "before"),
     Capability.TAGS: lambda c, i: c.tag(i, {"tenant": "sales"}),
@@ -31,6 +33,8 @@ ON_CALLS: Mapping[Capability, Call] = {
     Capability.SHUTDOWN: lambda c, i: c.power(i, PowerAction.SHUTDOWN),
     Capability.SUSPEND: lambda c, i: c.power(i, PowerAction.SUSPEND),
     Capability.RESIZE_HOT: lambda c, i: c.resize(i, c.get_vm(i).resources + Resources(vcpu=1)),
+    Capability.DISK_HOTPLUG: lambda c, i: c.add_disk(i, NewDisk(name="more", size_gib=1)),
+    Capability.GROW_DISK_HOT: lambda c, i: c.grow_disk(i, "the-first", 2),
 }
 """The call that needs a capability of a machine that runs."""
 

@@ -1,0 +1,79 @@
+"""``tierwise vm disks``, ``add-disk`` and ``grow-disk``: the disks of a machine that is there."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierwise.cli.context import Context, progress
+from tierwise.cli.fields import VM_DISKS, Columns, Sort, view
+from tierwise.cli.output import Format, Output, emit, note
+
+if TYPE_CHECKING:
+    from connectors.contract import Disk
+
+GIB = 2**30
+
+Name = Annotated[str, typer.Argument(help="The machine's name, or the start of its id.")]
+SizeGib = Annotated[int, typer.Option("--size-gib", min=1, help="The disk's size in GiB.")]
+
+
+def disks(
+    ctx: typer.Context,
+    name: Name,
+    output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
+) -> None:
+    """List the disks that a machine has at its hypervisor."""
+    from tierwise.cli.words import counted
+    from tierwise.usecases.disks import listed
+
+    context: Context = ctx.obj
+    with context.app() as app_:
+        found = listed(app_, name)
+    emit([_row(disk) for disk in found], output, fields=VM_DISKS, view=view(columns, sort))
+    note(f"{name} has {counted(len(found), 'disk')}")
+
+
+def add_disk(
+    ctx: typer.Context,
+    name: Name,
+    disk: Annotated[str, typer.Argument(help="What to call it: up to 20 of a-z, 0-9 and dashes.")],
+    size_gib: SizeGib,
+) -> None:
+    """Give a machine one more, empty disk, without stopping it where that can be done."""
+    from uuid import uuid4
+
+    from tierwise.usecases.disks import add
+
+    context: Context = ctx.obj
+    with context.working() as app_, progress(f"adding disk {disk} to {name}"):
+        add(app_, uuid4(), name, disk, size_gib)
+    note(f"{name} has disk {disk} of {size_gib} GiB; its guest makes a file system on it")
+
+
+def grow_disk(
+    ctx: typer.Context,
+    name: Name,
+    disk: Annotated[str, typer.Argument(help="Its name, or its key, as `vm disks` shows them.")],
+    size_gib: SizeGib,
+) -> None:
+    """Let one disk of a machine grow, without stopping it where that can be done."""
+    from uuid import uuid4
+
+    from tierwise.usecases.disks import grow
+
+    context: Context = ctx.obj
+    with context.working() as app_, progress(f"growing disk {disk} of {name}"):
+        grow(app_, uuid4(), name, disk, size_gib)
+    note(f"disk {disk} of {name} has {size_gib} GiB; its guest lets the file system grow")
+
+
+def _row(disk: "Disk") -> dict[str, Any]:
+    return {
+        "disk": disk.name,
+        "key": disk.key,
+        "size_gib": -(-disk.size_bytes // GIB),
+        "bus": disk.bus,
+        "size_bytes": disk.size_bytes,
+    }
