@@ -9,11 +9,12 @@ import numpy as np
 from placement.arrays import Int64
 from placement.pool_instances.cells import Cells, by_class, by_class_and_app
 from placement.pool_instances.check import breaches, cost
+from placement.pool_instances.effort import Effort, Run
 from placement.pool_instances.filling import promising, start
 from placement.pool_instances.incumbent import Incumbent, PoolListener
 from placement.pool_instances.instance import PoolInstance
 from placement.pool_instances.relaxation import Relaxed, nothing, relax
-from placement.pool_instances.search import Effort, Run, Search
+from placement.pool_instances.search import Search
 from placement.pool_instances.seats import seat
 
 _SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.96}
