@@ -53,7 +53,7 @@ def _cheapest_first(lean: Float64, p: int, q: int, some: Int64, n_some: int) -> 
 @compiled
 def _least(lean: Float64, p: int, q: int, some: Int64, n_some: int) -> float:
     """What the cheapest of these classes costs more in `q` than in `p`, room included; 0 if none costs less."""
-    return min(lean[some[0], q] - lean[some[0], p], 0.0) if n_some else 0.0
+    return float(min(lean[some[0], q] - lean[some[0], p], 0.0)) if n_some else 0.0
 
 
 @compiled

@@ -92,21 +92,19 @@ class Search:
             fits |= counts is not None and self._better(counts)
         return fits
 
-    def exchange(self, annealing: "Annealing", effort: Effort, *, fits: bool) -> bool:
+    def exchange(self, annealing: "Annealing", effort: Effort) -> bool:
         """Tournaments of runs over all small exchanges of two pools; whether any counts fit.
 
-        They begin from these counts, or from relaxed ones if none fit yet. Slower cooling ends cheaper, so they
-        share the time evenly, in as few as their longest allows.
+        Slower cooling ends cheaper, so they share the time evenly, in as few as their longest allows.
         """
         from placement.pool_instances.tournament import found, seeds  # noqa: PLC0415 - numba is loaded by now
 
-        done = 0
+        done, fits = 0, False
         while (
             self.objective > self.bound and done != effort.rounds and effort.left_s > (done and _RUN_S[0])
         ):
             length_s = effort.left_s / max(ceil(effort.left_s / _LISTED_S), 1)
-            begin = self.counts if fits else annealing.start
-            for counts in found(annealing, begin, seeds(self._rng), effort, length_s):
+            for counts in found(annealing, seeds(self._rng), effort, length_s):
                 fits |= self._better(counts)
             done += 1
         return fits

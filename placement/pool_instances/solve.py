@@ -157,9 +157,9 @@ def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callabl
         listed_s = until.left_s - max(_DRAWN * until.left_s, _DRAWN_S)
         fits = search.anneal(annealing, tries, replace(until, deadline=until.deadline - max(listed_s, 0.0)))
         if not fits:
-            fits = search.exchange(annealing, tries, fits=False)
+            fits = search.exchange(annealing, tries)
         if fits:
-            search.exchange(annealing, until, fits=True)
+            search.exchange(annealing, until)
             search.pairs(until)
             return
     if effort(_SHARE["classes"]).left_s <= 0:

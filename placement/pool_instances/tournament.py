@@ -25,6 +25,8 @@ _HEAT = Heat(hot=0.045, cold=0.011, price_first=5.0, price_last=300.0)
 """Listed exchanges still find what fits where drawn ones no longer do, so the end is colder and lacks cost less."""
 _PAIRS = 50
 """Pairs of pools whose exchanges are listed at one temperature: a millisecond."""
+_PACKS = 2
+"""Times a pack's cost: hot runs buy one more than needed, whose vCPU fit more easily, and cold ones never find the way back."""
 _LANES = 2
 """Runs that go on at the same time."""
 
@@ -55,11 +57,9 @@ def seeds(rng: np.random.Generator) -> Int64:
     return rng.integers(2**31, size=_STAGES[0].runs)
 
 
-def found(
-    annealing: Annealing, counts: Int64, drawn: Int64, effort: Effort, length_s: float
-) -> list[Int64]:
-    """Counts [G, P] that fit, cheapest first, from runs that begin with `counts`; none if no run fits."""
-    runs = [_Run(annealing, counts, seed) for seed in drawn.tolist()]
+def found(annealing: Annealing, drawn: Int64, effort: Effort, length_s: float) -> list[Int64]:
+    """Counts [G, P] that fit, cheapest first, one for each run, with a seed drawn for it, that found some."""
+    runs = [_Run(annealing, seed) for seed in drawn.tolist()]
     every, begin = runs, 0.0
     for stage in _STAGES:
         runs = sorted(runs, key=lambda run: run.costs)[: stage.runs]
@@ -70,7 +70,7 @@ def found(
         for _ in effort.run(_cool, lanes):
             pass
         begin = stage.until
-    return [run.best for run in sorted(every, key=lambda run: run.least) if run.least < NEVER]
+    return sorted((run.best for run in every if run.fits), key=annealing.cells.objective)
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,13 @@ def _cool(lane: tuple[list["_Run"], _Stage, float, _Watch]) -> None:
 
 
 class _Run:
-    """Counts that change in place, and all that goes along with them."""
+    """Counts that change in place, and all that goes along with them.
 
-    def __init__(self, annealing: Annealing, counts: Int64, seed: int) -> None:
-        cells = annealing.cells
+    They begin with the rounded relaxed ones, whose packs are nearly right, however good the best known are.
+    """
+
+    def __init__(self, annealing: Annealing, seed: int) -> None:
+        cells, counts = annealing.cells, annealing.start
         self._annealing = annealing
         self._unit = np.maximum(np.gcd.reduce(cells.demand, axis=0), 1)
         self._counts, self.best = counts.copy("C"), counts.copy("C")
@@ -117,9 +120,9 @@ class _Run:
         self._lately: list[float] = []
 
     @property
-    def least(self) -> int:
-        """What `best` costs more than the counts at the start; `NEVER` where nothing fitted."""
-        return int(self._state[2])
+    def fits(self) -> bool:
+        """Whether `best` does."""
+        return bool(self._state[2] < NEVER)
 
     @property
     def costs(self) -> float:
@@ -131,7 +134,7 @@ class _Run:
         """A stage's part of the cooling; `done` tells how much of it is over."""
         one, self._lately = self._annealing, []
         cells, worth = one.cells, one.worth_each * self._unit
-        pack = np.array([cells.instance.licence_pack_vcpus, cells.instance.licence_pack_cost])
+        pack = np.array([cells.instance.licence_pack_vcpus, cells.instance.licence_pack_cost * _PACKS])
         sizes = np.array([*stage.width, comb(sum(stage.width), stage.width[1])])
         while len(one.pools) and (over := done()) < 1.0:
             temperature, price = _HEAT.at(begin + (stage.until - begin) * over)

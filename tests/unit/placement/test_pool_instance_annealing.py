@@ -157,7 +157,7 @@ def test_a_tournament_loses_no_request_and_overfills_no_pool(seed: int) -> None:
     cells = by_class(instance(seed))
     begin = annealing(cells)
     effort = Effort(lambda: 0.0, 1.0, 1, map)
-    every = found(begin, begin.start, seeds(np.random.default_rng(seed)), effort, 1.0)
+    every = found(begin, seeds(np.random.default_rng(seed)), effort, 1.0)
     assert 1 <= len(every) <= 8
     for counts in every:
         assert holds(cells, counts)
