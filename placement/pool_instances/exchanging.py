@@ -112,7 +112,7 @@ def _spare(free: Int64, licensed: Int64, worth: Float64, pack: Int64, p: int, q:
     for r in range(free.shape[1]):
         total += worth[p, r] * max(free[p, r], 0) + worth[q, r] * max(free[q, r], 0)
     packs = -(-licensed[p] // pack[0]) - (-licensed[q] // pack[0])
-    return total + pack[1] * (packs + (-(licensed[p] + licensed[q])) // pack[0])
+    return float(total + pack[1] * (packs + (-(licensed[p] + licensed[q])) // pack[0]))
 
 
 @compiled
