@@ -41,8 +41,10 @@ class Placed:
         problem, providers = self.problem, self.problem.providers
         periods = problem.periods
         slots = 1 if periods is None else len(periods.names)
-        left = np.repeat(providers.free[None], slots, axis=0)
-        of_pool = np.repeat(problem.free[None], slots, axis=0)
+        left, of_pool = (
+            np.array([free] * slots, dtype=np.int64).reshape(slots, *free.shape)
+            for free in (providers.free, problem.free)
+        )
         seated = np.flatnonzero(self.provider_of >= 0)
         for slot in range(slots):
             here = seated
@@ -51,8 +53,11 @@ class Placed:
                 left[slot] -= periods.taken[slot]
                 np.subtract.at(of_pool[slot], providers.pool_of, periods.taken[slot])
             on = self.provider_of[here]
-            np.subtract.at(left[slot], on, problem.demand[here])
-            np.subtract.at(of_pool[slot], providers.pool_of[on], problem.demand[here])
+            for k, amounts in enumerate(
+                problem.demand[here].T
+            ):  # numpy is some ten times quicker by column.
+                np.subtract.at(left[slot, :, k], on, amounts)
+                np.subtract.at(of_pool[slot, :, k], providers.pool_of[on], amounts)
         return left, of_pool
 
     def left(self, request: int) -> Int64:
@@ -83,7 +88,8 @@ class Placed:
         return found
 
     def _left_in(self, span: tuple[int, int], request: int, at: int) -> Int64:
-        left, of_pool = (one[span[0] : span[1]].min(axis=0) for one in self._left)
+        slots = slice(*span)
+        left, of_pool = (one[0].copy() if len(one) == 1 else one[slots].min(axis=0) for one in self._left)
         if at >= 0:
             left[at] += self.problem.demand[request]
             of_pool[self.problem.providers.pool_of[at]] += self.problem.demand[request]
@@ -102,9 +108,13 @@ class Placed:
         """[T, K + 1] what placed requests of a group take in each slot of time, and how many they are; read-only, kept."""
         found = self._taken.get(id(group))
         if found is None:
-            there = presence(self.problem)[:, group] * (self.provider_of[group] >= 0)
-            each = self.problem.demand[group]
-            sums = there @ np.column_stack([each, np.ones(len(each), dtype=np.int64)])
+            seated = np.flatnonzero(group & (self.provider_of >= 0))
+            each, periods = self.problem.demand[seated], self.problem.periods
+            if periods is None:
+                sums = np.append(each.sum(axis=0), len(seated))[None]
+            else:
+                there = presence(self.problem)[:, seated]
+                sums = there @ np.column_stack([each, np.ones(len(each), dtype=np.int64)])
             sums.setflags(write=False)
             found = self._taken[id(group)] = group, sums
         return found[1]

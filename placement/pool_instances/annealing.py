@@ -7,7 +7,6 @@ worth of one more of it, and what does not fit is exchanged away while the tempe
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from placement.arrays import Int64
 from placement.pool_instances.cells import Cells
 from placement.pool_instances.exchanging import exchange
 from placement.pool_instances.kernels import anneal
-from placement.pool_instances.relaxation import Relaxed, prices, room
+from placement.pool_instances.relaxation import Relaxed, prices
 
 Float64 = npt.NDArray[np.float64]
 
@@ -26,11 +25,8 @@ _NEAR = 16
 """Pairs in exchange that are known for each two classes."""
 _NEAR_UP_TO = 80
 """Classes; with more, the table of pairs takes longer than it saves."""
-_PAIRS = 50
-"""Pairs of pools whose exchanges are listed at one temperature: milliseconds."""
-_WIDTHS = ((24, 2), (12, 3))
-"""Of two runs over pairs: classes of a pool that are looked at, and how many of them leave it at most."""
-_NEVER = 1 << 60
+NEVER = 1 << 60
+"""What counts cost that do not fit."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +46,6 @@ class Heat:
 
 _STIFF = Heat(price_first=200.0, price_last=1000.0)
 """Fits sooner, and where little does; the other often ends cheaper."""
-_LISTED = Heat(hot=0.045, cold=0.011, price_first=5.0, price_last=300.0)
-"""Listed exchanges still find what fits where drawn ones no longer do, so the end is colder and lacks cost less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +62,8 @@ class Annealing:
     upper: Int64
     """[G, P] 0 where nobody of the cell should go: the saving elsewhere is more than any exchange brings."""
     near: Int64
+    worth_each: Float64
+    """[P, R] what one more of a resource would save."""
     worth: float
     """Of the room that a request takes, in units of cost: the scale of temperatures."""
 
@@ -76,7 +72,7 @@ class Annealing:
         cells, heat = self.cells, _STIFF if stiff else Heat()
         counts, best = self.start.copy("C"), self.start.copy("C")
         free, licensed = np.ascontiguousarray(cells.free(counts)), cells.licence @ counts
-        state = np.array([(seed + 1) * 2654435761, 0, 0 if free.min() >= 0 else _NEVER], dtype=np.int64)
+        state = np.array([(seed + 1) * 2654435761, 0, 0 if free.min() >= 0 else NEVER], dtype=np.int64)
         pack = np.array([cells.instance.licence_pack_vcpus, cells.instance.licence_pack_cost])
         demand = np.concatenate([cells.demand, np.zeros_like(cells.demand[:1])])
         licence = np.append(cells.licence, 0)
@@ -88,28 +84,7 @@ class Annealing:
                 counts, best, state, free, licensed, demand, licence, cells.cost, self.upper, self.pools,
                 self.near, pack, self.weight * price, temperature * self.worth, _STEPS,
             )  # fmt: skip
-        return best if state[2] < _NEVER else None
-
-    def listed(self, wide: bool, seed: int, counts: Int64, done: Callable[[], float]) -> Int64 | None:
-        """As `run`, from any counts of the opened pools, by exchanges that are listed pair by pair."""
-        cells, heat, width = self.cells, _LISTED, _WIDTHS[wide]
-        unit = np.maximum(np.gcd.reduce(cells.demand, axis=0), 1)
-        counts, best = counts.copy("C"), counts.copy("C")
-        free = np.ascontiguousarray((room(cells) - counts.T @ cells.demand) // unit)
-        licensed = cells.licence @ counts
-        state = np.array([(seed + 1) * 2654435761, 0, 0 if free.min() >= 0 else _NEVER], dtype=np.int64)
-        pack = np.array([cells.instance.licence_pack_vcpus, cells.instance.licence_pack_cost])
-        demand = np.column_stack([cells.demand // unit, cells.licence])
-        sizes = np.array([*width, comb(sum(width), width[1])])
-        if not len(self.pools):
-            return best if state[2] < _NEVER else None
-        while (over := done()) < 1.0:
-            temperature, price = heat.at(over)
-            exchange(
-                counts, best, state, free, licensed, demand, cells.cost, self.upper, self.pools,
-                pack, self.weight * (price * unit), temperature * self.worth, sizes, _PAIRS,
-            )  # fmt: skip
-        return best if state[2] < _NEVER else None
+        return best if state[2] < NEVER else None
 
 
 def prepare(cells: Cells, relaxed: Relaxed, near: Int64) -> Annealing:
@@ -128,7 +103,7 @@ def prepare(cells: Cells, relaxed: Relaxed, near: Int64) -> Annealing:
     full = np.where((cells.upper > 0) & relaxed.opened, full, np.inf)
     cheap = full <= full.min(axis=1, initial=np.inf)[:, None] + 5 * Heat().hot * worth
     upper = np.where((cheap & np.isfinite(full)) | (start > 0), cells.upper, 0)
-    return Annealing(cells, start, np.flatnonzero(relaxed.opened), weight, upper, near, worth)
+    return Annealing(cells, start, np.flatnonzero(relaxed.opened), weight, upper, near, worth_each, worth)
 
 
 def rounded(cells: Cells, relaxed: Float64) -> Int64:
@@ -148,7 +123,9 @@ def warm() -> None:
     state, pair = np.array([1, 0, 0]), np.zeros(2, dtype=np.int64)
     anneal(table, table, state, table, one, table, one, table, table, one, table, pair, parts, 1.0, 0)
     widths, two = np.array([1, 1, 2]), np.zeros((1, 2), dtype=np.int64)
-    exchange(table, table, state, table, one, two, table, table, one, pair, parts, 1.0, widths, 0)
+    exchange(
+        table, table, state, table, one, two, table, table, one, pair, parts, parts, parts, 1.0, widths, 0
+    )
 
 
 def near_pairs(cells: Cells) -> Int64:

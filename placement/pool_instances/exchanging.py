@@ -2,7 +2,9 @@
 
 Nearly every opened pool is full, so of a thousand exchanges drawn by chance one at most fits a cold state.
 Here all of two pools are listed as sets out and sets back, sorted by one resource, and only those that fit
-into what is free are looked at. Compiled by numba where it is installed, plain Python where it is not.
+into what is free are looked at. What a request takes of a pool's rooms has a price there, the relaxation's dual; a set
+that costs more with it than heat allows, whatever comes back and whatever is free, is not even listed.
+Compiled by numba where it is installed, plain Python where it is not.
 """
 
 import numpy as np
@@ -16,6 +18,8 @@ Float64 = npt.NDArray[np.float64]
 
 _COLD = 8.0
 """Exchanges that lose more than so many temperatures are not looked at: one in 3,000 would be taken."""
+_CLOSE = 1e-3
+"""For sums of floats that differ in their last digits."""
 _ANY = 1 << 40
 """A lack without a price may be as large as it likes."""
 
@@ -35,41 +39,80 @@ def _givers(counts: Int64, upper: Int64, p: int, q: int, state: Int64, some: Int
 
 
 @compiled
+def _cheapest_first(lean: Float64, p: int, q: int, some: Int64, n_some: int) -> None:
+    """Sort these classes by what one of them costs more in `q` than in `p`, room included."""
+    for i in range(1, n_some):
+        g, j = some[i], i
+        more = lean[g, q] - lean[g, p]
+        while j > 0 and lean[some[j - 1], q] - lean[some[j - 1], p] > more:
+            some[j] = some[j - 1]
+            j -= 1
+        some[j] = g
+
+
+@compiled
+def _least(lean: Float64, p: int, q: int, some: Int64, n_some: int) -> float:
+    """What the cheapest of these classes costs more in `q` than in `p`, room included; 0 if none costs less."""
+    return float(min(lean[some[0], q] - lean[some[0], p], 0.0)) if n_some else 0.0
+
+
+@compiled
 def _sets(
     counts: Int64,
     upper: Int64,
     demand: Int64,
     cost: Int64,
+    lean: Float64,
     p: int,
     q: int,
     some: Int64,
     n_some: int,
+    limit: float,
     sums: Int64,
     money: Int64,
+    dear: Float64,
     member: Int64,
     last: Int64,
 ) -> int:
-    """All sets of up to K of these classes, the empty one first, that `p` has and `q` may get; how many.
+    """The sets of up to K of these classes, the empty one first, that `p` has and `q` may get; how many.
 
-    `sums` [n, R] is what a set needs, `money` [n] what moving it costs, `member` [n, K] its classes, -1 for none.
-    `last` [n, 2] is where in `some` its last class stands, and how many of that it has.
+    `sums` [n, R] is what a set needs, `money` [n] what moving it costs, `dear` [n] with the rooms it takes and leaves,
+    `member` [n, K] its classes, -1 for none. `last` [n, 2] is where in `some` its last class stands, and how many of
+    that it has. Sets that cannot become as cheap as `limit` are left out.
     """
-    sums[0], money[0], member[0], last[0] = 0, 0, -1, 0
+    sums[0], money[0], dear[0], member[0], last[0] = 0, 0, 0.0, -1, 0
     begin, end, n = 0, 1, 1
-    for level in range(member.shape[1]):
+    levels, least = member.shape[1], _least(lean, p, q, some, n_some)
+    for level in range(levels):
+        most = limit - (levels - 1 - level) * least
         for s in range(begin, end):
             for i in range(last[s, 0], n_some):
                 g, again = some[i], last[s, 1] + 1 if i == last[s, 0] else 1
+                more = dear[s] + lean[g, q] - lean[g, p]
+                if more > most:
+                    break
                 if counts[g, p] < again or counts[g, q] + again > upper[g, q]:
                     continue
-                sums[n], member[n] = sums[s], member[s]
-                sums[n] += demand[g]
-                money[n] = money[s] + cost[g, q] - cost[g, p]
+                for r in range(sums.shape[1]):
+                    sums[n, r] = sums[s, r] + demand[g, r]
+                for k in range(levels):
+                    member[n, k] = member[s, k]
+                money[n], dear[n] = money[s] + cost[g, q] - cost[g, p], more
                 member[n, level] = g
                 last[n, 0], last[n, 1] = i, again
                 n += 1
         begin, end = end, n
     return n
+
+
+@compiled
+def _spare(free: Int64, licensed: Int64, worth: Float64, pack: Int64, p: int, q: int) -> float:
+    """The most that better use of what `p` and `q` have left can save, packs in whole numbers included."""
+    total = 0.0
+    for r in range(free.shape[1]):
+        total += worth[p, r] * max(free[p, r], 0) + worth[q, r] * max(free[q, r], 0)
+    packs = -(-licensed[p] // pack[0]) - (-licensed[q] // pack[0])
+    return float(total + pack[1] * (packs + (-(licensed[p] + licensed[q])) // pack[0]))
 
 
 @compiled
@@ -120,6 +163,68 @@ def _share_a_class(out: Int64, into: Int64) -> bool:
 
 
 @compiled
+def _two_lists(
+    counts: Int64,
+    upper: Int64,
+    demand: Int64,
+    cost: Int64,
+    lean: Float64,
+    p: int,
+    q: int,
+    limit: float,
+    state: Int64,
+    some: Int64,
+    sums: Int64,
+    money: Int64,
+    dear: Float64,
+    member: Int64,
+    last: Int64,
+) -> tuple[int, int]:
+    """List what may go from `p` to `q`, and what may come back, such that both may cost `limit`; how many each."""
+    levels = member.shape[2]
+    n, m = _givers(counts, upper, p, q, state, some[0]), _givers(counts, upper, q, p, state, some[1])
+    _cheapest_first(lean, p, q, some[0], n)
+    _cheapest_first(lean, q, p, some[1], m)
+    most = limit - levels * _least(lean, q, p, some[1], m)
+    n_out = _sets(
+        counts,
+        upper,
+        demand,
+        cost,
+        lean,
+        p,
+        q,
+        some[0],
+        n,
+        most,
+        sums[0],
+        money[0],
+        dear[0],
+        member[0],
+        last,
+    )
+    most = limit - dear[0, :n_out].min()
+    n_in = _sets(
+        counts,
+        upper,
+        demand,
+        cost,
+        lean,
+        q,
+        p,
+        some[1],
+        m,
+        most,
+        sums[1],
+        money[1],
+        dear[1],
+        member[1],
+        last,
+    )
+    return n_out, n_in
+
+
+@compiled
 def _go(counts: Int64, member: Int64, p: int, q: int) -> None:
     for g in member:
         if g >= 0:
@@ -140,6 +245,8 @@ def exchange(  # noqa: C901 - one loop: each step would pass a dozen values to a
     pools: Int64,
     pack: Int64,
     weight: Float64,
+    lean: Float64,
+    worth: Float64,
     temperature: float,
     width: Int64,
     pairs: int,
@@ -148,24 +255,26 @@ def exchange(  # noqa: C901 - one loop: each step would pass a dozen values to a
 
     `counts` [G, P], `free` [P, R] and `licensed` [P] go along; `best` is the cheapest seen within capacity.
     `state` is (chance, cost since the start, its value at `best`). `demand` [G, R + 1] ends with Windows vCPU.
-    `pack` is (vCPU, cost). What a pool lacks costs `weight`. `width` is (classes of a pool that are looked at,
-    K of them at most in a set, sets that there can be).
+    `pack` is (vCPU, cost). What a pool lacks costs `weight`. `worth` [P, R] is a price of what is free, at most
+    `weight`, and `lean` [G, P] a request's cost with what it takes at that price: they only say what need not be
+    listed. `width` is (classes of a pool that are looked at, K of them at most in a set, sets that there can be).
     """
     many, levels, most = width[0], width[1], width[2]
     resources = free.shape[1]
-    some = np.empty(many, dtype=np.int64)
+    some = np.empty((2, many), dtype=np.int64)
     sums, money = np.empty((2, most, resources + 1), dtype=np.int64), np.empty((2, most), dtype=np.int64)
     member, last = np.empty((2, most, levels), dtype=np.int64), np.empty((most, 2), dtype=np.int64)
+    dear = np.empty((2, most), dtype=np.float64)
     low, high = np.empty(resources, dtype=np.int64), np.empty(resources, dtype=np.int64)
     back = np.empty(resources, dtype=np.int64)
     for _ in range(pairs):
         p, q = pools[_draw(state) % len(pools)], pools[_draw(state) % len(pools)]
         if p == q:
             continue
-        n = _givers(counts, upper, p, q, state, some)
-        n_out = _sets(counts, upper, demand, cost, p, q, some, n, sums[0], money[0], member[0], last)
-        n = _givers(counts, upper, q, p, state, some)
-        n_in = _sets(counts, upper, demand, cost, q, p, some, n, sums[1], money[1], member[1], last)
+        limit = _COLD * temperature + _spare(free, licensed, worth, pack, p, q) + _CLOSE
+        n_out, n_in = _two_lists(
+            counts, upper, demand, cost, lean, p, q, limit, state, some, sums, money, dear, member, last
+        )
         _window(free, weight, p, q, temperature, low, high)
         by = _narrowest(low, high, sums[1], n_in)
         order = np.argsort(sums[1, :n_in, by], kind="mergesort")
@@ -177,7 +286,7 @@ def exchange(  # noqa: C901 - one loop: each step would pass a dozen values to a
                 if key[j] > until:
                     break
                 b = order[j]
-                if not _fits(sums[0, a], sums[1, b], low, high, back):
+                if dear[0, a] + dear[1, b] > limit or not _fits(sums[0, a], sums[1, b], low, high, back):
                     continue
                 costs = money[0, a] + money[1, b]
                 more = sums[1, b, resources] - sums[0, a, resources]

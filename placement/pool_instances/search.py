@@ -4,16 +4,16 @@ Both of a round begin from the same counts; the better is kept, or what of the t
 counts after a number of rounds do not depend on how many cores run.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import combinations
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.pool_instances.cells import Cells
+from placement.pool_instances.effort import Effort
 from placement.pool_instances.filling import fill
 from placement.pool_instances.neighbourhood import Found, Near, improve
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:  # numba, which that loads, is loaded while SCIP solves.
 
 Better = Callable[[Int64], object]
 """Takes counts that are better than those before."""
-Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
-"""Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
-Runs = Callable[[bool, int, Callable[[], float]], Int64 | None]
-"""One of two kinds of annealing, with a seed, until it is told that all of the run is over."""
 
 _TARGET = 200
 """Free counts in a part: CP-SAT often ends these within its limit."""
@@ -41,21 +37,6 @@ _PAIR_S = 0.3
 """Deterministic time for two pools; most are proven best within a third of it."""
 _WINDOWS = (2, 6)
 """How far a count may go in one round: near is quick, far finds what several must do together."""
-
-
-@dataclass(frozen=True, eq=False)
-class Effort:
-    """When to stop: at a number of rounds, or when the clock says so."""
-
-    clock: Callable[[], float]
-    deadline: float
-    rounds: int | None
-    run: Run
-
-    @property
-    def left_s(self) -> float:
-        """Seconds until the deadline."""
-        return self.deadline - self.clock()
 
 
 class Search:
@@ -96,37 +77,36 @@ class Search:
             if done and (effort.left_s < _RUN_S[0] or not (fits or tries.left_s > 0)):
                 break
             before, length_s = self.objective, _run_s(effort.left_s)
-            fits |= self._two(annealing.run, effort, length_s)
+            fits |= self._two(annealing, effort, length_s)
             done, idle = done + 1, 0 if self.objective < before or not fits else idle + 1
         return fits
 
-    def exchange(self, annealing: "Annealing", effort: Effort, *, fits: bool) -> bool:
-        """Rounds of two runs over all small exchanges of two pools; whether any counts fit.
-
-        They begin from these counts, or from relaxed ones if none fit yet. Slower cooling ends cheaper, so runs
-        share the time evenly, in as few as their longest allows.
-        """
-        done = 0
-
-        def run(wide: bool, seed: int, over: Callable[[], float]) -> Int64 | None:
-            return annealing.listed(wide, seed, self.counts if fits else annealing.start, over)
-
-        while (
-            self.objective > self.bound and done != effort.rounds and effort.left_s > (done and _RUN_S[0])
-        ):
-            fits |= self._two(run, effort, effort.left_s / ceil(effort.left_s / _LISTED_S))
-            done += 1
-        return fits
-
-    def _two(self, run: Runs, effort: Effort, length_s: float) -> bool:
-        """Of two runs with seeds of their own, the cheaper counts if they are; whether any fit."""
+    def _two(self, annealing: "Annealing", effort: Effort, length_s: float) -> bool:
+        """Of two kinds of runs with seeds of their own, the cheaper counts if they are; whether any fit."""
         seeds, fits = [(kind, self._seed()) for kind in (False, True)], False
 
         def one(job: tuple[bool, int]) -> Int64 | None:
-            return run(*job, _over(effort, length_s))
+            return annealing.run(*job, _over(effort, length_s))
 
         for counts in effort.run(one, seeds):
             fits |= counts is not None and self._better(counts)
+        return fits
+
+    def exchange(self, annealing: "Annealing", effort: Effort) -> bool:
+        """Tournaments of runs over all small exchanges of two pools; whether any counts fit.
+
+        Slower cooling ends cheaper, so they share the time evenly, in as few as their longest allows.
+        """
+        from placement.pool_instances.tournament import found, seeds  # noqa: PLC0415 - numba is loaded by now
+
+        done, fits = 0, False
+        while (
+            self.objective > self.bound and done != effort.rounds and effort.left_s > (done and _RUN_S[0])
+        ):
+            length_s = effort.left_s / max(ceil(effort.left_s / _LISTED_S), 1)
+            for counts in found(annealing, seeds(self._rng), effort, length_s):
+                fits |= self._better(counts)
+            done += 1
         return fits
 
     def pairs(self, effort: Effort) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 from placement.arrays import Int64
 from placement.pool_instances.cells import Cells, by_class, by_class_and_app
 from placement.pool_instances.check import breaches, cost
+from placement.pool_instances.effort import Effort, Run
 from placement.pool_instances.filling import promising, start
 from placement.pool_instances.incumbent import Incumbent, PoolListener
 from placement.pool_instances.instance import PoolInstance
 from placement.pool_instances.relaxation import Relaxed, nothing, relax
-from placement.pool_instances.search import Effort, Run, Search
+from placement.pool_instances.search import Search
 from placement.pool_instances.seats import seat
 
 _SHARE = {"relaxation": 0.6, "tries": 0.7, "fractions": 0.85, "classes": 0.96}
@@ -156,9 +157,9 @@ def _over_classes(search: Search, relaxed: Relaxed, near: Int64, effort: Callabl
         listed_s = until.left_s - max(_DRAWN * until.left_s, _DRAWN_S)
         fits = search.anneal(annealing, tries, replace(until, deadline=until.deadline - max(listed_s, 0.0)))
         if not fits:
-            fits = search.exchange(annealing, tries, fits=False)
+            fits = search.exchange(annealing, tries)
         if fits:
-            search.exchange(annealing, until, fits=True)
+            search.exchange(annealing, until)
             search.pairs(until)
             return
     if effort(_SHARE["classes"]).left_s <= 0:

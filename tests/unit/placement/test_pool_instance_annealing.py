@@ -9,12 +9,14 @@ import pytest
 from placement.pool_instances.annealing import Annealing, near_pairs, prepare, rounded
 from placement.pool_instances.cells import Cells, by_class
 from placement.pool_instances.check import breaches
+from placement.pool_instances.effort import Effort
 from placement.pool_instances.exchanging import exchange
 from placement.pool_instances.filling import start
 from placement.pool_instances.instance import PoolInstance
 from placement.pool_instances.relaxation import nothing, prices, relax, room
-from placement.pool_instances.search import Effort, Search
+from placement.pool_instances.search import Search
 from placement.pool_instances.solve import PoolLimits, solve
+from placement.pool_instances.tournament import found, seeds
 
 
 def instance(seed: int = 0, requests: int = 200) -> PoolInstance:
@@ -151,15 +153,17 @@ def test_every_broken_rule_is_named_with_its_values() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("wide", [False, True])
-def test_listed_exchanges_lose_no_request_and_overfill_no_pool(seed: int, wide: bool) -> None:
+def test_a_tournament_loses_no_request_and_overfills_no_pool(seed: int) -> None:
     cells = by_class(instance(seed))
-    found = annealing(cells)
-    parts = (n / 8 for n in range(9))
-    counts = found.listed(wide, seed, found.start, lambda: next(parts))
-    assert counts is not None
-    assert holds(cells, counts)
-    assert counts.sum(axis=1).tolist() == cells.count.tolist()
+    begin = annealing(cells)
+    effort = Effort(lambda: 0.0, 1.0, 1, map)
+    every = found(begin, seeds(np.random.default_rng(seed)), effort, 1.0)
+    assert 1 <= len(every) <= 8
+    for counts in every:
+        assert holds(cells, counts)
+        assert counts.sum(axis=1).tolist() == cells.count.tolist()
+    costs = [cells.objective(counts) for counts in every]
+    assert costs == sorted(costs)
 
 
 def test_a_cold_list_of_exchanges_ends_where_no_exchange_of_two_for_two_is_cheaper() -> None:
@@ -173,8 +177,10 @@ def test_a_cold_list_of_exchanges_ends_where_no_exchange_of_two_for_two_is_cheap
     best, free, licensed = counts.copy(), np.ascontiguousarray(cells.free(counts)), cells.licence @ counts
     pack, width = np.array([16, 900]), np.array([8, 2, 45])
     before, weight = cells.objective(counts), np.full(free.shape, 1e6)
+    lean, worth = cells.cost.astype(np.float64), np.zeros(free.shape)
     exchange(
-        counts, best, state, free, licensed, demand, cells.cost, cells.upper, two, pack, weight, 1e-3, width, 400
+        counts, best, state, free, licensed, demand, cells.cost, cells.upper, two,
+        pack, weight, lean, worth, 1e-3, width, 400,
     )  # fmt: skip
     assert before + int(state[1]) == cells.objective(counts) < before
     assert (free == cells.free(counts)).all()
@@ -191,6 +197,33 @@ def test_a_cold_list_of_exchanges_ends_where_no_exchange_of_two_for_two_is_cheap
         )
 
 
+def lean_of(one: Annealing) -> np.ndarray:
+    """[G, P] what a request costs with what it takes of the rooms, class by class."""
+    rows = [one.cells.cost[g] + one.worth_each @ one.cells.demand[g] for g in range(len(one.cells.count))]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_exchange_that_heat_allows_is_missing_from_what_prices_leave_listed(seed: int) -> None:
+    """Where nothing free has a worth that could be saved, and where so much has that all is listed."""
+    cells = by_class(instance(seed, 120))
+    one = annealing(cells)
+    ends = []
+    for spare in (0.0, 1e9):
+        counts, best, state = one.start.copy(), one.start.copy(), np.array([seed + 1, 0, 1 << 60])
+        free, licensed = np.ascontiguousarray(cells.free(counts)), cells.licence @ counts
+        demand = np.column_stack([cells.demand, cells.licence])
+        for temperature in (60.0, 20.0, 5.0):
+            exchange(
+                counts, best, state, free, licensed, demand, cells.cost, one.upper, one.pools,
+                np.array([16, 900]), one.weight * 20, lean_of(one), one.worth_each + spare, temperature,
+                np.array([8, 3, 165]), 60,
+            )  # fmt: skip
+        ends.append((counts.tolist(), best.tolist(), state.tolist()))
+    assert ends[0] == ends[1]
+    assert ends[0][0] != one.start.tolist()
+
+
 def test_listed_exchanges_are_the_same_where_numba_is_missing() -> None:
     cells = by_class(instance(1, 30))
     found = annealing(cells)
@@ -198,7 +231,8 @@ def test_listed_exchanges_are_the_same_where_numba_is_missing() -> None:
     state = np.array([5, 0, 1 << 60])
     arguments = [
         cells.licence @ counts, np.column_stack([cells.demand, cells.licence]), cells.cost, found.upper,
-        found.pools, np.array([16, 900]), found.weight * 20, 40.0, np.array([8, 2, 45]), 12,
+        found.pools, np.array([16, 900]), found.weight * 20, lean_of(found), found.worth_each.copy(), 40.0,
+        np.array([8, 2, 45]), 12,
     ]  # fmt: skip
     ends = []
     for door in (exchange, exchange.py_func):
