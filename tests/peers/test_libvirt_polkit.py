@@ -127,3 +127,10 @@ def test_a_change_that_the_rules_forbid_is_refused_and_changes_nothing(
     assert root.get_vm(there) == before
     assert root.list_snapshots(there) == []
     assert sorted(guarded.images.iterdir()) == files
+
+
+def test_who_comes_by_tcp_is_nobody_to_polkit_and_is_not_let_in(guarded: libvirtd.PrivateLibvirtd) -> None:
+    with pytest.raises(Refused) as caught:
+        connect(guarded.qemu_endpoint()).open()
+    assert caught.value.vendor_code == DENIED
+    assert "access rules" in str(caught.value)
