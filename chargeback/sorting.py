@@ -26,18 +26,31 @@ def ranks(column: Any) -> Numbers:
 
 def ordered(table: Any, names: tuple[str, ...]) -> Any:
     """The table's rows by these columns of text or int64, nothing null; equal rows keep their order."""
-    keys = [ranks(table[name]) for name in names]
-    if is_ordered(keys):
+    if is_ordered(table, names):
         return table
-    return table.take(pa.array(np.lexsort(keys[::-1])))
+    return table.take(pa.array(np.lexsort([ranks(table[name]) for name in reversed(names)])))
 
 
-def is_ordered(keys: list[Numbers]) -> bool:
-    """Whether rows with these keys, the first deciding first, stand in order already."""
-    undecided = np.ones(max(len(keys[0]) - 1, 0), dtype=np.bool_)
-    for key in keys:
-        step = key[1:] - key[:-1]
-        if np.any(step[undecided] < 0):
+def is_ordered(table: Any, names: tuple[str, ...], *, strictly: bool = False) -> bool:
+    """Whether the rows stand in the order of these columns, the first deciding first; `strictly`: none like another."""
+    undecided = np.ones(max(table.num_rows - 1, 0), dtype=np.bool_)
+    for name in names:
+        falls, stays = _steps(table[name])
+        if np.any(falls & undecided):
             return False
-        undecided &= step == 0
-    return True
+        undecided &= stays
+    return not (strictly and np.any(undecided))
+
+
+def _steps(column: Any) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Per row but the first, whether its value is less than the one before, and whether it is the same."""
+    if not pa.types.is_string(column.type):
+        step = np.diff(np.asarray(column.to_numpy(), dtype=np.int64))
+        return step < 0, step == 0
+    # Beside each other, and not by ranks: what is read or written stands in order nearly always.
+    before, after = column.slice(0, max(len(column) - 1, 0)), column.slice(1)
+    return _flags(pc.greater(before, after)), _flags(pc.equal(before, after))
+
+
+def _flags(column: Any) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(), dtype=np.bool_)

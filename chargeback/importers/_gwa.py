@@ -5,7 +5,8 @@ The columns have the same names in several traces, which differ in how they writ
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,9 @@ from pyarrow import csv
 
 from catalog.documents import Problem
 from chargeback.importers import ImportOptions
-from chargeback.importers._clean import gaps, same_moment
 from chargeback.instants import END_OF_TIME_S, utc_text
-from chargeback.samples import SCHEMA, SampleImport, nothing
-from chargeback.sorting import Numbers, ordered
+from chargeback.samples import SCHEMA, SampleGap, SampleImport, nothing
+from chargeback.sorting import Numbers
 from chargeback.usage import Metric
 
 TIME, CORES = "timestamp", "cpu cores"
@@ -86,26 +86,46 @@ def read(content: bytes, file: str, options: ImportOptions, dialect: Dialect) ->
 
 
 def _samples(cells: Any, at: Numbers, file: str, options: ImportOptions) -> SampleImport:
-    on = _above(cells[CORES], 0) | _above(cells[MEMORY_GIVEN], 0)
-    quantities = _given(cells) if options.provisioned else _used(cells)
-    count = int(np.count_nonzero(on))
-    rows = pa.concat_tables(
-        pa.table(
-            [pa.repeat(options.machine, count), pa.repeat(metric.value, count), pa.array(at[on]), pa.array(q[on])],
-            schema=SCHEMA,
-        ).append_column("line", pa.array(np.flatnonzero(on) + 2))
-        for metric, q in sorted(quantities.items())
-    )  # fmt: skip
-    rows = ordered(rows, ("metric", "at"))
-    same = same_moment(rows)
-    clash = np.flatnonzero(same & (np.diff(rows["quantity"].to_numpy()) != 0))
-    if len(clash):
-        return nothing(_clashes(rows, clash, file))
-    kept = rows.filter(pa.array(np.append(True, ~same)[: rows.num_rows])).select(SCHEMA.names)
+    """All metrics of a row are of its moment, so they are put in order, and looked at for doubles, by that alone."""
+    on = np.flatnonzero(_above(cells[CORES], 0) | _above(cells[MEMORY_GIVEN], 0))
+    taken = on[np.argsort(at[on], kind="stable")]
+    times, lines = at[taken], taken + 2
+    given = _given(cells) if options.provisioned else _used(cells)
+    quantities = {metric: whole[taken] for metric, whole in sorted(given.items())}
+    again = np.diff(times) == 0
+    clashes = {
+        metric: np.flatnonzero(again & (np.diff(whole) != 0)) for metric, whole in quantities.items()
+    }
+    if any(len(places) for places in clashes.values()):
+        rows = _Rows(options.machine, times, lines, quantities)
+        return nothing(islice(_clashes(rows, clashes, file), _MAX_PROBLEMS))
+    first = np.append(True, ~again)[: len(times)]
+    kept = _table_of(options.machine, times[first], {m: whole[first] for m, whole in quantities.items()})
+    remarks = tuple(_remarks(cells, at.size - on.size, options.machine))
     return SampleImport(
-        kept, (), gaps(kept, options.expected_interval_s) if kept.num_rows else (), int(np.count_nonzero(same)),
-        remarks=tuple(_remarks(cells, on, options.machine)),
+        kept, (), _gaps(options, times[first], quantities),
+        int(np.count_nonzero(again)) * len(quantities), remarks=remarks,
     )  # fmt: skip
+
+
+def _table_of(machine: str, times: Numbers, quantities: Mapping[Metric, Numbers]) -> Any:
+    """The samples by metric and time; the metrics are in order."""
+    metrics = [pa.repeat(metric.value, len(times)) for metric in quantities]
+    return pa.table(
+        [
+            pa.repeat(machine, len(times) * len(metrics)), pa.concat_arrays(metrics),
+            pa.array(np.tile(times, len(metrics))), pa.array(np.concatenate([*quantities.values()])),
+        ],
+        schema=SCHEMA,
+    )  # fmt: skip
+
+
+def _gaps(options: ImportOptions, times: Numbers, metrics: Iterable[Metric]) -> tuple[SampleGap, ...]:
+    """Where rows are further apart than expected, for each metric."""
+    expected = options.expected_interval_s
+    places = np.flatnonzero(np.diff(times) > expected)
+    spans = list(zip((times[places] + expected).tolist(), times[places + 1].tolist(), strict=True))
+    return tuple(SampleGap(options.machine, metric, *span) for metric in metrics for span in spans)
 
 
 def _used(cells: Any) -> dict[Metric, Numbers]:
@@ -137,8 +157,7 @@ def _above(column: Any, limit: int) -> Flags:
     return np.asarray(pc.greater(column, pa.scalar(limit, _NUMBER_TYPE)).to_numpy(), dtype=np.bool_)
 
 
-def _remarks(cells: Any, on: Flags, machine: str) -> list[str]:
-    off = int(np.count_nonzero(~on))
+def _remarks(cells: Any, off: int, machine: str) -> list[str]:
     over = int(np.count_nonzero(_above(cells[CPU_PERCENT], 100)))
     found = []
     if off:
@@ -150,16 +169,24 @@ def _remarks(cells: Any, on: Flags, machine: str) -> list[str]:
     return found
 
 
-def _clashes(rows: Any, clash: Numbers, file: str) -> list[Problem]:
-    found = []
-    for place in clash[:_MAX_PROBLEMS].tolist():
-        first, second = rows.slice(place, 2).to_pylist()
-        message = (
-            f"machine {second['machine']} has {second['quantity']} {second['metric']} at "
-            f"{utc_text(second['at'])} here and {first['quantity']} in line {first['line']}; keep the right one"
-        )
-        found.append(Problem(file, second["line"], 1, "", "", message))
-    return found
+class _Rows(NamedTuple):
+    """The rows of a machine that is on, by time, each with its line."""
+
+    machine: str
+    times: Numbers
+    lines: Numbers
+    quantities: Mapping[Metric, Numbers]
+
+
+def _clashes(rows: _Rows, places: Mapping[Metric, Any], file: str) -> Iterator[Problem]:
+    for metric, whole in rows.quantities.items():
+        for place in places[metric].tolist():
+            message = (
+                f"machine {rows.machine} has {whole[place + 1]} {metric} at "
+                f"{utc_text(int(rows.times[place]))} here and {whole[place]} in line {rows.lines[place]}; "
+                "keep the right one"
+            )
+            yield Problem(file, int(rows.lines[place + 1]), 1, "", "", message)
 
 
 def _cells(content: bytes, file: str, dialect: Dialect) -> tuple[Any, list[Problem]]:

@@ -18,6 +18,9 @@ from tierwise.store.manifest import UsageFile, flush
 MERGE_AT = 8
 """Files of one size in a month that become one, so a month has at most about 7 files per size."""
 
+_MONTHS_TRIED = np.timedelta64(24, "M")
+"""Of rows of no more months each is looked for, which is faster than sorting the months of all rows."""
+
 MERGED_ROWS_MAX = 4_000_000
 """What is merged into one file at most: it is in memory at once."""
 
@@ -64,8 +67,14 @@ def by_month(table: Any, layout: Layout) -> Iterator[tuple[str, Any]]:
     table = ordered(table, layout.order)
     starts = table[layout.start].to_numpy()
     months = starts.astype("datetime64[s]").astype("datetime64[M]")
-    for month in np.unique(months):
-        yield str(month), table.filter(pa.array(months == month))
+    first, last = months.min(), months.max()
+    if first == last:
+        yield str(first), table
+        return
+    for month in np.arange(first, last + 1) if last - first < _MONTHS_TRIED else np.unique(months):
+        found = months == month
+        if found.any():
+            yield str(month), table.filter(pa.array(found))
 
 
 def described(table: Any, path: str, layout: Layout) -> UsageFile:

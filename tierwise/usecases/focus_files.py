@@ -15,7 +15,7 @@ from catalog.documents import DocumentError
 from chargeback.focus.bills import BadBill, Cost, ProviderBill, Terms, fingerprint, read_bill
 from chargeback.focus.mapping import Known, ResourceMap, load_resource_map
 from chargeback.focus.rules.checking import Report, check
-from chargeback.focus.rules.releases import Dataset, Release, recognised
+from chargeback.focus.rules.releases import Dataset, Release
 from chargeback.focus.rules.rule_sets import NoSuchDataset
 from chargeback.money import Rounding, format_minor, round_to_minor
 from chargeback.periods import BillingPeriod
@@ -78,11 +78,6 @@ def check_file(
         return check(table, typed=typed, release=release, dataset=dataset)
     except NoSuchDataset as error:
         raise InvalidInput(str(error)) from None
-
-
-def recognise(file: Path) -> tuple[Release, Dataset]:
-    """Which release and dataset a file is of, by its columns. Raises InvalidInput for an unreadable one."""
-    return recognised(read_file(file)[0].column_names)
 
 
 def import_bill(

@@ -15,7 +15,7 @@ from chargeback.importers import ImportOptions
 from chargeback.importers import import_samples as read_samples
 from chargeback.instants import utc_text
 from chargeback.samples import SCHEMA, STORED, STORED_DEFAULTS
-from chargeback.sorting import ordered
+from chargeback.sorting import is_ordered, ordered
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.store.tables import MachineEventRow, MachineRow
@@ -114,6 +114,8 @@ def _not_known(store: UsageStore, fresh: Any, what: str) -> Any:
     at = fresh["at"].to_numpy()
     machines = fresh["machine"].unique().to_pylist()
     stored = store.read(t_from=int(at.min()), t_to=int(at.max()) + 1, machines=machines)
+    if not stored.num_rows and is_ordered(fresh, SAMPLES.order, strictly=True):
+        return fresh
     mark = np.arange(stored.num_rows + fresh.num_rows) >= stored.num_rows
     rows = pa.concat_tables([stored, fresh]).append_column("fresh", pa.array(mark))
     # Equal rows keep their order, so what is stored stands before what is new.

@@ -13,7 +13,7 @@ from chargeback.importers._gwa import _plain
 from chargeback.importers.own_csv import _texts
 from chargeback.instants import utc_text
 from chargeback.samples import UNITS, import_csv
-from chargeback.sorting import ordered
+from chargeback.sorting import is_ordered, ordered
 
 HEAD = "machine,metric,at,value,unit\n"
 BITBRAINS = (
@@ -94,6 +94,34 @@ def test_sorting_by_numbers_that_stand_for_texts_is_sorting_by_texts() -> None:
     assert found == sorted(rows, key=lambda row: (row[0].encode(), row[1]))
     again = ordered(table.slice(0, 0), ("text", "number"))
     assert again.num_rows == 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_rows_are_in_order_if_sorting_leaves_them_and_strictly_if_none_is_like_another(seed: int) -> None:
+    import pyarrow as pa
+
+    chance = Random(seed)
+    rows = [(chance.choice("aäB"), chance.randrange(3)) for _ in range(chance.randrange(5))]
+    rows = sorted(rows, key=lambda row: (row[0].encode(), row[1])) if chance.random() < 0.7 else rows
+    texts = pa.chunked_array([[row[0]] for row in rows], pa.string())
+    table = pa.table({"text": texts, "number": pa.array([row[1] for row in rows], pa.int64())})
+    in_order = rows == sorted(rows, key=lambda row: (row[0].encode(), row[1]))
+    assert is_ordered(table, ("text", "number")) == in_order
+    assert is_ordered(table, ("text", "number"), strictly=True) == (in_order and len({*rows}) == len(rows))
+
+
+def test_what_clashes_is_named_by_metric_with_both_its_lines() -> None:
+    found = of_machine(bits(
+        "1372630104;1;2599.9;41;1.6;2097152.0;2048;0;0;0;0",
+        "1372629804;1;2599.9;41;1.6;2097152.0;1024;0;0;0;0",
+        "1372629804;0;0;0;0;0;0;0;0;0;0",
+        "1372630104;1;2599.9;42;1.6;2097152.0;4096;0;0;0;0",
+    ))  # fmt: skip
+    assert [(each.line, each.message.partition(" at ")[0]) for each in found.problems] == [
+        (5, "machine 17 has 42 cpu_mhz"), (5, "machine 17 has 4 memory_mib"),
+    ]  # fmt: skip
+    assert all("here and" in each.message and "in line 2" in each.message for each in found.problems)
+    assert found.table.num_rows == 0
 
 
 def test_bitbrains_seconds_under_a_header_of_milliseconds_and_numbers_as_java_writes_them() -> None:

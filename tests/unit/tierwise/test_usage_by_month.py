@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -50,6 +51,19 @@ def some_rows(chance: Random, count: int) -> list[Row]:
         t_from = chance.randrange(14 * MONTH)
         found.append((f"m{chance.randrange(40):02d}", t_from, t_from + chance.randint(1, 3 * MONTH), 7))
     return found
+
+
+@pytest.mark.parametrize("span", [1, 3, 23, 24, 25, 400])
+def test_rows_go_into_the_months_in_which_they_begin_however_far_apart_these_are(span: int) -> None:
+    chance = Random(span)
+    moments = [0, (span - 1) * MONTH, *(chance.randrange(span * 28 * 86_400) for _ in range(9))]
+    rows = [(f"m{chance.randrange(3)}", at, at + 1, 7) for at in moments]
+    found = {month: rows_of(part) for month, part in usage_files.by_month(table(rows), LAYOUT)}
+    by_hand: dict[str, list[Row]] = {}
+    for row in sorted(rows):
+        by_hand.setdefault(f"{datetime.fromtimestamp(row[1], UTC):%Y-%m}", []).append(row)
+    assert found == by_hand
+    assert list(found) == sorted(found)
 
 
 @pytest.mark.parametrize("seed", range(4))
