@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tierwise.errors import InvalidInput
+from tierwise.instances.contract import read
+
 ROOT = Path(__file__).resolve().parents[2]
 CHECKER = ROOT / ".." / "shared" / "tools" / "placement_instances.py"
 SEEDED = ROOT / ".." / "shared" / "data" / "placement"
@@ -82,7 +85,7 @@ def test_no_bound_is_above_a_plan_that_others_found_and_no_plan_below_a_bound_th
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"kind": "racks"}, "kind 'racks' is not one that can be solved; known kinds are"),
+        ({"kind": "racks"}, "kind 'racks' is not one that can be solved; make it one of"),
         ({"other": 1}, "has no column 'kind'"),
         ({"kind": "pools"}, "demand: there is no such column"),
     ],
@@ -101,8 +104,49 @@ def test_a_file_with_objects_in_it_is_not_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "one.npz", kind=np.array([{"a": 1}], dtype=object))
     done = tierwise("place", "solve", str(tmp_path / "one.npz"))
     assert done.returncode == 3
-    assert "cannot be read as a .npz file" in done.stderr
+    assert "has a column of Python objects, which are not read; save it as numbers" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; write one with numpy.savez"),
+        (b"klass,app\n1,2\n", "is no .npz file; write one with numpy.savez"),
+        (
+            b"\x93NUMPY\x01\x00",
+            "is a single array, not a .npz file of named columns; write it with numpy.savez",
+        ),
+        (b"PK\x03\x04 cut", "is cut off or damaged"),
+    ],
+)
+def test_a_file_that_holds_no_columns_is_refused_with_what_to_do(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "one.npz").write_bytes(content)
+    with pytest.raises(InvalidInput, match=message):
+        read(tmp_path / "one.npz")
 
 
 def test_a_name_that_is_no_file_ends_with_code_3(tmp_path: Path) -> None:
     assert tierwise("place", "solve", str(tmp_path / "none.npz")).returncode == 3
+
+
+def test_an_answer_that_cannot_be_written_is_shown_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "one.npz"
+    np.savez(file, kind="hosts", demand=[[1]], capacity=[[2]], host_cost=[3], host_type=[0])
+    done = tierwise("place", "solve", str(file), "-o", str(tmp_path / "none" / "r.npz"), "--output", "json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)[0]["objective"] == 3
+    assert "the result cannot be written: No such file or directory; check its folder" in done.stderr
+
+
+def test_instances_in_columns_are_pointed_to_the_command_that_takes_them(tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", kind="hosts")
+    done = tierwise("place", "explain", str(tmp_path / "one.npz"))
+    assert done.returncode == 3
+    assert "only `tierwise place solve NAME.npz` takes those" in done.stderr
+
+
+def test_a_way_asked_of_an_instance_in_columns_is_refused_and_not_ignored(tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", kind="hosts")
+    assert tierwise("place", "solve", str(tmp_path / "one.npz"), "--way", "exact").returncode == 2

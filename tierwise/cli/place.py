@@ -53,7 +53,8 @@ def solve(
     import time
 
     begin, spent = time.monotonic(), time.process_time()
-    if file.suffix == ".npz":
+    if file.suffix.lower() == ".npz":
+        _must_be_plain(way, explain=explain)
         _solve_columns(file, time_limit, seed, result, form, begin, spent)
         return
     from placement.plan import Limits
@@ -64,13 +65,13 @@ def solve(
     limits = Limits(deterministic_time=time_limit, time_limit_s=left, seed=seed)
     with _progress(problem) as tell:
         plan = place_file.solve(problem, limits, way=way, tell=tell, clock=time.monotonic)
-    if result is not None:
-        place_file.write(result, place_file.written(plan, explain=explain))
     took = {
         "seconds": round(time.monotonic() - begin, 2),
         "cpu_seconds": round(time.process_time() - spent, 2),
     }
     _show(plan, took, form)
+    if result is not None:  # After it was shown: an answer is not lost with the disk that was full.
+        place_file.write(result, place_file.written(plan, explain=explain))
 
 
 @app.command()
@@ -234,6 +235,13 @@ def _emit_some(rows: list[dict[str, Any]], what: str) -> None:
         note(f"{len(rows) - _SHOWN} more {what} are not shown; --output json has all of them")
 
 
+def _must_be_plain(way: str | None, *, explain: bool) -> None:
+    given = "--way" if way is not None else "--explain" if explain else ""
+    if given:
+        msg = f"an instance in columns (.npz) is solved in one way and not explained; leave out {given}"
+        raise typer.BadParameter(msg, param_hint=f"'{given}'")
+
+
 def _solve_columns(
     file: Path, time_limit: float, seed: int, result: Path | None, form: Format, begin: float, spent: float
 ) -> None:
@@ -244,8 +252,6 @@ def _solve_columns(
 
     kind, solved = solve_columns(read(file), Effort(time_limit, seed, begin), file)
     gap = (solved.objective - solved.bound) / solved.objective if solved.objective else 0.0
-    if result is not None:
-        _write_columns(result, solved.assignment, solved.bound)
     row = {
         "kind": kind,
         "objective": solved.objective,
@@ -256,6 +262,8 @@ def _solve_columns(
         "cpu_seconds": round(time.process_time() - spent, 2),
     }
     emit([row], form)
+    if result is not None:
+        _write_columns(result, solved.assignment, solved.bound)
 
 
 def _write_columns(path: Path, assignment: object, bound: int) -> None:
@@ -267,5 +275,5 @@ def _write_columns(path: Path, assignment: object, bound: int) -> None:
         with path.open("wb") as file:  # By name, numpy would add .npz to a name without it.
             np.savez_compressed(file, assignment=np.asarray(assignment), bound=np.int64(bound))
     except OSError as error:
-        msg = f"{path}: the result cannot be written: {error.strerror}"
+        msg = f"{path}: the result cannot be written: {error.strerror}; check its folder, rights and free space"
         raise InvalidInput(msg) from error

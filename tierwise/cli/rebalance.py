@@ -64,10 +64,10 @@ def rebalance(
             problem, seed=seed, clock=time.monotonic, begin_s=begin, time_limit_s=limit_s, moves=iterations,
             tell=tell if console.is_terminal else None,
         )  # fmt: skip
-    if result is not None:
-        use.write(result, found)
     took = {
         "seconds": round(time.monotonic() - begin, 2),
         "cpu_seconds": round(time.process_time() - spent, 2),
     }
     document({**use.summary(found), **took}, form)
+    if result is not None:  # After it was shown: an answer is not lost with the disk that was full.
+        use.write(result, found)

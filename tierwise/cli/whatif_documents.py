@@ -70,9 +70,9 @@ def run(
     known(prepared, scenario)
     with workers(jobs, cluster, keep, "answering scenarios") as who:
         result = answered(prepared, scenario or None, Limits(deterministic_time=effort), who)
-    if save is not None:
-        _save(result, save)
     _show(result, output)
+    if save is not None:  # After it was shown: an answer is not lost with the disk that was full.
+        _save(result, save)
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 import time
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +16,8 @@ import numpy.typing as npt
 from tierwise.errors import InvalidInput
 
 Columns = Mapping[str, npt.NDArray[Any]]
+_SINGLE = b"\x93NUMPY"
+_ZIP = b"PK"
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,30 @@ def kinds() -> tuple[str, ...]:
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The columns of a .npz file. Raises InvalidInput; nothing in the file is run as code."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            if not isinstance(held, np.lib.npyio.NpzFile):
-                msg = f"{path}: a single array, not a .npz file of named columns"
+        with path.open("rb") as file:  # numpy leaves a damaged file open that it opened itself.
+            head = file.read(len(_SINGLE))
+            if head == _SINGLE:
+                msg = f"{path}: is a single array, not a .npz file of named columns; write it with numpy.savez"
                 raise InvalidInput(msg)
-            return {name: held[name] for name in held.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        msg = f"{path}: cannot be read as a .npz file: {error}"
+            if not head.startswith(_ZIP):
+                what = "no .npz file" if head else "empty"
+                msg = f"{path}: is {what}; write one with numpy.savez, or copy it again"
+                raise InvalidInput(msg)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as held:
+                return {name: held[name] for name in held.files}
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}; check the path and its rights"
         raise InvalidInput(msg) from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
+        msg = f"{path}: {_why_not(str(error))}"
+        raise InvalidInput(msg) from error
+
+
+def _why_not(said: str) -> str:
+    if "allow_pickle" in said:
+        return "has a column of Python objects, which are not read; save it as numbers, with a dtype such as int64"
+    return f"is cut off or damaged ({said[:100]}); write or copy it again"
 
 
 def solve(columns: Columns, effort: Effort, path: Path) -> tuple[str, Solved]:
@@ -75,11 +94,11 @@ def solve(columns: Columns, effort: Effort, path: Path) -> tuple[str, Solved]:
     from placement.problem import InvalidProblem  # noqa: PLC0415 - keeps --help quick
 
     if "kind" not in columns:
-        msg = f"{path}: has no column 'kind'; known kinds are {', '.join(kinds())}"
+        msg = f"{path}: has no column 'kind'; add it, as one of {', '.join(kinds())}"
         raise InvalidInput(msg)
     kind = str(columns["kind"])
     if kind not in kinds():
-        msg = f"{path}: kind '{kind}' is not one that can be solved; known kinds are {', '.join(kinds())}"
+        msg = f"{path}: kind '{kind}' is not one that can be solved; make it one of {', '.join(kinds())}"
         raise InvalidInput(msg)
     module = cast("Kind", import_module(f"tierwise.instances.{kind}"))
     try:

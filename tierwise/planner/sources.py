@@ -158,6 +158,9 @@ class _Reader:
         return None
 
 
+_ESTATES = frozenset({".xlsx", ".xlsm", ".xls", ".zip"})
+
+
 def _text(path: Path) -> str:
     """A file as text. Raises InvalidInput."""
     try:
@@ -168,6 +171,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         msg = f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        if path.suffix.lower() in _ESTATES:
+            msg = f"{path}: is an export of an estate and no document; name it in one, as `estate: {path.name}`"
         raise InvalidInput(msg) from None
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"

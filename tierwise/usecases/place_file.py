@@ -22,8 +22,12 @@ _WIDTH = 110
 
 def load(file: Path) -> PlacementProblem:
     """The problem in a file. Raises InvalidInput with everything that is wrong in its details."""
+    content = read_bytes(file)
+    if content.startswith(b"PK"):
+        msg = f"{file}: is an instance in columns (.npz) or another zip file; only `tierwise place solve NAME.npz` takes those"
+        raise InvalidInput(msg)
     try:
-        return document.read(read_bytes(file))
+        return document.read(content)
     except InvalidDocument as error:
         count = len(error.problems)
         msg = f"{file}: {count} {'problem' if count == 1 else 'problems'}; nothing was solved"
@@ -73,7 +77,7 @@ def write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        msg = f"{file}: cannot be written: {error.strerror}"
+        msg = f"{file}: cannot be written: {error.strerror}; check its folder, rights and free space"
         raise InvalidInput(msg) from error
 
 
@@ -82,7 +86,7 @@ def read_bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        msg = f"{file}: cannot be read: {error.strerror}"
+        msg = f"{file}: cannot be read: {error.strerror}; check the path and its rights"
         raise InvalidInput(msg) from error
 
 
