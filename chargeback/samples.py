@@ -256,8 +256,10 @@ def _factor(metric: Metric, unit: str) -> Fraction:
 def _at(cell: object, text: str) -> int:
     try:
         moment = cell if isinstance(cell, datetime) else datetime.fromisoformat(text)
-    except ValueError:
-        message = "must be a date-time with an offset like 2026-10-01T13:00:00+02:00"
+    except ValueError as error:
+        # "day is out of range for month", "hour must be in 0..23": of what is written as it should be.
+        never = "" if "isoformat" in str(error) else f"is no moment: {error}; it "
+        message = f"{never}must be a date-time with an offset like 2026-10-01T13:00:00+02:00"
         raise _Refused(column="at", message=message) from None
     if moment.tzinfo is None:
         message = "has no offset, so it could be any time zone's; write 2026-10-01T13:00:00Z or +02:00"

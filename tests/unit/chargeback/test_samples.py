@@ -91,6 +91,8 @@ def test_a_gap_is_reported_with_its_ends_and_charged_nothing() -> None:
         (line(at="2026-10-01T00:00:00"), "at: has no offset"),
         (line(at="1790812800"), "at: must be a date-time with an offset"),
         (line(at="01.10.2026 00:00"), "at: must be a date-time with an offset"),
+        (line(at="2026-02-30T00:00:00Z"), "at: is no moment: day"),
+        (line(at="2026-10-01T25:00:00Z"), "at: is no moment: hour"),
         (line(at="2026-10-01T00:00:00.5Z"), "at: must be a whole second"),
         (line(at="1969-12-31T23:59:59Z"), "at: must be between 1970 and 9998"),
         (line(machine=""), "machine: is empty"),
