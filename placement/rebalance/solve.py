@@ -6,6 +6,7 @@ no lock of the interpreter. What comes out after a number of moves does not depe
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,9 @@ class _Search:
             parts.append((self.effort.clock() - self.begin) / self.effort.time_limit_s)
         return max(parts)
 
+    def _done_after(self, before: int, tried: int) -> float:
+        return self.done(before + tried)
+
     def _anneal(
         self, tables: Tables, start: Int64, queues: Sequence[Sequence[Manner]], typical: float,
         coldest: float, end: float, beside: int = 1,
@@ -212,7 +216,7 @@ class _Search:
                     continue
                 chains = [Chain(tables, start, seed, manner) for seed in some]
                 descent = Descent(chains, typical, coldest, length)
-                descent.run(first, last, lambda tried, so_far=moves: self.done(so_far + tried))
+                descent.run(first, last, partial(self._done_after, moves))
                 moves += descent.moves
                 ended += [(manner, c.state.machine, c.objective) for c in descent.chains if not c.lacks]
             return ended, moves - before[n]
