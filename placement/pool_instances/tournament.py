@@ -133,7 +133,10 @@ class _Run:
     def cool(self, stage: _Stage, begin: float, done: Callable[[], float]) -> None:
         """A stage's part of the cooling; `done` tells how much of it is over."""
         one, self._lately = self._annealing, []
-        cells, worth = one.cells, one.worth_each * self._unit
+        cells = one.cells
+        worth = np.ascontiguousarray(
+            one.worth_each * self._unit
+        )  # The layout is part of the compiled type.
         pack = np.array([cells.instance.licence_pack_vcpus, cells.instance.licence_pack_cost * _PACKS])
         sizes = np.array([*stage.width, comb(sum(stage.width), stage.width[1])])
         while len(one.pools) and (over := done()) < 1.0:
