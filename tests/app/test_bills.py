@@ -340,6 +340,26 @@ def test_a_clock_that_was_set_back_is_named_and_nothing_is_metered(acme: Any) ->
     assert interval_store(acme.app).files() == files
 
 
+def test_a_clock_that_was_set_back_by_seconds_is_waited_for_and_the_bill_is_the_same(acme: Any) -> None:
+    from dataclasses import replace
+
+    from tierwise.clock import SteppedClock
+
+    acme.deliver("shop-01")
+    acme.clock.advance(2 * HOUR)
+    meter(acme.app)
+    before, files = bill(acme.app, "2026-10").rows, interval_store(acme.app).files()
+    early = replace(acme.app, clock=SteppedClock(acme.clock.now() - timedelta(seconds=40)))
+    assert meter(early) == 0
+    assert interval_store(acme.app).files() == files
+    bill(early, "2026-09")
+    assert bill(acme.app, "2026-10").rows == before
+    acme.clock.advance(HOUR)
+    meter(acme.app)
+    (quantity,) = {row["hours"] for row in bill(acme.app, "2026-10").rows if row["metric"] == "vcpu"}
+    assert quantity == "3"
+
+
 def test_a_clock_that_was_set_back_does_not_end_a_machine_before_it_began(acme: Any) -> None:
     from dataclasses import replace
 

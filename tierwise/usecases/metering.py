@@ -24,6 +24,9 @@ METERED_BY = "orders"
 _AT_ONCE = 500
 """Machines that are replayed together, so that the first run of a large estate has its memory bounded."""
 
+_SET_BACK_S = 300
+"""So far a clock may have been set back: what keeps clocks right does that, and a bill must not wait for it."""
+
 INTERVALS = Layout("t_from", "t_to", ("machine", "t_from", "sequence"), "recorded_at")
 
 
@@ -39,11 +42,10 @@ def meter(app: App) -> int:
     it became known, so "as known at T" never depends on when metering ran. Only machines with new
     facts are looked at one by one; the others' time passes in one step.
     """
-    moment = app.clock.now()
-    now = epoch(moment)
     store = interval_store(app)
     with store.writing():
-        _check_clock(store.newest(), now)
+        moment = _moment(app.clock.now(), store.newest())
+        now = epoch(moment)
         notes = _notes(store)
         with app.session() as session:
             facts = event_store.taken_in(session, moment)
@@ -88,13 +90,16 @@ def _replayed(app: App, store: UsageStore, machines: Sequence[str], moment: date
     return to_table(appended), noted(facts, now, sequences)
 
 
-def _check_clock(newest: int, now: int) -> None:
-    if newest > now:
+def _moment(clock: datetime, newest: int) -> datetime:
+    """Up to when is metered: as far as it was before, while a clock that was set back a little catches up."""
+    now = epoch(clock)
+    if newest > now + _SET_BACK_S:
         msg = (
             f"usage was recorded until {_utc(newest)}, but the clock says {_utc(now)}; "
             "set the clock right, nothing was metered"
         )
         raise TierwiseError(msg)
+    return max(clock, datetime.fromtimestamp(newest, UTC))
 
 
 def _advance(
