@@ -134,10 +134,25 @@ def test_a_name_that_is_no_file_ends_with_code_3(tmp_path: Path) -> None:
 def test_an_answer_that_cannot_be_written_is_shown_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "one.npz"
     np.savez(file, kind="hosts", demand=[[1]], capacity=[[2]], host_cost=[3], host_type=[0])
-    done = tierwise("place", "solve", str(file), "-o", str(tmp_path / "none" / "r.npz"), "--output", "json")
+    done = tierwise("place", "solve", str(file), "-o", "/dev/full", "--output", "json")
     assert done.returncode == 3
     assert json.loads(done.stdout)[0]["objective"] == 3
-    assert "the result cannot be written: No such file or directory; check its folder" in done.stderr
+    assert (
+        "/dev/full: the result cannot be written: No space left on device; check its folder" in done.stderr
+    )
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_computed(tmp_path: Path) -> None:
+    file = tmp_path / "one.npz"
+    np.savez(file, kind="hosts", demand=[[1]], capacity=[[2]], host_cost=[3], host_type=[0])
+    for target, reason in [
+        (tmp_path / "none" / "r.npz", "No such file or directory"),
+        (file / "r.npz", "Not a directory"),
+        (tmp_path, "Is a directory"),
+    ]:
+        done = tierwise("place", "solve", str(file), "-o", str(target))
+        assert (done.returncode, done.stdout) == (3, "")
+        assert f"{target}: cannot be written: {reason}; check its folder and rights" in done.stderr
 
 
 def test_instances_in_columns_are_pointed_to_the_command_that_takes_them(tmp_path: Path) -> None:

@@ -227,8 +227,8 @@ def test_a_folder_that_is_not_there_is_an_error_and_nothing_is_written(
     tierwise: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "no" / "x.pdf"
-    ended = tierwise("report", "statement", "--month", MONTH, "--tenant", "payroll", "--to", file, code=1)
-    assert "was not written: No such file or directory" in re.sub(r"\s+", " ", ended.err)
+    ended = tierwise("report", "statement", "--month", MONTH, "--tenant", "payroll", "--to", file, code=3)
+    assert "cannot be written: No such file or directory" in re.sub(r"\s+", " ", ended.err)
     assert list(tmp_path.iterdir()) == []
 
 

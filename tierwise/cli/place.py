@@ -9,6 +9,7 @@ import typer
 
 from tierwise.cli import rebalance
 from tierwise.cli.output import Format, document, emit, note, stderr, write
+from tierwise.cli.targets import check_writable
 
 if TYPE_CHECKING:
     from placement.outcome import Listener
@@ -53,6 +54,7 @@ def solve(
     import time
 
     begin, spent = time.monotonic(), time.process_time()
+    check_writable(result)
     if file.suffix.lower() == ".npz":
         _must_be_plain(way, explain=explain)
         _solve_columns(file, time_limit, seed, result, form, begin, spent)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierwise.cli.output import Format, document, stderr
+from tierwise.cli.targets import check_writable
 
 if TYPE_CHECKING:
     from placement.rebalance.solve import Step
@@ -52,6 +53,7 @@ def rebalance(
     if files not in set(use.Form):
         msg = f"--format: '{files}' is not known; known is {', '.join(use.Form)}"
         raise InvalidInput(msg)
+    check_writable(result)
     problem = use.load(model, assignment)
     limit_s = 60.0 if time_limit is None and iterations is None else time_limit
     console = stderr()

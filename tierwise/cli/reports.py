@@ -10,6 +10,7 @@ from tierwise.cli.context import Context
 from tierwise.cli.fields import REPORTS
 from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, emit, note, stdout
+from tierwise.cli.targets import check_writable
 
 if TYPE_CHECKING:
     from chargeback.report import Report, Table
@@ -193,6 +194,7 @@ def check_target(to: Path | None) -> None:
 
     if to is not None:
         suffix_of(to)
+    check_writable(to)
 
 
 def _write(found: "Report", to: Path) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from tierwise.cli.context import Context, progress
 from tierwise.cli.output import Format, Output, document, emit, note, stdout, write
+from tierwise.cli.targets import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ def run(
     from placement.plan import Limits
     from tierwise.planner.asking import answered
 
+    check_writable(save)
     prepared = prepared_of(ctx, file)
     known(prepared, scenario)
     with workers(jobs, cluster, keep, "answering scenarios") as who:
