@@ -75,11 +75,19 @@ def solve(
         return Effort(clock, begin + share * limits.time_limit_s, limits.rounds, run)
 
     best = Incumbent(instance, tell)
+    best.prove(_least(fine))
     if small:
         _whole(fine, limits, effort(1.0), best)
     else:
         _in_stages(fine, limits, effort, best)
     return _answer(instance, best)
+
+
+def _least(cells: Cells) -> int:
+    """Nothing costs less than each request by itself where it is cheapest; known however little time there is."""
+    out = cells.instance.unplaced_cost
+    each = np.where(cells.upper > 0, cells.cost, out).min(axis=1, initial=out)
+    return int(cells.count @ each)
 
 
 def _in_stages(fine: Cells, limits: PoolLimits, effort: Callable[[float], Effort], best: Incumbent) -> None:

@@ -109,3 +109,16 @@ def test_the_same_seed_and_rounds_give_the_same_assignment_in_any_order_of_solvi
     forwards = solve(one, limits, stopped_clock)
     again = solve(one, limits, stopped_clock, backwards)
     assert forwards.assignment.tolist() == again.assignment.tolist()
+
+
+@QUICK
+@given(instances())
+def test_without_any_time_the_bound_is_each_request_by_itself_and_never_above_the_cheapest(
+    one: PoolInstance,
+) -> None:
+    found = solve(one, PoolLimits(time_limit_s=0.0, rounds=0), stopped_clock)
+    alone = 0
+    for k in one.klass.tolist():
+        fits = one.allowed[k] & (one.demand[k] <= one.capacity).all(axis=1)
+        alone += min([one.unplaced_cost, *one.unit_cost[k][fits].tolist()])
+    assert alone <= found.bound <= cheapest(one)
