@@ -380,8 +380,21 @@ def _period(
         cost_micros=plan.cost_micros,
         bound_micros=relaxed.bound_micros if same else None,
         room=room,
-        why=tuple(_why(plan)),
+        why=(*_why(plan), *_too_early(asked, plan, first)),
     )
+
+
+def _months(count: int) -> str:
+    return f"{count} month{'s' if count > 1 else ''}"
+
+
+def _too_early(asked: Asked, plan: PlanningPlan, first: int) -> Iterator[str]:
+    """That no host could be bought, where machines have no place: then what stands against them may be that alone."""
+    if plan.impossible and first <= asked.lead_months:
+        yield (
+            f"no host can be bought before month {asked.lead_months + 1}: orders take {_months(asked.lead_months)}; "
+            "order earlier, or let machines come or leave their hosts later"
+        )
 
 
 def _why(plan: PlanningPlan) -> Iterator[str]:

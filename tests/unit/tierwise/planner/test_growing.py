@@ -63,6 +63,10 @@ def test_nothing_is_bought_before_an_order_can_have_come(asked: Ask) -> None:
     assert [sum(one.bought.values()) for one in found.periods] == [0, 0, 4, 0]
     assert [one.unplaced for one in found.periods] == [8, 10, 0, 0]
     assert all("machines without a place: " in one.why[0] for one in found.periods[:2])
+    assert [one.why[-1].partition(";")[0] for one in found.periods[:2]] == 2 * [
+        "no host can be bought before month 5: orders take 4 months"
+    ]
+    assert found.periods[2].why == found.periods[3].why == ()
     (order,) = purchases(found)
     assert order == {"order_by": "2027-03-01", "needed_from": "2027-07-01", "hosts": SMALL, "count": 4}
     # All are placed in the third quarter, where moves cost what they did not in the bound.
