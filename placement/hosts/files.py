@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from placement.columns import integers
 from placement.hosts.problem import HostProblem
 from placement.hosts.result import HostPlan
 from placement.problem import InvalidProblem
@@ -23,7 +24,7 @@ def read(npz: Mapping[str, npt.NDArray[np.generic]]) -> HostProblem:
     if missing:
         msg = f"{', '.join(missing)}: missing"
         raise InvalidProblem(msg)
-    demand, capacity, host_cost, host_type = (_integers(name, npz[name]) for name in _COLUMNS)
+    demand, capacity, host_cost, host_type = (integers(name, npz[name]) for name in _COLUMNS)
     return HostProblem(demand, capacity, host_cost, host_type)
 
 
@@ -38,13 +39,3 @@ def write(plan: HostPlan) -> dict[str, npt.NDArray[np.generic]]:
         "cost": np.array(plan.cost),
         "solver": np.array(plan.solver),
     }
-
-
-def _integers(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-    if array.dtype.kind not in "iu":
-        msg = f"{name}: must be integers, not {array.dtype}"
-        raise InvalidProblem(msg)
-    if array.dtype == np.uint64 and array.size and int(array.max()) >= 2**63:
-        msg = f"{name}: a value does not fit into 63 bits"
-        raise InvalidProblem(msg)
-    return np.array(array, dtype=np.int64, order="C")

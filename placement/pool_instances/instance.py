@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placement.arrays import Bool, Int64
-from placement.problem import InvalidProblem
+from placement.columns import integers, refuse, refuse_first
 
 _LARGEST = 2.0**53
 """Sums stay below this, so that linear solvers, which count in floats, see every integer exactly."""
@@ -61,9 +61,9 @@ class PoolInstance:
         }  # fmt: skip
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
-                _refuse(name, f"shape {getattr(self, name).shape} must be {shape}")
+                refuse(name, f"shape {getattr(self, name).shape} must be {shape}")
         if r == 0:
-            _refuse("demand", "there must be at least one resource; the first is vCPU")
+            refuse("demand", "there must be at least one resource; the first is vCPU")
         for name in ("demand", "capacity", "unit_cost", "open_cost", "windows", "klass", "app"):
             _within(name, getattr(self, name), None)
         _within("klass", self.klass, c)
@@ -71,7 +71,7 @@ class PoolInstance:
         if self.app_most is not None and (
             self.app_most.shape != (a,) or (self.app_most[self.app_spread] < 0).any()
         ):
-            _refuse("app_most", f"{a} numbers are needed, none below 0 for an application that spreads")
+            refuse("app_most", f"{a} numbers are needed, none below 0 for an application that spreads")
         self._check_numbers()
         self._check_sums()
         for field in fields(self):
@@ -81,12 +81,12 @@ class PoolInstance:
 
     def _check_numbers(self) -> None:
         if self.licence_pack_vcpus <= 0:
-            _refuse("licence_pack_vcpus", f"{self.licence_pack_vcpus} must be above 0")
+            refuse("licence_pack_vcpus", f"{self.licence_pack_vcpus} must be above 0")
         for name in ("licence_pack_cost", "unplaced_cost"):
             if getattr(self, name) < 0:
-                _refuse(name, f"{getattr(self, name)} must not be negative")
+                refuse(name, f"{getattr(self, name)} must not be negative")
         if not 0 <= self.app_max_share <= 1:
-            _refuse("app_max_share", f"{self.app_max_share} must be from 0 to 1")
+            refuse("app_max_share", f"{self.app_max_share} must be from 0 to 1")
 
     def _check_sums(self) -> None:
         n = float(len(self.klass))
@@ -101,10 +101,10 @@ class PoolInstance:
         }
         for name, worst in sums.items():
             if worst >= _LARGEST:
-                _refuse(name, f"a sum of {worst:.3g} over {n:.0f} requests does not fit into 53 bits")
+                refuse(name, f"a sum of {worst:.3g} over {n:.0f} requests does not fit into 53 bits")
         costs = ("unit_cost", "open_cost", "licence_pack_cost", "unplaced_cost")
         if sum(sums[name] for name in costs) >= _LARGEST:
-            _refuse("unplaced_cost", "the sum of all costs does not fit into 53 bits")
+            refuse("unplaced_cost", "the sum of all costs does not fit into 53 bits")
 
     def group_limits(self) -> Int64:
         """[A] the most requests of an application in one pool; as many as it has where it need not spread.
@@ -127,7 +127,8 @@ def from_columns(columns: Mapping[str, Any]) -> PoolInstance:
         one.name for one in fields(PoolInstance) if one.default is MISSING and one.name not in columns
     ]
     if missing:
-        _refuse(missing[0], f"there is no such column; missing are {', '.join(missing)}")
+        others = f", and none of {', '.join(missing[1:])}" if missing[1:] else ""
+        refuse(missing[0], f"there is no such column{others}")
     made: dict[str, Any] = {}
     for field in (one for one in fields(PoolInstance) if one.name in columns):
         value = np.asarray(columns[field.name])
@@ -136,46 +137,31 @@ def from_columns(columns: Mapping[str, Any]) -> PoolInstance:
         elif field.type == Bool:
             made[field.name] = _bools(field.name, value)
         else:
-            made[field.name] = _integers(field.name, value)
+            made[field.name] = integers(field.name, value)
     return PoolInstance(**made)
 
 
 def _number(name: str, value: npt.NDArray[Any], kind: Any) -> int | float:
     if value.shape != () or value.dtype.kind not in ("iu" if kind is int else "iuf"):
-        _refuse(name, f"must be one {'whole number' if kind is int else 'number'}")
+        refuse(name, f"must be one {'whole number' if kind is int else 'number'}")
     number: int | float = kind(value)
     return number
 
 
 def _bools(name: str, value: npt.NDArray[Any]) -> Bool:
-    if value.dtype.kind not in "biu" or not np.isin(value, (0, 1)).all():
-        _refuse(name, "must be true or false everywhere")
-    return value.astype(np.bool_)
-
-
-def _integers(name: str, value: npt.NDArray[Any]) -> Int64:
     if value.dtype.kind not in "biu":
-        _refuse(name, f"must be whole numbers, not {value.dtype}")
-    if value.dtype == np.uint64 and (value > np.iinfo(np.int64).max).any():
-        _refuse(name, "a value does not fit into 63 bits")
-    return value.astype(np.int64)
+        refuse(name, f"must be true or false everywhere, not {value.dtype}")
+    refuse_first(name, value, ~np.isin(value, (0, 1)), "must be true or false")
+    return value.astype(np.bool_)
 
 
 def _shape(name: str, array: npt.NDArray[Any], axes: int) -> tuple[int, ...]:
     if array.ndim != axes:
-        _refuse(name, f"shape {array.shape} must have {axes} axes")
+        refuse(name, f"shape {array.shape} must have {axes} axes")
     return array.shape
 
 
 def _within(name: str, array: Int64, end: int | None) -> None:
     """Every value is at least 0 and, where there is an end, below it."""
-    wrong = np.argwhere((array < 0) if end is None else (array >= end))
-    if len(wrong):
-        at = "".join(f"[{i}]" for i in wrong[0])
-        rule = "must not be negative" if end is None else f"must be below {end}"
-        _refuse(f"{name}{at}", f"{array[tuple(wrong[0])]} {rule}")
-
-
-def _refuse(path: str, rule: str) -> None:
-    msg = f"{path}: {rule}"
-    raise InvalidProblem(msg)
+    rule = "must not be negative" if end is None else f"must be below {end}"
+    refuse_first(name, array, (array < 0) if end is None else (array >= end), rule)

@@ -35,8 +35,18 @@ def columns(**changed: Any) -> dict[str, Any]:
         ({"klass": np.array([0, 2, 1])}, "klass[1]: 2 must be below 2"),
         ({"app": np.array([0, 0])}, "app: shape (2,) must be (3,)"),
         ({"capacity": np.array([8, 16])}, "capacity: shape (2,) must have 2 axes"),
-        ({"unit_cost": np.array([[5.5, 7], [9, 8]])}, "unit_cost: must be whole numbers, not float64"),
-        ({"allowed": np.array([[2, 1], [0, 1]])}, "allowed: must be true or false everywhere"),
+        ({"unit_cost": np.array([[5.5, 7], [9, 8]])}, "unit_cost[0][0]: 5.5 must be a whole number"),
+        ({"demand": np.array([[2, 8], [4, np.nan]])}, "demand[1][1]: nan must be a whole number"),
+        ({"capacity": np.array([[8, -np.inf], [1, 1]])}, "capacity[0][1]: -inf must be a whole number"),
+        (
+            {"unit_cost": np.array([[5.0, 7], [9, 8]])},
+            "unit_cost: must be whole numbers, not float64; save",
+        ),
+        ({"allowed": np.array([[2, 1], [0, 1]])}, "allowed[0][0]: 2 must be true or false"),
+        (
+            {"allowed": np.array([[1.0, 1], [0, 1]])},
+            "allowed: must be true or false everywhere, not float64",
+        ),
         ({"licence_pack_vcpus": np.array(0)}, "licence_pack_vcpus: 0 must be above 0"),
         ({"licence_pack_vcpus": np.array([16])}, "licence_pack_vcpus: must be one whole number"),
         ({"app_max_share": np.array(1.5)}, "app_max_share: 1.5 must be from 0 to 1"),
@@ -47,7 +57,7 @@ def columns(**changed: Any) -> dict[str, Any]:
         ),
         (
             {"open_cost": np.array([2**63, 1], dtype=np.uint64)},
-            "open_cost: a value does not fit into 63 bits",
+            "open_cost[0]: 9223372036854775808 does not fit into 63 bits",
         ),
     ],
 )
@@ -62,7 +72,7 @@ def test_a_wrong_column_is_refused_with_the_path_of_its_first_wrong_value(
 def test_a_missing_column_is_named() -> None:
     short = columns()
     del short["open_cost"], short["app"]
-    with pytest.raises(InvalidProblem, match=r"^app: there is no such column; missing are app, open_cost$"):
+    with pytest.raises(InvalidProblem, match=r"^app: there is no such column, and none of open_cost$"):
         from_columns(short)
 
 
