@@ -58,12 +58,16 @@ _MODULES = (
 _MARK = "tierwise-content"
 """How the content begins that the Linux guest writes."""
 
+_SCAN = "/sys/module/scsi_mod/parameters/scan"
+
 _INIT = f"""#!/bin/busybox sh
 /bin/busybox mkdir -p /dev
 /bin/busybox mount -t devtmpfs devtmpfs /dev
 /bin/busybox mkdir -p /sys /seed
 /bin/busybox mount -t sysfs sysfs /sys
 for module in {" ".join(_MODULES)}; do
+  # So that all that is on a SCSI controller is known when its module is there.
+  [ ! -e {_SCAN} ] || echo sync >{_SCAN}
   [ ! -e /modules/$module.ko ] || /bin/busybox insmod /modules/$module.ko
 done
 echo {UP}
@@ -76,7 +80,8 @@ if [ -b /dev/vda ]; then
   sum=$(/bin/busybox dd if=/dev/vda bs=1M count={WRITTEN_MIB} 2>/dev/null | /bin/busybox sha256sum)
   echo {KEPT} ${{sum%% *}}
 fi
-if [ -e /sys/class/scsi_host/host0 ]; then
+# A seed disk is in a CD-ROM drive, whose SCSI device type is 5; other machines have that controller without one.
+if /bin/busybox grep -qx 5 /sys/class/scsi_device/*/device/type 2>/dev/null; then
   until [ -b /dev/sr0 ]; do /bin/busybox sleep 1; done
   /bin/busybox mount -t iso9660 -o ro /dev/sr0 /seed
   for file in /seed/*; do
