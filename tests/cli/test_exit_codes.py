@@ -140,7 +140,7 @@ WRONG = {
     "negative size": (2, "greater than or equal to 0", ["vm", "resize", "web-01", "--vcpu", "-1"]),
     "power action": (2, "'dance' is not one of", ["vm", "power", "web-01", "dance"]),
     "nobody to ask": (2, "say --yes", ["vm", "delete", "web-01"]),
-    "moment": (2, "does not match the formats", ["vm", "owner", "web-01", "--tenant", "payroll", "--since", "soon"]),
+    "moment": (2, "is no moment; write it like", ["vm", "owner", "web-01", "--tenant", "payroll", "--since", "soon"]),
     "no offering": (3, "there is no offering 'nope'", ["quote", "nope", "--tenant", "payroll"]),
     "no tier": (3, "there is no tier 'tier-9'; did you mean", ["quote", "db-small", "--tenant", "payroll", "--tier", "tier-9"]),
     "no machine": (3, "`tierwise vm list` shows them all", ["vm", "show", "web-99"]),

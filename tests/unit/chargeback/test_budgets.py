@@ -73,7 +73,7 @@ def test_a_document_gives_exact_budgets_with_their_defaults() -> None:
         ),
         ("thresholds: [50, 90, 100]", "thresholds: [0]", 9, "must be at least 1"),
         ("thresholds: [50, 90, 100]", "thresholds: [80, 80]", 9, "each threshold stands once"),
-        ("first_month: 2026-01", "first_month: 2026-13", 10, "12"),
+        ("first_month: 2026-01", "first_month: 2026-13", 10, "is no month; write it like"),
         ("first_month: 2026-01", "first_month: Jan", 10, "'Jan' is no month; write it like 2026-10"),
         ("last_month: 2026-12", "last_month: 2025-12", 11, "must not be before first_month 2026-01"),
         ("title: Payroll in 2026", "colour: red", 3, "colour"),
