@@ -17,8 +17,7 @@ def test_an_import_says_what_was_added_and_a_second_one_that_all_is_known(
     )
     assert tierwise("usage", "import", file).err.splitlines() == [
         "1 values of memory_mib were converted from GiB",
-        "charged to nobody, as tierwise delivered no such machine: web-1; "
-        "a machine of ours is written as its order's id",
+        "charged to nobody, as tierwise delivered no such machine: web-1; a machine of ours is written as its order's id",
         f"{file}: 2 samples added, 0 known already",
     ]
     assert f"{file}: 0 samples added, 2 known already" in tierwise("usage", "import", file).err
