@@ -78,6 +78,7 @@ def read(path: Path) -> dict[str, npt.NDArray[Any]]:
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror or error}; check the path and its rights"
         raise InvalidInput(msg) from error
+    # What numpy, zlib and zipfile raise by where a file is damaged; NotImplementedError: a compression that zipfile lacks.
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
         msg = f"{path}: {_why_not(str(error))}"
         raise InvalidInput(msg) from error

@@ -6,37 +6,23 @@ its serial number, which is the disk's name.
 
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
-from uuid import UUID
+from typing import Any
 
 from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import NewDisk, PowerState, VmView
+from connectors.contract import NewDisk, PowerState
 from connectors.drivers.libvirt import documents, hardware, storage
-from connectors.drivers.libvirt.host import HostFacts
-from connectors.drivers.libvirt.resizing import no_room
-from connectors.errors import Conflict, NotFound, Refused, Unsupported
+from connectors.drivers.libvirt.changing import Changing, no_room
+from connectors.errors import NotFound, Refused
 
 
-class DiskChange:
-    """A change to the disks of one machine; all checks come before it."""
-
-    def __init__(
-        self, vendor: Any, connection: Any, domain: Any, *, view: VmView, host: HostFacts, endpoint: str
-    ) -> None:
-        self.vendor = vendor
-        self.connection = connection
-        self.domain = domain
-        self.view = view
-        self.host = host
-        self.endpoint = endpoint
-        self.identity = UUID(view.native_id)
-        self.hot = view.power is PowerState.ON
+class DiskChange(Changing):
+    """A change to the disks of one machine."""
 
     def add(self, disk: NewDisk, pool_name: str) -> None:
         """Add a disk. Raises Unsupported, Conflict, Refused, and libvirtError."""
         operation = "add_disk"
-        self._need(Capability.DISK_HOTPLUG if self.hot else Capability.ADD_DISK)
+        self.need(Capability.DISK_HOTPLUG if self.hot else Capability.ADD_DISK)
         kept = self._definition(kept=True)
         lacking = [root for root in self._definitions(kept) if self._named(root, disk.name) is None]
         there = self._named(kept, disk.name) or self._named(self._definition(), disk.name)
@@ -60,24 +46,20 @@ class DiskChange:
     def grow(self, key: str, size_gib: int) -> None:
         """Grow a disk. Raises Unsupported, NotFound, Conflict, Refused, and libvirtError."""
         operation = "grow_disk"
-        self._need(Capability.GROW_DISK_HOT if self.hot else Capability.GROW_DISK)
+        self.need(Capability.GROW_DISK_HOT if self.hot else Capability.GROW_DISK)
         disk, volume, now = self._found(operation, key)
         wanted = size_gib * storage.GIB
         if wanted == now:
             return
         if wanted < now:
             what = f"has a disk '{key}' of {-(-now // storage.GIB)} GiB; disks never shrink"
-            self._refuse(operation, what, "ask for no less")
+            self.refuse(operation, what, "ask for no less")
         self._check_state(operation)
         self._check_room(operation, size_gib - now // storage.GIB)
         if self.hot:
             self.domain.blockResize(disk.key, wanted, self.vendor.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
         else:
             volume.resize(wanted)
-
-    def _need(self, capability: Capability) -> None:
-        if gap := self.host.gaps.get(capability):
-            raise Unsupported(self.endpoint, capability, gap)
 
     def _definition(self, *, kept: bool = False) -> Any:
         """The definition that the machine runs with, or the one that it starts with the next time."""
@@ -96,14 +78,14 @@ class DiskChange:
         has = None if volume is None else volume.info()[1]
         if has is not None and has != disk.size_gib * storage.GIB:
             what = f"has a disk '{disk.name}' of {-(-has // storage.GIB)} GiB"
-            self._refuse("add_disk", what, "grow it, or choose another name")
+            self.refuse("add_disk", what, "grow it, or choose another name")
 
     def _check_state(self, operation: str) -> None:
         if self.view.power not in {PowerState.ON, PowerState.OFF}:
-            self._refuse(operation, f"is {self.view.power.value}", "power it on or off first")
+            self.refuse(operation, f"is {self.view.power.value}", "power it on or off first")
         if self.domain.snapshotNum(0):
             what = "has snapshots, which are inside its disks"
-            self._refuse(operation, what, "delete them with virsh snapshot-delete first")
+            self.refuse(operation, what, "delete them with virsh snapshot-delete first")
 
     def _check_room(self, operation: str, more_gib: int) -> None:
         wanted = Resources(disk_gib=self.view.resources.disk_gib + more_gib)
@@ -115,7 +97,7 @@ class DiskChange:
             return
         if live and not documents.has_scsi(self._definition()):
             what = "runs without the SCSI controller that disks are added to"
-            self._refuse("add_disk", what, "power it off, and add the disk then")
+            self.refuse("add_disk", what, "power it off, and add the disk then")
         documents.give_scsi(kept)
 
     def _target(self, operation: str) -> str:
@@ -124,7 +106,7 @@ class DiskChange:
         number = 1 + max((documents.scsi_number(root) for root in roots), default=0)
         if number > documents.MOST_SCSI:
             what = f"has as many disks as its controller takes, {documents.MOST_SCSI}"
-            self._refuse(operation, what, "grow one of them")
+            self.refuse(operation, what, "grow one of them")
         return documents.scsi_target(number)
 
     def _volume(self, pool: Any, disk: NewDisk) -> tuple[Any, bool]:
@@ -143,7 +125,7 @@ class DiskChange:
         )
         if volume.info()[1] != disk.size_gib * storage.GIB:
             what = f"has a volume '{name}' of another size, which is not attached"
-            self._refuse("add_disk", what, "attach or delete it with virsh, or choose another name")
+            self.refuse("add_disk", what, "attach or delete it with virsh, or choose another name")
         return volume, made
 
     def _attach(self, device: Any, kept: Any, lacking: list[Any]) -> None:
@@ -175,6 +157,3 @@ class DiskChange:
             why = f"disk '{key}' of machine '{self.view.name}' is in no storage pool of the host"
             raise Refused(self.endpoint, operation, why, hint="make a pool of its folder")
         return disk, volume, int(volume.info()[1])
-
-    def _refuse(self, operation: str, what: str, hint: str) -> NoReturn:
-        raise Conflict(self.endpoint, operation, f"machine '{self.view.name}' {what}", hint=hint)

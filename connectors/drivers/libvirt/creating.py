@@ -9,8 +9,8 @@ from uuid import UUID
 from catalog.capabilities import Capability
 from connectors.contract import Firmware, VmSpec, VmView
 from connectors.drivers.libvirt import containers, documents, faults, gaps, names, seeds, storage, views
+from connectors.drivers.libvirt.changing import no_room
 from connectors.drivers.libvirt.host import HostFacts
-from connectors.drivers.libvirt.resizing import no_room
 from connectors.drivers.libvirt.settings import Options
 from connectors.errors import Conflict, NotFound, Refused, Unsupported
 

@@ -1,39 +1,25 @@
 """Changing a machine's size: by a new definition while it is off, by hot-plug while it runs."""
 
 from typing import Any, NoReturn
-from uuid import UUID
 
 from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import PowerState, VmView
+from connectors.contract import PowerState
 from connectors.drivers.libvirt import documents, storage
-from connectors.drivers.libvirt.host import HostFacts
-from connectors.errors import Conflict, Refused, Unsupported
+from connectors.drivers.libvirt.changing import Changing, no_room
+from connectors.errors import Conflict, Refused
 
 
-class Resize:
-    """One machine's way from the size of `view` to `wanted`; all checks come before any change."""
-
-    def __init__(
-        self, vendor: Any, connection: Any, domain: Any, *, view: VmView, host: HostFacts, endpoint: str
-    ) -> None:
-        self.vendor = vendor
-        self.connection = connection
-        self.domain = domain
-        self.view = view
-        self.host = host
-        self.endpoint = endpoint
+class Resize(Changing):
+    """One machine's way from the size of `view` to `wanted`."""
 
     def to(self, wanted: Resources) -> None:
         """Resize. Raises Unsupported, Conflict, Refused, and libvirtError."""
-        hot = self.view.power is PowerState.ON
-        needed = Capability.RESIZE_HOT if hot else Capability.RESIZE_COLD
-        if gap := self.host.gaps.get(needed):
-            raise Unsupported(self.endpoint, needed, gap)
+        self.need(Capability.RESIZE_HOT if self.hot else Capability.RESIZE_COLD)
         if wanted == self.view.resources:
             return
         self._check(wanted)
-        if hot:
+        if self.hot:
             self._hot(wanted)
         else:
             self._cold(wanted)
@@ -91,7 +77,7 @@ class Resize:
         more_gib = wanted.disk_gib - self.view.resources.disk_gib
         if not more_gib:
             return
-        disk = documents.own_disk(root, UUID(self.view.native_id))
+        disk = documents.own_disk(root, self.identity)
         if disk is None:
             self._refuse("has no disk that tierwise made", "grow its disks with virsh")
         target, path = disk
@@ -103,15 +89,4 @@ class Resize:
             volume.resize(volume.info()[1] + more_gib * storage.GIB)
 
     def _refuse(self, what: str, hint: str) -> NoReturn:
-        raise Conflict(self.endpoint, "resize", f"machine '{self.view.name}' {what}", hint=hint)
-
-
-def no_room(endpoint: str, operation: str, wanted: Resources, total: Resources) -> None:
-    """Raise Refused for a machine that the empty host could not hold."""
-    over = [
-        f"{kind.value} {amount} is more than the host's {total.amount(kind)}"
-        for kind, amount in wanted.as_mapping().items()
-        if amount > total.amount(kind)
-    ]
-    if over:
-        raise Refused(endpoint, operation, "; ".join(over), hint="choose a smaller machine or another pool")
+        self.refuse("resize", what, hint)
