@@ -59,6 +59,9 @@ It rises before the temperature falls to where only small processes move: these 
 _SLOW = (1 / 6, 0.7)
 """A soft search spends so much of its time on the first part of its way: there the large find their places."""
 
+_COOLER = 10
+"""A soft search begins so many times cooler than others, about, and ends where they do."""
+
 
 def pressure_at(temperature: float) -> float:
     """What lacking a unit costs, in what load of a unit does; `temperature` in typical changes."""
@@ -89,8 +92,8 @@ class Cooling:
 def cooling_of(manner: Manner, typical: float, coldest: float) -> Cooling:
     """How a chain of this manner cools; `coldest` in parts of its first temperature."""
     top = max(LEAST, typical * manner.hot)
-    if manner.soft and coldest * 10 < _SLOW[0]:
-        return Cooling(top, max(min(LEAST, top), top * coldest * 10), _SLOW)
+    if manner.soft and coldest * _COOLER < _SLOW[0]:
+        return Cooling(top, max(min(LEAST, top), top * coldest * _COOLER), _SLOW)
     return Cooling(top, max(min(LEAST, top), top * coldest))
 
 

@@ -144,6 +144,11 @@ def _calmer(manner: Manner) -> Manner:
     return replace(manner, stay=manner.stay / 2)
 
 
+def _ranked(found: Mapping[Manner, int], before: Sequence[Manner]) -> list[Manner]:
+    """Manners by what they came to, then those that had no time, as they were before."""
+    return sorted(found, key=lambda manner: found[manner]) + [one for one in before if one not in found]
+
+
 def _dealt(manners: Sequence[Manner]) -> list[Sequence[Manner]]:
     """A queue for each chain."""
     return [manners[n::_CHAINS] for n in range(_CHAINS)]
@@ -167,20 +172,20 @@ class _Search:
         typical = typical_change(self.problem, self.effort.seed)
         home = self.problem.initial
         found = self._anneal(tables, home, _dealt(_MANNERS), typical, _COLDEST[0], _ROUNDS[0])
-        ranked = sorted(found, key=lambda manner: found[manner])[: 2 * _CHAINS]
+        ranked = _ranked(found, _MANNERS)[: 2 * _CHAINS]
         self._told("annealing")
         rounds, cool = _ROUNDS, _COOL
         if self._beside(_ROUNDS[2] - _ROUNDS[0]) > 1:
             rounds, cool, ranked = _ROUNDS_BESIDE, _COOL_BESIDE, [*ranked[:-1], _SOFT]
         found = self._anneal(tables, home, _dealt(ranked), typical, _COLDEST[0], rounds[1])
-        ranked = sorted(found, key=lambda manner: found[manner]) or [_SOFT]
+        ranked = _ranked(found, ranked)
         self._told("annealing")
         beside = self._beside(rounds[2] - rounds[1])
         queues = [(ranked[0],), (_calmer(ranked[0]),)]
         found = self._anneal(tables, home, queues, typical, _COLDEST[0], rounds[2], beside)
-        ranked = sorted(found, key=lambda manner: found[manner])
+        ranked = _ranked(found, ranked)
         self._told("annealing")
-        queues = [(replace(manner, soft=False),) for manner in [*ranked, *ranked][:_CHAINS]]
+        queues = [(replace(manner, soft=False),) for manner in ranked[:_CHAINS]]
         self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], cool)
         self._told("annealing")
         self._parts(tables)
