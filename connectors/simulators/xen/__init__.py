@@ -1,8 +1,8 @@
 """A XenServer pool to talk to: a simulated xapi, in a process of its own, that speaks the real wire protocol.
 
 It is a product: demos and tests use it. It was written from the published data model and from xapi's source;
-it is not xapi, and `docs/reference/driver-xen.md` lists what it cannot prove. What it does not know answers
-MESSAGE_METHOD_UNKNOWN, never success.
+it is not xapi, and `docs/reference/driver-xen.md` lists what it cannot prove. A message of xapi's that it has not
+answers NOT_IMPLEMENTED, one that xapi has not MESSAGE_METHOD_UNKNOWN; neither is ever a success.
 """
 
 import http.client

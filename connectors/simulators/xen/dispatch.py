@@ -24,7 +24,7 @@ from connectors.simulators.xen import (
 )
 from connectors.simulators.xen.failure import Failure
 from connectors.simulators.xen.messages import Message, all_messages
-from connectors.simulators.xen.schema import read
+from connectors.simulators.xen.schema import beyond, read
 from connectors.simulators.xen.store import now
 from connectors.simulators.xen.wire import xml_value
 from connectors.simulators.xen.world import Context, World
@@ -61,6 +61,8 @@ class Dispatcher:
         """The call's result. Raises Failure."""
         name = method.removeprefix(ASYNC)
         message = known().get(name)
+        if message is None and name in beyond():
+            raise Failure("NOT_IMPLEMENTED", method)
         if message is None or (name != method and not message.can_be_async):
             raise Failure("MESSAGE_METHOD_UNKNOWN", method)
         with self.world.store.changed:

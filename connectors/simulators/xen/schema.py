@@ -45,6 +45,7 @@ LEFT_OUT: Mapping[str, Mapping[str, tuple[str, Any]]] = {
 """
 
 _TABLE = Path(__file__).with_name("schema.txt")
+_BEYOND = Path(__file__).with_name("beyond.txt")
 _MAP = re.compile(r"^\((?P<key>.+?) -> (?P<value>.+)\) map$")
 
 
@@ -81,6 +82,19 @@ def schema() -> Schema:
             name = line
             classes[name] = {}
     return Schema(classes, enums)
+
+
+@cache
+def beyond() -> frozenset[str]:
+    """The messages that xapi has and the simulator has not, as `Class.message`: what `beyond.txt` says."""
+    names, class_name = set[str](), ""
+    for line in _BEYOND.read_text(encoding="utf-8").splitlines():
+        if line.startswith("  "):
+            first, *rest = line.split()
+            names.update(f"{class_name}.{first.removeprefix('-')}{name}" for name in rest)
+        elif not line.startswith("#"):
+            class_name = line
+    return frozenset(names)
 
 
 def _field(line: str) -> Field:

@@ -15,7 +15,7 @@ import pytest
 from connectors.drivers.xen.faults import MEANINGS
 from connectors.simulators.xen.dispatch import known
 from connectors.simulators.xen.messages import Message
-from connectors.simulators.xen.schema import LEFT_OUT, schema
+from connectors.simulators.xen.schema import LEFT_OUT, beyond, schema
 
 Model = dict[str, dict[str, Any]]
 
@@ -113,6 +113,12 @@ def test_every_message_of_the_simulator_is_the_models(signatures: dict[str, dict
         if message.name not in XML_RPC_ITSELF and published(signatures, message.name) != shape(message)
     ]
     assert wrong == []
+
+
+def test_what_is_not_implemented_is_all_else_that_the_model_has(
+    signatures: dict[str, dict[str, Any]],
+) -> None:
+    assert beyond() == signatures.keys() - known().keys()
 
 
 def shape(message: Message) -> tuple[Any, ...]:

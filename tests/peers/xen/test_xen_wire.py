@@ -129,6 +129,23 @@ def test_a_message_that_xapi_does_not_run_as_a_task_is_unknown_as_one(raw: Any) 
     ]
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "VM.get_boot_record",
+        "VM.get_NVRAM",
+        "VGPU.get_uuid",
+        "pool.enable_tls_verification",
+        "Async.host.bugreport_upload",
+    ],
+)
+def test_what_xapi_can_do_and_the_simulator_cannot_is_said_to_be_so(raw: Any, method: str) -> None:
+    call = raw
+    for name in method.split("."):
+        call = getattr(call, name)
+    assert failure(call, template(raw)) == ["NOT_IMPLEMENTED", method]
+
+
 def test_a_state_that_forbids_is_told_in_xapis_words(raw: Any) -> None:
     ref = machine(raw)
     assert failure(raw.VM.clean_shutdown, ref) == ["VM_BAD_POWER_STATE", ref, "running", "halted"]
