@@ -26,6 +26,10 @@ MISSING = re.compile(r"not installed|apt-get|could not import", re.IGNORECASE)
 Known = dict[str, dict[str, Any]]
 
 
+# Commands that run in this process keep nothing in the cache of whoever runs the tests.
+os.environ.setdefault("TIERWISE_KEPT_ESTATES_MIB", "0")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # under xdist the controller alone counts and tells
         config.pluginmanager.register(Summary(known_counterparts()), "counterparts")

@@ -53,6 +53,14 @@ class Settings(BaseSettings):
         description="Rate on this Spark master, such as spark://host:7077; in this process where not set.",
     )
 
+    kept_estates_mib: int = Field(
+        default=512,
+        ge=0,
+        le=2**20,
+        description="What estates that were read from files may take in the user's cache folder, so that planning the same "
+        "file again need not read it again; those not asked for the longest go first. 0 keeps none.",
+    )
+
     @property
     def database(self) -> Path:
         """The SQLite file of orders, machines and durable work."""
@@ -72,6 +80,11 @@ class Settings(BaseSettings):
     def usage_dir(self) -> Path:
         """The folder of the Parquet files with usage intervals and samples."""
         return self.data_dir / "usage"
+
+    @property
+    def kept_estates_dir(self) -> Path:
+        """The folder of estates that were read from files; it can be removed at any time."""
+        return platformdirs.user_cache_path("tierwise") / "estates"
 
     @property
     def ledger_dir(self) -> Path:

@@ -1,9 +1,10 @@
 """From an export of 10,000 machines to the first savings report, a changed scenario again, and sweeps of 1,000 machines.
 
-The report is read from an RVTools workbook, prepared, solved and written as HTML. The sweep's scenarios are prices
-that change, each a plan of its own: all in one process, and then by two. Its overhead is what all processes take in CPU
-seconds, from their start to the last answer, beyond the solves themselves (planning, and packing onto hosts). With cores
-to themselves two processes take half as long as one where they take as many CPU seconds.
+The report is read from an RVTools workbook, prepared, solved and written as HTML. `command_again` is `tierwise whatif run`
+once more, with another price of power than at `command_first`. The sweep's scenarios are prices that change, each a plan
+of its own: all in one process, and then by two. Its overhead is what all processes take in CPU seconds, from their start
+to the last answer, beyond the solves themselves (planning, and packing onto hosts). With cores to themselves two
+processes take half as long as one where they take as many CPU seconds.
 
     python tests/bench/bench_planner_whatif.py              all of it, with 40 scenarios
     python tests/bench/bench_planner_whatif.py sweep 200 5  only the sweep, with so many, and so much effort for each
@@ -12,6 +13,7 @@ to themselves two processes take half as long as one where they take as many CPU
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +34,7 @@ def main() -> dict[str, int | float | str]:
         large = _question(Path(folder), LARGE)
         first, first_s, first_cpu_s = _timed(lambda: _reported(large))
         again, again_s, again_cpu_s = _timed(lambda: _again(first[0], first[1]))
+        commands = _by_command(large)
     return {
         "machines": LARGE,
         "groups": len(first[0].groups.ids),
@@ -41,6 +44,7 @@ def main() -> dict[str, int | float | str]:
         "changed_scenario_s": again_s,
         "changed_scenario_cpu_s": again_cpu_s,
         "changed_gap_percent": round(float(again.gap) * 100, 3),
+        **commands,
         **swept(SCENARIOS),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
@@ -117,6 +121,31 @@ def _again(prepared: Any, found: Any) -> Any:
     scenario = prepared.scenario("retire-vsphere")
     changed = Scenario(name="changed", changes=(*scenario.changes, *price_of("power")(Decimal(30))))
     return solve_scenario(prepared, changed, Limits(), found.today)
+
+
+def _by_command(file: Path) -> dict[str, float]:
+    """Seconds of `tierwise whatif run`, and of it again with another price of power, when the estate is kept."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(file.parent / "cache")}
+    environment.pop("TIERWISE_KEPT_ESTATES_MIB", None)
+    command = [sys.executable, "-m", "tierwise", "whatif", "run", str(file)]
+    found = {}
+    for name in ("command_first", "command_again"):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        begin = time.perf_counter()
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        found[f"{name}_s"] = round(time.perf_counter() - begin, 2)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found[f"{name}_cpu_s"] = round(
+            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2
+        )
+        economics = file.parent / "economics.yaml"
+        economics.write_text(
+            (EXAMPLES / "economics.yaml")
+            .read_text()
+            .replace("price_per_kwh: {value: 0.24", "price_per_kwh: {value: 0.3")
+        )
+        file.write_text(file.read_text().replace(str(EXAMPLES / "economics.yaml"), economics.name))
+    return found
 
 
 def swept(scenarios: int, effort: float | None = None) -> dict[str, int | float | str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from rich.progress import Progress
 
+    from catalog.estates import Estate
     from tierwise.app import App
     from tierwise.errors import InvalidInput
     from tierwise.settings import Settings
@@ -43,6 +44,14 @@ class Context:
             return self.settings().data_dir
         except InvalidInput:
             return None
+
+    def read_estate(self, file: Path) -> "Estate":
+        """The estate of an export, kept between runs where the settings want it. Raises InvalidInput."""
+        from tierwise.estates.kept import KeptEstates
+
+        settings = self.settings()
+        kept = KeptEstates(settings.kept_estates_dir, settings.kept_estates_mib * 2**20, note)
+        return kept.read(file)
 
     @contextmanager
     def app(self) -> "Iterator[App]":

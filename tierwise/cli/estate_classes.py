@@ -95,13 +95,12 @@ def classify(
     """Give each machine of an estate a workload class and a size, with confidence and reason."""
     from catalog.estates.classifying import classify as classified
     from catalog.estates.mapping import write_mapping
-    from tierwise.estates import read
     from tierwise.estates.classes import catalog_of, decisions_of, rules_of
     from tierwise.estates.text_files import replace
 
     context: Context = ctx.obj
     _must_keep(to, mapping)
-    estate = read(file)
+    estate = context.read_estate(file)
     folder = catalog or context.settings().catalog_dir
     known = catalog_of(folder)
     of_rules = rules_of(rules, folder, known)
@@ -144,15 +143,15 @@ def rightsize(
     from catalog.estates.sizing import rightsize as sized
     from tierwise.clock import SystemClock
     from tierwise.errors import InvalidInput
-    from tierwise.estates import read
     from tierwise.estates.classes import policy_of
     from tierwise.estates.utilization import age_days, from_path, own
 
     if usage is not None and collected:
         msg = "--usage and --collected are two sources of the same figures; give one of them"
         raise InvalidInput(msg)
+    context: Context = ctx.obj
     of_policy = policy_of(policy)
-    estate = read(file)
+    estate = context.read_estate(file)
     percentile = float(of_policy.percentile)
     if usage is not None:
         measured = from_path(estate, usage, percentile, mhz_per_core=mhz_per_core)

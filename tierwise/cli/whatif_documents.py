@@ -150,14 +150,16 @@ def prepared_of(ctx: typer.Context, file: Path) -> "Prepared":
     """A document with all that it names, read and checked."""
     from tierwise.planner.sources import prepared
 
-    return prepared(file, lambda: _live(ctx))
+    context: Context = ctx.obj
+    return prepared(file, lambda: _live(ctx), context.read_estate)
 
 
 def prepared_from(ctx: typer.Context, file: Path) -> "tuple[Prepared, Estate]":
     """The same, with the estate that it is about."""
     from tierwise.planner.sources import prepared_from
 
-    prepared, inputs = prepared_from(file, lambda: _live(ctx))
+    context: Context = ctx.obj
+    prepared, inputs = prepared_from(file, lambda: _live(ctx), context.read_estate)
     return prepared, inputs.estate
 
 

@@ -115,15 +115,13 @@ def rebalance(
 
 
 def _estate(ctx: typer.Context, file: Path) -> "Estate":
+    context: Context = ctx.obj
     if str(file) == "live":
         from tierwise.estates.inventory import live
 
-        context: Context = ctx.obj
         with context.app() as app:
             return live(app)
-    from tierwise.estates import read
-
-    return read(file)
+    return context.read_estate(file)
 
 
 def _effort(seed: int, iterations: int | None, time_limit: float | None, run: "Run") -> "EffortOf":

@@ -26,23 +26,27 @@ from tierwise.planner.reading import load as load_document
 
 T = TypeVar("T")
 LiveEstate = Callable[[], Estate]
+ReadEstate = Callable[[Path], Estate]
 
 
-def prepared(file: Path, live: LiveEstate | None = None) -> Prepared:
+def prepared(file: Path, live: LiveEstate | None = None, read: ReadEstate | None = None) -> Prepared:
     """A document and all that it names, ready to be asked about. `live` gives the estate that runs, for ``estate: live``.
 
-    Paths in the document are relative to its folder. Raises InvalidInput with every problem of every file in `details`.
+    Paths in the document are relative to its folder. `read` reads estates from files, where not
+    `tierwise.estates.read` shall. Raises InvalidInput with every problem of every file in `details`.
     """
-    return prepared_from(file, live)[0]
+    return prepared_from(file, live, read)[0]
 
 
-def prepared_from(file: Path, live: LiveEstate | None = None) -> tuple[Prepared, Inputs]:
+def prepared_from(
+    file: Path, live: LiveEstate | None = None, read: ReadEstate | None = None
+) -> tuple[Prepared, Inputs]:
     """The same, with what it was made of: machines by host, which scenarios do not look at."""
     try:
         loaded = load_document(_text(file), file.name)
     except DocumentError as error:
         raise _invalid(file, [str(one) for one in error.problems]) from None
-    inputs = _Reader(loaded, file.parent, live).read(file)
+    inputs = _Reader(loaded, file.parent, live, read).read(file)
     try:
         return prepare(loaded, inputs), inputs
     except DocumentError as error:
@@ -64,6 +68,7 @@ class _Reader:
     loaded: Loaded
     folder: Path
     live: LiveEstate | None
+    read_estate: ReadEstate | None
 
     def __post_init__(self) -> None:
         self.wrong: list[str] = []
@@ -97,6 +102,8 @@ class _Reader:
                 msg = "the live estate needs a data directory; `tierwise init` makes one"
                 raise InvalidInput(msg)
             return self.live()
+        if self.read_estate is not None:
+            return self.read_estate(self.folder / name)
         from tierwise.estates import read  # noqa: PLC0415 - readers of workbooks take their time to load
 
         return read(self.folder / name)
