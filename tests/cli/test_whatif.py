@@ -43,6 +43,29 @@ def test_a_result_says_the_same_in_json_and_as_csv(tierwise: Any, saved: Path) -
     assert int(rows["retire-vsphere"]["moved"]) == len(result["scenarios"][0]["moves"])
 
 
+def test_the_fewest_moves_are_told_beside_those_that_are_made(tierwise: Any, saved: Path) -> None:
+    (scenario,) = json.loads(saved.read_text())["scenarios"]
+    assert 0 < scenario["moves_bound"] <= len(scenario["moves"])
+    out = tierwise("whatif", "compare", saved, "-o", "csv").out
+    (row,) = [row for row in csv.DictReader(io.StringIO(out)) if row["of"] == "at least"]
+    assert row["after"] == str(scenario["moves_bound"])
+
+
+def test_an_estate_that_was_kept_gives_the_same_bytes_as_one_that_is_read(
+    tierwise: Any, tmp_path: Path
+) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    runs = (cache, cache, {**cache, "TIERWISE_KEPT_ESTATES_MIB": "0"})
+    said = []
+    for number, environment in enumerate(runs):
+        file = tmp_path / f"{number}.json"
+        ended = tierwise("whatif", "run", EXAMPLE, *QUICK, "--save", file, **environment)
+        said.append((ended.out, file.read_bytes()))
+    assert said[0] == said[1] == said[2]
+    (entry,) = (tmp_path / "cache/tierwise/estates").iterdir()
+    assert (entry.parent.stat().st_mode & 0o777, entry.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
 def test_the_kinds_of_change_are_listed_with_examples(tierwise: Any) -> None:
     rows = json.loads(tierwise("whatif", "changes", "-o", "json").out)
     assert {"price", "host_loss", "hypervisor_retired"} <= {row["kind"] for row in rows}

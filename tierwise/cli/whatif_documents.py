@@ -130,6 +130,19 @@ def compare(
         for one in found
         for flow in one.flows
     ]
+    rows += [
+        {
+            "from": one.before,
+            "to": one.after,
+            "of": "at least",
+            "what": "moves of any plan that costs no more",
+            "before": "",
+            "after": str(one.moves_bound),
+            "change": "",
+        }
+        for one in found
+        if one.moves_bound
+    ]
     emit(rows, output)
 
 

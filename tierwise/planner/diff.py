@@ -40,6 +40,8 @@ class Difference(Value):
     tiers: tuple[TermChange, ...]
     """By tier in the place of the term."""
     flows: tuple[Flow, ...]
+    moves_bound: int
+    """Of `after`: no plan that costs no more moves fewer machines."""
     stranded: int
     hosts_bought: int
     hosts_given_up: int
@@ -71,6 +73,7 @@ def difference(before: ScenarioResult, after: ScenarioResult) -> Difference:
             Flow(source=a, target=b, machines=n, copied_mib=copied[a, b])
             for (a, b), n in sorted(moved.items())
         ),
+        moves_bound=after.moves_bound,
         stranded=after.unplaced,
         hosts_bought=sum(one.hosts_bought for one in after.pools),
         hosts_given_up=sum(one.hosts_given_up for one in after.pools),
@@ -100,6 +103,8 @@ def _questions(result: WhatIfResult, money: Money) -> Iterator[tuple[str, Callab
         yield "of it sunk", lambda one: money(one.sunk_micros * 12 // one.months)
     yield "proven within", lambda one: percent(one.gap)
     yield "machines moved", lambda one: f"{len(one.moves):,}"
+    if any(one.moves_bound for one in result.scenarios):
+        yield "at least, for this cost", fewest_moves
     yield "data to copy", lambda one: tib(one.copied_mib)
     yield "hosts", lambda one: f"{sum(host.kept + host.bought for host in one.hosts):,}"
     yield "impossible", lambda one: f"{one.unplaced:,}"
@@ -107,6 +112,11 @@ def _questions(result: WhatIfResult, money: Money) -> Iterator[tuple[str, Callab
     if any(one.cash for one in result.scenarios):
         yield "break-even", break_even
     yield "confidence", lambda one: f"{one.confidence.value:.0%}"
+
+
+def fewest_moves(one: ScenarioResult) -> str:
+    """What no plan moves fewer than that costs no more and leaves no more machines out."""
+    return f"{one.moves_bound:,}" if one.moves_bound or not one.moves else "not known"
 
 
 def percent(gap: Decimal) -> str:
@@ -193,6 +203,7 @@ def rows(results: Sequence[ScenarioResult]) -> list[dict[str, object]]:
             "bound_micros": one.bound_micros,
             "machines": one.machines,
             "moved": len(one.moves),
+            "moves_bound": one.moves_bound,
             "copied_mib": one.copied_mib,
             "impossible": one.unplaced,
             "hosts_kept": sum(host.kept for host in one.hosts),

@@ -115,6 +115,7 @@ def _overview(every: Sequence[ScenarioResult]) -> Table:
         Column("sunk_per_year", "Of it sunk", Kind.MONEY),
         Column("proven", "Proven within"),
         Column("moves", "Moves", Kind.COUNT),
+        Column("moves_bound", "At least", Kind.COUNT),
         Column("copied", "To copy"),
         Column("hosts", "Hosts", Kind.COUNT),
         Column("impossible", "Impossible", Kind.COUNT),
@@ -135,6 +136,7 @@ def _overview_row(one: ScenarioResult, today: ScenarioResult) -> tuple[Cell, ...
         _whole(one.sunk_micros * year),
         percent(one.gap),
         len(one.moves),
+        one.moves_bound if one.moves_bound or not one.moves else None,
         tib(one.copied_mib),
         sum(host.kept + host.bought for host in one.hosts),
         one.unplaced,
@@ -428,6 +430,8 @@ def _notes(
             yield f"{one.name}: the first {_MOVES_SHOWN:,} of {len(one.moves):,} moves are listed; the result's file has all"
     for analysis in analyses:
         yield from _said(analysis)
+    if any(one.moves_bound for one in result.scenarios):
+        yield "at least: no plan that costs no more and leaves no more machines without a place moves fewer"
     yield from result.notes
     yield "amounts are rounded to whole units of the currency so that the parts of a sum add up to it"
 

@@ -159,6 +159,8 @@ class ScenarioResult(Value):
     """All that are asked about, placed or not."""
     unplaced: int
     moves: tuple[Move, ...]
+    moves_bound: int = 0
+    """No plan moves fewer that leaves no more machines out and costs no more; 0 where that is not known."""
     stranded: tuple[Stranded, ...]
     licences: tuple[Licence, ...]
     rooms: tuple[Room, ...]

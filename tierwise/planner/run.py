@@ -172,6 +172,7 @@ def _result(
         machines=int(built.machines.count.sum()),
         unplaced=int(plan.unplaced.sum()),
         moves=moves(built, prepared.groups, plan.counts),
+        moves_bound=_fewest(built, plan, len(prepared.groups.ids)),
         stranded=stranded(built, prepared.groups, plan),
         licences=plan.licences,
         rooms=_rooms(built, plan),
@@ -179,6 +180,16 @@ def _result(
         confidence=trust,
         solver=plan.solver,
     )
+
+
+def _fewest(built: Built, plan: PlanningPlan, groups: int) -> int:
+    """Moves of machines of a pool, as is proven, and of those of no pool, which all move that have a place at all.
+
+    The estate's machines are the first `groups`; those after them are to come, and move nowhere.
+    """
+    current, count = built.machines.current[:groups], built.machines.count[:groups]
+    adrift = int(count[current < 0].sum())
+    return plan.moves_bound + max(0, adrift - int(plan.unplaced.sum()))
 
 
 def _tiers(built: Built, plan: PlanningPlan, sums: Accounts) -> tuple[TierCost, ...]:

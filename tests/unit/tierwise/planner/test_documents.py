@@ -51,7 +51,11 @@ def test_the_example_leaves_sap_without_a_place_and_says_why(answered: WhatIfRes
 def test_the_table_has_a_column_for_today_and_each_scenario(answered: WhatIfResult) -> None:
     rows = {row[""]: row for row in table(answered, lambda micros: f"EUR {micros // 10**6:,}")}
     assert list(rows["cost per year"]) == ["", "today", "retire-vsphere", "keep-sap"]
-    assert rows["machines moved"]["today"] == "0"
+    assert rows["machines moved"]["today"] == rows["at least, for this cost"]["today"] == "0"
+    moved, least = (
+        int(rows[name]["retire-vsphere"]) for name in ("machines moved", "at least, for this cost")
+    )
+    assert 0 < least <= moved
     assert rows["impossible"]["retire-vsphere"] == "3"
     assert rows["N+k holds"]["keep-sap"] == holds(answered.scenarios[1])
     assert rows["break-even"]["today"] == ""

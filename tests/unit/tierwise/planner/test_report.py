@@ -66,7 +66,7 @@ def test_the_headline_is_what_the_first_scenario_saves(made: Report) -> None:
 def test_what_is_impossible_stands_with_its_reason(made: Report) -> None:
     (table,) = [one for one in made.tables if one.title == "What becomes impossible"]
     assert {row[0] for row in table.rows} == {"crowded"}
-    (unplaced,) = [row[7] for row in made.tables[0].rows if row[0] == "crowded"]
+    (unplaced,) = [row[8] for row in made.tables[0].rows if row[0] == "crowded"]
     assert table.total("machines") == unplaced > 0
     assert all(row[3] for row in table.rows)
 
@@ -75,6 +75,15 @@ def test_few_moves_that_leave_machines_out_are_no_saving_in_the_chart(made: Repo
     (chart,) = [one for one in made.charts if one.title == "Saved by the first moves of leave"]
     assert chart.labels == ("8",)
     assert any("have no place: what they cost is missing" in text for text in made.notes)
+
+
+def test_the_fewest_moves_stand_beside_the_moves_and_are_explained(made: Report) -> None:
+    overview = made.tables[0]
+    columns = [one.name for one in overview.columns]
+    (leave,) = [dict(zip(columns, row, strict=True)) for row in overview.rows if row[0] == "leave"]
+    assert (leave["moves"], leave["moves_bound"]) == (8, 8)
+    assert columns.index("moves_bound") == columns.index("moves") + 1
+    assert sum("at least: no plan that costs no more" in text for text in made.notes) == 1
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

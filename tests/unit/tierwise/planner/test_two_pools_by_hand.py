@@ -8,7 +8,7 @@ from placement.plan import Limits
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.result import ScenarioResult
 from tierwise.planner.run import run
-from tierwise.testing.two_pools import DOCUMENT
+from tierwise.testing.two_pools import DOCUMENT, machine, two_pools
 
 MICROS = 10**6
 RETIRED = """\
@@ -63,6 +63,19 @@ def test_leaving_costs_moves_and_a_host_and_saves_licences(results: dict[str, Sc
     }  # fmt: skip
     assert leave.holds
     assert leave.licences == ()
+
+
+def test_all_eight_moves_of_leaving_are_proven_to_be_needed(results: dict[str, ScenarioResult]) -> None:
+    assert (results["leave"].moves_bound, results["today"].moves_bound) == (8, 0)
+
+
+def test_machines_of_no_pool_need_a_move_too(asked: Callable[..., Prepared]) -> None:
+    estate = two_pools()
+    adrift = machine(12, "", 1, 1, 1)
+    whole = estate.model_copy(update={"machines": (*estate.machines, adrift)})
+    found = {one.name: one for one in run(asked(RETIRED, estate=whole), limits=Limits()).scenarios}
+    leave = found["leave"]
+    assert (len(leave.moves), leave.moves_bound, leave.unplaced) == (9, 9, 0)
 
 
 def test_room_is_told_with_the_largest_host_lost(results: dict[str, ScenarioResult]) -> None:
