@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -102,6 +103,26 @@ def test_a_damaged_result_and_that_of_another_version_are_made_anew(tmp_path: Pa
     assert [one.kept for one in sweep(tasks(2), squares(), kept=kept)] == [False, False]
     assert [one.kept for one in sweep(tasks(2), squares(), kept=kept)] == [True, True]
     assert [one.kept for one in sweep(tasks(2), squares(), kept=Kept(tmp_path, "0.0.1"))] == [False, False]
+
+
+def test_a_disk_that_fills_up_ends_the_keeping_and_not_the_sweep(tmp_path: Path) -> None:
+    def work(n: int) -> dict[str, Any]:
+        if n == 1:  # From the second on no file can have more than a few bytes.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2, before[1]))
+        return {"square": n * n}
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    warned: list[str] = []
+    kept = Kept(tmp_path / "kept", warn=warned.append)
+    try:
+        assert sweep(tasks(4), work, kept=kept) == expected(4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    (said,) = warned
+    assert "can no longer be kept there: File too large; the rest is answered without" in said
+    assert len(list(kept.folder.iterdir())) == 1
+    again = sweep(tasks(4), squares(), kept=kept)
+    assert [one.kept for one in again] == [True, False, False, False]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -141,10 +141,11 @@ def _no_others(folder: Path, mine: set[str]) -> None:
 
 def _put(path: Path, content: bytes) -> None:
     from tierwise.errors import InvalidInput
+    from tierwise.reports.files import write_whole
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
     except OSError as error:
-        msg = f"{path}: cannot be written: {error.strerror}"
+        msg = f"{path.parent}: cannot be made: {error.strerror}; choose another folder, or make room"
         raise InvalidInput(msg) from error
+    write_whole(path, content)

@@ -192,7 +192,7 @@ def workers(jobs: int, cluster: str, keep: Path | None, what: str) -> "Iterator[
 
     with progress(what) as tell:
         try:
-            yield Workers(jobs, cluster, Kept(keep) if keep else None, tell)
+            yield Workers(jobs, cluster, Kept(keep, warn=note) if keep else None, tell)
         except KeyboardInterrupt:
             where = f"the same command goes on from {keep}" if keep else "--keep FOLDER keeps answers"
             note(f"stopped; {where}")

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tierwise.errors import InvalidInput
+from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.planner.result import FORMAT, WhatIfResult
+from tierwise.reports.files import write_whole
 
 
 def write_saved(result: WhatIfResult, path: Path) -> None:
-    """Write a result. Raises InvalidInput where that cannot be."""
+    """Write a result, whole or not at all: what was saved there before stays. Raises InvalidInput where that cannot be."""
     try:
-        path.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        msg = f"{path}: cannot be written: {error.strerror}"
-        raise InvalidInput(msg) from None
+        write_whole(path, (result.model_dump_json(indent=1) + "\n").encode())
+    except TierwiseError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def is_saved(path: Path) -> bool:

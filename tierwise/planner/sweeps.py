@@ -24,6 +24,8 @@ Result = dict[str, Any]
 """What a piece of work comes to: plain values, as JSON has them."""
 Told = Callable[[int, int], None]
 """How many are done, and of how many."""
+Warned = Callable[[str], None]
+"""Something that a person should know, in words."""
 _DEATHS = 2
 """How often a piece of work may take its process down before it is left out."""
 
@@ -53,6 +55,19 @@ class Kept:
 
     folder: Path
     version: str = field(default_factory=lambda: version("tierwise"))
+    warn: Warned | None = None
+    """Hears, once a sweep, that results can no longer be kept."""
+
+    def check(self) -> None:
+        """Raises InvalidInput where the folder cannot be made or written to, before anything is computed."""
+        probe = self.folder / f".part-{os.getpid()}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            msg = f"{self.folder}: results cannot be kept there: {error.strerror}; choose another folder or make room"
+            raise InvalidInput(msg) from error
 
     def read(self, key: str) -> Result | None:
         """The result, or None where there is none that can be read."""
@@ -62,19 +77,18 @@ class Kept:
             return None
         return found if isinstance(found, dict) else None
 
-    def write(self, key: str, result: Result) -> None:
-        """Keep a result; a reader sees it whole or not at all. Raises InvalidInput where it cannot be written."""
+    def write(self, key: str, result: Result) -> str:
+        """Keep a result; a reader sees it whole or not at all. Gives the reason why it cannot be written, or nothing."""
         target = self._file(key)
         part = target.with_suffix(f".part-{os.getpid()}")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             part.write_text(json.dumps(result), encoding="utf-8")
             part.replace(target)
         except OSError as error:
             with suppress(OSError):
                 part.unlink()
-            msg = f"{target}: results cannot be kept there: {error.strerror}; choose another folder or make room"
-            raise InvalidInput(msg) from error
+            return error.strerror or str(error)
+        return ""
 
     def _file(self, key: str) -> Path:
         digest = hashlib.sha256(f"{self.version} {key}".encode()).hexdigest()
@@ -94,13 +108,15 @@ def sweep(
 
     `jobs` processes of this machine, or the workers of the Dask scheduler at `cluster` (``tcp://host:8786``).
     `function` and what is in the tasks must be picklable. Raises NotSupported where Dask is not installed,
-    EndpointDown for a scheduler that does not answer, InvalidInput for an address that is none. When the
-    sweep is interrupted, what is done by then is kept.
+    EndpointDown for a scheduler that does not answer, InvalidInput for an address that is none and for a folder that
+    nothing can be kept in. When the sweep is interrupted, what is done by then is kept.
     """
     names = {task.name for task in tasks}
     assert len(names) == len(tasks), "tasks have names of their own"
     found: dict[str, Done] = {}
+    warned = False
     if kept is not None:
+        kept.check()
         for task in tasks:
             if (result := kept.read(task.key)) is not None:
                 found[task.name] = Done(task.name, result, kept=True)
@@ -109,7 +125,13 @@ def sweep(
     for done in _done(open_, function, jobs, cluster):
         found[done.name] = done
         if kept is not None and done.result is not None:
-            kept.write(keys[done.name], done.result)
+            reason = kept.write(keys[done.name], done.result)
+            if reason and not warned and kept.warn is not None:
+                warned = True
+                kept.warn(
+                    f"{kept.folder}: results can no longer be kept there: {reason}; the rest is answered without; make room, "
+                    "and the same command goes on from those that were kept"
+                )
         if tell is not None:
             tell(len(found), len(tasks))
     return [found[task.name] for task in tasks]

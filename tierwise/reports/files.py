@@ -10,10 +10,14 @@ from tierwise.errors import TierwiseError
 def write_whole(target: Path, content: bytes) -> None:
     """Write a file so that nobody ever sees half of it, and the old one stays where it cannot be written.
 
-    Raises TierwiseError with the reason of the system, and leaves nothing behind.
+    Into a device or a pipe it is written as it comes. Raises TierwiseError with the reason of the system, and leaves
+    nothing behind.
     """
     temporary: Path | None = None
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+            return
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:

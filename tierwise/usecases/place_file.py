@@ -14,7 +14,8 @@ from placement.problem import COSTS, InvalidProblem, PlacementProblem
 from placement.solve import posted
 from placement.solve import solve as solve_problem
 from placement.solvers.exact import Infeasible, OutOfTime
-from tierwise.errors import InvalidInput, NoPlace
+from tierwise.errors import InvalidInput, NoPlace, TierwiseError
+from tierwise.reports.files import write_whole
 
 _WIDTH = 110
 """A value that fits into so many characters stands on one line of a written file."""
@@ -73,12 +74,11 @@ def as_text(tree: Mapping[str, Any]) -> str:
 
 
 def write(file: Path, text: str) -> None:
-    """Raises InvalidInput where the file cannot be written."""
+    """Whole or not at all: what was there before stays. Raises InvalidInput where the file cannot be written."""
     try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        msg = f"{file}: cannot be written: {error.strerror}; check its folder, rights and free space"
-        raise InvalidInput(msg) from error
+        write_whole(file, text.encode())
+    except TierwiseError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def read_bytes(file: Path) -> bytes:

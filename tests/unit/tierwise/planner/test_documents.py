@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,23 @@ def test_what_is_saved_is_read_as_it_was(answered: WhatIfResult, tmp_path: Path)
     file = tmp_path / "result.json"
     write_saved(answered, file)
     assert read_saved(file) == answered
+
+
+def test_a_disk_that_is_full_leaves_what_was_saved_before(answered: WhatIfResult, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    write_saved(answered, file)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(InvalidInput, match="was not written: File too large; check"):
+            write_saved(answered, file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read_saved(file) == answered
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(InvalidInput, match="/dev/full was not written: No space left"):
+        write_saved(answered, Path("/dev/full"))
+    assert Path("/dev/full").is_char_device()
 
 
 @pytest.mark.parametrize(
