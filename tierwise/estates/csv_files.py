@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -35,15 +35,34 @@ class CsvSheet:
         encoding, delimiter = self._form = self._form if self._form[0] else self._look()
         usual = csv.field_size_limit(_LONGEST_CELL)  # The process's: it is put back for other readers.
         with self.open_bytes() as raw, io.TextIOWrapper(raw, encoding, newline="") as lines:
-            reader = csv.reader(lines, delimiter=delimiter)
+            spanned: list[str] = []
+            reader = csv.reader(_watched(lines, spanned), delimiter=delimiter)
             try:
                 for row in reader:
+                    self._check_closed(spanned, delimiter, reader.line_num)
+                    spanned.clear()
                     yield reader.line_num, row
             except (csv.Error, UnicodeError) as error:
                 msg = f"{self.name}: line {reader.line_num + 1} is no CSV ({error}); export it again"
                 raise InvalidInput(msg) from None
             finally:
                 csv.field_size_limit(usual)
+
+    def _check_closed(self, spanned: list[str], delimiter: str, end: int) -> None:
+        """A quote that nobody closes makes one cell of all rows below it: the reader by itself would say nothing."""
+        if len(spanned) < 2:  # Nothing is lost with a quote in the last line.
+            return
+        try:
+            list(csv.reader(spanned, delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            if "unexpected end of data" not in str(error):
+                return
+            start = end - len(spanned) + 1
+            msg = (
+                f"{self.name}: a quote that opens in line {start} is never closed, so that {_lines(len(spanned) - 1)} below "
+                "it would be lost; close it, or export the file again"
+            )
+            raise InvalidInput(msg) from None
 
     def _look(self) -> tuple[str, str]:
         with self.open_bytes() as raw:
@@ -58,6 +77,17 @@ class CsvSheet:
             )
         sample = head.decode(encoding, errors="replace")
         return encoding, _delimiter(sample)
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count:,} lines"
+
+
+def _watched(lines: Iterable[str], seen: list[str]) -> Iterator[str]:
+    """The lines, of which those since `seen` was cleared are in it."""
+    for line in lines:
+        seen.append(line)
+        yield line
 
 
 def _encoding(head: bytes, rest: IO[bytes]) -> str:

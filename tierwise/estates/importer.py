@@ -19,6 +19,11 @@ class Importer(ABC):
     def recognises(self, source: Source) -> int:
         """How sure it is that the source is of its kind: 0 not at all, 1 by its columns, 2 by names of its own."""
 
+    def lacks(self, source: Source) -> str:
+        """What a source that is nearly of its kind lacks to be, for people; empty where it is not even nearly so."""
+        del source
+        return ""
+
     @abstractmethod
     def read(self, source: Source) -> Estate:
         """The estate. Raises InvalidInput where no machine can be read from it."""

@@ -41,8 +41,17 @@ def _recognised(source: Source) -> Importer:
         there = f"; its sheets are {sheets}" if sheets else ""
         kinds = ", ".join(f"{kind} ({one.summary})" for kind, one in known.items())
         msg = f"{source.path}: is no export of a known kind{there}; known are {kinds}; name one with --kind"
-        raise InvalidInput(msg, details=source.findings.notes())
+        lacks = {kind: _lacks(one, source) for kind, one in known.items()}
+        nearly = [f"as {kind} it lacks {what}" for kind, what in lacks.items() if what]
+        raise InvalidInput(msg, details=[*nearly, *source.findings.notes()])
     return known[best]
+
+
+def _lacks(importer: Importer, source: Source) -> str:
+    try:
+        return importer.lacks(source)
+    except InvalidInput:
+        return ""  # What is damaged was noted when it was looked at.
 
 
 def _sure(importer: Importer, source: Source) -> int:

@@ -271,6 +271,15 @@ def settled(found: Table, read: Callable[[Table], T]) -> T:
     return result
 
 
+def lacking(found: Table | None, titles: Mapping[str, str]) -> str:
+    """Those of the columns with these titles that a table does not have, where it has two of them or more."""
+    missing = [title for name, title in titles.items() if found is None or name not in found.columns]
+    if not missing or len(titles) - len(missing) < 2:
+        return ""
+    columns = "the column" if len(missing) == 1 else "the columns"
+    return f"{columns} {', '.join(repr(title) for title in missing)}"
+
+
 def usable(found: Table | None, findings: Findings) -> Table | None:
     """The table, where it has the columns that it must have; a note names those that are missing."""
     if found is None or found.form.must <= found.columns.keys():

@@ -11,7 +11,7 @@ from tierwise.estates.importer import Importer
 from tierwise.estates.plausible import check_plausible
 from tierwise.estates.rvtools.machines import unlike
 from tierwise.estates.sources import Source
-from tierwise.estates.tables import Form, Table, find, must_have, settled
+from tierwise.estates.tables import Form, Table, find, lacking, must_have, settled, table
 
 _DISKS = range(1, 33)
 SERVERS = Form(
@@ -36,6 +36,8 @@ SERVERS = Form(
     must=frozenset({"name", "vcpus", "memory"}),
 )
 
+_TITLES = {"name": "Server name", "vcpus": "Cores", "memory": "Memory (In MB)", "os": "OS name"}
+
 
 class AzureMigrate(Importer):
     """Reads Azure Migrate's CSV file."""
@@ -53,21 +55,28 @@ class AzureMigrate(Importer):
             else 0
         )
 
+    def lacks(self, source: Source) -> str:
+        """The columns that Azure Migrate demands and the file does not have."""
+        if source.form != "csv" or len(source.sheets) != 1:
+            return ""
+        return lacking(table(source.sheets[0], SERVERS, Findings()), _TITLES)
+
     def read(self, source: Source) -> Estate:
         """The servers as machines; hosts and pools are not in such a file. Raises InvalidInput where there are none."""
         findings = Findings()
-        table = find(source.sheets, SERVERS, findings)
-        if table is None:
-            msg = f"{source.path}: has no table with the columns Server name, Cores, Memory and OS name; export it again"
+        servers = find(source.sheets, SERVERS, findings)
+        if servers is None:
+            missing = self.lacks(source) or f"the columns {', '.join(map(repr, _TITLES.values()))}"
+            msg = f"{source.path}: lacks {missing}; name the columns so, or export it again"
             raise InvalidInput(msg)
-        must_have(table, source.path)
+        must_have(servers, source.path)
         findings = source.findings
-        table.findings = findings
-        machines = settled(table, _machines)
+        servers.findings = findings
+        machines = settled(servers, _machines)
         if not machines:
             msg = f"{source.path}: has no servers; fill the template, and import it again"
             raise InvalidInput(msg)
-        check_plausible(table.name, [(one.name, one.vcpus, one.memory_mib) for one in machines], findings)
+        check_plausible(servers.name, machines, findings)
         findings.note(
             "MB and GB were read as MiB and GiB: hypervisors size memory and disks in steps of 1,024"
         )

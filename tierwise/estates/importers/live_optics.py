@@ -20,7 +20,7 @@ from tierwise.estates.rvtools.places import (
     read_hosts,
 )
 from tierwise.estates.sources import Source
-from tierwise.estates.tables import Form, Table, find, must_have, settled, usable
+from tierwise.estates.tables import Form, Table, find, lacking, must_have, settled, usable
 
 VMS = Form(
     "VMs",
@@ -84,6 +84,15 @@ class LiveOptics(Importer):
         table = find(source.sheets, VMS, Findings(), by_columns=False)
         return 2 if table is not None and {"name", "vcpus"} <= table.columns.keys() else 0
 
+    def lacks(self, source: Source) -> str:
+        """The sheet VMs where the hosts are there, or its columns."""
+        if any(VMS.names_sheet(sheet.name) for sheet in source.sheets):
+            vms = find(source.sheets, VMS, Findings(), by_columns=False)
+            titles = {"name": "VM Name", "vcpus": "Virtual CPU", "power": "Power State", "host": "Host"}
+            return lacking(vms, titles)
+        hosts = any(HOSTS.names_sheet(sheet.name) for sheet in source.sheets)
+        return "the sheet 'VMs'" if hosts else ""
+
     def read(self, source: Source) -> Estate:
         """Machines and hosts. Raises InvalidInput where there are no machines."""
         findings = source.findings
@@ -100,8 +109,8 @@ class LiveOptics(Importer):
             raise InvalidInput(msg)
         _add_use(source, machines, findings)
         where = places(machines, _hosts(source, findings), findings)
-        check_plausible(vms.name, [(one.name, one.vcpus, one.memory_mib) for one in machines], findings)
         estate_machines = tuple(estate_machine(one, where) for one in machines)
+        check_plausible(vms.name, estate_machines, findings)
         note_hosts(estate_machines, where, findings)
         return Estate(
             name=source.name,

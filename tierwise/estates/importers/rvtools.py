@@ -75,8 +75,8 @@ class RvTools(Importer):
         where, pools, datastores = _surroundings(source, machines, findings)
         if not machines:
             _without_machines(source, vinfo, where, findings)
-        check_plausible(vinfo.name, [(one.name, one.vcpus, one.memory_mib) for one in machines], findings)
         estate_machines = tuple(estate_machine(one, where) for one in machines)
+        check_plausible(vinfo.name, estate_machines, findings)
         note_hosts(estate_machines, where, findings)
         _note_unread(source, vinfo, findings)
         taken_at = _taken_at(source, findings)

@@ -136,3 +136,88 @@ def test_the_schema_names_every_field_of_an_estate_and_the_format() -> None:
     assert schema["required"] == ["format", "name", "source"]
     assert schema["properties"]["format"] == {"const": document.FORMAT}
     assert json.loads(document.schema_text()) == schema
+
+
+def servers(path: Path, *rows: str, without: str = "", headings: str = "") -> Path:
+    """A file of Azure Migrate's with these rows, without one of its columns."""
+    plain = (
+        headings
+        or "Server name,Cores,Memory (In MB),OS name,CPU utilization percentage,Disk 1 size (In GB)"
+    )
+    kept = [n for n, name in enumerate(plain.split(",")) if name != without]
+    lines = [",".join(line.split(",")[n] for n in kept) for line in (plain, *rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("missing", ["Cores", "Memory (In MB)", "OS name"])
+def test_a_file_that_is_nearly_of_a_kind_is_told_which_column_it_lacks(
+    tmp_path: Path, missing: str
+) -> None:
+    file = servers(tmp_path / "a.csv", "web,4,8192,Linux,20,100", without=missing)
+    with pytest.raises(InvalidInput, match="is no export of a known kind") as error:
+        read(file)
+    assert list(error.value.details) == [f"as azure-migrate it lacks the column '{missing}'"]
+    with pytest.raises(InvalidInput, match="lacks the column") as error:
+        read(file, kind="azure-migrate")
+    assert missing in str(error.value)
+
+
+def test_hosts_of_live_optics_without_its_machines_are_told_so(workbook: Callable[..., Path]) -> None:
+    hosts = [
+        ("Host Name", "Cluster", "CPU Sockets", "CPU Cores", "Memory (MiB)"),
+        ("h1", "cl", 2, 16, 1000),
+    ]
+    with pytest.raises(InvalidInput, match="no export of a known kind") as error:
+        read(workbook({"ESX Hosts": hosts}))
+    assert "as live-optics it lacks the sheet 'VMs'" in error.value.details
+    renamed = [("VM Name", "Betriebszustand", "Host"), ("web", "an", "h1")]
+    with pytest.raises(InvalidInput, match="no export of a known kind") as error:
+        read(workbook({"VMs": renamed, "ESX Hosts": hosts}))
+    assert "as live-optics it lacks the columns 'Virtual CPU', 'Power State'" in error.value.details
+
+
+def test_shares_in_place_of_percentages_are_pointed_out(tmp_path: Path) -> None:
+    rows = [f"web{n},4,8192,Linux,0.{n},100" for n in range(1, 5)]
+    notes = read(servers(tmp_path / "a.csv", *rows)).notes
+    assert any("no machine uses more than 1 % of its CPU; if the column has shares" in one for one in notes)
+    rows = [f"web{n},4,8192,Linux,{n}0,100" for n in range(1, 5)]
+    notes = read(servers(tmp_path / "b.csv", *rows, "hot,4,8192,Linux,4000,100")).notes
+    assert not any("1 %" in one for one in notes)
+    assert any("use more than 200 % of their CPU" in one and "'hot'" in one for one in notes)
+
+
+def test_an_export_without_sizes_of_disks_says_that_disk_counts_as_nothing(
+    tmp_path: Path, workbook: Callable[..., Path]
+) -> None:
+    row = "web,4,8192,Linux,20,100"
+    without = read(servers(tmp_path / "a.csv", row, without="Disk 1 size (In GB)"))
+    assert any("no machine has a size of disks" in one for one in without.notes)
+    assert not any("size of disks" in one for one in read(servers(tmp_path / "b.csv", row)).notes)
+    vms = [
+        ("VM Name", "Power State", "Virtual CPU", "Provisioned Memory (MiB)"),
+        ("web", "poweredOn", 2, 4096),
+    ]
+    assert any("no machine has a size of disks" in one for one in read(workbook({"VMs": vms})).notes)
+
+
+def test_disks_that_are_all_tiny_are_pointed_out(tmp_path: Path) -> None:
+    headings = "Server name,Cores,Memory (In MB),OS name,CPU utilization percentage,Disk 1 size (In MB)"
+    rows = [f"web{n},4,8192,Linux,20,100" for n in range(4)]
+    notes = read(servers(tmp_path / "a.csv", *rows, headings=headings)).notes
+    assert any("nine in ten machines have less than 1 GiB of disk" in one for one in notes)
+
+
+def test_a_quote_that_is_never_closed_is_told_with_its_line_and_what_it_would_swallow(
+    tmp_path: Path,
+) -> None:
+    rows = ["web1,4,8192,Linux,20,100", 'web2,4,8192,"Linux,20,100', "web3,4,8192,Linux,20,100"]
+    with pytest.raises(InvalidInput, match="a quote that opens in line 3 is never closed") as error:
+        read(servers(tmp_path / "a.csv", *rows))
+    assert "1 line below it would be lost" in str(error.value)
+
+
+def test_a_cell_of_several_lines_is_no_damage(tmp_path: Path) -> None:
+    rows = ['web1,4,8192,"Linux\nof our own",20,100', "web2,4,8192,Linux,20,100"]
+    first, second = read(servers(tmp_path / "a.csv", *rows)).machines
+    assert (first.guest_os, second.name) == ("Linux\nof our own", "web2")
