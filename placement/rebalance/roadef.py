@@ -23,6 +23,8 @@ class _Numbers:
     def __init__(self, text: str, name: str) -> None:
         self.text, self.name, self.at = text, name, 0
         words = text.split()
+        if "_" in text:  # Python takes 1_000 for a thousand; other readers end at the first letter.
+            raise self.no_number(words)
         try:
             self.values: Int64 = np.array(words, dtype=np.int64) if words else np.empty(0, dtype=np.int64)
         except (ValueError, OverflowError):
@@ -47,9 +49,8 @@ class _Numbers:
         """So many numbers, which are `what`."""
         left = len(self.values) - self.at
         if count > left:
-            raise self.wrong(
-                len(self.values), f"the file ends in {what}: {count} numbers are needed, {left} are left"
-            )
+            needed = "a number is needed" if count == 1 else f"{count} numbers are needed"
+            raise self.wrong(len(self.values), f"the file ends in {what}: {needed}, {left or 'none'} left")
         taken = self.values[self.at : self.at + count]
         self.at += count
         return taken
@@ -58,7 +59,9 @@ class _Numbers:
         """One number that says how many follow."""
         value = int(self.take(1, f"the number of {what}")[0])
         if not least <= value < _LARGEST:
-            raise self.wrong(self.at - 1, f"the number of {what} is {value}; it must be at least {least}")
+            raise self.wrong(
+                self.at - 1, f"the number of {what} is {value}; it must be from {least} to {_LARGEST - 1}"
+            )
         return value
 
     def table(self, rows: int, width: int, what: str, ends: dict[int, tuple[int, str]]) -> Int64:

@@ -95,9 +95,12 @@ def test_what_is_written_is_read_as_the_same() -> None:
 
 
 MISTAKES = [
-    ("", FIRST, "m, line 1: the file ends in the number of resources"),
+    ("", FIRST, "m, line 1: the file ends in the number of resources: a number is needed, none left"),
     (MODEL.replace("0 10\n4", "0 ten\n4"), FIRST, "m, line 3: 'ten' is no whole number"),
     (MODEL.replace("0 10\n4", "0 99999999999999999999\n4"), FIRST, "m, line 3: '99999999999999999999' is no"),
+    (MODEL.replace("0 10\n4", "0 1_0\n4"), FIRST, "m, line 3: '1_0' is no whole number"),
+    (MODEL.replace("\n4\n", "\n2147483648\n"), FIRST, "m, line 4: the number of machines is 2147483648; it must be from 1 to "),
+    (MODEL.replace("1 10 100\n", "1 10"), FIRST, "m, line 19: the file ends in the weights: 3 numbers are needed, 2 left"),
     (MODEL.replace("0 10\n4", "2 10\n4"), FIRST, "m, line 3: the resources: 2 must be one of 2 values"),
     (MODEL.replace("0 10\n4", "0 -10\n4"), FIRST, "m, line 3: the resources: -10 must not be negative"),
     (MODEL.replace("\n4\n", "\n400000\n"), FIRST, "m, line 19: the file ends in the machines"),
