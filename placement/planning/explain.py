@@ -89,7 +89,11 @@ def _against(seating: Seating, g: int, p: int) -> Iterator[Rejection]:
         need = int(problem.groups.demand[g, k])
         free = _free(seating, g, p, k, _Out(frozenset(_all_facts(seating))))
         if need > free:
-            words = f"{resource} in pool '{pool}': {max(0, free)} is free with all hosts that it could have, {need} is needed"
+            lost = int(problem.pools.losses[p]) if problem.blocks.capacity[inside, k].any() else 0
+            hosts = (
+                f"all hosts that it could have{f' and room kept for the loss of {lost}' if lost else ''}"
+            )
+            words = f"{resource} in pool '{pool}': {max(0, free)} is free with {hosts}, {need} is needed"
             remedy = f"give the pool {need - free} {resource} more"
             yield _rejected("room", pool, resource, free, need, words, remedy)
 

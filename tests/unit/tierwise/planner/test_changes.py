@@ -176,6 +176,10 @@ def test_n_plus_k_can_be_more_or_only_told(asked: Asked) -> None:
     kept = solved(asked, retired, "{kind: reserve, losses: 2}")
     # Four hosts of 128 GiB with two lost hold 256 GiB: all four of Beta's 16 and six of 32.
     assert kept.unplaced == 2
+    said = {one.why for stranded in kept.stranded for one in stranded.reasons}
+    assert any(
+        "is free with all hosts that it could have and room kept for the loss of " in one for one in said
+    ), said
     assert kept.holds
     only_told = solved(asked, retired, "{kind: reserve, enforce: false}", "{kind: reserve, losses: 2}")
     assert only_told.unplaced == 0
