@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tierwise.errors import EndpointDown, InvalidInput
+from tierwise.planner import sweeps
 from tierwise.planner.sweeps import Done, Kept, Task, sweep
 
 distributed = pytest.importorskip("distributed")
@@ -175,6 +176,28 @@ def test_the_work_of_a_worker_that_dies_is_done_by_another(tmp_path: Path) -> No
     with scheduler(tmp_path) as address, worker(address, tmp_path), worker(address, tmp_path):
         assert sweep(tasks(8), work, cluster=address) == expected(8)
     assert (tmp_path / "died").exists()
+
+
+def test_what_is_left_when_the_last_worker_is_gone_is_told_and_the_rest_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(n: int) -> dict[str, Any]:
+        import time
+
+        (tmp_path / f"begun-{n}").touch()
+        if len(list(tmp_path.glob("begun-*"))) == 3:
+            while len(list((tmp_path / "kept").glob("*.json"))) < 2:
+                time.sleep(0.05)  # What a worker did is gone with it until it has been fetched.
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"square": n * n}
+
+    monkeypatch.setattr(sweeps, "_LOOK_S", 1)
+    monkeypatch.setattr(sweeps, "_PATIENCE_S", 10)
+    with scheduler(tmp_path) as address, worker(address, tmp_path):
+        found = sweep(tasks(3), work, cluster=address, kept=Kept(tmp_path / "kept"))
+    (left,) = [one for one in found if one.result is None]
+    assert left.error.startswith(f"no worker has been at {address} for 10 s; start some with `dask worker")
+    assert len(list((tmp_path / "kept").iterdir())) == 2
 
 
 def test_addresses_that_lead_nowhere_say_what_to_start(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
@@ -26,6 +27,8 @@ Told = Callable[[int, int], None]
 """How many are done, and of how many."""
 Warned = Callable[[str], None]
 """Something that a person should know, in words."""
+_LOOK_S, _PATIENCE_S = 5, 60
+"""How often a cluster is asked for its workers while nothing comes, and how long it may be without any."""
 _DEATHS = 2
 """How often a piece of work may take its process down before it is left out."""
 
@@ -205,7 +208,7 @@ def _died(what: str) -> str:
 
 
 def _on_cluster(tasks: Sequence[Task[W]], function: Callable[[W], Result], address: str) -> Iterator[Done]:
-    """On a Dask cluster. A task whose worker dies is done by another one."""
+    """On a Dask cluster. A task whose worker dies is done by another one, or by one that comes within a while."""
     distributed = _dask()
     client = _connected(distributed, address)
     try:
@@ -213,16 +216,44 @@ def _on_cluster(tasks: Sequence[Task[W]], function: Callable[[W], Result], addre
             client.submit(_tried, function, task, key=f"{task.name}-{n}-{id(client)}", pure=False): task
             for n, task in enumerate(tasks)
         }
-        for future in distributed.as_completed(list(futures), loop=client.loop):
-            task = futures[future]
+        for future in _arriving(client, list(futures)):
+            task = futures.pop(future)
             try:
-                yield future.result()
+                # Its worker can die with the result before it is here.
+                yield future.result(timeout=_PATIENCE_S)
             except distributed.KilledWorker:
                 yield Done(task.name, None, _died("worker"))
             except Exception as error:  # noqa: BLE001 - the cluster's own failures, which are this task's alone
                 yield Done(task.name, None, f"the cluster gave it up: {type(error).__name__}: {error}")
+        for task in futures.values():
+            yield Done(task.name, None, _deserted(address))
     finally:
         client.close(timeout=5)
+
+
+def _arriving(client: Any, futures: list[Any]) -> Iterator[Any]:
+    """Each future when it is done; those that are left when there has been no worker for a while never come."""
+    arrived: SimpleQueue[Any] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(arrived.put)
+    left, waited = len(futures), 0
+    while left and waited < _PATIENCE_S:
+        try:
+            yield arrived.get(timeout=_LOOK_S)
+            left, waited = left - 1, 0
+        except Empty:
+            waited = 0 if _has_workers(client) else waited + _LOOK_S
+
+
+def _has_workers(client: Any) -> bool:
+    try:
+        return bool(client.nthreads())
+    except Exception:  # noqa: BLE001 - Dask's errors are of many kinds; whatever it is, nobody answers
+        return False
+
+
+def _deserted(address: str) -> str:
+    return f"no worker has been at {address} for {_PATIENCE_S} s; start some with `dask worker {address}`, and run it again"
 
 
 def _dask() -> Any:
