@@ -27,6 +27,7 @@ Move-VMStorage
 New-VHD
 New-VM
 Remove-VM
+Remove-VMHardDiskDrive
 Remove-VMNetworkAdapter
 Remove-VMSavedState
 Resize-VHD

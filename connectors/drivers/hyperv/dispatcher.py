@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "10030e9f5609c46baa694fb6ee9a36bb3703a388fb6cf0a603b975ac527555b1"
+SHA256 = "230c20e303335fae65efbafdd9b9fe4666a3d83e039da269fa5e3615e404eb2e"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")

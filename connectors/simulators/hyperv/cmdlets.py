@@ -323,6 +323,16 @@ _ALL = (
         "Path string *",
     ),
     _cmdlet(
+        "Hyper-V\\Remove-VMHardDiskDrive",
+        f"{_HYPERV}RemoveVMHardDiskDrive",
+        "VMName",
+        "VMHardDiskDrive HardDiskDrive[] VMHardDiskDrive!",
+        "VMName string VMName!",
+        "ControllerType ControllerType VMName!",
+        "ControllerNumber int VMName!",
+        "ControllerLocation int VMName!",
+    ),
+    _cmdlet(
         "Hyper-V\\New-VHD",
         f"{_VHD}NewVhd",
         "DynamicWithoutSource",

@@ -113,6 +113,8 @@ class Vm:
     disks: list[str] = field(default_factory=list)
     on_scsi: int = 0
     """How many of the last disks of a machine of generation 1 are on its SCSI controller; the others are on IDE."""
+    freed: set[int] = field(default_factory=set)
+    """Places of its SCSI controller that disks were taken out of, before the last one that is taken."""
     adapters: list[Adapter] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     parent_snapshot: str | None = None

@@ -1,6 +1,8 @@
 # ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
 """A machine's firmware, drives and network cards. Disks are on its first SCSI controller, those of generation 1 on IDE too."""
 
+from itertools import count, islice
+
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import Adapter, Vm
@@ -11,7 +13,9 @@ PLACES_ON_SCSI = 64
 def drives(vm: Vm) -> Found:
     """The machine's hard disk drives."""
     on_ide = len(vm.disks) - vm.on_scsi if vm.config["Generation"] == 1 else 0
-    places = [("IDE", n) for n in range(on_ide)] + [("SCSI", n) for n in range(len(vm.disks) - on_ide)]
+    free_on_scsi = (n for n in count() if n not in vm.freed)
+    places = [("IDE", n) for n in range(on_ide)]
+    places += [("SCSI", n) for n in islice(free_on_scsi, len(vm.disks) - on_ide)]
     return [
         _drive(vm, controller, location, path)
         for (controller, location), path in zip(places, vm.disks, strict=True)
@@ -86,10 +90,37 @@ def add_drive(call: Call) -> Found:
             raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", words)
         if any(path.lower() == other.lower() for one in call.world.vms.values() for other in one.disks):
             raise call.error("ObjectInUse", "ResourceBusy", f"the attachment '{path}' is in use")
-        vm.disks.append(path)
-        vm.on_scsi += vm.config["Generation"] == 1
-        if sum(one.read("ControllerType") == "SCSI" for one in drives(vm)) > PLACES_ON_SCSI:
-            vm.disks.pop()
-            vm.on_scsi -= vm.config["Generation"] == 1
-            raise call.error("OperationFailed", "NotSpecified", "the controller has no location free")
+        _plug(call, vm, path)
+    return []
+
+
+def _plug(call: Call, vm: Vm, path: str) -> None:
+    before = sum(one.read("ControllerType") == "SCSI" for one in drives(vm))
+    if before == PLACES_ON_SCSI:
+        raise call.error("OperationFailed", "NotSpecified", "the controller has no location free")
+    place = min(vm.freed, default=before)
+    vm.freed.discard(place)
+    vm.disks.insert(len(vm.disks) - before + place, path)
+    vm.on_scsi += vm.config["Generation"] == 1
+
+
+def remove_drive(call: Call) -> Found:
+    """Take a disk out of its machine, from SCSI also while that runs; its file, and the places of others, stay."""
+    call.only("VMHardDiskDrive")
+    drive = call.arguments["VMHardDiskDrive"]
+    vm = call.world.vms.get(drive.read("VMId"))
+    if vm is None or drive.read("Path") not in vm.disks:
+        raise call.error("ObjectNotFound", "ObjectNotFound", "the hard disk drive was not found")
+    if vm.snapshots:
+        what = "Remove-VMHardDiskDrive of a machine with checkpoints"
+        raise NotImplementedHere(what)
+    on_scsi = drive.read("ControllerType") == "SCSI"
+    if vm.state not in ({"Off", "Running"} if on_scsi else {"Off"}):
+        raise call.invalid_state(vm)
+    if not on_scsi:
+        what = "Remove-VMHardDiskDrive from IDE"
+        raise NotImplementedHere(what)
+    vm.disks.remove(drive.read("Path"))
+    vm.on_scsi -= vm.config["Generation"] == 1
+    vm.freed.add(drive.read("ControllerLocation"))
     return []

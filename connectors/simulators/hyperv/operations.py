@@ -269,6 +269,7 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Get-VMHardDiskDrive": hardware.get_drive,
     "Hyper-V\\Set-VMHardDiskDrive": hardware.set_drive,
     "Hyper-V\\Add-VMHardDiskDrive": hardware.add_drive,
+    "Hyper-V\\Remove-VMHardDiskDrive": hardware.remove_drive,
     "Hyper-V\\New-VHD": new_vhd,
     "Hyper-V\\Convert-VHD": images.convert_vhd,
     "Read-Chunk": images.read_chunk,
