@@ -13,6 +13,7 @@ from tierwise.cli.fields import MACHINES, Columns, Sort, view
 from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, document, emit, note
 from tierwise.cli.pools import Refresh
+from tierwise.cli.sure import ask
 
 if TYPE_CHECKING:
     from tierwise.app import App
@@ -258,11 +259,7 @@ def delete(
 
     from tierwise.usecases import change
 
-    if not yes:
-        if not sys.stdin.isatty():
-            msg = "this removes the machine and its disks; where nobody can be asked, say --yes"
-            raise typer.BadParameter(msg)
-        typer.confirm(f"Remove machine {name} and its disks?", abort=True, err=True)
+    ask(f"Remove machine {name} and its disks?", "this removes the machine and its disks", yes=yes)
     context: Context = ctx.obj
     with context.working() as app_, progress(f"removing {name}"):
         change.delete(app_, uuid4(), name)

@@ -1,6 +1,5 @@
 """``tierwise vm move`` and ``vm moves``: a machine to another hypervisor, and back."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import PREFLIGHT, VM_MOVES, Columns, Sort, view
 from tierwise.cli.output import Format, Output, emit, note
+from tierwise.cli.sure import ask
 
 if TYPE_CHECKING:
     from tierwise.app import App
@@ -106,12 +106,7 @@ def _end(app_: "App", name: str, *, undo: bool, yes: bool) -> None:
 
 
 def _ask(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        msg = "this stops or removes a machine; where nobody can be asked, say --yes"
-        raise typer.BadParameter(msg)
-    typer.confirm(question, abort=True, err=True)
+    ask(question, "this stops or removes a machine", yes=yes)
 
 
 def _rows(checked: "Preflight") -> list[dict[str, Any]]:
