@@ -38,6 +38,8 @@ class Capability(StrEnum):
     DISK_HOTPLUG = "disk_hotplug"
     GROW_DISK = "grow_disk"
     GROW_DISK_HOT = "grow_disk_hot"
+    REMOVE_DISK = "remove_disk"
+    REMOVE_DISK_HOT = "remove_disk_hot"
     SEED_DISK = "seed_disk"
     RESOURCE_POOLS = "resource_pools"
     TAGS = "tags"

@@ -341,6 +341,18 @@ class Connector(ABC):
         """
         raise self.unsupported(self._by_power(identity, Capability.GROW_DISK, Capability.GROW_DISK_HOT))
 
+    def remove_disk(self, identity: UUID, disk: Disk) -> VmView:
+        """Take a disk that `add_disk` added out of a machine, with all that is on it; nothing if it is gone.
+
+        `disk` is as `details` showed it: one that has its name now, and another key or size, is never taken. A
+        call that was cut off may leave the disk's content behind, outside of the machine; repeating it removes that.
+        Needs REMOVE_DISK while the machine is off and REMOVE_DISK_HOT while it runs. Raises NotFound for a machine
+        that is not there, DeadlineExceeded where a guest does not let go of the disk, and Conflict where the disk
+        is the first, was not added by `add_disk` or is another one, or the machine has snapshots (which hold its
+        disks) or is suspended.
+        """
+        raise self.unsupported(self._by_power(identity, Capability.REMOVE_DISK, Capability.REMOVE_DISK_HOT))
+
     def snapshot(self, identity: UUID, name: str) -> None:
         """Keep the machine's present state under `name`; nothing if that name exists."""
         raise self.unsupported(Capability.SNAPSHOT)
@@ -360,7 +372,7 @@ class Connector(ABC):
     def details(self, identity: UUID) -> VmDetails:
         """Firmware, disks and network cards of a machine. Raises NotFound.
 
-        Needed by every capability to give, take, add or grow disks; a driver with none of them refuses.
+        Needed by every capability to give, take, add, grow or remove disks; a driver with none of them refuses.
         """
         raise self.unsupported(Capability.EXPORT_DISK_RAW)
 

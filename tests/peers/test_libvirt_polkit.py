@@ -69,6 +69,7 @@ def there(user: Callable[[int], Connector]) -> Iterator[UUID]:
     """A machine that root made."""
     root, identity = user(ROOT), uuid4()
     root.create_vm(spec(root, "there"), identity)
+    root.add_disk(identity, NewDisk(name="old", size_gib=1))
     yield identity
     root.delete_vm(identity)
 
@@ -108,10 +109,11 @@ def test_a_create_that_the_rules_forbid_is_refused_in_words_and_leaves_nothing(
         lambda c, i: c.snapshot(i, "before"),
         lambda c, i: c.add_disk(i, NewDisk(name="data", size_gib=1)),
         lambda c, i: c.grow_disk(i, "vda", 2),
+        lambda c, i: c.remove_disk(i, c.details(i).disks[1]),
         lambda c, i: c.tag(i, {"env": "prod"}),
         lambda c, i: c.delete_vm(i),
     ],
-    ids=["power", "resize", "snapshot", "add_disk", "grow_disk", "tag", "delete"],
+    ids=["power", "resize", "snapshot", "add_disk", "grow_disk", "remove_disk", "tag", "delete"],
 )
 def test_a_change_that_the_rules_forbid_is_refused_and_changes_nothing(
     user: Callable[[int], Connector],

@@ -20,6 +20,7 @@ from tierwise.testing.promises.feeds import FeedPromises, MigrationPromises
 from tierwise.testing.promises.lifecycle import LifecyclePromises
 from tierwise.testing.promises.operations import OperationPromises
 from tierwise.testing.promises.races import RacePromises
+from tierwise.testing.promises.removing import RemovingPromises
 from tierwise.testing.promises.reporting import ReportingPromises
 from tierwise.testing.promises.wire import WirePromises
 
@@ -33,6 +34,7 @@ class ConnectorConformance(
     OperationPromises,
     RacePromises,
     AddingPromises,
+    RemovingPromises,
     DiskPromises,
     FeedPromises,
     MigrationPromises,

@@ -25,11 +25,11 @@ def add(op: Op, host: HostFacts, machine: Machine, disk: NewDisk) -> None:
     if there is not None:
         _check_size(op, machine, disk, there.size_bytes)
         return
-    _check_state(op, machine)
+    check_state(op, machine)
     _check_room(op, host, machine, disk.size_gib)
     path = f"{own_folder(machine)}\\disks\\{marks.disk_file(disk.name)}"
     commands = [Command("Hyper-V\\Get-VM", {"Id": machine.id})]
-    left = _left_behind(op, path)
+    left = left_behind(op, path)
     if left is None:
         params: dict[str, Scalar] = {"Path": path, "SizeBytes": disk.size_gib * GIB, "Dynamic": True}
         commands.append(Command("Hyper-V\\New-VHD", params))
@@ -50,18 +50,18 @@ def grow(op: Op, host: HostFacts, machine: Machine, key: str, size_gib: int) -> 
         return
     if wanted < drive.size_bytes:
         has = f"a disk '{key}' of {-(-drive.size_bytes // GIB)} GiB"
-        _refuse(op, machine, f"has {has}, which cannot shrink to {size_gib} GiB", "ask for no less")
-    _check_state(op, machine)
+        refuse(op, machine, f"has {has}, which cannot shrink to {size_gib} GiB", "ask for no less")
+    check_state(op, machine)
     if machine.power is PowerState.ON:
         if drive.controller != "SCSI":
-            _refuse(op, machine, f"runs, and has disk '{key}' on {drive.controller}", "shut it down first")
+            refuse(op, machine, f"runs, and has disk '{key}' on {drive.controller}", "shut it down first")
         if not drive.path.lower().endswith(".vhdx"):
-            _refuse(op, machine, f"runs, and its disk '{key}' is no VHDX", "shut it down first")
+            refuse(op, machine, f"runs, and its disk '{key}' is no VHDX", "shut it down first")
     _check_room(op, host, machine, size_gib - drive.size_bytes // GIB)
     op.run(Command("Hyper-V\\Resize-VHD", {"Path": drive.path, "SizeBytes": wanted}))
 
 
-def _left_behind(op: Op, path: str) -> int | None:
+def left_behind(op: Op, path: str) -> int | None:
     """The size in bytes of a file that is there and no machine's; None where there is none."""
     (found,) = op.run(Command("Hyper-V\\Get-VHD", {"Path": path}, select=("Size",), optional=True))
     return int(found[0]["Size"]) if found else None
@@ -70,15 +70,16 @@ def _left_behind(op: Op, path: str) -> int | None:
 def _check_size(op: Op, machine: Machine, disk: NewDisk, has_bytes: int) -> None:
     if has_bytes != disk.size_gib * GIB:
         what = f"has a disk '{disk.name}' of {-(-has_bytes // GIB)} GiB"
-        _refuse(op, machine, what, "grow it, or choose another name")
+        refuse(op, machine, what, "grow it, or choose another name")
 
 
-def _check_state(op: Op, machine: Machine) -> None:
+def check_state(op: Op, machine: Machine) -> None:
+    """Raises Conflict for a machine whose disks have to stay as they are."""
     if machine.power not in {PowerState.ON, PowerState.OFF}:
-        _refuse(op, machine, f"is {machine.power.value}", "power it on or off first")
+        refuse(op, machine, f"is {machine.power.value}", "power it on or off first")
     if machine.has_snapshots:
         what = "has checkpoints, each of which is a file of its disks"
-        _refuse(op, machine, what, "remove its checkpoints in Hyper-V Manager first")
+        refuse(op, machine, what, "remove its checkpoints in Hyper-V Manager first")
 
 
 def _check_room(op: Op, host: HostFacts, machine: Machine, more_gib: int) -> None:
@@ -88,5 +89,6 @@ def _check_room(op: Op, host: HostFacts, machine: Machine, more_gib: int) -> Non
         raise op.error(Refused, why, hint="ask for less, or choose another pool")
 
 
-def _refuse(op: Op, machine: Machine, what: str, hint: str) -> NoReturn:
+def refuse(op: Op, machine: Machine, what: str, hint: str) -> NoReturn:
+    """Raises Conflict."""
     raise op.error(Conflict, f"machine '{machine.name}' {what}", hint=hint)

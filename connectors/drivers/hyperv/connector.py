@@ -14,6 +14,7 @@ from catalog.resources import Resources
 from connectors import registry
 from connectors.contract import (
     Connector,
+    Disk,
     DiskFormat,
     EndpointSnapshot,
     NewDisk,
@@ -38,6 +39,7 @@ from connectors.drivers.hyperv import (
     relocating,
     removing,
     tagging,
+    unplugging,
 )
 from connectors.drivers.hyperv.faults import is_gone, of_failure
 from connectors.drivers.hyperv.host import HostFacts
@@ -153,6 +155,11 @@ class HypervConnector(Connector):
         """Resize-VHD; of a machine that runs only a VHDX on SCSI."""
         change = partial(adding.grow, key=key, size_gib=size_gib)
         return self._changed("grow_disk", identity, lambda op, found: change(op, self._facts(op), found))
+
+    def remove_disk(self, identity: UUID, disk: Disk) -> VmView:
+        """Remove-VMHardDiskDrive, from SCSI also while it runs; then the disk's file."""
+        change = partial(unplugging.remove, disk=disk)
+        return self._changed("remove_disk", identity, change)
 
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a checkpoint, with the memory of a machine that runs."""

@@ -38,6 +38,15 @@ class Drive(NamedTuple):
         """Its name to tierwise: ``SCSI 0:1``."""
         return f"{self.controller} {self.number}:{self.location}"
 
+    def shown(self) -> Disk:
+        """The disk as a connector reports it."""
+        return Disk(
+            key=self.key,
+            size_bytes=self.size_bytes,
+            bus=self.controller,
+            name=marks.disk_label(self.path),
+        )
+
 
 def details(op: Op, machine: Machine) -> VmDetails:
     """Firmware, disks in the order of their controllers, and cards."""
@@ -51,12 +60,7 @@ def details(op: Op, machine: Machine) -> VmDetails:
     return VmDetails(
         firmware="uefi" if uefi else "bios",
         secure_boot=any(row["SecureBoot"] == "On" for row in firmware),
-        disks=tuple(
-            Disk(
-                key=one.key, size_bytes=one.size_bytes, bus=one.controller, name=marks.disk_label(one.path)
-            )
-            for one in _drives(vm[0], files)
-        ),
+        disks=tuple(one.shown() for one in _drives(vm[0], files)),
         cards=tuple(_card(*values) for values in _columns(vm[0], "NetworkAdapters", _CARD)),
         guest_tools=_tools(vm[0]["IntegrationServicesVersion"]),
     )

@@ -17,6 +17,7 @@ from catalog.resources import Resources
 from connectors.contract import (
     Changes,
     Connector,
+    Disk,
     DiskFormat,
     EndpointSnapshot,
     NewDisk,
@@ -31,7 +32,6 @@ from connectors.contract import (
 )
 from connectors.drivers.libvirt import creating, gaps, hardware, metering, snapshots, tagging, views
 from connectors.drivers.libvirt import host as hosts
-from connectors.drivers.libvirt.adding import DiskChange
 from connectors.drivers.libvirt.migrating import Migration, Side
 from connectors.drivers.libvirt.power import Power
 from connectors.drivers.libvirt.relocating import Relocation
@@ -39,6 +39,7 @@ from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
 from connectors.drivers.libvirt.settings import Options, Transport, options_of, peer_of, transport_of
 from connectors.drivers.libvirt.transfer import Transfer
+from connectors.drivers.libvirt.unplugging import DiskRemoval
 from connectors.drivers.libvirt.watching import Feed
 from connectors.errors import ConnectorError, DeadlineExceeded, NotFound, Refused, Unreachable, Unsupported
 
@@ -162,11 +163,15 @@ class LibvirtConnector(Connector):
     def grow_disk(self, identity: UUID, key: str, size_gib: int) -> VmView:
         return self._disks_changed("grow_disk", identity, lambda change: change.grow(key, size_gib))
 
-    def _disks_changed(self, operation: str, identity: UUID, call: Callable[[DiskChange], None]) -> VmView:
+    def remove_disk(self, identity: UUID, disk: Disk) -> VmView:
+        end_s = time.monotonic() + self.endpoint.timeout_s * _WAITING_SHARE
+        return self._disks_changed("remove_disk", identity, lambda change: change.remove(disk, end_s))
+
+    def _disks_changed(self, operation: str, identity: UUID, call: Callable[[DiskRemoval], None]) -> VmView:
         def act(connection: Any, domain: Any, found: hosts.HostFacts) -> None:
             vendor, name = self._session.vendor, self.endpoint.name
             view = views.one(vendor, connection, domain, found)
-            call(DiskChange(vendor, connection, domain, view=view, host=found, endpoint=name))
+            call(DiskRemoval(vendor, connection, domain, view=view, host=found, endpoint=name))
 
         return self._on_machine(operation, identity, act)
 

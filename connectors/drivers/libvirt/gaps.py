@@ -47,6 +47,9 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
         ),
         Capability.GROW_DISK: _gap(GapReason.NEVER, "libvirt's test driver cannot resize a volume"),
         Capability.GROW_DISK_HOT: _gap(GapReason.NEVER, "libvirt's test driver cannot resize a volume"),
+        Capability.REMOVE_DISK_HOT: _gap(
+            GapReason.NEVER, "libvirt's test driver cannot take a disk out of a machine that runs"
+        ),
         Capability.METRICS_CPU: _UNMEASURED,
         Capability.METRICS_MEMORY: _UNMEASURED,
         Capability.METRICS_DISK: _UNMEASURED,
@@ -73,6 +76,8 @@ CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
         Capability.DISK_HOTPLUG: _ONE_DISK,
         Capability.GROW_DISK: _ONE_DISK,
         Capability.GROW_DISK_HOT: _ONE_DISK,
+        Capability.REMOVE_DISK: _ONE_DISK,
+        Capability.REMOVE_DISK_HOT: _ONE_DISK,
         Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
         Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt does not migrate containers"),

@@ -32,22 +32,27 @@ class Attached:
 def details(vendor: Any, connection: Any, domain: Any) -> VmDetails:
     """Firmware, disks and cards of a machine. Raises libvirtError."""
     root = documents.parse(domain.XMLDesc(0))
-    identity = UUID(domain.UUIDString())
     return VmDetails(
         firmware="uefi" if _is_uefi(root) else "bios",
         secure_boot=_is_secure(root),
-        disks=tuple(
-            Disk(
-                key=disk.key,
-                size_bytes=_size(vendor, connection, domain, disk),
-                bus=disk.bus,
-                name=documents.further_label(identity, disk.path),
-            )
-            for disk in attached(root)
-        ),
+        disks=tuple(disks(vendor, connection, domain, root)),
         cards=tuple(_card(element) for element in root.findall("devices/interface")),
         guest_tools=_guest_tools(root, running=bool(domain.isActive())),
     )
+
+
+def disks(vendor: Any, connection: Any, domain: Any, root: ET.Element) -> list[Disk]:
+    """The disks of one of a machine's definitions as the contract tells them. Raises libvirtError."""
+    identity = UUID(domain.UUIDString())
+    return [
+        Disk(
+            key=disk.key,
+            size_bytes=_size(vendor, connection, domain, disk),
+            bus=disk.bus,
+            name=documents.further_label(identity, disk.path),
+        )
+        for disk in attached(root)
+    ]
 
 
 def attached(root: ET.Element) -> list[Attached]:

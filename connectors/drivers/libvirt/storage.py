@@ -59,7 +59,7 @@ def ensure(
     if found is not None:
         if _gets_size(vendor, found, size, MAKING_LIMIT_S) or not absent():
             return found, False
-        _delete(vendor, found)
+        delete(vendor, found)
     try:
         return make(), True
     except vendor.libvirtError as error:
@@ -129,7 +129,7 @@ def clear(vendor: Any, pool: Any, identity: UUID, *, but: Iterable[str] = ()) ->
     for name in _names(pool, identity):
         found = None if name in kept else lookup(vendor, pool, identity, name)
         if found is not None:
-            _delete(vendor, found)
+            delete(vendor, found)
 
 
 def capacities_gib(vendor: Any, connection: Any, paths: Iterable[str]) -> int:
@@ -165,7 +165,8 @@ def _gets_size(vendor: Any, volume: Any, size: int, limit_s: float) -> bool:
         time.sleep(_POLL_S)
 
 
-def _delete(vendor: Any, volume: Any) -> None:
+def delete(vendor: Any, volume: Any) -> None:
+    """Delete a volume; nothing if it is gone. Raises libvirtError."""
     try:
         volume.delete()
     except vendor.libvirtError as error:  # another worker was first

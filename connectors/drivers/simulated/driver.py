@@ -17,6 +17,7 @@ from catalog.resources import Resources
 from connectors.contract import (
     Changes,
     Connector,
+    Disk,
     DiskFormat,
     EndpointSnapshot,
     Firmware,
@@ -38,6 +39,7 @@ from connectors.drivers.simulated.further import Held
 from connectors.drivers.simulated.machines import Machine
 from connectors.drivers.simulated.options import EstateOptions, problems
 from connectors.errors import Conflict, NotFound, Refused, Unreachable, Unsupported
+from connectors.removal import to_remove
 
 T = TypeVar("T")
 
@@ -230,6 +232,27 @@ class Simulated(Connector):
             return changed
 
         return self._call("grow_disk", identity, change).view()
+
+    def remove_disk(self, identity: UUID, disk: Disk) -> VmView:
+        """A disk that was added, with its blocks, at once; a simulated guest always lets go."""
+
+        def change(db: sqlite3.Connection) -> Machine:
+            machine = self._found(db, "remove_disk", identity)
+            hot = machine.power is PowerState.ON
+            self._require(Capability.REMOVE_DISK_HOT if hot else Capability.REMOVE_DISK)
+            held = further.of(db, machine)
+            found = to_remove(self.endpoint.name, machine.name, disk, [one.shown() for one in held])
+            if found is None:
+                return machine
+            self._admission.check_disks_change(db, machine, "remove_disk")
+            doomed = next(one for one in held if one.key == found.key)
+            less = {"disk_gib": machine.resources.disk_gib - doomed.gib}
+            smaller = replace(machine, resources=machine.resources.model_copy(update=less))
+            machines.save(db, smaller)
+            further.remove(db, doomed)
+            return smaller
+
+        return self._call("remove_disk", identity, change).view()
 
     def snapshot(self, identity: UUID, name: str) -> None:
         """Keep size and power state."""

@@ -25,6 +25,7 @@ Operation = Literal[
     "resize",
     "add_disk",
     "grow_disk",
+    "remove_disk",
     "snapshot",
     "list_snapshots",
     "revert",

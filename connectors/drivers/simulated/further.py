@@ -41,3 +41,9 @@ def add(db: sqlite3.Connection, machine: Machine, disk: NewDisk) -> None:
 def grow(db: sqlite3.Connection, disk: Held, gib: int) -> None:
     """Write an added disk's size down; the first disk has what the machine has beside the others."""
     db.execute("UPDATE disk SET gib = ? WHERE seq = ?", (gib, -disk.blocks))
+
+
+def remove(db: sqlite3.Connection, disk: Held) -> None:
+    """Forget an added disk and what stands on it."""
+    contents.erase(db, disk.blocks)
+    db.execute("DELETE FROM disk WHERE seq = ?", (-disk.blocks,))

@@ -28,14 +28,14 @@ def add(op: Op, machine: Machine, disk: NewDisk) -> None:
             what = f"has a disk '{disk.name}' of {-(-has // GIB)} GiB"
             _refuse(op, what, "grow it, or choose another name")
         return
-    _check_state(op, machine)
+    check_state(op, machine)
     controller, unit = _free_place(op, machine)
     vim = op.session.vim
     change = devices.disk(vim, disk.size_gib, "", controller_key=controller.key, unit=unit)
     setting = vim.option.OptionValue(
         key=details.LABEL_KEY + disk.name, value=details.place(controller.key, unit)
     )
-    _reconfigure(op, machine, vim.vm.ConfigSpec(deviceChange=[change], extraConfig=[setting]))
+    reconfigure(op, machine, vim.vm.ConfigSpec(deviceChange=[change], extraConfig=[setting]))
 
 
 def grow(op: Op, machine: Machine, key: str, size_gib: int) -> None:
@@ -51,17 +51,18 @@ def grow(op: Op, machine: Machine, key: str, size_gib: int) -> None:
     if wanted < has:
         what = f"has a disk '{key}' of {-(-has // GIB)} GiB, which cannot shrink to {size_gib} GiB"
         _refuse(op, what, "ask for at least its present size")
-    _check_state(op, machine)
+    check_state(op, machine)
     controller = details.controller_of(machine, disk)
     if machine.power == "poweredOn" and isinstance(
         controller, op.session.vim.vm.device.VirtualIDEController
     ):
         _refuse(op, f"has disk '{key}' on an IDE controller and runs", "shut it down first")
     change = devices.grown_disk(op.session.vim, disk, wanted // 1024)
-    _reconfigure(op, machine, op.session.vim.vm.ConfigSpec(deviceChange=[change]))
+    reconfigure(op, machine, op.session.vim.vm.ConfigSpec(deviceChange=[change]))
 
 
-def _check_state(op: Op, machine: Machine) -> None:
+def check_state(op: Op, machine: Machine) -> None:
+    """Raises Conflict for a machine whose disks have to stay as they are."""
     if machine.power == "suspended":
         _refuse(op, "is suspended", "power it on or off first")
     if machine.row.get("snapshot") is not None:
@@ -82,7 +83,8 @@ def _free_place(op: Op, machine: Machine) -> tuple[Any, int]:
     raise op.error(Conflict, why, hint="add one in vCenter")
 
 
-def _reconfigure(op: Op, machine: Machine, config: Any) -> None:
+def reconfigure(op: Op, machine: Machine, config: Any) -> None:
+    """Change the machine in one task, and wait for its end."""
     tasks.run(op, machine.object.ReconfigVM_Task(spec=config), machine.object)
 
 

@@ -17,6 +17,7 @@ from connectors import registry
 from connectors.contract import (
     Changes,
     Connector,
+    Disk,
     DiskFormat,
     EndpointSnapshot,
     NewDisk,
@@ -39,6 +40,7 @@ from connectors.drivers.vsphere import (
     moving,
     operating,
     relocating,
+    unplugging,
 )
 from connectors.drivers.vsphere.faults import is_fault, of_fault, of_transport
 from connectors.drivers.vsphere.feed import Feed
@@ -135,6 +137,11 @@ class VsphereConnector(Connector):
         """Reconfigure in one task."""
         change = partial(adding.grow, key=key, size_gib=size_gib)
         return self._run("grow_disk", partial(_changed, identity=identity, change=change))
+
+    def remove_disk(self, identity: UUID, disk: Disk) -> VmView:
+        """Reconfigure in one task, with which vCenter deletes the disk's file."""
+        change = partial(unplugging.remove, disk=disk)
+        return self._run("remove_disk", partial(_changed, identity=identity, change=change))
 
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a snapshot, with the memory of a machine that runs."""

@@ -32,13 +32,11 @@ def add(op: Op, machine: Machine, disk: NewDisk) -> None:
     """Add a disk, and plug it into a machine that runs; nothing if it is there. Raises Conflict, Refused."""
     there = _named(op, machine, disk.name)
     if there is None:
-        _check_state(op, machine)
+        check_state(op, machine)
         there = _connected(op, machine, disk)
     elif int(there.record["virtual_size"]) != disk.size_gib * GIB:
         has_gib = -(-int(there.record["virtual_size"]) // GIB)
-        _refuse(
-            op, machine, f"has a disk '{disk.name}' of {has_gib} GiB", "grow it, or choose another name"
-        )
+        refuse(op, machine, f"has a disk '{disk.name}' of {has_gib} GiB", "grow it, or choose another name")
     if marks.ADDING in there.record["other_config"]:
         op.call("VDI.remove_from_other_config", there.vdi, marks.ADDING)
     if machine.power == "Running" and not there.connected["currently_attached"]:
@@ -61,8 +59,8 @@ def grow(op: Op, machine: Machine, key: str, size_gib: int) -> None:
         return
     if wanted < has:
         what = f"has a disk '{key}' of {-(-has // GIB)} GiB, which cannot shrink to {size_gib} GiB"
-        _refuse(op, machine, what, "ask for at least its present size")
-    _check_state(op, machine)
+        refuse(op, machine, what, "ask for at least its present size")
+    check_state(op, machine)
     op.call("VDI.resize_online" if machine.power == "Running" else "VDI.resize", ref, wanted)
 
 
@@ -82,12 +80,13 @@ def _named(op: Op, machine: Machine, name: str) -> Plugged | None:
     return None
 
 
-def _check_state(op: Op, machine: Machine) -> None:
+def check_state(op: Op, machine: Machine) -> None:
+    """Raises Conflict for a machine whose disks have to stay as they are."""
     if machine.power not in {"Running", "Halted"}:
-        _refuse(op, machine, f"is {machine.power.lower()}", "power it on or off first")
+        refuse(op, machine, f"is {machine.power.lower()}", "power it on or off first")
     if machine.record["snapshots"]:
         what = "has snapshots, with which its disks stay as they are"
-        _refuse(op, machine, what, "delete them in XenCenter first")
+        refuse(op, machine, what, "delete them in XenCenter first")
 
 
 def _connected(op: Op, machine: Machine, disk: NewDisk) -> Plugged:
@@ -117,7 +116,7 @@ def _free_number(op: Op, machine: Machine) -> str:
     free = [int(number) for number in op.call("VM.get_allowed_VBD_devices", machine.ref)]
     later = [number for number in free if number > last]
     if not later:
-        _refuse(op, machine, f"has no number free for a disk after {last}", "grow one of its disks")
+        refuse(op, machine, f"has no number free for a disk after {last}", "grow one of its disks")
     return str(min(later))
 
 
@@ -167,5 +166,6 @@ def _destroy(op: Op, vdi: str) -> None:
         op.call("VDI.destroy", vdi)
 
 
-def _refuse(op: Op, machine: Machine, what: str, hint: str) -> NoReturn:
+def refuse(op: Op, machine: Machine, what: str, hint: str) -> NoReturn:
+    """Raises Conflict."""
     raise op.error(Conflict, f"machine '{machine.record['name_label']}' {what}", hint=hint)

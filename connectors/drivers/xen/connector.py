@@ -15,6 +15,7 @@ from connectors import registry
 from connectors.contract import (
     Changes,
     Connector,
+    Disk,
     DiskFormat,
     EndpointSnapshot,
     NewDisk,
@@ -39,6 +40,7 @@ from connectors.drivers.xen import (
     relocating,
     snapshots,
     tagging,
+    unplugging,
 )
 from connectors.drivers.xen.faults import TRANSPORT_ERRORS, code_of, of_failure, of_transport
 from connectors.drivers.xen.feed import Feed
@@ -129,6 +131,11 @@ class XenConnector(Connector):
         """A disk in use grows where its storage repository's type can."""
         change = partial(adding.grow, key=key, size_gib=size_gib)
         return self._run("grow_disk", partial(_changed, identity=identity, change=change))
+
+    def remove_disk(self, identity: UUID, disk: Disk) -> VmView:
+        """Unplugged from a machine that runs, for which its guest needs drivers; then removed."""
+        change = partial(unplugging.remove, disk=disk)
+        return self._run("remove_disk", partial(_changed, identity=identity, change=change))
 
     def snapshot(self, identity: UUID, name: str) -> None:
         """Take a snapshot of settings and disks."""

@@ -62,6 +62,15 @@ MEANINGS: dict[str, Meaning] = {
         "the disk could not be read or written to its end",
         "see that its storage repository has space and is well, and that the file is whole",
     ),
+    "DEVICE_DETACH_REJECTED": Meaning(
+        Conflict, "the guest did not let go of the disk", "unmount it there, or shut the machine down first"
+    ),
+    "DEVICE_DETACH_TIMEOUT": Meaning(
+        DeadlineExceeded, "the guest did not let go of the disk in time", "unmount it there, then repeat"
+    ),
+    "VBD_NOT_UNPLUGGABLE": Meaning(
+        Conflict, "the disk cannot be taken from a machine that runs", "shut the machine down first"
+    ),
     "DEVICE_ALREADY_EXISTS": Meaning(Conflict, "the device number is taken"),
     "VM_LACKS_FEATURE": Meaning(Conflict, "the guest does not answer such requests", _TOOLS),
     "VM_MISSING_PV_DRIVERS": Meaning(Conflict, "the guest has no drivers for it", _TOOLS),

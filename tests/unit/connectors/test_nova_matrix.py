@@ -26,6 +26,7 @@ FEATURES: Mapping[Capability, tuple[str, ...]] = {
     Capability.TEMPLATE: ("storage.image",),
     Capability.LIVE_MIGRATE: ("operation.live-migrate",),
     Capability.DISK_HOTPLUG: ("operation.attach-volume",),
+    Capability.REMOVE_DISK_HOT: ("operation.detach-volume",),
     Capability.CONSOLE: ("console.vnc", "console.rdp", "console.spice", "console.serial.interactive"),
 }
 """What both tables speak of; any of Nova's features is enough."""

@@ -9,12 +9,14 @@ import pytest
 
 from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import Connector, NewDisk, PoolSnapshot, PowerAction, PowerState
+from connectors.contract import Connector, Disk, NewDisk, PoolSnapshot, PowerAction, PowerState
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
 from tierwise.testing.promises.base import Counterpart, Machines, Needs, identity_of
 from tierwise.testing.promises.reporting import METRICS
 
 Call = Callable[[Connector, UUID], object]
+
+NO_DISK = Disk(key="more", size_bytes=0, bus="any", name="more")
 
 OFF_CALLS: Mapping[Capability, Call] = {
     Capability.DELETE: lambda c, i: c.delete_vm(i),
@@ -22,6 +24,7 @@ OFF_CALLS: Mapping[Capability, Call] = {
     Capability.RESIZE_COLD: lambda c, i: c.resize(i, c.get_vm(i).resources + Resources(vcpu=1)),
     Capability.ADD_DISK: lambda c, i: c.add_disk(i, NewDisk(name="more", size_gib=1)),
     Capability.GROW_DISK: lambda c, i: c.grow_disk(i, "the-first", 2),
+    Capability.REMOVE_DISK: lambda c, i: c.remove_disk(i, NO_DISK),
     Capability.SNAPSHOT: lambda c, i: c.snapshot(i, "before"),
     Capability.REVERT: lambda c, i: c.revert(i, "before"),
     Capability.TAGS: lambda c, i: c.tag(i, {"tenant": "sales"}),
@@ -35,6 +38,7 @@ ON_CALLS: Mapping[Capability, Call] = {
     Capability.RESIZE_HOT: lambda c, i: c.resize(i, c.get_vm(i).resources + Resources(vcpu=1)),
     Capability.DISK_HOTPLUG: lambda c, i: c.add_disk(i, NewDisk(name="more", size_gib=1)),
     Capability.GROW_DISK_HOT: lambda c, i: c.grow_disk(i, "the-first", 2),
+    Capability.REMOVE_DISK_HOT: lambda c, i: c.remove_disk(i, NO_DISK),
 }
 """The call that needs a capability of a machine that runs."""
 

@@ -42,6 +42,8 @@ PROVED = frozenset(
         Capability.DISK_HOTPLUG,
         Capability.GROW_DISK,
         Capability.GROW_DISK_HOT,
+        Capability.REMOVE_DISK,
+        Capability.REMOVE_DISK_HOT,
         Capability.SNAPSHOT,
         Capability.REVERT,
         Capability.LIVE_MIGRATE,
