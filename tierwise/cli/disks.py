@@ -1,4 +1,4 @@
-"""``tierwise vm disks``, ``add-disk`` and ``grow-disk``: the disks of a machine that is there."""
+"""``tierwise vm disks``, ``add-disk``, ``grow-disk`` and ``remove-disk``: the disks of a machine that is there."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,6 +7,7 @@ import typer
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import VM_DISKS, Columns, Sort, view
 from tierwise.cli.output import Format, Output, emit, note
+from tierwise.cli.sure import ask
 
 if TYPE_CHECKING:
     from connectors.contract import Disk
@@ -67,6 +68,25 @@ def grow_disk(
     with context.working() as app_, progress(f"growing disk {disk} of {name}"):
         grow(app_, uuid4(), name, disk, size_gib)
     note(f"disk {disk} of {name} has {size_gib} GiB; its guest lets the file system grow")
+
+
+def remove_disk(
+    ctx: typer.Context,
+    name: Name,
+    disk: Annotated[str, typer.Argument(help="Its name, or its key, as `vm disks` shows them.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove one disk of a machine, which add-disk added, and all that is on it."""
+    from uuid import uuid4
+
+    from tierwise.usecases.disks import remove
+
+    consequence = "this removes the disk and all that is on it"
+    ask(f"Remove disk {disk} of {name} and all that is on it?", consequence, yes=yes)
+    context: Context = ctx.obj
+    with context.working() as app_, progress(f"removing disk {disk} of {name}"):
+        remove(app_, uuid4(), name, disk)
+    note(f"disk {disk} of {name} is removed; its statement charges it until now")
 
 
 def _row(disk: "Disk") -> dict[str, Any]:

@@ -24,6 +24,7 @@ app.command(name="moves")(moves.moves)
 app.command(name="disks")(disks.disks)
 app.command(name="add-disk")(disks.add_disk)
 app.command(name="grow-disk")(disks.grow_disk)
+app.command(name="remove-disk")(disks.remove_disk)
 
 Name = Annotated[str, typer.Argument(help="The machine's name, or the start of its id.")]
 

@@ -220,6 +220,12 @@ def record_resized(
     event(session, app, key=change_id, machine=machine_id, kind="resized", details={"resources": resources})
 
 
+def is_recorded(app: App, change_id: str) -> bool:
+    """Whether the books have a change already."""
+    with app.session() as session:
+        return events.known(session, change_id)
+
+
 def annotations_text(view: VmView) -> str:
     """What a machine's row holds of what is written on the machine."""
     return json.dumps(dict(view.annotations), sort_keys=True)

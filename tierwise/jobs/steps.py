@@ -12,7 +12,7 @@ from uuid import UUID
 from catalog.pools import PoolEntry
 from catalog.resources import Resources
 from catalog.workload_classes import Availability
-from connectors.contract import Connector, NewDisk, PowerAction, VmSpec, VmView
+from connectors.contract import Connector, Disk, NewDisk, PowerAction, VmSpec, VmView
 from connectors.errors import ConnectorError, NotFound
 from tierwise import seeds
 from tierwise.app import App
@@ -93,12 +93,30 @@ def resize(app: App, machine_id: str, resources: dict[str, int]) -> Outcome:
 
 
 def change_disk(app: App, machine_id: str, change: dict[str, Any]) -> Outcome:
-    """Add a disk (``add``: its name) or let one grow (``grow``: its key); with its size in GiB."""
-    endpoint, identity, size_gib = _endpoint_of(app, machine_id), UUID(machine_id), change["size_gib"]
+    """Add a disk (``add``: its name), let one grow (``grow``: its key), or remove one (``remove``: as it was seen)."""
+    endpoint, identity = _endpoint_of(app, machine_id), UUID(machine_id)
     if "add" in change:
-        disk = NewDisk(name=change["add"], size_gib=size_gib)
-        return call(app, endpoint, lambda connector: connector.add_disk(identity, disk))
-    return call(app, endpoint, lambda connector: connector.grow_disk(identity, change["grow"], size_gib))
+        new = NewDisk(name=change["add"], size_gib=change["size_gib"])
+        return call(app, endpoint, lambda connector: connector.add_disk(identity, new))
+    if "grow" in change:
+        key, size_gib = change["grow"], change["size_gib"]
+        return call(app, endpoint, lambda connector: connector.grow_disk(identity, key, size_gib))
+    return _removed(app, endpoint, identity, Disk.model_validate(change["remove"]))
+
+
+def _removed(app: App, endpoint: str, identity: UUID, doomed: Disk) -> Outcome:
+    """A removal that failed when its machine had the disk no more is one, with what may be ``left`` of the disk."""
+    done = call(app, endpoint, lambda connector: connector.remove_disk(identity, doomed))
+    if "error" not in done:
+        return done
+    try:
+        with app.endpoints.lease(endpoint) as connector:
+            there = connector.details(identity).disks
+    except ConnectorError:
+        return done
+    if any(disk.name == doomed.name for disk in there):
+        return done
+    return {"vm": None, "left": done["error"]["message"]}
 
 
 def migrate(app: App, machine_id: str, host: str) -> Outcome:

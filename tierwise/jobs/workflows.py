@@ -156,10 +156,17 @@ def change_size(change_id: str, machine_id: str, resources: dict[str, int]) -> d
 def change_disk(
     change_id: str, machine_id: str, resources: dict[str, int], change: dict[str, Any]
 ) -> dict[str, Any]:
-    """The same by one disk that is added or grows; `resources` is what the machine has then."""
+    """The same by one disk that is added, grows or is removed; `resources` is what the machine has then."""
     with current().working(f"change:{change_id}") as runtime:
         app = runtime.app
-        step = ("change_disk", lambda: steps.change_disk(app, machine_id, change))
+
+        def act() -> dict[str, Any]:
+            # Another disk may have the name of one whose removal is in the books: that is never done again.
+            if changes.is_recorded(app, change_id):
+                return {"vm": None}
+            return steps.change_disk(app, machine_id, change)
+
+        step = ("change_disk", act)
         return _resized(runtime, change_id, machine_id, resources, step)
 
 

@@ -23,7 +23,7 @@ def append(
     details: Mapping[str, Any],
 ) -> bool:
     """Write an event unless its key is there already; tells whether it was written."""
-    if session.exec(select(MachineEventRow.sequence).where(MachineEventRow.key == key)).first() is not None:
+    if known(session, key):
         return False
     session.add(
         MachineEventRow(
@@ -38,6 +38,12 @@ def append(
     )
     session.flush()
     return True
+
+
+def known(session: Session, key: str) -> bool:
+    """Whether there is an event of this key."""
+    query = select(MachineEventRow.sequence).where(MachineEventRow.key == key)
+    return session.exec(query).first() is not None
 
 
 def latest(session: Session, machine: str) -> datetime:

@@ -1,5 +1,6 @@
-"""The disks of a machine that is there: which it has, one more, and one that grows."""
+"""The disks of a machine that is there: which it has, one more, one that grows, and one that goes."""
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,16 @@ from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
+from tierwise.jobs.runtime import current
 from tierwise.store.tables import MachineRow
 from tierwise.usecases.change import find, finish, require
 from tierwise.usecases.move import forbid_open_move
 from tierwise.usecases.observe import observe
 
 GIB = 2**30
+POLL_S = 0.05
+_OPEN = ["PENDING", "ENQUEUED"]
+"""What an earlier process left undone is put into a queue before it goes on."""
 
 
 def listed(app: App, wanted: str) -> tuple[Disk, ...]:
@@ -51,6 +56,22 @@ def grow(app: App, change_id: UUID, wanted: str, disk: str, size_gib: int) -> No
     _carry_out(change_id, machine, change, more_gib=size_gib - has_gib)
 
 
+def remove(app: App, change_id: UUID, wanted: str, disk: str) -> None:
+    """Remove one disk that was added, by its name or its hypervisor's key, with all that is on it."""
+    machine = _ready(app, wanted)
+    require(app, machine, _by_power(machine, Capability.REMOVE_DISK, Capability.REMOVE_DISK_HOT))
+    there = _at_hypervisor(app, machine)
+    found = _chosen(machine, there, disk)
+    if found == there[0]:
+        msg = f"{machine.name} starts from disk '{disk}', which goes only with the machine; delete that to remove it"
+        raise InvalidInput(msg)
+    if not found.name:
+        msg = f"disk '{disk}' of {machine.name} was not added by tierwise; remove it with its hypervisor's own tools"
+        raise InvalidInput(msg)
+    change = {"remove": found.model_dump(mode="json")}
+    _carry_out(change_id, machine, change, more_gib=-(found.size_bytes // GIB))
+
+
 def _new(name: str, size_gib: int) -> NewDisk:
     try:
         return NewDisk(name=name, size_gib=size_gib)
@@ -66,8 +87,24 @@ def _ready(app: App, wanted: str) -> MachineRow:
     """The machine, with what its endpoint shows now, so that what was removed counts as room no more."""
     machine = find(app, wanted)
     forbid_open_move(app, machine)
+    _await_open_changes(machine)
     observe(app, machine.endpoint)
-    return machine
+    return find(app, wanted)
+
+
+def _await_open_changes(machine: MachineRow) -> None:
+    """What an earlier process left undone ends first: its removal must find no other disk where its own was."""
+    while any(
+        _is_of(machine, work.input) for work in DBOS.list_workflows(name="change_disk", status=_OPEN)
+    ):
+        if current().stopped:
+            msg = f"an earlier change of a disk of {machine.name} stopped half-way; `tierwise order resume` ends it"
+            raise TierwiseError(msg, details=list(current().stopped.values()))
+        time.sleep(POLL_S)
+
+
+def _is_of(machine: MachineRow, given: Any) -> bool:
+    return given is not None and machine.id in given["args"]
 
 
 def _by_power(machine: MachineRow, off: Capability, running: Capability) -> Capability:
@@ -95,7 +132,14 @@ def _chosen(machine: MachineRow, disks: tuple[Disk, ...], wanted: str) -> Disk:
 
 def _carry_out(change_id: UUID, machine: MachineRow, change: dict[str, Any], *, more_gib: int) -> None:
     now = {rc.value: int(getattr(machine, rc.value)) for rc in ResourceClass}
-    resources = {**now, "disk_gib": now["disk_gib"] + more_gib}
+    resources = {**now, "disk_gib": max(0, now["disk_gib"] + more_gib)}
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.change_disk, str(change_id), machine.id, resources, change)
-    finish(handle.get_result(polling_interval_sec=0.05), machine)
+    result = handle.get_result(polling_interval_sec=POLL_S)
+    finish(result, machine)
+    if "left" in result:
+        msg = (
+            f"{machine.name} has the disk no more, but its content may be left: {result['left']}; "
+            "remove that with the hypervisor's own tools"
+        )
+        raise TierwiseError(msg)
