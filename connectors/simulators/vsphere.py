@@ -112,6 +112,10 @@ class Estate(Value):
         default=(),
         description="File systems of the datastores in turn, in vSphere's words: VMFS, NFS, vsan.",
     )
+    storage_policies: tuple[str, ...] = Field(
+        default=(),
+        description="Storage policies and a datastore that satisfies each: gold@LocalDS_0; with nothing after the @ none does.",
+    )
     managed_by: str = Field(default="", description="Extension key that all machines are marked with.")
     machines_off: bool = False
 

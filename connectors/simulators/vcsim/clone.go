@@ -27,7 +27,8 @@ var (
 	cloneHost    = regexp.MustCompile(`<host[^>]*>([^<]+)</host>`)
 	clonePool    = regexp.MustCompile(`<pool[^>]*>([^<]+)</pool>`)
 	cloneName    = regexp.MustCompile(`<name[^>]*>([^<]*)</name>`)
-	notSimulated = regexp.MustCompile(`<(customization|snapshot|diskMoveType|disk)[ >]`)
+	notSimulated = regexp.MustCompile(`<(customization|snapshot|diskMoveType|diskBackingInfo)[ >]`)
+	diskLocator  = regexp.MustCompile(`(?s)<disk[ >].*?</disk>`)
 )
 
 const reconfigure = `<ReconfigVM_Task xmlns="urn:vim25"><_this type="VirtualMachine">%s</_this>%s</ReconfigVM_Task>`
@@ -40,7 +41,7 @@ func (f *front) clone(c *call, next http.Handler, cookie string) *answer {
 	if !ok {
 		return c.play(next, c.body, cookie)
 	}
-	if notSimulated.Match(plain) {
+	if notSimulated.Match(plain) || elsewhere(plain) {
 		return faultAnswer("NotSupported", "this simulator clones machines whole, and does not customise them")
 	}
 	own := source.Config.Hardware.Device
@@ -64,6 +65,18 @@ func (f *front) clone(c *call, next http.Handler, cookie string) *answer {
 	}
 	copyDisks(source, made)
 	return played
+}
+
+// elsewhere says whether a disk is to have a place of its own; one that names the clone's own datastore has none.
+func elsewhere(plain []byte) bool {
+	home := relocateStore.FindSubmatch(diskLocator.ReplaceAll(plain, nil))
+	for _, locator := range diskLocator.FindAll(plain, -1) {
+		place := relocateStore.FindSubmatch(locator)
+		if home == nil || place == nil || !bytes.Equal(home[1], place[1]) {
+			return true
+		}
+	}
+	return false
 }
 
 // change makes the changes of the clone's specification, as a reconfiguration of the clone.

@@ -21,6 +21,7 @@ import (
 type effects struct {
 	mutex      sync.Mutex
 	withMemory map[types.ManagedObjectReference]bool
+	policies   *policies
 }
 
 var memoryWanted = regexp.MustCompile(`<memory[^>]*>(true|1)</memory>`)
@@ -44,9 +45,17 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.revert(c.this)
 	case "RelocateVM_Task":
 		rehosted(c.this)
-		restored(c)
+		restored(c, e.policies.moved)
 	case "MoveVirtualDisk_Task":
 		renamed(c)
+		e.policies.moved(pathOf(named(diskSource, c)), pathOf(named(diskPlace, c)))
+	case "CreateVM_Task", "CloneVM_Task":
+		made, _ := task.Info.Result.(types.ManagedObjectReference)
+		machine, _ := simulator.Map.Get(made).(*simulator.VirtualMachine)
+		e.policies.keep(c, machine)
+	case "ReconfigVM_Task":
+		machine, _ := simulator.Map.Get(c.this).(*simulator.VirtualMachine)
+		e.policies.keep(c, machine)
 	}
 	return played
 }
@@ -77,6 +86,18 @@ var (
 	diskTarget = regexp.MustCompile(`<destName[^>]*>\[([^\]]+)\] ([^<]+)</destName>`)
 	diskHome   = regexp.MustCompile(`<destDatacenter[^>]*>([^<]+)</destDatacenter>`)
 )
+
+var (
+	diskSource = regexp.MustCompile(`<sourceName[^>]*>([^<]+)</sourceName>`)
+	diskPlace  = regexp.MustCompile(`<destName[^>]*>([^<]+)</destName>`)
+)
+
+func named(element *regexp.Regexp, c *call) string {
+	if found := element.FindSubmatch(c.body); found != nil {
+		return html.UnescapeString(string(found[1]))
+	}
+	return ""
+}
 
 // renamed lets the descriptor of a disk that was moved name its extent; the simulator moves only the files.
 func renamed(c *call) {

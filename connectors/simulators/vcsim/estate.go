@@ -26,6 +26,7 @@ type estate struct {
 	drsBehavior    string
 	storeTypes     string
 	managedBy      string
+	storePolicies  string
 	machinesAreOff bool
 }
 
@@ -45,6 +46,7 @@ func (e *estate) flags() {
 	flag.BoolVar(&e.haAdmission, "ha-admission-control", false, "vSphere HA keeps room for restarts")
 	flag.StringVar(&e.drsBehavior, "drs-behavior", "", "how much DRS does by itself, in vSphere's words")
 	flag.StringVar(&e.storeTypes, "datastore-types", "", "file systems of the datastores in turn, separated by commas")
+	flag.StringVar(&e.storePolicies, "storage-policies", "", "storage policies and a datastore that satisfies each: gold@LocalDS_0, separated by commas")
 	flag.StringVar(&e.managedBy, "managed-by", "", "extension key that all machines are marked with")
 	flag.BoolVar(&e.machinesAreOff, "machines-off", false, "machines start powered off")
 }

@@ -2,7 +2,7 @@
 //
 // It adds what the library lacks: sizes and facts settable from flags, faults on demand (rules.go), tasks that
 // really run after the call returned (tasks.go), effects that the vendor documents (effects.go), disks over leases
-// (nfc.go, vmdk.go), clones (clone.go), performance series that follow a stated load (perf.go), and answers in parts (paging.go).
+// (nfc.go, vmdk.go), clones (clone.go), storage policies (policies.go), performance series that follow a stated load (perf.go), and answers in parts (paging.go).
 // When ready it prints one line of JSON on stdout. It ends on SIGTERM, and when its stdin is closed, so it never
 // outlives the process that started it.
 package main
@@ -71,12 +71,18 @@ func main() {
 	if err != nil {
 		fatal("cannot build the estate", err)
 	}
+	kept, err := newPolicies(o.estate.storePolicies)
+	if err != nil {
+		model.Remove()
+		fatal("cannot make the storage policies", err)
+	}
+	model.Service.RegisterSDK(kept.registry())
 	server, err := serve(o, model)
 	if err != nil {
 		model.Remove()
 		fatal("cannot serve", err)
 	}
-	front := newFront(server.Config.Handler, server.URL.User, o)
+	front := newFront(server.Config.Handler, server.URL.User, kept, o)
 	server.Config.Handler = front
 	door, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -110,6 +110,7 @@ func (f *front) importVApp(c *call) *answer {
 	if machine == nil {
 		return faultAnswer("NotImplemented", "an import without a folder")
 	}
+	f.effects.policies.keep(c, machine)
 	return leaseAnswer(c, f.newLease(c, machine, true))
 }
 

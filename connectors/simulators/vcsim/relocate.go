@@ -43,7 +43,7 @@ func (f *front) waited(task *simulator.Task, c *call) bool {
 }
 
 // restored brings a machine's files to the datastore that a call named.
-func restored(c *call) {
+func restored(c *call, moved func(from, to string)) {
 	found := relocateStore.FindSubmatch(c.body)
 	if found == nil {
 		return
@@ -57,6 +57,7 @@ func restored(c *call) {
 		backing.FileName = renewed(backing.FileName, store.Name)
 		backing.Datastore = &ref
 		fresh := fileOf(disk)
+		moved(file.descriptor, fresh.descriptor)
 		carried(file.descriptor, fresh.descriptor)
 		carried(file.extent(), fresh.extent())
 	}

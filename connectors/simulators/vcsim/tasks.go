@@ -37,7 +37,7 @@ type front struct {
 	whole sync.RWMutex
 }
 
-func newFront(next http.Handler, user *url.Userinfo, o options) *front {
+func newFront(next http.Handler, user *url.Userinfo, kept *policies, o options) *front {
 	f := &front{user: user, taskDelay: o.taskDelay, taskProgress: o.taskProgress, uniqueNames: o.uniqueNames}
 	f.next = f.guarded(next)
 	f.pager = pager{size: o.pageSize, rest: map[string][][]byte{}, parts: map[string]*answer{}}
@@ -46,6 +46,7 @@ func newFront(next http.Handler, user *url.Userinfo, o options) *front {
 	f.clones = underWay{names: map[string]bool{}}
 	f.cancels = cancels{told: map[types.ManagedObjectReference]chan struct{}{}}
 	f.book.calls = map[string]int{}
+	f.effects.policies = kept
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
 	return f
 }
@@ -55,7 +56,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.serveNFC(w, r)
 		return
 	}
-	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") {
+	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") && r.URL.Path != policyPath {
 		f.next.ServeHTTP(w, r)
 		return
 	}
@@ -66,6 +67,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if applies := f.book.take(c.method); applies != nil {
 		f.apply(applies, c, w)
+		return
+	}
+	if strangers(c) {
+		faultAnswer("NotAuthenticated", "The session is not authenticated.").sendTo(w)
 		return
 	}
 	c.forLibvirt(f.answer(c)).sendTo(w)
