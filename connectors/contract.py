@@ -86,6 +86,10 @@ class VmSpec(Value):
     seed: Seed | None = Field(default=None, description="Needs SEED_DISK; without it no such disk is made.")
     empty: bool = False
     availability: Availability | None = None
+    traits: frozenset[str] = Field(
+        default=frozenset(),
+        description="What its class and rules require of the pool; drivers that can choose by them within it do.",
+    )
 
 
 def changed_tags(tags: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:

@@ -76,9 +76,10 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
         machine = session.get_one(MachineRow, move.machine)
         order = session.get_one(OrderRow, move.machine)
     request = order_store.request_of(order)
+    pool = app.documents.catalog.pools[move.target_pool]
     spec = VmSpec(
         name=machine.name,
-        provider=app.documents.catalog.pools[move.target_pool].provider,
+        provider=pool.provider,
         resources=Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass}),
         annotations={
             **json.loads(machine.annotations or "{}"),
@@ -89,6 +90,7 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
         firmware=source.firmware,
         empty=True,
         availability=steps.availability(app, request.workload_class),
+        traits=steps.traits(app, request, pool),
         seed=_seed(app, request.seed, move.target_pool),
     )
     made = steps.call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))

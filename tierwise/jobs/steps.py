@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from catalog.pools import PoolEntry
+from catalog.orders import Request
+from catalog.pools import Pool, PoolEntry
 from catalog.resources import Resources
 from catalog.workload_classes import Availability
 from connectors.contract import Connector, Disk, NewDisk, PowerAction, VmSpec, VmView
 from connectors.errors import ConnectorError, NotFound
+from policies.asked import required_traits, trait_rules
 from tierwise import seeds
 from tierwise.app import App
 from tierwise.errors import InvalidInput
@@ -67,6 +69,7 @@ def create(app: App, order_id: str) -> Outcome:
             "tierwise.offering": row.offering,
         },
         availability=availability(app, request.workload_class),
+        traits=traits(app, request, pool),
         seed=None if request.seed is None else seeds.read(app.settings.seeds_dir, request.seed),
     )
     return call(app, pool.endpoint, lambda connector: connector.create_vm(spec, UUID(order_id)))
@@ -76,6 +79,20 @@ def availability(app: App, workload_class: str) -> Availability | None:
     """What a machine of the class has after a host's failure; None where the catalog has no such class any more."""
     found = app.documents.catalog.classes.get(workload_class)
     return found.availability if found else None
+
+
+def traits(app: App, request: Request, entry: PoolEntry) -> frozenset[str]:
+    """What the order's class and the rules require of its pool."""
+    rules = trait_rules(app.documents.rules)
+    pool = _seen(app, entry.name) if any(rule.predicate.reads_pool for rule, _ in rules) else None
+    return required_traits(app.documents.catalog, rules, request, pool)
+
+
+def _seen(app: App, name: str) -> Pool | None:
+    from tierwise.usecases.observe import join, views  # noqa: PLC0415 - it needs what only a look at endpoints needs
+
+    seen = join(app.documents.catalog, views(app), app.clock.now()).pools
+    return next((pool for pool in seen if pool.name == name), None)
 
 
 def power(app: App, machine_id: str, action: str) -> Outcome:
