@@ -1,15 +1,16 @@
 """What an order and a change do at a hypervisor itself, read back there without our drivers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 import yaml
 
 from catalog.pools import Endpoint
-from connectors.simulators import libvirtd
+from connectors.simulators import libvirtd, vsphere
 from connectors.simulators.xen import Estate, XenSimulator
 from tierwise.app import App, wire
 from tierwise.clock import SystemClock
@@ -24,8 +25,19 @@ IDENTITY = uuid5(NAMESPACE_URL, "one")
 
 
 @contextmanager
-def acme(folder: Path, pool: str, provider: str, endpoint: Endpoint) -> Iterator[App]:
-    """Acme with this endpoint in its place, whose pool keeps nothing back and takes machines of one GiB."""
+def acme(
+    folder: Path,
+    pool: str,
+    provider: str,
+    endpoint: Endpoint,
+    *,
+    class_traits: Sequence[str] = (),
+    rules: Mapping[str, Any] | None = None,
+) -> Iterator[App]:
+    """Acme with this endpoint in its place, whose pool keeps nothing back and takes machines of one GiB.
+
+    The class of web servers requires `class_traits`, and `rules` are added.
+    """
     settings = simulated_acme(folder, {endpoint.name: endpoint})
     pools = settings.catalog_dir / "pools.yaml"
     tree = yaml.safe_load(pools.read_text("utf-8"))
@@ -34,7 +46,10 @@ def acme(folder: Path, pool: str, provider: str, endpoint: Endpoint) -> Iterator
     catalog = settings.catalog_dir / "catalog.yaml"
     tree = yaml.safe_load(catalog.read_text("utf-8"))
     tree["offerings"]["web-small"]["parameters"]["disk_gib"] |= {"minimum": 1, "multiple_of": 1}
+    tree["classes"]["web"]["required_traits"] = list(class_traits)
     catalog.write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
+    if rules:
+        (settings.catalog_dir / "more.yaml").write_text(yaml.safe_dump({"rules": rules}), "utf-8")
     app = wire(settings, SystemClock())
     with running(app):
         yield app
@@ -94,3 +109,49 @@ def test_a_disk_is_moved_to_another_storage_and_an_unknown_one_is_named(tmp_path
             assert list(daemon.images.glob(f"{IDENTITY}*")) == []
             change.delete(app, UUID(int=4), "one")
             assert list(fast.iterdir()) == []
+
+
+SILVER = "CUSTOM_STORAGE_POLICY_SILVER"
+RULE = {
+    "kind": "require_traits",
+    "summary": "web servers stand on silver storage",
+    "when": "request.workload_class == 'web' && pool.tier == 'tier-1'",
+    "traits": [SILVER],
+    "examples": [
+        {
+            "request": {"workload_class": "web"},
+            "pool": {"tier": "tier-1", "traits": [SILVER]},
+            "expect": "allowed",
+        },
+        {
+            "request": {"workload_class": "web"},
+            "pool": {"tier": "tier-1", "traits": []},
+            "expect": "refused",
+        },
+    ],
+}
+
+
+@pytest.mark.counterpart("vcsim")
+@pytest.mark.parametrize(
+    "required",
+    [{"class_traits": [SILVER]}, {"rules": {"web-is-silver": RULE}}],
+    ids=["by-its-class", "by-a-rule"],
+)
+def test_a_machine_stands_on_the_storage_that_its_order_requires_of_the_pool(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    required: dict[str, Any],
+) -> None:
+    if problem := vsphere.missing():
+        pytest.skip(problem)
+    binary = vsphere.build(request.config.rootpath / ".build" / "vcsim")
+    estate = vsphere.Estate(clusters=2, datastores=3, storage_policies=("silver@LocalDS_1",))
+    with vsphere.VsphereSimulator(binary, estate) as simulator:
+        monkeypatch.setenv("VC_TEST_PASSWORD", simulator.password.get_secret_value())
+        endpoint = simulator.endpoint("fra-vcenter").model_copy(update={"secret": "env:VC_TEST_PASSWORD"})
+        with acme(tmp_path, "fra-prod-1", "DC0_C0", endpoint, **required) as app:
+            ordered(app, "tier-1")
+        assert [path.name for path in simulator.files.glob("*-LocalDS_1-*/one/*.vmx")] == ["one.vmx"]
+        assert list(simulator.files.glob("*-LocalDS_[02]-*/one/*")) == []

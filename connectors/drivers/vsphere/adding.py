@@ -7,7 +7,7 @@ names do not last, as vCenter renames files that it moves to another datastore.
 from typing import Any, NoReturn
 
 from connectors.contract import NewDisk
-from connectors.drivers.vsphere import details, devices, tasks
+from connectors.drivers.vsphere import details, devices, policies, tasks
 from connectors.drivers.vsphere.estate import Machine, disks
 from connectors.drivers.vsphere.inventory import GIB
 from connectors.drivers.vsphere.session import Op
@@ -32,6 +32,7 @@ def add(op: Op, machine: Machine, disk: NewDisk) -> None:
     controller, unit = _free_place(op, machine)
     vim = op.session.vim
     change = devices.disk(vim, disk.size_gib, "", controller_key=controller.key, unit=unit)
+    change.profile = policies.kept(op, machine)
     setting = vim.option.OptionValue(
         key=details.LABEL_KEY + disk.name, value=details.place(controller.key, unit)
     )

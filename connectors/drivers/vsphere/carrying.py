@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
 from connectors.contract import Tell
-from connectors.drivers.vsphere import details, devices, lease, tasks, vmdk
+from connectors.drivers.vsphere import details, devices, lease, policies, tasks, vmdk
 from connectors.drivers.vsphere.creating import destroy
 from connectors.drivers.vsphere.estate import Machine, disks, need_machine, provider_of
 from connectors.drivers.vsphere.faults import is_fault
@@ -74,7 +74,7 @@ def begin_import(op: Op, identity: UUID, key: str, source: BinaryIO) -> Inward:
     datacenter = op.session.object(op.session.vim.Datacenter, home_datacenter)
     name = f"{HELPER_NAME}{identity}-{key}"
     _remove_leftover(op, folder, name, datacenter)
-    spec = op.session.vim.vm.VmImportSpec(configSpec=_helper(op, name, identity, disk))
+    spec = op.session.vim.vm.VmImportSpec(configSpec=_helper(op, name, machine, disk))
     got = lease.ready(op, lambda: pool.ImportVApp(spec=spec, folder=folder, host=host))
     return Inward(got, got.info.entity, _HELPER_PLACE, disk.backing.fileName, datacenter, size_bytes)
 
@@ -149,18 +149,19 @@ def _folder(op: Op, home: Properties) -> Any:
     return op.session.object(op.session.vim.Folder, home["parent"])
 
 
-def _helper(op: Op, name: str, identity: UUID, disk: Any) -> Any:
-    """The smallest machine that can have such a disk, on the datastore of ours."""
+def _helper(op: Op, name: str, machine: Machine, disk: Any) -> Any:
+    """The smallest machine that can have such a disk, on the datastore of ours and with its storage policy."""
     vim = op.session.vim
     datastore = disk.backing.fileName.partition("]")[0].removeprefix("[")
     added = devices.disk(vim, 1, datastore)
     added.device.capacityInBytes = details.size_bytes(disk)
     added.device.capacityInKB = details.size_bytes(disk) // 1024
     added.device.backing.thinProvisioned = disk.backing.thinProvisioned
+    added.profile = policies.kept(op, machine, disk)
     return vim.vm.ConfigSpec(
         name=name,
         annotation="Made by tierwise to bring in a disk; it goes when that is done.",
-        extraConfig=[vim.option.OptionValue(key=IMPORT_KEY, value=str(identity))],
+        extraConfig=[vim.option.OptionValue(key=IMPORT_KEY, value=str(machine.identity))],
         guestId=op.session.settings.options.guest_id,
         numCPUs=1,
         memoryMB=4,

@@ -78,8 +78,19 @@ def start(op: Op, spec: VmSpec, place: "Target", model: Template, config: Any) -
         config.numCoresPerSocket = 1
     config.deviceChange = [*_larger(op, spec, model), *_connected(op, model, place.network)]
     location = vim.vm.RelocateSpec(datastore=place.store, pool=place.pool, host=place.host)
+    if place.profile:
+        location.profile, location.disk = place.profile, _located(op, place, model)
     asked = vim.vm.CloneSpec(location=location, template=False, powerOn=False, config=config)
     return model.object.CloneVM_Task(folder=place.folder, name=stored_name(spec.name), spec=asked)
+
+
+def _located(op: Op, place: "Target", model: Template) -> list[Any]:
+    """The template's disks with the storage policy, which each has for itself."""
+    locator = op.session.vim.vm.RelocateSpec.DiskLocator
+    return [
+        locator(diskId=disk.key, datastore=place.store, profile=place.profile)
+        for disk in disks(op, model.row)
+    ]
 
 
 def _larger(op: Op, spec: VmSpec, model: Template) -> list[Any]:

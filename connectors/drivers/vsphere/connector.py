@@ -39,7 +39,9 @@ from connectors.drivers.vsphere import (
     inventory,
     moving,
     operating,
+    policies,
     relocating,
+    traits,
     unplugging,
 )
 from connectors.drivers.vsphere.faults import is_fault, of_fault, of_transport
@@ -94,10 +96,13 @@ class VsphereConnector(Connector):
 
     def list_vms(self) -> list[VmView]:
         """All machines but templates. Disks of machines that are not ours are what storage they may take."""
-        return self.inventory()[1]
+        with _collector_paused():
+            return self._run(
+                "list_vms", lambda op: estate.machine_views(op, estate.read_all(op), self._disk_sizes)
+            )
 
     def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
-        """What `probe` and `list_vms` give, from one property collection."""
+        """What `probe` and `list_vms` give, from one property collection, and storage policies besides."""
         with _collector_paused():
             return self._run("inventory", self._inventory)
 
@@ -230,10 +235,15 @@ class VsphereConnector(Connector):
         views = estate.machine_views(op, found, self._disk_sizes)
         options = op.session.settings.options
         missing = {} if options.custom_attributes else {Capability.TAGS: gaps.NO_ATTRIBUTES}
+        usable = [ref for ref, row in found.datastores.items() if inventory.datastore_usable(row)]
+        satisfied = policies.of_datastores(op, usable)
         pools = inventory.pools(
             found.providers.values(),
             found.hosts,
-            found.datastores,
+            {
+                ref: {**row, traits.POLICIES: satisfied.traits.get(ref, ())}
+                for ref, row in found.datastores.items()
+            },
             views,
             self.declared().narrowed(missing),
             options.datastore,
@@ -243,7 +253,9 @@ class VsphereConnector(Connector):
             endpoint=self.endpoint.name,
             product=product,
             secure=op.session.settings.encrypted and self.endpoint.tls.unverified_because is None,
-            note=SIMULATOR_NOTE if "simulator" in product else "",
+            note="; ".join(
+                filter(None, (SIMULATOR_NOTE if "simulator" in product else "", satisfied.problem))
+            ),
             pools=pools,
         )
         return snapshot, views

@@ -146,6 +146,7 @@ def _add_blank(op: Op, spec: VmSpec, place: Target, config: Any) -> None:
     config.name = stored_name(spec.name)
     config.guestId = op.session.settings.options.guest_id
     config.files = op.session.vim.vm.FileInfo(vmPathName=f"[{place.datastore}]")
+    config.vmProfile = place.profile
     config.deviceChange = _devices(op, spec, place)
     if spec.firmware is not None:
         config.firmware = _FIRMWARE[spec.firmware]
@@ -154,7 +155,9 @@ def _add_blank(op: Op, spec: VmSpec, place: Target, config: Any) -> None:
 def _devices(op: Op, spec: VmSpec, place: Target) -> list[Any]:
     found = [scsi_controller(op.session.vim)]
     if spec.resources.disk_gib:
-        found.append(disk(op.session.vim, spec.resources.disk_gib, place.datastore))
+        first = disk(op.session.vim, spec.resources.disk_gib, place.datastore)
+        first.profile = place.profile
+        found.append(first)
     if place.network is not None:
         found.append(network_card(op, place.network))
     return found

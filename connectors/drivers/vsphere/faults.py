@@ -39,6 +39,9 @@ MEANINGS: dict[str, Meaning] = {
     "NoPermission": Meaning(
         Refused, "the endpoint's user may not do this", "give its role the privilege in vCenter"
     ),
+    "SecurityError": Meaning(
+        Refused, "the endpoint's user may not do this, or its session ended", "see its role in vCenter"
+    ),
     "InsufficientResourcesFault": Meaning(Refused, "the cluster has too few resources left"),
     "NoDiskSpace": Meaning(Refused, "the datastore is full"),
     "InvalidDatastore": Meaning(Refused, "the datastore cannot be used"),

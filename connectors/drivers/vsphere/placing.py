@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from connectors.contract import VmSpec
-from connectors.drivers.vsphere import cloning, inventory
+from connectors.drivers.vsphere import cloning, inventory, policies
 from connectors.drivers.vsphere.cloning import Template
 from connectors.drivers.vsphere.estate import read_providers
 from connectors.drivers.vsphere.inventory import GIB, Provider, stored_name
+from connectors.drivers.vsphere.policies import Policy
 from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
 from connectors.errors import NotFound, Refused
 
@@ -15,7 +16,10 @@ _HOST_PATHS = (*inventory.HOST_PATHS, "datastore", "summary.quickStats.overallMe
 
 
 class Target(NamedTuple):
-    """Where the machine goes, and what it is made of; a `host` only where vCenter does not choose one itself."""
+    """Where the machine goes, and what it is made of; a `host` only where vCenter does not choose one itself.
+
+    `profile` is the storage policy, if one is wanted, as vSphere wants to be told it.
+    """
 
     folder: Any
     pool: Any
@@ -24,12 +28,14 @@ class Target(NamedTuple):
     host: Any
     network: Any
     template: Template | None
+    profile: list[Any]
 
 
 def target(op: Op, spec: VmSpec) -> Target:
     """Choose the place. Raises NotFound for names that are not there and Refused for want of room."""
     provider = _provider(op, spec.provider)
-    store_ref, store = _datastore(op, provider, spec)
+    policy = policies.wanted(op, spec)
+    store_ref, store = _datastore(op, provider, spec, policy)
     host = _host(op, provider, spec, store_ref)
     machines, options = _machine_folder(op, provider), op.session.settings.options
     return Target(
@@ -40,6 +46,7 @@ def target(op: Op, spec: VmSpec) -> Target:
         host=None if _vcenter_places(provider) else host,
         network=_network(op, provider),
         template=_template(op, spec, machines),
+        profile=[] if policy is None else policies.specs(op, policy.id),
     )
 
 
@@ -51,7 +58,7 @@ def _provider(op: Op, name: str) -> Provider:
     return found[0]
 
 
-def _datastore(op: Op, provider: Provider, spec: VmSpec) -> tuple[str, Properties]:
+def _datastore(op: Op, provider: Provider, spec: VmSpec, policy: Policy | None) -> tuple[str, Properties]:
     wanted = op.session.settings.options.datastore
     kind = op.session.vim.Datastore
     objects = [op.session.object(kind, ref) for ref in provider.row.get("datastore", ())]
@@ -62,7 +69,21 @@ def _datastore(op: Op, provider: Provider, spec: VmSpec) -> tuple[str, Propertie
         if not usable:
             why = f"cluster '{provider.name}' has no usable datastore '{wanted}'"
             raise op.error(NotFound, why, hint="correct the endpoint's option 'datastore'")
+    if policy is not None:
+        usable = _satisfying(op, provider, policy, usable)
     return _roomiest(op, provider, spec, usable)
+
+
+def _satisfying(
+    op: Op, provider: Provider, policy: Policy, stores: dict[str, Properties]
+) -> dict[str, Properties]:
+    found = policies.satisfying(op, policy, stores)
+    if not found:
+        names = ", ".join(sorted(inventory.shown_name(row["name"]) for row in stores.values())) or "none"
+        why = f"no usable datastore of cluster '{provider.name}' satisfies storage policy '{policy.name}'"
+        hint = f"looked at: {names}; let one satisfy it in vCenter, or choose another pool or policy"
+        raise op.error(Refused, why, hint=hint)
+    return {ref: row for ref, row in stores.items() if ref in found}
 
 
 def _roomiest(

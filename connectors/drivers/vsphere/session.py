@@ -28,6 +28,7 @@ class Session:
         self.settings = Settings.of(endpoint)
         self.deadline = Deadline(endpoint.timeout_s)
         self.vim = transport.vim
+        self.pbm = transport.pbm
         self.fault: type[Exception] = transport.vmodl.MethodFault
         self.content: Any = None
         self._username = endpoint.username
@@ -35,6 +36,8 @@ class Session:
         self._context = tls_context(endpoint)
         self._transport = transport
         self._stub: Any = None
+        self._joined: Any = None
+        self._policies: Any = None
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
@@ -53,6 +56,16 @@ class Session:
         except BaseException:
             self._disconnect()
             raise
+
+    def policies(self) -> Any:
+        """The managers of vCenter's storage policy service (PBM), in the same session; asked for when needed first."""
+        if self._joined is None:
+            self._joined = self._transport.join_policies(
+                self._stub, self.settings, self._context, self.deadline
+            )
+        if self._policies is None:
+            self._policies = self.pbm.ServiceInstance("ServiceInstance", self._joined).RetrieveContent()
+        return self._policies
 
     def object(self, kind: Any, ref: str) -> Any:
         """The managed object of a managed object id."""
@@ -85,8 +98,9 @@ class Session:
         self._disconnect()
 
     def _disconnect(self) -> None:
-        self._stub.DropConnections()
-        self._stub = None
+        for stub in filter(None, (self._joined, self._stub)):
+            stub.DropConnections()
+        self._stub = self._joined = self._policies = None
         self.content = None
 
 

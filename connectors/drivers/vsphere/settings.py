@@ -23,6 +23,10 @@ class Options(Value):
     datastore: str | None = Field(
         default=None, description="Datastore of new machines; else the shared one with most space free."
     )
+    storage_policy: str | None = Field(
+        default=None,
+        description="Storage policy of new machines whose order requires none; they go to a datastore that satisfies it.",
+    )
     resource_pool: str | None = Field(
         default=None, description="Resource pool of new machines, below the cluster's root pool: 'a/b'."
     )

@@ -12,6 +12,9 @@ STORAGE = {
 }
 """vSphere's words for a datastore's file system (DatastoreSummary.type); other kinds have no trait."""
 
+POLICIES = "policies"
+"""Where a datastore's row has the traits of the storage policies that it satisfies."""
+
 DRS_AUTOMATED = "DRS_FULLY_AUTOMATED"
 """DRS moves machines by itself; else it recommends, or places only at the start."""
 HA_ADMISSION = "HA_ADMISSION_CONTROL"
@@ -20,7 +23,9 @@ HA_ADMISSION = "HA_ADMISSION_CONTROL"
 
 def of_cluster(config: Any, stores: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """The traits of a cluster's settings, and of the datastores that its new machines may go to."""
-    return frozenset((*_of_settings(config), *_of_storage(stores)))
+    chosen = list(stores)
+    policies = (trait for store in chosen for trait in store.get(POLICIES, ()))
+    return frozenset((*_of_settings(config), *_of_storage(chosen), *policies))
 
 
 def _of_settings(config: Any) -> Iterable[str]:

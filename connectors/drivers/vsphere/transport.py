@@ -1,4 +1,4 @@
-"""pyvmomi's SOAP connection with one deadline over a whole call.
+"""pyvmomi's SOAP connections with one deadline over a whole call.
 
 pyvmomi's own timeout counts anew with every packet, and its version probe has none at all.
 """
@@ -6,9 +6,10 @@ pyvmomi's own timeout counts anew with every packet, and its version probe has n
 import http.client
 import re
 import ssl
+from collections.abc import Callable
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import pbm, vim, vmodl
 from pyVmomi.SoapAdapter import SoapStubAdapter
 from pyVmomi.VmomiSupport import GetServiceVersions, versionIdMap
 
@@ -16,11 +17,15 @@ from connectors import deadlines
 from connectors.deadlines import Deadline
 from connectors.drivers.vsphere.settings import Settings
 
-__all__ = ["connect", "vim", "vmodl"]
+__all__ = ["connect", "join_policies", "pbm", "vim", "vmodl"]
 
 POOL_IDLE_S = 15
 """Idle connections older than this are not used again: firewalls drop them silently."""
 VERSIONS_LIMIT_BYTES = 1 << 20
+PBM_VERSION = "pbm.version.version1"
+"""The policy service's oldest, which has all that is used here and which every vCenter speaks."""
+
+Dial = Callable[..., http.client.HTTPConnection]
 
 _VIM25 = re.compile(r"<namespace>\s*<name>urn:vim25</name>(.*?)</namespace>", re.DOTALL)
 _VERSION = re.compile(r"<version>([^<]+)</version>")
@@ -28,20 +33,37 @@ _VERSION = re.compile(r"<version>([^<]+)</version>")
 
 def connect(settings: Settings, context: ssl.SSLContext, deadline: Deadline) -> Any:
     """A SOAP stub that speaks the newest API version both sides know; not logged in."""
+    dial = _dialler(settings, context, deadline)
+    return _stub(settings, dial, version=_negotiate(dial()))
 
+
+def join_policies(login: Any, settings: Settings, context: ssl.SSLContext, deadline: Deadline) -> Any:
+    """A SOAP stub of vCenter's storage policy service, in the session of a stub that is logged in.
+
+    vCenter's service knows the session by a SOAP header, others by the cookie.
+    """
+    session = login.GetSessionId() or ""
+    return _stub(
+        settings,
+        _dialler(settings, context, deadline),
+        version=PBM_VERSION,
+        path="/pbm/sdk",
+        sessionId=session,
+        requestContext={"vcSessionCookie": session},
+    )
+
+
+def _dialler(settings: Settings, context: ssl.SSLContext, deadline: Deadline) -> Dial:
     def dial(*_address: Any, **_more: Any) -> http.client.HTTPConnection:
         verified = context if settings.encrypted else None
         return deadlines.connection(settings.host, settings.port, deadline, verified)
 
-    version = _negotiate(dial())
+    return dial
+
+
+def _stub(settings: Settings, dial: Dial, **more: Any) -> Any:
     adapter: Any = _Stub  # pyvmomi says that it is typed, and is not
-    stub = adapter(
-        host=settings.host,
-        port=settings.port,
-        version=version,
-        sslContext=context,
-        connectionPoolTimeout=POOL_IDLE_S,
-    )
+    stub = adapter(host=settings.host, port=settings.port, connectionPoolTimeout=POOL_IDLE_S, **more)
     stub.scheme = dial
     stub.schemeArgs = {}
     return stub

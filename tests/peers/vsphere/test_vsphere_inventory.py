@@ -53,7 +53,15 @@ def test_an_inventory_takes_one_property_collection_however_many_objects(start: 
         _, views = connector.inventory()
         assert len(views) == 60
         calls = simulator.calls()
+    judged = {name: calls.pop(name) for name in list(calls) if name.startswith("Pbm")}
     assert calls == {"CreateContainerView": 1, "RetrievePropertiesEx": 1, "DestroyView": 1}
+    # Four storage policies come with a vCenter, each judged once for all clusters.
+    assert judged == {
+        "PbmRetrieveServiceContent": 1,
+        "PbmQueryProfile": 1,
+        "PbmRetrieveContent": 1,
+        "PbmQueryMatchingHub": 4,
+    }
 
 
 def test_what_was_made_is_what_was_ordered_in_another_clients_eyes(

@@ -1,0 +1,172 @@
+"""vCenter's storage policies, of its policy service (PBM): which there are, what satisfies them, who has which."""
+
+import http.client
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from connectors.contract import VmSpec
+from connectors.drivers.vsphere.estate import Machine
+from connectors.drivers.vsphere.faults import of_fault, of_transport
+from connectors.drivers.vsphere.session import Op, ref_id
+from connectors.errors import ConnectorError, NotFound, Refused
+
+TRAIT = "CUSTOM_STORAGE_POLICY_"
+"""What the traits of storage policies begin with."""
+MAX_TRAIT_LENGTH = 255
+
+_DATASTORE = "Datastore"
+_REQUIREMENT = "REQUIREMENT"
+"""The category of what machines are given; others describe storage, or are parts of policies."""
+_CUT_OFF = (ConnectionResetError, BrokenPipeError)
+"""A server closes idle connections at any time; the whole operation is then begun anew."""
+
+
+class Policy(NamedTuple):
+    """A storage policy by its name in vCenter."""
+
+    name: str
+    id: str
+
+    @property
+    def trait(self) -> str:
+        """The name as OpenStack makes traits of names."""
+        return f"{TRAIT}{re.sub('[^0-9A-Za-z]+', '_', self.name).upper()}"[:MAX_TRAIT_LENGTH]
+
+
+class Satisfied(NamedTuple):
+    """The traits of each datastore, by managed object id; `problem` is why some are not known."""
+
+    traits: Mapping[str, frozenset[str]]
+    problem: str = ""
+
+
+def of_datastores(op: Op, stores: Iterable[str]) -> Satisfied:
+    """Which policies these datastores satisfy. A service that does not answer is told, and is no failure.
+
+    A trait that two policies have is left out: which of them it means nobody can say. One policy that vCenter
+    cannot judge hides no other, and what was judged before the time was up counts.
+    """
+    found: dict[str, frozenset[str]] = dict.fromkeys(stores, frozenset())
+    problems: list[str] = []
+    try:
+        # With the other half of the time the rest of the call goes on where this service hangs.
+        with op.session.deadline.share(2):
+            for policy in _told_apart(_listed(op)) if found else ():
+                try:
+                    for store in _satisfying(op, policy, found) & found.keys():
+                        found[store] |= {policy.trait}
+                except op.session.fault as fault:
+                    problems.append(f"storage policy '{policy.name}' cannot be judged: {_why(op, fault)}")
+    except _CUT_OFF:
+        raise
+    except op.session.failures as error:
+        problems.append(f"storage policies cannot be read: {_why(op, error)}")
+    return Satisfied(found, "; ".join(problems))
+
+
+def wanted(op: Op, spec: VmSpec) -> Policy | None:
+    """The policy that a new machine is to have: its order's, or else the option's. Raises NotFound, Refused."""
+    traits = sorted(trait for trait in spec.traits if trait.startswith(TRAIT))
+    name = op.session.settings.options.storage_policy
+    if not traits and name is None:
+        return None
+    if len(traits) > 1:
+        why = f"a machine has one storage policy, and its order requires {' and '.join(traits)}"
+        raise op.error(Refused, why, hint="require one of them in its class and rules")
+    known = _needed(op)
+    found = [one for one in known if (one.trait in traits if traits else one.name == name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " and ".join(f"'{one.name}'" for one in found)
+        raise op.error(
+            Refused, f"storage policies {names} are both {traits[0]}", hint="rename one in vCenter"
+        )
+    there = ", ".join(sorted(one.trait if traits else one.name for one in known)) or "none"
+    if traits:
+        hint = f"there are: {there}; make it in vCenter, or change what the order's class and rules require"
+        raise op.error(NotFound, f"there is no storage policy {traits[0]}", hint=hint)
+    hint = f"there are: {there}; correct the endpoint's option 'storage_policy'"
+    raise op.error(NotFound, f"there is no storage policy '{name}'", hint=hint)
+
+
+def satisfying(op: Op, policy: Policy, stores: Collection[str]) -> frozenset[str]:
+    """Those of the datastores, by managed object id, that satisfy the policy. Raises Refused."""
+    if not stores:
+        return frozenset()  # of none asked about vCenter judges all
+    try:
+        return _satisfying(op, policy, stores)
+    except op.session.fault as fault:
+        why = f"storage policy '{policy.name}' cannot be judged: {_why(op, fault)}"
+        raise op.error(Refused, why, hint="see it in vCenter", code=_code(op, fault)) from fault
+
+
+def specs(op: Op, *ids: str) -> list[Any]:
+    """Policies, by their ids, as vSphere wants to be told them."""
+    return [op.session.vim.vm.DefinedProfileSpec(profileId=one) for one in ids]
+
+
+def kept(op: Op, machine: Machine, disk: Any = None) -> list[Any]:
+    """The policy that the machine's own folder has, or one of its disks, for what is to be beside it.
+
+    Nothing where there is none, or where vCenter has no policy service or lets the user not see it.
+    """
+    pbm, key = op.session.pbm, ref_id(machine.object)
+    if disk is None:
+        entity = pbm.ServerObjectRef(objectType="virtualMachine", key=key)
+    else:
+        entity = pbm.ServerObjectRef(objectType="virtualDiskId", key=f"{key}:{disk.key}")
+    try:
+        found = op.session.policies().profileManager.QueryAssociatedProfile(entity=entity)
+    except (op.session.fault, http.client.HTTPException):
+        return []
+    return specs(op, *(one.uniqueId for one in found or ()))
+
+
+def _needed(op: Op) -> list[Policy]:
+    """All policies, where an order or the option asks for one. Raises Refused."""
+    try:
+        return _listed(op)
+    except (op.session.fault, http.client.HTTPException) as error:
+        why = f"a storage policy is asked for, and vCenter's cannot be read: {_why(op, error)}"
+        hint = (
+            "give the user's role the privilege StorageProfile.View, and see that vCenter's storage policy service runs; "
+            "or ask for none"
+        )
+        raise op.error(Refused, why, hint=hint, code=_code(op, error)) from error
+
+
+def _listed(op: Op) -> list[Policy]:
+    manager, types = op.session.policies().profileManager, op.session.pbm.profile
+    storage = types.ResourceType(resourceType="STORAGE")
+    ids = manager.QueryProfile(resourceType=storage, profileCategory=_REQUIREMENT)
+    found = manager.RetrieveContent(profileIds=ids) if ids else ()
+    return [Policy(one.name, one.profileId.uniqueId) for one in found]
+
+
+def _told_apart(found: list[Policy]) -> list[Policy]:
+    traits = [policy.trait for policy in found]
+    return [policy for policy in found if traits.count(policy.trait) == 1]
+
+
+def _satisfying(op: Op, policy: Policy, stores: Iterable[str]) -> frozenset[str]:
+    types = op.session.pbm
+    hubs = [types.placement.PlacementHub(hubType=_DATASTORE, hubId=store) for store in stores]
+    profile = types.profile.ProfileId(uniqueId=policy.id)
+    found = op.session.policies().placementSolver.QueryMatchingHub(hubsToSearch=hubs, profile=profile)
+    return frozenset(hub.hubId for hub in found or () if hub.hubType == _DATASTORE)
+
+
+def _meaning(op: Op, error: Exception) -> ConnectorError:
+    if isinstance(error, op.session.fault):
+        return of_fault(op.endpoint, op.name, error)
+    return of_transport(op.endpoint, op.name, error)
+
+
+def _why(op: Op, error: Exception) -> str:
+    return _meaning(op, error).why
+
+
+def _code(op: Op, error: Exception) -> str:
+    return _meaning(op, error).vendor_code
