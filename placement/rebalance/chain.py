@@ -15,6 +15,7 @@ import numpy as np
 
 from placement.arrays import Int64
 from placement.rebalance.loops import FIRM, HOME, KINDS, LOG, Float64, anneal
+from placement.rebalance.passing import pass_on
 from placement.rebalance.rearranging import rearrange
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.tables import SIZES, State, Tables, state_of
@@ -28,6 +29,8 @@ _MENU = 1024
 _EVENLY = 0.3
 """What part of all moves is spread evenly over the kinds, so that none is forgotten."""
 _SAMPLE = 20_000
+_TURNS = 20
+"""Passing on and other moves take turns so often in a block."""
 FEW = 25
 """Up to so many processes on a machine, large ones rarely find room: rearrangements are then worth their time.
 
@@ -45,6 +48,8 @@ class Manner:
     """What being away counts, in temperatures."""
     rearranging: float = 0.0
     """Rearrangements in a hundred moves, where machines hold few processes."""
+    passing: float = 0.0
+    """What part of all moves pass places on."""
     mix: tuple[float, ...] | None = None
     """Shares of the kinds of moves (shift, home, swap, alike), for processes of all sizes alike; without, what changes most is tried most."""
     soft: bool = False
@@ -137,9 +142,14 @@ class Chain:
         stay = self.manner.stay * temperature
         if pressure >= FIRM and not self.lacks:
             pressure = 0.0  # There is a faster way to keep it so.
-        anneal(
-            self.tables, self.state, LOG, self.menu, temperature, stay, pressure, moves, self.tried, self.gained,
-        )  # fmt: skip
+        passed = int(moves * self.manner.passing) // _TURNS
+        for _ in range(_TURNS if passed else 1):
+            some = moves // _TURNS - passed if passed else moves
+            anneal(
+                self.tables, self.state, LOG, self.menu, temperature, stay, pressure, some, self.tried, self.gained,
+            )  # fmt: skip
+            if passed:
+                pass_on(self.tables, self.state, LOG, temperature, stay, pressure, passed)
         tries = int(self.manner.rearranging * moves / 100)
         if tries and pressure == 0.0 and len(self.machine) <= FEW * len(self.tables.capacity):
             rearrange(self.tables, self.state, LOG, temperature, stay, tries)

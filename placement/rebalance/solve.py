@@ -41,8 +41,17 @@ _MANNERS = (
 What being away counts matters most: without it chance scatters processes over all machines, and what is used twice
 fills these up; where machines hold few processes it only hinders.
 """
-_SOFT = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), soft=True)
-"""Joins those that are left after the first round where there is time: it shows only in longer runs what it is worth."""
+_SOFT = Manner(hot=0.06, mix=(0.5, 0.01, 0.25, 0.24), soft=True)
+_PASSING = Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5)
+_SOFT_PASSING = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5, soft=True)
+"""Join those that are left after the first round where there is time: they show only in longer runs what they are worth.
+
+Places are passed on where something is used twice: elsewhere an exchange of two does as well.
+"""
+_HOPEFUL = 0.01
+"""The soft manner has a part in the last round, whatever it came to before, where the best is so far above the bound."""
+_SOFT_AGAIN = 2
+"""It begins so often there: what it ends with differs by a tenth, and hardly falls with its length."""
 _AGAIN = 0.008
 """Where the chains begin once more from the best, in parts of the first temperature."""
 _COLDEST = (4e-4, 1e-6)
@@ -176,12 +185,14 @@ class _Search:
         self._told("annealing")
         rounds, cool = _ROUNDS, _COOL
         if self._beside(_ROUNDS[2] - _ROUNDS[0]) > 1:
-            rounds, cool, ranked = _ROUNDS_BESIDE, _COOL_BESIDE, [*ranked[:-1], _SOFT]
+            rounds, cool = _ROUNDS_BESIDE, _COOL_BESIDE
+            joining = [_PASSING, _SOFT_PASSING] if self.problem.transient.any() else [_SOFT]
+            ranked = [*ranked[: -len(joining)], *joining]
         found = self._anneal(tables, home, _dealt(ranked), typical, _COLDEST[0], rounds[1])
         ranked = _ranked(found, ranked)
         self._told("annealing")
         beside = self._beside(rounds[2] - rounds[1])
-        queues = [(ranked[0],), (_calmer(ranked[0]),)]
+        queues = [(ranked[0],), self._second(ranked)]
         found = self._anneal(tables, home, queues, typical, _COLDEST[0], rounds[2], beside)
         ranked = _ranked(found, ranked)
         self._told("annealing")
@@ -189,6 +200,13 @@ class _Search:
         self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], cool)
         self._told("annealing")
         self._parts(tables)
+
+    def _second(self, ranked: Sequence[Manner]) -> Sequence[Manner]:
+        """The manners of the second chain in the last round; the best has the first."""
+        soft = [manner for manner in ranked if manner.soft]
+        if soft and not ranked[0].soft and self.objective - self.bound > _HOPEFUL * self.objective:
+            return soft * _SOFT_AGAIN
+        return (_calmer(ranked[0]),)
 
     def done(self, moves: int) -> float:
         """What part of the effort is spent: of moves, or of time."""

@@ -1,0 +1,130 @@
+"""Passing on: a process takes the place of another, which goes on to a third machine, often back to its first.
+
+What is used twice is never given back while a process is away: whoever is to come to a full machine needs one of those
+to go that came before. In two moves the first would have to pay alone, and be so dear that it is never made.
+"""
+
+import numpy as np
+
+from placement.compiling import compiled
+from placement.rebalance.loops import FIRM, Float64, count_move, count_service, draw, stays_apart, take
+from placement.rebalance.tables import ORDERS, State, Tables
+
+_HOME = 12
+"""Of sixteen, those in which the other goes back to its first machine; else anywhere."""
+_ALIKE = 8
+"""Of sixteen, those in which the two need about the same; else anything comes."""
+
+
+@compiled
+def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
+    tables: Tables,
+    state: State,
+    log: Float64,
+    temperature: float,
+    stay: float,
+    pressure: float,
+    steps: int,
+) -> int:
+    """Try so many at one temperature; how many were made. `pressure` as in `anneal`."""
+    processes, machines, width = len(state.machine), len(tables.capacity), state.member.shape[1]
+    machine, slack, room, free, cost = state.machine, state.slack, state.room, state.free, state.cost
+    excess, lack_weight, totals, here = state.excess, tables.lack_weight, state.totals, state.here
+    requirement, taking, weighted = tables.requirement, tables.taking, tables.weighted
+    home, service, row, balance = tables.home, tables.service, tables.row, tables.balance
+    process_move, machine_move = tables.process_move, tables.machine_move
+    least, made, balances, resources = 3 * tables.service_move[0], 0, len(balance), requirement.shape[1]
+    for _ in range(steps):
+        chance, more = draw(totals), draw(totals)
+        most = temperature * log[chance >> 50]
+        if (chance & 15) < _HOME and totals[3] > 0:
+            q = int(state.away[(chance >> 4 & 0xFFFFF) * totals[3] >> 20])
+            to = home[q]
+        else:
+            q = (chance >> 4 & 0xFFFFF) * processes >> 20
+            to = (chance >> 24 & 0xFFFFF) * machines >> 20
+        n = machine[q]
+        if (more & 15) < _ALIKE:
+            order = more >> 4 & (ORDERS - 1)
+            at = tables.alike_at[order, q] + (more >> 10 & 63) - 32
+            if at < 0 or at >= processes:
+                continue
+            p = int(tables.alike[order, at])
+        else:
+            p = (more >> 20 & 0xFFFFF) * processes >> 20
+        m = machine[p]
+        if m in {n, to} or n == to or state.members[to] == width:
+            continue
+        p_row, q_row = row[service[p]], row[service[q]]
+        if p_row >= 0 and service[p] != service[q] and here[p_row, n] != 0:
+            continue
+        if q_row >= 0 and here[q_row, to] != 0:
+            continue
+        p_home, q_home, nobody = home[p], home[q], processes + 1
+        p_at_n, q_at_n = p + nobody * (n == p_home), q + nobody * (n == q_home)
+        p_at_m, q_at_to = p + nobody * (m == p_home), q + nobody * (to == q_home)
+        over, lack_n, lack_m, lack_to = 0.0, np.int64(0), np.int64(0), np.int64(0)
+        if pressure == 0.0:
+            lacking = np.int64(0)
+            for r in range(resources):
+                lacking |= room[n, r] - taking[p_at_n, r] + taking[q_at_n, r]
+                lacking |= room[to, r] - taking[q_at_to, r]
+            if lacking < 0:
+                continue
+        else:
+            for r in range(resources):
+                need_n = taking[p_at_n, r] - taking[q_at_n, r]
+                lack_n += lack_weight[r] * max(np.int64(0), need_n - room[n, r])
+                lack_m += lack_weight[r] * max(np.int64(0), -taking[p_at_m, r] - room[m, r])
+                lack_to += lack_weight[r] * max(np.int64(0), taking[q_at_to, r] - room[to, r])
+            if pressure >= FIRM and (lack_n > excess[n] or lack_to > excess[to]):
+                continue
+            over = pressure * (lack_n + lack_m + lack_to - excess[n] - excess[m] - excess[to])
+        change = 0
+        if m != p_home:
+            change -= process_move[p] + machine_move[p_home, m]
+        if n != p_home:
+            change += process_move[p] + machine_move[p_home, n]
+        if n != q_home:
+            change -= process_move[q] + machine_move[q_home, n]
+        if to != q_home:
+            change += process_move[q] + machine_move[q_home, to]
+        over += stay * (int(m == p_home) - int(n == p_home) + int(n == q_home) - int(to == q_home))
+        now = cost[m] + cost[n] + cost[to]
+        if change + over - now - least > most:
+            continue
+        at_n, at_m, at_to = np.int64(0), np.int64(0), np.int64(0)
+        for r in range(resources):
+            at_n += max(np.int64(0), weighted[p, r] - weighted[q, r] - slack[n, r])
+            at_m += max(np.int64(0), -weighted[p, r] - slack[m, r])
+            at_to += max(np.int64(0), weighted[q, r] - slack[to, r])
+        for b in range(balances):
+            one, two, target, weight = balance[b, 0], balance[b, 1], balance[b, 2], balance[b, 3]
+            of_p = target * requirement[p, one] - requirement[p, two]
+            of_q = target * requirement[q, one] - requirement[q, two]
+            at_n += weight * max(np.int64(0), target * free[n, one] - free[n, two] - of_p + of_q)
+            at_m += weight * max(np.int64(0), target * free[m, one] - free[m, two] + of_p)
+            at_to += weight * max(np.int64(0), target * free[to, one] - free[to, two] - of_q)
+        change += at_n + at_m + at_to - now
+        if change + over - least > most or not stays_apart(tables, state, q, n, to):
+            continue
+        count_service(tables, state, q, n, to)
+        fine = stays_apart(tables, state, p, m, n)
+        count_service(tables, state, q, to, n)
+        if not fine:
+            continue
+        before = totals[2]
+        count_move(tables, state, q, n, to)
+        count_move(tables, state, p, m, n)
+        change += tables.service_move[0] * (totals[2] - before)
+        if change + over > most:
+            count_move(tables, state, p, n, m)
+            count_move(tables, state, q, to, n)
+            continue
+        take(tables, state, q, n, to)
+        take(tables, state, p, m, n)
+        cost[n], cost[m], cost[to] = at_n, at_m, at_to
+        excess[n], excess[m], excess[to] = lack_n, lack_m, lack_to
+        totals[1] += change
+        made += 1
+    return made

@@ -1,0 +1,73 @@
+"""A process takes the place of another, which goes on."""
+
+import numpy as np
+import pytest
+
+from placement.rebalance.chain import Chain, Manner
+from placement.rebalance.check import breaches, terms
+from placement.rebalance.loops import LOG
+from placement.rebalance.passing import pass_on
+from placement.rebalance.reassignment import Reassignment
+from placement.rebalance.tables import state_of, tables_of
+from tests.rebalance_instances import Size, instance
+
+P, Q = 0, 1
+A, B, C = 0, 1, 2
+HERE, THERE = [A, B], [B, C]
+
+
+def guests() -> Reassignment:
+    """Three machines, each with room for one that is at home there, which is never given back, or for one guest.
+
+    P, at home on A, costs 1,000 there and nothing on B. Q, at home on C, costs 100 there and nothing on B.
+    """
+    return Reassignment(
+        transient=np.array([True, False]),
+        load_weight=np.array([0, 1]),
+        neighbourhood=np.zeros(3, dtype=np.int64),
+        location=np.zeros(3, dtype=np.int64),
+        capacity=np.array([[2, 9_999]] * 3),
+        safety=np.array([[2, 0], [2, 5_000], [2, 4_900]]),
+        machine_move_cost=np.zeros((3, 3), dtype=np.int64),
+        spread=np.zeros(2, dtype=np.int64),
+        dependency=np.zeros((0, 2), dtype=np.int64),
+        service=np.arange(2),
+        requirement=np.array([[2, 1_000], [2, 5_000]]),
+        process_move_cost=np.zeros(2, dtype=np.int64),
+        balance=np.zeros((0, 4), dtype=np.int64),
+        weights=np.array([1, 1, 1]),
+        initial=np.array([A, C]),
+    )
+
+
+def test_a_guest_makes_room_only_where_another_comes_in_the_same_move() -> None:
+    problem = guests()
+    tables, start = tables_of(problem, 0), np.array(HERE)
+    alone = Chain(tables, start, 1, Manner(rearranging=1.0))
+    alone.block(0.0, 20_000)
+    assert alone.state.machine.tolist() == HERE
+    together = Chain(tables, start, 1, Manner(passing=0.5))
+    together.block(0.0, 20_000)
+    assert together.state.machine.tolist() == THERE
+    assert together.objective == 100 + 1 == sum(terms(problem, np.array(THERE)).values())
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("pressure", [0.0, 0.02, 1e9])
+def test_what_is_counted_by_steps_is_what_counting_afresh_gives(seed: int, pressure: float) -> None:
+    problem = instance(seed, Size(60, 7, 4, 20, 12, 2, 110))
+    tables = tables_of(problem, seed)
+    chain = Chain(tables, problem.initial, seed, Manner())
+    chain.block(300.0, 2000)
+    for temperature in (1000.0, 30.0, 0.0):
+        before = int(chain.state.excess.sum())
+        made = pass_on(tables, chain.state, LOG, temperature, 0.0, pressure, 3000)
+        assert made > 0 or temperature == 0.0
+        again = state_of(tables, chain.state.machine, seed)
+        for name in ("slack", "free", "room", "cost", "excess", "here", "at_location", "moved", "members"):
+            assert np.array_equal(getattr(chain.state, name), getattr(again, name)), name
+        assert chain.state.totals[1:].tolist() == again.totals[1:].tolist()
+        assert chain.objective == sum(terms(problem, chain.state.machine).values())
+        if pressure != 0.02:
+            assert int(chain.state.excess.sum()) <= before
+            assert breaches(problem, chain.state.machine) == ()
