@@ -1,10 +1,10 @@
-"""Rebalancing the instances of the ROADEF/EURO challenge 2012 with two threads, against the winner's own results.
+"""What the benchmarks of rebalancing share: the instances of the ROADEF/EURO challenge 2012, and its results.
 
 Each is solved by `tierwise place rebalance` in a process of its own, and what it writes is counted by the independent
 checker. The limit is in seconds of the clock; on a machine that others use, CPU seconds and moves tried tell what
 the search had: alone it has twice the limit. `score` is the challenge's: (cost - best of the challenge) / cost before.
 
-    python tests/bench/bench_planner_rebalance.py [INSTANCE...]   # a row for each as it ends
+    python tests/bench/roadef_challenge.py [INSTANCE...]   # a row for each as it ends
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +36,21 @@ BEST = {
 """The best of all programs in the challenge."""
 
 
-def main() -> dict[str, int | float | str]:
-    """Costs, and how far from the winner's; only a note where the instances are missing."""
+def figures(names: Iterable[str]) -> dict[str, int | float | str]:
+    """Costs of these instances, and how far from the winner's; only a note where they are missing."""
     if not _files("a1_1")[0].exists():
         return {"note": "not measured: the challenge's instances are not in ../shared/data/roadef"}
-    figures: dict[str, int | float | str] = {"limit_s": LIMIT_S}
-    rows = [measured(name) for name in WINNER]
+    found: dict[str, int | float | str] = {"limit_s": LIMIT_S}
+    rows = [measured(name) for name in names]
     for row in rows:
         name = row["instance"]
-        figures |= {
+        found |= {
             f"{name}_cost": row["cost"], f"{name}_against_winner_percent": row["against_winner_percent"],
             f"{name}_bound": row["bound"], f"{name}_cpu_s": row["cpu_s"], f"{name}_moves": row["tried"],
         }  # fmt: skip
-    figures["as_good_as_the_winner"] = f"{sum(row['cost'] <= row['winner'] for row in rows)} of {len(rows)}"
-    figures["b_scores_sum_percent"] = sum(row.get("score_percent", 0.0) for row in rows)
-    return figures
+    found["as_good_as_the_winner"] = f"{sum(row['cost'] <= row['winner'] for row in rows)} of {len(rows)}"
+    scores = [row["score_percent"] for row in rows if "score_percent" in row]
+    return found | ({"scores_sum_percent": round(sum(scores), 4)} if scores else {})
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -94,8 +95,5 @@ def _files(name: str) -> tuple[Path, Path]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        for one in sys.argv[1:]:
-            print(json.dumps(measured(one)), flush=True)
-    else:
-        print(json.dumps(main(), indent=1))
+    for one in sys.argv[1:] or WINNER:
+        print(json.dumps(measured(one)), flush=True)
