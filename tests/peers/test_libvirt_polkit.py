@@ -105,7 +105,7 @@ def test_a_create_that_the_rules_forbid_is_refused_in_words_and_leaves_nothing(
     "call",
     [
         lambda c, i: c.power(i, PowerAction.ON),
-        lambda c, i: c.resize(i, SMALL + Resources(vcpu=1)),
+        lambda c, i: c.resize(i, c.get_vm(i).resources + Resources(vcpu=1)),
         lambda c, i: c.snapshot(i, "before"),
         lambda c, i: c.add_disk(i, NewDisk(name="data", size_gib=1)),
         lambda c, i: c.grow_disk(i, "vda", 2),
