@@ -48,7 +48,7 @@ _SOFT_PASSING = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5, soft=T
 
 Places are passed on where something is used twice: elsewhere an exchange of two does as well.
 """
-_HOPEFUL = 0.01
+_HOPEFUL = 0.0005
 """The soft manner has a part in the last round, whatever it came to before, where the best is so far above the bound."""
 _SOFT_AGAIN = 2
 """It begins so often there: what it ends with differs by a tenth, and hardly falls with its length."""
