@@ -7,7 +7,16 @@ to go that came before. In two moves the first would have to pay alone, and be s
 import numpy as np
 
 from placement.compiling import compiled
-from placement.rebalance.loops import FIRM, Float64, count_move, count_service, draw, stays_apart, take
+from placement.rebalance.loops import (
+    FIRM,
+    Float64,
+    count_move,
+    count_service,
+    draw,
+    moving,
+    stays_apart,
+    take,
+)
 from placement.rebalance.tables import ORDERS, State, Tables
 
 _HOME = 12
@@ -32,7 +41,6 @@ def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
     excess, lack_weight, totals, here = state.excess, tables.lack_weight, state.totals, state.here
     requirement, taking, weighted = tables.requirement, tables.taking, tables.weighted
     home, service, row, balance = tables.home, tables.service, tables.row, tables.balance
-    process_move, machine_move = tables.process_move, tables.machine_move
     least, made, balances, resources = 3 * tables.service_move[0], 0, len(balance), requirement.shape[1]
     for _ in range(steps):
         chance, more = draw(totals), draw(totals)
@@ -80,15 +88,7 @@ def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
             if pressure >= FIRM and (lack_n > excess[n] or lack_to > excess[to]):
                 continue
             over = pressure * (lack_n + lack_m + lack_to - excess[n] - excess[m] - excess[to])
-        change = 0
-        if m != p_home:
-            change -= process_move[p] + machine_move[p_home, m]
-        if n != p_home:
-            change += process_move[p] + machine_move[p_home, n]
-        if n != q_home:
-            change -= process_move[q] + machine_move[q_home, n]
-        if to != q_home:
-            change += process_move[q] + machine_move[q_home, to]
+        change = moving(tables, p, n) - moving(tables, p, m) + moving(tables, q, to) - moving(tables, q, n)
         over += stay * (int(m == p_home) - int(n == p_home) + int(n == q_home) - int(to == q_home))
         now = cost[m] + cost[n] + cost[to]
         if change + over - now - least > most:
