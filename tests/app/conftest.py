@@ -34,6 +34,9 @@ from tierwise.settings import Settings
 from tierwise.store.orders import rejections_of
 from tierwise.store.tables import OrderRow
 from tierwise.testing.estate import quick_settings, simulated_acme
+from tierwise.usecases import disks
+from tierwise.usecases.inventory import Drift, inventory
+from tierwise.usecases.observe import observe
 from tierwise.usecases.order import new_order, submit
 
 START = datetime(2026, 9, 30, 22, tzinfo=UTC)
@@ -119,6 +122,16 @@ class Estate:
         """Pool -> vcpu, memory_mib, disk_gib that orders hold."""
         query = "SELECT pool, sum(vcpu), sum(memory_mib), sum(disk_gib) FROM allocation GROUP BY pool"
         return {pool: tuple(amounts) for pool, *amounts in self.rows(query)}
+
+    def drift(self) -> Drift:
+        """How far the only machine is from its books, after a new look at the hypervisors."""
+        observe(self.app)
+        (machine,) = inventory(self.app).machines
+        return machine.drift
+
+    def disks_gib(self, name: str) -> dict[str, int]:
+        """Name -> size of each disk of a machine, in GiB."""
+        return {disk.name: disk.size_bytes >> 30 for disk in disks.listed(self.app, name)}
 
     def kinds(self, name: str) -> list[str]:
         """The kinds of a machine's events in the order they were written."""

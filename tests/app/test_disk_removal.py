@@ -16,8 +16,7 @@ from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
 from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
 from tierwise.usecases import disks
-from tierwise.usecases.inventory import Drift, inventory
-from tierwise.usecases.observe import observe
+from tierwise.usecases.inventory import Drift
 from tierwise.usecases.order import drain
 
 XEN = "hosted-xen"
@@ -39,16 +38,6 @@ with running(app):
 """
 
 
-def drift(acme: Any) -> Drift:
-    observe(acme.app)
-    (machine,) = inventory(acme.app).machines
-    return machine.drift
-
-
-def sizes(acme: Any) -> dict[str, int]:
-    return {disk.name: disk.size_bytes >> 30 for disk in disks.listed(acme.app, "shop-01")}
-
-
 def with_disk(acme: Any) -> int:
     """A machine with a disk `data` of 5 GiB; the size of its first one."""
     acme.deliver("shop-01")
@@ -61,11 +50,11 @@ def test_a_disk_goes_at_the_hypervisor_in_the_books_and_in_the_bill(acme: Any) -
     first = with_disk(acme)
     held = acme.held()
     disks.remove(acme.app, UUID(int=2), "shop-01", "data")
-    assert (sizes(acme), acme.machine("shop-01").resources.disk_gib) == ({"": first}, first)
+    assert (acme.disks_gib("shop-01"), acme.machine("shop-01").resources.disk_gib) == ({"": first}, first)
     assert acme.rows("SELECT disk_gib FROM machine") == [(first,)]
     assert {pool: had[2] - acme.held()[pool][2] for pool, had in held.items()} == {"hosted-nl": 5}
     assert acme.kinds("shop-01") == ["created", "powered_on", "resized", "resized"]
-    assert drift(acme) is Drift.NONE
+    assert acme.drift() is Drift.NONE
 
 
 def test_a_disk_is_named_by_its_key_too_and_the_others_stay(acme: Any) -> None:
@@ -73,28 +62,28 @@ def test_a_disk_is_named_by_its_key_too_and_the_others_stay(acme: Any) -> None:
     disks.add(acme.app, UUID(int=2), "shop-01", "logs", 3)
     key = next(disk.key for disk in disks.listed(acme.app, "shop-01") if disk.name == "data")
     disks.remove(acme.app, UUID(int=3), "shop-01", key)
-    assert sizes(acme) == {"": first, "logs": 3}
-    assert drift(acme) is Drift.NONE
+    assert acme.disks_gib("shop-01") == {"": first, "logs": 3}
+    assert acme.drift() is Drift.NONE
 
 
 def test_the_first_disk_and_one_that_is_not_there_are_told(acme: Any) -> None:
     with_disk(acme)
-    before = sizes(acme), acme.held()
+    before = acme.disks_gib("shop-01"), acme.held()
     with pytest.raises(InvalidInput, match=r"starts from disk 'disk-0'.*delete that to remove it"):
         disks.remove(acme.app, UUID(int=2), "shop-01", "disk-0")
     with pytest.raises(InvalidInput, match=r"no disk 'mars'; it has: 'disk-0', 'data'"):
         disks.remove(acme.app, UUID(int=3), "shop-01", "mars")
-    assert (sizes(acme), acme.held()) == before
+    assert (acme.disks_gib("shop-01"), acme.held()) == before
 
 
 def test_a_machine_with_snapshots_keeps_its_disk_and_says_what_to_do(acme: Any) -> None:
     with_disk(acme)
     with connect(acme.endpoint(XEN)) as connector:
         connector.snapshot(UUID(acme.rows("SELECT id FROM machine")[0][0]), "before")
-    before = sizes(acme), acme.held(), acme.rows("SELECT * FROM machine")
+    before = acme.disks_gib("shop-01"), acme.held(), acme.rows("SELECT * FROM machine")
     with pytest.raises(TierwiseError, match=r"has snapshots.*remove them first"):
         disks.remove(acme.app, UUID(int=2), "shop-01", "data")
-    assert (sizes(acme), acme.held(), acme.rows("SELECT * FROM machine")) == before
+    assert (acme.disks_gib("shop-01"), acme.held(), acme.rows("SELECT * FROM machine")) == before
 
 
 def test_a_pool_that_cannot_says_why_and_the_hypervisor_is_not_asked(acme: Any, monkeypatch: Any) -> None:
@@ -112,18 +101,28 @@ def test_a_reply_that_was_lost_removes_the_disk_once(acme: Any) -> None:
     disks.add(acme.app, UUID(int=2), "shop-01", "logs", 5)
     acme.fault(XEN, "remove_disk", FaultKind.LOSE_REPLY)
     disks.remove(acme.app, UUID(int=3), "shop-01", "data")
-    assert sizes(acme) == {"": first, "logs": 5}
+    assert acme.disks_gib("shop-01") == {"": first, "logs": 5}
     assert len(acme.calls(XEN, "remove_disk")) == 2
-    assert drift(acme) is Drift.NONE
+    assert acme.drift() is Drift.NONE
 
 
 def test_a_hypervisor_that_does_not_answer_leaves_books_and_disk_as_they_were(acme: Any) -> None:
     with_disk(acme)
-    before = sizes(acme), acme.held(), acme.rows("SELECT * FROM machine"), acme.kinds("shop-01")
+    before = (
+        acme.disks_gib("shop-01"),
+        acme.held(),
+        acme.rows("SELECT * FROM machine"),
+        acme.kinds("shop-01"),
+    )
     acme.fault(XEN, "remove_disk", FaultKind.UNREACHABLE, times=acme.settings.retries)
     with pytest.raises(EndpointDown, match="shop-01"):
         disks.remove(acme.app, UUID(int=2), "shop-01", "data")
-    assert (sizes(acme), acme.held(), acme.rows("SELECT * FROM machine"), acme.kinds("shop-01")) == before
+    assert (
+        acme.disks_gib("shop-01"),
+        acme.held(),
+        acme.rows("SELECT * FROM machine"),
+        acme.kinds("shop-01"),
+    ) == before
 
 
 def test_a_removal_that_took_effect_and_then_failed_is_in_the_books_and_tells_what_may_be_left(
@@ -134,9 +133,9 @@ def test_a_removal_that_took_effect_and_then_failed_is_in_the_books_and_tells_wh
     acme.fault(XEN, "remove_disk", FaultKind.REFUSED, nth=2, why="the file is in use")
     with pytest.raises(TierwiseError, match=r"has the disk no more, but its content may be left: .*in use"):
         disks.remove(acme.app, UUID(int=2), "shop-01", "data")
-    assert sizes(acme) == {"": first}
+    assert acme.disks_gib("shop-01") == {"": first}
     assert acme.rows("SELECT disk_gib FROM machine") == [(first,)]
-    assert drift(acme) is Drift.NONE
+    assert acme.drift() is Drift.NONE
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -151,9 +150,9 @@ def test_a_worker_that_is_killed_removes_its_disk_once_and_not_the_next_one_of_t
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     with acme.running():
         disks.add(acme.app, UUID(int=3), "shop-01", "data", 5)
-        assert sizes(acme) == {"": first, "data": 5}
+        assert acme.disks_gib("shop-01") == {"": first, "data": 5}
         assert acme.rows("SELECT disk_gib FROM machine") == [(first + 5,)]
-        assert drift(acme) is Drift.NONE
+        assert acme.drift() is Drift.NONE
     calls = [*acme.calls(XEN, "add_disk"), *acme.calls(XEN, "remove_disk")]
     order = [call.operation for call in sorted(calls, key=lambda call: call.seq)]
     assert order == ["add_disk", *["remove_disk"] * (1 if when == "before" else 2), "add_disk"]
@@ -173,8 +172,8 @@ def test_a_removal_that_is_in_the_books_is_never_done_again(estate: Any) -> None
         database.execute("UPDATE workflow_status SET status = 'PENDING', output = NULL")
     with acme.running():
         drain(acme.app, poll_s=0.02)
-        assert sizes(acme) == {"": first, "data": 5}
-        assert drift(acme) is Drift.NONE
+        assert acme.disks_gib("shop-01") == {"": first, "data": 5}
+        assert acme.drift() is Drift.NONE
     assert len(acme.calls(XEN, "remove_disk")) == 1
 
 

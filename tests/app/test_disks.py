@@ -10,20 +10,9 @@ from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
 from tierwise.errors import EndpointDown, InvalidInput, NoPlace, NotSupported, TierwiseError
 from tierwise.usecases import change, disks
-from tierwise.usecases.inventory import Drift, inventory
-from tierwise.usecases.observe import observe
+from tierwise.usecases.inventory import Drift
 
 XEN = "hosted-xen"
-
-
-def drift(acme: Any) -> Drift:
-    observe(acme.app)
-    (machine,) = inventory(acme.app).machines
-    return machine.drift
-
-
-def sizes(acme: Any) -> dict[str, int]:
-    return {disk.name: disk.size_bytes >> 30 for disk in disks.listed(acme.app, "shop-01")}
 
 
 def first_gib(acme: Any) -> int:
@@ -34,12 +23,18 @@ def test_a_disk_is_added_and_grows_at_the_hypervisor_in_the_books_and_in_the_bil
     acme.deliver("shop-01")
     first = first_gib(acme)
     disks.add(acme.app, UUID(int=1), "shop-01", "data", 5)
-    assert (sizes(acme), acme.machine("shop-01").resources.disk_gib) == ({"": first, "data": 5}, first + 5)
+    assert (acme.disks_gib("shop-01"), acme.machine("shop-01").resources.disk_gib) == (
+        {"": first, "data": 5},
+        first + 5,
+    )
     disks.grow(acme.app, UUID(int=2), "shop-01", "data", 8)
-    assert (sizes(acme), acme.machine("shop-01").resources.disk_gib) == ({"": first, "data": 8}, first + 8)
+    assert (acme.disks_gib("shop-01"), acme.machine("shop-01").resources.disk_gib) == (
+        {"": first, "data": 8},
+        first + 8,
+    )
     assert acme.rows("SELECT disk_gib FROM machine") == [(first + 8,)]
     assert acme.kinds("shop-01") == ["created", "powered_on", "resized", "resized"]
-    assert drift(acme) is Drift.NONE
+    assert acme.drift() is Drift.NONE
 
 
 def test_the_disk_that_a_machine_was_made_with_grows_by_its_key(acme: Any) -> None:
@@ -47,7 +42,7 @@ def test_the_disk_that_a_machine_was_made_with_grows_by_its_key(acme: Any) -> No
     first = first_gib(acme)
     (disk,) = disks.listed(acme.app, "shop-01")
     disks.grow(acme.app, UUID(int=1), "shop-01", disk.key, first + 1)
-    assert sizes(acme) == {"": first + 1}
+    assert acme.disks_gib("shop-01") == {"": first + 1}
 
 
 def test_a_reply_that_was_lost_adds_the_disk_once(acme: Any) -> None:
@@ -55,8 +50,8 @@ def test_a_reply_that_was_lost_adds_the_disk_once(acme: Any) -> None:
     first = first_gib(acme)
     acme.fault(XEN, "add_disk", FaultKind.LOSE_REPLY)
     disks.add(acme.app, UUID(int=1), "shop-01", "data", 5)
-    assert sizes(acme) == {"": first, "data": 5}
-    assert drift(acme) is Drift.NONE
+    assert acme.disks_gib("shop-01") == {"": first, "data": 5}
+    assert acme.drift() is Drift.NONE
 
 
 def test_a_hypervisor_that_does_not_answer_leaves_books_and_room_as_they_were(acme: Any) -> None:
@@ -72,7 +67,7 @@ def test_a_disk_that_the_pool_has_no_room_for_is_refused_with_what_is_free(acme:
     acme.deliver("shop-01")
     with pytest.raises(NoPlace, match="are free"):
         disks.add(acme.app, UUID(int=1), "shop-01", "data", 60_000)
-    assert "data" not in sizes(acme)
+    assert "data" not in acme.disks_gib("shop-01")
 
 
 def test_a_pool_that_cannot_says_why_and_the_hypervisor_is_not_asked(acme: Any, monkeypatch: Any) -> None:
@@ -129,5 +124,5 @@ def test_a_machine_that_is_resized_afterwards_keeps_its_disks(acme: Any) -> None
     disks.add(acme.app, UUID(int=1), "shop-01", "data", 5)
     change.power(acme.app, UUID(int=2), "shop-01", PowerAction.OFF)
     change.resize(acme.app, UUID(int=3), "shop-01", Resources(vcpu=first.vcpu + 1))
-    assert sizes(acme) == {"": first.disk_gib, "data": 5}
-    assert drift(acme) is Drift.NONE
+    assert acme.disks_gib("shop-01") == {"": first.disk_gib, "data": 5}
+    assert acme.drift() is Drift.NONE

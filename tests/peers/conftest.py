@@ -1,10 +1,12 @@
 """A libvirt daemon of its own for each file of tests that asks for one, and the driver at it."""
 
 from collections.abc import Iterator
+from uuid import UUID, uuid4
 
 import pytest
 
-from connectors.contract import Connector
+from catalog.resources import Resources
+from connectors.contract import Connector, VmSpec
 from connectors.registry import connect
 from connectors.simulators import libvirtd
 
@@ -23,3 +25,13 @@ def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
 def connector(daemon: libvirtd.PrivateLibvirtd) -> Iterator[Connector]:
     with connect(daemon.qemu_endpoint()) as connector:
         yield connector
+
+
+@pytest.fixture
+def machine(connector: Connector) -> Iterator[UUID]:
+    """The smallest machine, with one disk of 1 GiB; it goes with the test."""
+    identity, small = uuid4(), Resources(vcpu=1, memory_mib=128, disk_gib=1)
+    provider = connector.probe().pools[0].provider
+    connector.create_vm(VmSpec(name="web", provider=provider, resources=small), identity)
+    yield identity
+    connector.delete_vm(identity)

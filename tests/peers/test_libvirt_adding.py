@@ -3,14 +3,13 @@
 import json
 import subprocess
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from catalog.resources import Resources
-from connectors.contract import Connector, NewDisk, PowerAction, VmSpec
+from connectors.contract import Connector, NewDisk, PowerAction
 from connectors.errors import Conflict
 from connectors.simulators import libvirtd
 
@@ -19,15 +18,6 @@ pytestmark = pytest.mark.counterpart("libvirt-qemu")
 SMALL = Resources(vcpu=1, memory_mib=128, disk_gib=1)
 DATA = NewDisk(name="data", size_gib=2)
 GIB = 2**30
-
-
-@pytest.fixture
-def machine(connector: Connector) -> Iterator[UUID]:
-    identity = uuid4()
-    provider = connector.probe().pools[0].provider
-    connector.create_vm(VmSpec(name="web", provider=provider, resources=SMALL), identity)
-    yield identity
-    connector.delete_vm(identity)
 
 
 def file_of(daemon: libvirtd.PrivateLibvirtd, identity: UUID, name: str = "data") -> Path:

@@ -1,14 +1,13 @@
 """Disks that are taken out of machines of a real libvirt daemon, read back by virsh and from its folder."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from catalog.resources import Resources
-from connectors.contract import Connector, Disk, NewDisk, PowerAction, VmSpec
+from connectors.contract import Connector, Disk, NewDisk, PowerAction
 from connectors.errors import Conflict, Refused
 from connectors.simulators import libvirtd
 
@@ -17,15 +16,6 @@ pytestmark = pytest.mark.counterpart("libvirt-qemu")
 SMALL = Resources(vcpu=1, memory_mib=128, disk_gib=1)
 DATA = NewDisk(name="data", size_gib=2)
 STATES = pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
-
-
-@pytest.fixture
-def machine(connector: Connector) -> Iterator[UUID]:
-    identity = uuid4()
-    provider = connector.probe().pools[0].provider
-    connector.create_vm(VmSpec(name="web", provider=provider, resources=SMALL), identity)
-    yield identity
-    connector.delete_vm(identity)
 
 
 def given(connector: Connector, machine: UUID, *, on: bool) -> Disk:

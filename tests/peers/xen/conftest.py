@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from catalog.resources import Resources
-from connectors.contract import VmSpec
+from connectors import registry
+from connectors.contract import Connector, VmSpec
 from connectors.simulators.xen import USER, Estate, XenSimulator
 
 Start = Callable[..., XenSimulator]
@@ -27,6 +28,13 @@ def start() -> Iterator[Start]:
 @pytest.fixture
 def simulator(start: Start) -> XenSimulator:
     return start()
+
+
+@pytest.fixture
+def connector(simulator: XenSimulator) -> Iterator[Connector]:
+    """The driver at the test's own simulator."""
+    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
+        yield opened
 
 
 @contextmanager

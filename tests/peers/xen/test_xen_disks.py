@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -39,12 +39,6 @@ Start = Callable[..., XenSimulator]
 
 def nothing(_done: int) -> None:
     pass
-
-
-@pytest.fixture
-def connector(simulator: XenSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 def made(connector: Connector, *, gib: int = 1) -> tuple[UUID, str]:

@@ -1,7 +1,7 @@
 """What the driver does when the pool, the network or another worker goes wrong, read back by the vendor's binding."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from threading import Barrier
@@ -39,12 +39,6 @@ STEPS = (
 
 Start = Callable[..., XenSimulator]
 Look = Callable[[XenSimulator], Any]
-
-
-@pytest.fixture
-def connector(simulator: XenSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 def test_a_wrong_password_is_refused_with_xapis_code(simulator: XenSimulator) -> None:

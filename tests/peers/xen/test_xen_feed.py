@@ -1,6 +1,6 @@
 """The change feed and moves within a pool, against what the vendor's binding did and sees."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,12 +19,6 @@ pytest.importorskip("XenAPI")
 
 Start = Callable[..., XenSimulator]
 NAMES = count()
-
-
-@pytest.fixture
-def connector(simulator: XenSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 def made(connector: Connector, *, on: bool = False) -> VmView:

@@ -1,6 +1,6 @@
 """Disks moved between storage repositories, read back by the vendor's binding and by qemu-img."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,12 +34,6 @@ STATES = pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
 @pytest.fixture
 def simulator(start: Start) -> XenSimulator:
     return start(ESTATE)
-
-
-@pytest.fixture
-def connector(simulator: XenSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 def made(connector: Connector, *, on: bool = False, **changes: Any) -> UUID:

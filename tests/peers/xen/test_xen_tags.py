@@ -1,24 +1,16 @@
 """What an order says of its machine as XenServer's tags, read back by the vendor's binding."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from connectors import registry
 from connectors.contract import Connector, VmSpec
 from connectors.simulators.xen import XenSimulator
 
 pytestmark = pytest.mark.counterpart("xen-sim")
 
 pytest.importorskip("XenAPI")
-
-
-@pytest.fixture
-def connector(simulator: XenSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 def test_annotations_are_tags_from_the_first_call_and_others_tags_stay(

@@ -1,6 +1,6 @@
 """Disks that are taken out of a machine of a XenServer pool, read back by the vendor's binding."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,12 +22,6 @@ DATA = NewDisk(name="data", size_gib=2)
 
 Start = Callable[..., XenSimulator]
 STATES = pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
-
-
-@pytest.fixture
-def connector(simulator: XenSimulator) -> Iterator[Connector]:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as opened:
-        yield opened
 
 
 def made(connector: Connector, *, on: bool = False) -> tuple[UUID, Disk]:
