@@ -14,7 +14,7 @@ import numpy as np
 from placement.arrays import Int64
 from placement.problem import InvalidProblem
 from placement.rebalance.bound import lower_bound
-from placement.rebalance.chain import BLOCK, Chain, Manner, typical_change
+from placement.rebalance.chain import BLOCK, COLDEST, FEW, Chain, Manner, typical_change
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.descent import Descent
 from placement.rebalance.neighbourhood import Part, choose, improve
@@ -48,13 +48,23 @@ _SOFT_PASSING = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5, soft=T
 
 Places are passed on where something is used twice: elsewhere an exchange of two does as well.
 """
+_CALM = (Manner(hot=0.1, stay=2.5, whole=True), Manner(hot=0.1, stay=12.0, whole=True))
+"""One for each chain, where load is soon as even as can be: what is left is how few must move for it.
+
+Begun cooler, few leave their machines at all; begun hot, they are scattered, and never all come home. How much being
+away should count shows only at the end of long runs, so neither is ranked.
+"""
+_EVEN = 0.01
+"""Load is even where machines hold many processes and the first round has closed all but so much of the gap to the bound."""
+_CALMED, _CALM_COOL = 0.88, 0.97
+"""When these chains end, and when the second annealing does after them: parts hardly find more."""
 _HOPEFUL = 0.0005
 """The soft manner has a part in the last round, whatever it came to before, where the best is so far above the bound."""
 _SOFT_AGAIN = 2
 """It begins so often there: what it ends with differs by a tenth, and hardly falls with its length."""
 _AGAIN = 0.008
 """Where the chains begin once more from the best, in parts of the first temperature."""
-_COLDEST = (4e-4, 1e-6)
+_COLDEST = (4e-4, COLDEST)
 """How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
 _ROUNDS = (0.08, 0.18, 0.72)
 _ROUNDS_BESIDE = (0.08, 0.30, 0.82)
@@ -181,8 +191,25 @@ class _Search:
         typical = typical_change(self.problem, self.effort.seed)
         home = self.problem.initial
         found = self._anneal(tables, home, _dealt(_MANNERS), typical, _COLDEST[0], _ROUNDS[0])
-        ranked = _ranked(found, _MANNERS)[: 2 * _CHAINS]
         self._told("annealing")
+        if self._even:
+            self._calmly(tables, typical)
+        else:
+            self._ranking(tables, typical, _ranked(found, _MANNERS)[: 2 * _CHAINS])
+        self._parts(tables)
+
+    def _calmly(self, tables: Tables, typical: float) -> None:
+        """One long run for each chain."""
+        queues = [(manner,) for manner in _CALM]
+        found = self._anneal(tables, self.problem.initial, queues, typical, COLDEST, _CALMED)
+        self._told("annealing")
+        queues = [(manner,) for manner in _ranked(found, _CALM)[:1] * _CHAINS]
+        self._anneal(tables, self.best, queues, typical * _AGAIN, COLDEST, _CALM_COOL)
+        self._told("annealing")
+
+    def _ranking(self, tables: Tables, typical: float, ranked: list[Manner]) -> None:
+        """Rounds in which the best manners go on, then cool annealing from the best they found."""
+        home = self.problem.initial
         rounds, cool = _ROUNDS, _COOL
         if self._beside(_ROUNDS[2] - _ROUNDS[0]) > 1:
             rounds, cool = _ROUNDS_BESIDE, _COOL_BESIDE
@@ -199,7 +226,12 @@ class _Search:
         queues = [(replace(manner, soft=False),) for manner in ranked[:_CHAINS]]
         self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], cool)
         self._told("annealing")
-        self._parts(tables)
+
+    @property
+    def _even(self) -> bool:
+        """Whether load is no question any more."""
+        many = self.problem.processes > FEW * self.problem.machines
+        return many and self.objective - self.bound < _EVEN * (self.initial - self.bound)
 
     def _second(self, ranked: Sequence[Manner]) -> Sequence[Manner]:
         """The manners of the second chain in the last round; the best has the first."""
