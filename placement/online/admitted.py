@@ -7,6 +7,7 @@ import numpy as np
 from placement import constraints
 from placement.arrays import Bool, Int64
 from placement.classes import Classes, classes_of
+from placement.matrix import NO_LIMIT
 from placement.problem import PlacementProblem
 
 AT_MOST, TOGETHER, EVEN, APART, EXCESS, OPENING, PACKS = range(7)
@@ -172,7 +173,8 @@ class Admitted:
         """A cost, weighed as the objective's first level weighs its term; `values[priced:]` are money."""
         times = self.counts_for(term)
         if times and weight.any():
-            weighed = [v if n < priced else v * times for n, v in enumerate(values)]
+            money = NO_LIMIT // times  # What is no limit stays none.
+            weighed = [v if n < priced else np.minimum(v, money) * times for n, v in enumerate(values)]
             if any((v < 0).any() for v in weighed):
                 msg = f"{term}: a cost that depends on what is there must not be negative"
                 raise AssertionError(msg)

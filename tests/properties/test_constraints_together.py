@@ -17,7 +17,7 @@ from placement.explain import name_of
 from placement.online import Online
 from placement.periods import Periods
 from placement.plan import Limits, PlanStatus
-from placement.problem import PlacementProblem
+from placement.problem import TERMS, PlacementProblem
 from placement.seats import Seats
 from placement.solve import solve
 from placement.solvers.exact import Infeasible
@@ -49,7 +49,19 @@ def constrained(seed: int, most: int, *, size: tuple[int, int] | None = None) ->
             current=chance.integers(-1, v, r).astype(np.int64),
             priority=chance.integers(0, 2, r).astype(np.int64),
         )
-    return replace(problem, constraints=tuple(SAMPLES[kind](problem, chance) for kind in kinds))
+    problem = replace(problem, constraints=tuple(SAMPLES[kind](problem, chance) for kind in kinds))
+    return replace(problem, objective=weighed(chance)) if chance.random() < 0.4 else problem
+
+
+def weighed(chance: np.random.Generator) -> tuple[dict[str, int], ...]:
+    """One to three levels of some terms with small weights, 0 among them."""
+    return tuple(
+        {
+            str(term): int(chance.integers(0, 5))
+            for term in chance.permutation(TERMS)[: chance.integers(1, 6)]
+        }
+        for _ in range(int(chance.integers(1, 4)))
+    )
 
 
 def with_everything(seed: int) -> PlacementProblem:
@@ -205,8 +217,10 @@ def test_the_search_way_proves_nothing_that_the_best_plan_refutes(seed: int, mos
     assert breaches(problem, plan) == ()
     levels = len(best) - len(problem.objective)
     assert plan.unplaced_bound <= sum(best[:levels])
-    if value_of_plan(problem, plan)[:levels] == best[:levels]:
-        assert plan.bound_micros <= best[levels]
+    proven = [level.bound for level in plan.levels] or [plan.bound_micros]
+    for n, bound in enumerate(proven, start=levels):
+        if value_of_plan(problem, plan)[:n] == best[:n]:
+            assert bound <= best[n]
 
 
 def known_online(problem: PlacementProblem) -> PlacementProblem:

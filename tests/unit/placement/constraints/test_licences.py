@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from placement.constraints.licences import Licences
 from placement.licensing.products import Processors, Product
+from placement.online import Online
 from placement.placed import placed
 from placement.problem import InvalidProblem, PlacementProblem
 from placement.seats import Seats
@@ -62,6 +63,13 @@ def test_a_plan_pays_for_the_cheapest_alternative_of_each_scope() -> None:
 
     # 16 cores: 160 for each two machines, 720 for any number; the smaller host alone, always.
     assert [best(n) for n in (1, 2, 3, 8, 9, 30)] == [160, 160, 320, 640, 720, 720]
+
+
+@pytest.mark.parametrize("weight", [1, 2, 3, 4])
+def test_the_kernel_counts_licences_of_machines_as_often_as_the_objective_does(weight: int) -> None:
+    problem = estate([(1, 1)], [1] * 3, way("single", price=6, metric="per_machine"))
+    online = Online(replace(problem, objective=({"licences": weight},)))
+    assert [online.cost(i, online.decide(i)) for i in range(3)] == [6 * weight] * 3
 
 
 def test_a_scope_does_not_mix_alternatives() -> None:
