@@ -114,6 +114,7 @@ class PlacementProblem:
             _check_array("priority", self.priority, (r,))
         if self.periods is not None:
             yield from _wrong_periods(self.periods, r, v, k)
+            yield from _overtaken(self, self.periods)
         yield from _wrong_objective(self.objective)
         yield from _wrong_groups(self.groups, self.request_positions)
         for n, constraint in enumerate(self.constraints):
@@ -274,6 +275,24 @@ def _wrong_objective(objective: tuple[Mapping[str, int], ...]) -> Iterator[str]:
                 yield f"objective[{level}].{term}: not a term; there are {', '.join(TERMS)}"
             if weight < 0:
                 yield f"objective[{level}].{term}: {weight} must not be negative"
+
+
+def _overtaken(problem: PlacementProblem, periods: Periods) -> Iterator[str]:
+    """Where others hold more than is free of a provider, or of a pool that limits its hosts together."""
+    providers = problem.providers
+    over = np.argwhere((periods.taken > providers.free) & providers.own)
+    if len(over):
+        slot, v, k = over[0].tolist()
+        held, free = periods.taken[slot, v, k], providers.free[v, k]
+        yield f"periods.taken[{slot}][{v}][{k}]: {held} is more than the {free} that is free"
+        return
+    of_pools = np.zeros((len(periods.names), *problem.free.shape), dtype=np.int64)
+    np.add.at(of_pools, (slice(None), providers.pool_of), periods.taken)
+    over = np.argwhere(of_pools > problem.free)
+    if len(over):
+        slot, p, k = over[0].tolist()
+        held, free, whose = of_pools[slot, p, k], problem.free[p, k], problem.pool_ids[p]
+        yield f"periods.taken[{slot}]: hosts of '{whose}' hold {held} of {problem.resource_classes[k]}, more than the {free} that is free"
 
 
 def _wrong_periods(periods: Periods, requests: int, providers: int, k: int) -> Iterator[str]:

@@ -135,7 +135,7 @@ def _slots(problem: PlacementProblem, requests: Int64) -> Iterator[tuple[Int64, 
         there = (periods.first[requests] <= slot) & (slot < periods.end[requests])
         pool_free = problem.free.copy()
         np.subtract.at(pool_free, providers.pool_of, periods.taken[slot])
-        yield there.astype(np.int64), providers.free - periods.taken[slot], np.maximum(pool_free, 0)
+        yield there.astype(np.int64), providers.free - periods.taken[slot], pool_free
 
 
 def _of_each(model: Model) -> tuple[Int64, Int64, Int64]:

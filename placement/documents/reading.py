@@ -79,7 +79,7 @@ def _built(form: Document, said: tuple[Constraint, ...]) -> PlacementProblem:
     }
     empty = None if wrong_rooms else _without_requests(form)
     if empty is not None:
-        of_requests["periods"] = times.periods(asks.counts, empty.providers, names.provider)
+        of_requests["periods"] = times.periods(asks.counts, empty, names.provider)
     problems = [*wrong_rooms, *asks.problems, *wrong_groups, *names.problems, *times.problems]
     if problems or empty is None:
         raise InvalidDocument(problems)

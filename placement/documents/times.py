@@ -1,7 +1,7 @@
 """Time in a document as slots: where requests and reservations begin and end."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
@@ -9,10 +9,11 @@ from itertools import pairwise
 import numpy as np
 
 from catalog.wording import known_names
-from placement.arrays import Int64
+from placement.arrays import Bool, Int64
 from placement.documents.form import Document, Moment, Request, Reservation
 from placement.documents.rooms import unknown_class
 from placement.periods import Periods
+from placement.problem import PlacementProblem
 from placement.providers import Providers
 
 Span = Request | Reservation
@@ -29,7 +30,7 @@ class Times:
     problems: list[str] = field(default_factory=list)
 
     def periods(
-        self, counts: Sequence[int], providers: Providers, provider: Callable[[str, str], int | None]
+        self, counts: Sequence[int], rooms: PlacementProblem, provider: Callable[[str, str], int | None]
     ) -> Periods | None:
         """The slots of a document, those of requests and what reservations take; None where it says nothing of time."""
         form = self.form
@@ -43,7 +44,7 @@ class Times:
             return None
         first, end = self._slots(spans, slots)
         r = len(form.requests)
-        taken = self._taken(slots, first[r:], end[r:], providers, provider)
+        taken = self._taken(slots, first[r:], end[r:], rooms, provider)
         if self.problems:
             return None
         return Periods(
@@ -112,10 +113,10 @@ class Times:
         slots: "_Slots",
         first: list[int],
         end: list[int],
-        providers: Providers,
+        rooms: PlacementProblem,
         provider: Callable[[str, str], int | None],
     ) -> Int64:
-        classes = self.form.resource_classes
+        classes, providers = self.form.resource_classes, rooms.providers
         taken = np.zeros((len(slots.names), len(providers.ids), len(classes)), dtype=np.int64)
         for n, one in enumerate(self.form.reservations):
             v = self._holder(n, one, providers, provider)
@@ -125,16 +126,15 @@ class Times:
                     self.problems.append(unknown_class(self.form, at, name))
                 elif v is not None:
                     k = classes.index(name)
-                    span = taken[first[n] : end[n], v, k]
-                    if amount > int(providers.free[v, k]) - int(span.max(initial=0)):
-                        self.problems.append(f"{at}: {self._too_much(providers, v, k, amount)}")
+                    span = taken[first[n] : end[n], :, k]
+                    for whose, inside, free in _limits(rooms, v, k):
+                        if amount > free - int(span[:, inside].sum(axis=1).max(initial=0)):
+                            more = f"hold more {name} of '{whose}' than the {free} that are free"
+                            self.problems.append(f"{at}: with {amount}, reservations {more}")
+                            break
                     else:
-                        span += amount
+                        span[:, v] += amount
         return taken
-
-    def _too_much(self, providers: Providers, v: int, k: int, amount: int) -> str:
-        name, free = self.form.resource_classes[k], int(providers.free[v, k])
-        return f"with {amount}, reservations hold more {name} of '{providers.ids[v]}' than the {free} that are free"
 
     def _holder(
         self, n: int, one: Reservation, providers: Providers, provider: Callable[[str, str], int | None]
@@ -149,6 +149,15 @@ class Times:
         if one.provider in pools and providers.are_hosts and not own & set(one.resources):
             return int(np.argmax(providers.pool_of == pools[one.provider]))
         return provider(f"reservations[{n}].provider", one.provider)
+
+
+def _limits(rooms: PlacementProblem, v: int, k: int) -> Iterator[tuple[str, Bool, int]]:
+    """Whose room a reservation takes, which providers share it [V], and how much is free: the provider's and its pool's."""
+    providers, pool = rooms.providers, int(rooms.providers.pool_of[v])
+    if providers.own[k]:
+        yield providers.ids[v], np.arange(len(providers.ids)) == v, int(providers.free[v, k])
+    if providers.are_hosts:
+        yield rooms.pool_ids[pool], providers.pool_of == pool, int(rooms.free[pool, k])
 
 
 @dataclass(frozen=True)

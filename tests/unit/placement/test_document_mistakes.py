@@ -14,8 +14,9 @@ from placement import document
 from placement.document import InvalidDocument
 from placement.problem import InvalidProblem, PlacementProblem
 
-HOSTS = json.loads((Path(__file__).parents[3] / "examples" / "placement" / "hosts.json").read_text())
-POOLS = json.loads((Path(__file__).parents[3] / "examples" / "placement" / "pools.json").read_text())
+EXAMPLES = Path(__file__).parents[3] / "examples" / "placement"
+HOSTS = json.loads((EXAMPLES / "hosts.json").read_text())
+POOLS = json.loads((EXAMPLES / "pools.json").read_text())
 BIG = 2**62 - 1
 
 
@@ -96,6 +97,7 @@ IN_HOSTS: list[tuple[str, Any, str]] = [
     ("reservations.0.provider", "nl-1", "reservations[0].provider: 'nl-1' is a pool; name the host in it"),
     ("reservations.0.resources.vcpu", 49, "reservations[0].resources.vcpu: with 49, reservations hold more vcpu of 'kvm-1' than the 48 that are free"),
     ("reservations.0.resources.gpu", 1, "reservations[0].resources.gpu: there is no resource class 'gpu'"),
+    ("reservations", [{"provider": "esx-1", "resources": {"disk_gib": 2000}}, {"provider": "esx-2", "resources": {"disk_gib": 1001}}], "reservations[1].resources.disk_gib: with 1001, reservations hold more disk_gib of 'fra-1' than the 3000 that are free"),
     ("groups.front", ["web", "fiar"], "groups.front[1]: there is no request or group 'fiar'; did you mean 'fair'?"),
     ("groups.web", ["lab"], "groups.web: a request has this id; call the group something else"),
     ("groups.front", ["everything"], "groups.everything: goes round in a circle, everything > front > everything; take one of them out"),
@@ -150,6 +152,19 @@ def test_sums_that_do_not_fit_are_told(change: Callable[[dict[str, Any]], object
 )  # fmt: skip
 def test_what_is_no_json_object_is_told(text: bytes, message: str) -> None:
     assert told(text)[0].startswith(message)
+
+
+def test_hosts_cannot_be_held_for_more_than_their_pool_gives_in_all() -> None:
+    tree = json.loads((EXAMPLES / "cluster.json").read_text())
+    tree["pools"][0]["inventories"] = {"vcpu": {"total": 40}}
+    held = [{"provider": host, "resources": {"vcpu": 20}, "until": 24} for host in ("esx-1", "esx-2")]
+    document.read(tree | {"reservations": [*held, held[0] | {"provider": "kvm-1"}]})
+    assert told(tree | {"reservations": [*held, {"provider": "esx-3", "resources": {"vcpu": 1}}]}) == [
+        "reservations[2].resources.vcpu: with 1, reservations hold more vcpu of 'fra-1' than the 40 that are free"
+    ]
+    document.read(
+        tree | {"reservations": [*held, {"provider": "esx-3", "resources": {"vcpu": 1}, "from": 24}]}
+    )
 
 
 def test_all_mistakes_of_form_are_told_together_and_then_all_of_names() -> None:

@@ -6,11 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from placement.periods import Periods
 from placement.problem import InvalidProblem, PlacementProblem
+from placement.providers import Hosts
 
 
 def int64(*rows: list[int]) -> np.ndarray:
     return np.array(rows, dtype=np.int64)
+
+
+def held(*taken: list[int]) -> Periods:
+    """One slot, in which others take so much."""
+    return Periods(("now",), np.array([0, 0]), np.array([1, 1]), int64(*taken)[None])
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -29,8 +36,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"rejections": {(0, 2): ()}}, r"rejections: no such pair \(0, 2\)"),
     ({"rejections": {(-1, 0): ()}}, r"rejections: no such pair \(-1, 0\)"),
     ({"current": np.array([0, 2])}, r"current\[1\]: 2 must be a provider's position, 0 to 1, or -1"),
+    ({"periods": held([3, 4], [4, 5])}, r"periods.taken\[0\]\[1\]\[1\]: 5 is more than the 4 that is free"),
+    (
+        {"periods": held([2, 2], [3, 2]), "hosts": Hosts(("h", "i"), np.array([0, 0]), int64([4, 4], [4, 4]), int64([9, 9], [9, 9]))},
+        r"periods.taken\[0\]: hosts of 'a' hold 5 of vcpu, more than the 4 that is free",
+    ),
     ({"current": np.array([0])}, "current: must be a numpy array of int64 of shape"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("wrong", "message"), BAD, ids=[m for _, m in BAD])
