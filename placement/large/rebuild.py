@@ -58,6 +58,8 @@ class Rebuilding(Online):
 
     def run(self, deterministic_time: float, *, until_placed: bool = False) -> None:
         """Until so much is spent; or, if that is asked for, until all are placed."""
+        if not len(self._load):
+            return  # There is nowhere to be.
         begin = self._budget.deterministic_time
         end = max(0.0, begin - deterministic_time)
         self._attempt(0)

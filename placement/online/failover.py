@@ -68,7 +68,9 @@ def failover_parts(admitted: Admitted) -> dict[str, Int64]:
         "fails_in": np.concatenate([_column([]), *within]),
         "fails_at": _starts([one.size for one in fails]),
         "fails": np.concatenate([_column([]), *(one.reshape(-1) for one in fails)]),
-        "restarts": np.array([one.weight for one in found], dtype=np.int64).reshape(-1, len(classes.one)),
+        "restarts": np.array([one.weight for one in found], dtype=np.int64).reshape(
+            len(found), len(classes.one)
+        ),
         "restart_on": (~admitted.forbidden).astype(np.int64) if found else np.zeros((0, v), dtype=np.int64),
         "demand": np.where(providers.own, classes.demand, 0),
         "worth": (v << 20) // np.maximum(1, left.sum(axis=0)),

@@ -65,7 +65,7 @@ def _shelves(prices: Int64) -> tuple[Int64, Int64, Int64]:
     patterns: dict[bytes, int] = {}
     of = [patterns.setdefault(row.tobytes(), len(patterns)) for row in prices]
     rows = np.array([np.frombuffer(row, dtype=np.int64) for row in patterns], dtype=np.int64)
-    rows = rows.reshape(-1, prices.shape[1])
+    rows = rows.reshape(len(patterns), prices.shape[1])
     shelves: dict[bytes, int] = {}
     return _column(of), rows, _column([shelves.setdefault(one.tobytes(), len(shelves)) for one in rows.T])
 
@@ -86,7 +86,9 @@ def _never(admitted: Admitted) -> Bool:
 def _lanes(admitted: Admitted) -> dict[str, Int64]:
     g, v = admitted.prices.shape
     at, lane, weight = _by_class([one for one, _ in admitted.lanes], None, g)
-    limits = np.array([limit for _, limit in admitted.lanes], dtype=np.int64).reshape(-1, v)
+    limits = np.array([limit for _, limit in admitted.lanes], dtype=np.int64).reshape(
+        len(admitted.lanes), v
+    )
     scale = (v << 20) // np.maximum(1, np.maximum(limits, 0).sum(axis=1))
     of = np.repeat(np.arange(g), np.diff(at))
     least = np.zeros(g, dtype=np.int64)
@@ -110,7 +112,9 @@ def _rules(admitted: Admitted) -> dict[str, Int64]:
     costs = np.bincount(np.repeat(np.arange(g), np.diff(at))[soft[rule]], minlength=g)
     known: dict[bytes, int] = {}
     map_of = [known.setdefault(one.domain_of.tobytes(), len(known)) for one in rules]
-    maps = np.array([np.frombuffer(one, dtype=np.int64) for one in known], dtype=np.int64).reshape(-1, v)
+    maps = np.array([np.frombuffer(one, dtype=np.int64) for one in known], dtype=np.int64).reshape(
+        len(known), v
+    )
     eligible = [int(one.values[:, 0].sum()) if one.kind == EVEN else 0 for one in rules]
     joined = [n for n, one in zip(map_of, rules, strict=True) if one.kind == TOGETHER]
     count_at = starts([len(one.values) for one in rules])

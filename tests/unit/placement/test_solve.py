@@ -70,13 +70,15 @@ def test_a_swap_that_costs_nothing_keeps_different_machines_at_home(
     assert pools_of(plan) == ["b", "a", "a", "b"]
 
 
+@pytest.mark.parametrize("way", ["counts", "exact", "search"])
 @pytest.mark.parametrize(
     ("requests", "pools"), [(0, 2), (2, 0), (0, 0)], ids=["no requests", "no pools", "nothing"]
 )
 def test_an_empty_problem_has_an_empty_plan(
-    problem_of: Callable[..., PlacementProblem], requests: int, pools: int
+    problem_of: Callable[..., PlacementProblem], requests: int, pools: int, way: str
 ) -> None:
-    plan = solve(problem_of([[1, 1, 1]] * requests, [[4, 4, 4]] * pools, [[1] * pools] * requests))
+    problem = problem_of([[1, 1, 1]] * requests, [[4, 4, 4]] * pools, [[1] * pools] * requests)
+    plan = solve(problem, way=way)
     assert pools_of(plan) == [None] * requests
     assert (plan.cost_micros, plan.bound_micros, plan.unplaced_bound) == (0, 0, requests)
 
