@@ -33,7 +33,8 @@ class Limits(Value):
 class Candidate(Value):
     """One pool for one request: what it would cost there, and what speaks against it.
 
-    `rejections` is empty for the chosen pool and for pools that merely cost more.
+    `rejections` is empty for the chosen pool and for pools that are merely worse by the objective. Where a limit stopped
+    the search, such a pool may also be one that it did not get to.
     """
 
     pool: str

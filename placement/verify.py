@@ -162,7 +162,8 @@ def _explanations(problem: PlacementProblem, plan: Plan) -> Iterator[str]:
             yield from (f"{at}: a policy's reason is not told: {why}" for why in untold)
             limits = zip(problem.resource_classes, demands[i], largest[pool], free[pool], strict=True)
             yield from (f"{at}: {text}" for text in _shortages(candidate, limits))
-        yield from _choice(assignment)
+        if plan.status is PlanStatus.OPTIMAL:
+            yield from _choice(assignment, by_price=not plan.levels)
 
 
 def _shortages(candidate: Candidate, limits: Iterable[tuple[str, int, int, int]]) -> Iterator[str]:
@@ -175,11 +176,12 @@ def _shortages(candidate: Candidate, limits: Iterable[tuple[str, int, int, int]]
             yield f"{name} {demand} of {free} free, at most {largest} each, is not what is told"
 
 
-def _choice(assignment: Assignment) -> Iterator[str]:
+def _choice(assignment: Assignment, *, by_price: bool) -> Iterator[str]:
+    """What nobody could do better by one request alone, if the plan is the best; `by_price`: if that is the cheapest."""
     possible = [candidate for candidate in assignment.candidates if candidate.possible]
     if assignment.pool is None and possible:
         yield f"{assignment.request_id}: unplaced, though {possible[0].pool} could take it"
-    if assignment.pool is not None:
+    if assignment.pool is not None and by_price:
         cheapest = min(possible, key=lambda candidate: candidate.cost_micros)
         paid = next(c.cost_micros for c in assignment.candidates if c.pool == assignment.pool)
         if cheapest.cost_micros < paid:

@@ -94,10 +94,24 @@ def test_a_planted_breach_is_found(
         verified(problem, wrong)
 
 
-def test_a_cheaper_pool_with_room_is_a_breach(problem_of: Callable[..., PlacementProblem]) -> None:
+def test_a_cheaper_pool_with_room_is_a_breach_of_a_plan_that_is_said_to_be_the_cheapest(
+    problem_of: Callable[..., PlacementProblem],
+) -> None:
     problem = problem_of([[1]], [[4], [4]], [[3, 5]])
-    plan = solve(problem)
-    dearer = assigned(plan, 0, pool="b").model_copy(
-        update={"cost_micros": 5, "bound_micros": 3, "status": PlanStatus.FEASIBLE, "terms": {}}
+    dearer = assigned(solve(problem), 0, pool="b").model_copy(
+        update={"cost_micros": 5, "bound_micros": 5, "terms": {}}
     )
     assert breaches(problem, dearer) == ("r0: a is cheaper and has room",)
+    stopped = dearer.model_copy(update={"bound_micros": 3, "status": PlanStatus.FEASIBLE})
+    assert breaches(problem, stopped) == ()
+
+
+@pytest.mark.parametrize("way", ["exact", "search"])
+def test_who_stays_where_it_is_dear_is_no_breach_where_moves_count_more(
+    problem_of: Callable[..., PlacementProblem], way: str
+) -> None:
+    objective = ({"moves": 1}, {"price": 1})
+    plan = solve(
+        problem_of([[1]], [[4], [4]], [[3, 5]], current=[1], more={"objective": objective}), way=way
+    )
+    assert [a.pool for a in plan.assignments] == ["b"]
