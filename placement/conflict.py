@@ -18,6 +18,7 @@ from placement.budget import Budget
 from placement.constraint import Constraint
 from placement.constraints.allowed import Allowed
 from placement.constraints.capacity import Capacity
+from placement.constraints.preemption import Preemption
 from placement.explain import name_of
 from placement.matrix import Expression, Matrix
 from placement.model import Model
@@ -114,13 +115,16 @@ class _Facts:
 
     def __post_init__(self) -> None:
         """Post constraint by constraint, and remember whose rows are whose."""
-        self.model = Model(self.problem)
+        self.model = Model(self.problem, apart=True)
         self.names = [("requests", g) for g in range(len(self.model.classes.count))]
         self.positions = {name: fact for fact, name in enumerate(self.names)}
         self.policies = _policies(self.problem, self.model)
         owner = [np.arange(len(self.names), dtype=np.int64)]
         for n, one in enumerate(constraints.of(self.problem)):
-            owner.append(self._posted(n, one))
+            if not isinstance(
+                one, Preemption
+            ):  # Who must have a place is said by the facts about requests.
+                owner.append(self._posted(n, one))
         self.row_fact = np.concatenate(owner)
         self.matrix: Matrix = self.model.matrix()
         extra = len(self.matrix.row_lower) - len(self.row_fact)
@@ -128,7 +132,7 @@ class _Facts:
 
     def _posted(self, n: int, one: Constraint) -> Int64:
         """Post one constraint; the fact of each of its rows."""
-        before, alone = self.model.row_count, Model(self.problem, self.model.classes)
+        before, alone = self.model.row_count, Model(self.problem, self.model.classes, apart=True)
         one.post(self.model)
         about = self.model.abouts()[before:]
         kind = "room" if isinstance(one, Capacity) else name_of(one)
@@ -138,9 +142,9 @@ class _Facts:
                 self.forbids[self._fact(("policy", list(self.policies).index(rule)))] = cells
         else:
             one.post(alone)
-            if (alone.upper == 0).any():
+            if alone.forbidden.any():
                 fact = facts.get(0) if facts and kind != "room" else self._fact((kind, n))
-                self.forbids[self._fact((kind, n)) if fact is None else fact] = alone.upper == 0
+                self.forbids[self._fact((kind, n)) if fact is None else fact] = alone.forbidden
         return np.array([facts[int(a)] for a in about], dtype=np.int64)
 
     def _fact(self, name: tuple[str, int]) -> int:
@@ -204,7 +208,7 @@ class _Facts:
         row = np.repeat(np.arange(len(rows)), np.diff(matrix.start))
         reduced = np.zeros(len(matrix.lower))
         np.subtract.at(reduced, matrix.column, prices[row] * matrix.coefficient)
-        wanted = ((reduced[: g * v].reshape(g, v) - 1) < -_ALMOST) & held[:, None] & (self.model.upper == 0)
+        wanted = ((reduced[: g * v].reshape(g, v) - 1) < -_ALMOST) & held[:, None] & self.model.forbidden
         for fact, cells in self.forbids.items():
             if (wanted & cells).any():
                 facts.add(fact)
@@ -324,7 +328,7 @@ def _room(problem: PlacementProblem, pool: int, k: int) -> Fact:
         inside = problem.providers.free[problem.providers.pool_of == pool, k]
         free, where = (
             min(free, int(inside.sum())),
-            f" on {len(inside)} hosts, at most {int(inside.max(initial=0)):,}",
+            f" on {len(inside)} host{'s' if len(inside) != 1 else ''}, at most {int(inside.max(initial=0)):,}",
         )
         where += " on one" if len(inside) else ""
     return Fact(

@@ -52,10 +52,16 @@ class _Blocks:
 
 
 class Model:
-    """What constraints post to. `classes` are the problem's, where they are known already."""
+    """What constraints post to. `classes` are the problem's, where they are known already.
 
-    def __init__(self, problem: PlacementProblem, classes: Classes | None = None) -> None:
-        self.problem = problem
+    Where constraints are kept `apart`, nothing of one may need another: rows of each then hold by it alone, so
+    that `placement.conflict` can leave others out.
+    """
+
+    def __init__(
+        self, problem: PlacementProblem, classes: Classes | None = None, *, apart: bool = False
+    ) -> None:
+        self.problem, self.apart = problem, apart
         self.classes: Classes = classes_of(problem) if classes is None else classes
         v = len(problem.providers.ids)
         self._upper = np.repeat(self.classes.count[:, None], v, axis=1)
@@ -77,10 +83,17 @@ class Model:
 
     @property
     def upper(self) -> Int64:
-        """[G, V] the most of a class on a provider so far, read-only."""
-        view = self._upper.view()
+        """[G, V] the most of a class on a provider so far, read-only; all of it, where constraints are kept apart."""
+        every = np.broadcast_to(self.classes.count[:, None], self._upper.shape)
+        view = every if self.apart else self._upper.view()
         view.setflags(write=False)
         return view
+
+    @property
+    def forbidden(self) -> Bool:
+        """[G, V] the cells that were forbidden so far."""
+        cells: Bool = self._upper == 0
+        return cells
 
     @property
     def plain(self) -> bool:

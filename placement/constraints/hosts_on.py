@@ -183,7 +183,7 @@ def _tie_cells(model: Model, off: Int64, on: Int64) -> None:
     """``cell <= most * on``, where `most` is also what the room alone would take of the class."""
     problem, demand = model.problem, model.classes.demand
     most = model.upper[:, off].copy()
-    for k in range(len(problem.resource_classes)):
+    for k in () if model.apart else range(len(problem.resource_classes)):
         need = demand[:, k] > 0
         fits = problem.providers.free[None, off, k] // np.maximum(demand[:, k], 1)[:, None]
         most[need] = np.minimum(most, fits)[need]
@@ -198,8 +198,8 @@ def _tie_cells(model: Model, off: Int64, on: Int64) -> None:
 def _tie_room(model: Model, off: Int64, on: Int64) -> None:
     """``use <= free * on``: follows from the others in whole numbers, and makes fractions of a host cost their share."""
     problem, classes = model.problem, model.classes
-    if problem.periods is not None:
-        return  # Not all are there at the same time, so their sum may be more than what is free.
+    if model.apart or problem.periods is not None:
+        return  # Of periods: not all are there at the same time, so their sum may be more than what is free.
     g, n = len(classes.one), len(off)
     cells = model.cells()[:, off].reshape(-1)
     row = np.concatenate([np.tile(np.arange(n, dtype=np.int64), g), np.arange(n, dtype=np.int64)])

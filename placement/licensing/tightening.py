@@ -40,12 +40,12 @@ class Licensed:
 
 
 def crowds(model: Model, reach: Reach) -> Crowds:
-    """By what all constraints say."""
+    """By what all constraints say; where they are kept apart, by how many there are."""
     most = np.repeat(model.classes.count[reach.classes][:, None], reach.scopes, axis=1)
     partly = most.copy()
     others = np.ones(len(model.classes.one), dtype=np.bool_)
     others[reach.classes] = False
-    for one in constraints.of(model.problem):
+    for one in () if model.apart else constraints.of(model.problem):
         told = one.crowding(model.problem)
         group = None if told is None else told.members[model.classes.one]
         if told is None or group is None or not group[reach.classes].any():

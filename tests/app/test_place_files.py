@@ -80,6 +80,28 @@ def test_with_explain_every_request_has_its_reasons_and_another_seed_the_same_co
     assert tierwise("place", "check", EXAMPLES / "hosts.json", plan).returncode == 0
 
 
+def test_where_not_all_can_stay_that_must_the_conflict_is_told_all_the_same(tmp_path: Path) -> None:
+    tree = json.loads((EXAMPLES / "cluster.json").read_text())
+    tree["requests"] = [{"id": "db", "count": 3, "flavor": "large", "current": {"esx-1": 3}}]
+    tree |= {
+        "groups": {},
+        "constraints": [
+            {"kind": "preemption"},
+            {"kind": "anti_affinity", "requests": ["db"], "label": "site"},
+        ],
+    }
+    path = tmp_path / "full.json"
+    path.write_text(json.dumps(tree))
+    done = tierwise("place", "explain", path)
+    assert done.returncode == 7
+    assert done.stdout.splitlines()[1:] == [
+        "  all 3 requests like db#1 (16 vCPU, 64 GiB of memory) must be placed",
+        "  at most 1 of db may be in one site",
+    ]
+    told = json.loads(tierwise("place", "explain", path, "--output", "json").stdout)
+    assert [fact["kind"] for fact in told["conflict"]["facts"]] == ["requests", "anti_affinity"]
+
+
 def test_check_finds_what_was_changed_in_a_plan_and_ends_with_5(
     solved: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -135,20 +135,25 @@ def explain(
 
     from placement.conflict import conflict
     from placement.plan import Limits
+    from tierwise.errors import NoPlace
     from tierwise.usecases import place_explain, place_file
 
     problem = place_file.load(file)
     limits = Limits(deterministic_time=time_limit, time_limit_s=time_limit, seed=seed)
-    with _progress(problem) as tell:
-        plan = place_file.solve(problem, limits, tell=tell, clock=time.monotonic)
+    try:
+        with _progress(problem) as tell:
+            plan = place_file.solve(problem, limits, tell=tell, clock=time.monotonic)
+    except NoPlace:
+        why = conflict(problem, limits)
+        if form is not Format.TABLE:
+            document(place_explain.said((), why), form)
+        elif why is not None:
+            write("\n".join(place_explain.conflict_lines(why)) + "\n")
+        raise
     wanted = place_explain.chosen(problem, plan, requests or [])
     why = conflict(problem, limits) if plan.unplaced and not requests else None
     if form is not Format.TABLE:
-        said = {
-            "requests": [one.model_dump(mode="json") for one in wanted],
-            "conflict": why.model_dump(mode="json") if why else None,
-        }
-        document(said, form)
+        document(place_explain.said(wanted, why), form)
         return
     if not wanted:
         note("every request has a place; name one to see why it is there")

@@ -1,6 +1,7 @@
 """Why a request is where it is, why not elsewhere, what would help, and why not all can be placed: in lines for people."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from catalog.units import amount_of
 from catalog.wording import known_names
@@ -29,6 +30,14 @@ def chosen(problem: PlacementProblem, plan: Plan, names: Sequence[str]) -> tuple
             raise InvalidInput(msg)
         wanted |= dict.fromkeys(problem.groups.get(name, (name,)))
     return tuple(one for one in plan.assignments if one.request_id in wanted)
+
+
+def said(wanted: Sequence[Assignment], why: Conflict | None) -> dict[str, Any]:
+    """All of it for programs."""
+    return {
+        "requests": [one.model_dump(mode="json") for one in wanted],
+        "conflict": why.model_dump(mode="json") if why else None,
+    }
 
 
 def lines(problem: PlacementProblem, one: Assignment) -> Iterator[str]:

@@ -2,7 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from placement.conflict import conflict
+from placement.constraint import Constraint
+from placement.constraints.balance import Balance
+from placement.constraints.hosts_on import HostsOn
+from placement.constraints.preemption import Preemption
 from placement.problem import PlacementProblem
 from placement.solve import solve
 
@@ -28,6 +34,25 @@ def test_a_policy_is_told_as_one_where_it_alone_stands_in_the_way(
     found = conflict(problem)
     assert found is not None
     assert {fact.subject for fact in found.facts} == {"r0", "data-residency", "b.vcpu"}
+
+
+@pytest.mark.parametrize("term", [HostsOn(default_cost_micros=5), Balance()], ids=["hosts_on", "balance"])
+def test_what_only_costs_is_no_reason_why_there_is_no_room(
+    problem_of: Callable[..., PlacementProblem], term: Constraint
+) -> None:
+    costly = {"constraints": (term,), "objective": ({"hosts_on": 1, "balance": 1},)}
+    found = conflict(problem_of([[4]], [[3], [2]], [[1, 1]], more=costly))
+    assert found is not None
+    assert {fact.subject for fact in found.facts} == {"r0", "a.vcpu", "b.vcpu"}
+
+
+def test_who_must_keep_a_place_is_among_those_that_cannot_all_have_one(
+    problem_of: Callable[..., PlacementProblem],
+) -> None:
+    keeping = {"constraints": (Preemption(),)}
+    found = conflict(problem_of([[3], [2], [1]], [[5]], [[1]] * 3, current=[0, 0, -1], more=keeping))
+    assert found is not None
+    assert {fact.subject for fact in found.facts} == {"r0", "r1", "r2", "a.vcpu"}
 
 
 def test_where_all_can_be_placed_there_is_no_conflict(problem_of: Callable[..., PlacementProblem]) -> None:
