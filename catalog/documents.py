@@ -142,10 +142,16 @@ def unknown_sections(document: Located, known: Iterable[str]) -> list[Problem]:
 def _problems(
     document: Located, path: Path, model: type[BaseModel], body: object, error: ValidationError
 ) -> Iterator[Problem]:
-    """One problem a place: what each branch of a union expected is joined with "or"."""
+    """One problem a place: what each branch of a union expected is joined with "or".
+
+    Where a branch says what is wrong inside the value, the others, which expected another kind of value, say nothing.
+    """
     by_place: dict[Path, list[tuple[str, object]]] = {}
-    for detail in error.errors(include_url=False):
-        at = _written(detail, body)
+    details = error.errors(include_url=False)
+    places = [_written(detail, body) for detail in details]
+    for detail, at in zip(details, places, strict=True):
+        if _is_branch(detail, at) and any(len(p) > len(at) and p[: len(at)] == at for p in places):
+            continue
         said = expectation(detail, _fields_at(model, at[:-1]))
         by_place.setdefault(at, []).append((said, _value(detail)))
     for at, found in by_place.items():
@@ -168,11 +174,17 @@ def _written(detail: Any, body: object) -> Path:
     last = len(detail["loc"]) - 1
     for i, part in enumerate(detail["loc"]):
         is_here, inner = _child(body, part)
-        is_absent_field = i == last and (detail["type"] == "missing" or isinstance(body, Mapping))
+        is_absent = isinstance(body, Mapping) and detail["input"] != body
+        is_absent_field = i == last and (detail["type"] == "missing" or is_absent)
         if is_here or is_absent_field:
             found.append(part)
         body = inner if is_here else body
     return tuple(part for part in found if part != "[key]")
+
+
+def _is_branch(detail: Any, at: Path) -> bool:
+    """Whether a mistake is that of one branch of a union, whose name ends its location."""
+    return bool(detail["loc"]) and detail["loc"][-1] != "[key]" and detail["loc"][-1:] != at[-1:]
 
 
 def _child(body: object, part: str | int) -> tuple[bool, object]:

@@ -21,6 +21,8 @@ Price = Annotated[Decimal, Field(ge=0, lt=Decimal(4_611_686_018_427), decimal_pl
 """For the whole horizon, to the millionth of the currency; text such as ``"12.34"`` is kept exactly by every program."""
 UnitPrice = Annotated[Decimal, Field(ge=0, lt=Decimal(4_611_686_018_427), decimal_places=12)]
 Ratio = Annotated[Decimal, Field(gt=0, le=Decimal(10_000), decimal_places=9)]
+Number = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+"""Of machines."""
 Hour = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
 Moment = Hour | Text
 Prices = Mapping[Text, Price]
@@ -113,13 +115,13 @@ class Request(Flavor):
 
     id: Text
     """Unlike that of every other request and group."""
-    count: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = None
+    count: Number | None = None
     """So many machines, called id#1 to id#count; `id` is then the name of a group of them."""
     flavor: Text | None = None
     """One of `flavors`."""
     priority: Annotated[int, Field(strict=True, ge=0, lt=2**31)] | None = None
     """Those of higher priority are placed first, whatever that costs the others; 0 where it is not given."""
-    current: Text | Mapping[Text, Annotated[int, Field(strict=True, ge=1)]] | None = None
+    current: Text | Mapping[Text, Number] | None = None
     """The host it runs on today (the pool, where pools have no hosts), or how many of `count` run on which: the first
     ones on the first named. Inventories then do not count it as `used`."""
     from_: Moment | None = Field(default=None, alias="from")

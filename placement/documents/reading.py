@@ -118,11 +118,11 @@ def _constrained(problem: PlacementProblem, said: tuple[Constraint, ...]) -> Pla
     ]
     if wrong:
         raise InvalidDocument(wrong)
-    return replace(problem, constraints=said) if said else problem
+    return _checked(lambda: replace(problem, constraints=said)) if said else problem
 
 
 def _checked(make: Callable[[], PlacementProblem]) -> PlacementProblem:
-    """What only the problem itself refuses, such as a label's name that is taken, in its own words."""
+    """What only the problem itself refuses, such as a label's name that is taken or a kind that stands twice, in its words."""
     try:
         return make()
     except InvalidProblem as error:

@@ -87,6 +87,9 @@ IN_HOSTS: list[tuple[str, Any, str]] = [
     ("requests.1.current", "esx-9", "requests[1].current: there is no host 'esx-9'; did you mean 'esx-"),
     ("requests.0.current", {"esx-1": 7}, "requests[0].current: says where 7 run, but there are 6"),
     ("requests.0.current", {"esx-1": 1, "esx-7": 1}, "requests[0].current.esx-7: there is no host 'esx-7'"),
+    ("requests.3.refused", {"fra-1": [5]}, "requests[3].refused.fra-1[0]: must be a mapping (found 5)"),
+    ("requests.3.refused", {"fra-1": {"a": 1}}, "requests[3].refused.fra-1: must be text or a list (found a mapping)"),
+    ("requests.0.current", {"esx-1": 2**64}, "requests[0].current.esx-1: must be at most 10000000 (found 18446744073709551616)"),
     ("requests.1.priority", -1, "requests[1].priority: must be at least 0 (found -1)"),
     ("requests.2.from", "2027-01-16", "requests[2].until: '2027-01-16' is not after '2027-01-16'"),
     ("requests.2.from", "2027-02-30", "requests[2].from: must be an hour from now (24), a day (\"2026-12-01\"), or one of `periods` (found '2027-02-30')"),
@@ -108,6 +111,7 @@ IN_HOSTS: list[tuple[str, Any, str]] = [
     ("constraints", [{}], "constraints[0].kind: is required and missing; "),
     ("constraints", [{"kind": "sprad"}], "constraints[0].kind: there is no such constraint; "),
     ("constraints", [{"kind": "capacity"}], "constraints[0].kind: there is no such constraint; "),
+    ("constraints", [{"kind": "ha_reserve", "pools": {"fra-1": 1}}, {"kind": "ha_reserve", "pools": {"nl-1": 1}}], "constraints[0].kind: the problem has another constraint of this kind; put the data of both into one"),
     ("constraints", [{"kind": ["a"]}], "constraints[0].kind: there is no such constraint; "),
 ]  # fmt: skip
 
