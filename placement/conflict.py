@@ -274,7 +274,7 @@ class _Facts:
         )
         part = f"all {count}" if count == len(all_) else f"{count} of the {len(all_)}"
         what = first if len(all_) == 1 else f"{part} requests like {first}"
-        return Fact(kind="requests", subject=first, words=f"{what} ({size}) must be placed")
+        return Fact(kind="requests", subject=first, words=f"{what} ({size or 'nothing'}) must be placed")
 
 
 def _part(matrix: Matrix, rows: Bool, upper: Int64, row_lower: Int64) -> tuple[Matrix, Bool]:

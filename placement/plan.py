@@ -87,7 +87,7 @@ class Plan(Value):
     Placing requests comes first in the objective, those of higher priority before the others; then its levels.
     `cost_micros` is the sum of the terms that are money, and counts placed requests only. Two things are proven:
     every plan leaves at least `unplaced_bound` requests out (that places as many of every higher priority), and
-    every plan that leaves out no more than this one costs at least `bound_micros`; `gap` is the relative
+    every plan that leaves out no more of any priority than this one costs at least `bound_micros`; `gap` is the relative
     difference of cost and bound. The status is optimal when both bounds are met.
     """
 

@@ -286,13 +286,14 @@ def _overtaken(problem: PlacementProblem, periods: Periods) -> Iterator[str]:
         held, free = periods.taken[slot, v, k], providers.free[v, k]
         yield f"periods.taken[{slot}][{v}][{k}]: {held} is more than the {free} that is free"
         return
-    of_pools = np.zeros((len(periods.names), *problem.free.shape), dtype=np.int64)
-    np.add.at(of_pools, (slice(None), providers.pool_of), periods.taken)
-    over = np.argwhere(of_pools > problem.free)
-    if len(over):
-        slot, p, k = over[0].tolist()
-        held, free, whose = of_pools[slot, p, k], problem.free[p, k], problem.pool_ids[p]
-        yield f"periods.taken[{slot}]: hosts of '{whose}' hold {held} of {problem.resource_classes[k]}, more than the {free} that is free"
+    for slot, taken in enumerate(periods.taken):
+        of_pools = np.zeros_like(problem.free)
+        np.add.at(of_pools, providers.pool_of, taken)
+        for p, k in np.argwhere(of_pools > problem.free)[:1].tolist():
+            held, free = of_pools[p, k], problem.free[p, k]
+            whose, name = problem.pool_ids[p], problem.resource_classes[k]
+            yield f"periods.taken[{slot}]: hosts of '{whose}' hold {held} of {name}, more than the {free} that is free"
+            return
 
 
 def _wrong_periods(periods: Periods, requests: int, providers: int, k: int) -> Iterator[str]:

@@ -54,7 +54,7 @@ class Host(Part):
     """A host of a pool."""
 
     id: Text
-    """Unlike that of every other host."""
+    """Unlike that of every other host, and of every pool that has more hosts than this one."""
     inventories: Mapping[Text, Inventory]
     """Resource class -> what the host has of it."""
     labels: Mapping[Text, str] = Field(default_factory=dict)

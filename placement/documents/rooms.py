@@ -41,10 +41,13 @@ def problems(form: Document) -> Iterator[str]:
         yield from _of_inventories(form, f"{at}.inventories", pool.inventories)
         yield from _unknown_classes(form, f"{at}.unit_prices", pool.unit_prices or {})
         yield from _of_presence(form, at, pool, on_hosts)
+        alone = {p} if len(pool.hosts or ()) == 1 else set()  # Then both mean the same host.
         for h, host in enumerate(pool.hosts or ()):
             yield from _of_inventories(form, f"{at}.hosts[{h}].inventories", host.inventories)
             if host.id in there:
                 yield f"{at}.hosts[{h}].id: '{host.id}' is {there[host.id]} too; every host has an id of its own"
+            elif other := {q for q, one in enumerate(form.pools) if one.id == host.id} - alone:
+                yield f"{at}.hosts[{h}].id: '{host.id}' is pools[{min(other)}] too; a name must mean a pool or one host"
             there.setdefault(host.id, f"{at}.hosts[{h}]")
     yield from _overflow(form)
 

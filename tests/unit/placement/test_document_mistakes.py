@@ -62,6 +62,8 @@ IN_HOSTS: list[tuple[str, Any, str]] = [
     ("pools.0.unit_prices.gpu", 1, "pools[0].unit_prices.gpu: there is no resource class 'gpu'"),
     ("pools.0.unit_prices.vcpu", float("nan"), "pools[0].unit_prices.vcpu: must be a number that is not infinite (found NaN)"),
     ("pools.1.hosts.0.id", "esx-1", "pools[1].hosts[0].id: 'esx-1' is pools[0].hosts[0] too; every host has an id of its own"),
+    ("pools.1.hosts.0.id", "fra-1", "pools[1].hosts[0].id: 'fra-1' is pools[0] too; a name must mean a pool or one host"),
+    ("pools.0.hosts.1.id", "fra-1", "pools[0].hosts[1].id: 'fra-1' is pools[0] too; a name must mean a pool or one host"),
     ("pools.1.id", "fra-1", "pools[1].id: 'fra-1' is pools[0] too; use each name once"),
     ("pools.1.hosts", [], "pools[1].hosts: 'nl-1' has no hosts, other pools do; list its hosts, or leave it out"),
     ("pools.1.hosts", ..., "pools[1].hosts: 'nl-1' has no hosts, other pools do; list its hosts, or leave it out"),
@@ -156,6 +158,12 @@ def test_sums_that_do_not_fit_are_told(change: Callable[[dict[str, Any]], object
 )  # fmt: skip
 def test_what_is_no_json_object_is_told(text: bytes, message: str) -> None:
     assert told(text)[0].startswith(message)
+
+
+def test_the_only_host_of_a_pool_may_be_called_as_the_pool() -> None:
+    tree = json.loads((EXAMPLES / "cluster.json").read_text())
+    tree["pools"][1]["hosts"][0]["id"] = "nl-1"
+    assert "nl-1" in document.read(tree).providers.ids
 
 
 def test_hosts_cannot_be_held_for_more_than_their_pool_gives_in_all() -> None:
