@@ -1,7 +1,8 @@
 """The checker: no plan is believed on a solver's word.
 
-Shares no code with what builds models or plans. It counts in Python integers, pool by pool and
-request by request, and finds every way in which a plan does not do what it says.
+Shares no code with what builds models or plans, but for reading what a constraint's own data means. It
+counts in Python integers, pool by pool and request by request, and finds every way in which a plan does
+not do what it says.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
