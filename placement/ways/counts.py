@@ -14,19 +14,23 @@ onto hosts, rounding a linear program comes less near, and the search way is bet
 
 def fits(model: Model) -> bool:
     """Cells and packing rows only, one priority, and the usual objective."""
-    problem = model.problem
-    usual = problem.objective == DEFAULT_OBJECTIVE and len(set(model.classes.priority.tolist())) <= 1
-    most = _CELLS_OF_HOSTS if problem.providers.are_hosts else _CELLS
+    most = _CELLS_OF_HOSTS if model.problem.providers.are_hosts else _CELLS
     one = (
         len(model.classes.count) <= 1
     )  # Then the cheapest hosts with room are the answer, and counting proves it.
-    return usual and model.plain and (one or model.shape[0] * model.shape[1] <= most)
+    return _counts_alone(model) and (one or model.shape[0] * model.shape[1] <= most)
+
+
+def _counts_alone(model: Model) -> bool:
+    usual = model.problem.objective == DEFAULT_OBJECTIVE
+    return usual and len(set(model.classes.priority.tolist())) <= 1 and model.plain
 
 
 def solve(
     model: Model, limits: Limits, tell: Listener | None = None, clock: Clock | None = None
 ) -> Outcome:
     """The most placed, then the least paid, then the fewest moved; the moves are not proven."""
+    assert _counts_alone(model), "only problems that fit are solved this way"
     found = search(model, limits, clock, tell)
     count = len(model.problem.request_ids)
     without = count - int(found.counts.sum())

@@ -45,7 +45,7 @@ def solve(
 ) -> Outcome:
     """The most placed, then the cheapest hosts on; the bound is the packer's, and the price of all that are placed."""
     problem, classes = model.problem, model.classes
-    found = _costs(model)
+    found = _costs(model) if fits(model) else None
     assert found is not None, "only problems that fit are solved this way"
     from placement.hosts import solve as packer  # noqa: PLC0415 - numba takes seconds; most plans need none
 

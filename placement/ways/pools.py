@@ -44,12 +44,16 @@ class _Asked:
 def fits(model: Model) -> bool:
     """Pools without hosts, one priority, the usual objective; opening costs, one licence by vCPU, and shares of pools."""
     problem = model.problem
-    usual = problem.objective == DEFAULT_OBJECTIVE and problem.periods is None and problem.current is None
-    if not usual or problem.providers.are_hosts or len(set(model.classes.priority.tolist())) > 1:
-        return False
     large = len(problem.request_ids) * len(problem.pool_ids) > _CELLS
-    asked = _asked(problem)
-    return large and asked is not None and _instance(model, asked) is not None
+    asked = _asked(problem) if large and _usual(model) else None
+    return asked is not None and _instance(model, asked) is not None
+
+
+def _usual(model: Model) -> bool:
+    """Whether pools are asked for, at one time, and nothing but what they cost and hold counts."""
+    problem = model.problem
+    plain = problem.objective == DEFAULT_OBJECTIVE and problem.periods is None and problem.current is None
+    return plain and not problem.providers.are_hosts and len(set(model.classes.priority.tolist())) <= 1
 
 
 def solve(
@@ -59,7 +63,7 @@ def solve(
     from placement.pool_instances.solve import PoolLimits  # noqa: PLC0415 - numba takes seconds; most plans need none
     from placement.pool_instances.solve import solve as solve_pools  # noqa: PLC0415 - as above
 
-    asked = _asked(model.problem)
+    asked = _asked(model.problem) if _usual(model) else None
     assert asked is not None, "only problems that fit are solved this way"
     made = _instance(model, asked)
     assert made is not None, "only problems that fit are solved this way"

@@ -70,6 +70,15 @@ def test_a_swap_that_costs_nothing_keeps_different_machines_at_home(
     assert pools_of(plan) == ["b", "a", "a", "b"]
 
 
+@pytest.mark.parametrize("way", ["counts", "packing", "pools"])
+def test_a_way_that_does_not_see_the_objective_is_refused(
+    problem_of: Callable[..., PlacementProblem], way: str
+) -> None:
+    moves_first = {"objective": ({"moves": 1}, {"price": 1})}
+    with pytest.raises(AssertionError, match="only problems that fit"):
+        solve(problem_of([[1]], [[4], [4]], [[3, 5]], current=[1], more=moves_first), way=way)
+
+
 @pytest.mark.parametrize("way", ["counts", "exact", "search"])
 @pytest.mark.parametrize(
     ("requests", "pools"), [(0, 2), (2, 0), (0, 0)], ids=["no requests", "no pools", "nothing"]
