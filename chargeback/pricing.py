@@ -153,6 +153,8 @@ class Pricing:
         found: dict[_Group, dict[Payer, _Cell]] = defaultdict(lambda: defaultdict(_Cell))
         for row in sums:
             target = self.cut.targets[row.target]
+            if target.running:
+                continue
             rate = _chosen(target, row.labels)
             if rate is None:
                 base = not target.existence and not (target.candidates and target.candidates[0].component)
@@ -378,10 +380,10 @@ def _payer_order(key: tuple[int, str, Payer]) -> tuple[Any, ...]:
 
 
 def _ran(targets: Sequence[Target], sums: Iterable[FineSum]) -> set[tuple[int, str]]:
-    """The periods and machines of which some target has seconds of running."""
+    """The periods and machines that were on for any time, whatever prices it."""
     seconds: Counter[tuple[int, str, int]] = Counter()
     for row in sums:
-        if row.power == Power.ON.value:
+        if targets[row.target].running and row.power == Power.ON.value:
             seconds[targets[row.target].period.t_from, row.machine, row.target] += row.seconds
     return {(t_from, machine) for (t_from, machine, _), each in seconds.items() if each > 0}
 
