@@ -84,6 +84,11 @@ class Scope(NamedTuple):
 ALL = Scope()
 
 
+def read_span(period: BillingPeriod) -> tuple[int, int]:
+    """The half-open time whose rows bill a period: a second before it tells what existed from what is new in it."""
+    return period.t_from - 1, period.t_to
+
+
 class Usage(Protocol):
     """A history of usage that can be asked for parts of itself."""
 
@@ -93,11 +98,11 @@ class Usage(Protocol):
         ...
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
-        """The machines with rows or samples in the period that were recorded after `since`, not after `until`."""
+        """The machines with rows in `read_span` or samples that were recorded after `since`, not after `until`."""
         ...
 
     def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
-        """All rows that overlap the period, of these machines or of all, as a `pyarrow.Table`."""
+        """All rows that overlap the period's `read_span`, of these machines or of all, as a `pyarrow.Table`."""
         ...
 
     def machines(self, period: BillingPeriod, tenants: Collection[str]) -> Sequence[str]:
@@ -124,12 +129,14 @@ class UsageTable:
 
     def touched(self, period: BillingPeriod, since: int, until: int) -> Sequence[str]:
         """See `Usage`."""
-        values = {"t_from": period.t_from, "t_to": period.t_to, "since": since, "until": until}
+        t_from, t_to = read_span(period)
+        values = {"t_from": t_from, "t_to": t_to, "since": since, "until": until}
         return [machine for (machine,) in self._ask(_TOUCHED, values, duckdb.DuckDBPyRelation.fetchall)]
 
     def of(self, period: BillingPeriod, machines: Collection[str] | None = None) -> Any:
         """See `Usage`."""
-        values: dict[str, Any] = {"t_from": period.t_from, "t_to": period.t_to}
+        t_from, t_to = read_span(period)
+        values: dict[str, Any] = {"t_from": t_from, "t_to": t_to}
         if machines is None:
             return self._ask(_OF, values, duckdb.DuckDBPyRelation.to_arrow_table)
         values["machines"] = list(machines)
@@ -183,23 +190,20 @@ def charged_usage(
     usage: Usage, known: Known, period: BillingPeriod, machines: Collection[str] | None = None
 ) -> Any:
     """The rows of a period that are charged: what was allocated, and what was measured where a rate wants that."""
-    rows = usage.of(period, machines)
+    # Outside the time that was read a row may stand without the one that takes it back.
+    rows = _within(usage.of(period, machines), *read_span(period))
     if not known.measured:
         return rows
     options = basis.Options(missing=known.card.conventions.missing_sample)
     samples = usage.samples(period, machines)
-    # Outside the period a row may stand without the one that takes it back.
-    rows = _within(rows, period)
     return basis.effective(rows, samples, known.measured, options, known_at=known.at).table
 
 
-def _within(rows: Any, period: BillingPeriod) -> Any:
-    """Rows that overlap a period, cut to it."""
-    for name, cut in (("t_from", pc.max_element_wise), ("t_to", pc.min_element_wise)):
-        limit = pa.scalar(getattr(period, name), pa.int64())
-        rows = rows.set_column(
-            rows.schema.get_field_index(name), SCHEMA.field(name), cut(rows[name], limit)
-        )
+def _within(rows: Any, t_from: int, t_to: int) -> Any:
+    """Rows that overlap a time, cut to it."""
+    for name, cut, limit in (("t_from", pc.max_element_wise, t_from), ("t_to", pc.min_element_wise, t_to)):
+        column = cut(rows[name], pa.scalar(limit, pa.int64()))
+        rows = rows.set_column(rows.schema.get_field_index(name), SCHEMA.field(name), column)
     return rows
 
 

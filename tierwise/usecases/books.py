@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 
 from chargeback.adjustment import Inapplicable
 from chargeback.adjustment_documents import References, load_terms
-from chargeback.late import Known, Usage, UsageTable, late, stated
+from chargeback.late import Known, Usage, UsageTable, late, read_span, stated
 from chargeback.ledger import Issued, Sum, sums_text
 from chargeback.passed_on import PassedOn
 from chargeback.periods import BillingPeriod
@@ -198,8 +198,9 @@ class StoredUsage:
         """See `chargeback.late.Usage`."""
         names = ("machine", "recorded_at")
         found: set[str] = set()
-        for store, t_from in ((self._samples, None), (self._intervals, period.t_from)):
-            table = store.distinct(names, t_from=t_from, t_to=period.t_to, recorded_after=since)
+        begin, t_to = read_span(period)
+        for store, t_from in ((self._samples, None), (self._intervals, begin)):
+            table = store.distinct(names, t_from=t_from, t_to=t_to, recorded_after=since)
             known = table.filter(pc.less_equal(table["recorded_at"], until))
             found.update(pc.unique(known["machine"]).to_pylist())
         return sorted(found)
@@ -210,7 +211,8 @@ class StoredUsage:
             return self._month(period).of(period, machines)
 
         def rows() -> Any:
-            return self._intervals.read(t_from=period.t_from, t_to=period.t_to, machines=machines)
+            t_from, t_to = read_span(period)
+            return self._intervals.read(t_from=t_from, t_to=t_to, machines=machines)
 
         return self._answer(("rows", period, *sorted(machines)), rows)
 
@@ -244,7 +246,8 @@ class StoredUsage:
 
     def _month(self, period: BillingPeriod) -> UsageTable:
         if period not in self._months:
-            self._months[period] = UsageTable(self._intervals.read(t_from=period.t_from, t_to=period.t_to))
+            t_from, t_to = read_span(period)
+            self._months[period] = UsageTable(self._intervals.read(t_from=t_from, t_to=t_to))
         return self._months[period]
 
 

@@ -8,6 +8,7 @@ import pytest
 from catalog.documents import DocumentError
 from catalog.resources import Resources
 from chargeback.events import MachineEvent
+from chargeback.late import Known, UsageTable, stated
 from chargeback.metering import intervals, reconcile
 from chargeback.periods import BillingPeriod
 from chargeback.quotes import cost_micros, price
@@ -15,7 +16,7 @@ from chargeback.rate_cards import RateCard, load_rate_cards
 from chargeback.rates import MissingRate
 from chargeback.rating import Grain, UnpricedUsage, rate
 from chargeback.statements import statements
-from chargeback.usage import to_table
+from chargeback.usage import UsageInterval, to_table
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -203,6 +204,22 @@ def test_a_machine_that_ran_at_all_in_a_month_is_charged_for_all_of_it() -> None
     assert bill(card, *rows, used("vcpu", -2, (100, 101))) == []
 
 
+def test_a_machine_ran_in_the_month_whatever_its_time_was_priced_by_then() -> None:
+    since = "2026-06-02, power: powered-on-at-least-once"
+    for before in ("always", "powered-on"):
+        card = card_of(
+            f"id: v, metric: vcpu, unit: vcpu-hour, price: 1, power: {before}, valid_from: 2000-01-01, valid_to: 2026-06-02",
+            f"id: w, metric: vcpu, unit: vcpu-hour, price: 1, valid_from: {since}",
+            f"id: m, metric: memory_mib, unit: MiB-hour, price: 1, power: {before}",
+        )
+        ran = used("vcpu", 1, (0, 10)), used("vcpu", 1, (24, 30), power="off")
+        assert amounts(bill(card, *ran), "rate_id") == {"v": "10.00", "w": "6.00"}
+        elsewhere = used("memory_mib", 1, (0, 10)), used("vcpu", 1, (24, 30), power="off")
+        assert amounts(bill(card, *elsewhere), "rate_id") == {"m": "10.00", "w": "6.00"}
+        never = used("vcpu", 1, (24, 30), power="off")
+        assert bill(card, never, used("vcpu", 1, (-9, -5))) == []
+
+
 def test_the_highest_allocation_of_the_month_is_charged_where_the_card_says_so() -> None:
     rows = (used("vcpu", 1, (0, 240)), used("vcpu", 2, (240, 720)))
     rate_ = "id: v, metric: vcpu, unit: vcpu-hour, price: 1"
@@ -304,6 +321,54 @@ def test_a_creation_that_was_corrected_moves_its_setup_fee(event: Callable[..., 
     for known_at, month in ((START, "2026-05"), (START + 9, "2026-06")):
         charges = rate(to_table(stored), card, [may, JUNE, JUNE.next], known_at)
         assert [(c.period.name, c.quantity) for c in charges] == [(month, 1)]
+
+
+@pytest.mark.parametrize(
+    "other", ["metric: machine, unit: machine-hour", "metric: cpu_mhz, unit: MHz-hour"]
+)  # allocated alone; measured, too
+def test_what_there_was_before_a_month_pays_no_setup_fee_in_it(
+    event: Callable[..., MachineEvent], other: str
+) -> None:
+    card = card_of(SETUP, f"id: other, {other}, price: 0")
+    life = [
+        event(0, "created", START - 5 * DAY),
+        event(1, "owner_changed", START, tenant="bank", cost_centre="c"),
+    ]
+    # Metered in the month's first second, too: every row of June begins with it.
+    assert setup_fees(card, life, START, START + 40 * DAY) == [("2026-05", "shop", 2500)]
+    new = [event(0, "created", START)]
+    assert setup_fees(card, new, START + DAY, START + 40 * DAY) == [("2026-06", "shop", 2500)]
+
+
+def test_a_creation_that_was_corrected_twice_moves_its_setup_fee_each_time(
+    event: Callable[..., MachineEvent],
+) -> None:
+    card = card_of(SETUP)
+    life = [event(0, "created", START - 20 * DAY)]
+    moments = [START + 2 * DAY, START + 3 * DAY, START + 40 * DAY]
+    life += [
+        event(i, "created", START + days * DAY, recorded_at=moments[i], replaces=i - 1)
+        for i, days in ((1, -10), (2, 1))
+    ]
+    assert setup_fees(card, life[:1], *moments) == [("2026-05", "shop", 2500)]
+    assert setup_fees(card, life[:2], *moments) == [("2026-05", "shop", 2500)]
+    assert setup_fees(card, life[:3], *moments) == [("2026-06", "shop", 2500)]
+
+
+def setup_fees(card: RateCard, life: list[MachineEvent], *moments: int) -> list[tuple[str, str, int]]:
+    """Month, tenant and amount of the setup fees of May to July, each month from its own part of the history."""
+    stored: list[UsageInterval] = []
+    for moment in moments:
+        known = [fact for fact in life if fact.recorded_at <= moment]
+        stored += reconcile(stored, intervals(known, moment), recorded_at=moment, source="s")
+    months = [BillingPeriod.parse(f"2026-0{month}", "UTC") for month in (5, 6, 7)]
+    return [
+        (month.name, line.tenant, line.amount_minor)
+        for month in months
+        for statement in stated(UsageTable(to_table(stored)), Known(card, FOREVER), month)
+        for line in statement.lines
+        if line.charge.rate.id == "setup"
+    ]
 
 
 def test_a_whole_fee_is_paid_for_each_time_that_was_begun(event: Callable[..., MachineEvent]) -> None:
