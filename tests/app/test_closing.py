@@ -55,6 +55,18 @@ def state(acme: Any, month: str) -> str:
     return rows[0][0] if rows else "open"
 
 
+def test_the_first_month_to_be_closed_is_the_one_in_which_usage_begins(acme: Any) -> None:
+    two_machines(acme)
+    acme.clock.set(at("2026-12-01T09:00:00"))
+    for wanted in (close, review):
+        with pytest.raises(InvalidInput, match="2026-10 was not issued; issue it first"):
+            wanted(acme.app, "2026-11")
+    assert [(row["period"], row["state"]) for row in listed(acme.app)] == [("2026-10", "open")]
+    assert close(acme.app, "2026-09").statements == []
+    for month in ("2026-10", "2026-11"):
+        assert [each.tenant for each in close(acme.app, month).statements] == ["payroll", "web-shop"]
+
+
 def test_closing_numbers_statements_by_tenant_and_books_lines_that_add_up(acme: Any) -> None:
     two_machines(acme)
     closing = close(acme.app, "2026-10")

@@ -22,8 +22,8 @@ MONTH = MONTH_BEGIN.strftime("%Y-%m")
 
 @pytest.fixture(scope="module", autouse=True)
 def lives(settings: Settings) -> None:
-    """Two machines of two tenants through the whole of last month."""
-    app = wire(settings, SteppedClock((MONTH_BEGIN - timedelta(days=2)).astimezone(UTC)))
+    """Two machines of two tenants through the whole of last month, the first that there is usage of."""
+    app = wire(settings, SteppedClock(MONTH_BEGIN.astimezone(UTC)))
     with running(app):
         for name, offering, tenant in (
             ("pay-01", "app-medium", "payroll"),

@@ -148,6 +148,10 @@ class UsageStore:
         """When the newest row was recorded; -1 where there is none."""
         return max((file.newest for file in self._manifest().files), default=-1)
 
+    def begins(self) -> int | None:
+        """When the first row begins, whatever became of it since; None where there is none."""
+        return min((file.t_from for file in self._manifest().files if file.rows), default=None)
+
     def state(self) -> Any:
         """The writer's notes that the last `append` left, as a `pyarrow.Table`; None where there are none.
 

@@ -107,6 +107,14 @@ class Books:
         }
         self._app = app
 
+    @property
+    def due(self) -> str:
+        """The month to be closed next: after the last closed one, or where usage begins; empty where there is neither."""
+        if self.closed:
+            return self.closed[-1].period.next.name
+        begins = interval_store(self._app).begins()
+        return "" if begins is None else BillingPeriod.of(begins, self.card.time_zone).name
+
     @cached_property
     def usage(self) -> Usage:
         """The stored usage."""

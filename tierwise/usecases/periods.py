@@ -64,7 +64,7 @@ def listed(app: App) -> list[Row]:
     """All months under review or closed, and the one that is next, oldest first."""
     books = load(app, app.documents.rate_card)
     rows = [_listed(final) for final in books.finals.values()]
-    due = due_after(books)
+    due = books.due
     if due and due not in books.finals:
         rows.append({**dict.fromkeys(PERIOD_COLUMNS, ""), "period": due, "state": "open"})
     return rows
@@ -78,22 +78,17 @@ def metered(app: App, card: RateCard) -> tuple[int, Books]:
     return seen, load(app, card)
 
 
-def due_after(books: Books) -> str:
-    """The month that follows the last closed one; empty where none was closed."""
-    return books.closed[-1].period.next.name if books.closed else ""
-
-
 def check_due(books: Books, period: BillingPeriod, now: int) -> None:
     """Raises InvalidInput unless the month is over, and the next one to be closed."""
     if period.t_to > now:
         msg = f"{period.name} is not over in {period.time_zone}; it can be issued when it is"
         raise InvalidInput(msg)
-    due = due_after(books)
-    if due > period.name:
+    due = books.due
+    if books.closed and due > period.name:
         last = books.closed[-1].name
         msg = f"{last} was issued already; {period.name} cannot be issued after it"
         raise InvalidInput(msg)
-    if due and due != period.name:
+    if due and due < period.name:
         msg = f"{due} was not issued; issue it first, or what it cost would never be charged"
         raise InvalidInput(msg)
 
