@@ -179,7 +179,7 @@ def bitbrains_weekly_use(path: Path, column: str) -> Float64:
     import pyarrow.parquet as pq  # noqa: PLC0415 - a second that only this needs
 
     try:
-        table = pq.read_table(path, columns=["vm", "hour_ts", column])
+        table = pq.ParquetFile(path).read(columns=["vm", "hour_ts", column])
     except (OSError, ValueError, KeyError) as error:
         msg = f"{path}: cannot be read with columns vm, hour_ts and {column}: {str(error)[:200]}"
         raise InvalidInput(msg) from None

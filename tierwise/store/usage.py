@@ -161,7 +161,7 @@ class UsageStore:
         if not manifest.state:
             return None
         try:
-            return pq.read_table(self.folder / manifest.state, page_checksum_verification=True)
+            return pq.ParquetFile(self.folder / manifest.state, page_checksum_verification=True).read()
         except (OSError, pa.ArrowException):
             return None
 

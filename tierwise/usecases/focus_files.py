@@ -40,7 +40,7 @@ def read_file(file: Path) -> tuple[Any, bool]:
     """
     try:
         if file.suffix.lower() == ".parquet":
-            return pq.read_table(file, page_checksum_verification=True), True
+            return pq.ParquetFile(file, page_checksum_verification=True).read(), True
         return _read_csv(file), False
     except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         said = " ".join(str(error).split())
