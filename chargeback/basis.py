@@ -61,7 +61,7 @@ class Outside(NamedTuple):
     def __str__(self) -> str:
         return (
             f"machine {self.machine}: {self.samples} samples of {self.metric}, the first at {utc_text(self.first)}, "
-            "are outside its life, so nobody is charged for them; correct the machine's name, or its creation"
+            "are outside its life, so nobody is charged for them; correct the machine's name, its creation or deletion"
         )
 
 

@@ -80,7 +80,7 @@ class SampleGap(NamedTuple):
 
     def __str__(self) -> str:
         span = f"from {utc_text(self.t_from)} to {utc_text(self.t_to)}"
-        return f"machine {self.machine}: no {self.metric} {span}; nothing is charged for that time"
+        return f"machine {self.machine}: no {self.metric} {span}; the rate card's missing_sample says what counts then"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class SampleImport:
     def notes(self) -> tuple[str, ...]:
         """What a person should know about an import that went well, one sentence each."""
         found = [
-            f"{count} values of {metric} were converted from {unit}"
+            f"{count} {'value' if count == 1 else 'values'} of {metric} {'was' if count == 1 else 'were'} converted from {unit}"
             for (metric, unit), count in sorted(self.converted.items())
         ]
         if self.duplicates:
@@ -158,7 +158,7 @@ def import_arrow(table: Any, name: str, *, expected_interval_s: int = 3600) -> S
 
     `at` may be a timestamp with a time zone, `value` a whole number, a decimal or text.
     """
-    wrong = _header_problem(table.column_names) or _floats(table)
+    wrong = _header_problem(table.column_names) or _wrong_types(table)
     if wrong:
         return nothing([Problem(name, 1, 1, "", "", wrong)])
     rows = (_Row(i, cells) for i, cells in enumerate(table.to_pylist(), start=1))
@@ -173,10 +173,15 @@ def _header_problem(header: list[str]) -> str:
     return f"the columns must be {', '.join(COLUMNS)}; found {', '.join(header) or 'none'}"
 
 
-def _floats(table: Any) -> str:
+def _wrong_types(table: Any) -> str:
     if pa.types.is_floating(table.schema.field("value").type):
         return "column value holds binary floats; write whole numbers, decimals or text"
-    return ""
+    is_bytes = [
+        field.name
+        for field in table.schema
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
+    ]
+    return f"column {', '.join(is_bytes)} holds bytes; write text in UTF-8" if is_bytes else ""
 
 
 def _csv_rows(reader: Any, header: list[str]) -> Iterator[_Row]:

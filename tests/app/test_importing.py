@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,16 +14,26 @@ import pytest
 
 from chargeback.importers import ImportOptions
 from chargeback.instants import utc_text
+from chargeback.late import Known, stated
+from chargeback.money import Rounding
+from chargeback.periods import BillingPeriod
+from chargeback.rates import Rate, RateCard
+from chargeback.usage import Metric
 from tierwise.errors import InvalidInput, TierwiseError
-from tierwise.usecases.metering import epoch
+from tierwise.usecases import change
+from tierwise.usecases.books import StoredUsage
+from tierwise.usecases.metering import epoch, meter
 from tierwise.usecases.samples import import_samples, sample_store
 
 HEAD = "machine,metric,at,value,unit\n"
 
 
+def ago_text(acme: Any, hours_ago: int) -> str:
+    return utc_text(epoch(acme.clock.now() - timedelta(hours=hours_ago)))
+
+
 def line(acme: Any, hours_ago: int, value: object = 4, machine: str = "web-1") -> str:
-    at = epoch(acme.clock.now() - timedelta(hours=hours_ago))
-    return f"{machine},vcpu,{utc_text(at)},{value},vcpu\n"
+    return f"{machine},vcpu,{ago_text(acme, hours_ago)},{value},vcpu\n"
 
 
 def stored(acme: Any) -> list[tuple[Any, ...]]:
@@ -197,6 +208,49 @@ def test_a_disk_that_fills_up_in_the_middle_adds_nothing_and_the_import_can_be_r
         assert import_samples(acme.app, small).added == 2000
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_sample_counts_for_the_interval_that_the_import_was_told(acme: Any, tmp_path: Path) -> None:
+    order = acme.deliver("shop-01")
+    assert order.tier == "tier-3"
+    acme.clock.advance(timedelta(hours=9))
+    rate = Rate(
+        id="used", tier="tier-3", metric=Metric.CPU_MHZ, unit="MHz-hour", rate_nanos=10**9, valid_from=0, recorded_at=0
+    )  # fmt: skip
+    card = RateCard(
+        name="used", version=1, currency="EUR", minor_digits=2, time_zone="Europe/Berlin", rounding=Rounding.HALF_UP,
+        rates=(rate,),
+    )  # fmt: skip
+    charged = []
+    for hours_ago, seconds in (((8, 5, 2), 300), ((7, 4, 1), 7200), ((7, 4, 1), 3600)):
+        rows = (f"{order.id},cpu_mhz,{ago_text(acme, ago)},60,MHz\n" for ago in hours_ago)
+        file = write(tmp_path, HEAD + "".join(rows))
+        import_samples(acme.app, file, options=ImportOptions(expected_interval_s=seconds))
+        meter(acme.app)
+        now = epoch(acme.clock.now())
+        month = BillingPeriod.of(now, card.time_zone)
+        (statement,) = stated(StoredUsage(acme.app), Known(card, now), month)
+        charged.append(statement.total_minor)
+    # 60 MHz for 3 x 5 minutes; then also for 2 x 2 hours, and 1 until now; what is known already changes nothing.
+    assert charged == [1500, 1500 + 5 * 6000, 1500 + 5 * 6000]
+
+
+def test_samples_from_after_a_machines_deletion_are_told(acme: Any, tmp_path: Path) -> None:
+    order = acme.deliver("shop-01")
+    acme.clock.advance(timedelta(hours=1))
+    change.delete(acme.app, UUID(int=1), "shop-01")
+    acme.clock.advance(timedelta(hours=3))
+    text = (
+        line(acme, 4, machine=order.id) + line(acme, 2, machine=order.id) + line(acme, 1, machine=order.id)
+    )
+    (told,) = (
+        note
+        for note in import_samples(acme.app, write(tmp_path, HEAD + text)).notes
+        if "outside its life" in note
+    )
+    assert told.startswith(
+        f"machine {order.id}: 2 samples of vcpu, the first at {ago_text(acme, 2)}, are outside"
+    )
 
 
 def test_samples_that_nobody_will_be_charged_for_are_told_with_the_id_that_was_meant(

@@ -16,7 +16,7 @@ def test_an_import_says_what_was_added_and_a_second_one_that_all_is_known(
         HEAD + "web-1,memory_mib,2026-01-01T00:00:00Z,2,GiB\nweb-1,cpu_mhz,2026-01-01T00:00:00Z,900,MHz\n"
     )
     assert tierwise("usage", "import", file).err.splitlines() == [
-        "1 values of memory_mib were converted from GiB",
+        "1 value of memory_mib was converted from GiB",
         "charged to nobody, as tierwise delivered no such machine: web-1; a machine of ours is written as its order's id",
         f"{file}: 2 samples added, 0 known already",
     ]

@@ -21,7 +21,11 @@ def import_(
         str, typer.Option(help="Where the clock hung, for files with local times: Europe/Berlin.")
     ] = "",
     interval_s: Annotated[
-        int, typer.Option(min=1, help="How far apart samples are; longer gaps are reported.")
+        int,
+        typer.Option(
+            min=1,
+            help="How far apart samples are: each counts for so long at most, and longer gaps are reported.",
+        ),
     ] = 3600,
 ) -> None:
     """Import usage samples; all of the file or folder or nothing of it."""

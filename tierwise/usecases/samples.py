@@ -1,16 +1,20 @@
 """Measured use: importing it from files, all of them or none."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlmodel import col, select
 
 from catalog.documents import Problem
+from chargeback.basis import Outside
+from chargeback.events import EventKind
 from chargeback.importers import ImportOptions
 from chargeback.importers import import_samples as read_samples
 from chargeback.instants import utc_text
@@ -74,9 +78,18 @@ def import_samples(app: App, path: Path, *, options: ImportOptions | None = None
     impossible = _impossible(app, table, created, str(path))
     _refuse(path, [str(problem) for problem in impossible], "problem", "problems")
     notes += _not_ours(app, [machine for machine in machines if machine not in created])
+    notes += map(str, _after_the_end(app, table, list(created)))
+    seconds = _whole((options or ImportOptions()).expected_interval_s, table.num_rows)
     store = sample_store(app)
     with store.writing():
-        added = added_to(store, table, source=path.name[:200], recorded_at=recordable(app), what=str(path))
+        added = added_to(
+            store,
+            table,
+            source=path.name[:200],
+            recorded_at=recordable(app),
+            what=str(path),
+            seconds=seconds,
+        )
     return ImportReport(added, table.num_rows - added, tuple(notes))
 
 
@@ -196,8 +209,26 @@ def _impossible(app: App, table: Any, created: Mapping[str, int], file: str) -> 
             yield Problem(file, 1, 1, "at", "", message)
 
 
+def _after_the_end(app: App, table: Any, machines: Sequence[str]) -> Iterator[Outside]:
+    """The samples of machines of ours from times when these were deleted."""
+    ends = _first_events(app, machines, EventKind.DELETED)
+    for machine, end in sorted(ends.items()):
+        late = table.filter(
+            pc.and_(pc.equal(table["machine"], machine), pc.greater_equal(table["at"], end))
+        )
+        moments: defaultdict[str, list[int]] = defaultdict(list)
+        for metric, at in zip(late["metric"].to_pylist(), late["at"].to_pylist(), strict=True):
+            moments[metric].append(at)
+        yield from (Outside(machine, metric, len(at), min(at)) for metric, at in sorted(moments.items()))
+
+
 def creations(app: App, machines: list[str]) -> Mapping[str, int]:
     """When those of the machines that are ours were created."""
+    return _first_events(app, machines)
+
+
+def _first_events(app: App, machines: Sequence[str], *kinds: EventKind) -> Mapping[str, int]:
+    """When the first event of some kinds, or of any, was of each machine that has one."""
     found: dict[str, int] = {}
     with app.session() as session:
         for start in range(0, len(machines), _AT_ONCE):
@@ -206,6 +237,8 @@ def creations(app: App, machines: list[str]) -> Mapping[str, int]:
                 .where(col(MachineEventRow.machine).in_(machines[start : start + _AT_ONCE]))
                 .group_by(MachineEventRow.machine)
             )
+            if kinds:
+                query = query.where(col(MachineEventRow.kind).in_([kind.value for kind in kinds]))
             found |= {machine: epoch(at) for machine, at in session.exec(query)}
     return found
 

@@ -5,6 +5,8 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from chargeback.importers import ImportOptions, import_samples, importers
@@ -234,6 +236,24 @@ def test_rounding_is_half_up_by_the_digits_whatever_a_binary_fraction_would_say(
     for n, text in enumerate(texts):
         expected = Decimal(text).quantize(Decimal(1), ROUND_HALF_UP)
         assert found["cpu_mhz", 1372629600 + n * 300] == expected, text
+
+
+def test_texts_that_parquet_keeps_as_bytes_are_texts_and_other_bytes_are_refused() -> None:
+    columns = {"machine": "m", "metric": "vcpu", "at": "2026-10-01T00:00:00Z", "value": "4", "unit": "vcpu"}
+    plain = pa.table({name: [text] for name, text in columns.items()})
+    as_bytes = pa.table({name: pa.array([text.encode()]) for name, text in columns.items()})
+    found = import_samples(parquet(as_bytes), "x.parquet", ImportOptions())
+    assert found.problems == ()
+    assert found.table == import_samples(parquet(plain), "x.parquet", ImportOptions()).table
+    other = as_bytes.set_column(0, "machine", pa.array([b"\xff\xfe"]))
+    (problem,) = import_samples(parquet(other), "x.parquet", ImportOptions()).problems
+    assert problem.message == "column machine holds bytes; write text in UTF-8"
+
+
+def parquet(table: Any) -> bytes:
+    stream = pa.BufferOutputStream()
+    pq.write_table(table, stream)
+    return bytes(stream.getvalue())
 
 
 def test_every_format_says_what_it_is_and_only_one_takes_a_file() -> None:

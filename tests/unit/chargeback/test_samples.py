@@ -49,7 +49,7 @@ def test_samples_come_out_sorted_in_the_metrics_own_unit() -> None:
         ("vcpu", T0 + 2 * HOUR, 4),
     ]
     assert result.converted == {("disk_gib", "TiB"): 1, ("memory_mib", "GiB"): 1}
-    assert "1 values of memory_mib were converted from GiB" in result.notes
+    assert "1 value of memory_mib was converted from GiB" in result.notes
 
 
 def test_rows_that_stand_twice_count_once_and_say_so() -> None:
