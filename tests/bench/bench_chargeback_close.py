@@ -123,7 +123,7 @@ def _life(number: int) -> list[dict[str, Any]]:
             "source": "order", "details": json.dumps(details),
         }  # fmt: skip
 
-    begin, middle = datetime(2026, 9, 30, 12, tzinfo=UTC), datetime(2026, 10, 15, 9, 30, 15, tzinfo=UTC)
+    begin, middle = datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 10, 15, 9, 30, 15, tzinfo=UTC)
     size = {"vcpu": 2 + number % 7, "memory_mib": 1024 * (4 + number % 29), "disk_gib": 40 + number % 200}
     stamps = {
         "tenant": f"tenant-{number % TENANTS:02}", "cost_centre": f"cc-{number % 9}",
