@@ -1,7 +1,9 @@
 """Finance closes last month on the command line, and asks about a line of it."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
@@ -14,6 +16,7 @@ from tierwise.jobs.runtime import running
 from tierwise.settings import Settings
 from tierwise.usecases.order import new_order, submit
 
+LEDGER_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "ledger.md"
 BERLIN = ZoneInfo("Europe/Berlin")
 THIS_MONTH = datetime.now(BERLIN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 MONTH_BEGIN = (THIS_MONTH - timedelta(days=1)).replace(day=1)
@@ -62,7 +65,12 @@ def test_a_line_is_explained_to_people_and_to_programs_alike(tierwise: Any) -> N
     tierwise("charge", "close", MONTH)
     number = f"ST-{MONTH}-0002"
     text = tierwise("charge", "explain", number, "--line", "2").out
-    told = json.loads(tierwise("charge", "explain", number, "--line", "2", "-o", "json").out)
+    printed = tierwise("charge", "explain", number, "--line", "2", "-o", "json").out
+    told = json.loads(printed)
+    example = re.search(r"```python\n(.*?)```", LEDGER_PAGE.read_text(), re.DOTALL)
+    scope: dict[str, Any] = {}
+    exec(example[1] if example else "", scope)
+    assert scope["amount_minor"](printed) == told["row"]["amount_minor"]
     why = told["explanation"]
     assert text.startswith(f"web-01, memory on {why['tier']}, {MONTH}: EUR {why['amount']}\n")
     assert "created: 2 vCPU, 4 GiB" in text

@@ -103,6 +103,7 @@ def test_one_tenant_alone_is_a_part_of_all(tierwise: Any) -> None:
 
 
 def test_an_issued_statement_keeps_its_lines_and_says_so(tierwise: Any) -> None:
+    tierwise("charge", "close", (MONTH_BEGIN - timedelta(days=1)).strftime("%Y-%m"))
     draft = lines(tierwise)
     ended = tierwise("charge", "statement", MONTH, "--issue", "-o", "csv")
     before = lines(tierwise)

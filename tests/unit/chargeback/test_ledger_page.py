@@ -41,4 +41,4 @@ def test_the_ledger_page_names_all_states_and_columns_and_its_example_recomputes
     )  # fmt: skip
     explanation = {**text, "minor_digits": 2, "rounding": "half-up", "sides": [side], "amount_minor": 2}
     # 2 h x 0.0075 = 0.015, an exact half: 2 cents by the card's rule, and 2 by half-even too.
-    assert scope["amount_minor"](json.dumps(explanation)) == 2
+    assert scope["amount_minor"](json.dumps({"row": {}, "explanation": explanation})) == 2
