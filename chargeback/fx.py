@@ -12,10 +12,11 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Annotated, Protocol, Self
 
-from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from catalog.base import Name, Value
 from chargeback.adjustment import Inapplicable, Month, Nanos, within
+from chargeback.focus.vocabulary import known_currency
 from chargeback.instants import EpochSeconds, zone
 from chargeback.json_forms import ABOVE_ZERO
 from chargeback.money import NANOS_PER_UNIT, Rounding, exact_text, nanos_to_text, round_to_minor
@@ -121,7 +122,7 @@ class Billing(Value):
 
     name: Name
     from_currency: Currency
-    to_currency: Currency
+    to_currency: Annotated[Currency, AfterValidator(known_currency)]
     minor_digits: Annotated[int, Field(ge=0, le=4, strict=True)]
     tenants: Annotated[tuple[Name, ...], Field(min_length=1)]
     valid_from: Month = "1970-01"

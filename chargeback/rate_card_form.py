@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
 from catalog.base import Name, Value
 from catalog.discovery import declared
 from catalog.frozen import FrozenMapping
+from chargeback.focus.vocabulary import known_currency
 from chargeback.money import Rounding
 from chargeback.periods import TimeZone
 from chargeback.rates import Basis, Category, Conventions, Currency, Frequency, PowerRule, Proration, Window
@@ -74,7 +75,9 @@ class CardEntry(Value):
 
     name: Name
     version: Annotated[int, Field(ge=1, strict=True)]
-    currency: Currency = Field(description="An ISO 4217 code.")
+    currency: Annotated[Currency, AfterValidator(known_currency)] = Field(
+        description="An ISO 4217 code."
+    )
     minor_digits: Annotated[
         int, Field(ge=0, le=4, strict=True, description="How many decimals amounts have.")
     ]

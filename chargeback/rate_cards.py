@@ -111,8 +111,9 @@ class _Reader:
         for i, rate_body in enumerate(body):
             at: Path = ("rates", i)
             rate = self._read_rate(rate_body, at, where, recorded_at)
-            if rate:
+            if isinstance(rate_body, dict):
                 self._in_currency(rate_body, at, currency)
+            if rate:
                 found.append((rate, at))
         return found
 
@@ -127,6 +128,8 @@ class _Reader:
             body = body | {"shape": self._shape(body["shape"], (*at, "shape"))}
         entry = checked(self.document, (*self.path, *at), RateEntry, body, self.problems)
         if entry is None:
+            if isinstance(body, dict):
+                self._by_the_clock(body, at, where)
             return None
         rate = self._rate(entry, at, where, recorded_at)
         return rate if len(self.problems) == before else None
@@ -194,6 +197,11 @@ class _Reader:
             if breach.message not in hidden:
                 at: Path = ("rates",) if breach.rate is None else places[id(breach.rate)]
                 self._add(at, breach.message)
+
+    def _by_the_clock(self, body: Mapping[str, Any], at: Path, where: tzinfo) -> None:
+        """What is wrong with the times of a rate that cannot be read for other reasons."""
+        for name in ("valid_from", "valid_to", "recorded_at"):
+            self._moment(at, name, body.get(name), where)
 
     def _moment(self, at: Path, field: str, text: object, where: tzinfo) -> int | None:
         if not isinstance(text, str):

@@ -196,7 +196,7 @@ class RateCard(Value):
     """The rates of all tiers in one currency, and how they become a bill.
 
     The bill's months are those of `time_zone`, its amounts have `minor_digits` decimals (which the
-    card states, as nothing installed knows them per currency), and exact halves go by `rounding`.
+    card states: money may be counted in other parts than coins), and exact halves go by `rounding`.
     """
 
     name: Name

@@ -16,6 +16,15 @@ _CODES = (
 CURRENCIES = frozenset(_CODES.split())
 """ISO 4217 codes, as the validator of the FinOps Foundation lists them."""
 
+
+def known_currency(code: str) -> str:
+    """The code. Raises ValueError where ISO 4217 has none such, in words for who wrote it."""
+    if code not in CURRENCIES:
+        msg = f"there is no currency '{code}' in ISO 4217"
+        raise ValueError(msg)
+    return code
+
+
 MINOR_DIGITS_DEFAULT = 2
 MINOR_DIGITS: Mapping[str, int] = {
     **dict.fromkeys(

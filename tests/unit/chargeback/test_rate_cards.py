@@ -143,6 +143,20 @@ def test_a_time_that_the_cards_own_clock_skips_is_refused() -> None:
     assert "does not exist in Europe/Berlin" in found
 
 
+def test_all_that_is_wrong_with_one_rate_is_told_at_once() -> None:
+    wrong = vcpu("currency: USD, colour: red", price="-1", start="2026-03-29T02:30:00")
+    found = problems_of(wrong)
+    for message in ("must not be negative", "unknown field", "does not exist in", "not the card's currency"):
+        assert [p for p in found if message in p], (message, found)
+    assert len(found) == 4
+
+
+def test_a_currency_that_there_is_not_is_refused() -> None:
+    assert problems_of(vcpu(), head=HEAD.replace("EUR", "ERU")) == [
+        "rates.yaml:4:15: rate_cards.test.currency: there is no currency 'ERU' in ISO 4217"
+    ]
+
+
 def test_two_rates_of_one_time_are_refused_and_say_from_when() -> None:
     (found,) = problems_of(vcpu("valid_to: 2026-07-01"), vcpu(name="b", start="2026-06-01"))
     assert found.startswith("rates.yaml:10:9:")

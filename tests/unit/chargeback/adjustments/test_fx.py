@@ -140,6 +140,7 @@ def test_a_tenant_has_one_currency_in_each_month() -> None:
     ("body", "message"),
     [
         ({"to_currency": "EUR"}, "are both EUR"),
+        ({"to_currency": "UDS"}, "there is no currency .UDS. in ISO 4217"),
         ({"valid_from": "2026-10", "valid_to": "2026-10"}, "must be after"),
         ({"rates": (fx_rate("2026-10-31", "1"),) * 2}, "two rates of 2026-10-31"),
         ({"rates": (fx_rate("2026-10-31", "0"),)}, "above 0"),
