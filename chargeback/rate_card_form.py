@@ -75,9 +75,7 @@ class CardEntry(Value):
 
     name: Name
     version: Annotated[int, Field(ge=1, strict=True)]
-    currency: Annotated[Currency, AfterValidator(known_currency)] = Field(
-        description="An ISO 4217 code."
-    )
+    currency: Annotated[Currency, AfterValidator(known_currency)] = Field(description="An ISO 4217 code.")
     minor_digits: Annotated[
         int, Field(ge=0, le=4, strict=True, description="How many decimals amounts have.")
     ]

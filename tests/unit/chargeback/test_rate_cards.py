@@ -146,7 +146,12 @@ def test_a_time_that_the_cards_own_clock_skips_is_refused() -> None:
 def test_all_that_is_wrong_with_one_rate_is_told_at_once() -> None:
     wrong = vcpu("currency: USD, colour: red", price="-1", start="2026-03-29T02:30:00")
     found = problems_of(wrong)
-    for message in ("must not be negative", "unknown field", "does not exist in", "not the card's currency"):
+    for message in (
+        "must not be negative",
+        "unknown field",
+        "does not exist in",
+        "not the card's currency",
+    ):
         assert [p for p in found if message in p], (message, found)
     assert len(found) == 4
 
