@@ -116,16 +116,20 @@ class _Share(NamedTuple):
     existence_s: int
 
 
+Ran = frozenset[tuple[int, str]]
+"""The first seconds of periods, with the machines that were on in them for any time, whatever priced that."""
+
 Totals = dict[tuple[int, str, Payer], _Total]
 
 
 class Pricing:
-    """Prices the fine sums of one cut. `by_machine` says what the charges are about."""
+    """Prices the fine sums of one cut. `by_machine` says what the charges are about, `ran` who was on when."""
 
-    def __init__(self, card: RateCard, cut: Cut, *, by_machine: bool) -> None:
+    def __init__(self, card: RateCard, cut: Cut, *, by_machine: bool, ran: Ran = frozenset()) -> None:
         self.card = card
         self.cut = cut
         self.by_machine = by_machine
+        self.ran = ran
         self.unmatched: list[Unmatched] = []
         self._rates = {rate.id: rate for rate in card.rates}
         self._known: dict[tuple[str, int, int], _Price] = {}
@@ -149,19 +153,16 @@ class Pricing:
         return [charge for charge in found if charge] + self._once(births)
 
     def _grouped(self, sums: Sequence[FineSum]) -> dict[_Group, dict[Payer, _Cell]]:
-        ran = _ran(self.cut.targets, sums)
         found: dict[_Group, dict[Payer, _Cell]] = defaultdict(lambda: defaultdict(_Cell))
         for row in sums:
             target = self.cut.targets[row.target]
-            if target.running:
-                continue
             rate = _chosen(target, row.labels)
             if rate is None:
                 base = not target.existence and not (target.candidates and target.candidates[0].component)
                 if base:
                     self.unmatched.append(Unmatched(row.tenant, row.target, row.level * row.seconds))
                 continue
-            if not _is_charged(rate, row.power, (target.period.t_from, row.machine) in ran):
+            if not _is_charged(rate, row.power, (target.period.t_from, row.machine) in self.ran):
                 continue
             window = window_of(rate)
             scope = row.tenant if window is Window.TENANT_MONTH else row.machine
@@ -377,15 +378,6 @@ def _merged(windows: Sequence[list[Step]]) -> tuple[Step, ...]:
 def _payer_order(key: tuple[int, str, Payer]) -> tuple[Any, ...]:
     payer = key[2]
     return payer.tenant, payer.cost_centre, payer.machine or "", payer.pool, payer.labels
-
-
-def _ran(targets: Sequence[Target], sums: Iterable[FineSum]) -> set[tuple[int, str]]:
-    """The periods and machines that were on for any time, whatever prices it."""
-    seconds: Counter[tuple[int, str, int]] = Counter()
-    for row in sums:
-        if targets[row.target].running and row.power == Power.ON.value:
-            seconds[targets[row.target].period.t_from, row.machine, row.target] += row.seconds
-    return {(t_from, machine) for (t_from, machine, _), each in seconds.items() if each > 0}
 
 
 def _is_charged(rate: Rate, power: str, ran: bool) -> bool:

@@ -1,6 +1,6 @@
 """What a machine will cost, before it is ordered, by the code that prices its statement later."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from chargeback.instants import END_OF_TIME_S, epoch_s, utc_text
 from chargeback.labels import labels_text
 from chargeback.money import Rounding, divided, exact_text, format_minor
 from chargeback.periods import BillingPeriod
-from chargeback.pricing import Birth, FineSum, Pricing
+from chargeback.pricing import Birth, FineSum, Pricing, Ran
 from chargeback.rates import HOUR_S, Frequency, MissingRate, Rate, RateCard, Segment
 from chargeback.shape import Step
 from chargeback.targets import Cut, cut, in_order
@@ -164,8 +164,9 @@ def charges_of(
     labels that no rate matches.
     """
     rows = list(held)
-    found = cut(card, periods, known_at, {(row.tier, row.metric_key) for row in rows})
-    pricing = Pricing(card, found, by_machine=by_machine)
+    months = list(periods)
+    found = cut(card, months, known_at, {(row.tier, row.metric_key) for row in rows})
+    pricing = Pricing(card, found, by_machine=by_machine, ran=_ran(rows, months))
     charges = pricing.charges(_sums(rows, found), births)
     unmatched = [found.targets[other.target] for other in pricing.unmatched]
     if unmatched:
@@ -177,6 +178,18 @@ def charges_of(
         charges,
         key=lambda c: (c.period.t_from, c.tenant, c.cost_centre, c.tier, c.machine or "", order[c.rate.id], c.pool, c.labels),
     )  # fmt: skip
+
+
+def _ran(rows: Iterable[Held], periods: Sequence[BillingPeriod]) -> Ran:
+    """As `chargeback.rating.running`."""
+    seconds: Counter[tuple[int, str, str, str]] = Counter()
+    for row in rows:
+        for period in periods:
+            spent = min(row.t_to, period.t_to) - max(row.t_from, period.t_from)
+            if row.power == Power.ON.value and spent > 0:
+                key = (period.t_from, row.machine, row.tier, row.metric_key)
+                seconds[key] += spent if row.quantity > 0 else -spent
+    return frozenset((t_from, machine) for (t_from, machine, *_), each in seconds.items() if each > 0)
 
 
 def _sums(rows: Iterable[Held], found: Cut) -> list[FineSum]:

@@ -8,6 +8,7 @@ are defined in `chargeback.rating_expressions`, for any engine, and run here on 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import product
 from typing import Any, NamedTuple
 
 from chargeback.charges import Charge
@@ -15,10 +16,10 @@ from chargeback.engines.contract import SEGMENTS, Engine, Session
 from chargeback.engines.duck import DuckEngine
 from chargeback.instants import utc_text
 from chargeback.periods import BillingPeriod
-from chargeback.pricing import Birth, FineSum, Pricing
-from chargeback.rates import RateCard
+from chargeback.pricing import Birth, FineSum, Pricing, Ran
+from chargeback.rates import PowerRule, RateCard
 from chargeback.targets import Cut, cut, in_order
-from chargeback.usage import Metric
+from chargeback.usage import Metric, Power
 
 
 class Grain(StrEnum):
@@ -86,13 +87,15 @@ def rate(
     *,
     grain: Grain = Grain.TENANT,
     engine: Engine = DUCKDB,
+    ran: Ran | None = None,
 ) -> list[Charge]:
     """What the usage costs in each period, as usage and rates were known at `known_at`.
 
     `usage` is a `pyarrow.Table` of `chargeback.usage.SCHEMA`, in any order, or what the `engine` reads
     itself; the engine changes nothing about the charges. A metric other than the allocated quantity is
     written with its basis, ``vcpu:usage``. Periods must be in the card's time zone and differ. Metrics
-    that the card prices in no tier are free. Charges come by period, tenant, cost centre, tier, machine,
+    that the card prices in no tier are free. `ran` is what `running` says of all usage, where this is only a
+    part of it. Charges come by period, tenant, cost centre, tier, machine,
     metric and start of rate; what adds up to nothing is left out. Raises UnpricedUsage, InvalidUsage, or
     ValueError for wrong periods.
     """
@@ -104,13 +107,39 @@ def rate(
         found = cut(card, periods, known_at, seen)
         session.store("rate_segment", SEGMENTS, [(*row, known_at) for row in found.plain])
         sums = [_sum(row, grain) for row in session.rows(_SUMS[grain])]
+        if ran is None and found.fine and asks_who_ran([card]):
+            ran = _ran(session, periods, known_at)
         fine = _fine_sums(session, found, known_at)
         born = _births(session, found, known_at)
-    pricing = Pricing(card, found, by_machine=grain is Grain.MACHINE)
+    pricing = Pricing(card, found, by_machine=grain is Grain.MACHINE, ran=ran or frozenset())
     priced = pricing.charges(fine, born)
     _refuse_unpriced(card, found, sums, pricing)
     order = in_order(card)
     return sorted([*_charges(card, found, sums), *priced], key=lambda charge: _order(charge, order))
+
+
+def asks_who_ran(cards: Iterable[RateCard]) -> bool:
+    """Whether a machine's price hangs on its having been on at all in the month."""
+    return any(rate.power is PowerRule.ONCE_ON for card in cards for rate in card.rates)
+
+
+def running(usage: Any, periods: Sequence[BillingPeriod], known_at: int, engine: Engine = DUCKDB) -> Ran:
+    """Which machines were on in which period for any time, as known at `known_at`. Raises InvalidUsage."""
+    with engine.session(usage) as session:
+        return _ran(session, periods, known_at)
+
+
+def _ran(session: Session, periods: Sequence[BillingPeriod], known_at: int) -> Ran:
+    stretches = [
+        (number, tier, metric, False, period.t_from, period.t_to, known_at)
+        for number, ((tier, metric), period) in enumerate(product(session.rows("SEEN"), periods))
+    ]
+    session.store("rate_segment", SEGMENTS, stretches)
+    seconds: Counter[tuple[int, str, int]] = Counter()
+    for row in map(FineSum._make, session.rows("SUMS_BY_LEVEL")):
+        if row.power == Power.ON.value:
+            seconds[stretches[row.target][4], row.machine, row.target] += row.seconds
+    return frozenset((t_from, machine) for (t_from, machine, _), each in seconds.items() if each > 0)
 
 
 def known_metric(metric_key: str) -> str:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,7 @@ from chargeback.engines.contract import Engine
 from chargeback.instants import END_OF_TIME_S
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
-from chargeback.rating import DUCKDB, Grain, rate
+from chargeback.rating import DUCKDB, Grain, asks_who_ran, rate, running
 from chargeback.stacks import Layer, Stack, StackedCharge, StackMode
 from chargeback.usage import checked_table
 
@@ -40,6 +41,9 @@ def rate_stack(
     Usage that the base card does not price must be priced by an overriding layer. Raises as `rate` does.
     """
     found: list[Charge] = []
+    cards = [stack.base, *(layer.card for layer in stack.layers)]
+    ran = running(usage, periods, known_at, engine) if asks_who_ran(cards) else None
+    rated = partial(rate, periods=periods, known_at=known_at, grain=grain, engine=engine, ran=ran)
     with duckdb.connect(":memory:") as cutter:
         left = checked_table(usage)
         for layer in stack.from_the_top:
@@ -47,16 +51,14 @@ def rate_stack(
             if not own.num_rows:
                 continue
             priced, rest = _cut(cutter, own, layer.card, known_at)
-            charges = rate(priced, layer.card, periods, known_at, grain=grain, engine=engine)
+            charges = rated(priced, layer.card)
             lists: dict[int, Fraction] = {}
             if layer.mode is StackMode.OVERRIDE:
                 listed, _ = _cut(cutter, priced, stack.base, known_at)
-                lists = _list_prices(
-                    charges, rate(listed, stack.base, periods, known_at, grain=grain, engine=engine)
-                )
+                lists = _list_prices(charges, rated(listed, stack.base))
                 left = _together(others, rest)
             found += [_stacked(c, layer.card, lists.get(i)) for i, c in enumerate(charges)]
-    base = rate(left, stack.base, periods, known_at, grain=grain, engine=engine)
+    base = rated(left, stack.base)
     return found + [_stacked(charge, stack.base, None) for charge in base]
 
 

@@ -28,7 +28,7 @@ class Target(NamedTuple):
 
     `candidates` are the rates of one component that could price it, the most special selector first.
     `at` is when the shortest of their windows begins. `existence` sums how long machines existed, for
-    fixed amounts that need nothing else, and `running` how long they were on, whatever that is priced by.
+    fixed amounts that need nothing else.
     """
 
     period: BillingPeriod
@@ -38,7 +38,6 @@ class Target(NamedTuple):
     at: int
     hole: tuple[int, int] | None = None
     existence: bool = False
-    running: bool = False
 
 
 class Stretch(NamedTuple):
@@ -78,9 +77,8 @@ class Cut:
             at = (target.period.t_from, rate.id)
             first, last = self.spans.get(at, (t_from, t_to))
             self.spans[at] = min(first, t_from), max(last, t_to)
-        is_plain = not target.running and all(self.card.is_plain(rate) for rate in target.candidates)
-        always = all(rate.power is PowerRule.ALWAYS for rate in target.candidates)
-        when_off = always if is_plain else not target.running
+        is_plain = all(self.card.is_plain(rate) for rate in target.candidates)
+        when_off = not is_plain or all(rate.power is PowerRule.ALWAYS for rate in target.candidates)
         row = Stretch(number, target.tier, target.metric_key, when_off, t_from, t_to)
         (self.plain if is_plain else self.fine).append(row)
 
@@ -102,10 +100,6 @@ def cut(
         for tier, key in priced:
             for hole in card.holes(segments, tier, key, period.t_from, period.t_to):
                 found.add(Target(period, (), tier, key, period.t_from, hole), *hole)
-        if any(segment.rate.power is PowerRule.ONCE_ON for segment in segments):
-            for tier, key in sorted(seen):
-                on = Target(period, (), tier, key, period.t_from, running=True)
-                found.add(on, period.t_from, period.t_to)
     return found
 
 

@@ -263,3 +263,14 @@ def test_no_card_of_a_stack_may_have_a_fee_that_is_paid_once() -> None:
     ):
         with pytest.raises(ValidationError, match="rate 'setup' is paid once, which stacked cards cannot"):
             Stack(base=base, layers=(Layer(card=above, mode=StackMode.OVERRIDE, tenant="shop"),))
+
+
+def test_a_machine_that_ran_under_one_card_of_a_stack_has_run_for_all_of_them() -> None:
+    own = card("shop", rate("own", EURO, "tier-2", power="powered-on-at-least-once"))
+    terms = stack(Layer(card=own, mode=StackMode.OVERRIDE, tenant="shop"))
+    off = used(t_from=10 * HOUR, t_to=30 * HOUR, tier="tier-2", power="off")
+    assert shown([used(t_to=10 * HOUR), off], terms) == [
+        ("shop v1", "own", 2_000, 4_000),
+        ("base v1", "base-machine", 1_000, 1_000),
+    ]
+    assert shown([off], terms) == []
