@@ -1,11 +1,20 @@
 """Pools: what machines are placed on. A pool is a resource provider in OpenStack Placement's sense."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+)
 
 from catalog.base import CountryCode, Name, SecretReference, Trait, Value
 from catalog.capabilities import CapabilityReport
@@ -22,6 +31,17 @@ def _number(value: object) -> object:
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False), BeforeValidator(_number)]
 """A span of time; pydantic alone would take true for 1.0."""
+
+
+def _form(option: object) -> str:
+    return "texts" if isinstance(option, Mapping) else "value"
+
+
+Option = Annotated[
+    Annotated[str | int | bool, Tag("value")] | Annotated[FrozenMapping[str, str], Tag("texts")],
+    Discriminator(_form),
+]
+"""What an endpoint's option may be: one value, or texts by name."""
 
 
 class Hypervisor(StrEnum):
@@ -74,7 +94,7 @@ class Endpoint(Value):
     )
     tls: TlsPolicy = TlsPolicy()
     timeout_s: Seconds = Field(default=30.0, description="The deadline of one call, in seconds.")
-    options: FrozenMapping[str, str | int | bool] = Field(
+    options: FrozenMapping[str, Option] = Field(
         default_factory=dict, description="Settings of this driver only; its documentation lists them."
     )
 

@@ -26,6 +26,10 @@ PLATFORM_CAPABILITIES = frozenset({Capability.HA_RESTART, Capability.DRS})
 """What the hypervisor does by itself, so that no call of the contract asks for it: a probe reports it."""
 
 
+TEMPLATE_TRAIT = "CUSTOM_TEMPLATE_"
+"""What the traits begin with that say of which templates a pool makes machines."""
+
+
 class PowerState(StrEnum):
     """Whether a machine runs. `SUSPENDED` keeps its memory and is not running."""
 
@@ -72,7 +76,7 @@ class VmSpec(Value):
     """A machine to create. `provider` is a cluster or host group's own name at the endpoint.
 
     Without a `firmware` it is what the hypervisor, or the template, takes by itself. With `empty` its disks
-    are empty also where the endpoint makes machines of a template: what is to be filled by `import_disk`. Without
+    are empty also where it would be made of a template: what is to be filled by `import_disk`. Without
     an `availability` it is the best that the hypervisor does by itself; drivers that cannot set it leave it at that.
     """
 
@@ -90,6 +94,12 @@ class VmSpec(Value):
         default=frozenset(),
         description="What its class and rules require of the pool; drivers that can choose by them within it do.",
     )
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The names of the templates that `traits` require; a machine is made of one at most."""
+        found = (trait for trait in self.traits if trait.startswith(TEMPLATE_TRAIT))
+        return tuple(sorted(trait.removeprefix(TEMPLATE_TRAIT) for trait in found))
 
 
 def changed_tags(tags: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
@@ -304,6 +314,10 @@ class Connector(ABC):
         NotFound for an unknown provider, Conflict for a name another machine has where the
         hypervisor's names are unique, Refused when there is no room or no such firmware, Unsupported for a
         seed where SEED_DISK is missing. A failure leaves nothing behind.
+
+        Where the traits require a template (TEMPLATE), the machine is as large as ordered and the first disk begins
+        with the template's content. Raises NotFound for a template that is not there, and Refused for two of them, and
+        where it has more disk than the machine or starts by another firmware.
         """
 
     @abstractmethod
@@ -443,10 +457,12 @@ class Connector(ABC):
         """What the driver itself says it lacks, before any endpoint is asked."""
         return CapabilityReport(gaps=cls.gaps)
 
-    def check_seed(self, spec: VmSpec) -> None:
-        """Raises Unsupported for a seed where this driver declares SEED_DISK missing."""
+    def check_spec(self, spec: VmSpec) -> None:
+        """Raises Unsupported for a seed or a template where this driver declares SEED_DISK or TEMPLATE missing."""
         if spec.seed is not None and Capability.SEED_DISK in self.gaps:
             raise self.unsupported(Capability.SEED_DISK)
+        if spec.templates and not spec.empty and Capability.TEMPLATE in self.gaps:
+            raise self.unsupported(Capability.TEMPLATE)
 
     def _by_power(self, identity: UUID, off: Capability, running: Capability) -> Capability:
         return running if self.get_vm(identity).power is PowerState.ON else off

@@ -21,7 +21,7 @@ from typing import IO, Any, Literal, Self
 from pydantic import Field, SecretStr
 
 from catalog.base import Value
-from catalog.pools import Endpoint, TlsPolicy
+from catalog.pools import Endpoint, Option, TlsPolicy
 
 SOURCE = Path(__file__).parent / "vcsim"
 GOPATH = Path("/usr/share/gocode")
@@ -260,7 +260,7 @@ class VsphereSimulator:
         *,
         ca_file: Path | None = None,
         timeout_s: float = 30.0,
-        options: Mapping[str, str | int | bool] | None = None,
+        options: Mapping[str, Option] | None = None,
     ) -> Endpoint:
         """The endpoint that the driver opens with `password`."""
         if self.scheme == "http":

@@ -7,23 +7,24 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from catalog.pools import Endpoint, Hypervisor
+from catalog.pools import Endpoint, Hypervisor, Option
 from catalog.resources import Resources
 from connectors.contract import VmSpec
 from connectors.drivers import simulated
 from connectors.drivers.simulated import Fault, FaultKind
 from tierwise.testing.conformance import ConnectorConformance
+from tierwise.testing.promises.templates import GONE
 
 
 class SimulatedConformance(ConnectorConformance):
     deadline_s = 0.2
 
     @pytest.fixture
-    def options(self) -> dict[str, str | int | bool]:
+    def options(self) -> dict[str, Option]:
         return {}
 
     @pytest.fixture
-    def endpoint(self, address: str, options: dict[str, str | int | bool]) -> Endpoint:
+    def endpoint(self, address: str, options: dict[str, Option]) -> Endpoint:
         return Endpoint(name="sim", driver="simulated", address=address, options=options, timeout_s=20)
 
     @pytest.fixture
@@ -61,6 +62,16 @@ class TestSimulatedInAFile(SimulatedConformance):
     pass
 
 
+class TestSimulatedWithTemplates(SimulatedConformance):
+    @pytest.fixture
+    def options(self) -> dict[str, Option]:
+        return {"templates": {"DEBIAN_12": "debian-12", "SMALL": "alpine-3", GONE: "debian-13"}}
+
+    @pytest.fixture
+    def templates(self) -> dict[str, bytes]:
+        return {"DEBIAN_12": b"template debian-12\n", "SMALL": b"template alpine-3\n"}
+
+
 class TestSimulatedWithAPassword(SimulatedConformance):
     @pytest.fixture
     def password(self, address: str) -> SecretStr:
@@ -89,7 +100,7 @@ class TestSimulatedInMemory(SimulatedConformance):
 
 class TestSimulatedPlaying(SimulatedConformance):
     @pytest.fixture(params=list(Hypervisor), ids=lambda h: h.value)
-    def options(self, request: pytest.FixtureRequest) -> dict[str, str | int | bool]:
+    def options(self, request: pytest.FixtureRequest) -> dict[str, Option]:
         return {
             "hypervisor": request.param.value,
             "providers": "east, west",
@@ -101,7 +112,7 @@ class TestSimulatedPlaying(SimulatedConformance):
 
 class TestSimulatedWithLatency(SimulatedConformance):
     @pytest.fixture
-    def options(self) -> dict[str, str | int | bool]:
+    def options(self) -> dict[str, Option]:
         return {"latency_ms": 2}
 
 
@@ -110,11 +121,11 @@ LACKING = (
     ("delete",),
     ("power_on", "metrics_cpu", "metrics_memory"),
     ("power_off", "shutdown", "suspend", "resize_hot"),
-    ("resize_cold", "snapshot", "revert"),
+    ("resize_cold", "snapshot", "revert", "template"),
 )
 
 
 class TestSimulatedWithGaps(SimulatedConformance):
     @pytest.fixture(params=LACKING, ids=lambda names: names[0])
-    def options(self, request: pytest.FixtureRequest) -> dict[str, str | int | bool]:
+    def options(self, request: pytest.FixtureRequest) -> dict[str, Option]:
         return {"gaps": ",".join(f"{name}=not_configured" for name in request.param)}

@@ -10,10 +10,13 @@ from catalog.pools import Endpoint
 from connectors.simulators import vsphere
 from connectors.simulators.vsphere import USER, Estate, Rule, VsphereSimulator
 from tierwise.testing.conformance import ConnectorConformance
+from tierwise.testing.promises.templates import GONE
 
 pytestmark = pytest.mark.counterpart("vcsim")
 
 TEMPLATE = "golden"
+CHOSEN = {"DEBIAN_12": "debian-12", "ALPINE_3": "images/alpine 3"}
+"""Templates that orders choose."""
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +25,17 @@ def simulator(request: pytest.FixtureRequest) -> Iterator[VsphereSimulator]:
         pytest.skip(reason)
     binary = vsphere.build(request.config.rootpath / ".build" / "vcsim")
     with VsphereSimulator(binary, Estate(vms=1), task_delay_s=0.02) as running:
-        make_template(running)
+        for path in (TEMPLATE, *CHOSEN.values()):
+            make_template(running, path)
         yield running
 
 
-def make_template(simulator: VsphereSimulator) -> None:
+def words(path: str) -> bytes:
+    """What stands on a template's disk."""
+    return f"installed from {path}".encode()
+
+
+def make_template(simulator: VsphereSimulator, path: str) -> None:
     """A template with a disk of 1 GiB, by the vendor's own client."""
     from pyVim.connect import Disconnect, SmartConnect
     from pyVim.task import WaitForTask
@@ -38,16 +47,21 @@ def make_template(simulator: VsphereSimulator) -> None:
     try:
         datacenter = raw.content.rootFolder.childEntity[0]
         pool = datacenter.hostFolder.childEntity[0].resourcePool
+        folder, _, name = path.rpartition("/")
+        home = datacenter.vmFolder.CreateFolder(folder) if folder else datacenter.vmFolder
         config = vim.vm.ConfigSpec(
-            name=TEMPLATE,
+            name=name,
             guestId="debian10_64Guest",
             numCPUs=1,
             memoryMB=64,
             files=vim.vm.FileInfo(vmPathName="[LocalDS_0]"),
             deviceChange=list(devices(vim.vm.device)),
         )
-        task = datacenter.vmFolder.CreateVM_Task(config, pool)
+        task = home.CreateVM_Task(config, pool)
         WaitForTask(task)
+        (extent,) = simulator.files.glob(f"*/{name}/*-flat.vmdk")
+        with extent.open("r+b") as file:
+            file.write(words(path))
         task.info.result.MarkAsTemplate()
     finally:
         Disconnect(raw)
@@ -66,8 +80,13 @@ def devices(device: Any) -> Iterator[Any]:
 class TestVsphereOfATemplate(ConnectorConformance):
     @pytest.fixture
     def endpoint(self, simulator: VsphereSimulator) -> Iterator[Endpoint]:
-        yield simulator.endpoint(timeout_s=20, options={"template": TEMPLATE})
+        named = {**CHOSEN, GONE: "images/none"}
+        yield simulator.endpoint(timeout_s=20, options={"template": TEMPLATE, "templates": named})
         simulator.rules()
+
+    @pytest.fixture
+    def templates(self) -> dict[str, bytes]:
+        return {name: words(path) for name, path in CHOSEN.items()}
 
     @pytest.fixture
     def password(self, simulator: VsphereSimulator) -> SecretStr:

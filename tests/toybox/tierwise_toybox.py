@@ -100,7 +100,7 @@ class Toybox(Connector):
             return _view(str(identity), self._entry(entries, identity, "get_vm"))
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
-        self.check_seed(spec)
+        self.check_spec(spec)
         with self._entries("create_vm") as entries:
             if spec.provider != PROVIDER:
                 raise self._failed(

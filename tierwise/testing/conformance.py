@@ -22,6 +22,7 @@ from tierwise.testing.promises.operations import OperationPromises
 from tierwise.testing.promises.races import RacePromises
 from tierwise.testing.promises.removing import RemovingPromises
 from tierwise.testing.promises.reporting import ReportingPromises
+from tierwise.testing.promises.templates import TemplatePromises
 from tierwise.testing.promises.wire import WirePromises
 
 __all__ = ["ConnectorConformance", "Counterpart"]
@@ -32,6 +33,7 @@ class ConnectorConformance(
     ReportingPromises,
     LifecyclePromises,
     OperationPromises,
+    TemplatePromises,
     RacePromises,
     AddingPromises,
     RemovingPromises,

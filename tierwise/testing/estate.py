@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from catalog.pools import Endpoint
+from catalog.pools import Endpoint, Option
 from tierwise.demo.counterparts import embedded
 from tierwise.documents import load
 from tierwise.settings import Settings
@@ -16,7 +16,7 @@ def quick_settings(folder: Path) -> Settings:
 
 
 def simulated_acme(
-    folder: Path, live: Mapping[str, Endpoint] | None = None, /, **options: str | int | bool
+    folder: Path, live: Mapping[str, Endpoint] | None = None, /, **options: Option
 ) -> Settings:
     """The data directory ``folder/data``, whose every endpoint is an embedded simulation in it.
 

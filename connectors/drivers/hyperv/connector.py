@@ -109,7 +109,7 @@ class HypervConnector(Connector):
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
         """Adopt, or create off with one dynamic VHDX, and look again for a second one."""
-        self.check_seed(spec)
+        self.check_spec(spec)
         return self._run("create_vm", partial(self._create, spec=spec, identity=identity))
 
     def delete_vm(self, identity: UUID) -> None:

@@ -6,11 +6,12 @@ from enum import StrEnum
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from catalog.base import Value
 from catalog.pools import Endpoint
 from connectors.errors import Refused
+from connectors.options import options_of
 
 HTTPS_PORT = 5986
 HTTP_PORT = 5985
@@ -99,7 +100,7 @@ class Settings(Value):
             # NTLM seals the messages, but nothing proves that the host is the right one.
             raise _refused(endpoint, "plain http needs a written reason in tls.unverified_because")
         encrypted = url.scheme == "https"
-        options = _options(endpoint)
+        options = options_of(Options, endpoint)
         if options.auth is Auth.BASIC and endpoint.tls.unverified_because is not None:
             # Basic hands the password to whoever answers.
             raise _refused(endpoint, "auth 'basic' needs https with a certificate that is verified")
@@ -127,15 +128,6 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _options(endpoint: Endpoint) -> Options:
-    try:
-        return Options.model_validate(dict(endpoint.options))
-    except ValidationError as error:
-        problems = "; ".join(f"option '{e['loc'][0]}': {e['msg'].lower()}" for e in error.errors())
-        hint = f"the options are: {', '.join(Options.model_fields)}"
-        raise _refused(endpoint, problems, hint) from error
 
 
 def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:

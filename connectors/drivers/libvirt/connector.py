@@ -37,11 +37,12 @@ from connectors.drivers.libvirt.power import Power
 from connectors.drivers.libvirt.relocating import Relocation
 from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
-from connectors.drivers.libvirt.settings import Options, Transport, options_of, peer_of, transport_of
+from connectors.drivers.libvirt.settings import Options, Transport, peer_of, transport_of
 from connectors.drivers.libvirt.transfer import Transfer
 from connectors.drivers.libvirt.unplugging import DiskRemoval
 from connectors.drivers.libvirt.watching import Feed
 from connectors.errors import ConnectorError, DeadlineExceeded, NotFound, Refused, Unreachable, Unsupported
+from connectors.options import options_of
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class LibvirtConnector(Connector):
         self._feed: Feed | None = None
 
     def open(self) -> None:
-        self._options = options_of(self.endpoint)
+        self._options = options_of(Options, self.endpoint)
         self._session.prepare(self._options)
         try:
             self._host = self._session.run("open", self._facts)

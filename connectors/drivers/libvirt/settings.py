@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from catalog.base import Value
 from catalog.frozen import FrozenMapping
@@ -88,19 +88,6 @@ class Options(Value):
             msg = f"migration_addresses names {', '.join(sorted(unknown))}, which peers does not"
             raise ValueError(msg)
         return self
-
-
-def options_of(endpoint: Endpoint) -> Options:
-    """The endpoint's options. Raises Refused with every mistake in them."""
-    try:
-        return Options.model_validate(dict(endpoint.options))
-    except ValidationError as error:
-        found = "; ".join(
-            f"option '{'.'.join(str(part) for part in detail['loc'])}': {detail['msg'].lower()}"
-            for detail in error.errors(include_url=False, include_input=False)
-        )
-        hint = f"known options are {', '.join(Options.model_fields)}"
-        raise Refused(endpoint.name, "open", found, hint=hint) from None
 
 
 def peer_of(endpoint: Endpoint, options: Options, host: str) -> Endpoint:

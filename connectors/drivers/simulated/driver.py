@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import BinaryIO, ClassVar, TypeVar
 from uuid import UUID
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from catalog.capabilities import Capability, Gap, GapReason
 from catalog.pools import Endpoint
 from catalog.resources import Resources
+from connectors import templates
 from connectors.contract import (
     Changes,
     Connector,
@@ -32,13 +33,14 @@ from connectors.contract import (
     VmView,
     changed_tags,
 )
-from connectors.drivers.simulated import contents, control, database, faults, further, machines
+from connectors.drivers.simulated import contents, control, database, faults, further, machines, shelf
 from connectors.drivers.simulated.admission import Admission
 from connectors.drivers.simulated.faults import Exchange, FaultKind
 from connectors.drivers.simulated.further import Held
 from connectors.drivers.simulated.machines import Machine
-from connectors.drivers.simulated.options import EstateOptions, problems
+from connectors.drivers.simulated.options import EstateOptions
 from connectors.errors import Conflict, NotFound, Refused, Unreachable, Unsupported
+from connectors.options import options_of
 from connectors.removal import to_remove
 
 T = TypeVar("T")
@@ -79,7 +81,6 @@ class Simulated(Connector):
         Capability.METRICS_NET: _NO_TRAFFIC,
         Capability.CONSOLE: Gap(reason=GapReason.NEVER, detail="a simulated machine has no screen"),
         Capability.CLONE: _NO_CALL,
-        Capability.TEMPLATE: _NO_CALL,
         Capability.SEED_DISK: Gap(
             reason=GapReason.NEVER, detail="simulated machines run nothing that could read a seed disk"
         ),
@@ -139,7 +140,15 @@ class Simulated(Connector):
             endpoint=self.endpoint.name,
             product=self._options.product_shown(),
             secure=True,  # no network is crossed
-            note=f"simulation: its machines exist only in {where}, and no hypervisor stands behind it",
+            note="; ".join(
+                filter(
+                    None,
+                    (
+                        f"simulation: its machines exist only in {where}, and no hypervisor stands behind it",
+                        shelf.missing(self._options.templates),
+                    ),
+                )
+            ),
             pools=pools,
         )
 
@@ -156,7 +165,7 @@ class Simulated(Connector):
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
         """The machine of this identity; see `EstateOptions.enforce_identity` for what may go wrong."""
         self._require(Capability.CREATE)
-        self.check_seed(spec)
+        self.check_spec(spec)
         exchange = Exchange(self.endpoint, "create_vm", self._sleep)
         self._arrive(exchange, identity)
         machine = self._adopted(exchange, identity) if self._options.adopt else None
@@ -405,7 +414,8 @@ class Simulated(Connector):
             total=usable + Resources(disk_gib=self._options.disk_gib),
             used=machines.used(db, provider),
             hosts=hosts,
-            traits=self._options.traits,
+            traits=self._options.traits
+            | {templates.trait(name) for name in shelf.there(self._options.templates)},
             capabilities=self._report,
         )
 
@@ -424,8 +434,15 @@ class Simulated(Connector):
         with self._transaction(exchange) as db:
             if self._options.enforce_identity and (there := machines.by_identity(db, identity)):
                 return self._already_there(db, there)
+            if spec.templates and not spec.empty:
+                self._require(Capability.TEMPLATE)
+            template = shelf.chosen(self.endpoint.name, spec, self._options.templates)
             host = self._admission.room_for(db, spec)
+            if template is not None:
+                spec = spec.model_copy(update={"firmware": template.firmware})
             machine = machines.add(db, spec, identity, host, half=fails)
+            if template is not None:
+                shelf.write(db, machine, template)
         if fails:
             with self._transaction(exchange) as db:
                 machines.remove_half(db, machine)
@@ -504,11 +521,7 @@ class Simulated(Connector):
             raise Unsupported(self.endpoint.name, capability, gap)
 
     def _read_options(self) -> None:
-        try:
-            self._options = EstateOptions.model_validate(dict(self.endpoint.options))
-        except ValidationError as error:
-            why = f"its options are wrong: {problems(error)}"
-            raise Refused(self.endpoint.name, "open", why) from error
+        self._options = options_of(EstateOptions, self.endpoint)
         probed = self._options.probed_gaps(self.endpoint.name)
         self._report = self.declared().narrowed(probed)
         self._admission = Admission(self.endpoint.name, self._options)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from catalog.base import Trait, Value
 from catalog.capabilities import Capability, Gap, GapReason
 from catalog.pools import Host, Hypervisor
 from catalog.resources import Resources
+from connectors.templates import NONE, Templates
 
 WORKS = "works"
 
@@ -59,6 +60,10 @@ class EstateOptions(Value):
         default=20 * 1024, description="Storage shared by all hosts of a provider."
     )
     traits: Annotated[frozenset[Trait], BeforeValidator(_listed)] = frozenset()
+    templates: Templates = Field(
+        default={},
+        description="Templates that orders can choose, by the names of their traits, of those in `shelf.SHELF`.",
+    )
     gaps: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=(), description="capability=reason, or capability=works to close a played gap."
     )
@@ -103,6 +108,8 @@ class EstateOptions(Value):
             capability: Gap(reason=reason, detail=detail.format(endpoint=endpoint))
             for capability, (reason, detail) in PLAYED_GAPS[self.hypervisor].items()
         }
+        if not self.templates:
+            gaps[Capability.TEMPLATE] = NONE
         for option in self.gaps:
             capability, _, reason = option.partition("=")
             gaps.pop(Capability(capability), None)
@@ -123,12 +130,3 @@ class EstateOptions(Value):
     def product_shown(self) -> str:
         """The product and version that a probe reports."""
         return self.product or f"tierwise simulation of {self.hypervisor.label}"
-
-
-def problems(error: ValidationError) -> str:
-    """All that is wrong with an endpoint's options, and which options there are."""
-    found = [
-        f"{'.'.join(str(part) for part in detail['loc']) or 'options'}: {detail['msg']}"
-        for detail in error.errors(include_url=False)
-    ]
-    return f"{'; '.join(found)}; options are {', '.join(EstateOptions.model_fields)}"

@@ -1,14 +1,24 @@
 """Machines made of a template: which one, what a clone's specification says, and clones that others began."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from connectors import templates
 from connectors.contract import VmSpec
 from connectors.drivers.vsphere import devices, tasks
 from connectors.drivers.vsphere.details import FIRMWARE
 from connectors.drivers.vsphere.estate import KIBI_PER_GIBI, disks, disks_gib
 from connectors.drivers.vsphere.inventory import stored_name
-from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
-from connectors.errors import NotFound, Refused
+from connectors.drivers.vsphere.session import (
+    CUT_OFF,
+    Op,
+    Properties,
+    Satisfied,
+    read_object,
+    read_objects,
+    ref_id,
+)
+from connectors.errors import ConnectorError, NotFound, Refused
 
 if TYPE_CHECKING:
     from connectors.drivers.vsphere.placing import Target
@@ -25,23 +35,99 @@ CLONING = "VirtualMachine.clone"
 
 
 class Template(NamedTuple):
-    """A template as read just now; `path` is the endpoint's option."""
+    """A template as read just now; `path` is where it is, below the datacenter's machine folder."""
 
     object: Any
     path: str
     row: Properties
 
 
-def template(op: Op, found: Any, path: str) -> Template:
-    """The template that was found at a path. Raises NotFound, and Refused where it is a machine."""
-    hint = "correct the endpoint's option 'template'"
+def template(op: Op, spec: VmSpec, machines: Any) -> Template | None:
+    """What a new machine is made of: its order's template, or else the option's; None where it begins empty.
+
+    `machines` is the datacenter's machine folder. Raises NotFound, and Refused for what the template rules out.
+    """
+    if spec.empty:
+        return None
+    options = op.session.settings.options
+    name = templates.wanted(op.endpoint, spec, options.templates)
+    path = options.template if name is None else options.templates[name]
+    if path is None:
+        return None
+    found = _read(op, machines, path)
+    if isinstance(found, Template):
+        check(op, spec, found)
+        return found
+    if name is not None and found.kind is NotFound:
+        raise templates.gone(op.endpoint, name, path, offered(op, machines)[0])
+    option = "template" if name is None else f"templates.{name}"
+    raise op.error(found.kind, found.why, hint=f"{found.hint}correct the endpoint's option '{option}'")
+
+
+class _Wrong(NamedTuple):
+    """Why there is no template at a path, and what could be done besides correcting the path."""
+
+    kind: type[ConnectorError]
+    why: str
+    hint: str = ""
+
+
+def _read(op: Op, machines: Any, path: str) -> Template | _Wrong:
+    found = machines
+    for name in path.split("/"):
+        found = op.session.content.searchIndex.FindChild(found, stored_name(name))
+        if found is None:
+            break
     if not isinstance(found, op.session.vim.VirtualMachine):
-        raise op.error(NotFound, f"there is no template '{path}'", hint=hint)
+        return _Wrong(NotFound, f"there is no template '{path}'")
     row = read_object(op.session, found, _PATHS)
     if not row.get("config.template"):
-        why = f"'{path}' is a machine, not a template"
-        raise op.error(Refused, why, hint=f"make it a template in vCenter, or {hint}")
+        return _Wrong(
+            Refused, f"'{path}' is a machine, not a template", "make it a template in vCenter, or "
+        )
     return Template(found, path, row)
+
+
+def offered(op: Op, machines: Any) -> tuple[frozenset[str], dict[str, str]]:
+    """The names of the option's templates that are below a machine folder, and what is wrong with the others."""
+    read = {name: _read(op, machines, path) for name, path in op.session.settings.options.templates.items()}
+    wrong = {name: found.why for name, found in read.items() if isinstance(found, _Wrong)}
+    return frozenset(read.keys() - wrong.keys()), wrong
+
+
+def of_datacenters(op: Op, datacenters: Iterable[str]) -> Satisfied:
+    """The traits of the templates of each datacenter, by managed object id. What cannot be read is no failure.
+
+    Only a template that is in none of them is told. Machines go to every cluster of a template's datacenter.
+    """
+    found: dict[str, frozenset[str]] = {}
+    wrong: dict[str, str] = {}
+    if not op.session.settings.options.templates:
+        return Satisfied(found)
+    try:
+        # With the other half of the time the rest of the call goes on where vCenter is slow.
+        with op.session.deadline.share(2):
+            for ref in datacenters:
+                names, missing = offered(op, machine_folder(op, ref))
+                found[ref] = frozenset(map(templates.trait, names))
+                wrong = missing | wrong
+    except CUT_OFF:
+        raise
+    except op.session.failures as error:
+        return Satisfied(
+            found, f"templates cannot be read: {op.session.meaning(op.endpoint, op.name, error).why}"
+        )
+    there = frozenset[str]().union(*found.values())
+    return Satisfied(
+        found,
+        templates.problems({n: why for n, why in wrong.items() if templates.trait(n) not in there}),
+    )
+
+
+def machine_folder(op: Op, datacenter: str) -> Any:
+    """The folder below which all machines and templates of a datacenter are."""
+    found = op.session.object(op.session.vim.Datacenter, datacenter)
+    return read_object(op.session, found, ["vmFolder"])["vmFolder"]
 
 
 def check(op: Op, spec: VmSpec, model: Template) -> None:

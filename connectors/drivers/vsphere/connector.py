@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint
 from catalog.resources import Resources
-from connectors import registry
+from connectors import registry, templates
 from connectors.contract import (
     Changes,
     Connector,
@@ -32,6 +32,7 @@ from connectors.drivers.vsphere import (
     adding,
     attributes,
     carrying,
+    cloning,
     creating,
     details,
     estate,
@@ -44,7 +45,7 @@ from connectors.drivers.vsphere import (
     traits,
     unplugging,
 )
-from connectors.drivers.vsphere.faults import is_fault, of_fault, of_transport
+from connectors.drivers.vsphere.faults import is_fault
 from connectors.drivers.vsphere.feed import Feed
 from connectors.drivers.vsphere.metering import Meters
 from connectors.drivers.vsphere.session import Op, Session
@@ -112,7 +113,7 @@ class VsphereConnector(Connector):
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
         """Adopt, or create with all marks in one task, and look again for a second one."""
-        self.check_seed(spec)
+        self.check_spec(spec)
         return self._run("create_vm", lambda op: estate.view_of(op, creating.create(op, spec, identity)))
 
     def delete_vm(self, identity: UUID) -> None:
@@ -235,8 +236,12 @@ class VsphereConnector(Connector):
         views = estate.machine_views(op, found, self._disk_sizes)
         options = op.session.settings.options
         missing = {} if options.custom_attributes else {Capability.TAGS: gaps.NO_ATTRIBUTES}
+        if not options.templates:
+            missing[Capability.TEMPLATE] = templates.NONE
         usable = [ref for ref, row in found.datastores.items() if inventory.datastore_usable(row)]
         satisfied = policies.of_datastores(op, usable)
+        homes = {provider.datacenter for provider in found.providers.values()}
+        offered = cloning.of_datacenters(op, sorted(filter(None, homes)))
         pools = inventory.pools(
             found.providers.values(),
             found.hosts,
@@ -247,6 +252,7 @@ class VsphereConnector(Connector):
             views,
             self.declared().narrowed(missing),
             options.datastore,
+            offered.traits,
         )
         product = op.session.content.about.fullName
         snapshot = EndpointSnapshot(
@@ -254,7 +260,10 @@ class VsphereConnector(Connector):
             product=product,
             secure=op.session.settings.encrypted and self.endpoint.tls.unverified_because is None,
             note="; ".join(
-                filter(None, (SIMULATOR_NOTE if "simulator" in product else "", satisfied.problem))
+                filter(
+                    None,
+                    (SIMULATOR_NOTE if "simulator" in product else "", satisfied.problem, offered.problem),
+                )
             ),
             pools=pools,
         )
@@ -281,10 +290,8 @@ class VsphereConnector(Connector):
         session.deadline.begin()
         try:
             return work()
-        except session.fault as fault:
-            raise of_fault(self.endpoint.name, operation, fault) from fault
         except session.failures as error:
-            raise of_transport(self.endpoint.name, operation, error) from error
+            raise session.meaning(self.endpoint.name, operation, error) from error
 
 
 @contextmanager

@@ -22,9 +22,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.CLONE: _not_yet(
             "vSphere copies machines that exist; this driver makes them empty, or of a template"
         ),
-        Capability.TEMPLATE: _not_yet(
-            "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
-        ),
         Capability.CONSOLE: _not_yet("the driver hands out no console tickets yet; use the vSphere Client"),
         Capability.SEED_DISK: _not_yet(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"

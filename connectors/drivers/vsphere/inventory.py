@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -214,8 +215,12 @@ def pools(
     views: Sequence[VmView],
     declared: CapabilityReport,
     datastore: str | None = None,
+    offered: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> tuple[PoolSnapshot, ...]:
-    """The snapshot of every provider, in order of name; `datastore` is the option of that name."""
+    """The snapshot of every provider, in order of name; `datastore` is the option of that name.
+
+    `offered` are the traits that pools have by their datacenters, by managed object id.
+    """
     by_parent: dict[str, list[Row]] = {}
     for row in hosts.values():
         by_parent.setdefault(row.get("parent", ""), []).append(row)
@@ -228,6 +233,7 @@ def pools(
             used.get(provider.name, Resources()),
             declared,
             datastore,
+            offered.get(provider.datacenter or "", frozenset()),
         )
         for provider in sorted(found, key=lambda provider: provider.name)
     )
@@ -240,6 +246,7 @@ def _pool(
     used: Resources,
     declared: CapabilityReport,
     datastore: str | None,
+    offered: frozenset[str],
 ) -> PoolSnapshot:
     hosts = sorted(
         (
@@ -266,7 +273,8 @@ def _pool(
         total=total,
         used=used,
         hosts=tuple(hosts),
-        traits=traits.of_cluster(
+        traits=offered
+        | traits.of_cluster(
             config, [s for s in stores if datastore in {None, shown_name(s.get("name", ""))}]
         ),
         capabilities=declared.narrowed(narrowed),

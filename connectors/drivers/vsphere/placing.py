@@ -9,7 +9,7 @@ from connectors.drivers.vsphere.cloning import Template
 from connectors.drivers.vsphere.estate import read_providers
 from connectors.drivers.vsphere.inventory import GIB, Provider, stored_name
 from connectors.drivers.vsphere.policies import Policy
-from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
+from connectors.drivers.vsphere.session import Op, Properties, read_objects, ref_id
 from connectors.errors import NotFound, Refused
 
 _HOST_PATHS = (*inventory.HOST_PATHS, "datastore", "summary.quickStats.overallMemoryUsage")
@@ -37,7 +37,7 @@ def target(op: Op, spec: VmSpec) -> Target:
     policy = policies.wanted(op, spec)
     store_ref, store = _datastore(op, provider, spec, policy)
     host = _host(op, provider, spec, store_ref)
-    machines, options = _machine_folder(op, provider), op.session.settings.options
+    machines, options = cloning.machine_folder(op, provider.datacenter or ""), op.session.settings.options
     return Target(
         folder=_below(op, machines, options.folder, "machine folder", "folder"),
         pool=_pool(op, provider),
@@ -45,7 +45,7 @@ def target(op: Op, spec: VmSpec) -> Target:
         datastore=store["name"],
         host=None if _vcenter_places(provider) else host,
         network=_network(op, provider),
-        template=_template(op, spec, machines),
+        template=cloning.template(op, spec, machines),
         profile=[] if policy is None else policies.specs(op, policy.id),
     )
 
@@ -153,11 +153,6 @@ def _vcenter_places(provider: Provider) -> bool:
     return bool(getattr(getattr(config, "drsConfig", None), "enabled", None))
 
 
-def _machine_folder(op: Op, provider: Provider) -> Any:
-    datacenter = op.session.object(op.session.vim.Datacenter, provider.datacenter or "")
-    return read_object(op.session, datacenter, ["vmFolder"])["vmFolder"]
-
-
 def _below(op: Op, top: Any, path: str | None, what: str, option: str) -> Any:
     """What stands at a path below an object; the object itself without a path. Raises NotFound."""
     found = top
@@ -173,15 +168,6 @@ def _pool(op: Op, provider: Provider) -> Any:
     root = op.session.object(op.session.vim.ResourcePool, provider.row["resourcePool"])
     path = op.session.settings.options.resource_pool
     return _below(op, root, path, f"resource pool of cluster '{provider.name}'", "resource_pool")
-
-
-def _template(op: Op, spec: VmSpec, machines: Any) -> Template | None:
-    path = op.session.settings.options.template
-    if path is None or spec.empty:
-        return None
-    found = cloning.template(op, _below(op, machines, path, "template", "template"), path)
-    cloning.check(op, spec, found)
-    return found
 
 
 def _network(op: Op, provider: Provider) -> Any:

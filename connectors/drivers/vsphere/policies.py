@@ -2,14 +2,13 @@
 
 import http.client
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from connectors.contract import VmSpec
 from connectors.drivers.vsphere.estate import Machine
-from connectors.drivers.vsphere.faults import of_fault, of_transport
-from connectors.drivers.vsphere.session import Op, ref_id
-from connectors.errors import ConnectorError, NotFound, Refused
+from connectors.drivers.vsphere.session import CUT_OFF, Op, Satisfied, ref_id
+from connectors.errors import NotFound, Refused
 
 TRAIT = "CUSTOM_STORAGE_POLICY_"
 """What the traits of storage policies begin with."""
@@ -18,8 +17,6 @@ MAX_TRAIT_LENGTH = 255
 _DATASTORE = "Datastore"
 _REQUIREMENT = "REQUIREMENT"
 """The category of what machines are given; others describe storage, or are parts of policies."""
-_CUT_OFF = (ConnectionResetError, BrokenPipeError)
-"""A server closes idle connections at any time; the whole operation is then begun anew."""
 
 
 class Policy(NamedTuple):
@@ -32,13 +29,6 @@ class Policy(NamedTuple):
     def trait(self) -> str:
         """The name as OpenStack makes traits of names."""
         return f"{TRAIT}{re.sub('[^0-9A-Za-z]+', '_', self.name).upper()}"[:MAX_TRAIT_LENGTH]
-
-
-class Satisfied(NamedTuple):
-    """The traits of each datastore, by managed object id; `problem` is why some are not known."""
-
-    traits: Mapping[str, frozenset[str]]
-    problem: str = ""
 
 
 def of_datastores(op: Op, stores: Iterable[str]) -> Satisfied:
@@ -58,7 +48,7 @@ def of_datastores(op: Op, stores: Iterable[str]) -> Satisfied:
                         found[store] |= {policy.trait}
                 except op.session.fault as fault:
                     problems.append(f"storage policy '{policy.name}' cannot be judged: {_why(op, fault)}")
-    except _CUT_OFF:
+    except CUT_OFF:
         raise
     except op.session.failures as error:
         problems.append(f"storage policies cannot be read: {_why(op, error)}")
@@ -158,15 +148,9 @@ def _satisfying(op: Op, policy: Policy, stores: Iterable[str]) -> frozenset[str]
     return frozenset(hub.hubId for hub in found or () if hub.hubType == _DATASTORE)
 
 
-def _meaning(op: Op, error: Exception) -> ConnectorError:
-    if isinstance(error, op.session.fault):
-        return of_fault(op.endpoint, op.name, error)
-    return of_transport(op.endpoint, op.name, error)
-
-
 def _why(op: Op, error: Exception) -> str:
-    return _meaning(op, error).why
+    return op.session.meaning(op.endpoint, op.name, error).why
 
 
 def _code(op: Op, error: Exception) -> str:
-    return _meaning(op, error).vendor_code
+    return op.session.meaning(op.endpoint, op.name, error).vendor_code

@@ -11,11 +11,21 @@ from pydantic import SecretStr
 from catalog.pools import Endpoint
 from connectors import deadlines
 from connectors.deadlines import Deadline
-from connectors.drivers.vsphere.faults import TRANSPORT_ERRORS, is_fault
+from connectors.drivers.vsphere.faults import TRANSPORT_ERRORS, is_fault, of_fault, of_transport
 from connectors.drivers.vsphere.settings import HTTPS_PORT, Settings, tls_context
 from connectors.errors import ConnectorError, Refused
 
 Properties = dict[str, Any]
+
+CUT_OFF = (ConnectionResetError, BrokenPipeError)
+"""A server closes idle connections at any time; the whole operation is then begun anew."""
+
+
+class Satisfied(NamedTuple):
+    """The traits of each object, by managed object id; `problem` is why some are not known."""
+
+    traits: Mapping[str, frozenset[str]]
+    problem: str = ""
 
 
 class Session:
@@ -43,6 +53,12 @@ class Session:
     def failures(self) -> tuple[type[Exception], ...]:
         """What a request can raise: the vendor's faults, and the network's errors."""
         return (self.fault, *TRANSPORT_ERRORS)
+
+    def meaning(self, endpoint: str, operation: str, error: Exception) -> ConnectorError:
+        """What one of the `failures` means."""
+        if isinstance(error, self.fault):
+            return of_fault(endpoint, operation, error)
+        return of_transport(endpoint, operation, error)
 
     def login(self) -> None:
         """Connect and log in, and end the session that was there before."""

@@ -4,11 +4,13 @@ import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from catalog.base import Value
 from catalog.pools import Endpoint
 from connectors.errors import Refused
+from connectors.options import options_of
+from connectors.templates import Templates
 
 HTTPS_PORT = 443
 
@@ -32,8 +34,12 @@ class Options(Value):
     )
     template: str | None = Field(
         default=None,
-        description="Template that new machines are made of, below the datacenter's machine folder: 'a/b'; "
+        description="Template of new machines whose order requires none, below the datacenter's machine folder: 'a/b'; "
         "else they are made empty.",
+    )
+    templates: Templates = Field(
+        default={},
+        description="Templates that orders can choose, by the names of their traits: where they are, as in 'template'.",
     )
     network: str | None = Field(
         default=None,
@@ -79,7 +85,7 @@ class Settings(Value):
             host=host,
             port=port or (HTTPS_PORT if encrypted else 80),
             encrypted=encrypted,
-            options=_options(endpoint),
+            options=options_of(Options, endpoint),
         )
 
 
@@ -99,15 +105,6 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _options(endpoint: Endpoint) -> Options:
-    try:
-        return Options.model_validate(dict(endpoint.options))
-    except ValidationError as error:
-        problems = "; ".join(f"option '{e['loc'][0]}': {e['msg'].lower()}" for e in error.errors())
-        hint = f"the options are: {', '.join(Options.model_fields)}"
-        raise _refused(endpoint, problems, hint) from error
 
 
 def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint
 from catalog.resources import Resources
-from connectors import registry
+from connectors import registry, templates
 from connectors.contract import (
     Changes,
     Connector,
@@ -105,7 +105,7 @@ class XenConnector(Connector):
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
         """Adopt, or create with all marks in one call, elect one, and give it disk and network card."""
-        self.check_seed(spec)
+        self.check_spec(spec)
         return self._run("create_vm", lambda op: estate.view_of(op, creating.create(op, spec, identity)))
 
     def delete_vm(self, identity: UUID) -> None:
@@ -205,12 +205,14 @@ class XenConnector(Connector):
         master = found.hosts[found.pool["master"]]
         provider = str(found.pool["name_label"] or master["name_label"])
         product = _product(master)
+        chosen, wrong = inventory.offered(settings.options.templates, found.vms, found.vbds)
+        note = SIMULATOR_NOTE if "simulator" in product else ""
         snapshot = EndpointSnapshot(
             endpoint=self.endpoint.name,
             product=product,
             secure=settings.encrypted and self.endpoint.tls.unverified_because is None,
-            note=SIMULATOR_NOTE if "simulator" in product else "",
-            pools=(inventory.pool_snapshot(found, provider, settings.options, self.declared()),),
+            note="; ".join(filter(None, (note, templates.problems(wrong)))),
+            pools=(inventory.pool_snapshot(found, provider, settings.options, self.declared(), chosen),),
         )
         return snapshot, inventory.views(found, provider)
 

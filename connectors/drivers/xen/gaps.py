@@ -25,9 +25,6 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.CLONE: _not_yet(
             "XenServer copies machines that exist; this driver makes them empty, or of a template"
         ),
-        Capability.TEMPLATE: _not_yet(
-            "new machines are made of the template of the endpoint's option 'template'; an order cannot choose one yet"
-        ),
         Capability.DRS: _not_yet(
             "xapi places a machine when it starts and does not move it later; Workload Balancing is not used yet"
         ),

@@ -8,6 +8,7 @@ from uuid import UUID
 from catalog.capabilities import Capability, CapabilityReport, Gap
 from catalog.pools import Host, Hypervisor
 from catalog.resources import Resources
+from connectors import templates
 from connectors.contract import PoolSnapshot, PowerState, VmView
 from connectors.drivers.xen import gaps, marks
 from connectors.drivers.xen.session import NULL, Record, Records
@@ -127,9 +128,13 @@ def can_resize_online(sr: Record | None, types: Records) -> bool:
 
 
 def pool_snapshot(
-    found: "Everything", provider: str, options: Options, declared: CapabilityReport
+    found: "Everything",
+    provider: str,
+    options: Options,
+    declared: CapabilityReport,
+    chosen: Iterable[str] = (),
 ) -> PoolSnapshot:
-    """The pool as it is now."""
+    """The pool as it is now; `chosen` are the names of the templates that orders can choose."""
     names = host_names(found.hosts)
     hosts = sorted(
         (
@@ -151,9 +156,34 @@ def pool_snapshot(
         total=total,
         used=_used(found),
         hosts=tuple(hosts),
-        traits=_traits(found.pool),
+        traits=_traits(found.pool).union(map(templates.trait, chosen)),
         capabilities=declared.narrowed(_live_gaps(found, provider, srs, options)),
     )
+
+
+def is_template(record: Record) -> bool:
+    """Whether machines can be made of it; snapshots are templates to xapi too."""
+    return bool(record["is_a_template"] and not record["is_a_snapshot"])
+
+
+def offered(named: Mapping[str, str], vms: Records, vbds: Records) -> tuple[frozenset[str], dict[str, str]]:
+    """Which of the option's templates orders can choose, by name, and what is wrong with the others."""
+    wrong: dict[str, str] = {}
+    for name, own in named.items():
+        found = [vm for vm in vms.values() if is_template(vm) and vm["name_label"] == own]
+        disks = sum(vbds[vbd]["type"] == "Disk" for vm in found for vbd in vm["VBDs"] if vbd in vbds)
+        if not found:
+            wrong[name] = f"there is no template '{own}'"
+        elif len(found) > 1:
+            wrong[name] = f"there are {len(found)} of template '{own}'"
+        elif disks > 1:
+            wrong[name] = too_many_disks(own, disks)
+    return frozenset(named.keys() - wrong.keys()), wrong
+
+
+def too_many_disks(template: str, disks: int) -> str:
+    """Why no machine can be made of a template."""
+    return f"template '{template}' has {disks} disks, and only one is copied by this driver"
 
 
 def _traits(pool: Record) -> frozenset[str]:
@@ -175,6 +205,8 @@ def _live_gaps(
     hot = gaps.hot_add(factor=options.hot_add_factor, online_resize=online)
     if not online:
         more[Capability.GROW_DISK_HOT] = gaps.NO_ONLINE_RESIZE
+    if not options.templates:
+        more[Capability.TEMPLATE] = templates.NONE
     return more | ({Capability.RESIZE_HOT: hot} if hot is not None else {})
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from connectors import templates
 from connectors.contract import Firmware, VmSpec
 from connectors.drivers.xen import inventory
 from connectors.drivers.xen.estate import disks, pool_record, provider_name, records
@@ -30,7 +31,7 @@ def target(op: Op, spec: VmSpec) -> Target:
         why = f"there is no pool '{spec.provider}'"
         raise op.error(NotFound, why, hint=f"this endpoint's pool is '{name}'")
     _check_hosts(op, spec)
-    template = _template(op)
+    template = _template(op, spec)
     return Target(
         sr=storage(op, pool, spec.resources.disk_gib),
         network=_network(op),
@@ -81,14 +82,21 @@ def _network(op: Op) -> str | None:
     return None if name is None else _only(op, "network", name, op.call("network.get_by_name_label", name))
 
 
-def _template(op: Op) -> Record:
-    """The template's record; nothing where the one that xapi brings by itself is missing."""
-    name = op.session.settings.options.template
-    found: Records = {ref: op.call("VM.get_record", ref) for ref in op.call("VM.get_by_name_label", name)}
-    templates = [ref for ref, vm in found.items() if vm["is_a_template"] and not vm["is_a_snapshot"]]
-    if not templates and name == "Other install media":
+def _template(op: Op, spec: VmSpec) -> Record:
+    """The order's template, or else the option's; nothing where the one that xapi brings by itself is missing."""
+    options = op.session.settings.options
+    name = None if spec.empty else templates.wanted(op.endpoint, spec, options.templates)
+    own = options.template if name is None else options.templates[name]
+    found: Records = {ref: op.call("VM.get_record", ref) for ref in op.call("VM.get_by_name_label", own)}
+    there = [ref for ref, vm in found.items() if inventory.is_template(vm)]
+    if not there and own == "Other install media":
         return {}
-    return found[_only(op, "template", name, templates)]
+    if not there and name is not None:
+        vms = records(op, "VM")
+        raise templates.gone(
+            op.endpoint, name, own, inventory.offered(options.templates, vms, records(op, "VBD"))[0]
+        )
+    return found[_only(op, "template" if name is None else f"templates.{name}", own, there, "template")]
 
 
 def _source(op: Op, spec: VmSpec, template: Record) -> str:
@@ -98,7 +106,7 @@ def _source(op: Op, spec: VmSpec, template: Record) -> str:
         return ""
     name = template["name_label"]
     if len(found) > 1:
-        why = f"template '{name}' has {len(found)} disks, and only one is copied by this driver"
+        why = inventory.too_many_disks(name, len(found))
         raise op.error(Refused, why, hint="choose a template with one disk")
     firmware = template["HVM_boot_params"].get("firmware", Firmware.BIOS.value)
     if spec.firmware not in {None, firmware}:
@@ -112,11 +120,11 @@ def _source(op: Op, spec: VmSpec, template: Record) -> str:
     return ref
 
 
-def _only(op: Op, option: str, name: str, found: list[str]) -> str:
+def _only(op: Op, option: str, name: str, found: list[str], what: str = "") -> str:
     """XenAPI's names are not unique. Raises NotFound or Refused."""
     hint = f"correct the endpoint's option '{option}'"
     if not found:
-        raise op.error(NotFound, f"there is no {option} '{name}'", hint=hint)
+        raise op.error(NotFound, f"there is no {what or option} '{name}'", hint=hint)
     if len(found) > 1:
-        raise op.error(Refused, f"there are {len(found)} of {option} '{name}'", hint=hint)
+        raise op.error(Refused, f"there are {len(found)} of {what or option} '{name}'", hint=hint)
     return str(found[0])

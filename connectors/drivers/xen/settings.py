@@ -4,11 +4,13 @@ import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from catalog.base import Value
 from catalog.pools import Endpoint
 from connectors.errors import Refused
+from connectors.options import options_of
+from connectors.templates import Templates
 
 HTTPS_PORT = 443
 
@@ -27,7 +29,10 @@ class Options(Value):
     )
     template: str = Field(
         default="Other install media",
-        description="Template whose settings, and the content of its disk, new machines get.",
+        description="Template whose settings, and the content of its disk, new machines get whose order requires none.",
+    )
+    templates: Templates = Field(
+        default={}, description="Templates that orders can choose, by the names of their traits."
     )
     hot_add_factor: int = Field(
         default=1,
@@ -62,7 +67,7 @@ class Settings(Value):
             )
         if url.scheme == "http" and endpoint.tls.unverified_because is None:
             raise _refused(endpoint, "plain http needs a written reason in tls.unverified_because")
-        options = _options(endpoint)
+        options = options_of(Options, endpoint)
         members = (member.strip() for member in options.members.split(","))
         hosts = dict.fromkeys((host, *(member for member in members if member)))
         encrypted = url.scheme == "https"
@@ -85,15 +90,6 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _options(endpoint: Endpoint) -> Options:
-    try:
-        return Options.model_validate(dict(endpoint.options))
-    except ValidationError as error:
-        problems = "; ".join(f"option '{e['loc'][0]}': {e['msg'].lower()}" for e in error.errors())
-        hint = f"the options are: {', '.join(Options.model_fields)}"
-        raise _refused(endpoint, problems, hint) from error
 
 
 def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:

@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 
 from pydantic import SecretStr
 
-from catalog.pools import Endpoint, TlsPolicy
+from catalog.pools import Endpoint, Option, TlsPolicy
 from connectors.simulators.certificates import Certificate
 from connectors.simulators.hyperv.estate import Estate
 from connectors.simulators.hyperv.rules import Rule
@@ -130,10 +130,10 @@ class HypervSimulator:
         name: str = "hyperv",
         *,
         timeout_s: float = 30.0,
-        options: Mapping[str, str | int | bool] | None = None,
+        options: Mapping[str, Option] | None = None,
     ) -> Endpoint:
         """The endpoint that the driver opens with `password`; of all nodes where the estate names some."""
-        where: dict[str, str | int | bool] = {}
+        where: dict[str, Option] = {}
         if self._estate.nodes:
             nodes = ",".join(f"{node}={address}" for node, address in self.nodes.items())
             where = {"cluster": True, "nodes": nodes, "folder": "C:\\ClusterStorage\\Volume1"}

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from catalog.pools import Endpoint, TlsPolicy
+from catalog.pools import Endpoint, Option, TlsPolicy
 from connectors.simulators.xen.rules import Rule
 from connectors.simulators.xen.world import READER, Estate
 
@@ -121,7 +121,7 @@ class XenSimulator:
         *,
         ca_file: Path | None = None,
         timeout_s: float = 30.0,
-        options: Mapping[str, str | int | bool] | None = None,
+        options: Mapping[str, Option] | None = None,
     ) -> Endpoint:
         """The endpoint that the driver opens with `password`."""
         if self.scheme == "http":

@@ -62,10 +62,11 @@ class Raw:
         self.content = content
 
     def machines(self) -> list[Any]:
+        """Machines and templates that are in no folder of their datacenter's."""
         found: list[Any] = []
         for datacenter in self.content.rootFolder.childEntity:
             found += datacenter.vmFolder.childEntity
-        return found
+        return [one for one in found if hasattr(one, "config")]
 
     def of(self, identity: UUID) -> list[Any]:
         return [vm for vm in self.machines() if vm.config.instanceUuid == str(identity)]

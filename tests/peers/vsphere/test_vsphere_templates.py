@@ -11,9 +11,10 @@ from uuid import uuid4
 
 import pytest
 
+from catalog.pools import Option
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, Firmware, PowerState, VmSpec
+from connectors.contract import Connector, EndpointSnapshot, Firmware, PowerState, VmSpec
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused, Unreachable
 from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
 
@@ -127,7 +128,9 @@ def connector(simulator: VsphereSimulator) -> Iterator[Connector]:
 
 
 @contextmanager
-def connected(simulator: VsphereSimulator, *, timeout_s: float = 10, **options: str) -> Iterator[Connector]:
+def connected(
+    simulator: VsphereSimulator, *, timeout_s: float = 10, **options: Option
+) -> Iterator[Connector]:
     endpoint = simulator.endpoint(timeout_s=timeout_s, options=OPTION | options)
     with registry.connect(endpoint, simulator.password) as opened:
         yield opened
@@ -431,3 +434,129 @@ def test_clones_of_several_workers_for_one_order_are_one_machine(
     with look(simulator) as raw:
         assert {vm._moId for vm in raw.of(identity)} == made
         assert len(raw.machines()) == 2
+
+
+CHOSEN = {"DEBIAN_12": TEMPLATE, "LINUX": "golden/alpine 3", "LOST": "golden/lost", "RUNS": "plain"}
+DEBIAN, LINUX, LOST, RUNS = (f"CUSTOM_TEMPLATE_{name}" for name in CHOSEN)
+
+
+@pytest.fixture
+def two_datacenters(start: Start, look: Look) -> VsphereSimulator:
+    """Of the templates that orders can choose two are there, both in the first datacenter, and one is a machine."""
+    simulator = start(Estate(datacenters=2))
+    with look(simulator) as raw:
+        make_template(simulator, raw)
+        linux = make_template(simulator, raw, name="alpine 3", guestId="otherLinux64Guest")
+        wait(datacenter(raw).vmFolder.CreateFolder("golden").MoveIntoFolder_Task([linux]))
+        plain = make_template(simulator, raw, name="plain")
+        plain.MarkAsVirtualMachine(raw.clusters()[0].resourcePool)
+    return simulator
+
+
+def template_traits(seen: EndpointSnapshot) -> dict[str, set[str]]:
+    return {
+        pool.provider: {trait for trait in pool.traits if trait.startswith("CUSTOM_TEMPLATE_")}
+        for pool in seen.pools
+    }
+
+
+def test_pools_have_the_traits_of_the_templates_of_their_datacenter(
+    two_datacenters: VsphereSimulator,
+) -> None:
+    with connected(two_datacenters, templates=CHOSEN) as connector:
+        seen = connector.probe()
+    assert template_traits(seen) == {"DC0_C0": {DEBIAN, LINUX}, "DC1_C0": set()}
+    told = [part for part in seen.note.split("; ") if "not offered" in part]
+    assert told == [
+        f"{LOST} is not offered: there is no template 'golden/lost'",
+        f"{RUNS} is not offered: 'plain' is a machine, not a template",
+    ]
+
+
+def test_an_orders_template_goes_before_the_option(
+    two_datacenters: VsphereSimulator, look: Look, one_gib: VmSpec
+) -> None:
+    chosen, plain = uuid4(), uuid4()
+    with connected(two_datacenters, templates=CHOSEN) as connector:
+        connector.create_vm(one_gib.model_copy(update={"traits": frozenset({LINUX})}), chosen)
+        connector.create_vm(one_gib.model_copy(update={"name": "plain one"}), plain)
+    with look(two_datacenters) as raw:
+        guests = [raw.of(identity)[0].config.guestId for identity in (chosen, plain)]
+    assert guests == ["otherLinux64Guest", "debian10_64Guest"]
+
+
+@pytest.mark.parametrize(
+    ("traits", "change", "kind", "said"),
+    [
+        ({LOST}, {}, NotFound, f"no template 'golden/lost', which {LOST} .*there are: {DEBIAN}, {LINUX};"),
+        ({RUNS}, {}, Refused, "'plain' is a machine.*correct the endpoint's option 'templates.RUNS'"),
+        ({LINUX, DEBIAN}, {}, Refused, f"one template, and its order requires {DEBIAN} and {LINUX}"),
+        ({LINUX}, {"firmware": Firmware.UEFI}, Refused, "'golden/alpine 3' starts by bios, not by uefi"),
+        ({LINUX}, {"resources": Resources(vcpu=1, memory_mib=64)}, Refused, "have 1 GiB, not 0 GiB"),
+    ],
+    ids=["gone", "a-machine", "two", "other-firmware", "smaller-disk"],
+)  # fmt: skip
+def test_a_template_that_a_machine_cannot_be_made_of_is_told_before_anything_is_made(
+    two_datacenters: VsphereSimulator,
+    one_gib: VmSpec,
+    traits: set[str],
+    change: dict[str, Any],
+    kind: type[Exception],
+    said: str,
+) -> None:
+    wanted = one_gib.model_copy(update={"traits": frozenset(traits), **change})
+    with (
+        connected(two_datacenters, templates=CHOSEN) as connector,
+        pytest.raises(kind, match=said),
+    ):
+        connector.create_vm(wanted, uuid4())
+    assert "CloneVM_Task" not in two_datacenters.calls()
+
+
+def test_a_template_that_goes_after_the_probe_is_not_found(
+    two_datacenters: VsphereSimulator, look: Look, one_gib: VmSpec
+) -> None:
+    with connected(two_datacenters, templates=CHOSEN) as connector:
+        assert DEBIAN in template_traits(connector.probe())["DC0_C0"]
+        with look(two_datacenters) as raw:
+            (model,) = [vm for vm in raw.machines() if vm.name == TEMPLATE]
+            wait(model.Destroy_Task())
+        with pytest.raises(NotFound, match=f"{DEBIAN} stands for; there are: {LINUX};"):
+            connector.create_vm(one_gib.model_copy(update={"traits": frozenset({DEBIAN})}), uuid4())
+        assert template_traits(connector.probe())["DC0_C0"] == {LINUX}
+
+
+@pytest.mark.parametrize(
+    ("templates", "said"),
+    [
+        ({"debian-12": TEMPLATE}, "'templates': 'debian-12': .*capitals, digits and underscores.* DEBIAN_12"),
+        ({"DEBIAN_12": ""}, "'templates.DEBIAN_12': string should have at least 1 character"),
+        (TEMPLATE, "option 'templates': must be a mapping of names to"),
+    ],
+    ids=["lower-case", "empty", "no-mapping"],
+)  # fmt: skip
+def test_wrong_names_of_templates_are_refused_with_what_is_allowed(
+    simulator: VsphereSimulator, templates: Option, said: str
+) -> None:
+    with pytest.raises(Refused, match=said), connected(simulator, templates=templates):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Rule(method="FindChild", action="fault", fault="NoPermission"), "user may not do this"),
+        (Rule(method="FindChild", action="delay", delay_ms=60_000), "timed out"),
+    ],
+    ids=["no-privilege", "hangs"],
+)
+def test_templates_that_cannot_be_read_are_told_and_the_probe_goes_on(
+    simulator: VsphereSimulator, rule: Rule, said: str
+) -> None:
+    simulator.rules(rule)
+    with connected(simulator, timeout_s=4, templates=CHOSEN) as connector:
+        seen = connector.probe()
+    assert len(seen.pools[0].hosts) == 3
+    assert template_traits(seen) == {"DC0_C0": set()}
+    assert "templates cannot be read: " in seen.note
+    assert said in seen.note

@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from catalog.pools import Option
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, DiskFormat, Firmware, PowerAction, PowerState, VmSpec
-from connectors.errors import Conflict, DeadlineExceeded, Refused, Unreachable
+from connectors.contract import Connector, DiskFormat, Firmware, NewDisk, PowerAction, PowerState, VmSpec
+from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused, Unreachable
 from connectors.simulators.xen import Rule, XenSimulator
 
 pytestmark = [
@@ -70,7 +71,7 @@ def make_template(simulator: XenSimulator, look: Look, image: Path) -> None:
         raw.VDI.set_name_label(raw.VDI.get_by_uuid(disk.key), "golden disk")
 
 
-def connect(simulator: XenSimulator, timeout_s: float = 10, **options: str) -> Any:
+def connect(simulator: XenSimulator, timeout_s: float = 10, **options: Option) -> Any:
     endpoint = simulator.endpoint(timeout_s=timeout_s, options=OPTION | options)
     return registry.connect(endpoint, simulator.password)
 
@@ -294,3 +295,106 @@ def test_workers_that_make_one_machine_at_once_fill_its_disk_once_or_one_after_t
         assert connector.power(identity, PowerAction.ON).power is PowerState.ON
         connector.delete_vm(identity)
     assert simulator.counts(THINGS) == before
+
+
+CHOSEN = {
+    "GOLDEN": TEMPLATE,
+    "LINUX": "Debian <12>",
+    "TWICE": "twin",
+    "LARGE": "of two disks",
+    "LOST": "lost",
+}
+GOLDEN, LINUX, TWICE, LARGE, LOST = (f"CUSTOM_TEMPLATE_{name}" for name in CHOSEN)
+
+
+@pytest.fixture
+def choice(simulator: XenSimulator, raw: Any, spec: VmSpec) -> XenSimulator:
+    """Of the templates that orders can choose two are there; one name has two, and one has two disks."""
+    with registry.connect(simulator.endpoint(timeout_s=20), simulator.password) as connector:
+        for name in ("Debian <12>", "twin", "twin", "of two disks"):
+            identity = uuid4()
+            view = connector.create_vm(spec.model_copy(update={"name": name}), identity)
+            if name == "of two disks":
+                connector.add_disk(identity, NewDisk(name="data", size_gib=1))
+            ref = raw.VM.get_by_uuid(view.native_id)
+            raw.VM.set_HVM_boot_params(ref, {"order": "c", "firmware": "uefi"})
+            raw.VM.set_is_a_template(ref, True)
+    return simulator
+
+
+def offered(connector: Connector) -> set[str]:
+    return {trait for trait in connector.probe().pools[0].traits if trait.startswith("CUSTOM_TEMPLATE_")}
+
+
+def test_a_pool_has_the_traits_of_templates_that_are_there_and_tells_what_is_wrong_with_others(
+    choice: XenSimulator,
+) -> None:
+    with connect(choice, templates=CHOSEN) as connector:
+        assert offered(connector) == {GOLDEN, LINUX}
+        assert [part for part in connector.probe().note.split("; ") if "not offered" in part] == [
+            f"{LARGE} is not offered: template 'of two disks' has 2 disks, and only one is copied by this driver",
+            f"{LOST} is not offered: there is no template 'lost'",
+            f"{TWICE} is not offered: there are 2 of template 'twin'",
+        ]
+
+
+def test_an_orders_template_goes_before_the_option(choice: XenSimulator, raw: Any, spec: VmSpec) -> None:
+    with connect(choice, templates=CHOSEN) as connector:
+        made = {
+            trait: connector.create_vm(
+                spec.model_copy(update={"traits": frozenset(filter(None, [trait]))}), uuid4()
+            )
+            for trait in ("", GOLDEN, LINUX)
+        }
+        content = {
+            trait: has_words(connector, view.identity) for trait, view in made.items() if view.identity
+        }
+    assert content == {"": True, GOLDEN: True, LINUX: False}
+    boot = {t: raw.VM.get_HVM_boot_params(raw.VM.get_by_uuid(view.native_id)) for t, view in made.items()}
+    assert boot[""] == boot[GOLDEN] == {"order": "c"}
+    assert boot[LINUX] == {"order": "c", "firmware": "uefi"}
+
+
+@pytest.mark.parametrize(
+    ("traits", "change", "kind", "said"),
+    [
+        ({LOST}, {}, NotFound, f"no template 'lost', which {LOST} .*there are: {GOLDEN}, {LINUX};"),
+        ({TWICE}, {}, Refused, "there are 2 of template 'twin'; correct the endpoint's option 'templates.TWICE'"),
+        ({LARGE}, {}, Refused, "'of two disks' has 2 disks"),
+        ({GOLDEN, LINUX}, {}, Refused, f"one template, and its order requires {GOLDEN} and {LINUX}"),
+        ({LINUX}, {"firmware": Firmware.BIOS}, Refused, "'Debian <12>' starts by uefi, not by bios"),
+        ({LINUX}, {"resources": Resources(vcpu=1, memory_mib=64)}, Refused, "not 0 GiB"),
+    ],
+    ids=["gone", "twice", "two-disks", "two-templates", "other-firmware", "smaller-disk"],
+)  # fmt: skip
+def test_a_template_that_a_machine_cannot_be_made_of_is_told_and_nothing_is_left(
+    choice: XenSimulator,
+    spec: VmSpec,
+    traits: set[str],
+    change: dict[str, Any],
+    kind: type[Exception],
+    said: str,
+) -> None:
+    before = choice.counts(THINGS)
+    with connect(choice, templates=CHOSEN) as connector, pytest.raises(kind, match=said):
+        connector.create_vm(spec.model_copy(update={"traits": frozenset(traits), **change}), uuid4())
+    assert choice.counts(THINGS) == before
+
+
+def test_a_template_that_goes_after_the_probe_is_not_found(
+    choice: XenSimulator, raw: Any, spec: VmSpec
+) -> None:
+    wanted = spec.model_copy(update={"traits": frozenset({LINUX})})
+    with connect(choice, templates=CHOSEN) as connector:
+        assert LINUX in offered(connector)
+        (model,) = raw.VM.get_by_name_label("Debian <12>")
+        raw.VM.set_name_label(model, "Debian 12, old")
+        with pytest.raises(NotFound, match=f"{LINUX} stands for; there are: {GOLDEN};"):
+            connector.create_vm(wanted, uuid4())
+        assert offered(connector) == {GOLDEN}
+
+
+def test_wrong_names_of_templates_are_refused_with_what_is_allowed(simulator: XenSimulator) -> None:
+    said = "'templates': 'debian-12': .*capitals, digits and underscores.* DEBIAN_12"
+    with pytest.raises(Refused, match=said), connect(simulator, templates={"debian-12": TEMPLATE}):
+        pass

@@ -63,6 +63,7 @@ def lines(found: list[Problem]) -> list[str]:
         ("address: vc.example", "address: vc, secret: hunter2", "7 endpoints.vc.secret: must be env:NAME or file:PATH, which says where the secret is; never the secret itself | "),
         ("address: vc.example", "address: vc, timeout_s: true", "7 endpoints.vc.timeout_s: must be a number | "),
         ("address: vc.example", "address: vc, timeout_s: .inf", "7 endpoints.vc.timeout_s: must be a number | '.inf'"),
+        ("address: vc.example", "address: vc, options: {templates: {A: 1}}", '7 endpoints.vc.options.templates.A: must be text; put it in quotes: "1" | 1'),
         ("traits: [STORAGE_SSD]", "traits: [ssd]", "9 pools.fra-1.traits.0: must be a trait in capitals, digits and underscores, such as STORAGE_SSD | 'ssd'"),
         ("traits: [STORAGE_SSD]", "allocation_ratio: {vcpu: 0}", "9 pools.fra-1.allocation_ratio.vcpu: must be above 0 | 0"),
         ("traits: [STORAGE_SSD]", "allocation_ratio: {cpu: 2}", "9 pools.fra-1.allocation_ratio.cpu: must be one of vcpu, memory_mib, disk_gib; did you mean 'vcpu'? | 'cpu'"),

@@ -12,8 +12,9 @@ from catalog.resources import Resources
 from connectors.contract import VmSpec
 from connectors.drivers.libvirt import documents, names
 from connectors.drivers.libvirt.session import keepalive
-from connectors.drivers.libvirt.settings import Options, Transport, options_of, transport_of
+from connectors.drivers.libvirt.settings import Options, Transport, transport_of
 from connectors.errors import Refused
+from connectors.options import options_of
 
 UNVERIFIED = TlsPolicy(unverified_because="written down for this test")
 IDENTITY = UUID("6f1c1b1e-0d5a-4e0c-9a0e-2f4b7f0d9c11")
@@ -65,7 +66,7 @@ def test_plain_tcp_needs_a_written_reason() -> None:
 
 def test_all_mistakes_in_options_are_told_at_once() -> None:
     with pytest.raises(Refused) as caught:
-        options_of(endpoint("qemu:///system", domain_type="tcg", storagepool="fast"))
+        options_of(Options, endpoint("qemu:///system", domain_type="tcg", storagepool="fast"))
     assert "domain_type" in caught.value.why
     assert "storagepool" in caught.value.why
     assert "storage_pool" in caught.value.hint

@@ -289,7 +289,7 @@ def test_a_password_is_kept_only_as_a_hash(tmp_path: Path) -> None:
 def test_all_wrong_options_are_told_at_once_with_the_right_ones(address: str) -> None:
     with pytest.raises(Refused) as caught:
         opened(address, hosts=0, hosst=3, gaps="snapshot=sometimes")
-    for part in ("hosts: ", "hosst: ", "'sometimes'", "options are hypervisor, providers"):
+    for part in ("'hosts': ", "'hosst': ", "'sometimes'", "options are: hypervisor, providers"):
         assert part in str(caught.value)
 
 

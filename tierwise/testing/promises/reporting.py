@@ -49,6 +49,7 @@ PROVED = frozenset(
         Capability.LIVE_MIGRATE,
         Capability.SEED_DISK,
         Capability.STORAGE_MIGRATE,
+        Capability.TEMPLATE,
         Capability.TAGS,
         Capability.WATCH,
         *METRICS,
