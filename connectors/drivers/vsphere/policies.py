@@ -102,16 +102,36 @@ def kept(op: Op, machine: Machine, disk: Any = None) -> list[Any]:
 
     Nothing where there is none, or where vCenter has no policy service or lets the user not see it.
     """
+    try:
+        return specs(op, *_associated(op, machine, disk))
+    except (op.session.fault, http.client.HTTPException):
+        return []
+
+
+def of_machine(op: Op, machine: Machine, disks: Iterable[Any]) -> dict[int | None, Policy]:
+    """The policies that the machine has: of its own folder (None), and of each of these disks, by key.
+
+    Nothing where vCenter has no policy service or lets the user not see it.
+    """
+    try:
+        ids = {None: _associated(op, machine)} | {
+            disk.key: _associated(op, machine, disk) for disk in disks
+        }
+        known = {one.id: one for one in _listed(op)} if any(ids.values()) else {}
+    except (op.session.fault, http.client.HTTPException):
+        return {}
+    return {key: known.get(found[0], Policy(found[0], found[0])) for key, found in ids.items() if found}
+
+
+def _associated(op: Op, machine: Machine, disk: Any = None) -> list[str]:
+    """The ids of policies that the machine's own folder has, or one of its disks; vSphere gives each one at most."""
     pbm, key = op.session.pbm, ref_id(machine.object)
     if disk is None:
         entity = pbm.ServerObjectRef(objectType="virtualMachine", key=key)
     else:
         entity = pbm.ServerObjectRef(objectType="virtualDiskId", key=f"{key}:{disk.key}")
-    try:
-        found = op.session.policies().profileManager.QueryAssociatedProfile(entity=entity)
-    except (op.session.fault, http.client.HTTPException):
-        return []
-    return specs(op, *(one.uniqueId for one in found or ()))
+    found = op.session.policies().profileManager.QueryAssociatedProfile(entity=entity)
+    return [one.uniqueId for one in found or ()]
 
 
 def _needed(op: Op) -> list[Policy]:

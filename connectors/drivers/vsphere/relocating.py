@@ -1,12 +1,13 @@
 """A machine's files to another datastore of its cluster: Storage vMotion while it runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from connectors.contract import Tell
-from connectors.drivers.vsphere import inventory, tasks
+from connectors.drivers.vsphere import inventory, policies, tasks
 from connectors.drivers.vsphere.estate import Machine, disks, provider_of
 from connectors.drivers.vsphere.inventory import MIB, Provider, shown_name
+from connectors.drivers.vsphere.policies import Policy
 from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
 from connectors.errors import NotFound, Refused
 
@@ -24,35 +25,69 @@ class _Store(NamedTuple):
 def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
     """Bring all files of the machine there; nothing if they are there. Raises NotFound, Refused.
 
-    What can be told without moving is checked before; snapshots, storage policies and licences are vCenter's
-    to judge, which it does before it moves anything.
+    What can be told without moving is checked before; snapshots and licences are vCenter's to judge, which it
+    does before it moves anything. Storage policies go along, for what is not told of vCenter may take away.
     """
     host = str(machine.row.get("runtime.host", ""))
     provider = provider_of(op, host)
-    store = _store(op, provider, storage)
+    stores = _stores(op, provider)
+    store = _named(op, provider, stores, storage)
     if _is_there(op, machine, store):
         return
     _check(op, machine, store, host)
-    size_bytes = sum(disk.capacityInKB * 1024 for disk in disks(op, machine.row))
-    spec = op.session.vim.vm.RelocateSpec(datastore=store.object)
+    held = disks(op, machine.row)
+    size_bytes = sum(disk.capacityInKB * 1024 for disk in held)
+    kept = policies.of_machine(op, machine, held)
+    _check_policies(op, provider, stores, store, kept)
+    relocation = op.session.vim.vm.RelocateSpec
+    spec = relocation(datastore=store.object)
+    if kept:
+        spec.profile = _told(op, kept, None)
+        spec.disk = [
+            relocation.DiskLocator(
+                diskId=disk.key, datastore=store.object, profile=_told(op, kept, disk.key)
+            )
+            for disk in held
+        ]
     task = machine.object.RelocateVM_Task(spec=spec)
     tasks.run_long(op, task, machine.object, lambda percent: tell(size_bytes * percent // _PERCENT))
     op.session.deadline.begin()
     tell(size_bytes)
 
 
-def _store(op: Op, provider: Provider, storage: str) -> _Store:
+def _stores(op: Op, provider: Provider) -> list[_Store]:
     kind = op.session.vim.Datastore
     objects = [op.session.object(kind, ref) for ref in provider.row.get("datastore", ())]
-    found = [
+    return [
         _Store(one, row, shown_name(row["name"]))
         for one, row in read_objects(op.session, kind, objects, inventory.DATASTORE_PATHS)
     ]
-    for one in found:
+
+
+def _named(op: Op, provider: Provider, stores: list[_Store], storage: str) -> _Store:
+    for one in stores:
         if one.name == storage:
             return one
     why = f"cluster '{provider.name}' has no datastore '{storage}'"
-    raise op.error(NotFound, why, hint=f"it has {', '.join(sorted(one.name for one in found))}")
+    raise op.error(NotFound, why, hint=f"it has {', '.join(sorted(one.name for one in stores))}")
+
+
+def _check_policies(
+    op: Op, provider: Provider, stores: list[_Store], store: _Store, kept: Mapping[int | None, Policy]
+) -> None:
+    """The datastore must satisfy the policies of the machine's own folder and of each disk. Raises Refused."""
+    usable = {ref_id(one.object): one.name for one in stores if inventory.datastore_usable(one.row)}
+    for policy in dict.fromkeys(kept.values()):
+        found = policies.satisfying(op, policy, usable)
+        if ref_id(store.object) not in found:
+            why = f"the machine has storage policy '{policy.name}', which datastore '{store.name}' does not satisfy"
+            names = ", ".join(sorted(usable[ref] for ref in found)) or "none"
+            hint = f"of cluster '{provider.name}' these do: {names}; or give the machine another policy in vCenter"
+            raise op.error(Refused, why, hint=hint)
+
+
+def _told(op: Op, kept: Mapping[int | None, Policy], key: int | None) -> list[Any]:
+    return policies.specs(op, kept[key].id) if key in kept else []
 
 
 def _is_there(op: Op, machine: Machine, store: _Store) -> bool:

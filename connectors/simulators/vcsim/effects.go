@@ -46,6 +46,8 @@ func (e *effects) of(c *call, played *answer) *answer {
 	case "RelocateVM_Task":
 		rehosted(c.this)
 		restored(c, e.policies.moved)
+		machine, _ := simulator.Map.Get(c.this).(*simulator.VirtualMachine)
+		e.policies.keep(c, machine)
 	case "MoveVirtualDisk_Task":
 		renamed(c)
 		e.policies.moved(pathOf(named(diskSource, c)), pathOf(named(diskPlace, c)))

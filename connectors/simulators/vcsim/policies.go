@@ -184,7 +184,11 @@ func (p *policies) keep(c *call, machine *simulator.VirtualMachine) {
 			p.made(machine, &spec.ConfigSpec)
 		}
 	case *types.CloneVM_Task:
-		p.cloned(machine, &body.Spec)
+		p.placed(machine, &body.Spec.Location)
+	case *types.RelocateVM_Task:
+		if body.Spec.Datastore != nil {
+			p.placed(machine, &body.Spec)
+		}
 	case *types.ReconfigVM_Task:
 		p.changed(machine, &body.Spec)
 	}
@@ -203,13 +207,15 @@ func (p *policies) made(machine *simulator.VirtualMachine, config *types.Virtual
 	}
 }
 
-func (p *policies) cloned(machine *simulator.VirtualMachine, spec *types.VirtualMachineCloneSpec) {
-	p.homes[machine.Self] = policyOf(spec.Location.Profile)
+// placed remembers what a clone, or a machine that was moved to another datastore, was told; of all else it has none. That
+// is the stricter reading: VMware does not write what a move that names no policy does with those that are there.
+func (p *policies) placed(machine *simulator.VirtualMachine, location *types.VirtualMachineRelocateSpec) {
+	p.homes[machine.Self] = policyOf(location.Profile)
 	disks := disksOf(machine)
 	for _, disk := range disks {
 		p.files[fileOf(disk).descriptor] = ""
 	}
-	for _, locator := range spec.Location.Disk {
+	for _, locator := range location.Disk {
 		if disk := disks[locator.DiskId]; disk != nil {
 			p.files[fileOf(disk).descriptor] = policyOf(locator.Profile)
 		}

@@ -14,14 +14,22 @@ import (
 
 // Storage vMotion as vCenter documents it (RelocateVM_Task): the simulator's own names the new datastore in one property
 // and leaves files, disks and the datastores' lists as they were. Here all of a machine's files go along, the task tells
-// how far it is, and can be cancelled; disks with places of their own (spec.disk) are not there.
+// how far it is, and can be cancelled; disks with other places than the machine's (spec.disk) are not there.
 
 const progressSteps = 10
 
-var (
-	relocateStore = regexp.MustCompile(`<datastore[^>]*>([^<]+)</datastore>`)
-	relocateDisk  = regexp.MustCompile(`<disk[ >]`)
-)
+var relocateStore = regexp.MustCompile(`<datastore[^>]*>([^<]+)</datastore>`)
+
+// scattered says whether a call names several datastores.
+func scattered(c *call) bool {
+	found := relocateStore.FindAllSubmatch(c.body, -1)
+	for _, store := range found {
+		if string(store[1]) != string(found[0][1]) {
+			return true
+		}
+	}
+	return false
+}
 
 // waited lets the time of a task pass; false where it was cancelled meanwhile.
 func (f *front) waited(task *simulator.Task, c *call) bool {

@@ -194,7 +194,7 @@ func (f *front) answer(c *call) *answer {
 	case "CancelTask":
 		return f.cancels.cancel(c)
 	}
-	if c.method == "RelocateVM_Task" && relocateDisk.Match(c.body) {
+	if c.method == "RelocateVM_Task" && scattered(c) {
 		return faultAnswer("NotSupported", "this simulator moves all of a machine's files together")
 	}
 	if part := f.pager.part(c); part != nil {

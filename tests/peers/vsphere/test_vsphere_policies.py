@@ -221,17 +221,70 @@ def test_disks_that_are_added_or_replaced_keep_to_the_policy(
         assert Policies(raw).of(raw.of(identity)[0]) == (["silver"], [["silver"], ["silver"]])
 
 
-def test_a_machine_that_is_moved_to_another_datastore_is_told_no_other_policy(
+def nothing(_done: int) -> None:
+    pass
+
+
+def test_a_machine_moves_to_datastores_that_satisfy_its_policies_and_keeps_them(
+    simulator: VsphereSimulator, look: Look, spec: VmSpec
+) -> None:
+    identity, plain = uuid4(), uuid4()
+    with connected(simulator) as connector:
+        connector.create_vm(requiring(spec, SILVER), identity)
+        connector.add_disk(identity, NewDisk(name="data", size_gib=1))
+        connector.create_vm(spec.model_copy(update={"name": "plain"}), plain)
+        for store in ("LocalDS_1", "LocalDS_2", "LocalDS_1"):
+            connector.storage_migrate(identity, store, nothing)
+            with look(simulator) as raw:
+                (machine,) = raw.of(identity)
+                assert stores_of(machine) == {store}
+                assert Policies(raw).of(machine) == (["silver"], [["silver"], ["silver"]])
+        with pytest.raises(
+            Refused, match=r"'silver', which datastore 'LocalDS_0'.*do: LocalDS_1, LocalDS_2;"
+        ):
+            connector.storage_migrate(identity, "LocalDS_0", nothing)
+        connector.storage_migrate(plain, "LocalDS_0", nothing)
+        connector.storage_migrate(plain, "LocalDS_1", nothing)
+    with look(simulator) as raw:
+        assert stores_of(raw.of(identity)[0]) == {"LocalDS_1"}
+        assert Policies(raw).of(raw.of(plain)[0]) == ([], [[]])
+
+
+def test_the_policy_of_one_disk_alone_keeps_the_machine_where_it_is_true(
+    simulator: VsphereSimulator, look: Look, spec: VmSpec
+) -> None:
+    from pyVim.task import WaitForTask
+    from pyVmomi import vim
+
+    identity = uuid4()
+    with connected(simulator, datastore="LocalDS_0") as connector:
+        connector.create_vm(spec, identity)
+        connector.add_disk(identity, NewDisk(name="data", size_gib=1))
+        with look(simulator) as raw:
+            policies, (machine,) = Policies(raw), raw.of(identity)
+            (gold,) = [key for key, name in policies.names.items() if name == "gold tier!"]
+            disk = [device for device in machine.config.hardware.device if hasattr(device, "capacityInKB")][
+                1
+            ]
+            profile = [vim.vm.DefinedProfileSpec(profileId=gold)]
+            edit = vim.vm.device.VirtualDeviceSpec(operation="edit", device=disk, profile=profile)
+            WaitForTask(machine.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[edit])))
+            assert policies.of(machine) == ([], [[], ["gold tier!"]])
+        with pytest.raises(Refused, match=r"'gold tier!', which datastore 'LocalDS_2' .* do: LocalDS_0;"):
+            connector.storage_migrate(identity, "LocalDS_2", nothing)
+    assert "RelocateVM_Task" not in simulator.calls()
+
+
+def test_a_machine_whose_policies_cannot_be_read_is_moved_as_vcenter_judges(
     simulator: VsphereSimulator, look: Look, spec: VmSpec
 ) -> None:
     identity = uuid4()
     with connected(simulator) as connector:
         connector.create_vm(requiring(spec, SILVER), identity)
-        connector.storage_migrate(identity, "LocalDS_0", lambda _done: None)
+        simulator.rules(Rule(method="PbmQueryAssociatedProfile", action="fault", fault="NoPermission"))
+        connector.storage_migrate(identity, "LocalDS_0", nothing)
     with look(simulator) as raw:
-        (machine,) = raw.of(identity)
-        assert stores_of(machine) == {"LocalDS_0"}
-        assert Policies(raw).of(machine) == (["silver"], [["silver"]])
+        assert stores_of(raw.of(identity)[0]) == {"LocalDS_0"}
 
 
 @pytest.mark.parametrize(
