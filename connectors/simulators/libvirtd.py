@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 from uuid import uuid4
 
-from catalog.pools import Endpoint, TlsPolicy
+from catalog.pools import Endpoint, Option, TlsPolicy
 from connectors.simulators import (
     libvirt_container,
     libvirt_guest,
@@ -211,7 +211,7 @@ class PrivateLibvirtd:
         return f"test+tcp://{ADDRESS}:{self.port}/default"
 
     def qemu_endpoint(
-        self, name: str = "libvirt-qemu", timeout_s: float = 30.0, **options: str
+        self, name: str = "libvirt-qemu", timeout_s: float = 30.0, **options: Option
     ) -> Endpoint:
         """The QEMU driver, whose machines boot the tiny guest and log to `serial_log`.
 
@@ -223,7 +223,9 @@ class PrivateLibvirtd:
         }
         return self._endpoint(name, self.qemu_address, timeout_s, defaults | options)
 
-    def lxc_endpoint(self, name: str = "libvirt-lxc", timeout_s: float = 30.0, **options: str) -> Endpoint:
+    def lxc_endpoint(
+        self, name: str = "libvirt-lxc", timeout_s: float = 30.0, **options: Option
+    ) -> Endpoint:
         """The LXC driver, whose containers begin as copies of a tiny image; its pool is `containers`."""
         libvirt_container.tiny_root(self.containers)
         pool = self.containers.name
@@ -247,7 +249,9 @@ class PrivateLibvirtd:
             _line(self._anchor)
         return self._endpoint(name, self.test_address, timeout_s, {"storage_pool": "default-pool"})
 
-    def tls_endpoint(self, name: str = "libvirt-tls", timeout_s: float = 30.0, **options: str) -> Endpoint:
+    def tls_endpoint(
+        self, name: str = "libvirt-tls", timeout_s: float = 30.0, **options: Option
+    ) -> Endpoint:
         """The QEMU driver over TLS, verified by this daemon's own authority; needs ``tls=True``.
 
         With a login it names its user and shows no certificate, else that of the client.
@@ -321,7 +325,9 @@ class PrivateLibvirtd:
                 env=os.environ | libvirt_sasl.environment(self.folder),
             )
 
-    def _endpoint(self, name: str, address: str, timeout_s: float, options: Mapping[str, str]) -> Endpoint:
+    def _endpoint(
+        self, name: str, address: str, timeout_s: float, options: Mapping[str, Option]
+    ) -> Endpoint:
         return Endpoint(
             name=name, driver="libvirt", address=address, timeout_s=timeout_s, tls=NO_TLS, options=options
         )

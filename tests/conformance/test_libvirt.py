@@ -6,8 +6,12 @@ import pytest
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
+from connectors import disks
+from connectors.contract import DiskFormat
+from connectors.disks import Image
 from connectors.simulators import libvirt_container, libvirt_sasl, libvirtd
 from tierwise.testing.conformance import ConnectorConformance
+from tierwise.testing.promises.templates import GONE
 
 LOGIN = libvirt_sasl.Login("planner", "c0nf0rmance of libvirt/&=")
 
@@ -29,6 +33,35 @@ def second_pool(daemon: libvirtd.PrivateLibvirtd) -> Iterator[str]:
     daemon.virsh("pool-start", "second")
     yield "second"
     folder.rmdir()  # empty, as machines take their disks along when they are removed
+
+
+CHOSEN = {"DEBIAN_12": "debian 12.qcow2", "ALPINE_3": "golden/alpine.img"}
+"""Templates that orders choose: one of each format, and each in a storage pool of its own."""
+
+
+@pytest.fixture(scope="module")
+def templates_made(daemon: libvirtd.PrivateLibvirtd) -> None:
+    if (why := disks.missing()) is not None:
+        pytest.skip(why)
+    golden = daemon.folder / "golden"
+    golden.mkdir()
+    daemon.virsh("pool-define-as", "golden", "dir", "--target", str(golden))
+    daemon.virsh("pool-start", "golden")
+    for name, form in zip(CHOSEN, (DiskFormat.QCOW2, DiskFormat.RAW), strict=True):
+        raw = daemon.folder / f"{name}.raw"
+        raw.write_bytes(words(name))
+        with raw.open("r+b") as file:
+            file.truncate(512 << 20)
+        folder = golden if "/" in CHOSEN[name] else daemon.images
+        target = folder / CHOSEN[name].rpartition("/")[2]
+        disks.convert(Image(raw, DiskFormat.RAW), Image(target, form), lambda _done: None)
+    for pool in ("golden", "default"):
+        daemon.virsh("pool-refresh", pool)
+
+
+def words(name: str) -> bytes:
+    """What stands on a template's disk."""
+    return f"installed from {name}".encode()
 
 
 class LibvirtConformance(ConnectorConformance):
@@ -55,8 +88,12 @@ class TestLibvirtTestDriver(LibvirtConformance):
 @pytest.mark.counterpart("libvirt-qemu")
 class TestLibvirtQemu(LibvirtConformance):
     @pytest.fixture
-    def endpoint(self, daemon: libvirtd.PrivateLibvirtd) -> Endpoint:
-        return daemon.tls_endpoint(timeout_s=30)
+    def endpoint(self, daemon: libvirtd.PrivateLibvirtd, templates_made: None) -> Endpoint:
+        return daemon.tls_endpoint(timeout_s=30, templates={**CHOSEN, GONE: "golden/none.img"})
+
+    @pytest.fixture
+    def templates(self) -> dict[str, bytes]:
+        return {name: words(name) for name in CHOSEN}
 
     @pytest.fixture
     def other_storage(self, second_pool: str) -> str:

@@ -127,7 +127,19 @@ class LibvirtConnector(Connector):
             maker = creating.Creation(vendor, connection, found, self._options, name, elsewhere=elsewhere)
             return maker.of(spec, identity)
 
-        return self._run("create_vm", create)
+        if not spec.templates or spec.empty:
+            return self._run("create_vm", create)
+
+        def copied(connection: Any) -> int:
+            return creating.copied_bytes(connection, self._options.storage_pool, identity)
+
+        def ask(connection: Any, found: hosts.HostFacts) -> hosts.HostFacts:
+            connection.getLibVersion()  # by a connection that is open again, if it was lost
+            return found
+
+        found = self._run("create_vm", ask)
+        # A copy may take longer than a call has, as long as it comes further.
+        return self._session.long("create_vm", lambda connection: create(connection, found), copied)
 
     def delete_vm(self, identity: UUID) -> None:
         elsewhere = self._elsewhere("delete_vm")

@@ -45,11 +45,3 @@ def image(vendor: Any, pool: Any, options: Options, disk_gib: int, endpoint: str
             endpoint, _OPERATION, why, hint="order a larger disk, or shrink the image's file system"
         )
     return found
-
-
-def disk(pool: Any, source: Any, name: str, size_bytes: int) -> Any:
-    """A copy of the image, made whole by its last step. Raises libvirtError."""
-    wanted = documents.volume(name, int(source.info()[1]), form="raw")
-    volume = pool.createXMLFrom(wanted, source, 0)
-    volume.resize(size_bytes)
-    return volume

@@ -8,7 +8,17 @@ from uuid import UUID
 
 from catalog.capabilities import Capability
 from connectors.contract import Firmware, VmSpec, VmView
-from connectors.drivers.libvirt import containers, documents, faults, gaps, names, seeds, storage, views
+from connectors.drivers.libvirt import (
+    containers,
+    documents,
+    faults,
+    gaps,
+    names,
+    offering,
+    seeds,
+    storage,
+    views,
+)
 from connectors.drivers.libvirt.changing import no_room
 from connectors.drivers.libvirt.host import HostFacts
 from connectors.drivers.libvirt.settings import Options
@@ -46,9 +56,10 @@ class Creation:
         if there is not None:
             return self._adopted(there, identity)
         self._check(spec, identity)
+        template = offering.chosen(self.vendor, self.connection, self.options, spec, self.endpoint)
         pool = self.connection.storagePoolLookupByName(self.options.storage_pool)
         self._check_moved(pool, identity)
-        volume, made = self._disk(spec, pool, identity)
+        volume, made = self._disk(spec, pool, identity, template)
         if (there := self._there(identity)) is not None:  # another worker was first
             return self._adopted(there, identity)
         try:
@@ -87,6 +98,9 @@ class Creation:
         self._check_firmware(spec.firmware)
         if spec.seed is not None and (gap := self.host.gaps.get(Capability.SEED_DISK)):
             raise Unsupported(self.endpoint, Capability.SEED_DISK, gap)
+        asks_template = spec.templates and not spec.empty
+        if asks_template and (gap := self.host.gaps.get(Capability.TEMPLATE)):
+            raise Unsupported(self.endpoint, Capability.TEMPLATE, gap)
         self._check_name(spec.name, identity)
 
     def _check_firmware(self, firmware: Firmware | None) -> None:
@@ -136,13 +150,17 @@ class Creation:
         why = f"the name '{name}' is taken by machine {other.UUIDString()}; libvirt's names are unique on a host"
         raise Conflict(self.endpoint, _OPERATION, why, hint="choose another name")
 
-    def _disk(self, spec: VmSpec, pool: Any, identity: UUID) -> tuple[Any, bool]:
+    def _disk(self, spec: VmSpec, pool: Any, identity: UUID, template: Any) -> tuple[Any, bool]:
         """The machine's volume, and whether this call made it."""
         disk_gib, host = spec.resources.disk_gib, self.host
+        make: Callable[[], Any]
         if host.domain_type == "lxc":
             name = documents.container_name(identity)
             image = containers.image(self.vendor, pool, self.options, disk_gib, self.endpoint)
-            make = partial(containers.disk, pool, image, name, disk_gib * storage.GIB)
+            make = partial(storage.copied, pool, image, name, disk_gib * storage.GIB, form="raw")
+        elif template is not None:
+            name = documents.volume_name(identity)
+            make = partial(storage.copied, pool, template, name, disk_gib * storage.GIB)
         else:
             name = documents.volume_name(identity)
             thin = host.domain_type != "test"  # its pool counts what is allocated, and nothing else
@@ -186,6 +204,14 @@ class Creation:
             if self._there(identity) is None:
                 volume.delete()
                 storage.clear(self.vendor, pool, identity)
+
+
+def copied_bytes(connection: Any, pool_name: str, identity: UUID) -> int:
+    """How much of a machine's new disk there is. Raises libvirtError while there is none."""
+    volume = connection.storagePoolLookupByName(pool_name).storageVolLookupByName(
+        documents.volume_name(identity)
+    )
+    return int(volume.info()[2])
 
 
 def delete(vendor: Any, connection: Any, pool_name: str, identity: UUID, elsewhere: Elsewhere) -> None:

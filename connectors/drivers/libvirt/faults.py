@@ -85,9 +85,18 @@ def exists(error: Any) -> bool:
     return said or code in {DOM_EXIST, STORAGE_VOL_EXIST, OPERATION_INVALID}
 
 
+def filling(error: Any) -> bool:
+    """Whether the daemon refused something because it is still copying to the volume."""
+    return (
+        error.get_error_code() == OPERATION_INVALID and "still being allocated" in error.get_error_message()
+    )
+
+
 def _kind(error: Any, code: int) -> type[ConnectorError]:
     if lost(error):
         return Unreachable
+    if filling(error):
+        return DeadlineExceeded
     if code in _MISSING:
         return NotFound
     if code == RESOURCE_BUSY or exists(error):

@@ -20,8 +20,7 @@ _ALONE = "one libvirt daemon manages one host; nothing restarts or balances mach
 
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
-        Capability.CLONE: _not_yet("this driver creates machines with an empty disk only"),
-        Capability.TEMPLATE: _not_yet("this driver creates machines with an empty disk only"),
+        Capability.CLONE: _not_yet("this driver makes machines empty, or of a template"),
         Capability.HA_RESTART: _gap(GapReason.NEVER, _ALONE),
         Capability.DRS: _gap(GapReason.NEVER, _ALONE),
         Capability.RESOURCE_POOLS: _gap(GapReason.NEVER, "libvirt has no resource pools"),
@@ -56,6 +55,7 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
         Capability.METRICS_NET: _UNMEASURED,
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt's test driver cannot migrate machines"),
         Capability.SEED_DISK: _NO_CONTENT,
+        Capability.TEMPLATE: _NO_CONTENT,
         Capability.STORAGE_MIGRATE: _NO_CONTENT,
         Capability.IMPORT_DISK_QCOW2: _NO_CONTENT,
         Capability.IMPORT_DISK_RAW: _NO_CONTENT,
@@ -82,6 +82,9 @@ CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
         Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt does not migrate containers"),
         Capability.STORAGE_MIGRATE: _not_yet("the driver does not move the disks of containers yet"),
+        Capability.TEMPLATE: _not_yet(
+            "all containers of an endpoint begin with its option 'container_image'; an order cannot choose one yet"
+        ),
         Capability.SEED_DISK: _gap(GapReason.NEVER, "a container has no drive for a seed disk"),
         Capability.WATCH: _not_yet(
             "the feed asks for statistics, which libvirt has none of for containers"

@@ -8,7 +8,8 @@ from typing import Any
 from catalog.capabilities import Capability, Gap
 from catalog.pools import Host
 from catalog.resources import Resources
-from connectors.drivers.libvirt import containers, gaps, processor, seeds, storage
+from connectors import templates
+from connectors.drivers.libvirt import containers, gaps, offering, processor, seeds, storage
 from connectors.drivers.libvirt.settings import Options
 
 
@@ -24,6 +25,10 @@ class HostFacts:
     product: str
     gaps: Mapping[Capability, Gap]
     cpu: frozenset[str] = frozenset()
+    templates: frozenset[str] = frozenset()
+    """The names of those that orders can choose."""
+    not_offered: str = ""
+    """Which of the option's are not among them, and why."""
 
     @property
     def hotplug(self) -> bool:
@@ -35,18 +40,20 @@ class HostFacts:
         """The architecture, whether machines run on the processor or are emulated, and what they find in theirs."""
         kinds = {"kvm": {"ACCEL_KVM"}, "qemu": {"ACCEL_TCG"}, "lxc": {"CUSTOM_CONTAINERS"}}
         words = kinds.get(self.domain_type, set())
-        return frozenset({f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}", *words, *self.cpu})
+        arch = f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}"
+        return frozenset({arch, *words, *self.cpu, *map(templates.trait, self.templates)})
 
     @property
     def note(self) -> str:
         """What a reader of the probe should know."""
-        if self.domain_type == "test":
-            return "libvirt's test driver: machines are kept in memory and never run"
-        if self.domain_type == "lxc":
-            return "machines are containers (LXC): they share the host's kernel, and their root is the host's root"
-        if self.domain_type == "qemu":
-            return "machines are emulated by QEMU (TCG), many times slower than KVM"
-        return ""
+        return "; ".join(filter(None, (_NOTES.get(self.domain_type), self.not_offered)))
+
+
+_NOTES = {
+    "test": "libvirt's test driver: machines are kept in memory and never run",
+    "lxc": "machines are containers (LXC): they share the host's kernel, and their root is the host's root",
+    "qemu": "machines are emulated by QEMU (TCG), many times slower than KVM",
+}
 
 
 def as_host(found: HostFacts) -> Host:
@@ -70,6 +77,7 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
     pool_gib, problem = storage.capacity_gib(vendor, connection, options.storage_pool)
     if problem is None and driver == "lxc":
         problem = containers.problem(connection, options.storage_pool)
+    chosen, wrong = offering.offered(vendor, connection, options) if driver == "qemu" else (frozenset(), {})
     return HostFacts(
         name=name,
         provider=options.provider or name,
@@ -79,6 +87,8 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
         total=Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=pool_gib),
         product=_product(connection, driver),
         gaps=_gaps(driver, arch, options, problem),
+        templates=chosen,
+        not_offered=templates.problems(wrong),
     )
 
 
@@ -92,6 +102,8 @@ def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> Mapp
         found |= gaps.NO_HOTPLUG
     if driver == "qemu" and not (options.network or options.bridge):
         found |= gaps.NO_NETWORK
+    if driver == "qemu" and not options.templates:
+        found[Capability.TEMPLATE] = templates.NONE
     if driver == "qemu" and not options.peers:
         found |= gaps.NO_PEERS
     if driver == "qemu" and not seeds.can_write():

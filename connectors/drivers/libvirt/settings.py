@@ -10,6 +10,7 @@ from catalog.base import Value
 from catalog.frozen import FrozenMapping
 from catalog.pools import Endpoint
 from connectors.errors import Refused
+from connectors.templates import Templates
 
 _EXAMPLE = "write one like qemu+tls://host/system or qemu:///system"
 
@@ -45,6 +46,10 @@ class Options(Value):
 
     storage_pool: Text = Field(default="default", description="Where the disks of new machines go.")
     provider: Text | None = Field(default=None, description="The pool's name; the host's name unless set.")
+    templates: Templates = Field(
+        default={},
+        description="Templates that orders can choose, by the names of their traits: volumes of storage_pool, or pool/volume.",
+    )
     network: Text | None = Field(default=None, description="A libvirt network for new machines.")
     bridge: Text | None = Field(default=None, description="A bridge of the host for new machines.")
     emulator: Text | None = Field(default=None, description="Path of QEMU on the host.")

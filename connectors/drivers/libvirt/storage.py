@@ -9,6 +9,7 @@ from uuid import UUID
 
 from connectors.drivers.libvirt import documents, faults
 
+MIB = 1024**2
 GIB = 1024**3
 
 MAKING_LIMIT_S = 2.0
@@ -51,14 +52,19 @@ def ensure(
     """The machine's volume of this name, and whether this call made it. Raises libvirtError.
 
     A volume without a machine stems from a create that was cut off, or from one that is under way in
-    another worker: of the right size it is used as it is; of another it is made anew, unless by then
-    the machine is no longer `absent`.
+    another worker: of the right size it is used as it is; of another it is made anew once nothing is being
+    copied to it, unless by then the machine is no longer `absent`.
     """
     size = disk_gib * GIB
     found = lookup(vendor, pool, identity, name)
     if found is not None:
-        if _gets_size(vendor, found, size, MAKING_LIMIT_S) or not absent():
-            return found, False
+        while True:
+            # Looked at first: whoever copied to it has the time after that to give it its size.
+            copying = _is_being_filled(vendor, found)
+            if _gets_size(vendor, found, size, MAKING_LIMIT_S) or not absent():
+                return found, False
+            if not copying:
+                break
         delete(vendor, found)
     try:
         return make(), True
@@ -148,6 +154,22 @@ def lookup(vendor: Any, pool: Any, identity: UUID, name: str | None = None) -> A
     except vendor.libvirtError as error:
         _unless_missing(error)
         return None
+
+
+def copied(pool: Any, source: Any, name: str, size_bytes: int, *, form: str = "qcow2") -> Any:
+    """A copy of a smaller volume, made whole by its last step: one that was cut off is told by its size. Raises libvirtError."""
+    volume = pool.createXMLFrom(documents.volume(name, int(source.info()[1]), form=form), source, 0)
+    volume.resize(size_bytes)
+    return volume
+
+
+def _is_being_filled(vendor: Any, volume: Any) -> bool:
+    """Whether the daemon is still copying to the volume, also for a client that is gone."""
+    try:
+        volume.resize(1)  # never done, as it would shrink; of the reasons this one comes first
+    except vendor.libvirtError as error:
+        return faults.filling(error)
+    return False
 
 
 def _gets_size(vendor: Any, volume: Any, size: int, limit_s: float) -> bool:
