@@ -24,7 +24,9 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.CLONE: _not_yet(
             "Hyper-V clones by export and import; this driver creates machines empty"
         ),
-        Capability.TEMPLATE: _not_yet("templates belong to VMM; this driver creates machines empty"),
+        Capability.TEMPLATE: _not_yet(
+            "this driver makes machines with an empty disk; it copies no template's disk on the host yet"
+        ),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use VMConnect"),
         Capability.SEED_DISK: _not_yet(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
