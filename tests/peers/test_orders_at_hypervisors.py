@@ -1,5 +1,6 @@
 """What an order and a change do at a hypervisor itself, read back there without our drivers."""
 
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,30 @@ def test_a_disk_is_moved_to_another_storage_and_an_unknown_one_is_named(tmp_path
             assert list(daemon.images.glob(f"{IDENTITY}*")) == []
             change.delete(app, UUID(int=4), "one")
             assert list(fast.iterdir()) == []
+
+
+@pytest.mark.counterpart("libvirt-qemu")
+def test_a_machine_is_made_of_the_template_that_its_class_requires(tmp_path: Path) -> None:
+    if problem := libvirtd.missing():
+        pytest.skip(problem)
+    with libvirtd.PrivateLibvirtd() as daemon:
+        image = daemon.images / "debian-12.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "512M"], check=True)
+        write = ["qemu-io", "-c", "write -P 0xd1 0 1M", str(image)]
+        subprocess.run(write, check=True, capture_output=True)
+        daemon.virsh("pool-refresh", "default")
+        named = {"DEBIAN_12": image.name}
+        endpoint = daemon.qemu_endpoint("fra-kvm", 60.0, provider="fra-kvm-b", templates=named)
+        required = ["CUSTOM_TEMPLATE_DEBIAN_12"]
+        with acme(tmp_path, "fra-kvm-b", "fra-kvm-b", endpoint, class_traits=required) as app:
+            ordered(app, "tier-2")
+            (disk,) = daemon.images.glob(f"{IDENTITY}*")
+            read = ["qemu-io", "-r", "-U", "-c", "read -P 0xd1 0 1M", str(disk)]
+            said = subprocess.run(read, check=True, capture_output=True, text=True).stdout
+            assert "read 1048576/1048576" in said
+            assert "verification failed" not in said
+            change.delete(app, UUID(int=4), "one")
+        assert [path.name for path in daemon.images.iterdir()] == [image.name]
 
 
 SILVER = "CUSTOM_STORAGE_POLICY_SILVER"

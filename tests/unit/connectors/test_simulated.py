@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from catalog.capabilities import Capability, Gap, GapReason
-from catalog.pools import Endpoint
+from catalog.pools import Endpoint, Option
 from catalog.resources import Resources
-from connectors.contract import PowerAction, PowerState, VmSpec
+from connectors.contract import Firmware, PowerAction, PowerState, VmSpec
 from connectors.drivers import simulated
 from connectors.drivers.simulated import Simulated
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable
@@ -46,11 +46,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def endpoint_at(address: str, **options: str | int | bool) -> Endpoint:
+def endpoint_at(address: str, **options: Option) -> Endpoint:
     return Endpoint(name="fra-test-1", driver="simulated", address=address, options=options, timeout_s=5)
 
 
-def opened(address: str, clock: Clock | None = None, **options: str | int | bool) -> Simulated:
+def opened(address: str, clock: Clock | None = None, **options: Option) -> Simulated:
     connector = Simulated(endpoint_at(address, **options), clock=clock or Clock())
     connector.open()
     return connector
@@ -308,6 +308,26 @@ def test_an_option_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=why):
         opened(address, **options)
+
+
+def test_a_machine_of_a_template_has_its_firmware_and_what_the_template_rules_out_is_refused(
+    address: str,
+) -> None:
+    connector = opened(address, templates={"WINDOWS": "windows-2022"})
+    wanted = VmSpec(
+        name="web",
+        provider="sim-1",
+        resources=Resources(vcpu=1, memory_mib=64, disk_gib=20),
+        traits=frozenset({"CUSTOM_TEMPLATE_WINDOWS"}),
+    )
+    smaller = wanted.model_copy(update={"resources": Resources(vcpu=1, memory_mib=64, disk_gib=19)})
+    with pytest.raises(Refused, match="has 20 GiB, not 19 GiB"):
+        connector.create_vm(smaller, uuid4())
+    with pytest.raises(Refused, match="starts by uefi, not by bios"):
+        connector.create_vm(wanted.model_copy(update={"firmware": Firmware.BIOS}), uuid4())
+    assert connector.list_vms() == []
+    connector.create_vm(wanted, identity := uuid4())
+    assert connector.details(identity).firmware is Firmware.UEFI
 
 
 def test_a_played_hypervisor_lacks_what_it_lacks_for_a_stated_reason(address: str) -> None:
