@@ -12,6 +12,7 @@ from placement.rebalance.bound import lower_bound
 from placement.rebalance.chain import Chain, Manner
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.neighbourhood import Part, choose, improve
+from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.solve import Effort, rebalance
 from placement.rebalance.tables import state_of, tables_of
 from tests.rebalance_instances import Size, every, instance, plain_cost
@@ -129,6 +130,40 @@ def test_nothing_to_move_is_no_error() -> None:
     assert rebalance(alone, Effort(moves=10)).machine.tolist() == [0]
 
 
-def test_bound_is_met_where_everything_can_be_even() -> None:
-    problem = instance(5, Size(40, 4, 2, 40, 0, 0, 300))
-    assert lower_bound(problem) <= rebalance(problem, Effort(moves=100_000)).objective
+@pytest.mark.parametrize("seed", [1, 2])
+def test_where_load_can_be_even_it_is_and_hardly_more_move_than_must(seed: int) -> None:
+    """No fewer than the largest of the full machine come to what it has too much."""
+    size, initial = (
+        np.random.default_rng(seed).integers(1, 21, 3000),
+        np.repeat(np.arange(6), [1750] + [250] * 5),
+    )
+    fair = int(size.sum()) // 6 + 3
+    largest = np.sort(size[initial == 0])[::-1]
+    least = int(np.searchsorted(np.cumsum(largest), size[initial == 0].sum() - fair) + 1)
+    found = rebalance(roomy(size[:, None], initial, safety=fair), Effort(seed, moves=2_000_000))
+    assert (found.bound, found.terms["load"]) == (0, 0)
+    assert least <= found.moved <= 1.015 * least
+    assert found.objective == 100 * found.moved
+
+
+def roomy(requirement: Any, initial: Any, *, safety: int) -> Reassignment:
+    """Machines with room for all, where load above `safety` counts 1,000, a move 100, and nothing else counts."""
+    machines, resources = int(initial.max()) + 1, requirement.shape[1]
+    total = np.broadcast_to(requirement.sum(axis=0), (machines, resources)).copy()
+    return Reassignment(
+        transient=np.zeros(resources, dtype=np.bool_),
+        load_weight=np.full(resources, 1000),
+        neighbourhood=np.zeros(machines, dtype=np.int64),
+        location=np.zeros(machines, dtype=np.int64),
+        capacity=total,
+        safety=np.full((machines, resources), safety),
+        machine_move_cost=np.zeros((machines, machines), dtype=np.int64),
+        spread=np.zeros(len(initial), dtype=np.int64),
+        dependency=np.empty((0, 2), dtype=np.int64),
+        service=np.arange(len(initial)),
+        requirement=requirement,
+        process_move_cost=np.ones(len(initial), dtype=np.int64),
+        balance=np.empty((0, 4), dtype=np.int64),
+        weights=np.array([100, 0, 0]),
+        initial=initial,
+    )
