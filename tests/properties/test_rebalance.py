@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.rebalance.bound import lower_bound
 from placement.rebalance.chain import Chain, Manner
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.neighbourhood import Part, choose, improve
