@@ -16,7 +16,7 @@ from policies.decisions import Rejection
 T = TypeVar("T")
 _UNIT = 10**12
 """Unit prices are counted in this part of the currency."""
-_MOST_REQUESTS = 20_000_000
+_MOST_REQUESTS = 1_000_000
 _TOLD_BY = "refused"
 """The rule of a refusal that the document states as a text alone."""
 

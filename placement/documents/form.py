@@ -21,7 +21,7 @@ Price = Annotated[Decimal, Field(ge=0, lt=Decimal(4_611_686_018_427), decimal_pl
 """For the whole horizon, to the millionth of the currency; text such as ``"12.34"`` is kept exactly by every program."""
 UnitPrice = Annotated[Decimal, Field(ge=0, lt=Decimal(4_611_686_018_427), decimal_places=12)]
 Ratio = Annotated[Decimal, Field(gt=0, le=Decimal(10_000), decimal_places=9)]
-Number = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+Number = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 """Of machines."""
 Hour = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
 Moment = Hour | Text

@@ -18,6 +18,7 @@ from tierwise.errors import InvalidInput, NoPlace, TierwiseError
 from tierwise.reports.files import write_whole
 
 _WIDTH = 110
+_JSON = json.JSONEncoder(ensure_ascii=False)
 """A value that fits into so many characters stands on one line of a written file."""
 
 
@@ -226,14 +227,17 @@ def _nearest(one: Assignment) -> tuple[str, list[str], list[str]]:
 
 
 def _text(value: Any, indent: int) -> str:
-    line = json.dumps(value, ensure_ascii=False)
-    if len(line) + indent <= _WIDTH or not isinstance(value, dict | list | tuple) or not value:
-        return line
+    """Each part is written once: a line that is too long for a part is too long for what it is part of."""
+    if not isinstance(value, dict | list | tuple) or not value:
+        return _JSON.encode(value)
     inner, space = indent + 1, "\n" + " " * (indent + 1)
     if isinstance(value, dict):
-        parts = [
-            f"{json.dumps(name, ensure_ascii=False)}: {_text(part, inner)}" for name, part in value.items()
-        ]
-        return "{" + space + ("," + space).join(parts) + "\n" + " " * indent + "}"
-    parts = [_text(part, inner) for part in value]
-    return "[" + space + ("," + space).join(parts) + "\n" + " " * indent + "]"
+        parts = [f"{_JSON.encode(name)}: {_text(part, inner)}" for name, part in value.items()]
+        first, last = "{}"
+    else:
+        parts = [_text(part, inner) for part in value]
+        first, last = "[]"
+    line = f"{first}{', '.join(parts)}{last}"
+    if len(line) + indent <= _WIDTH and "\n" not in line:
+        return line
+    return f"{first}{space}{(',' + space).join(parts)}\n{' ' * indent}{last}"
