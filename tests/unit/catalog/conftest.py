@@ -138,6 +138,7 @@ _KEYWORDS: dict[str, Callable[[Any, Any, Any, Any], bool]] = {
     "const": lambda what, value, *_: value == what,
     "required": lambda what, value, *_: not isinstance(value, dict) or set(what) <= value.keys(),
     "anyOf": lambda what, value, _s, root: any(_accepts(sub, value, root) for sub in what),
+    "oneOf": lambda what, value, _s, root: sum(_accepts(sub, value, root) for sub in what) == 1,
     "not": lambda what, value, _s, root: not _accepts(what, value, root),
     "propertyNames": lambda what, value, _s, root: (
         not isinstance(value, dict) or all(_accepts(what, name, root) for name in value)
