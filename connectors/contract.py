@@ -317,8 +317,8 @@ class Connector(ABC):
 
         Where the traits require a template (TEMPLATE), the machine is as large as ordered and the first disk begins
         with the template's content. Copying that takes longer than a call has goes on, and the next call takes it over,
-        or the call lasts as long as the copy comes further. Raises NotFound for a template that is not there, and Refused for two of them, and
-        where it has more disk than the machine or starts by another firmware.
+        or the call lasts as long as the copy comes further. Raises NotFound for a template that is not there, and
+        Refused for two of them, and where it has more disk than the machine or starts by another firmware.
         """
 
     @abstractmethod

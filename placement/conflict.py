@@ -121,9 +121,7 @@ class _Facts:
         self.policies = _policies(self.problem, self.model)
         owner = [np.arange(len(self.names), dtype=np.int64)]
         for n, one in enumerate(constraints.of(self.problem)):
-            if not isinstance(
-                one, Preemption
-            ):  # Who must have a place is said by the facts about requests.
+            if not isinstance(one, Preemption):  # Facts about requests say who must have a place.
                 owner.append(self._posted(n, one))
         self.row_fact = np.concatenate(owner)
         self.matrix: Matrix = self.model.matrix()

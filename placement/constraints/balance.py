@@ -71,9 +71,7 @@ class Balance(Constraint):
     def post(self, model: Model) -> None:
         """A column for the largest load, and rows ``million * use <= load * free``; and the limits of headroom."""
         problem = model.problem
-        weighed = (
-            _is_weighed(problem) and not model.apart
-        )  # No load is above the whole: that is capacity's.
+        weighed = _is_weighed(problem) and not model.apart  # No load is above the whole: capacity's.
         (load,) = model.variables(*_bounds(_WHOLE)).tolist() if weighed else (-1,)
         for spots in self._spots(problem):
             name = problem.resource_classes[spots.k]

@@ -34,7 +34,7 @@ _TURNS = 20
 FEW = 25
 """Up to so many processes on a machine, large ones rarely find room: rearrangements are then worth their time.
 
-One takes about as long as four hundred moves.
+One takes about as long as four hundred moves. With more on a machine, load can be made nearly even.
 """
 
 
@@ -54,8 +54,6 @@ class Manner:
     """Shares of the kinds of moves (shift, home, swap, alike), for processes of all sizes alike; without, what changes most is tried most."""
     soft: bool = False
     """Whether machines may lack room while it is hot; then the first temperature is no higher than where `PRESSURE` begins."""
-    whole: bool = False
-    """Whether it cools in one go until no move is worth it, instead of once more from the best that was found."""
 
 
 PRESSURE = ((0.06, 0.5), (0.01, 100.0), (0.006, 1e5))
@@ -96,14 +94,9 @@ class Cooling:
         return float(warm * (self.cold / warm) ** ((done - when) / (1 - when)))
 
 
-COLDEST = 1e-6
-"""Where no move is worth it any more, in parts of the first temperature."""
-
-
 def cooling_of(manner: Manner, typical: float, coldest: float) -> Cooling:
     """How a chain of this manner cools; `coldest` in parts of its first temperature."""
     top = max(LEAST, typical * manner.hot)
-    coldest = COLDEST if manner.whole else coldest
     if manner.soft and coldest * _COOLER < _SLOW[0]:
         return Cooling(top, max(min(LEAST, top), top * coldest * _COOLER), _SLOW)
     return Cooling(top, max(min(LEAST, top), top * coldest))

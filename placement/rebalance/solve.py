@@ -14,7 +14,7 @@ import numpy as np
 from placement.arrays import Int64
 from placement.problem import InvalidProblem
 from placement.rebalance.bound import lower_bound
-from placement.rebalance.chain import BLOCK, COLDEST, FEW, Chain, Manner, typical_change
+from placement.rebalance.chain import BLOCK, FEW, Chain, Manner, typical_change
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.descent import Descent
 from placement.rebalance.neighbourhood import Part, choose, improve
@@ -48,7 +48,7 @@ _SOFT_PASSING = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5, soft=T
 
 Places are passed on where something is used twice: elsewhere an exchange of two does as well.
 """
-_CALM = (Manner(hot=0.1, stay=2.5, whole=True), Manner(hot=0.1, stay=12.0, whole=True))
+_CALM = (Manner(hot=0.1, stay=2.5), Manner(hot=0.1, stay=12.0))
 """One for each chain, where load is soon as even as can be: what is left is how few must move for it.
 
 Begun cooler, few leave their machines at all; begun hot, they are scattered, and never all come home. How much being
@@ -64,7 +64,7 @@ _SOFT_AGAIN = 2
 """It begins so often there: what it ends with differs by a tenth, and hardly falls with its length."""
 _AGAIN = 0.008
 """Where the chains begin once more from the best, in parts of the first temperature."""
-_COLDEST = (4e-4, COLDEST)
+_COLDEST = (4e-4, 1e-6)
 """How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
 _ROUNDS = (0.08, 0.18, 0.72)
 _ROUNDS_BESIDE = (0.08, 0.30, 0.82)
@@ -199,12 +199,12 @@ class _Search:
         self._parts(tables)
 
     def _calmly(self, tables: Tables, typical: float) -> None:
-        """One long run for each chain."""
+        """One long run for each chain, cooled in one go until no move is worth it; then both go on from the better."""
         queues = [(manner,) for manner in _CALM]
-        found = self._anneal(tables, self.problem.initial, queues, typical, COLDEST, _CALMED)
+        found = self._anneal(tables, self.problem.initial, queues, typical, _COLDEST[1], _CALMED)
         self._told("annealing")
         queues = [(manner,) for manner in _ranked(found, _CALM)[:1] * _CHAINS]
-        self._anneal(tables, self.best, queues, typical * _AGAIN, COLDEST, _CALM_COOL)
+        self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], _CALM_COOL)
         self._told("annealing")
 
     def _ranking(self, tables: Tables, typical: float, ranked: list[Manner]) -> None:

@@ -90,50 +90,56 @@ def test_a_machine_has_what_its_class_says_of_a_hosts_failure(
         session("close")()
 
 
-@pytest.mark.counterpart("libvirt-qemu")
-def test_a_disk_is_moved_to_another_storage_and_an_unknown_one_is_named(tmp_path: Path) -> None:
+@pytest.fixture
+def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
     if problem := libvirtd.missing():
         pytest.skip(problem)
-    with libvirtd.PrivateLibvirtd() as daemon:
-        fast = daemon.folder / "fast"
-        fast.mkdir()
-        daemon.virsh("pool-define-as", "fast", "dir", "--target", str(fast))
-        daemon.virsh("pool-start", "fast")
-        endpoint = daemon.qemu_endpoint("fra-kvm", 60.0, provider="fra-kvm-b")
-        with acme(tmp_path, "fra-kvm-b", "fra-kvm-b", endpoint) as app:
-            ordered(app, "tier-2")
-            assert list(fast.iterdir()) == []
-            with pytest.raises(TierwiseError, match="'slow'"):
-                change.migrate_storage(app, UUID(int=2), "one", "slow")
-            change.migrate_storage(app, UUID(int=3), "one", "fast")
-            assert [path.name.startswith(str(IDENTITY)) for path in fast.iterdir()] == [True]
-            assert list(daemon.images.glob(f"{IDENTITY}*")) == []
-            change.delete(app, UUID(int=4), "one")
-            assert list(fast.iterdir()) == []
+    with libvirtd.PrivateLibvirtd() as running:
+        yield running
 
 
 @pytest.mark.counterpart("libvirt-qemu")
-def test_a_machine_is_made_of_the_template_that_its_class_requires(tmp_path: Path) -> None:
-    if problem := libvirtd.missing():
-        pytest.skip(problem)
-    with libvirtd.PrivateLibvirtd() as daemon:
-        image = daemon.images / "debian-12.qcow2"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "512M"], check=True)
-        write = ["qemu-io", "-c", "write -P 0xd1 0 1M", str(image)]
-        subprocess.run(write, check=True, capture_output=True)
-        daemon.virsh("pool-refresh", "default")
-        named = {"DEBIAN_12": image.name}
-        endpoint = daemon.qemu_endpoint("fra-kvm", 60.0, provider="fra-kvm-b", templates=named)
-        required = ["CUSTOM_TEMPLATE_DEBIAN_12"]
-        with acme(tmp_path, "fra-kvm-b", "fra-kvm-b", endpoint, class_traits=required) as app:
-            ordered(app, "tier-2")
-            (disk,) = daemon.images.glob(f"{IDENTITY}*")
-            read = ["qemu-io", "-r", "-U", "-c", "read -P 0xd1 0 1M", str(disk)]
-            said = subprocess.run(read, check=True, capture_output=True, text=True).stdout
-            assert "read 1048576/1048576" in said
-            assert "verification failed" not in said
-            change.delete(app, UUID(int=4), "one")
-        assert [path.name for path in daemon.images.iterdir()] == [image.name]
+def test_a_disk_is_moved_to_another_storage_and_an_unknown_one_is_named(
+    tmp_path: Path, daemon: libvirtd.PrivateLibvirtd
+) -> None:
+    fast = daemon.folder / "fast"
+    fast.mkdir()
+    daemon.virsh("pool-define-as", "fast", "dir", "--target", str(fast))
+    daemon.virsh("pool-start", "fast")
+    endpoint = daemon.qemu_endpoint("fra-kvm", 60.0, provider="fra-kvm-b")
+    with acme(tmp_path, "fra-kvm-b", "fra-kvm-b", endpoint) as app:
+        ordered(app, "tier-2")
+        assert list(fast.iterdir()) == []
+        with pytest.raises(TierwiseError, match="'slow'"):
+            change.migrate_storage(app, UUID(int=2), "one", "slow")
+        change.migrate_storage(app, UUID(int=3), "one", "fast")
+        assert [path.name.startswith(str(IDENTITY)) for path in fast.iterdir()] == [True]
+        assert list(daemon.images.glob(f"{IDENTITY}*")) == []
+        change.delete(app, UUID(int=4), "one")
+        assert list(fast.iterdir()) == []
+
+
+@pytest.mark.counterpart("libvirt-qemu")
+def test_a_machine_is_made_of_the_template_that_its_class_requires(
+    tmp_path: Path, daemon: libvirtd.PrivateLibvirtd
+) -> None:
+    image = daemon.images / "debian-12.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "512M"], check=True)
+    write = ["qemu-io", "-c", "write -P 0xd1 0 1M", str(image)]
+    subprocess.run(write, check=True, capture_output=True)
+    daemon.virsh("pool-refresh", "default")
+    named = {"DEBIAN_12": image.name}
+    endpoint = daemon.qemu_endpoint("fra-kvm", 60.0, provider="fra-kvm-b", templates=named)
+    required = ["CUSTOM_TEMPLATE_DEBIAN_12"]
+    with acme(tmp_path, "fra-kvm-b", "fra-kvm-b", endpoint, class_traits=required) as app:
+        ordered(app, "tier-2")
+        (disk,) = daemon.images.glob(f"{IDENTITY}*")
+        read = ["qemu-io", "-r", "-U", "-c", "read -P 0xd1 0 1M", str(disk)]
+        said = subprocess.run(read, check=True, capture_output=True, text=True).stdout
+        assert "read 1048576/1048576" in said
+        assert "verification failed" not in said
+        change.delete(app, UUID(int=4), "one")
+    assert [path.name for path in daemon.images.iterdir()] == [image.name]
 
 
 SILVER = "CUSTOM_STORAGE_POLICY_SILVER"

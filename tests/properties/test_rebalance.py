@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placement.rebalance.bound import lower_bound
 from placement.rebalance.chain import Chain, Manner
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.neighbourhood import Part, choose, improve
@@ -127,6 +128,11 @@ def test_nothing_to_move_is_no_error() -> None:
     assert rebalance(empty, Effort(moves=10)).moved == 0
     alone = instance(0, Size(processes=1, machines=1, services=1, dependencies=0))
     assert rebalance(alone, Effort(moves=10)).machine.tolist() == [0]
+
+
+def test_no_answer_is_below_the_bound() -> None:
+    problem = instance(5, Size(40, 4, 2, 40, 0, 0, 300))
+    assert lower_bound(problem) <= rebalance(problem, Effort(moves=100_000)).objective
 
 
 @pytest.mark.parametrize("seed", [1, 2])

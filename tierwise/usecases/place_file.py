@@ -18,8 +18,8 @@ from tierwise.errors import InvalidInput, NoPlace, TierwiseError
 from tierwise.reports.files import write_whole
 
 _WIDTH = 110
-_JSON = json.JSONEncoder(ensure_ascii=False)
 """A value that fits into so many characters stands on one line of a written file."""
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 def load(file: Path) -> PlacementProblem:
