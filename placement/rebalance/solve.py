@@ -93,6 +93,7 @@ class Effort:
     clock: Callable[[], float] | None = None
     """Needed where there is a time limit."""
     run: Run = map
+    """With `map` itself chains go on in turn; a time limit is then shared between them."""
 
     def __post_init__(self) -> None:
         """Refuse what would never end."""
@@ -262,11 +263,15 @@ class _Search:
             return {}
         before, length = tuple(self.tried), self._block(tables)
         seeds = [[self.seeds.integers(2**31, size=beside).tolist() for _ in queue] for queue in queues]
+        # Else the first would use up all the time.
+        in_turn = self.effort.run is map and self.effort.moves is None
+        part = (end - begin) / (len(queues) if in_turn else 1)
 
         def one(n: int) -> tuple[list[tuple[Manner, Int64, int]], int]:
             ended, moves = [], before[n]
+            opens = begin + (n * part if in_turn else 0.0)
             for at, (manner, some) in enumerate(zip(queues[n], seeds[n], strict=True)):
-                last = begin + (end - begin) * (at + 1) / len(queues[n])
+                last = opens + part * (at + 1) / len(queues[n])
                 if (first := self.done(moves)) >= last:
                     continue
                 chains = [Chain(tables, start, seed, manner) for seed in some]

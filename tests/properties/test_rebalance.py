@@ -1,6 +1,7 @@
 """Rebalancing against every assignment there is, and costs by steps against costs from their definitions."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,13 @@ def test_the_same_moves_give_the_same_answer_in_threads_and_one_after_another(se
     assert one.machine.tolist() == other.machine.tolist()
     assert one.objective < one.initial
     assert one.tried == other.tried
+
+
+def test_chains_that_go_on_in_turn_share_a_time_limit() -> None:
+    ticks = itertools.count()
+    problem = instance(1, Size(80, 8, 3, 30, 10, 1))
+    found = rebalance(problem, Effort(1, time_limit_s=400.0, clock=lambda: float(next(ticks))))
+    assert min(found.tried) > 0.3 * sum(found.tried)
 
 
 def test_nothing_to_move_is_no_error() -> None:
