@@ -1,7 +1,9 @@
 """Machines as libvirt reports them, turned into ours."""
 
+import functools
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +21,21 @@ _STATES = {
 }
 """libvirt's virDomainState; one that crashed, or has no state, is unknown."""
 SHUT_OFF = 5
+
+_KEPT = 2**15
+"""Definitions whose reading is kept, as most are the same at the next look; of a real machine one is some 6 KB of text."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Definition:
+    """What a view takes of a definition; disks by target device, with their paths."""
+
+    uuid: str
+    name: str
+    mark: names.Mark | None
+    vcpu: int
+    memory_mib: int
+    disks: tuple[tuple[str, str], ...]
 
 
 def every(vendor: Any, connection: Any, host: HostFacts) -> list[VmView]:
@@ -88,30 +105,42 @@ def find(vendor: Any, connection: Any, identity: UUID) -> Any:
 
 def is_ours(domain: Any) -> bool:
     """Whether tierwise made the machine. Raises libvirtError."""
-    return mark(documents.parse(domain.XMLDesc(0))) is not None
-
-
-def resources(root: ET.Element, disk_gib: int) -> Resources:
-    """What a definition gives its machine."""
-    vcpu = root.find("vcpu")
-    count = "0" if vcpu is None else vcpu.get("current") or vcpu.text or "0"
-    memory_kib = int(root.findtext("memory") or "0")  # the daemon always writes KiB
-    return Resources(vcpu=int(count), memory_mib=memory_kib // documents.KIB, disk_gib=disk_gib)
+    return _read(domain.XMLDesc(0)).mark is not None
 
 
 def _view(vendor: Any, connection: Any, domain: Any, stats: dict[str, Any], host: HostFacts) -> VmView:
-    root = documents.parse(domain.XMLDesc(0))
-    found = mark(root)
-    name = domain.name()
-    uuid = domain.UUIDString()
+    found = _read(domain.XMLDesc(0))
+    disk_gib = _disk_gib(vendor, connection, found.disks, stats)
+    return _seen(found, _power(domain, stats["state.state"]), disk_gib, host.provider, host.name)
+
+
+@functools.lru_cache(_KEPT)
+def _read(text: str) -> _Definition:
+    root = documents.parse(text)
+    vcpu = root.find("vcpu")
+    count = "0" if vcpu is None else vcpu.get("current") or vcpu.text or "0"
+    memory_kib = int(root.findtext("memory") or "0")  # the daemon always writes KiB
+    return _Definition(
+        uuid=root.findtext("uuid", ""),
+        name=root.findtext("name", ""),
+        mark=mark(root),
+        vcpu=int(count),
+        memory_mib=memory_kib // documents.KIB,
+        disks=tuple(documents.disks(root)),
+    )
+
+
+@functools.lru_cache(_KEPT)
+def _seen(definition: _Definition, power: PowerState, disk_gib: int, provider: str, host: str) -> VmView:
+    found, name = definition.mark, definition.name
     return VmView(
-        identity=None if found is None else UUID(uuid),
-        native_id=uuid,
+        identity=None if found is None else UUID(definition.uuid),
+        native_id=definition.uuid,
         name=found.name if found is not None and names.stored(found.name) == name else name,
-        provider=host.provider,
-        host=host.name,
-        power=_power(domain, stats["state.state"]),
-        resources=resources(root, _disk_gib(vendor, connection, root, stats)),
+        provider=provider,
+        host=host,
+        power=power,
+        resources=Resources(vcpu=definition.vcpu, memory_mib=definition.memory_mib, disk_gib=disk_gib),
         annotations={} if found is None else found.annotations,
     )
 
@@ -127,8 +156,12 @@ def mark(root: ET.Element) -> names.Mark | None:
     return names.mark_of(root.findtext(f"metadata/{names.ELEMENT}"))
 
 
-def _disk_gib(vendor: Any, connection: Any, root: ET.Element, stats: dict[str, Any]) -> int:
-    targets = dict(documents.disks(root))
+def _disk_gib(
+    vendor: Any, connection: Any, disks: tuple[tuple[str, str], ...], stats: dict[str, Any]
+) -> int:
+    if not disks:
+        return 0
+    targets = dict(disks)
     known = {
         stats[f"block.{i}.name"]: stats.get(f"block.{i}.capacity", 0)
         for i in range(stats.get("block.count", 0))

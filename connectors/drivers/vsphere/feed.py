@@ -36,7 +36,7 @@ class Feed:
         self._disk_sizes = disk_sizes
         self._told: dict[str, VmView] = {}
         self._top = estate.root(op)
-        kinds = _places(op.session.vim) | _machines(op.session.vim)
+        kinds = _kinds(op.session.vim)
         self._rows: RowsOfKinds = {kind: {} for kind in kinds}
         self._opened: list[Any] = []
         try:
@@ -44,11 +44,8 @@ class Feed:
             self._opened.append(view.Destroy)
             self._collector = op.session.content.propertyCollector.CreatePropertyCollector()
             self._opened.append(self._collector.DestroyPropertyCollector)
-            for part in (_machines(op.session.vim), _places(op.session.vim)):
-                # Apart, because the simulator breaks off at news of a machine that is gone by the time it tells
-                # them, where the filter is of other kinds too.
-                spec = filter_spec(op.session, part, [through_view(op.session, view)])
-                self._collector.CreateFilter(spec, partialUpdates=False)
+            spec = filter_spec(op.session, kinds, [through_view(op.session, view)])
+            self._collector.CreateFilter(spec, partialUpdates=False)
         except BaseException:
             self.close()
             raise
@@ -114,14 +111,10 @@ class Feed:
         return bool(updates)
 
 
-def _machines(vim: Any) -> dict[Any, tuple[str, ...]]:
-    return {vim.VirtualMachine: inventory.MACHINE_PATHS}
-
-
-def _places(vim: Any) -> dict[Any, tuple[str, ...]]:
-    """What else the view of a machine is made of: the names of its host and provider."""
-    kinds = (vim.Datacenter, vim.Folder, vim.ComputeResource, vim.ClusterComputeResource, vim.HostSystem)
-    return dict.fromkeys(kinds, inventory.FOLDER_PATHS)
+def _kinds(vim: Any) -> dict[Any, tuple[str, ...]]:
+    """Machines, and what else a view of them is made of: the names of their hosts and providers."""
+    places = (vim.Datacenter, vim.Folder, vim.ComputeResource, vim.ClusterComputeResource, vim.HostSystem)
+    return {vim.VirtualMachine: inventory.MACHINE_PATHS, **dict.fromkeys(places, inventory.FOLDER_PATHS)}
 
 
 def _change(row: dict[str, Any], changes: Any) -> None:

@@ -27,7 +27,9 @@ type effects struct {
 var memoryWanted = regexp.MustCompile(`<memory[^>]*>(true|1)</memory>`)
 
 func (e *effects) of(c *call, played *answer) *answer {
-	defer published(c.this)
+	if c.method != "Fetch" { // which reads a property
+		defer published(c.this)
+	}
 	ref, ok := played.task()
 	if !ok {
 		return played

@@ -2,7 +2,8 @@
 //
 // It adds what the library lacks: sizes and facts settable from flags, faults on demand (rules.go), tasks that
 // really run after the call returned (tasks.go), effects that the vendor documents (effects.go), disks over leases
-// (nfc.go, vmdk.go), clones (clone.go), storage policies (policies.go), performance series that follow a stated load (perf.go), and answers in parts (paging.go).
+// (nfc.go, vmdk.go), clones (clone.go), storage policies (policies.go), performance series that follow a stated load (perf.go), news of what changed alone
+// (updates.go), and answers in parts (paging.go).
 // When ready it prints one line of JSON on stdout. It ends on SIGTERM, and when its stdin is closed, so it never
 // outlives the process that started it.
 package main
@@ -77,6 +78,7 @@ func main() {
 		fatal("cannot make the storage policies", err)
 	}
 	model.Service.RegisterSDK(kept.registry())
+	serveUpdates()
 	server, err := serve(o, model)
 	if err != nil {
 		model.Remove()
