@@ -24,7 +24,7 @@ def warm() -> bool:
     solve(estate(0, 60, 8), Limits(deterministic_time=0.5), way="search")
     solve_pools(_pools(), PoolLimits(rounds=1), lambda: 0.0)
     running = _running()
-    Chain(tables_of(running, 0), running.initial, 0, Manner(rearranging=100.0, passing=0.5)).block(1.0, 100)
+    Chain(tables_of(running, 0), running.initial, 0, Manner(passing=0.5)).block(1.0, 100)
     return compiled
 
 

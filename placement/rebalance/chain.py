@@ -16,7 +16,6 @@ import numpy as np
 from placement.arrays import Int64
 from placement.rebalance.loops import FIRM, HOME, KINDS, LOG, Float64, anneal
 from placement.rebalance.passing import pass_on
-from placement.rebalance.rearranging import rearrange
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.tables import SIZES, State, Tables, state_of
 
@@ -31,11 +30,6 @@ _EVENLY = 0.3
 _SAMPLE = 20_000
 _TURNS = 20
 """Passing on and other moves take turns so often in a block."""
-FEW = 25
-"""Up to so many processes on a machine, large ones rarely find room: rearrangements are then worth their time.
-
-One takes about as long as four hundred moves. With more on a machine, load can be made nearly even.
-"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +40,6 @@ class Manner:
     """The first temperature, in typical changes."""
     stay: float = 0.0
     """What being away counts, in temperatures."""
-    rearranging: float = 0.0
-    """Rearrangements in a hundred moves, where machines hold few processes."""
     passing: float = 0.0
     """What part of all moves pass places on."""
     mix: tuple[float, ...] | None = None
@@ -150,9 +142,6 @@ class Chain:
             )  # fmt: skip
             if passed:
                 pass_on(self.tables, self.state, LOG, temperature, stay, pressure, passed)
-        tries = int(self.manner.rearranging * moves / 100)
-        if tries and pressure == 0.0 and len(self.machine) <= FEW * len(self.tables.capacity):
-            rearrange(self.tables, self.state, LOG, temperature, stay, tries)
         self.moves += moves
         self.menu = self._menu()
         self.tried //= 2

@@ -14,7 +14,7 @@ import numpy as np
 from placement.arrays import Int64
 from placement.problem import InvalidProblem
 from placement.rebalance.bound import lower_bound
-from placement.rebalance.chain import BLOCK, FEW, Chain, Manner, typical_change
+from placement.rebalance.chain import BLOCK, Chain, Manner, typical_change
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.descent import Descent
 from placement.rebalance.neighbourhood import Part, choose, improve
@@ -54,8 +54,8 @@ _CALM = (Manner(hot=0.1, stay=2.5), Manner(hot=0.1, stay=12.0))
 Begun cooler, few leave their machines at all; begun hot, they are scattered, and never all come home. How much being
 away should count shows only at the end of long runs, so neither is ranked.
 """
-_EVEN = 0.01
-"""Load is even where machines hold many processes and the first round has closed all but so much of the gap to the bound."""
+_EVEN, _MANY = 0.01, 25
+"""Load is even where machines hold more than so many processes and the first round has closed all but so much of the gap to the bound."""
 _CALMED, _CALM_COOL = 0.88, 0.97
 """When these chains end, and when the second annealing does after them: parts hardly find more."""
 _HOPEFUL = 0.0005
@@ -231,7 +231,7 @@ class _Search:
     @property
     def _even(self) -> bool:
         """Whether load is no question any more."""
-        many = self.problem.processes > FEW * self.problem.machines
+        many = self.problem.processes > _MANY * self.problem.machines
         return many and self.objective - self.bound < _EVEN * (self.initial - self.bound)
 
     def _second(self, ranked: Sequence[Manner]) -> Sequence[Manner]:

@@ -43,7 +43,7 @@ def guests() -> Reassignment:
 def test_a_guest_makes_room_only_where_another_comes_in_the_same_move() -> None:
     problem = guests()
     tables, start = tables_of(problem, 0), np.array(HERE)
-    alone = Chain(tables, start, 1, Manner(rearranging=1.0))
+    alone = Chain(tables, start, 1, Manner())
     alone.block(0.0, 20_000)
     assert alone.state.machine.tolist() == HERE
     together = Chain(tables, start, 1, Manner(passing=0.5))
