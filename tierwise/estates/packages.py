@@ -21,6 +21,8 @@ _CELL_BYTES = 72
 """What python-calamine 0.9 takes for each place of the rectangle, and more for each cell, blank or not: measured."""
 _SMALL_SHEET = 1_000_000
 _NO_VALUE = (b"</f></c>", b"</f><v></v>", b"</f><v/>", b"</f><v />")
+_ERROR = re.compile(rb'<(?:\w+:)?c\b[^>]*\bt="e"')
+_REFERENCE = re.compile(rb'\br="([A-Z]+\d+)"')
 _ROW_END = b"</row>"
 _LONGEST_ROW = 16 * MIB
 
@@ -55,6 +57,10 @@ class Extent:
     """Whether it is written in a way that this count does not understand."""
     unsaved: int = 0
     """Formulas of which the file keeps no value, as of programs that write workbooks and do not calculate."""
+    errors: int = 0
+    """Cells that have an error in place of a value, such as ``#REF!``."""
+    first_error: str = ""
+    """Where the first of them stands, such as ``F2``; empty where the file does not say."""
 
     @property
     def memory_mib(self) -> int:
@@ -196,6 +202,8 @@ class _Count:
     """Cells that begin as nearly all programs begin them."""
     values: int = 0
     unsaved: int = 0
+    errors: int = 0
+    first_error: bytes = b""
     widest: bytes = b""
     wider: re.Pattern[bytes] = re.compile(rb'<c r="([A-Z]{1,3})\d')
 
@@ -221,6 +229,11 @@ class _Count:
         self.values += piece.count(b"<v>") + piece.count(b"<is>")
         if b"</f>" in piece:
             self.unsaved += sum(map(piece.count, _NO_VALUE))
+        if b'"e"' in piece and (wrong := _ERROR.findall(piece)):
+            reference = _REFERENCE.search(wrong[0])
+            if not self.errors and reference is not None:
+                self.first_error = reference[1]
+            self.errors += len(wrong)
         rows = _ROW.findall(piece)
         self.last_row = int(rows[-1]) if rows else self.last_row
         at = 0
@@ -238,6 +251,8 @@ class _Count:
             self.values,
             odd=self.usual < self.cells,
             unsaved=self.unsaved,
+            errors=self.errors,
+            first_error=self.first_error.decode(),
         )
 
 

@@ -51,6 +51,7 @@ class XlsxSheet:
         if self._extent is None:
             self._extent = self.package.extent(self.part)
             self._note_formulas(self._extent.unsaved)
+            self._note_errors(self._extent)
         if self._extent.odd or self._extent.sparse or self._extent.memory_mib > FAST_READER_MIB:
             yield from rows(self.package, self.part, shared_strings(self.package))
             return
@@ -61,6 +62,14 @@ class XlsxSheet:
             self.findings.note(
                 f"sheet '{self.name}': formulas of which the file keeps no value, and which count as empty: {unsaved:,}; "
                 "open it in a spreadsheet, save it, and import it again"
+            )
+
+    def _note_errors(self, extent: Extent) -> None:
+        if extent.errors:
+            example = f", such as {extent.first_error}" if extent.first_error else ""
+            self.findings.note(
+                f"sheet '{self.name}': cells with an error in place of a value (#REF!, #N/A), which count as empty: "
+                f"{extent.errors:,}{example}; mend them, and import the file again"
             )
 
     def _fast(self) -> Any:

@@ -77,6 +77,8 @@ class _Rows:
             return self.shared[place] if 0 <= place < len(self.shared) else ""
         if self.kind == "b":
             return said == "1"
+        if self.kind == "e":
+            return ""
         if self.kind == "n":
             try:
                 return float(said)

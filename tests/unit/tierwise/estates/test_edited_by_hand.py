@@ -9,7 +9,7 @@ import pytest
 
 from catalog.estates import Estate
 from tierwise.errors import InvalidInput
-from tierwise.estates import read
+from tierwise.estates import read, sources
 
 from .conftest import DB, HEADINGS, HOSTS, WEB, changed
 
@@ -91,6 +91,27 @@ def test_formulas_with_a_saved_value_are_read_without_a_word(workbook: Made) -> 
     rows = [HEADINGS, WEB, DB]
     path = workbook({"vInfo": rows, "Sums": [("=1+1",)]})
     assert not any("formulas" in note for note in read(path).notes)
+
+
+@pytest.mark.parametrize("fast_reader_mib", [sources.FAST_READER_MIB, -1])
+def test_errors_in_place_of_values_count_as_empty_and_are_told_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_reader_mib: int
+) -> None:
+    monkeypatch.setattr(sources, "FAST_READER_MIB", fast_reader_mib)
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "vInfo"
+    for row in (HEADINGS, changed(WEB, In_Use_MiB="#REF!"), changed(DB, Powerstate="#N/A")):
+        sheet.append(row)  # openpyxl writes these texts as errors.
+    book.save(tmp_path / "errors.xlsx")
+    estate = read(tmp_path / "errors.xlsx")
+    assert (estate.totals.in_use_mib, estate.totals.powered_on) == (DB[6], 1)
+    assert any(
+        "sheet 'vInfo': cells with an error in place of a value (#REF!, #N/A), which count as empty: 2, such as G2; mend"
+        in note
+        for note in estate.notes
+    )
 
 
 def test_a_workbook_that_is_named_like_an_old_one_is_read_by_its_content(workbook: Made) -> None:
