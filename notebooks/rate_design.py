@@ -16,7 +16,6 @@ with app.setup:
     import pandas as pd
 
     from chargeback.economics.rates import rate_of
-    from chargeback.money import format_minor
     from tierwise.usecases import economics
     from tierwise.usecases.init import example_dir
 
@@ -67,16 +66,12 @@ def _(decimals, file, months, start):
 
 
 @app.cell
-def _(document, rates):
+def _(document, proposals, rates):
     by_tier = rates.groupby("tier", sort=False)[["cost_minor", "recovered_minor"]].sum()
     assert (by_tier["cost_minor"] == by_tier["recovered_minor"]).all(), by_tier
     unrecovered = rates[rates["resource"] == "unrecovered"].set_index("tier")["recovered_minor"]
-    mo.md(
-        "Unrecovered at today's use: "
-        + ", ".join(
-            f"{tier} {document.currency} {format_minor(int(n), 2)}" for tier, n in unrecovered.items()
-        )
-    )
+    money = economics.Money(document.currency, document.minor_digits)
+    mo.md("\n\n".join(economics.recovery_words(proposals, money)))
     return by_tier, unrecovered
 
 

@@ -32,7 +32,7 @@ ECONOMICS_FIGURES = Fields(
 ECONOMICS_RATES = Fields(
     {
         "tier": "the tier",
-        "resource": "what is priced; `unrecovered`: what no use pays for",
+        "resource": "what is priced; `unrecovered`: what no use pays for, or a surplus below zero",
         "unit": "what the rate is for",
         "rate": "the price of a unit",
         "cost": "the part of the tier's cost that it pays for",
@@ -232,6 +232,8 @@ def rates(
         emit(
             economics.rate_rows(proposals, money, metered), output, fields=fields, view=view(columns, sort)
         )
+        for words in economics.recovery_words(proposals, money, metered):
+            note(words)
     use = f"recovered by what was metered in {month}" if month else "recovered by what the fleet uses"
     note(
         f"{months} months from {first}, {use}; without guests' licences: a fleet does not say what machines run"

@@ -62,12 +62,15 @@ def report_of(found: Analysis, currency: str, document: WhatIf) -> Report:
 
 
 def _headline(found: Analysis) -> tuple[str, int]:
+    """What is saved, or what is lost; never a saving below zero."""
     if isinstance(found, Sensitivity):
-        return f"Saved by {found.scenario} as assumed", found.saving_micros
-    if isinstance(found, Pareto):
-        return f"Saved by {found.scenario} with all its moves", found.steps[-1].saving_micros
-    better = found.points[0].better_micros if found.points else 0
-    return f"Cheaper by {found.first} at the start", better
+        scenario, when, saved = found.scenario, "as assumed", found.saving_micros
+    elif isinstance(found, Pareto):
+        scenario, when, saved = found.scenario, "with all its moves", found.steps[-1].saving_micros
+    else:
+        scenario, when = found.first, "where the range begins"
+        saved = found.points[0].better_micros if found.points else 0
+    return f"{'Lost' if saved < 0 else 'Saved'} by {scenario} {when}", abs(saved)
 
 
 def _whole(micros: Fraction | int) -> int:

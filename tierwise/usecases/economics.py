@@ -186,6 +186,25 @@ def rate_rows(
     return rows
 
 
+def recovery_words(
+    found: Sequence[Proposal], money: Money, metered: Mapping[str, Mapping[str, int]] | None = None
+) -> list[str]:
+    """For each tier, how much of its cost use does not recover, or how much more than that it does."""
+    said = []
+    for proposal in found:
+        tier = proposal.cost.tier
+        lines = proposal.recovery(money.minor_digits, None if metered is None else metered.get(tier, {}))
+        cost, rest = sum(line.cost_minor for line in lines), lines[-1].recovered_minor
+        if rest < 0:
+            said.append(
+                f"{tier}: use recovers {money.minor(-rest)} more than the {money.minor(cost)} that the tier costs, so that "
+                "unrecovered is below zero"
+            )
+        else:
+            said.append(f"{tier}: use does not recover {money.minor(rest)} of {money.minor(cost)}")
+    return said
+
+
 def _average(rate: ProposedRate, metered: Mapping[str, int] | None) -> int:
     return (
         rate.used if metered is None else round(Fraction(metered.get(rate.resource, 0), rate.hours * 3600))

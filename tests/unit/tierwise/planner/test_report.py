@@ -109,6 +109,13 @@ def test_an_analysis_alone_is_a_report_too(asked: Asked) -> None:
     assert alone.main.rows[0][0] == "licence suite"
 
 
+def test_what_costs_more_is_lost_and_not_saved_below_zero(asked: Asked) -> None:
+    point = Point(percent=Decimal(0), machines=1, vcpus=1, first_micros=7_000_000, second_micros=4_000_000)
+    found = Found(first="leave", second="stay", knob="machines", points=(point,), crossings=())
+    alone = report_of(found, "EUR", asked(SCENARIOS).document)
+    assert (alone.total_title, alone.total_minor) == ("Lost by leave where the range begins", 3)
+
+
 def test_crossings_are_told_as_sentences() -> None:
     def point(percent: int, first: int, second: int) -> Point:
         return Point(
