@@ -10,7 +10,7 @@ from chargeback.economics.document import Economics
 from chargeback.economics.finding import migration_of, region_of, site_of, storage_of
 from chargeback.economics.hosts import HostLines
 from chargeback.economics.matching import HostFacts, PoolFacts
-from chargeback.economics.products import products
+from chargeback.economics.products import counted_once, products, products_of_regions
 from chargeback.economics.sections import Migration, Opening
 from chargeback.economics.spreading import GIB_PER_TIB, HOURS, HUNDRED, KILO, nothing, priced, written_off
 from chargeback.economics.terms import AddOnTerms, AlternativeTerms, Due, LicenceTerms
@@ -29,7 +29,8 @@ from chargeback.economics.trace import (
 
 __all__ = [
     "AddOnTerms", "AlternativeTerms", "Due", "HostCost", "HostFacts", "LicenceTerms", "Line", "MissingFigure", "MoveCost",
-    "OpenCost", "PoolFacts", "UnitCost", "host_costs", "move_cost", "open_costs", "products", "region_of", "unit_costs",
+    "OpenCost", "PoolFacts", "UnitCost", "counted_once", "host_costs", "move_cost", "open_costs", "products",
+    "products_of_regions", "region_of", "unit_costs",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Costs fall evenly on the months that a price is for, so that horizons of any len
 beside it (`Due`). A renewal, and every other date, counts from the first month that begins on that day or later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -44,6 +44,48 @@ def products(
         if licence.applies and licence.region in {None, region or None}:
             found += _pieces(licence, span, region or None)
     return tuple(found)
+
+
+def products_of_regions(
+    economics: Economics, start: date, months: int, regions: Iterable[str | None]
+) -> tuple[tuple[LicenceTerms, tuple[str | None, ...]], ...]:
+    """The products of several regions, each with those in which it is the same: these are one order together.
+
+    Raises MissingFigure, as `products`.
+    """
+    found: list[tuple[LicenceTerms, list[str | None]]] = []
+    for region in dict.fromkeys(one or None for one in regions):
+        for terms in products(economics, start, months, region):
+            same = next((where for other, where in found if other == terms), None)
+            if same is None:
+                found.append((terms, [region]))
+            else:
+                same.append(region)
+    return tuple((terms, tuple(where)) for terms, where in found)
+
+
+def counted_once(needed: Iterable[tuple[LicenceTerms, Sequence[str | None]]]) -> None:
+    """Raises MissingFigure where what is owned, or people, would count in each of several orders of one product.
+
+    `needed` are the terms under which anything is licensed, with their regions: where prices differ by region, each region
+    is an order of its own.
+    """
+    seen: dict[tuple[str, date, str], str] = {}
+    for terms, regions in needed:
+        where = " and ".join(one or "no region" for one in regions)
+        for way in terms.alternatives:
+            if not (way.owned_packs or way.principals):
+                continue
+            before = seen.setdefault((terms.product, terms.start, way.name), where)
+            if before != where:
+                what = (
+                    f"{way.owned_packs} packs owned" if way.owned_packs else f"{way.principals} principals"
+                )
+                msg = (
+                    f"licences.{terms.product}: '{way.name}' has {what}, and is another order in {where} than in {before}; "
+                    "write a licence for each region, with what there is in it"
+                )
+                raise MissingFigure(msg)
 
 
 def _pieces(licence: Licence, span: Span, region: str | None) -> Iterator[LicenceTerms]:
@@ -88,7 +130,7 @@ class _Piece:
             )
             raise MissingFigure(msg)
         alternatives = tuple(self._alternative(way, f"{self._at}.alternatives.{n}") for n, way in numbered)
-        sunk = sum(self._sunk(way, f"{self._at}.alternatives.{n}") for n, way in numbered)
+        sunk = {way.name: self._sunk(way, f"{self._at}.alternatives.{n}") for n, way in numbered}
         dues = {
             key: due
             for n, way in numbered

@@ -279,6 +279,9 @@ class Fleet(Value):
     cores: Annotated[int, Field(strict=True, ge=1, le=10**5)]
     memory_mib: Count
     disk_gib: Count = Field(default=0, description="Of the pool, that may be sold.")
+    raw_storage_gib: Count | None = Field(
+        default=None, description="What each host has of its own, for licences that count it."
+    )
     spare_hosts: Count = Field(default=0, description="Kept free for failures: cost, but no capacity.")
     vcpu_per_core: Number = Field(default=Fraction(1), description="Overcommit.")
     memory_ratio: Number = Field(default=Fraction(1), description="Overcommit.")

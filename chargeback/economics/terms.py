@@ -73,8 +73,8 @@ class LicenceTerms:
     accepts: tuple[str, ...]
     whole_pool: bool
     alternatives: tuple[AlternativeTerms, ...]
-    sunk_micros: int
-    """What the contracts cost that run in this stretch, whatever is decided: shown, and not avoidable."""
+    sunk: Mapping[str, int]
+    """Alternative -> what its contracts cost that run in this stretch, whatever is decided: shown, and not avoidable."""
     start: date
     first_month: int
     """Of the horizon, from 0."""
@@ -82,6 +82,11 @@ class LicenceTerms:
     lines: tuple[Line, ...]
     dues: Mapping[str, tuple[Due, ...]] = field(default_factory=dict)
     """Alternative, or ``alternative + add-on`` -> what one pack costs in cash in this stretch."""
+
+    @property
+    def sunk_micros(self) -> int:
+        """What all contracts cost that run in this stretch."""
+        return sum(self.sunk.values())
 
     @property
     def accepts_parts(self) -> bool:

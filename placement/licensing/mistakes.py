@@ -11,8 +11,8 @@ from placement.problem import PlacementProblem
 from placement.references import unknown_label, unknown_providers, unknown_requests
 
 _LARGEST = 2**61
-_OF_ANY_HOST = frozenset({"sockets", "cores", "machines"})
-"""What coverage units can cover without being among the amounts."""
+OF_ANY_HOST = frozenset({"sockets", "cores", "machines"})
+"""What units may cover of a host without an amount of that name."""
 
 
 def of_processors(problem: PlacementProblem, processors: Mapping[str, Processors]) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _missing(
 ) -> Iterator[str]:
     """What is not known of the scopes' hosts, and counts."""
     counts = way.of_hosts and not (way.metric == "per_host" and problem.providers.are_hosts)
-    names = {name: "unit_covers" for name in way.unit_covers if name not in _OF_ANY_HOST}
+    names = {name: "unit_covers" for name in way.unit_covers if name not in OF_ANY_HOST}
     if way.amount is not None:
         names[way.amount] = "amount"
     if way.add_on is not None:

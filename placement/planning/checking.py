@@ -81,8 +81,27 @@ def _of_product(problem: PlanningProblem, path: str, product: PlannedProduct) ->
             if not _stated(problem, name):
                 yield (
                     f"{path}.alternatives[{a}]: '{way.name}' of '{product.name}' counts {name} of hosts, and nobody "
-                    f"says how many they have; state blocks.{_path(name)}"
+                    f"says how many they have; state blocks.{_path(name)}{_instead(problem, name)}"
                 )
+        strange = _without_factor(problem, product, way)
+        if strange:
+            yield (
+                f"{path}.alternatives[{a}].core_factor_thousandths: '{way.name}' of '{product.name}' has no factor of "
+                f"{', '.join(map(repr, strange))}; add it"
+            )
+
+
+def _without_factor(problem: PlanningProblem, product: PlannedProduct, way: Alternative) -> list[str]:
+    """Families of hosts that the product may count and that the way has no factor of."""
+    blocks = problem.blocks
+    if not way.core_factor_thousandths or len(blocks.families) != len(blocks.ids):
+        return []
+    here = [
+        family
+        for family, p in zip(blocks.families, blocks.pool_of.tolist(), strict=True)
+        if product.pools is None or product.pools[p]
+    ]
+    return sorted(set(here) - way.core_factor_thousandths.keys())
 
 
 def _needed(way: Alternative) -> Iterator[str]:
@@ -110,5 +129,13 @@ def _stated(problem: PlanningProblem, name: str) -> bool:
     return (own[name] is not None) if name in own else name in blocks.amounts
 
 
+_OWN = frozenset({"sockets", "cores_per_socket", "families"})
+
+
 def _path(name: str) -> str:
-    return name if name in {"sockets", "cores_per_socket", "families"} else f"amounts.{name}"
+    return name if name in _OWN else f"amounts.{name}"
+
+
+def _instead(problem: PlanningProblem, name: str) -> str:
+    known = sorted(problem.blocks.amounts)
+    return f", or count one of {', '.join(known)}" if known and name not in _OWN else ""

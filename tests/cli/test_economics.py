@@ -71,6 +71,84 @@ def test_the_hypervisors_licences_are_in_the_rates() -> None:
     )
 
 
+FLEET = """
+format: tierwise-economics/1
+currency: EUR
+host_types: {any: {purchase_price: 4800, depreciation_months: 48, bought_on: 2026-01-01}}
+sites: {fra: {region: DE}, nyc: {region: US}}
+tiers:
+  tier-1: {target_utilisation_percent: {vcpu: 50}, split: {hardware: {vcpu: 1}, licences: {vcpu: 1}}}
+fleet:
+  a: {tier: tier-1, pool: p, site: fra, hypervisor: xen, model: X, hosts: 4, cores: 16, memory_mib: 4194304, machines: 1, used: {vcpu: 8}}
+  b: {tier: tier-1, pool: q, site: nyc, hypervisor: xen, model: Y, hosts: 1, cores: 8, memory_mib: 1048576, raw_storage_gib: 300}
+licences:
+  suite:
+    layer: hypervisor
+    match: {hypervisors: [xen]}
+    alternatives: [{name: s, METRIC, prices: [{amount: PRICE, period: month}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("metric", "price", "paid"),
+    [
+        ("metric: per_core", "10", 64 * 10 + 8 * 10),
+        ("metric: per_core", "{value: 10, changes: [{value: 11, region: US}]}", 64 * 10 + 8 * 11),
+        # Both sites are one order: its minimum, what is owned of it, and people count once.
+        ("metric: per_core, order_minimum: 100", "10", 1000),
+        ("metric: per_core, owned: [{packs: 60, until: 2030-01-01}]", "10", 720),
+        ("metric: per_principal, principals: 40", "10", 400),
+        # 4 TiB on each host of a: two units of 3 TiB.
+        ("metric: per_coverage_unit, unit_covers: {memory_gib: 3072}", "10", 4 * 20 + 10),
+        ("metric: per_core, core_factor_thousandths: {X: 500, Y: 1000}", "10", 320 + 80),
+    ],
+)
+def test_licences_of_a_fleet_at_two_sites_are_counted_as_by_hand(
+    tmp_path: Path, metric: str, price: str, paid: int
+) -> None:
+    (tmp_path / "e.yaml").write_text(FLEET.replace("METRIC", metric).replace("PRICE", price))
+    traced = rows("rates", tmp_path / "e.yaml", "--start", "2026-10-01", "--months", 1, "--trace")
+    assert sum(row["micros"] for row in traced if row["term"] == "licences") == paid * 10**6
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        (
+            "metric: per_amount, amount: raw_storage_gib",
+            "'s' counts raw_storage_gib of hosts, and fleet.a does not say",
+        ),
+        (
+            "metric: per_core, core_factor_thousandths: {X: 500}",
+            "'s' has no factor of the model 'Y' of fleet.b; add it",
+        ),
+    ],
+)
+def test_what_a_fleet_does_not_say_of_its_hosts_is_told(tmp_path: Path, metric: str, said: str) -> None:
+    (tmp_path / "e.yaml").write_text(FLEET.replace("METRIC", metric).replace("PRICE", "10"))
+    found = run("rates", tmp_path / "e.yaml", "--start", "2026-10-01")
+    assert isinstance(found.exception, InvalidInput)
+    assert said in str(found.exception)
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        # 500 of hosts over 72 vCPU at half of them: use of 8 is 8/36 of 500, of 72 twice 500.
+        (8, "tier-1: use does not recover EUR 388.89 of EUR 500.00"),
+        (
+            72,
+            "tier-1: use recovers EUR 500.00 more than the EUR 500.00 that the tier costs, so that unrecovered is below zero",
+        ),
+    ],
+)
+def test_what_use_recovers_is_told_in_words(tmp_path: Path, used: int, said: str) -> None:
+    text = FLEET.partition("licences:\n  suite")[0].replace("used: {vcpu: 8}", f"used: {{vcpu: {used}}}")
+    (tmp_path / "e.yaml").write_text(text)
+    found = run("rates", tmp_path / "e.yaml", "--start", "2026-10-01", "--months", 1, "--decimals", 9)
+    assert said in found.stderr
+
+
 def test_the_rates_are_a_card_that_is_read() -> None:
     found = run("rates", ACME, "--start", "2026-12-01", "--card", "proposed")
     (card,) = load_rate_cards({"rates.yaml": found.stdout}, TIERS)

@@ -15,7 +15,7 @@ from tierwise.planner.admitting import Admission, admit
 from tierwise.planner.document import WhatIf
 from tierwise.planner.figures import edited
 from tierwise.planner.grouping import RESOURCES, MachineGroups
-from tierwise.planner.licensing import Licensing, Needs, licensing
+from tierwise.planner.licensing import MEMORY, RAW_STORAGE, Licensing, Needs, licensing
 from tierwise.planner.pricing import Prices, half_up, prices
 from tierwise.planner.rooms import Rooms, rooms
 from tierwise.planner.selecting import MachineFacts, MachineSelector
@@ -144,8 +144,8 @@ def _blocks(room: Rooms, priced: Prices) -> Blocks:
         cores_per_socket=np.array([-(-one.cores // one.sockets) for one in room.blocks], dtype=np.int64),
         families=tuple(one.model for one in room.blocks),
         amounts={
-            "memory_gib": np.array([one.memory_mib // 1024 for one in room.blocks], dtype=np.int64),
-            "raw_storage_gib": np.array([one.disk_gib for one in room.blocks], dtype=np.int64),
+            MEMORY: np.array([-(-one.memory_mib // 1024) for one in room.blocks], dtype=np.int64),
+            RAW_STORAGE: np.array([one.raw_storage_gib for one in room.blocks], dtype=np.int64),
         },
     )
 

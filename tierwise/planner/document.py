@@ -96,6 +96,10 @@ class Pool(Value):
     disk_gib: Annotated[int, Field(strict=True, ge=0, le=2**40)] | None = Field(
         default=None, description="What its shared datastores hold; the estate's where not given."
     )
+    raw_storage_gib: Annotated[int, Field(strict=True, ge=0, le=2**40)] | None = Field(
+        default=None,
+        description="What each of today's hosts has of its own, for licences that count it; of others, disk_gib.",
+    )
     labels: FrozenMapping[Text, Text] = Field(default_factory=dict)
     hosts: FrozenMapping[Text, HostType] = Field(
         default_factory=dict, description="Types of hosts that could be bought, by name."

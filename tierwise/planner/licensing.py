@@ -1,13 +1,13 @@
 """Licences of an economics document as products that planning counts, with a scenario's edits."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from fractions import Fraction
 
 import numpy as np
 
-from chargeback.economics.costing import Line, products, region_of
+from chargeback.economics.costing import Line, counted_once, products_of_regions, region_of
 from chargeback.economics.document import Economics
 from chargeback.economics.licences import LicenceMatch
 from chargeback.economics.terms import AlternativeTerms, LicenceTerms
@@ -20,6 +20,9 @@ from tierwise.planner.world import LicenceEdit, PoolState
 
 ANYWHERE = ""
 """The region of pools that have none."""
+RAW_STORAGE = "raw_storage_gib"
+MEMORY = "memory_gib"
+"""What licences may count of hosts beside sockets and cores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,32 +87,37 @@ def licensing(
     start: date,
     months: int,
 ) -> Licensing:
-    """The products of all regions. What is the same in several regions is one order. Raises MissingFigure."""
+    """The products of all regions. What is the same in several regions is one order. Raises MissingFigure.
+
+    What the contracts of an alternative cost is sunk once, however many regions it has prices in.
+    """
     regions = [region_of(economics, pool_facts(one)) or ANYWHERE for one in pools]
-    by_region = {
-        region: products(economics, start, months, region or None) for region in dict.fromkeys(regions)
-    }
+    count = len(set(regions))
     found: list[PlannedProduct] = []
     documents: dict[str, str] = {}
     kept: list[tuple[LicenceTerms, str]] = []
     nowhere: list[NotForSale] = []
-    sunk = 0
-    for terms, where in _merged(by_region):
+    sunk: dict[tuple[str, date, str], int] = {}
+    needed: list[tuple[LicenceTerms, tuple[str | None, ...]]] = []
+    for terms, where in products_of_regions(economics, start, months, regions):
         ways = [
             _edited(way, terms.product, edits)
             for way in terms.alternatives
             if _on_sale(way, terms.product, edits)
         ]
-        here = np.array([r in where for r in regions]) & _where(terms, pools)
+        here = np.array([(r or None) in where for r in regions]) & _where(terms, pools)
         name = (
             terms.name
-            if len(by_region) == 1 or len(where) == len(by_region)
-            else f"{terms.name} in {' '.join(where)}"
+            if count == 1 or len(where) == count
+            else f"{terms.name} in {' '.join(one or ANYWHERE for one in where)}"
         )
         groups = licensed.get(terms.product)
-        sunk += terms.sunk_micros
+        for way, micros in terms.sunk.items():
+            key = (terms.product, terms.start, way)
+            sunk[key] = micros if here.any() else sunk.get(key, micros)
         if not here.any() or groups is None or not groups.any():
             continue
+        needed.append((terms, where))
         if not ways:
             nowhere.append(NotForSale(name, groups, here))
             continue
@@ -126,23 +134,9 @@ def licensing(
         )
         documents[name] = terms.product
         kept.append((terms, name))
+    counted_once(needed)
     lines = tuple(line for terms, _ in kept for line in terms.lines)
-    return Licensing(tuple(found), documents, sunk, lines, tuple(kept), tuple(nowhere))
-
-
-def _merged(
-    by_region: Mapping[str, tuple[LicenceTerms, ...]],
-) -> Iterator[tuple[LicenceTerms, tuple[str, ...]]]:
-    """Each stretch of each product with the regions in which it is the same."""
-    found: list[tuple[LicenceTerms, list[str]]] = []
-    for region, several in by_region.items():
-        for terms in several:
-            same = next((where for other, where in found if other == terms), None)
-            if same is None:
-                found.append((terms, [region]))
-            else:
-                same.append(region)
-    yield from ((terms, tuple(where)) for terms, where in found)
+    return Licensing(tuple(found), documents, sum(sunk.values()), lines, tuple(kept), tuple(nowhere))
 
 
 def _where(terms: LicenceTerms, pools: Sequence[PoolState]) -> Bool:
@@ -174,6 +168,19 @@ def _edited(way: AlternativeTerms, product: str, edits: Sequence[LicenceEdit]) -
     fields = {**asdict(way), **settings, "pack_cost_micros": cost}
     fields["add_on"] = None if add_on is None else AddOn(**asdict(add_on))
     return Alternative.model_validate(fields)
+
+
+def counts_of_hosts(economics: Economics, amount: str) -> tuple[str, ...]:
+    """The products that count an amount of hosts in any of their ways."""
+    return tuple(
+        one.name
+        for one in economics.licences
+        if one.applies
+        and any(
+            amount in {way.amount, *way.unit_covers, way.add_on.amount if way.add_on else ""}
+            for way in one.alternatives
+        )
+    )
 
 
 _CORES = frozenset({"per_socket_minimum", "per_host_minimum"})

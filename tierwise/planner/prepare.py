@@ -9,6 +9,7 @@ from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from chargeback.economics.trace import MissingFigure
 from placement.planning.problem import PlanningProblem
+from placement.problem import InvalidProblem
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.change import Change
@@ -16,7 +17,7 @@ from tierwise.planner.checking import known_of, problems
 from tierwise.planner.document import Scenario, SizedBy, WhatIf
 from tierwise.planner.grouping import MachineGroups, facts_of, group
 from tierwise.planner.inputs import Inputs
-from tierwise.planner.licensing import Needs
+from tierwise.planner.licensing import RAW_STORAGE, Needs, counts_of_hosts
 from tierwise.planner.reading import Loaded
 from tierwise.planner.selecting import MachineSelector
 from tierwise.planner.standing import standing
@@ -61,8 +62,8 @@ class Prepared:
         """
         try:
             return build(self.changed(changes), self.groups, self.economics, self.classes, self.document)
-        except MissingFigure as error:
-            msg = f"{self.document.economics} lacks a figure: {error}"
+        except (MissingFigure, InvalidProblem) as error:
+            msg = f"{self.document.economics}: {error}"
             raise InvalidInput(msg) from None
 
     def problem(self, changes: tuple[Change, ...]) -> PlanningProblem:
@@ -108,8 +109,20 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         needs_eye=sum(one.needs_eye for one in inputs.classified.values()),
         applications={one.id: one.application for one in estate.machines if one.application},
         age_days=None if taken is None else max(0, (document.start - taken.date()).days),
-        notes=(*inputs.notes, *now.notes, *_idle(groups)),
+        notes=(*inputs.notes, *now.notes, *_storage(document, now.world, inputs.economics), *_idle(groups)),
     )
+
+
+def _storage(document: WhatIf, world: World, economics: Economics) -> Iterator[str]:
+    """Licences count the raw storage of hosts, which no export says: a pool whose hosts of today have none told."""
+    products = counts_of_hosts(economics, RAW_STORAGE)
+    standing_hosts = {one.pool for one in world.blocks if one.today}
+    silent = [name for name in standing_hosts if document.pools[name].raw_storage_gib is None]
+    if products and silent:
+        yield (
+            f"licences of {', '.join(products)} count {RAW_STORAGE}, and nobody says how much the hosts of "
+            f"{', '.join(sorted(silent))} have: none is counted; say it in the pool"
+        )
 
 
 def selectors(document: WhatIf) -> tuple[MachineSelector, ...]:

@@ -107,13 +107,13 @@ def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iter
         name = f"{pool.name}: {model or 'hosts'} ({cores} cores, {memory_mib} MiB)"
         yield Block(
             id=name, pool=pool.name, model=model or "hosts", sockets=sockets, cores=cores, memory_mib=memory_mib,
-            disk_gib=0, existing=count, most=count, today=count,
+            disk_gib=0, existing=count, most=count, today=count, raw_storage_gib=pool.raw_storage_gib or 0,
         )  # fmt: skip
     for kind in pool.hosts.values():
         yield Block(
             id=f"{pool.name}: {kind.name} (new)", pool=pool.name, model=kind.model or kind.name, sockets=kind.sockets,
             cores=kind.cores, memory_mib=kind.memory_mib, disk_gib=kind.disk_gib, existing=0, most=kind.most,
-            type=kind.name,
+            type=kind.name, raw_storage_gib=kind.disk_gib,
         )  # fmt: skip
 
 
@@ -150,6 +150,12 @@ def _host_notes(estate: Estate) -> Iterator[str]:
     empty = [one.name for one in estate.hosts if not one.cores or not one.memory_mib]
     if empty:
         yield f"{len(empty)} hosts have no cores or no memory in the source and give nothing: {', '.join(empty[:5])}"
+    whole = [one.name for one in estate.hosts if one.cores and not one.sockets]
+    if whole:
+        yield (
+            f"{len(whole)} hosts do not say how many sockets they have, and licences count one for each: "
+            f"{', '.join(whole[:5])}"
+        )
     adrift = sum(not estate.pool_of(one) for one in estate.machines)
     if adrift:
         yield f"{adrift} machines are in no pool; they are planned as machines that are yet to come"

@@ -49,6 +49,8 @@ class Block:
     """What one host has of its own; 0 where disk is the pool's."""
     existing: int
     most: int
+    raw_storage_gib: int = 0
+    """What licences count of one host, where they count raw storage."""
     paid: bool = False
     """Whether existing hosts are bought for this what-if, and paid whatever becomes of them."""
     type: str = ""

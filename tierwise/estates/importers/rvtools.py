@@ -37,6 +37,7 @@ _STAND_INS = (
 
 
 _STAND_INS_OF_HOSTS = (
+    ("sockets", "# CPU", "sockets are not known, and licences that count them take one for each host"),
     ("cores", "# Cores", "sockets times cores per socket were taken, where these are known"),
     ("memory", "# Memory", "hosts have no memory here"),
     ("pool", "Cluster", "a host belongs to the cluster of its machines, where these are all of one"),

@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chargeback.economics.costing import AddOnTerms, AlternativeTerms, LicenceTerms, MissingFigure, products
+from chargeback.economics.costing import (
+    AddOnTerms,
+    AlternativeTerms,
+    LicenceTerms,
+    MissingFigure,
+    counted_once,
+    products,
+    products_of_regions,
+)
 from chargeback.economics.document import load_economics
 from chargeback.economics.licences import Way
 from chargeback.economics.trace import later
@@ -310,6 +318,26 @@ def test_what_is_no_longer_sold_can_be_used_until_its_renewal() -> None:
         ["subscription"],
         ["then"],
     ]
+
+
+def test_regions_in_which_all_is_the_same_are_told_together() -> None:
+    base = suite("2026-12-01")
+    other = {**suite("2026-12-01"), "alternatives": [{**base["alternatives"][0], "region": "US"}, {
+        **base["alternatives"][0], "name": "here", "owned": [{"packs": 5, "until": "2030-01-01"}],
+    }]}  # fmt: skip
+    known = load_economics(document(base, other), "licences.yaml")
+    found = products_of_regions(known, START, 12, ["DE", None, "US", "", "DE"])
+    assert [(terms.product, where, [way.name for way in terms.alternatives]) for terms, where in found] == [
+        ("product-0", ("DE", None, "US"), ["subscription"]),
+        ("product-1", ("DE", None), ["here"]),
+        ("product-1", ("US",), ["subscription", "here"]),
+    ]
+    counted_once(found[:2])
+    with pytest.raises(
+        MissingFigure, match=r"licences.product-1: 'here' has 5 packs owned, and is another order in US"
+    ):
+        counted_once(found)
+    assert found[2][0].sunk == {"subscription": 0, "here": found[2][0].sunk_micros}
 
 
 def test_a_price_that_says_nothing_of_a_region_is_named() -> None:

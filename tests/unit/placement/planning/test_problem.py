@@ -23,7 +23,7 @@ def with_way(said: dict[str, Any]) -> PlanningProblem:
         ({"metric": "per_socket"}, {"sockets": None}, "blocks.sockets"),
         ({"metric": "per_core"}, {"cores_per_socket": None}, "blocks.cores_per_socket"),
         (
-            {"metric": "per_core", "core_factor_thousandths": {"old": 500}},
+            {"metric": "per_core", "core_factor_thousandths": {"old": 500, "new": 400}},
             {"families": ()},
             "blocks.families",
         ),
@@ -41,6 +41,17 @@ def test_what_a_product_counts_must_be_stated(
     problem = with_way(said)  # As it is, all of it is stated.
     with pytest.raises(InvalidProblem, match=r"products\[0\].alternatives\[0\].*state " + told):
         replace(problem, blocks=replace(problem.blocks, **unsaid))
+
+
+def test_a_family_without_a_factor_is_refused_where_the_product_may_count_it() -> None:
+    problem = with_way({"metric": "per_core", "core_factor_thousandths": {"old": 500, "new": 400}})
+    strange = replace(problem.blocks, families=("old", "new", "odd"))  # The last one is a host of pool q.
+    with pytest.raises(
+        InvalidProblem, match=r"core_factor_thousandths: 'one' of '.*' has no factor of 'odd'"
+    ):
+        replace(problem, blocks=strange)
+    elsewhere = replace(problem.products[0], pools=np.array([True, False]))
+    replace(problem, blocks=strange, products=(elsewhere,))
 
 
 @pytest.mark.parametrize(

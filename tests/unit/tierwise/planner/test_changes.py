@@ -249,7 +249,7 @@ def test_changes_that_contradict_each_other_are_told_with_both_places(
 def test_a_figure_that_says_nothing_of_the_horizon_is_told(asked: Asked) -> None:
     late = small.ECONOMICS.replace("{value: 0.05, source: contract}", "{value: 0.05, from: 2028-01-01}")
     with pytest.raises(
-        InvalidInput, match=r"lacks a figure: storage.any.per_gib_per_month: says nothing on 2027-01-01"
+        InvalidInput, match=r"unused: storage.any.per_gib_per_month: says nothing on 2027-01-01"
     ):
         asked(economics=late).problem(())
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from tierwise.errors import InvalidInput
 from tierwise.planner import today
 from tierwise.planner.prepare import Prepared
-from tierwise.testing.two_pools import DOCUMENT, ECONOMICS
+from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, two_pools
 
 BOTH = DOCUMENT.replace("tier: tier-2, site", "tier: tier-2, hypervisor: vsphere, site").replace(
     "    tier: tier-2\n", "    tier: tier-2\n    hypervisor: vsphere\n"
@@ -43,6 +44,110 @@ def test_the_cheapest_legal_way_is_found_by_trying_all_or_by_improving(
     assert bought(asked, text) == expected
 
 
+REGIONS = BOTH.replace("site: north}", "site: north, region: DE}").replace(
+    "    hypervisor: vsphere\n", "    hypervisor: vsphere\n    region: US\n"
+)
+DEARER_IN_US = "{value: 10, changes: [{value: 11, region: US}]}"
+
+
+@pytest.mark.parametrize(
+    ("price", "more", "expected"),
+    [
+        # 48 cores at 10 and 32 at 10 or 11, for twelve months.
+        ("10", "", {"Alpha": 48 * 120, "Beta": 32 * 120}),
+        (DEARER_IN_US, "", {"Alpha": 48 * 120, "Beta": 32 * 132}),
+        # One price everywhere is one order: 60 packs of 80 are owned.
+        ("10", ", owned: [{packs: 60, until: 2030-01-01}]", {"Alpha+Beta": 20 * 120}),
+    ],
+)
+def test_regions_with_one_price_are_one_order_and_with_several_one_each(
+    asked: Callable[..., Prepared], price: str, more: str, expected: dict[str, int]
+) -> None:
+    built = asked(document=REGIONS, economics=one_way(f"metric: per_core{more}", price)).built(())
+    found = today.licences_today(built, today.counts_today(built))
+    assert {"+".join(one.covered): one.cost_micros // 10**6 for one in found} == expected
+    assert built.licensing.sunk_micros == (60 * 120 * 10**6 if more else 0)
+
+
+def one_way(metric: str, price: str = "10") -> str:
+    """The small estate's prices, with one way to license its hypervisor."""
+    ways = f"      - {{name: core, {metric}, prices: [{{amount: {price}, period: month}}]}}\n"
+    return ECONOMICS.partition("      - {name: standard")[0] + ways
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("per_core, owned: [{packs: 60, until: 2030-01-01}]", "'core' has 60 packs owned"),
+        ("per_principal, principals: 40", "'core' has 40 principals"),
+    ],
+)
+def test_what_is_owned_and_people_are_not_counted_in_each_regions_order(
+    asked: Callable[..., Prepared], more: str, said: str
+) -> None:
+    text = one_way(f"metric: {more}", DEARER_IN_US)
+    with pytest.raises(InvalidInput, match=rf"unused: licences.suite: {said}, and is another order in US"):
+        asked(document=REGIONS, economics=text).built(())
+    # Where one region has all pools that need it, contracts are sunk once, and owned once.
+    built = asked(
+        document=REGIONS,
+        economics=text.replace(
+            "match: {hypervisors: [vsphere]", "match: {hypervisors: [vsphere], pools: [Alpha]"
+        ),
+    ).built(())
+    (licence,) = today.licences_today(built, today.counts_today(built))
+    assert licence.cost_micros == (0 if "owned" in more else 40 * 120 * 10**6)
+    assert built.licensing.sunk_micros == (60 * 120 * 10**6 if "owned" in more else 0)
+
+
+def test_memory_is_counted_to_the_last_mib(asked: Callable[..., Prepared]) -> None:
+    """A unit covers 128 GiB of a host: hosts with a MiB more need two."""
+    estate = two_pools()
+    hosts = [one.model_copy(update={"memory_mib": one.memory_mib + 1}) for one in estate.hosts]
+    text = one_way("metric: per_coverage_unit, unit_covers: {memory_gib: 128}")
+    for known, units in ((estate, 3), (estate.model_copy(update={"hosts": tuple(hosts)}), 6)):
+        built = asked(economics=text, estate=known).built(())
+        (licence,) = today.licences_today(built, today.counts_today(built))
+        assert licence.units == units
+
+
+def test_raw_storage_of_hosts_is_what_their_pool_says_and_a_note_where_it_says_nothing(
+    asked: Callable[..., Prepared],
+) -> None:
+    text = one_way("metric: per_amount, amount: raw_storage_gib, unit_amount: 1024")
+    silent = asked(economics=text)
+    assert any(
+        "count raw_storage_gib, and nobody says how much the hosts of Alpha, Beta have" in one
+        for one in silent.notes
+    )
+    document = DOCUMENT.replace("site: north}", "site: north, raw_storage_gib: 1500}")
+    told = asked(economics=text, document=document)
+    assert any("hosts of Beta have: none is counted; say it in the pool" in one for one in told.notes)
+    assert not any("raw_storage_gib" in one for one in asked().notes)
+    for prepared, units in ((silent, 0), (told, 5)):  # 3 x 1500 GiB are 4.4 TiB.
+        built = prepared.built(())
+        (licence,) = today.licences_today(built, today.counts_today(built))
+        assert licence.units == units
+
+
+def test_what_an_estate_does_not_say_of_hosts_is_not_counted_as_if_it_did(
+    asked: Callable[..., Prepared],
+) -> None:
+    factors = one_way("metric: per_core, core_factor_thousandths: {R760: 500}")
+    with pytest.raises(InvalidInput, match="'core' of 'suite' has no factor of 'hosts'; add it"):
+        asked(economics=factors).built(())
+    with pytest.raises(
+        InvalidInput, match=r"counts tib of hosts.*or count one of memory_gib, raw_storage_gib"
+    ):
+        asked(economics=one_way("metric: per_amount, amount: tib")).built(())
+    estate = two_pools()
+    hosts = tuple(one.model_copy(update={"sockets": 0}) for one in estate.hosts)
+    prepared = asked(estate=estate.model_copy(update={"hosts": hosts}))
+    assert "5 hosts do not say how many sockets they have, and licences count one for each" in " ".join(
+        prepared.notes
+    )
+
+
 def test_rules_that_machines_break_today_are_told_and_not_enforced(asked: Callable[..., Prepared]) -> None:
     from placement.plan import Limits
     from tierwise.planner.run import solve_today
@@ -57,7 +162,7 @@ def test_rules_that_machines_break_today_are_told_and_not_enforced(asked: Callab
 def test_machines_of_no_pool_are_told_as_unplaced(asked: Callable[..., Prepared]) -> None:
     from placement.plan import Limits
     from tierwise.planner.run import solve_today
-    from tierwise.testing.two_pools import machine, two_pools
+    from tierwise.testing.two_pools import machine
 
     estate = two_pools()
     more: Any = (*estate.machines, machine(30, "", 2, 8, 20))
