@@ -104,7 +104,9 @@ def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iter
             notes.append(
                 f"{pool.name}: {cores} cores do not spread over {sockets} sockets; licences count {even}"
             )
-        name = f"{pool.name}: {model or 'hosts'} ({cores} cores, {memory_mib} MiB)"
+        alike = sum((one[0], *one[2:]) == (model, cores, memory_mib) for one in equal)
+        spread = f"{sockets} x {cores // sockets}" if alike > 1 else f"{cores}"
+        name = f"{pool.name}: {model or 'hosts'} ({spread} cores, {memory_mib} MiB)"
         yield Block(
             id=name, pool=pool.name, model=model or "hosts", sockets=sockets, cores=cores, memory_mib=memory_mib,
             disk_gib=0, existing=count, most=count, today=count, raw_storage_gib=pool.raw_storage_gib or 0,

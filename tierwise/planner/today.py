@@ -47,11 +47,13 @@ class _Product:
         self.machines: Mapping[str, Mapping[int, int]] = machines_by_scope(problem, self.product, counts)
         self.scopes = list(self.machines)
         pools = pools_by_scope(problem, self.product)
+        # Where whole pools are licensed, those are that have any of its machines; else all that these could reach.
+        has = counts[self.product.groups].any(axis=0) | (not self.product.whole_pool)
         self.hosts = {
             scope: {
                 b: int(hosts[b])
                 for b, p in enumerate(problem.blocks.pool_of.tolist())
-                if p in pools[scope] and hosts[b]
+                if p in pools[scope] and has[p] and hosts[b]
             }
             for scope in self.scopes
         }

@@ -64,7 +64,7 @@ def test_all_mistakes_of_a_document_are_told_at_once_with_their_places() -> None
         "w.yaml:8:3: pools.edge.tier: is required and missing",
         (
             "w.yaml:10:11: pools.edge.teir: unknown field; did you mean 'tier'? known are new, tier, hypervisor, site, region, "
-            "manager, losses, overcommit, reserved_memory_mib, threads_per_core, disk_gib, labels, ... (found 'tier-2')"
+            "manager, losses, overcommit, reserved_memory_mib, threads_per_core, disk_gib, raw_storage_gib, ... (found 'tier-2')"
         ),
         "w.yaml:16:3: rules.databases: must have one of 'only' and 'never', which say where these machines may go",
         "w.yaml:20:48: scenarios.retire.changes.0.hypervisor: must be one of vsphere, hyperv, xen, libvirt (found 'vmware')",

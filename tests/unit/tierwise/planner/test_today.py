@@ -100,6 +100,28 @@ def test_what_is_owned_and_people_are_not_counted_in_each_regions_order(
     assert built.licensing.sunk_micros == (60 * 120 * 10**6 if "owned" in more else 0)
 
 
+@pytest.mark.parametrize(("whole_pool", "cores"), [("true", 48), ("false", 48 + 32)])
+def test_of_whole_pools_those_are_licensed_that_have_any_of_the_machines(
+    asked: Callable[..., Prepared], whole_pool: str, cores: int
+) -> None:
+    """Windows runs on Alpha alone, and could reach Beta."""
+    text = one_way("metric: per_core").replace("layer: hypervisor", "layer: guest\n    reach: estate")
+    text = text.replace(
+        "{hypervisors: [vsphere]}\n    whole_pool: true",
+        f"{{guest_os: [win]}}\n    whole_pool: {whole_pool}",
+    )
+    estate = two_pools()
+    first = estate.machines[0].model_copy(update={"guest_os": "win"})
+    prepared = asked(
+        document=BOTH,
+        economics=text,
+        estate=estate.model_copy(update={"machines": (first, *estate.machines[1:])}),
+    )
+    built = prepared.built(())
+    (licence,) = today.licences_today(built, today.counts_today(built))
+    assert licence.units == cores
+
+
 def test_memory_is_counted_to_the_last_mib(asked: Callable[..., Prepared]) -> None:
     """A unit covers 128 GiB of a host: hosts with a MiB more need two."""
     estate = two_pools()
