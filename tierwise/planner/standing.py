@@ -97,7 +97,9 @@ def _state(
 
 def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iterator[Block]:
     """Equal hosts that are there, and types that could be bought."""
-    equal = Counter((one.model, max(1, one.sockets), one.cores, one.memory_mib) for one in hosts)
+    equal = Counter(
+        (one.model, max(1, one.sockets), one.cores, one.memory_mib) for one in hosts if one.cores
+    )
     for (model, sockets, cores, memory_mib), count in sorted(equal.items()):
         even = -(-cores // sockets) * sockets
         if even != cores:
@@ -149,9 +151,15 @@ def _host_notes(estate: Estate) -> Iterator[str]:
     resting = sum(one.in_maintenance for one in estate.hosts)
     if resting:
         yield f"{resting} hosts are in maintenance; they count as if they were not"
-    empty = [one.name for one in estate.hosts if not one.cores or not one.memory_mib]
+    unknown = [one.name for one in estate.hosts if not one.cores]
+    if unknown:
+        yield (
+            f"{len(unknown)} hosts have no cores in the source and are left out, of costs and licences too: "
+            f"{', '.join(unknown[:5])}"
+        )
+    empty = [one.name for one in estate.hosts if one.cores and not one.memory_mib]
     if empty:
-        yield f"{len(empty)} hosts have no cores or no memory in the source and give nothing: {', '.join(empty[:5])}"
+        yield f"{len(empty)} hosts have no memory in the source and give nothing: {', '.join(empty[:5])}"
     whole = [one.name for one in estate.hosts if one.cores and not one.sockets]
     if whole:
         yield (

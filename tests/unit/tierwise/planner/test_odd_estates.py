@@ -99,7 +99,11 @@ def test_hosts_without_cores_and_disks_of_several_pools_are_told(asked: Asked) -
     estate = two_pools()
     estate = estate.model_copy(
         update={
-            "hosts": (*estate.hosts, EstateHost(name="Beta-9", pool="Beta")),
+            "hosts": (
+                *estate.hosts,
+                EstateHost(name="Beta-8", pool="Beta", cores=8),
+                EstateHost(name="Beta-9", pool="Beta"),
+            ),
             "datastores": (
                 EstateDatastore(
                     name="both", capacity_mib=100 * GIB, hosts=("Alpha-0", "Alpha-1", "Beta-0")
@@ -110,7 +114,8 @@ def test_hosts_without_cores_and_disks_of_several_pools_are_told(asked: Asked) -
     )
     prepared = asked(estate=estate)
     told = " ".join(prepared.notes)
-    assert "1 hosts have no cores or no memory in the source and give nothing: Beta-9" in told
+    assert "1 hosts have no cores in the source and are left out, of costs and licences too: Beta-9" in told
+    assert "1 hosts have no memory in the source and give nothing: Beta-8" in told
     assert "datastore 'lost' is reached from no pool and is left out" in told
     assert (
         "1 datastores are reached from several pools and count for the one with most hosts there: both"
@@ -118,6 +123,7 @@ def test_hosts_without_cores_and_disks_of_several_pools_are_told(asked: Asked) -
     )
     assert prepared.world.pools["Alpha"].disk_gib == 100
     assert prepared.world.pools["Beta"].disk_gib is None
+    assert sum(one.today for one in run(prepared, limits=Limits()).today.hosts) == len(estate.hosts) - 1
 
 
 def test_hosts_that_differ_in_sockets_alone_are_told_apart(asked: Asked) -> None:
