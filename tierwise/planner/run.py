@@ -120,8 +120,14 @@ def solve_today(prepared: Prepared, limits: Limits) -> ScenarioResult:
         solver="as it runs",
     )
     found = _result(prepared, built, plan, sums, TODAY, "as it runs", ())
-    notes = tuple(already_broken(built, counts))
-    return found.model_copy(update={"notes": notes, "payments_micros": _paid(prepared, built, plan, sums)})
+    nowhere = {"reasons": (), "conflict": ("the estate does not say in which pool it runs",)}
+    return found.model_copy(
+        update={
+            "stranded": tuple(one.model_copy(update=nowhere) for one in found.stranded),
+            "notes": tuple(already_broken(built, counts)),
+            "payments_micros": _paid(prepared, built, plan, sums),
+        }
+    )
 
 
 def already_broken(built: Built, counts: Int64) -> list[str]:

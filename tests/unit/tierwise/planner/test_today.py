@@ -190,4 +190,6 @@ def test_machines_of_no_pool_are_told_as_unplaced(asked: Callable[..., Prepared]
     more: Any = (*estate.machines, machine(30, "", 2, 8, 20))
     prepared = asked(estate=estate.model_copy(update={"machines": more}))
     assert "1 machines are in no pool; they are planned as machines that are yet to come" in prepared.notes
-    assert solve_today(prepared, Limits()).unplaced == 1
+    today_ = solve_today(prepared, Limits())
+    assert today_.unplaced == 1
+    assert [one.conflict for one in today_.stranded] == [("the estate does not say in which pool it runs",)]
