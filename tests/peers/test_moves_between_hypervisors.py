@@ -15,17 +15,22 @@ import pytest
 import yaml
 
 from catalog.pools import Endpoint
+from catalog.resources import Resources
 from connectors import disks
-from connectors.contract import Connector, DiskFormat, PowerAction, PowerState
+from connectors.contract import Connector, DiskFormat, PowerAction, PowerState, VmSpec
 from connectors.disks import Image
 from connectors.registry import connect
 from connectors.simulators import hyperv, vsphere, xen
 from tierwise import secrets
 from tierwise.app import App, wire
 from tierwise.clock import SystemClock
+from tierwise.estates import read as read_estate
+from tierwise.estates import write
+from tierwise.estates.inventory import live as live_estate
 from tierwise.jobs.runtime import running
 from tierwise.testing.estate import simulated_acme
 from tierwise.usecases import move
+from tierwise.usecases.observe import observe
 from tierwise.usecases.order import new_order, submit
 
 pytestmark = [
@@ -172,3 +177,20 @@ def test_a_machine_goes_round_all_hypervisors_with_its_content(app: App, go: Go,
 def test_the_six_ways_are_all_gone() -> None:
     legs = ["xen", "hyperv", "vsphere", "xen", "vsphere", "hyperv", "xen"]
     assert set(pairwise(legs)) == set(permutations(POOLS, 2))
+
+
+def test_machines_of_all_three_are_in_the_estate_and_survive_its_export(app: App, tmp_path: Path) -> None:
+    """They are made beside tierwise, and are 1 to 3 of everything."""
+    for n, pool in enumerate(POOLS.values(), 1):
+        provider = app.documents.catalog.pools[pool].provider
+        size = Resources(vcpu=n, memory_mib=n * 1024, disk_gib=n)
+        with opened(app, endpoint_of(app, pool)) as connector:
+            connector.create_vm(VmSpec(name=f"on-{pool}", provider=provider, resources=size), IDENTITY)
+            connector.power(IDENTITY, PowerAction.ON)
+    found = live_estate(app, observe(app))
+    write(found, tmp_path / "live.xlsx")
+    again = read_estate(tmp_path / "live.xlsx")
+    assert again.totals == found.totals
+    assert {
+        (one.pool, one.power, one.vcpus, one.memory_mib, one.provisioned_mib) for one in again.machines
+    } == {(pool, "on", n, n * 1024, n * 1024) for n, pool in enumerate(POOLS.values(), 1)}
