@@ -1,6 +1,6 @@
-"""The tutorials and the reference's examples, run as they stand: pages that lie fail.
+"""The tutorials, the reference's examples and how to count licences, run as they stand: pages that lie fail.
 
-Every ```bash block is run, in one shell from the tutorial's first to the planner's last, and the lines of the ```text
+Every ```bash block is run, in one shell from the first page to the last, and the lines of the ```text
 block after it must be in its output, in their order. "..." stands for anything; ids, times and blanks are not compared.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-PAGES = ("docs/tutorial.md", "docs/reference/cli.md", "docs/tutorial-planner.md")
+PAGES = ("docs/tutorial.md", "docs/reference/cli.md", "docs/tutorial-planner.md", "docs/how-to/count-licences.md")
 BLOCK = re.compile(r"^```bash\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 CHANGING = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8}\b|\d{4}-\d\d-\d\d[T ][\d:.+]+|\d{4}-\d\d\b"
