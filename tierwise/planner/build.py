@@ -9,8 +9,10 @@ import numpy as np
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.costing import Line
 from chargeback.economics.document import Economics
+from chargeback.economics.trace import MissingFigure
 from placement.arrays import Bool, Int64
 from placement.planning.problem import Blocks, Groups, PlanningProblem, Pools
+from placement.problem import InvalidProblem
 from tierwise.planner.admitting import Admission, admit
 from tierwise.planner.document import WhatIf
 from tierwise.planner.figures import edited
@@ -88,27 +90,34 @@ def build(
         changed, world.licences, room.pools, machines.licensed, document.start, document.months
     )
     admission = admit(world, machines.selected, machines.current, licences.nowhere)
-    problem = PlanningProblem(
-        resource_classes=RESOURCES,
-        groups=Groups(
-            ids=machines.ids,
-            count=machines.count,
-            demand=machines.demand,
-            current=machines.current,
-            allowed=admission.allowed,
-            rejections=admission.rejections,
-            costs=_for_their_time(priced.machine, machines.share),
-            move_cost=priced.move,
-            restart=machines.running,
-        ),
-        pools=_pools(world, room, priced),
-        blocks=_blocks(room, priced),
-        products=licences.products,
-        sunk=_sunk(priced, licences),
-        most_moves=world.most_moves,
-        currency=changed.currency,
-        horizon_hours=document.months * HOURS_PER_MONTH,
-    )
+    try:
+        problem = PlanningProblem(
+            resource_classes=RESOURCES,
+            groups=Groups(
+                ids=machines.ids,
+                count=machines.count,
+                demand=machines.demand,
+                current=machines.current,
+                allowed=admission.allowed,
+                rejections=admission.rejections,
+                costs=_for_their_time(priced.machine, machines.share),
+                move_cost=priced.move,
+                restart=machines.running,
+            ),
+            pools=_pools(world, room, priced),
+            blocks=_blocks(room, priced),
+            products=licences.products,
+            sunk=_sunk(priced, licences),
+            most_moves=world.most_moves,
+            currency=changed.currency,
+            horizon_hours=document.months * HOURS_PER_MONTH,
+        )
+    except InvalidProblem as error:
+        path, _, said = str(error).partition(": ")
+        if not path.startswith("products["):
+            raise
+        msg = f"licences: {said}"
+        raise MissingFigure(msg) from None
     return Built(problem, world, machines, room, priced, licences, admission, changed)
 
 

@@ -21,7 +21,6 @@ from placement.plan import Limits
 from placement.planning.plan import PlanningPlan
 from placement.planning.problem import Groups, PlanningProblem
 from placement.planning.solve import solve
-from placement.problem import InvalidProblem
 from policies.decisions import Rejection
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
@@ -209,7 +208,7 @@ def _built(prepared: Prepared, world: World, first: int, months: int) -> Built:
     )
     try:
         return build(world, prepared.groups, prepared.economics, prepared.classes, document)
-    except (MissingFigure, InvalidProblem) as error:
+    except MissingFigure as error:
         msg = f"{prepared.document.economics}: {error}"
         raise InvalidInput(msg) from None
 

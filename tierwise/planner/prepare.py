@@ -9,7 +9,6 @@ from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from chargeback.economics.trace import MissingFigure
 from placement.planning.problem import PlanningProblem
-from placement.problem import InvalidProblem
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.change import Change
@@ -62,7 +61,7 @@ class Prepared:
         """
         try:
             return build(self.changed(changes), self.groups, self.economics, self.classes, self.document)
-        except (MissingFigure, InvalidProblem) as error:
+        except MissingFigure as error:
             msg = f"{self.document.economics}: {error}"
             raise InvalidInput(msg) from None
 
