@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
-PAGES = ("docs/tutorial.md", "docs/reference/cli.md", "docs/tutorial-planner.md", "docs/how-to/count-licences.md")
+PAGES = (
+    "docs/tutorial.md",
+    "docs/reference/cli.md",
+    "docs/tutorial-planner.md",
+    "docs/how-to/count-licences.md",
+)
 BLOCK = re.compile(r"^```bash\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 CHANGING = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8}\b|\d{4}-\d\d-\d\d[T ][\d:.+]+|\d{4}-\d\d\b"

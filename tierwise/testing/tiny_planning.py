@@ -118,7 +118,7 @@ def least(problem: PlanningProblem) -> tuple[int, int, int]:
             if (out, paid, moves) >= best:
                 continue
             key = (kept, tuple(map(tuple, counts.tolist())))
-            cost = licensed.setdefault(key, _licences(problem, counts, hosts))
+            cost = licensed.setdefault(key, least_licences(problem, counts, hosts))
             if cost is not None:
                 best = min(best, (out, paid + cost, moves))
     return best
@@ -193,7 +193,8 @@ def _room(problem: PlanningProblem, p: int, machines: Int64, hosts: Sequence[int
     return bool((load <= room).all())
 
 
-def _licences(problem: PlanningProblem, counts: Int64, hosts: Int64) -> int | None:
+def least_licences(problem: PlanningProblem, counts: Int64, hosts: Int64) -> int | None:
+    """What the cheapest legal ways cost for these machines on these hosts; None where a rule cannot hold them anywhere."""
     total = 0
     for n in range(len(problem.products)):
         cost = _of_product(problem, n, counts, hosts)

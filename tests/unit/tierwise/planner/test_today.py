@@ -1,13 +1,16 @@
 """Today's licences, worked out by hand where what one pool buys hangs on the other."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tierwise.errors import InvalidInput
 from tierwise.planner import today
 from tierwise.planner.prepare import Prepared
+from tierwise.testing.tiny_planning import least_licences, random_problem
 from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, two_pools
 
 BOTH = DOCUMENT.replace("tier: tier-2, site", "tier: tier-2, hypervisor: vsphere, site").replace(
@@ -120,6 +123,18 @@ def test_of_whole_pools_those_are_licensed_that_have_any_of_the_machines(
     built = prepared.built(())
     (licence,) = today.licences_today(built, today.counts_today(built))
     assert licence.units == cores
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_todays_licences_are_the_cheapest_of_all_that_are_tried(seed: int) -> None:
+    problem = random_problem(seed, products=2)
+    problem = replace(problem, products=tuple(replace(one, parts=False) for one in problem.products))
+    groups, hosts = problem.groups, problem.blocks.existing
+    counts = np.zeros_like(groups.allowed, dtype=np.int64)
+    here = np.flatnonzero(groups.current >= 0)
+    counts[here, groups.current[here]] = groups.count[here]
+    found = [one for n in range(2) for one in today._Product(problem, n, counts, hosts).cheapest()]
+    assert sum(one.cost_micros for one in found) == least_licences(problem, counts, hosts)
 
 
 def test_memory_is_counted_to_the_last_mib(asked: Callable[..., Prepared]) -> None:
