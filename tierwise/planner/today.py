@@ -48,7 +48,8 @@ class _Product:
         self.scopes = list(self.machines)
         pools = pools_by_scope(problem, self.product)
         # Where whole pools are licensed, those are that have any of its machines; else all that these could reach.
-        has = counts[self.product.groups].any(axis=0) | (not self.product.whole_pool)
+        has = (counts[self.product.groups] > 0).any(axis=0)
+        has[:] |= not self.product.whole_pool
         self.hosts = {
             scope: {
                 b: int(hosts[b])
