@@ -48,13 +48,16 @@ class _Product:
         self.scopes = list(self.machines)
         pools = pools_by_scope(problem, self.product)
         # Where whole pools are licensed, those are that have any of its machines; else all that these could reach.
-        has = (counts[self.product.groups] > 0).any(axis=0)
-        has[:] |= not self.product.whole_pool
+        counted = {
+            p
+            for p in range(len(problem.pools.ids))
+            if not self.product.whole_pool or counts[self.product.groups, p].any()
+        }
         self.hosts = {
             scope: {
                 b: int(hosts[b])
                 for b, p in enumerate(problem.blocks.pool_of.tolist())
-                if p in pools[scope] and has[p] and hosts[b]
+                if p in pools[scope] and p in counted and hosts[b]
             }
             for scope in self.scopes
         }
