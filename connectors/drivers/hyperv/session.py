@@ -122,14 +122,21 @@ class Session:
 
     def logout(self) -> None:
         """Delete the shell, on a new connection if need be, and close; whatever goes wrong, it is closed."""
-        with suppress(*self.failures, AssertionError):
-            if self._shell is not None:
-                if self._protocol is None:
-                    self.login()
-                self._timed(1)
-                self._protocol.close_shell(self._shell, close_session=False)
-                self._shell = None
+        for _ in range(2):
+            with suppress(*self.failures, AssertionError):
+                self._delete_shell()
+                break
+            self.drop()
         self.drop()
+
+    def _delete_shell(self) -> None:
+        if self._shell is None:
+            return
+        if self._protocol is None:
+            self.login()
+        self._timed(1)
+        self._protocol.close_shell(self._shell, close_session=False)
+        self._shell = None
 
     def drop(self) -> None:
         """Close the connection. A shell that cannot be deleted idles out at the host."""
@@ -213,6 +220,7 @@ class Session:
         """
         out, errors = bytearray(), bytearray()
         while True:
+            self._ensure_shell()  # a look may have lost the connection
             self._timed(RECEIVE_LIMIT_S if look is None else LOOK_LIMIT_S)
             try:
                 stdout, stderr, code, done = self._protocol.get_command_output_raw(self._shell, command_id)
@@ -231,8 +239,12 @@ class Session:
 
     def _end(self, command_id: str) -> None:
         """End a process that still runs, and free the host's record of one that does not."""
-        with suppress(*self.failures), self.deadline.cleanup():
-            self._protocol.cleanup_command(self._shell, command_id)
+        try:
+            with self.deadline.cleanup():
+                self._protocol.cleanup_command(self._shell, command_id)
+        except self.failures as error:
+            if self.lost(error):
+                self.drop()
 
     def _timed(self, most_s: int) -> None:
         """Let the host end the next request by itself a little before the deadline does."""

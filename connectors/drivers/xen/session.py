@@ -45,6 +45,9 @@ class Session:
         self._transport = transport
         self._proxy: Any = None
         self._handle = NULL
+        self._lost = False
+        self._left: list[str] = []
+        """Logins that were given up and that the pool may still have."""
         self.master = ""
         """The address of the member that is logged in at."""
         self._members = list(self.settings.hosts)
@@ -59,15 +62,28 @@ class Session:
     @property
     def open(self) -> bool:
         """Whether there is a login that has not failed."""
-        return self._proxy is not None
+        return self._proxy is not None and not self._lost
 
     def call(self, method: str, *params: Any) -> Any:
-        """One call with this login. After a network error the login is given up."""
+        """One call with this login. After a network error only `tidy` uses it; all else needs another one."""
         try:
             return self._transport.call(self._proxy, method, self._handle, *params)
         except TRANSPORT_ERRORS:
-            self._drop()
+            self._lost = True
             raise
+
+    def tidy(self, method: str, *params: Any) -> None:
+        """A call that takes something away, also after a network error, and over a new connection where it meets one.
+
+        Nothing where that fails too, or takes longer than cleaning up may.
+        """
+        if self._proxy is None:
+            return
+        for _ in range(2):
+            with suppress(*TRANSPORT_ERRORS):
+                with suppress(self.failure), self.deadline.cleanup():
+                    self.call(method, *params)
+                return
 
     def call_long(self, method: str, *params: Any) -> Any:
         """A call that changes nothing and whose answer may be long; integers may come as numbers."""
@@ -79,7 +95,7 @@ class Session:
             self._speaks_json = False
             return self.call(method, *params)
         except TRANSPORT_ERRORS:
-            self._drop()
+            self._lost = True
             raise
 
     def dial(self, member: str) -> http.client.HTTPConnection:
@@ -96,20 +112,21 @@ class Session:
 
     def login(self) -> None:
         """Log in at the master; each known member has a part of the time that is left."""
-        self.logout()
+        self._leave()
         members = list(dict.fromkeys(self._members))
         for number, member in enumerate(members):
             try:
                 with self.deadline.share(len(members) - number):
                     self._login_from(member)
             except ssl.SSLError:
-                self._drop()
+                self._leave()
                 raise
             except TRANSPORT_ERRORS:
-                self._drop()
+                self._leave()
                 if number == len(members) - 1:
                     raise
             else:
+                self._end_left()
                 return
 
     def _login_from(self, member: str) -> None:
@@ -118,7 +135,7 @@ class Session:
             try:
                 self._login_at(member)
             except self.failure as failure:
-                self._drop()
+                self._leave()
                 details = getattr(failure, "details", [])
                 if code_of(failure) != "HOST_IS_SLAVE" or len(details) < 2:
                     raise
@@ -141,7 +158,7 @@ class Session:
         """After a failover it must still be the same pool."""
         (found,) = self.call("pool.get_all_records").values()
         if self._pool_uuid not in {"", found["uuid"]}:
-            self.logout()
+            self._end()
             why = f"member '{host}' belongs to another pool than before"
             raise Unreachable(self._endpoint, "open", why, hint="correct the option 'members'")
         self._pool_uuid = found["uuid"]
@@ -151,15 +168,32 @@ class Session:
         self._members = list(dict.fromkeys((*self.settings.hosts, *members)))
 
     def logout(self) -> None:
-        """End the session; whatever goes wrong, the connection is closed."""
-        if self._proxy is None:
-            return
-        with suppress(*self.failures):
-            self.call("session.logout")
+        """End the session, over a new connection if need be; whatever goes wrong, the connection is closed."""
+        if self._proxy is None and self._left:
+            port, context = self.settings.port, self._context
+            self._proxy = self._transport.connect(self.master, port, context, self.deadline)
+        self._end_left()
+        self._end()
+
+    def _end(self) -> None:
+        if self._handle != NULL:
+            with suppress(*self.failures):
+                self.call("session.logout")
         self._drop()
 
+    def _leave(self) -> None:
+        if self._handle != NULL:
+            self._left.append(self._handle)
+        self._drop()
+
+    def _end_left(self) -> None:
+        left, self._left = self._left, []
+        for handle in left:
+            with suppress(*self.failures):
+                self._transport.call(self._proxy, "session.logout", handle)
+
     def _drop(self) -> None:
-        proxy, self._proxy, self._handle = self._proxy, None, NULL
+        proxy, self._proxy, self._handle, self._lost = self._proxy, None, NULL, False
         if proxy is not None:
             proxy("close")()
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from connectors.drivers.xen.faults import code_of
@@ -66,12 +66,9 @@ def removed(op: Op, ref: str) -> Iterator[Task]:
     try:
         yield task
     finally:
-        with suppress(*op.session.failures), op.session.deadline.cleanup():
-            if op.session.open and not task.ended:
-                op.call("task.cancel", ref)
-        with suppress(*op.session.failures), op.session.deadline.cleanup():
-            if op.session.open:
-                op.call("task.destroy", ref)
+        if not task.ended:
+            op.session.tidy("task.cancel", ref)
+        op.session.tidy("task.destroy", ref)
 
 
 def _ended(op: Op, task: str, further: Further | None = None) -> Record:

@@ -55,6 +55,18 @@ def test_a_shell_survives_a_lost_connection_and_is_still_deleted(
     assert simulator.shells() == 0
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["lost before", "lost after"])
+@pytest.mark.parametrize("on", ["Signal", "Delete"])
+def test_a_connection_lost_while_tidying_up_leaves_no_shell(
+    on: str, after: bool, simulator: HypervSimulator, connect: Callable[..., Connector]
+) -> None:
+    connector = connect(simulator)
+    simulator.rules(Rule(on=on, action="reset", after=after, times=1))
+    assert connector.list_vms() == []
+    connector.close()
+    assert simulator.shells() == 0
+
+
 def test_a_shell_that_is_gone_is_opened_anew_unnoticed(
     simulator: HypervSimulator, connect: Callable[..., Connector]
 ) -> None:

@@ -106,6 +106,23 @@ def test_a_create_that_is_cut_off_anywhere_is_repeated_without_harm(
     assert added == {"VM": 1, "VM_metrics": 1, "VDI": 1, "VBD": 1, "VIF": 0, "task": 0}
     connector.delete_vm(identity)
     assert simulator.counts(THINGS) == empty
+    connector.close()
+    assert simulator.counts(["session"]) == {"session": 0}
+
+
+@pytest.mark.parametrize("method", ["VM.get_all_records", "Async.VM.hard_shutdown", "event.from"])
+@pytest.mark.parametrize("action", ["reset", "http", "garbage"])
+def test_an_answer_that_is_lost_leaves_neither_login_nor_task(
+    method: str, action: str, simulator: XenSimulator, connector: Connector, spec: VmSpec
+) -> None:
+    identity = uuid4()
+    connector.create_vm(spec, identity)
+    connector.power(identity, PowerAction.ON)
+    simulator.rules(Rule.model_validate({"method": method, "action": action, "times": 1}))
+    with pytest.raises(Unreachable):
+        connector.delete_vm(identity)
+    connector.close()
+    assert simulator.counts(["session", "task"]) == {"session": 0, "task": 0}
 
 
 @pytest.mark.parametrize(
