@@ -15,6 +15,7 @@ from tierwise.usecases.observe import observe
 from tierwise.usecases.place import estate as as_planned
 
 XEN = "hosted-xen"
+VCENTER = "fra-vcenter"
 
 
 def drift(acme: Any) -> dict[str, Drift]:
@@ -39,6 +40,28 @@ def test_a_machine_changed_behind_our_back_is_shown_as_changed(acme: Any) -> Non
     assert drift(acme) == {"shop-01": Drift.CHANGED}
     (shown,) = inventory(acme.app).machines
     assert shown.resources.vcpu == 4, "the inventory shows what there is, not what was ordered"
+    assert shown.differs == ("vcpu is 4, was 2",)
+    (found,) = [f.text for f in examine(acme.settings) if f.subject == "machine shop-01"]
+    assert "vcpu is 4, was 2" in found
+
+
+def test_a_machine_renamed_or_brought_to_another_pool_behind_our_back_is_shown_as_changed(
+    acme: Any,
+) -> None:
+    row = acme.deliver("shop-01", tier="tier-1")
+    with connect(acme.endpoint(VCENTER)) as connector:
+        before = connector.get_vm(UUID(row.id))
+        there = next(p.provider for p in connector.probe().pools if p.provider != before.provider)
+        same = before.model_dump(include={"resources", "annotations"})
+        connector.delete_vm(UUID(row.id))
+        connector.create_vm(VmSpec(name="renamed", provider=there, **same), UUID(row.id))
+        connector.power(UUID(row.id), PowerAction.ON)
+    assert drift(acme) == {"shop-01": Drift.CHANGED}
+    (shown,) = inventory(acme.app).machines
+    assert shown.differs == (
+        "name is renamed, was shop-01",
+        f"provider is {there}, was {before.provider}",
+    )
 
 
 def test_a_machine_removed_behind_our_back_is_gone_and_one_not_seen_for_long_is_not(acme: Any) -> None:

@@ -135,6 +135,7 @@ def show(ctx: typer.Context, name: Name, refresh: Refresh = True, output: Output
         gaps = {c.value: str(gap) for c in Capability if (gap := gap_of(app_, row, c)) is not None}
         value = {
             **_row(machine),
+            "differs": list(machine.differs),
             "annotations": dict(machine.annotations),
             "not_available": gaps,
             "events": history(app_, row.id),

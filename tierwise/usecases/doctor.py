@@ -136,5 +136,6 @@ def _left_over(app: App) -> Iterator[Finding]:
 
     for machine in inventory(app).machines:
         if machine.drift in {Drift.LEFT_OVER, Drift.GONE, Drift.CHANGED}:
-            text = f"{machine.drift.value} (endpoint {machine.endpoint}, {machine.identity})"
+            how = f": {'; '.join(machine.differs)}" if machine.differs else ""
+            text = f"{machine.drift.value}{how} (endpoint {machine.endpoint}, {machine.identity})"
             yield Finding(f"machine {machine.name}", Verdict.NOTE, text)

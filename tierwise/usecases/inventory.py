@@ -1,7 +1,7 @@
 """One inventory over all hypervisors, honest about what is old, gone, changed or unknown."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -49,6 +49,8 @@ class Machine:
     seen_at: datetime | None
     annotations: Mapping[str, str] = field(default_factory=dict)
     """What stands on the machine at its endpoint; its tags too where there are such."""
+    differs: tuple[str, ...] = ()
+    """In which way it was changed outside tierwise: ``power is off, was on``."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
             if own is not None:
                 found.add(own.id)
             entry = pool_of.get((view.endpoint, vm.provider))
+            differs = tuple(_differences(app, vm, own)) if own else ()
             machines.append(
                 Machine(
                     identity=str(vm.identity) if vm.identity else vm.native_id,
@@ -92,9 +95,10 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
                     host=vm.host or "",
                     power=vm.power,
                     resources=vm.resources,
-                    drift=_drift(vm, view.endpoint, row, live, moving.get(row.id) if row else None),
+                    drift=_drift(vm, row, own, live, moving.get(row.id) if row else None, differs),
                     seen_at=view.seen_at,
                     annotations=vm.annotations,
+                    differs=differs,
                 )
             )
     machines += [_unseen(row, seen.get(row.endpoint)) for row in ours.values() if row.id not in found]
@@ -103,24 +107,39 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
 
 
 def _drift(
-    vm: VmView, endpoint: str, row: MachineRow | None, live: frozenset[str], move: MoveRow | None
+    vm: VmView,
+    row: MachineRow | None,
+    own: MachineRow | None,
+    live: frozenset[str],
+    move: MoveRow | None,
+    differs: tuple[str, ...],
 ) -> Drift:
     if vm.identity is None:
         return Drift.UNKNOWN
     if row is None:
         return Drift.NONE if str(vm.identity) in live else Drift.LEFT_OVER
-    if row.endpoint != endpoint:
+    if own is None:
         if move is None:
             return Drift.LEFT_OVER
         return Drift.KEPT if move.state == MoveState.MOVED else Drift.COMING
-    if vm.power != row.power or vm.resources != _resources(row) or _rewritten(vm, row):
-        return Drift.CHANGED
-    return Drift.NONE
+    return Drift.CHANGED if differs else Drift.NONE
 
 
-def _rewritten(vm: VmView, row: MachineRow) -> bool:
-    """Whether something else stands on the machine than what was last written there."""
-    return row.annotations is not None and dict(vm.annotations) != json.loads(row.annotations)
+def _differences(app: App, vm: VmView, row: MachineRow) -> Iterator[str]:
+    """How a machine differs from what was last done to it through tierwise."""
+    pool = app.documents.catalog.pools.get(row.pool)
+    pairs: dict[str, tuple[object, object]] = {
+        "name": (vm.name, row.name),
+        "provider": (vm.provider, pool.provider if pool else vm.provider),
+        "power": (vm.power.value, row.power),
+    }
+    for rc in ResourceClass:
+        pairs[rc.value] = vm.resources.amount(rc), getattr(row, rc.value)
+    for what, (now, before) in pairs.items():
+        if now != before:
+            yield f"{what} is {now}, was {before}"
+    if row.annotations is not None and dict(vm.annotations) != json.loads(row.annotations):
+        yield "something else stands on it than what was last written there"
 
 
 def _unseen(row: MachineRow, view: EndpointView | None) -> Machine:

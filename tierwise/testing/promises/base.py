@@ -72,7 +72,8 @@ class Counterpart:
     deadline_slack_s: ClassVar[float] = 2.0
     """Allowed on top of 110 % of the deadline, for a busy machine."""
     may_map_names: ClassVar[bool] = False
-    """True where the hypervisor forbids some names, so that the driver stores another form of them."""
+    """True where the hypervisor forbids some names, and the driver shows another form of them: the inventory
+    takes such machines for renamed."""
     guests_obey_shutdown: ClassVar[bool] = True
     """False where machines have no guest that answers a shutdown request."""
     counterpart_limits: ClassVar[Mapping[str, str]] = {}
