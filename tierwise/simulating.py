@@ -1,5 +1,7 @@
 """Starting a simulated hypervisor from plain words: for people who want to try a driver, or break it."""
 
+import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -10,6 +12,8 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from catalog.pools import Endpoint
 from tierwise.errors import InvalidInput, TierwiseError
+
+ADDRESS = "127.0.0.1"
 
 
 class Simulation(Protocol):
@@ -44,6 +48,7 @@ def simulating(
     Raises InvalidInput for facts or rules that it does not know, and TierwiseError, with what to install,
     where it cannot run or does not start.
     """
+    _must_be_free(port)
     starter = _STARTERS[kind]
     try:
         with starter(estate, port, rules, task_delay_ms, cache_dir) as simulator:
@@ -52,12 +57,29 @@ def simulating(
         raise TierwiseError(str(error)) from None
 
 
+def _must_be_free(port: int) -> None:
+    try:
+        socket.create_server((ADDRESS, port)).close()
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        msg = f"port {port} of {ADDRESS} cannot be used: {why}; name another, or 0 for a free one"
+        raise TierwiseError(msg) from None
+
+
 def facts(kind: Kind) -> dict[str, tuple[str, str]]:
-    """What can be set of an estate: name -> (its default, what it is)."""
-    model = _estate_class(kind)
+    """What can be set of an estate: name -> (its default, as it is set, and what it is)."""
     return {
-        name: (str(field.default), field.description or "") for name, field in model.model_fields.items()
+        name: (_text(field.get_default(call_default_factory=True)), field.description or "")
+        for name, field in _estate_class(kind).model_fields.items()
     }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={one}" for key, one in value.items())
+    return str(value)
 
 
 def _estate_class(kind: Kind) -> Any:
@@ -71,13 +93,16 @@ def _checked(model: Any, given: Mapping[str, str], what: str) -> Any:
     if unknown:
         msg = f"{what} has no {', '.join(unknown)}; there are: {', '.join(model.model_fields)}"
         raise InvalidInput(msg)
-    values = {
-        name: [part for part in value.split(",") if part]
-        if "tuple" in str(model.model_fields[name].annotation)
-        else value
-        for name, value in given.items()
-    }
+    values = {name: _value(str(model.model_fields[name].annotation), text) for name, text in given.items()}
     return _valid(model, values, what)
+
+
+def _value(annotation: str, text: str) -> Any:
+    """A list's parts have commas between them, and a mapping's have the form NAME=VALUE too."""
+    parts = [part for part in text.split(",") if part]
+    if "Mapping" in annotation:
+        return {name: value for name, _, value in (part.partition("=") for part in parts)}
+    return parts if "tuple" in annotation else text
 
 
 def _valid(model: Any, value: Any, what: str) -> Any:
@@ -104,7 +129,7 @@ def _vsphere(
     ruled = _valid(list[vsphere.Rule], rules, "the list of rules")
     _need(vsphere.missing())
     binary = vsphere.build(cache_dir)
-    listen = f"127.0.0.1:{port}"
+    listen = f"{ADDRESS}:{port}"
     with vsphere.VsphereSimulator(
         binary, facts_, listen=listen, task_delay_s=task_delay_ms / 1000
     ) as simulator:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from catalog.pools import Endpoint
 from connectors.errors import Refused
 from connectors.registry import connect
+from tierwise.simulating import Kind, simulating
 
 KINDS = [
     pytest.param("vsphere", marks=pytest.mark.counterpart("vcsim")),
@@ -86,6 +88,25 @@ def test_facts_of_the_estate_are_what_was_set(start: Start, kind: str, fact: str
         assert len(connector.probe().pools[0].hosts) == hosts
 
 
+@pytest.mark.counterpart("hyperv-sim")
+def test_facts_that_are_lists_and_mappings_are_set_as_they_are_listed(tmp_path: Path) -> None:
+    given = {"cluster": "C1", "nodes": "B,C", "volumes": r"E:\=500,F:\=10"}
+    with simulating(Kind.HYPERV, given, cache_dir=tmp_path) as simulator:
+        with connect(simulator.endpoint("hyperv"), simulator.password) as connector:
+            (pool,) = connector.probe().pools
+    assert [host.name for host in pool.hosts] == ["B", "C", "HV-SIM-1"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_port_that_is_taken_is_told_in_a_line(tierwise: Any, kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = tierwise("sim", kind, "--port", str(port), code=1).err.splitlines()
+    assert said == [
+        f"error: port {port} of 127.0.0.1 cannot be used: Address already in use; name another, or 0 for a free one"
+    ]
+
+
 @pytest.mark.counterpart("xen-sim")
 def test_rules_from_a_file_make_calls_go_wrong(start: Start, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
@@ -134,3 +155,6 @@ def test_the_facts_that_can_be_set_are_listed_with_their_defaults(tierwise: Any)
     listed = tierwise("sim", "xen", "--facts").out.splitlines()
     assert "hosts=2" in listed
     assert any(line.startswith("sr_gib=1024  # Size of the shared SR") for line in listed)
+    listed = tierwise("sim", "hyperv", "--facts").out.splitlines()
+    assert "switches=External" in listed
+    assert any(line.startswith("volumes=  # Size in GiB") for line in listed)
