@@ -91,9 +91,11 @@ def test_facts_of_the_estate_are_what_was_set(start: Start, kind: str, fact: str
 @pytest.mark.counterpart("hyperv-sim")
 def test_facts_that_are_lists_and_mappings_are_set_as_they_are_listed(tmp_path: Path) -> None:
     given = {"cluster": "C1", "nodes": "B,C", "volumes": r"E:\=500,F:\=10"}
-    with simulating(Kind.HYPERV, given, cache_dir=tmp_path) as simulator:
-        with connect(simulator.endpoint("hyperv"), simulator.password) as connector:
-            (pool,) = connector.probe().pools
+    with (
+        simulating(Kind.HYPERV, given, cache_dir=tmp_path) as simulator,
+        connect(simulator.endpoint("hyperv"), simulator.password) as connector,
+    ):
+        (pool,) = connector.probe().pools
     assert [host.name for host in pool.hosts] == ["B", "C", "HV-SIM-1"]
 
 
