@@ -42,6 +42,20 @@ def test_power_changes_the_machine_the_books_and_its_events(
     assert acme.kinds("shop-01") == ["created", "powered_on", kind, "powered_on"]
 
 
+def test_a_guest_that_does_not_obey_is_asked_once_and_one_that_is_off_has_obeyed(acme: Any) -> None:
+    acme.deliver("shop-01")
+    acme.fault(XEN, "power", FaultKind.DEADLINE)
+    before = len(acme.calls(XEN, "power"))
+    with pytest.raises(EndpointDown, match="no reply within"):
+        change.power(acme.app, UUID(int=1), "shop-01", PowerAction.SHUTDOWN)
+    assert len(acme.calls(XEN, "power")) == before + 1
+    assert acme.rows("SELECT power FROM machine") == [("on",)]
+    acme.fault(XEN, "power", FaultKind.LATE_REPLY)
+    change.power(acme.app, UUID(int=2), "shop-01", PowerAction.SHUTDOWN)
+    assert acme.machine("shop-01").power == PowerState.OFF
+    assert acme.rows("SELECT power FROM machine") == [("off",)]
+
+
 def test_a_machine_goes_to_another_host_of_its_pool_and_nothing_else_changes(acme: Any) -> None:
     acme.deliver("shop-01")
     before = acme.machine("shop-01")

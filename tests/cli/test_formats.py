@@ -153,3 +153,33 @@ def test_a_cell_that_a_spreadsheet_would_run_is_only_text(tierwise: Any) -> None
         patch.setattr("sys.stdout", out)
         emit([{"name": "=1+1", "amount": "-412.09"}], Format.CSV)
     assert out.getvalue() == "name,amount\n'=1+1,-412.09\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "esc\x1b[2Japed",
+        "two\nlines",
+        "tab\tbed",
+        "csi\x9b2J",
+        "\u202egnp.exe",
+        "\u2066x\u2069",
+        "\x7f",
+        "\r",
+    ],
+)
+def test_a_name_cannot_steer_the_terminal_or_make_a_row_of_its_own(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tierwise.cli.output import Format, emit, note
+
+    shown = name.encode("unicode_escape").decode()
+    emit([{"machine": name, "pool": "é[1]"}], Format.TABLE)
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].split() == [shown, "é[1]"]
+    emit([{"machine": name}], Format.JSON)
+    out = capsys.readouterr().out
+    assert all(char.isprintable() or char == "\n" for char in out)
+    assert json.loads(out) == [{"machine": name}]
+    note(f"no machine {name.replace(chr(10), '')}")
+    assert capsys.readouterr().err.rstrip("\n").isprintable()

@@ -11,7 +11,7 @@ from tierwise.cli import disks, moves
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import MACHINES, Columns, Sort, view
 from tierwise.cli.moments import METAVAR, moment
-from tierwise.cli.output import Format, Output, document, emit, note
+from tierwise.cli.output import Format, Output, document, emit, note, visible
 from tierwise.cli.pools import Refresh
 from tierwise.cli.sure import ask
 
@@ -107,7 +107,7 @@ def watch(
             else:
                 parts = (at, told.endpoint, told.what.value, told.machine, told.text)
                 line = "  ".join(part for part in parts if part)
-            typer.echo(line)
+            typer.echo(visible(line))
             sys.stdout.flush()
 
         try:

@@ -38,6 +38,11 @@ _PIPE_WIDTH = 10_000
 _NUMBER = re.compile(r"([A-Z]{3} )?-?[\d,]+(\.\d+)?( \d+/\d+)?")
 """A number as people see it: ``EUR -1,234.50``, or ``19104 14/15`` where no decimal is exact."""
 
+_BEYOND_ASCII = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_UNSEEN = re.compile(f"[\x00-\x1f{_BEYOND_ASCII}]")
+_UNSEEN_IN_JSON = re.compile(f"[{_BEYOND_ASCII}]")
+"""What moves the cursor, colours, or turns the direction of writing: anybody may put it into a machine's name."""
+
 _SPELLING = {"vcpu": "vCPU", "mib": "MiB", "gib": "GiB"}
 
 
@@ -81,9 +86,15 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def visible(text: str) -> str:
+    """The text with what a terminal would obey rather than show written as Python would write it."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def note(text: str, indent: str = "", style: str | None = None) -> None:
     """A line to stderr: broken at words where a person reads, one line where a program does."""
     console = stderr()
+    text = "\n".join(map(visible, text.split("\n")))
     if console.is_terminal:
         lines = [
             textwrap.fill(
@@ -146,7 +157,8 @@ def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return _UNSEEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _sorted(rows: Sequence[Row], sort: str) -> list[Row]:
@@ -188,10 +200,9 @@ def _heading(name: str) -> str:
 
 
 def _text(value: object) -> str:
-    """As it is: brackets in a cell are no markup."""
-    return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)).replace(
-        "[", r"\["
-    )
+    """As it is: brackets in a cell are no markup, and a name is one line."""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return visible(text).replace("[", r"\[")
 
 
 def _csv(rows: Sequence[Row], names: Sequence[str]) -> None:

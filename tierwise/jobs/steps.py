@@ -13,8 +13,8 @@ from catalog.orders import Request
 from catalog.pools import Pool, PoolEntry
 from catalog.resources import Resources
 from catalog.workload_classes import Availability
-from connectors.contract import Connector, Disk, NewDisk, PowerAction, VmSpec, VmView
-from connectors.errors import ConnectorError, NotFound
+from connectors.contract import Connector, Disk, NewDisk, PowerAction, PowerState, VmSpec, VmView
+from connectors.errors import ConnectorError, DeadlineExceeded, NotFound
 from policies.asked import required_traits, trait_rules
 from tierwise import seeds
 from tierwise.app import App
@@ -25,15 +25,24 @@ from tierwise.store.tables import MachineRow, OrderRow
 Outcome = dict[str, Any]
 
 
-def call(app: App, endpoint: str, act: Callable[[Connector], VmView | None]) -> Outcome:
-    """Do something at an endpoint, again and again while it does not answer, up to the setting."""
+def _may_be_repeated(error: ConnectorError) -> bool:
+    return error.retriable
+
+
+def call(
+    app: App,
+    endpoint: str,
+    act: Callable[[Connector], VmView | None],
+    again: Callable[[ConnectorError], bool] = _may_be_repeated,
+) -> Outcome:
+    """Do something at an endpoint, `again` and again while it does not answer, up to the setting."""
     wait_s = app.settings.retry_after_s
     for attempt in range(1, app.settings.retries + 1):
         try:
             with app.endpoints.lease(endpoint) as connector:
                 vm = act(connector)
         except ConnectorError as error:
-            if not error.retriable or attempt == app.settings.retries:
+            if not again(error) or attempt == app.settings.retries:
                 return {"error": _described(error, attempt)}
         except InvalidInput as error:
             return {"error": {"kind": "InvalidInput", "message": str(error), "retriable": False}}
@@ -96,10 +105,21 @@ def _seen(app: App, name: str) -> Pool | None:
 
 
 def power(app: App, machine_id: str, action: str) -> Outcome:
-    """Bring the machine to a power state."""
-    endpoint = _endpoint_of(app, machine_id)
-    wanted = PowerAction(action)
-    return call(app, endpoint, lambda connector: connector.power(UUID(machine_id), wanted))
+    """Bring the machine to a power state; a guest is asked once, and has the endpoint's `timeout_s`."""
+    endpoint, identity, wanted = _endpoint_of(app, machine_id), UUID(machine_id), PowerAction(action)
+    if wanted is not PowerAction.SHUTDOWN:
+        return call(app, endpoint, lambda connector: connector.power(identity, wanted))
+    done = call(
+        app,
+        endpoint,
+        lambda connector: connector.power(identity, wanted),
+        lambda error: error.retriable and not isinstance(error, DeadlineExceeded),
+    )
+    if "error" in done and done["error"]["kind"] == DeadlineExceeded.__name__:
+        seen = call(app, endpoint, lambda connector: connector.get_vm(identity))
+        if "error" not in seen and seen["vm"]["power"] == PowerState.OFF:
+            return seen  # it obeyed at last, or only the answer was late
+    return done
 
 
 def resize(app: App, machine_id: str, resources: dict[str, int]) -> Outcome:

@@ -88,6 +88,17 @@ def test_a_session_that_ended_is_opened_anew_without_the_caller_noticing(
     assert simulator.counts(["session"]) == {"session": 1}
 
 
+@pytest.mark.parametrize("action", ["reset", "http", "garbage"])
+def test_a_task_whose_removal_is_not_answered_is_removed_all_the_same(
+    action: str, simulator: XenSimulator, connector: Connector, spec: VmSpec
+) -> None:
+    identity = uuid4()
+    connector.create_vm(spec, identity)
+    simulator.rules(Rule.model_validate({"method": "task.destroy", "action": action, "times": 1}))
+    assert connector.power(identity, PowerAction.ON).power is PowerState.ON
+    assert simulator.counts(["task"]) == {"task": 0}
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["lost before", "lost after"])
 @pytest.mark.parametrize("method", STEPS)
 def test_a_create_that_is_cut_off_anywhere_is_repeated_without_harm(
