@@ -177,6 +177,7 @@ POOLS = Fields(
         "vcpu_free": "virtual processors that can still be ordered",
         "memory_mib_free": "memory in MiB that can still be ordered",
         "disk_gib_free": "disk in GiB that can still be ordered",
+        "traits": "what classes and rules can require of it: the catalog's, and what its endpoint told",
         "state": "`ready` or `unusable`",
         "why": "why it takes no machines now",
     },

@@ -55,6 +55,7 @@ def list_(
                     "endpoint": entry.endpoint,
                     "hosts": len(pool.hosts) if pool else None,
                     **room,
+                    "traits": ", ".join(sorted(pool.traits if pool else entry.traits)),
                     "state": "unusable" if name in on.unusable else "ready",
                     "why": on.unusable.get(name, ""),
                 }
