@@ -1,17 +1,45 @@
 """The Hyper-V driver keeps the contract against our simulator of WinRM: over TLS, and over HTTP sealed by NTLM."""
 
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from catalog.pools import Endpoint, TlsPolicy
+from catalog.pools import Endpoint, Option, TlsPolicy
+from connectors import disks
 from connectors.simulators import certificates, hyperv
 from connectors.simulators.certificates import Certificate, make_certificate
 from connectors.simulators.hyperv import Estate, HypervSimulator, Rule
 from tierwise.testing.conformance import ConnectorConformance
+from tierwise.testing.promises.templates import GONE
 
 pytestmark = pytest.mark.counterpart("hyperv-sim")
+
+
+CHOSEN = {"DEBIAN_12": "debian-12.vhdx", "RHEL_6": "rhel-6.vhd"}
+"""Templates that orders choose: one of each format, in a folder of the host or the cluster."""
+
+
+def words(file: str) -> bytes:
+    """What stands on a template's disk."""
+    return f"installed from {file}".encode()
+
+
+def put_templates(simulator: HypervSimulator, golden: str, folder: Path) -> None:
+    """Templates with disks of 1 GiB, in a folder of the host."""
+    if disks.missing():
+        return  # tests that need them skip
+    raw = folder / "raw"
+    for file in CHOSEN.values():
+        with raw.open("wb") as image:
+            image.truncate(1 << 30)
+            image.write(words(file))
+        made = folder / file
+        vhd = ["vpc", "-o", "force_size=on"] if file.endswith(".vhd") else ["vhdx"]
+        subprocess.run(["qemu-img", "convert", "-O", *vhd, str(raw), str(made)], check=True)
+        simulator.put(f"{golden}\\{file}", made)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,8 +54,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture(scope="module")
-def over_tls(certificate: Certificate) -> Iterator[HypervSimulator]:
+def over_tls(
+    certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HypervSimulator]:
     with HypervSimulator(listen="127.0.0.2", certificate=certificate) as running:
+        put_templates(running, TestHypervOverTls.golden, tmp_path_factory.mktemp("golden"))
         yield running
 
 
@@ -38,8 +69,9 @@ def sealed() -> Iterator[HypervSimulator]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[HypervSimulator]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HypervSimulator]:
     with HypervSimulator(Estate(host="HV-A", nodes=("HV-B",), cluster="FRA-HV")) as running:
+        put_templates(running, TestHypervCluster.golden, tmp_path_factory.mktemp("golden"))
         yield running
 
 
@@ -48,11 +80,21 @@ class HypervConformance(ConnectorConformance):
     """Windows lets one user have 30 shells (MaxShellsPerUser), and each connector keeps one."""
 
     other_folder = "E:\\Machines"
+    golden = ""
+    """The folder of templates that orders choose."""
 
     @pytest.fixture
     def endpoint(self, simulator: HypervSimulator) -> Iterator[Endpoint]:
-        yield simulator.endpoint(timeout_s=20, options={"storages": f"fast={self.other_folder}"})
+        options: dict[str, Option] = {"storages": f"fast={self.other_folder}"}
+        if self.golden:
+            named = {**CHOSEN, GONE: "gone.vhdx"}
+            options["templates"] = {name: f"{self.golden}\\{file}" for name, file in named.items()}
+        yield simulator.endpoint(timeout_s=20, options=options)
         simulator.rules()
+
+    @pytest.fixture
+    def templates(self) -> dict[str, bytes]:
+        return {name: words(file) for name, file in CHOSEN.items()} if self.golden else {}
 
     @pytest.fixture
     def other_storage(self) -> str:
@@ -85,6 +127,8 @@ class HypervConformance(ConnectorConformance):
 class TestHypervOverTls(HypervConformance):
     """TLS with a verified certificate, to which NTLM is bound."""
 
+    golden = "D:\\Golden"
+
     @pytest.fixture
     def simulator(self, over_tls: HypervSimulator) -> HypervSimulator:
         return over_tls
@@ -106,6 +150,7 @@ class TestHypervCluster(HypervConformance):
     """Two nodes of a failover cluster as one endpoint, each logged in at by itself."""
 
     other_folder = "C:\\ClusterStorage\\Volume2"
+    golden = "C:\\ClusterStorage\\Volume1\\Golden"
     workers_at_once = 6
     """Three shells a connector, two of them at the host that answers at the cluster's address."""
 

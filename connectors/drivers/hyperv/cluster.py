@@ -147,6 +147,7 @@ def snapshot(
         used=used(listed),
         hosts=tuple(hosts),
         capabilities=found.pools[0].capabilities,
+        traits=found.pools[0].traits,
     )
     note = "; ".join(filter(None, [found.note, *_absent(op, states)]))
     return found.model_copy(update={"pools": (pool,), "note": note})

@@ -108,7 +108,7 @@ class HypervConnector(Connector):
         return self._run("get_vm", lambda op: self._view(op, machines.need(op, identity)))
 
     def create_vm(self, spec: VmSpec, identity: UUID) -> VmView:
-        """Adopt, or create off with one dynamic VHDX, and look again for a second one."""
+        """Adopt, or create off with one dynamic VHDX, empty or a template's copy, and look again for a second one."""
         self.check_spec(spec)
         return self._run("create_vm", partial(self._create, spec=spec, identity=identity))
 
@@ -225,6 +225,9 @@ class HypervConnector(Connector):
         else:
             self._hosts[""], found = host.inventory(op)
         one = next(iter(self._hosts.values()))
+        # A machine is made at any node of a cluster, so each has to have the template.
+        lacks = {name: why for each in self._hosts.values() for name, why in each.lacking.items()}
+        one = one._replace(lacking=lacks)
         secure = op.session.settings.encrypted and self.endpoint.tls.unverified_because is None
         gap = relocating.missing(op.session.settings)
         report = self.declared().narrowed({} if gap is None else {Capability.STORAGE_MIGRATE: gap})

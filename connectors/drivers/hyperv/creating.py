@@ -10,7 +10,8 @@ new machine is *unfinished* until its notes are written, and these rules leave e
    where one with a lower id is unfinished, its maker may or may not have seen ours finished, so we wait
    until it is finished or gone.
 
-One that nobody finishes, because its worker died, is finished by the next worker after some patience.
+One that nobody finishes, because its worker died, is finished by the next worker after some patience. A machine of a
+template is made with its disk whole (`copying`), so all this is as quick as for an empty one.
 """
 
 import time
@@ -18,7 +19,8 @@ from contextlib import suppress
 from uuid import UUID, uuid4
 
 from connectors.contract import Firmware, VmSpec
-from connectors.drivers.hyperv import marks
+from connectors.drivers.hyperv import copying, marks, offering
+from connectors.drivers.hyperv.copying import Copying
 from connectors.drivers.hyperv.dispatcher import Command, Scalar
 from connectors.drivers.hyperv.host import HostFacts
 from connectors.drivers.hyperv.machines import (
@@ -31,6 +33,7 @@ from connectors.drivers.hyperv.machines import (
     every,
     of_rows,
 )
+from connectors.drivers.hyperv.offering import Template
 from connectors.drivers.hyperv.removing import remove, remove_folders
 from connectors.drivers.hyperv.session import Op
 from connectors.errors import NotFound, Refused, Unreachable
@@ -48,12 +51,24 @@ def create(op: Op, host: HostFacts, spec: VmSpec, identity: UUID) -> Machine:
     if there:
         return _settled(op, spec, identity, there)
     check_size(op, host, spec)
+    at = op.at(host.name if op.nodes else "")
+    template = offering.chosen(at, host.folder, spec)
     attempt = uuid4().hex[:8]
+    new = _new(op, host, spec, identity, attempt, template)
+    copied = None
+    if template is not None:
+        size_bytes = spec.resources.disk_gib * GIB
+        copied = Copying(op, at, host.folder, identity, attempt, template, size_bytes, new)
     try:
-        seen = _new(op, host, spec, identity, attempt)
+        seen = _made(op, at, new) if copied is None else copying.made(copied)
         return _elect(op, host, spec, identity, attempt, seen)
-    except Exception:
+    except Exception as error:
+        if copied is not None and copying.answer_lost(error):
+            raise  # a copy takes too long to be made again; the next call takes over what there is
         _undo(op, host, identity, attempt)
+        if copied is not None:
+            with suppress(*op.session.failures), op.session.deadline.cleanup():
+                copying.forget(copied)
         raise
 
 
@@ -82,25 +97,34 @@ def fits(op: Op, host: HostFacts, vcpu: int, memory_mib: int, disk_gib: int) -> 
         raise op.error(Refused, "; ".join(over), hint="choose a smaller machine or another pool")
 
 
-def _new(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str) -> list[Machine]:
-    """Make the machine under the name of its folder, and list all machines.
+def _new(
+    op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: str, template: Template | None
+) -> Command:
+    """What makes the machine, under the name of its folder, with an empty disk or the copy that is there.
 
     New-VM makes a folder of the machine's name, so it gets its own name only afterwards.
     """
     folder = marks.folder_name(identity, attempt)
+    path = f"{host.folder}\\{folder}\\disks\\disk.vhdx"
     params: dict[str, Scalar] = {
         "Name": folder,
         "Path": host.folder,
-        "Generation": _generation(op, spec),
+        "Generation": _generation(op, spec) if template is None else template.generation,
         "MemoryStartupBytes": spec.resources.memory_mib * MIB,
-        "NewVHDPath": f"{host.folder}\\{folder}\\disks\\disk.vhdx",
-        "NewVHDSizeBytes": spec.resources.disk_gib * GIB,
     }
+    if template is None:
+        params |= {"NewVHDPath": path, "NewVHDSizeBytes": spec.resources.disk_gib * GIB}
+    else:
+        params["VHDPath"] = path
     switch = op.session.settings.options.switch
-    new = Command("Hyper-V\\New-VM", params if switch is None else params | {"SwitchName": switch})
+    return Command("Hyper-V\\New-VM", params if switch is None else params | {"SwitchName": switch})
+
+
+def _made(op: Op, at: Op, new: Command) -> list[Machine]:
+    """Make the machine, and list all machines."""
     if op.nodes:
         # What others made on other nodes counts as well, so the look comes after.
-        op.at(host.name).run(new)
+        at.run(new)
         return every(op)
     listing = (ALL, DISKS._replace(refs={"VMId": "1.Id"}))
     _, machines, disks = op.run(new, *listing)
@@ -121,7 +145,7 @@ def _elect(
     if not found:
         why = f"the new machine {identity} is not there right after it was made"
         raise op.error(Unreachable, why, hint="somebody removed it; repeat the call")
-    if not _made_by(found[0], attempt):
+    if not marks.made_by(found[0].mark, attempt):
         _undo(op, host, identity, attempt)
         return _settled(op, spec, identity, found)
     _finish(op, spec, identity, found[0])
@@ -132,7 +156,7 @@ def _confirmed(op: Op, host: HostFacts, spec: VmSpec, identity: UUID, attempt: s
     """The elected machine once no other can be elected any more."""
     while True:
         found = claimants(every(op), identity)
-        mine = next((one for one in found if _made_by(one, attempt)), None)
+        mine = next((one for one in found if marks.made_by(one.mark, attempt)), None)
         if mine is None or found[0] is not mine:
             _undo(op, host, identity, attempt)
             return _settled(op, spec, identity, found)
@@ -171,10 +195,6 @@ def _wait(op: Op) -> None:
     time.sleep(POLL_S)
 
 
-def _made_by(machine: Machine, attempt: str) -> bool:
-    return machine.mark is not None and machine.mark.attempt == attempt
-
-
 def _finish(op: Op, spec: VmSpec, identity: UUID, machine: Machine) -> None:
     """Give the machine its size and settings, and last its name and notes, in one run."""
     vm = {"VM": "0"}
@@ -205,7 +225,7 @@ def _undo(op: Op, host: HostFacts, identity: UUID, attempt: str) -> None:
     """Remove what this attempt made, as far as that can be done now."""
     with suppress(*op.session.failures), op.session.deadline.cleanup():
         for machine in claimants(every(op), identity):
-            if _made_by(machine, attempt):
+            if marks.made_by(machine.mark, attempt):
                 with suppress(*op.session.failures):
                     remove(op.at(machine.node), machine)
         remove_folders(op.at(host.name if op.nodes else ""), [host.folder], identity, attempt)

@@ -8,6 +8,7 @@ $ProgressPreference = $WarningPreference = 'SilentlyContinue'
 $ConfirmPreference = 'None'
 # What may be called: names without a module are functions of this script, the others follow their module's.
 $ok = foreach ($w in -split @'
+New-Folder
 Read-Chunk
 Write-Chunk
 Hyper-V\
@@ -50,19 +51,23 @@ Get-CimInstance
 Storage\
 Get-Volume
 Microsoft.PowerShell.Management\
+Get-Item
 Remove-Item
 Rename-Item
 '@) {
     if ($w -like '*\') {
-        $mod = $w
+        $m = $w
     }
     else {
-        $mod + $w
+        $m + $w
     }
 }
-# Nothing but folders that the driver made for its machines, and the disks in them, can be removed, read or written,
-# and machines' files go nowhere else.
-$ours = '\\tierwise-[0-9a-f-]{36}-(\*|[0-9a-f]{8}(|\*|\\disk\[s\]|\\disks\\(disk|part-|added-)[\w-]*(\*|\.a?vhdx?)))$'
+# Nothing but folders that the driver made for its machines, and the disks in them, can be made, removed, read or
+# written, and machines' files go nowhere else. What is converted may come from elsewhere: a template.
+$ours = '\\tierwise-[0-9a-f-]{36}-(\*|[0-9a-f]{8}(|\*|\\disk(s|\[s\])|\\disks\\(disk|part-|added-)[\w-]*(\*|\.a?vhdx?)))$'
+function New-Folder($Path) {
+    [void][IO.Directory]::CreateDirectory($Path)
+}
 # What they leave open when they fail ends with the process.
 function Read-Chunk($Path, $Offset, $Count) {
     $f = [IO.File]::OpenRead($Path)
@@ -78,7 +83,7 @@ function Write-Chunk($Path, $Offset, $Data) {
     $f.Write($b, 0, $b.Length)
     $f.Close()
 }
-function Get-Plain($v) {
+function Plain($v) {
     if ($v -is [timespan]) {
         [long]$v.TotalMilliseconds
     }
@@ -92,15 +97,15 @@ function Get-Plain($v) {
         "$v"
     }
 }
-function Get-Path($r, $path) {
-    $now = @($r)
-    foreach ($name in $path.Split('.')) {
-        $now = @(foreach ($o in $now) { $o.$name })
+function Pick($r, $q) {
+    $r = @($r)
+    foreach ($n in $q.Split('.')) {
+        $r = @(foreach ($o in $r) { $o.$n })
     }
-    if ($path.Contains('.')) {
-        return , [Collections.ArrayList]@(foreach ($o in $now) { Get-Plain $o })
+    if ($q.Contains('.')) {
+        return , [Collections.ArrayList]@(foreach ($o in $r) { Plain $o })
     }
-    return Get-Plain $now[0]
+    return Plain $r[0]
 }
 foreach ($l in $input) {
     $y = @{}
@@ -108,7 +113,7 @@ foreach ($l in $input) {
     $out = [Collections.ArrayList]@()
     try {
         foreach ($c in (ConvertFrom-Json $l).commands) {
-            $name = $c.name
+            $n = $c.name
             $a = @{}
             foreach ($p in $c.params.PSObject.Properties) {
                 $v = $p.Value
@@ -130,19 +135,19 @@ foreach ($l in $input) {
                 }
                 $a[$p.Name] = $v
             }
-            $paths = @(
-                foreach ($p in @($a.Keys) -like '*Path') { $a[$p] }
+            $q = @(
+                foreach ($p in @($a.Keys) -like '*Path') { if ("$n$p" -notlike '*Convert-VHDPath') { $a[$p] } }
                 foreach ($p in $a.Vhds.Values) { $p }
             )
-            if ($ok -cnotcontains $name -or ($name -match '(Item|Chunk|Convert-VHD|New-VHD|Move-VM.*)$' -and (@($paths) -cnotmatch $ours))) {
-                throw "not allowed: $name $paths"
+            if ($ok -cnotcontains $n -or ($n -match '(Item|Folder|Chunk|Convert-VHD|New-VHD|Move-VM.*)$' -and (@($q) -cnotmatch $ours))) {
+                throw "not allowed: $n $q"
             }
             if ($c.optional) {
                 $a.ErrorAction = 'SilentlyContinue'
             }
             $r = @(
                 try {
-                    & $name @a
+                    & $n @a
                 }
                 catch {
                     if (-not $c.optional) {
@@ -154,8 +159,8 @@ foreach ($l in $input) {
             [void]$out.Add([Collections.ArrayList]@(foreach ($o in $r) {
                 if ($c.select) {
                     $row = @{}
-                    foreach ($path in $c.select) {
-                        $row[$path] = Get-Path $o $path
+                    foreach ($q in $c.select) {
+                        $row[$q] = Pick $o $q
                     }
                     $row
                 }

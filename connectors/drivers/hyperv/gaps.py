@@ -22,10 +22,7 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "Hyper-V cannot change the number of vCPUs of a machine that runs; shut it down first"
         ),
         Capability.CLONE: _not_yet(
-            "Hyper-V clones by export and import; this driver creates machines empty"
-        ),
-        Capability.TEMPLATE: _not_yet(
-            "this driver makes machines with an empty disk; it copies no template's disk on the host yet"
+            "Hyper-V clones by export and import; this driver makes machines empty, or of a template"
         ),
         Capability.CONSOLE: _not_yet("the driver hands out no console yet; use VMConnect"),
         Capability.SEED_DISK: _not_yet(

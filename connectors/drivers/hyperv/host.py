@@ -1,13 +1,15 @@
 """What one Hyper-V host has: processors, memory, the volume of its machines, its cluster."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from catalog.capabilities import Capability, CapabilityReport, Gap, GapReason
 from catalog.pools import Host, Hypervisor
 from catalog.resources import Resources
+from connectors import templates
 from connectors.contract import EndpointSnapshot, PoolSnapshot, PowerState
-from connectors.drivers.hyperv import gaps
+from connectors.drivers.hyperv import gaps, offering
 from connectors.drivers.hyperv.dispatcher import Command
 from connectors.drivers.hyperv.machines import ALL, DISKS, GIB, MIB, Machine, of_rows
 from connectors.drivers.hyperv.session import Op, Rows
@@ -39,6 +41,10 @@ class HostFacts(NamedTuple):
     """Whether the cluster moves machines by itself to nodes that have more room."""
     whole: bool
     """Whether the endpoint is the whole cluster."""
+    named: frozenset[str]
+    """The templates that the endpoint's option names."""
+    lacking: Mapping[str, str]
+    """What is wrong with those of them that orders cannot choose."""
 
     @property
     def provider(self) -> str:
@@ -54,6 +60,8 @@ class HostFacts(NamedTuple):
     def gaps(self) -> dict[Capability, Gap]:
         """What this host cannot do beyond what the driver cannot."""
         found = gaps.of_host(self.name, self.cluster, whole=self.whole, balances=self.balances)
+        if not self.named:
+            found[Capability.TEMPLATE] = templates.NONE
         if self.whole and not on_shared_volume(self.folder):
             found[Capability.CREATE] = gaps.not_shared(self.folder)
         if self.disk_gib is None:
@@ -86,13 +94,14 @@ def _commands(op: Op, first: int = 0) -> tuple[Command, ...]:
         volume = Command("Storage\\Get-Volume", refs=where, select=select, optional=True)
     else:
         volume = Command("Storage\\Get-Volume", {"FilePath": folder}, select=select, optional=True)
-    return _HOST, _SYSTEM, CLUSTER, volume
+    return _HOST, _SYSTEM, CLUSTER, volume, *offering.looks(op.session.settings.options)
 
 
 def _facts(op: Op, rows: Rows) -> HostFacts:
-    (host,), (system,), clusters, volumes = rows
+    (host,), (system,), clusters, volumes, *files = rows
+    options = op.session.settings.options
     sizes = [int(row["Size"]) for row in volumes if row["Size"] is not None]
-    folder = op.session.settings.options.folder or host["VirtualMachinePath"]
+    folder = options.folder or host["VirtualMachinePath"]
     return HostFacts(
         name=host["Name"],
         product=f"{system['Caption']} {system['Version']}",
@@ -102,7 +111,9 @@ def _facts(op: Op, rows: Rows) -> HostFacts:
         folder=folder.rstrip("\\"),
         cluster=clusters[0]["Name"] if clusters else None,
         balances=bool(clusters) and clusters[0]["AutoBalancerMode"] != 0,
-        whole=op.session.settings.options.cluster or bool(op.node),
+        whole=options.cluster or bool(op.node),
+        named=frozenset(options.templates),
+        lacking=offering.lacking(options, files),
     )
 
 
@@ -117,12 +128,14 @@ def snapshot(
         used=used(machines),
         hosts=(Host(name=found.name, resources=found.total),),
         capabilities=report.narrowed(found.gaps),
+        traits=frozenset(map(templates.trait, found.named - found.lacking.keys())),
     )
+    simulated = SIMULATOR_NOTE if "simulator" in found.product else ""
     return EndpointSnapshot(
         endpoint=endpoint,
         product=found.product,
         secure=secure,
-        note=SIMULATOR_NOTE if "simulator" in found.product else "",
+        note="; ".join(filter(None, (simulated, templates.problems(found.lacking)))),
         pools=(pool,),
     )
 

@@ -16,6 +16,9 @@ _SENTENCE = "Made by tierwise, which reads the next line; write below it."
 MARK = "tierwise: "
 """What the line of JSON in the notes begins with."""
 
+COPYING = "0" * 8
+"""The attempt of a folder that a template is being copied to; no machine is in it."""
+
 _FOLDER = re.compile(r"\\tierwise-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9a-f]{8})(?:\\|$)")
 _ADDED = re.compile(
     r"\\tierwise-[0-9a-f-]{36}-[0-9a-f]{8}\\disks\\added-([a-z0-9-]+)(?:_[0-9a-f-]{36})?\.a?vhdx$",
@@ -36,6 +39,11 @@ class Mark(NamedTuple):
 def folder_name(identity: UUID, attempt: str) -> str:
     """The folder of a new machine; `attempt` is eight hexadecimal digits."""
     return f"tierwise-{identity}-{attempt}"
+
+
+def made_by(mark: Mark | None, attempt: str) -> bool:
+    """Whether a machine was made by this attempt."""
+    return mark is not None and mark.attempt == attempt
 
 
 def disk_file(label: str) -> str:

@@ -106,7 +106,7 @@ def _move(op: Op, machine: Machine, path: str, folder: str, progress: "_Progress
     )
     ending = path.rpartition(".")[2]
     where["Vhds"] = {"From": path, "To": f"{folder}\\disks\\disk-{uuid4().hex[:8]}.{ending}"}
-    op.session.run_long(
+    op.run_long(
         [
             Command("Hyper-V\\Get-VM", {"Id": machine.id}),
             Command("Hyper-V\\Move-VMStorage", where, {"VM": "0"}),

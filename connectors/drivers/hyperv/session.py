@@ -1,8 +1,8 @@
 """A login at a host's WinRM service with one shell, and running the dispatcher in it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -283,8 +283,19 @@ class Op(NamedTuple):
 
     def run(self, *commands: Command) -> Rows:
         """What the commands answer."""
-        try:
+        with self._named():
             return self.session.run(commands)[0]
+
+    def run_long(self, commands: Sequence[Command], look: Look) -> Rows:
+        """As `run`, which may take as long as it comes further within each `timeout_s`."""
+        with self._named():
+            return self.session.run_long(commands, look)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let a failure say at which node it was."""
+        try:
+            yield
         except self.session.failures as error:
             if self.node and not getattr(error, "__notes__", ()):
                 error.add_note(f"node '{self.node}'")

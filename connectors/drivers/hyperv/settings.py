@@ -6,12 +6,15 @@ from enum import StrEnum
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from catalog.base import Value
+from catalog.frozen import FrozenMapping
 from catalog.pools import Endpoint
+from connectors.contract import Firmware
 from connectors.errors import Refused
 from connectors.options import options_of
+from connectors.templates import Templates
 
 HTTPS_PORT = 5986
 HTTP_PORT = 5985
@@ -38,6 +41,14 @@ class Options(Value):
     generation: Literal[1, 2] = Field(
         default=2, description="Of new machines: 1 starts by BIOS from IDE, 2 by UEFI from SCSI."
     )
+    templates: Templates = Field(
+        default={},
+        description="Templates that orders can choose, by the names of their traits: paths of VHDX or VHD files on the host.",
+    )
+    template_firmware: FrozenMapping[str, Firmware] = Field(
+        default={},
+        description="By what templates start: bios or uefi; else a VHD by bios, and a VHDX as generation says.",
+    )
     storages: str | None = Field(
         default=None,
         description="Folders that machines' disks can be moved between: NAME=folder, with commas between.",
@@ -53,6 +64,13 @@ class Options(Value):
     spn_host: str | None = Field(
         default=None, description="Host of the Kerberos service HTTP/<host>; else the address's host."
     )
+
+    @model_validator(mode="after")
+    def _firmware_of_templates(self) -> Self:
+        if unknown := self.template_firmware.keys() - self.templates.keys():
+            msg = f"template_firmware has {', '.join(sorted(unknown))}, which templates does not name"
+            raise ValueError(msg)
+        return self
 
 
 def named(endpoint: Endpoint, option: str, text: str, form: str) -> list[tuple[str, str]]:

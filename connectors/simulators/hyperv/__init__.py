@@ -192,6 +192,10 @@ class HypervSimulator:
             raise ValueError(msg)
         return Path(found)
 
+    def put(self, path: str, image: Path) -> None:
+        """Put an image, a VHDX or VHD, at a path of the host behind tierwise's back; it is copied there."""
+        self._control("put", [path, str(image)])
+
     def plant(self, name: str, **more: str | int) -> str:
         """Make a machine behind tierwise's back, with `notes`, `path`, `state`, `disk_bytes`, `generation`, `switch`, `node`; its id."""
         made: str = self._control("plant", {"name": name, **more})

@@ -418,6 +418,13 @@ _ALL = (
     ),
     _cmdlet("Storage\\Get-Volume", "Get-Volume", "ByFilePath", "FilePath string ByFilePath"),
     _cmdlet(
+        "Microsoft.PowerShell.Management\\Get-Item",
+        "Microsoft.PowerShell.Commands.GetItemCommand",
+        "Path",
+        "LiteralPath string[] LiteralPath!",
+        "Path string[] Path!",
+    ),
+    _cmdlet(
         "Microsoft.PowerShell.Management\\Remove-Item",
         "Microsoft.PowerShell.Commands.RemoveItemCommand",
         "Path",
@@ -434,6 +441,7 @@ _ALL = (
         "NewName string *!",
     ),
     # Functions of the dispatcher's own.
+    _cmdlet("New-Folder", "", None, "Path string *!"),
     _cmdlet("Read-Chunk", "", None, "Path string *!", "Offset long *!", "Count int *!"),
     _cmdlet("Write-Chunk", "", None, "Path string *!", "Offset long *!", "Data string *!"),
 )

@@ -44,6 +44,10 @@ class Estate(Value):
     caption: str = "Hyper-V simulator, posing as Windows Server 2022"
     version: str = "10.0.20348"
     storage_move_ms: int = Field(default=50, ge=0, description="How long a machine's files take to move.")
+    conversion_ms: int = Field(default=50, ge=0, description="How long it takes to convert a disk.")
+    conversions_outlive: bool = Field(
+        default=False, description="Whether the host goes on with a conversion whose process was ended."
+    )
     shutdown_ms: int = Field(default=50, ge=0, description="How long a guest takes to shut down.")
     guests_obey: bool = Field(default=True, description="Whether guests react to a shutdown request.")
 
@@ -125,7 +129,8 @@ class World:
     """A host's state; whoever reads or changes it holds `lock`.
 
     The nodes of a cluster are worlds of their own that share the lock, the disks, and what the cluster knows:
-    `nodes`, `roles` (the machine of each role, by the role's name) and `down`.
+    `nodes`, `roles` (the machine of each role, by the role's name) and `down`. `conversions` are the paths, in
+    lower case, of files that a conversion is writing.
     """
 
     def __init__(
@@ -141,6 +146,7 @@ class World:
         self.roles: dict[str, str] = {} if cluster is None else cluster.roles
         self.down: set[str] = set() if cluster is None else cluster.down
         self.moves: dict[str, Move] = {}
+        self.conversions: set[str] = set() if cluster is None else cluster.conversions
         self.nodes[estate.host] = self
         self._ticks = count()
         self.macs: Iterator[int] = count(0x1000) if cluster is None else cluster.macs
@@ -198,6 +204,14 @@ class World:
         self.disks[disk.path.lower()] = disk
         self.put_folder(disk.path.rpartition("\\")[0])
 
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder; Windows does not tell upper from lower case."""
+        return path.lower() in {folder.lower() for folder in self.folders}
+
+    def room_on(self, path: str) -> int:
+        """Bytes that are free on the volume of a path; less than none where files have outgrown it."""
+        return self.volume_of(path)[1] * GIB - self.taken_on(path)
+
     def put_folder(self, path: str) -> None:
         """Add a folder and those above it."""
         while "\\" in path:
@@ -205,8 +219,8 @@ class World:
             path = path.rpartition("\\")[0]
 
     def in_use(self, path: str) -> bool:
-        """Whether a machine that runs, or is paused, has the disk open, or it is being moved."""
-        if any(
+        """Whether a machine that runs, or is paused, has the disk open, or it is being moved or written."""
+        if path.lower() in self.conversions or any(
             path.lower() in map(str.lower, one.held)
             for node in self.nodes.values()
             for one in node.moves.values()

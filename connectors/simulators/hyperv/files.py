@@ -1,5 +1,5 @@
 # ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
-"""Virtual hard disks, and the removal of files."""
+"""Virtual hard disks, and files and folders that are looked at, made, renamed and removed."""
 
 import re
 
@@ -25,6 +25,9 @@ def get_vhd(call: Call) -> Found:
         disk = world.disk_of(path)
         if disk is None:
             missing.append(path)
+        elif path.lower() in world.conversions:
+            words = f"getting the virtual hard disk '{path}' failed: it is being used by another process"
+            raise call.error("ObjectInUse", "ResourceBusy", words)
         else:
             images.read_header(call, disk)
             found.append(_vhd(disk))
@@ -62,6 +65,9 @@ def resize_vhd(call: Call) -> Found:
     disk = call.world.disk_of(path)
     if disk is None:
         raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", f"'{path}' is not there")
+    if path.lower() in call.world.conversions:
+        words = f"failed to resize '{path}': it is being used by another process (0x80070020)"
+        raise call.error("OperationFailed", "InvalidOperation", words)
     _check_online(call, path)
     has_child = any(other.parent.lower() == path.lower() for other in call.world.disks.values())
     if disk.parent or has_child:
@@ -107,10 +113,29 @@ def remove_item(call: Call) -> Found:
     return []
 
 
+def get_item(call: Call) -> Found:
+    """A disk's file, also while something else has it open."""
+    call.only("LiteralPath")
+    path = str(call.arguments["LiteralPath"])
+    disk = call.world.disk_of(path)
+    if disk is None:
+        words = f"cannot find path '{path}' because it does not exist"
+        raise call.error("PathNotFound", "ObjectNotFound", words)
+    return [NetObject("FileInfo", {"Length": disk.taken_bytes})]
+
+
+def new_folder(call: Call) -> Found:
+    """Make a folder and those above it; nothing where it is there."""
+    call.world.put_folder(str(call.arguments["Path"]))
+    return []
+
+
 def rename_item(call: Call) -> Found:
-    """Give a disk's file another name in its folder."""
+    """Give a disk's file, or a folder with all in it, another name in its folder."""
     call.only("LiteralPath", "NewName")
     world, path, name = call.world, str(call.arguments["LiteralPath"]), str(call.arguments["NewName"])
+    if world.has_folder(path):
+        return _rename_folder(call, path, name)
     disk = world.disk_of(path)
     if disk is None:
         words = f"cannot rename '{path}' because it does not exist"
@@ -125,21 +150,46 @@ def rename_item(call: Call) -> Found:
     return []
 
 
+def _rename_folder(call: Call, folder: str, name: str) -> Found:
+    world = call.world
+    target = f"{folder.rpartition(chr(92))[0]}\\{name}"
+    if "\\" in name or world.has_folder(target) or _in_use_inside(call, folder):
+        words = f"cannot rename '{folder}' to '{name}'"
+        raise call.error("RenameItemIOError", "WriteError", words)
+    for disk in [one for one in world.disks.values() if _is_inside(one.path, folder)]:
+        del world.disks[disk.path.lower()]
+        disk.path = target + disk.path[len(folder) :]
+        world.put_disk(disk)
+    gone = {one for one in world.folders if _is_inside(one, folder)}
+    world.folders -= gone
+    world.folders |= {target + one[len(folder) :] for one in gone}
+    return []
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return f"{path}\\".lower().startswith(f"{folder}\\".lower())
+
+
+def _in_use_inside(call: Call, folder: str) -> list[str]:
+    """What keeps a folder from being removed or renamed: machines that are registered there, and files in use."""
+    world = call.world
+    registered = [vm.path for node in world.nodes.values() for vm in node.vms.values()]
+    held = [disk.path for disk in world.disks.values() if world.in_use(disk.path)]
+    return [path for path in (*registered, *held) if _is_inside(path, folder)]
+
+
 def _busy(call: Call, path: str) -> CmdletError:
     words = f"cannot remove item {path}: it is being used by another process"
     return call.error("RemoveFileSystemItemIOError", "WriteError", words)
 
 
 def _remove_folder(call: Call, folder: str) -> None:
-    world, inside = call.world, f"{folder}\\".lower()
-    disks = [path for path in world.disks if path.startswith(inside)]
-    registered = [vm.path for vm in world.vms.values() if f"{vm.path}\\".lower().startswith(inside)]
-    busy = [*registered, *(path for path in disks if world.in_use(path))]
-    if busy:
+    world = call.world
+    if busy := _in_use_inside(call, folder):
         raise _busy(call, busy[0])
-    for path in disks:
+    for path in [one for one in world.disks if _is_inside(one, folder)]:
         world.remove_disk(path)
-    world.folders = {one for one in world.folders if not f"{one}\\".lower().startswith(inside)}
+    world.folders -= {one for one in world.folders if _is_inside(one, folder)}
 
 
 def _as_expression(pattern: str) -> str:

@@ -88,10 +88,15 @@ def add_drive(call: Call) -> Found:
         if call.world.disk_of(path) is None:
             words = f"the virtual hard disk '{path}' was not found"
             raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", words)
-        if any(path.lower() == other.lower() for one in call.world.vms.values() for other in one.disks):
-            raise call.error("ObjectInUse", "ResourceBusy", f"the attachment '{path}' is in use")
+        refuse_attached(call, path)
         _plug(call, vm, path)
     return []
+
+
+def refuse_attached(call: Call, path: str) -> None:
+    """Raise CmdletError for a disk that a machine has."""
+    if any(path.lower() == other.lower() for one in call.world.vms.values() for other in one.disks):
+        raise call.error("ObjectInUse", "ResourceBusy", f"the attachment '{path}' is in use")
 
 
 def _plug(call: Call, vm: Vm, path: str) -> None:

@@ -7,8 +7,10 @@ Guests never write here: a differencing disk, which qemu-img cannot make, reads 
 
 import base64
 import json
+import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from connectors.simulators.hyperv.calls import Call, Found
@@ -17,6 +19,7 @@ from connectors.simulators.hyperv.estate import Disk
 
 QEMU_NAMES = {"vhdx": "vhdx", "avhdx": "vhdx", "vhd": "vpc", "avhd": "vpc"}
 _OPTIONS = {"vhdx": "subformat=dynamic", "vpc": "subformat=dynamic,force_size=on"}
+POLL_S = 0.01
 _VHD_FOOTER_BYTES = 512
 _VHD_COOKIE = bytes.fromhex("636f6e6563746978")
 _VHD_TYPES = {2: "Fixed", 3: "Dynamic", 4: "Differencing"}
@@ -40,7 +43,7 @@ def write_chunk(call: Call) -> Found:
         raise call.error("IOException", "NotSpecified", f"'{path}' is being used by another process")
     disk = world.disk_of(path)
     if disk is None:
-        if path.rpartition("\\")[0].lower() not in {folder.lower() for folder in world.folders}:
+        if not world.has_folder(path.rpartition("\\")[0]):
             words = f"could not find a part of the path '{path}'"
             raise call.error("DirectoryNotFoundException", "NotSpecified", words)
         disk = Disk(path, 0, file=world.new_file(), unread=True)
@@ -53,7 +56,10 @@ def write_chunk(call: Call) -> Found:
 
 
 def convert_vhd(call: Call) -> Found:
-    """Make another file of what a guest sees; it is there whole or not at all."""
+    """Make another file of what a guest sees. It takes its time, and what is cut off leaves a part behind.
+
+    Windows may remove that part; a driver that needs it to would be found out here.
+    """
     call.only("Path", "DestinationPath", "VHDType")
     if call.arguments.get("VHDType") != "Dynamic":
         what = "Convert-VHD to another type than Dynamic"
@@ -66,12 +72,51 @@ def convert_vhd(call: Call) -> Found:
     if call.world.disk_of(target) is not None:
         words = f"failed to convert to '{target}': the file exists (0x80070050)"
         raise call.error("OperationFailed", "NotSpecified", words)
+    if not call.world.has_folder(target.rpartition("\\")[0]):
+        words = f"failed to convert to '{target}': the system cannot find the path (0x80070003)"
+        raise call.error("OperationFailed", "NotSpecified", words)
     made = call.world.new_file()
     _qemu(
         call, "convert", "-f", _format(source.path), *_output(target), str(_file(call, source)), str(made)
     )
-    call.world.put_disk(Disk(target, source.size, file=made))
+    part = Disk(target, source.size, file=call.world.new_file())
+    call.world.put_disk(part)
+    call.world.conversions.add(target.lower())
+    done = False
+    try:
+        done = _written(call, part, made.stat().st_size)
+    finally:
+        call.world.conversions.discard(target.lower())
+        if done and part.file is not None:
+            made.replace(part.file)
+        else:
+            made.unlink()
     return []
+
+
+def _written(call: Call, part: Disk, size: int) -> bool:
+    """Let a file grow to its size, with others free to work; whether it came to that. Raises CmdletError."""
+    estate = call.world.estate
+    begun_s, takes_s = time.monotonic(), estate.conversion_ms / 1000
+    assert part.file is not None, part
+    while True:
+        passed_s = time.monotonic() - begun_s
+        share = 1.0 if passed_s >= takes_s else passed_s / takes_s
+        os.truncate(part.file, int(size * share))
+        if call.world.room_on(part.path) < 0:
+            words = (
+                f"failed to convert to '{part.path}': there is not enough space on the disk (0x80070070)"
+            )
+            raise call.error("OperationFailed", "NotSpecified", words)
+        if share == 1.0:
+            return True
+        call.world.lock.release()
+        try:
+            ended = call.cancelled.wait(POLL_S) and not estate.conversions_outlive
+        finally:
+            call.world.lock.acquire()
+        if ended:
+            return False
 
 
 def resize(call: Call, disk: Disk, size: int) -> None:

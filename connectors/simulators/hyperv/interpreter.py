@@ -81,7 +81,7 @@ def _reply(world: World, rules: Rules, line: bytes, cancelled: Event) -> tuple[d
     return reply | {"out": process.out}, process.lost
 
 
-_ON_FILES = re.compile("(Item|Chunk|Convert-VHD|New-VHD|Move-VM.*)$", re.IGNORECASE)
+_ON_FILES = re.compile("(Item|Folder|Chunk|Convert-VHD|New-VHD|Move-VM.*)$", re.IGNORECASE)
 _ALLOWED = re.compile(r"@'\n(.*?)\n'@", re.DOTALL)
 
 
@@ -126,7 +126,11 @@ class _Process:
     def _invoke(self, command: Mapping[str, Any]) -> list[NetObject]:
         name = command["name"]
         arguments = {key: self._argument(given) for key, given in command["params"].items()}
-        paths = [v for key, v in arguments.items() if key.lower().endswith("path")]
+        paths = [
+            value
+            for key, value in arguments.items()
+            if key.lower().endswith("path") and not f"{name}{key}".lower().endswith("convert-vhdpath")
+        ]
         paths += arguments.get("Vhds", {}).values()
         outside = _ON_FILES.search(name) and not all(permitted().search(str(path)) for path in paths)
         if name not in allowed() or outside:

@@ -19,7 +19,7 @@ def get_volume(call: Call) -> Found:
     if re.match(r"^[A-Za-z]:\\", path) is None:
         raise call.error("CmdletizationQuery_NotFound_FilePath", "ObjectNotFound", "no such volume")
     size = call.world.volume_of(path)[1] * GIB
-    found = {"Size": size, "SizeRemaining": max(0, size - call.world.taken_on(path))}
+    found = {"Size": size, "SizeRemaining": max(0, call.world.room_on(path))}
     return [NetObject("MSFT_Volume", found)]
 
 
@@ -81,8 +81,7 @@ def _files(call: Call, vm: Vm) -> tuple[Disk, str]:
     if world.disk_of(target) is not None:
         words = f"failed to copy to '{target}': the file exists (0x80070050)"
         raise call.error("OperationFailed", "NotSpecified", words)
-    free = world.volume_of(target)[1] * GIB - world.taken_on(target)
-    if source.taken_bytes > free:
+    if source.taken_bytes > world.room_on(target):
         words = f"failed to copy to '{target}': there is not enough space on the disk (0x80070070)"
         raise call.error("OperationFailed", "NotSpecified", words)
     return source, target

@@ -65,19 +65,22 @@ def get_host(call: Call) -> Found:
 
 
 def new_vm(call: Call) -> Found:
-    call.only(
-        "Name", "Path", "Generation", "MemoryStartupBytes", "NewVHDPath", "NewVHDSizeBytes", "SwitchName"
-    )
+    of_new = ("NewVHDPath", "NewVHDSizeBytes")
+    call.only("Name", "Path", "Generation", "MemoryStartupBytes", *of_new, "VHDPath", "SwitchName")
     world, given = call.world, call.arguments
-    if "NewVHDPath" not in given or "Path" not in given or "Name" not in given:
-        what = "New-VM without -Name, -Path and -NewVHDPath"
+    if not given.keys() & {"NewVHDPath", "VHDPath"} or "Path" not in given or "Name" not in given:
+        what = "New-VM without -Name, -Path, and one of -NewVHDPath and -VHDPath"
         raise NotImplementedHere(what)
     _check_memory(call, given["MemoryStartupBytes"])
     _check_name(call, given["Name"])
     if given.get("SwitchName", "") not in {"", *world.estate.switches}:
         words = f'Hyper-V was unable to find a virtual switch with name "{given["SwitchName"]}".'
         raise call.error("InvalidParameter", "InvalidArgument", words)
-    _new_disk(call, given["NewVHDPath"], given["NewVHDSizeBytes"])
+    if "VHDPath" in given:
+        disk = _existing_disk(call, given["VHDPath"], given.get("Generation", 1))
+    else:
+        disk = given["NewVHDPath"]
+        _new_disk(call, disk, given["NewVHDSizeBytes"])
     config = {
         "NewVMName": given["Name"],
         "Generation": given.get("Generation", 1),
@@ -86,7 +89,7 @@ def new_vm(call: Call) -> Found:
         "Notes": "",
         "CheckpointType": "Production",
     }
-    vm = Vm(world.new_id(), f"{given['Path']}\\{given['Name']}", config, disks=[given["NewVHDPath"]])
+    vm = Vm(world.new_id(), f"{given['Path']}\\{given['Name']}", config, disks=[disk])
     vm.adapters.append(Adapter(given.get("SwitchName", "")))
     world.vms[vm.id] = vm
     world.put_folder(vm.path)
@@ -96,13 +99,26 @@ def new_vm(call: Call) -> Found:
 def new_vhd(call: Call) -> Found:
     call.only("Path", "SizeBytes", "Dynamic")
     path = str(call.arguments["Path"])
-    if path.rpartition("\\")[0].lower() not in {folder.lower() for folder in call.world.folders}:
+    if not call.world.has_folder(path.rpartition("\\")[0]):
         words = (
             f"failed to create the virtual hard disk '{path}': the system cannot find the path (0x80070003)"
         )
         raise call.error("OperationFailed", "NotSpecified", words)
     _new_disk(call, path, call.arguments["SizeBytes"])
     return []
+
+
+def _existing_disk(call: Call, path: str, generation: int) -> str:
+    if call.world.disk_of(path) is None:
+        words = f"the virtual hard disk '{path}' was not found"
+        raise call.error("VirtualHardDiskObjectNotFound", "ObjectNotFound", words)
+    if call.world.in_use(path):
+        raise call.error("ObjectInUse", "ResourceBusy", f"'{path}' is being used by another process")
+    hardware.refuse_attached(call, path)
+    if generation == 2 and not path.lower().endswith(".vhdx"):
+        words = f"a machine of generation 2 has disks of the format VHDX, and '{path}' is none"
+        raise call.error("OperationFailed", "NotSpecified", words)
+    return path
 
 
 def _new_disk(call: Call, path: str, size: int) -> None:
@@ -272,10 +288,12 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Remove-VMHardDiskDrive": hardware.remove_drive,
     "Hyper-V\\New-VHD": new_vhd,
     "Hyper-V\\Convert-VHD": images.convert_vhd,
+    "New-Folder": files.new_folder,
     "Read-Chunk": images.read_chunk,
     "Write-Chunk": images.write_chunk,
     "Hyper-V\\Get-VHD": files.get_vhd,
     "Hyper-V\\Resize-VHD": files.resize_vhd,
+    "Microsoft.PowerShell.Management\\Get-Item": files.get_item,
     "Microsoft.PowerShell.Management\\Remove-Item": files.remove_item,
     "Microsoft.PowerShell.Management\\Rename-Item": files.rename_item,
     "Hyper-V\\Checkpoint-VM": checkpoints.checkpoint_vm,

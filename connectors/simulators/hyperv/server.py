@@ -6,6 +6,7 @@ when standard input ends.
 """
 
 import json
+import shutil
 import socket
 import ssl
 import struct
@@ -58,6 +59,7 @@ class Host:
             "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),
             "content": lambda: self.content(argument),
             "plant": lambda: self.plant(argument),
+            "put": lambda: self.put(*argument),
             "restart": self.restart,
             "reset_metering": self.reset_metering,
             "reset": self.reset,
@@ -86,6 +88,15 @@ class Host:
                 world.put_disk(disk)
                 vm.disks.append(disk.path)
         return vm.id
+
+    def put(self, path: str, source: str) -> None:
+        """Put an image of this machine at a path of the host, as somebody else would have copied it there."""
+        with self.world.lock:
+            self.world.remove_disk(path)
+            disk = Disk(path, 0, file=self.world.new_file(), unread=True)
+            assert disk.file is not None, disk
+            shutil.copyfile(source, disk.file)
+            self.world.put_disk(disk)
 
     def content(self, path: str) -> str:
         """Where on this machine the bytes of a disk's file are; empty where nobody looked at them."""

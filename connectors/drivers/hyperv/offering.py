@@ -1,0 +1,86 @@
+"""Templates that orders choose: generalised VHDX or VHD files, each copied to a new machine's disk on its host."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from connectors import templates
+from connectors.contract import Firmware, VmSpec
+from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
+from connectors.drivers.hyperv.faults import is_gone
+from connectors.drivers.hyperv.machines import GIB, MIB
+from connectors.drivers.hyperv.session import Op, Rows
+from connectors.drivers.hyperv.settings import Options
+from connectors.errors import Refused
+
+
+class Template(NamedTuple):
+    """A template's file, and the generation of the machines that start from it."""
+
+    path: str
+    size_bytes: int
+    generation: int
+
+
+def looks(options: Options) -> tuple[Command, ...]:
+    """What asks for each template of the option, in order."""
+    return tuple(_look(path, optional=True) for path in options.templates.values())
+
+
+def lacking(options: Options, found: Rows) -> Mapping[str, str]:
+    """What is wrong with templates of the option, by name; `found` answers `looks`."""
+    return {
+        name: f"its file '{path}' is not there, or is no virtual hard disk"
+        for (name, path), rows in zip(options.templates.items(), found, strict=True)
+        if not rows
+    }
+
+
+def chosen(op: Op, folder: str, spec: VmSpec) -> Template | None:
+    """The template of a new machine, whose files are to be in a folder of this host; None where it begins empty.
+
+    Raises NotFound, Refused and Unsupported.
+    """
+    options = op.session.settings.options
+    name = None if spec.empty else templates.wanted(op.endpoint, spec, options.templates)
+    if name is None:
+        return None
+    path = options.templates[name]
+    generation = _generation(options, name, path)
+    if spec.firmware not in {None, _firmware(generation)}:
+        why = f"template '{path}' starts by {_firmware(generation)}, not by {spec.firmware}"
+        raise op.error(Refused, why, hint="choose another template; a guest starts by one of them only")
+    room = Command("Storage\\Get-Volume", {"FilePath": folder}, select=("SizeRemaining",), optional=True)
+    try:
+        (file,), volumes = op.run(_look(path), room)
+    except PowerShellError as error:
+        if not is_gone(error):
+            raise
+        there = options.templates.keys() - lacking(options, op.run(*looks(options)))
+        raise templates.gone(op.endpoint, name, path, there) from error
+    size_bytes, takes_bytes = int(file["Size"]), int(file["FileSize"])
+    if size_bytes > spec.resources.disk_gib * GIB:
+        has_gib = -(-size_bytes // GIB)
+        why = f"the disk of template '{path}' has {has_gib} GiB, not {spec.resources.disk_gib} GiB"
+        raise op.error(Refused, why, hint=f"order at least {has_gib} GiB, or choose another template")
+    free_bytes = min((int(row["SizeRemaining"] or 0) for row in volumes), default=takes_bytes)
+    if takes_bytes > free_bytes:
+        why = (
+            f"'{folder}' has {free_bytes // MIB} MiB free, and template '{path}' takes {takes_bytes // MIB}"
+        )
+        raise op.error(Refused, why, hint="free some space there, or choose another pool")
+    return Template(path, size_bytes, generation)
+
+
+def _generation(options: Options, name: str, path: str) -> int:
+    """Machines of the second generation have no VHD, so what is one was installed on the first."""
+    if name in options.template_firmware:
+        return 1 if options.template_firmware[name] is Firmware.BIOS else 2
+    return 1 if path.lower().endswith(".vhd") else options.generation
+
+
+def _firmware(generation: int) -> Firmware:
+    return Firmware.BIOS if generation == 1 else Firmware.UEFI
+
+
+def _look(path: str, *, optional: bool = False) -> Command:
+    return Command("Hyper-V\\Get-VHD", {"Path": path}, select=("Size", "FileSize"), optional=optional)
