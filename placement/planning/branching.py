@@ -6,7 +6,7 @@ leaf holds (`placement.planning.bound`), and the least over all leaves is proven
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import numpy as np
@@ -57,6 +57,8 @@ class Branching:
         """[D, 2] how often a column went down and up, and how much dearer that was in all."""
         self.best = 0
         """What the best plan costs."""
+        self.full: list[Leaf] = []
+        """Leaves with no plan that leaves out as few as was held at first; with the prices of those that they are parts of."""
         self._number = self._programs = self._looks = 0
         self._root = {column: linear.bounds(column) for column in self._columns().tolist()}
 
@@ -85,7 +87,9 @@ class Branching:
                 break
             for way, child in zip(branch, children, strict=True):
                 self._learn(leaf, way, child)
-                if child is not None:
+                if child is None:
+                    self.full.append(replace(leaf, held=(*leaf.held, way)))
+                else:
                     heapq.heappush(waiting, child)
             if n % _PLANS_EVERY == 0 and waiting:
                 deepest = min(waiting, key=lambda one: (-len(one.held), one))

@@ -117,10 +117,15 @@ def _in_parts(whole: Fine, facts: Facts, budget: Budget) -> _Answer:
         1.0, _FEW_CELLS / max(1, int(facts.possible.sum()))
     )
     programs = max(2, int(budget.deterministic_time * _PROGRAMS * share))
-    leaves = Branching(crowds, linear, budget.time_limit_s, plans.make).search(programs)
+    branching = Branching(crowds, linear, budget.time_limit_s, plans.make)
+    leaves = branching.search(programs)
     few = facts.possible.sum() <= _FEW_CELLS
     seating = plans.best(max(1, int(budget.deterministic_time * _TRIES)) if few else 0)
     left_out = int(seating.waiting().sum())
+    if (
+        left_out and not out
+    ):  # Where all have a place in parts, leaves end where not all do: in whole numbers none may.
+        leaves += branching.full
     bounds = [
         proven_by(model, crowds, crowd, linear.at(one.prices, one.added), left_out, one.held) or 0
         for one in leaves
@@ -214,12 +219,18 @@ def _relaxed(crowds: Model, budget: Budget) -> tuple[Linear, int]:
         linear.hold(column, 0, 0)
     try:
         linear.solve(budget.time_limit_s)
+        price_unplaced(crowds, linear)
+        _tightened(linear, budget)
     except mip.Infeasible:
         sizes = np.abs(crowds.matrix.terms["cost"].coefficient)
         linear.price(crowds.unplaced, 10.0 * float(sizes.max(initial=1)))
         linear.solve(budget.time_limit_s)
-    else:
-        price_unplaced(crowds, linear)
+        _tightened(linear, budget)
+    return linear, int(np.ceil(linear.values[crowds.unplaced].sum() - 1e-6))
+
+
+def _tightened(linear: Linear, budget: Budget) -> None:
+    """With the rows that parts break. Raises Infeasible, and TimeoutError where there is no answer yet."""
     if not len(linear.values):
         msg = f"no answer at all within {budget.time_limit_s:g} s; give it more time_limit_s"
         raise TimeoutError(msg)
@@ -229,7 +240,6 @@ def _relaxed(crowds: Model, budget: Budget) -> tuple[Linear, int]:
             break
         if linear.objective < before * (1 + _TIGHTER):
             break
-    return linear, int(np.ceil(linear.values[crowds.unplaced].sum() - 1e-6))
 
 
 def _plan(problem: PlanningProblem, answer: _Answer, seconds: float) -> PlanningPlan:

@@ -91,6 +91,17 @@ def test_what_prices_prove_is_never_above_the_best_plan(seed: int, monkeypatch: 
         assert plan.bound_micros <= cost <= plan.cost_micros
 
 
+@pytest.mark.parametrize("seed", [61, 155])
+def test_what_prices_prove_holds_where_all_have_a_place_in_parts_only(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solving, "_SMALL", -1)
+    problem = random_problem(seed, products=2)
+    plan, (out, cost, _) = solve(problem), least(problem)
+    assert int(plan.unplaced.sum()) == out == 1
+    assert plan.bound_micros <= cost <= plan.cost_micros
+
+
 @pytest.mark.parametrize("seed", [1, 10, 14, 18, 24, 45, 61])
 def test_prices_prove_how_many_have_no_place(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solving, "_SMALL", -1)
