@@ -11,7 +11,6 @@ import numpy as np
 
 from placement.arrays import Int64
 from placement.planning import mip
-from placement.planning.facts import Facts
 from placement.planning.improving import more_hosts, paid
 from placement.planning.mip import Float64
 from placement.planning.plan import Binding
@@ -96,9 +95,8 @@ def _rules(seating: Seating, seats: Seats, prices: Float64) -> Iterator[Relaxed]
     worth[groups.allowed] = 0
     by_rule: dict[str, list[tuple[int, int]]] = {}
     for g, p in np.argwhere(worth > 0).tolist():
-        names = {one.rule_id for one in groups.rejections.get((g, p), ())}
-        if len(names) == 1:
-            by_rule.setdefault(names.pop(), []).append((g, p))
+        if rule := groups.alone_against(g, p):
+            by_rule.setdefault(rule, []).append((g, p))
     for rule, pairs in by_rule.items():
         allowed = groups.allowed.copy()
         at = tuple(np.array(pairs).T)
@@ -143,10 +141,11 @@ def _gain(seating: Seating, problem: PlanningProblem, p: int, prices: Float64, b
 
 
 def _trial(seating: Seating, problem: PlanningProblem, block: int = -1) -> Seating:
-    decided = seating.decided.copy()
+    trial = seating.on(problem)
     if block >= 0:
-        decided.hosts[block] += 1
-    return Seating(Facts(problem), seating.scopes, decided, seating.counts.copy())
+        trial.decided.hosts[block] += 1
+        trial.decide(trial.decided)
+    return trial
 
 
 def _told(seating: Seating, one: Relaxed, seconds: float) -> Binding:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from placement.planning.facts import Facts
-from placement.planning.improving import license_all, paid
+from placement.planning.improving import enough_hosts, license_all, paid
 from placement.planning.plan import per_month
 from placement.planning.problem import PlanningProblem
 from placement.planning.seating import Seating
@@ -31,7 +31,7 @@ def would_help(seating: Seating, g: int) -> str:
     problem = seating.facts.problem
     if not words:
         return ""
-    return f"{words}; then they cost at most {per_month(cost, problem.horizon_hours, problem.currency)}"
+    return f"{words}; then they cost at most {per_month(cost, problem.horizon_hours, problem.currency, up=True)}"
 
 
 def _changes(seating: Seating, g: int) -> Iterator[_Change]:
@@ -48,9 +48,8 @@ def _rules(seating: Seating, g: int) -> Iterator[_Change]:
     problem, groups = seating.facts.problem, seating.facts.problem.groups
     by_rule: dict[str, list[int]] = {}
     for p in np.flatnonzero(~groups.allowed[g]).tolist():
-        names = {one.rule_id for one in groups.rejections.get((g, p), ())}
-        if len(names) == 1:
-            by_rule.setdefault(names.pop(), []).append(p)
+        if rule := groups.alone_against(g, p):
+            by_rule.setdefault(rule, []).append(p)
     for rule, pools in sorted(by_rule.items()):
         allowed = groups.allowed.copy()
         allowed[g, pools] = True
@@ -88,15 +87,43 @@ def _fits(problem: PlanningProblem, g: int, b: int) -> bool:
 
 def _with(seating: Seating, g: int, problem: PlanningProblem, block: int, hosts: int) -> Seating | None:
     """With the change, where it seats all machines of the group that wait, beside all that are there."""
-    decided = seating.decided.copy()
+    trial = seating.on(problem)
+    decided = trial.decided.copy()
     if block >= 0:
         decided.hosts[block] += hosts
+    enough_hosts(trial, decided)
     for p in range(len(problem.pools.ids)):
-        license_all(seating, decided, p)
-    trial = Seating(Facts(problem), seating.scopes, decided, seating.counts.copy())
-    waiting = int(trial.waiting()[g])
+        license_all(trial, decided, p)
+    trial.decide(decided)
     for p in np.argsort(trial.facts.cost[g], kind="stable").tolist():
-        n = min(waiting, trial.room(g, p)) if trial.facts.possible[g, p] else 0
-        trial.add(g, p, n)
-        waiting -= n
-    return trial if not waiting and trial.holds else None
+        if trial.facts.possible[g, p]:
+            _come(trial, g, p)
+            while block < 0 and trial.waiting()[g] and _one_host_more(trial, g, p):
+                _come(trial, g, p)
+    return trial if not trial.waiting()[g] and trial.holds and _enough(trial) else None
+
+
+def _enough(trial: Seating) -> bool:
+    """Whether each pool has as many hosts as it has at least, or none."""
+    facts, hosts = trial.facts, trial.decided.hosts
+    number = np.array([int(hosts[inside].sum()) for inside in facts.blocks_of])
+    return bool(((number == 0) | (number >= facts.least_hosts)).all())
+
+
+def _come(trial: Seating, g: int, p: int) -> None:
+    trial.add(g, p, min(int(trial.waiting()[g]), trial.room(g, p)))
+
+
+def _one_host_more(trial: Seating, g: int, p: int) -> bool:
+    """Of those that the pool could have without the change: the plan did not need it. Whether there was one."""
+    facts, decided = trial.facts, trial.decided.copy()
+    more = [b for b in facts.blocks_of[p].tolist() if facts.fits[g, b] and decided.hosts[b] < facts.most[b]]
+    if not more or not (trial.moves_left > 0 or not facts.moved[g, p]):
+        return False
+    existing = facts.problem.blocks.existing
+    price = facts.kept_cost + facts.bought_cost * (decided.hosts >= existing)
+    decided.hosts[min(more, key=lambda b: int(price[b]))] += 1
+    enough_hosts(trial, decided)
+    license_all(trial, decided, p)
+    trial.decide(decided, [p])
+    return True

@@ -20,7 +20,7 @@ from placement.planning.columns import Columns, Later, Sum, added, one
 from placement.planning.crowds import crowds_of, fine
 from placement.planning.diving import dive, price_unplaced
 from placement.planning.facts import Facts
-from placement.planning.licences import Scope
+from placement.planning.licences import PostedScope
 from placement.planning.linear import Linear
 from placement.planning.model import Model, build
 from placement.planning.problem import PlanningProblem
@@ -247,5 +247,5 @@ def _moved(cells: Int64, begin: int) -> Int64:
     return found
 
 
-def _at(scope: Scope, begin: int) -> Scope:
+def _at(scope: PostedScope, begin: int) -> PostedScope:
     return replace(scope, on=scope.on + begin, hosts=_moved(scope.hosts, begin))

@@ -5,7 +5,7 @@ for the hosts that it counts, and these must have room for the machines that it 
 license a part of the hosts under one alternative and a part of the machines under another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,12 +23,18 @@ from placement.planning.shares import Share, members_of, share_of
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """A product in the pools of one reach, as columns."""
+    """A product in the pools of one reach."""
 
     product: int
     name: str
     pools: tuple[int, ...]
     blocks: Int64
+
+
+@dataclass(frozen=True, eq=False)
+class PostedScope(Scope):
+    """As columns."""
+
     on: Int64
     """[A] by alternative: 1 where it is chosen."""
     hosts: Int64
@@ -53,7 +59,7 @@ class _Posting:
     product: PlannedProduct
     bought: Sequence[list[Bought]]
     """[A]"""
-    scopes: list[Scope] = field(default_factory=list)
+    scopes: list[PostedScope] = field(default_factory=list)
 
     @property
     def alone(self) -> bool:
@@ -64,32 +70,33 @@ class _Posting:
         return self.facts.most[blocks]
 
 
-def scopes_of(facts: Facts, product: PlannedProduct) -> dict[str, tuple[int, ...]]:
-    """Reach -> its pools where the product must be licensed; named by the pool, the label's value, or ``estate``."""
-    pools = facts.problem.pools
+def scopes_of(facts: Facts, n: int) -> Iterator[Scope]:
+    """Every scope that any machine of a product could be in; named by the pool, the label's value, or ``estate``."""
+    product, pools = facts.problem.products[n], facts.problem.pools
     every = {"pool": pools.ids, "estate": ("estate",) * len(pools.ids)}
     found: dict[str, tuple[int, ...]] = {}
     for p, name in enumerate(every.get(product.reach) or pools.labels[product.reach]):
         if product.pools is None or product.pools[p]:
             found[name] = (*found.get(name, ()), p)
-    return found
+    for name, some in found.items():
+        if facts.possible[product.groups][:, list(some)].any():
+            yield Scope(n, name, some, np.concatenate([facts.blocks_of[p] for p in some]))
 
 
-def post_product(columns: Columns, facts: Facts, base: Base, n: int) -> list[Scope]:
+def post_product(columns: Columns, facts: Facts, base: Base, n: int) -> list[PostedScope]:
     """Every scope that any machine could be in, and what all of them buy."""
     product = facts.problem.products[n]
     posting = _Posting(columns, facts, base, product, [[] for _ in product.alternatives])
-    for name, pools in scopes_of(facts, product).items():
-        if (base.cells[product.groups][:, list(pools)] >= 0).any():
-            _post_scope(posting, n, name, pools)
+    for scope in scopes_of(facts, n):
+        _post_scope(posting, scope)
     for way, bought in zip(product.alternatives, posting.bought, strict=True):
         buy(columns, way, facts.problem.horizon_hours, bought)
     return posting.scopes
 
 
-def _post_scope(posting: _Posting, n: int, name: str, pools: tuple[int, ...]) -> None:
+def _post_scope(posting: _Posting, scope: Scope) -> None:
     columns, ways = posting.columns, posting.product.alternatives
-    blocks = np.concatenate([posting.facts.blocks_of[p] for p in pools])
+    pools, blocks = scope.pools, scope.blocks
     on = columns.switch(len(ways))
     columns.row(Sum(on, np.ones_like(on), 1), upper=1)
     split = posting.product.whole_pool or posting.product.parts
@@ -112,7 +119,7 @@ def _post_scope(posting: _Posting, n: int, name: str, pools: tuple[int, ...]) ->
             else _sum(posting, blocks, hosts[a], amount(posting.facts.problem.blocks, way.add_on.amount))
         )
         posting.bought[a].append(Bought(units, int(on[a]), named))
-    posting.scopes.append(Scope(n, name, pools, blocks, on, hosts))
+    posting.scopes.append(PostedScope(scope.product, scope.name, pools, blocks, on, hosts))
 
 
 def _strongly(posting: _Posting, p: int, present: Int64) -> None:

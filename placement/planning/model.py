@@ -8,7 +8,7 @@ from placement.arrays import Bool, Int64
 from placement.matrix import Expression, Matrix
 from placement.planning.columns import Columns, Later, Split, Sum, one
 from placement.planning.facts import Facts
-from placement.planning.licences import Base, Scope, post_product
+from placement.planning.licences import Base, PostedScope, post_product
 from placement.planning.rooms import Load, Room, post_room
 from placement.planning.shares import members_of
 
@@ -29,7 +29,7 @@ class Model:
     """[B]"""
     opened: Int64
     """[P]"""
-    scopes: tuple[Scope, ...]
+    scopes: tuple[PostedScope, ...]
     later: tuple[Later, ...]
     """Rows that make the linear program tighter."""
     switches: Int64

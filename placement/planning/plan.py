@@ -74,9 +74,11 @@ HOURS_PER_MONTH = 730
 MICROS = 1_000_000
 
 
-def per_month(micros: int, horizon_hours: int, currency: str) -> str:
-    """Money over the horizon as words for each month, rounded down."""
-    return f"{micros * HOURS_PER_MONTH // (horizon_hours * MICROS):,} {currency} a month"
+def per_month(micros: int, horizon_hours: int, currency: str, *, up: bool = False) -> str:
+    """Money over the horizon as words for each month, rounded down, or up."""
+    whole = horizon_hours * MICROS
+    amount = (micros * HOURS_PER_MONTH + (whole - 1 if up else 0)) // whole
+    return f"{amount:,} {currency} a month"
 
 
 class Binding(Value):

@@ -43,6 +43,15 @@ class Groups:
     restart: Bool | None = None
     """[G] machines that must restart after a host failure; None: all."""
 
+    def alone_against(self, g: int, p: int) -> str:
+        """The rule that alone keeps a group from a pool, and may be lifted; empty: there is no such one.
+
+        A rejection of the dimension ``licence`` cannot be lifted: what a licence would cost that is not sold, nobody knows.
+        """
+        against = {one.rule_id: one.dimension for one in self.rejections.get((g, p), ())}
+        rule, dimension = next(iter(against.items()), ("", ""))
+        return rule if len(against) == 1 and dimension != "licence" else ""
+
 
 @dataclass(frozen=True, eq=False)
 class Blocks:

@@ -7,7 +7,8 @@ import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.planning.facts import Facts
-from placement.planning.licences import Scope
+from placement.planning.licences import Scope, scopes_of
+from placement.planning.problem import PlanningProblem
 
 
 @dataclass
@@ -105,6 +106,20 @@ class Seating:
         for p in pools:
             self.pools[p] = self._pool(decided, p)
             self.used[p] = self.pools[p].factors @ self.counts[:, p]
+
+    def on(self, problem: PlanningProblem) -> "Seating":
+        """The same plan of a problem that allows more: scopes that only this one has are licensed the first way."""
+        facts, decided = Facts(problem), Decided(self.decided.hosts.copy(), [], [])
+        scopes = tuple(one for n in range(len(problem.products)) for one in scopes_of(facts, n))
+        known = {(one.product, one.name): s for s, one in enumerate(self.scopes)}
+        for one in scopes:
+            s = known.get((one.product, one.name), -1)
+            part = decided.hosts.copy()
+            if s >= 0:
+                part[self.scopes[s].blocks] = self.decided.parts[s]
+            decided.chosen.append(self.decided.chosen[s] if s >= 0 else 0)
+            decided.parts.append(part[one.blocks])
+        return Seating(facts, scopes, decided, self.counts.copy())
 
     def would_hold(self, decided: Decided, p: int) -> bool:
         """Whether a pool would keep its rows, were it decided so."""

@@ -11,6 +11,7 @@ from placement.arrays import Int64
 from placement.licensing.products import Alternative
 from placement.planning.counted import Chosen, cost_terms, licences_of, pools_by_scope
 from placement.planning.problem import Blocks, Groups, PlannedProduct, PlanningProblem, Pools
+from policies.decisions import Rejection
 
 FACTORS = {"core_factor_thousandths": {"old": 750, "new": 500}}
 WAYS: Sequence[Mapping[str, Any]] = (
@@ -97,6 +98,31 @@ def random_problem(seed: int, *, products: int = 1) -> PlanningProblem:
         most_moves=[None, 2, 1][int(rng.integers(0, 3))],
         horizon_hours=10,
     )  # fmt: skip
+
+
+def ruled(problem: PlanningProblem) -> PlanningProblem:
+    """With a rule for each pool, and all machines of products kept from the second."""
+    groups = problem.groups
+    licensed = np.any([one.groups for one in problem.products], axis=0)
+    allowed = groups.allowed & ~(licensed[:, None] & (np.arange(groups.allowed.shape[1]) == 1))
+    why = {
+        (g, p): (
+            Rejection(
+                rule_id=f"not in {problem.pools.ids[p]}", pool=problem.pools.ids[p], dimension="rule",
+                limit="elsewhere", need="there", why="it may not be there", remedy="lift the rule",
+            ),
+        )
+        for g, p in np.argwhere(~allowed).tolist()
+    }  # fmt: skip
+    return replace(problem, groups=replace(groups, allowed=allowed, rejections=why))
+
+
+def lifted(problem: PlanningProblem, rule: str) -> PlanningProblem:
+    """Without one of the rules that `ruled` makes."""
+    allowed = problem.groups.allowed.copy()
+    for (g, p), (why,) in problem.groups.rejections.items():
+        allowed[g, p] |= why.rule_id == rule
+    return replace(problem, groups=replace(problem.groups, allowed=allowed))
 
 
 def least(problem: PlanningProblem) -> tuple[int, int, int]:

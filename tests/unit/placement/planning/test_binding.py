@@ -9,7 +9,7 @@ from catalog.frozen import FrozenDict
 from placement.planning.problem import Blocks, Groups, PlanningProblem, Pools
 from placement.planning.solve import solve
 from policies.decisions import Rejection
-from tierwise.testing.tiny_planning import least, random_problem
+from tierwise.testing.tiny_planning import least, lifted, random_problem, ruled
 
 MICROS = 10**6
 
@@ -74,15 +74,29 @@ def test_nothing_is_told_where_nothing_binds() -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_no_relaxed_problem_has_a_best_plan_that_saves_less_than_was_told(seed: int) -> None:
     problem = random_problem(seed, products=1)
+    assert_saved(problem, {"moves", "hosts", "failures"})
+
+
+@pytest.mark.parametrize("seed", [0, 68, 181])
+def test_a_rule_that_is_lifted_saves_what_was_told_with_the_licences_of_where_machines_then_are(
+    seed: int,
+) -> None:
+    assert_saved(ruled(random_problem(seed, products=2)), {"rule"})
+
+
+def assert_saved(problem: PlanningProblem, kinds: set[str]) -> None:
     plan = solve(problem)
     if int(plan.unplaced.sum()):
         return  # A relaxed problem may place more, and cost more for that.
     for one in plan.binding:
-        relaxed = _relaxed(problem, one.kind, one.subject)
-        assert least(relaxed)[1] <= plan.cost_micros - one.saving_micros
+        if one.kind in kinds:
+            relaxed = _relaxed(problem, one.kind, one.subject)
+            assert least(relaxed)[1] <= plan.cost_micros - one.saving_micros
 
 
 def _relaxed(problem: PlanningProblem, kind: str, subject: str) -> PlanningProblem:
+    if kind == "rule":
+        return lifted(problem, subject)
     if kind == "moves":
         assert problem.most_moves is not None
         return replace(problem, most_moves=problem.most_moves + 10)

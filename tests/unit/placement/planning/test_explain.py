@@ -1,14 +1,21 @@
 """What is said where machines have no place, and whether a plan packs onto hosts: worked out by hand."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from placement.arrays import Int64
+from placement.licensing.products import Alternative
 from placement.planning.explain import ha_verdict
 from placement.planning.host_check import packed
+from placement.planning.plan import HOURS_PER_MONTH, MICROS
 from placement.planning.problem import Blocks, Groups, PlanningProblem, Pools
 from placement.planning.solve import solve
+from tierwise.testing.tiny_planning import least, lifted, random_problem, ruled
 
 
 def estate(
@@ -106,3 +113,68 @@ def test_no_change_is_told_where_none_is_enough_by_itself() -> None:
     problem = estate(6, demand=40)  # Larger than any host: more of them are of no use.
     (one,) = solve(problem).impossible
     assert one.would_help == ""
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_would_help_is_enough_and_costs_no_more_than_was_told(seed: int) -> None:
+    problem = ruled(random_problem(seed, products=2))
+    # One kind of host cannot be had at all, and pools need more hosts than some of them have.
+    blocks, gone = problem.blocks, np.array([True, seed % 2 == 0, True])
+    few = replace(blocks, most=blocks.most * gone, existing=blocks.existing * gone)
+    problem = in_euros(replace(problem, blocks=few))
+    plan = solve(problem)
+    for one in plan.impossible:
+        if not one.would_help:
+            continue
+        out, cost, _ = least(_helped(problem, one.would_help))
+        would_be_out = int(plan.unplaced.sum()) - one.machines
+        told = re.search(r"at most (-?[\d,]+) EUR a month", one.would_help)
+        assert told
+        assert out <= would_be_out
+        if out == would_be_out:
+            assert cost <= plan.cost_micros + int(told[1].replace(",", "")) * MICROS
+
+
+def in_euros(problem: PlanningProblem) -> PlanningProblem:
+    """A month, in which all that cost a micro-unit costs a euro."""
+    groups, blocks = problem.groups, problem.blocks
+    assert groups.move_cost is not None
+    return replace(
+        problem,
+        groups=replace(groups, costs=_times(groups.costs), move_cost=groups.move_cost * MICROS),
+        pools=replace(problem.pools, open_costs=_times(problem.pools.open_costs)),
+        blocks=replace(
+            blocks, kept_costs=_times(blocks.kept_costs), bought_costs=_times(blocks.bought_costs)
+        ),
+        products=tuple(
+            replace(one, alternatives=tuple(_dear(a) for a in one.alternatives)) for one in problem.products
+        ),
+        sunk={term: micros * MICROS for term, micros in problem.sunk.items()},
+        horizon_hours=HOURS_PER_MONTH,
+    )
+
+
+def _times(terms: Mapping[str, Int64]) -> dict[str, Int64]:
+    return {term: micros * MICROS for term, micros in terms.items()}
+
+
+def _dear(way: Alternative) -> Alternative:
+    more = way.add_on and way.add_on.model_copy(
+        update={"pack_cost_micros": way.add_on.pack_cost_micros * MICROS}
+    )
+    return way.model_copy(update={"pack_cost_micros": way.pack_cost_micros * MICROS, "add_on": more})
+
+
+def _helped(problem: PlanningProblem, words: str) -> PlanningProblem:
+    """With the one change that words tell of."""
+    if rule := re.match(r"lift rule '(.*?)' for '(.*?)'", words):
+        groups, g = lifted(problem, rule[1]).groups.allowed, problem.groups.ids.index(rule[2])
+        allowed = problem.groups.allowed.copy()
+        allowed[g] = groups[g]
+        return replace(problem, groups=replace(problem.groups, allowed=allowed))
+    if hosts := re.match(r"(\d+) more hosts? of '(.*?)'", words):
+        more = int(hosts[1]) * np.array([name == hosts[2] for name in problem.blocks.ids])
+        return replace(problem, blocks=replace(problem.blocks, most=problem.blocks.most + more))
+    moves = re.match(r"allow \d+ more moves, (\d+) in all", words)
+    assert moves, words
+    return replace(problem, most_moves=int(moves[1]))
