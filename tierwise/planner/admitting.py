@@ -45,22 +45,16 @@ def admit(
     for name, closing in world.closed.items():
         pairs = np.zeros((groups, len(names)), dtype=np.bool_)
         pairs[:, names.index(name)] = True
-        bans.append(Ban(pairs, _said(names, "what-if", "closed", "open", closing.why, closing.remedy)))
+        bans.append(Ban(pairs, _of_change(names, "closed", "open", closing.why, closing.remedy)))
     for one in nowhere:
         why = f"it needs a licence for {one.product}, of which every edition is withdrawn"
-        said = _said(
-            names,
-            "what-if",
-            "no edition on sale",
-            one.product,
-            why,
-            "leave out one of the changes that withdraw them",
-        )
+        remedy = "leave out one of the changes that withdraw them"
+        said = _of_change(names, "no edition on sale", one.product, why, remedy, dimension="licence")
         bans.append(Ban(one.groups[:, None] & one.pools[None, :], said))
     for fixing in world.fixed:
         stays = selected[fixing.machines] & (current >= 0)
         elsewhere = current[:, None] != np.arange(len(names))[None, :]
-        said = _said(names, "what-if", "elsewhere", "where it is", fixing.why, fixing.remedy)
+        said = _of_change(names, "elsewhere", "where it is", fixing.why, fixing.remedy)
         bans.append(Ban(stays[:, None] & elsewhere, said))
     allowed = np.ones((groups, len(names)), dtype=np.bool_)
     for ban in bans:
@@ -82,12 +76,26 @@ def _banned(rule: Rule, pool: PoolState) -> bool:
     return wanted.fits(pool.like) == (rule.never is not None)
 
 
+def _of_change(
+    names: Sequence[str], limit: str, need: str, why: str, remedy: str, *, dimension: str = "rule"
+) -> list[Rejection]:
+    """Of the scenario and no rule of the document: called after what it says."""
+    return _said(names, f"what-if: {why}", limit, need, why, remedy, dimension=dimension)
+
+
 def _said(
-    names: Sequence[str], rule_id: str, limit: str, need: str, why: str, remedy: str
+    names: Sequence[str],
+    rule_id: str,
+    limit: str,
+    need: str,
+    why: str,
+    remedy: str,
+    *,
+    dimension: str = "rule",
 ) -> list[Rejection]:
     return [
         Rejection(
-            rule_id=rule_id, pool=name, dimension="rule", limit=limit, need=need, why=why, remedy=remedy
+            rule_id=rule_id, pool=name, dimension=dimension, limit=limit, need=need, why=why, remedy=remedy
         )
         for name in names
     ]

@@ -98,19 +98,21 @@ def _state(
 def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iterator[Block]:
     """Equal hosts that are there, and types that could be bought."""
     equal = Counter(
-        (one.model, max(1, one.sockets), one.cores, one.memory_mib) for one in hosts if one.cores
+        (one.model or "hosts", max(1, one.sockets), one.cores, one.memory_mib) for one in hosts if one.cores
     )
+    alike = Counter((model, cores, memory_mib) for model, _, cores, memory_mib in equal)
     for (model, sockets, cores, memory_mib), count in sorted(equal.items()):
         even = -(-cores // sockets) * sockets
         if even != cores:
             notes.append(
                 f"{pool.name}: {cores} cores do not spread over {sockets} sockets; licences count {even}"
             )
-        alike = sum((one[0], *one[2:]) == (model, cores, memory_mib) for one in equal)
-        spread = f"{sockets} x {cores // sockets}" if alike > 1 else f"{cores}"
-        name = f"{pool.name}: {model or 'hosts'} ({spread} cores, {memory_mib} MiB)"
+        several = (
+            f"{sockets} socket{'s' if sockets > 1 else ''}, " if alike[model, cores, memory_mib] > 1 else ""
+        )
+        name = f"{pool.name}: {model} ({several}{cores} cores, {memory_mib} MiB)"
         yield Block(
-            id=name, pool=pool.name, model=model or "hosts", sockets=sockets, cores=cores, memory_mib=memory_mib,
+            id=name, pool=pool.name, model=model, sockets=sockets, cores=cores, memory_mib=memory_mib,
             disk_gib=0, existing=count, most=count, today=count, raw_storage_gib=pool.raw_storage_gib or 0,
         )  # fmt: skip
     for kind in pool.hosts.values():

@@ -171,6 +171,27 @@ def test_machines_that_are_fixed_and_most_moves_hold_a_plan_back(asked: Asked) -
     assert (few.unplaced, len(few.moves)) == (5, 3)
 
 
+def test_what_would_help_machines_that_are_fixed_names_the_change(asked: Asked) -> None:
+    found = solved(
+        asked,
+        "{kind: fixed, reason: frozen until the audit}",
+        "{kind: pool_closed, of: {pools: [Beta]}}",
+        "{kind: reserve, losses: 0}",
+    )
+    (stranded,) = found.stranded
+    assert stranded.would_help.startswith("lift rule 'what-if: frozen until the audit' for ")
+
+
+def test_no_edition_that_is_withdrawn_is_lifted_as_if_it_cost_nothing(asked: Asked) -> None:
+    found = solved(
+        asked,
+        *(f"{{kind: withdrawn, product: suite, alternative: {one}}}" for one in ("standard", "plus")),
+        "{kind: pool_closed, of: {pools: [Beta]}}",
+    )
+    assert found.unplaced == 12
+    assert {one.would_help for one in found.stranded} == {""}
+
+
 def test_n_plus_k_can_be_more_or_only_told(asked: Asked) -> None:
     retired = "{kind: hypervisor_retired, hypervisor: vsphere}"
     kept = solved(asked, retired, "{kind: reserve, losses: 2}")

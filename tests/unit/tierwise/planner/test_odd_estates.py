@@ -228,3 +228,20 @@ def test_two_machines_of_one_name_stay_two_machines(asked: Asked) -> None:
     closed = "scenarios:\n  one: {changes: [{kind: pool_closed, of: {pools: [Alpha]}}]}\n"
     found = run(asked(closed, estate=two_pools().model_copy(update={"machines": twins})), limits=Limits())
     assert sorted(one.machine for one in found.scenarios[0].moves) == ["m00", "m01", "m02"]
+
+
+def test_hosts_that_differ_by_their_sockets_alone_are_two_kinds(asked: Asked) -> None:
+    estate = two_pools()
+    (first, *others) = estate.hosts
+    half = first.model_copy(update={"sockets": 1})
+    found = run(
+        asked("scenarios:\n  best: {changes: []}\n", estate=estate.model_copy(update={"hosts": (half, *others)})),
+        limits=Limits(),
+    )
+    assert {one.block: one.kept for one in found.today.hosts} == {
+        "Alpha: hosts (1 socket, 16 cores, 131072 MiB)": 1,
+        "Alpha: hosts (2 sockets, 16 cores, 131072 MiB)": 2,
+        "Beta: hosts (16 cores, 131072 MiB)": 2,
+    }
+    # 16 cores of a socket and two sockets of 8, each of which counts as 16; or 48 cores at 18.
+    assert found.today.terms["licences"] == min((16 + 2 * 32) * 10, 48 * 18) * 12 * 10**6
