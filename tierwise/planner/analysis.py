@@ -240,6 +240,11 @@ def _points(
         left, right = results
         if left is None or right is None:
             continue
+        told += [
+            f"{_name(scenario)} leaves machines without a place: what they cost is missing, not saved"
+            for scenario, one, other in zip(pair, results, reversed(results), strict=True)
+            if one is not None and other is not None and one.unplaced > other.unplaced
+        ]
         found[at] = Point(
             percent=at,
             machines=left.machines,

@@ -8,6 +8,7 @@ from catalog.problems import Problem
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from tierwise.planner.change import Change
+from tierwise.planner.changes.price import LICENCES
 from tierwise.planner.figures import wrong_edit
 from tierwise.planner.reading import Loaded
 from tierwise.planner.selecting import Known, PoolSelector
@@ -54,12 +55,17 @@ def known_of(
         hosts=hosts,
         sizes={name: tuple(one.sizes) for name, one in classes.items()},
         rules=tuple(loaded.document.rules),
-        terms=TERMS,
+        terms=tuple(one for one in TERMS if one != LICENCES or _beside_products(economics)),
         months=loaded.document.months,
         figure=lambda path, percent, value: wrong_edit(
             economics, FigureEdit(tuple(path.split(".")), percent, value)
         ),
     )
+
+
+def _beside_products(economics: Economics) -> bool:
+    """Whether anything is called a licence that is no product: what pools, hosts or machines cost."""
+    return any(one.term == LICENCES for one in (*economics.opening, *economics.other))
 
 
 def problems(loaded: Loaded, known: Known) -> Iterator[Problem]:

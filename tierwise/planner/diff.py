@@ -149,11 +149,12 @@ def missing(room: Room) -> str:
 
 
 def break_even(one: ScenarioResult) -> str:
-    """``month 9``, or that it never comes within the horizon."""
+    """``month 9``, or that it never comes within the horizon; a plan that leaves machines out is not paid for by that."""
     if one.cash is None:
         return ""
     month = one.cash.break_even_month
-    return f"month {month}" if month is not None else f"not in {one.months} months"
+    without = f", without {one.unplaced:,}" if one.unplaced else ""
+    return f"month {month}{without}" if month is not None else f"not in {one.months} months{without}"
 
 
 def why(one: ScenarioResult) -> list[str]:

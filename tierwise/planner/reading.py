@@ -13,6 +13,7 @@ from catalog.wording import known_names
 from tierwise.planner.change import Change
 from tierwise.planner.changes import kinds
 from tierwise.planner.document import FORMAT, Pool, Rule, Scenario, WhatIf
+from tierwise.planner.result import TODAY
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class _Reader:
         found = {}
         for name, body in self._bodies("scenarios").items():
             path: Path = ("scenarios", name)
+            if name == TODAY:
+                self._add(path, f"'{TODAY}' is what every scenario is compared with; name it otherwise")
             listed = body.get("changes") or []
             if not isinstance(listed, list):
                 self._add((*path, "changes"), "must be a list of changes, each with its kind")

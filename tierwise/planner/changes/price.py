@@ -11,6 +11,7 @@ from tierwise.planner.change import Change
 from tierwise.planner.selecting import Known, Mistake, PoolSelector, unknown
 from tierwise.planner.world import Factor, World
 
+LICENCES = "licences"
 Percent = Annotated[Decimal, Field(ge=-100, le=10_000, max_digits=12, allow_inf_nan=False)]
 
 
@@ -18,7 +19,7 @@ class Price(Change):
     """Costs of pools, of one term or of all, change by a percentage."""
 
     summary: ClassVar[str] = (
-        "what hosts, machines and the pool itself cost changes by a percentage, in one term or in all"
+        "what hosts, machines, moves and the pool itself cost changes by a percentage, in one term or in all"
     )
     example: ClassVar[str] = "{kind: price, of: {tiers: [tier-1]}, percent: 20}"
     kind: Literal["price"]
@@ -33,7 +34,13 @@ class Price(Change):
         """Unknown pools or terms."""
         if self.of is not None:
             yield from ((("of", *path), why) for path, why in self.of.mistakes(known))
-        if self.term:
+        if self.term == LICENCES and LICENCES not in known.terms:
+            why = (
+                "licences are no cost of hosts, machines or pools; change their price by "
+                "{kind: licence, product: ..., percent: ...}"
+            )
+            yield ("term",), why
+        elif self.term:
             yield from ((("term",), why) for _, why in unknown((), (self.term,), known.terms))
 
     def touches(self, known: Known) -> frozenset[str]:

@@ -97,6 +97,16 @@ def test_where_one_is_always_cheaper_there_is_no_crossing(asked: Asked) -> None:
     assert [one.percent for one in found.points] == [0, 25, 50]
 
 
+def test_what_machines_without_a_place_cost_is_told_to_be_missing(asked: Asked) -> None:
+    stuck = "  stuck: {changes: [{kind: fixed}, {kind: hypervisor_retired, hypervisor: vsphere}]}\n"
+    prepared = asked(SCENARIOS + stuck)
+    power = ("power", price_of("power"))
+    found = break_even(
+        prepared, prepared.scenario("stuck"), None, power, (Decimal(0), Decimal(50)), Limits(), steps=1
+    )
+    assert found.errors == ("stuck leaves machines without a place: what they cost is missing, not saved",)
+
+
 def test_growth_is_told_in_machines_and_cores(asked: Asked) -> None:
     prepared = asked(SCENARIOS)
     found = break_even(

@@ -234,6 +234,7 @@ def test_overcommit_makes_room(asked: Asked) -> None:
         ("{kind: growth, percent: 5, machines: {applications: [shpo]}}", "did you mean 'shop'?"),
         ("{kind: growth, percent: 5, machines: {names: ['web-*']}}", "the pattern 'web-*' fits nothing"),
         ("{kind: price, term: pwoer, percent: 5}", "did you mean 'power'?"),
+        ("{kind: price, term: licences, percent: 5}", "change their price by {kind: licence, product: ..., percent: ...}"),
         ("{kind: demand, class: web, size: small, per_month: 1}", "there is no class 'web'; there are none yet"),
         ("{kind: rule, name: north, never: {sites: [south]}, reason: because}", "has a rule 'north' already"),
     ],

@@ -43,7 +43,10 @@ def test_the_example_leaves_sap_without_a_place_and_says_why(answered: WhatIfRes
     assert sorted(group.names) == ["sap-01", "sap-02", "sap-03"]
     # Other rules stand against single pools; without either of these two there would be a place.
     assert why(retire) == [
-        "3 machines: vSphere is retired in this scenario; SAP is certified on vSphere only"
+        (
+            "3 machines: vSphere is retired in this scenario; SAP is certified on vSphere only; would help: lift rule "
+            "'sap-is-certified' for 'sap (16 vCPU, 131072 MiB, 400 GiB) in fra-prod-1'; then they cost at most 823 EUR a month"
+        )
     ]
     assert {one.source for one in retire.moves} >= {"fra-prod-1", "fra-prod-2"}
     assert {one.hypervisor for one in keep.pools if one.machines} >= {"vsphere"}
@@ -58,6 +61,7 @@ def test_the_table_has_a_column_for_today_and_each_scenario(answered: WhatIfResu
     )
     assert 0 < least <= moved
     assert rows["impossible"]["retire-vsphere"] == "3"
+    assert rows["break-even"]["retire-vsphere"].endswith(", without 3")
     assert rows["N+k holds"]["keep-sap"] == holds(answered.scenarios[1])
     assert rows["break-even"]["today"] == ""
 

@@ -235,7 +235,10 @@ def test_hosts_that_differ_by_their_sockets_alone_are_two_kinds(asked: Asked) ->
     (first, *others) = estate.hosts
     half = first.model_copy(update={"sockets": 1})
     found = run(
-        asked("scenarios:\n  best: {changes: []}\n", estate=estate.model_copy(update={"hosts": (half, *others)})),
+        asked(
+            "scenarios:\n  best: {changes: []}\n",
+            estate=estate.model_copy(update={"hosts": (half, *others)}),
+        ),
         limits=Limits(),
     )
     assert {one.block: one.kept for one in found.today.hosts} == {

@@ -114,6 +114,10 @@ def test_a_wrong_change_is_told_with_its_line(change: str, word: str) -> None:
         ("format: tierwise-whatif/1\nscenarios: [a]", "must be a mapping from name to entry"),
         ("format: tierwise-whatif/1\npools: {A: 3}", "must be a mapping"),
         ("format: tierwise-whatif/1\nscenarios: {a: {changes: 5}}", "must be a list of changes"),
+        (
+            "format: tierwise-whatif/1\nscenarios: {today: {changes: []}}",
+            "'today' is what every scenario is compared with",
+        ),
         ("format: [", "w.yaml:1"),
         ("a: 1\na: 2", "stands already"),
     ],
