@@ -74,11 +74,11 @@ def rooms(world: World, all_disk_gib: int) -> Rooms:
 
 
 def _present(world: World) -> list[Block]:
-    """Blocks without hosts that are lost, largest first, and without those of closed pools."""
+    """Blocks without those of today's hosts that are lost, largest first, and without those of closed pools."""
     left = dict(world.lost)
     found: dict[str, Block] = {}
     for one in sorted(world.blocks, key=lambda b: (-b.memory_mib, -b.cores, b.id)):
-        lost = min(left.get(one.pool, 0), one.existing)
+        lost = 0 if one.paid else min(left.get(one.pool, 0), one.existing)
         left[one.pool] = left.get(one.pool, 0) - lost
         existing, most = one.existing - lost, one.most - lost
         if one.pool in world.closed:

@@ -14,7 +14,7 @@ from tierwise.planner.world import World
 class HostLoss(Change):
     """So many hosts of a pool are gone, its largest first."""
 
-    summary: ClassVar[str] = "so many hosts of a pool are lost, the largest first"
+    summary: ClassVar[str] = "so many of the hosts that a pool has are lost, the largest first"
     example: ClassVar[str] = "{kind: host_loss, pool: fra-prod, hosts: 2}"
     kind: Literal["host_loss"]
     pool: str

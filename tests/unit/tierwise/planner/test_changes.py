@@ -95,6 +95,22 @@ def test_lost_hosts_are_not_paid_and_give_no_room(asked: Asked) -> None:
     assert found.unplaced == 8
 
 
+def test_hosts_that_are_bought_for_those_that_are_lost_are_not_lost_themselves(asked: Asked) -> None:
+    larger = small.DOCUMENT.replace("memory_mib: 131072", "memory_mib: 262144")
+    found = solved(
+        asked,
+        "{kind: host_loss, pool: Beta, hosts: 2}",
+        "{kind: hosts_bought, pool: Beta, type: small, hosts: 2, certain: true}",
+        "{kind: most_moves, machines: 0}",
+        document=larger,
+    )
+    assert {one.block: (one.kept, one.bought) for one in found.hosts if one.pool == "Beta"} == {
+        "Beta: hosts (16 cores, 131072 MiB)": (0, 0),
+        "Beta: small (new) bought": (0, 2),
+    }
+    assert found.unplaced == 0
+
+
 def test_a_lost_site_sends_its_machines_elsewhere(asked: Asked) -> None:
     found = solved(asked, "{kind: site_loss, site: south}")
     assert {one.source for one in found.moves} == {"Beta"}
