@@ -128,7 +128,7 @@ def _give_up(there: list[_Host], pool: str, world: World, result: ScenarioResult
     kept = {
         _kind(blocks[one.block].model, blocks[one.block].sockets, blocks[one.block].cores, blocks[one.block].memory_mib): one.kept
         for one in result.hosts
-        if one.pool == pool and not blocks[one.block].type
+        if one.pool == pool and not (blocks[one.block].type or blocks[one.block].paid)
     }  # fmt: skip
     by_kind: dict[tuple[object, ...], list[_Host]] = defaultdict(list)
     for host in there:

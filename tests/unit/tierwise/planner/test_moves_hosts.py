@@ -23,6 +23,7 @@ SCENARIOS = """\
 scenarios:
   leave: {changes: [{kind: hypervisor_retired, hypervisor: vsphere}]}
   stay: {changes: [{kind: most_moves, machines: 0}]}
+  more: {changes: [{kind: most_moves, machines: 0}, {kind: hosts_bought, pool: Alpha, type: hosts, hosts: 1, certain: true}, {kind: reserve, of: {pools: [Alpha]}, losses: 2}]}
 """
 GIB = 1024
 
@@ -120,6 +121,16 @@ def test_hosts_that_are_given_up_are_emptied_onto_those_that_are_kept(asked: Ask
     whole = planned(found.document)
     assert {row["provider"] for row in whole.freed_rows()} == {"Alpha-3", "Alpha-4"}
     assert sum(row["gib"] for row in whole.move_rows()) == 0, "hosts of one pool share its disks"
+
+
+def test_hosts_bought_of_the_kind_of_todays_give_none_of_these_up(asked: Asked) -> None:
+    found = made(asked, on_their_hosts(two_pools()), "more")
+    assert [row["id"] for row in found.document["providers"] if row["pool"] == "Alpha"][:3] == [
+        "Alpha-0",
+        "Alpha-1",
+        "Alpha-2",
+    ]
+    assert all(one["from"] == one["to"] for one in found.document["machines"])
 
 
 def test_a_pool_whose_hosts_are_not_known_stays_one_place(asked: Asked) -> None:
