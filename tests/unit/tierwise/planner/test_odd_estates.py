@@ -126,18 +126,6 @@ def test_hosts_without_cores_and_disks_of_several_pools_are_told(asked: Asked) -
     assert sum(one.today for one in run(prepared, limits=Limits()).today.hosts) == len(estate.hosts) - 1
 
 
-def test_hosts_that_differ_in_sockets_alone_are_told_apart(asked: Asked) -> None:
-    estate = two_pools()
-    hosts = (*estate.hosts, estate.hosts[0].model_copy(update={"name": "Alpha-9", "sockets": 1}))
-    today = run(asked(estate=estate.model_copy(update={"hosts": hosts})), limits=Limits()).today
-    assert {one.block: one.today for one in today.hosts if one.pool == "Alpha"} == {
-        "Alpha: hosts (1 x 16 cores, 131072 MiB)": 1,
-        "Alpha: hosts (2 x 8 cores, 131072 MiB)": 3,
-    }
-    # Standard counts 16 for each socket, of which there are seven now; plus counts 64 cores.
-    assert today.terms["licences"] == min(7 * 16 * 10, 64 * 18) * 12 * 10**6
-
-
 def test_where_nobody_says_how_large_disks_are_they_limit_nothing(asked: Asked) -> None:
     estate = two_pools().model_copy(update={"datastores": ()})
     today = run(asked(estate=estate), limits=Limits()).today
