@@ -104,8 +104,11 @@ def _not_allowed(pool: str, group: str) -> Rejection:
 
 
 def _too_large(problem: PlanningProblem, g: int, p: int) -> Rejection:
-    inside = np.flatnonzero(problem.blocks.pool_of == p)
-    largest = problem.blocks.largest[inside].max(axis=0, initial=0)
+    inside = np.flatnonzero((problem.blocks.pool_of == p) & (problem.blocks.most > 0))
+    if not len(inside):
+        pool = problem.pools.ids[p]
+        return _rejected("hosts", pool, "hosts", 0, 1, f"pool '{pool}' has no hosts", "offer hosts for it")
+    largest = problem.blocks.largest[inside].max(axis=0)
     demand = problem.groups.demand[g]
     k = int(np.argmax(np.where(largest > 0, demand / np.maximum(largest, 1), 0)))
     resource, pool = problem.resource_classes[k], problem.pools.ids[p]

@@ -36,6 +36,16 @@ def standing(document: WhatIf, estate: Estate) -> Standing:
         pools[name] = _state(document, pool, known.get(name), estate.hosts_of(name), disks)
         blocks += _blocks(pool, estate.hosts_of(name), notes)
     notes += _host_notes(estate)
+    bare = [
+        name
+        for name, pool in pools.items()
+        if not pool.new and not any(one.pool == name and one.today for one in blocks)
+    ]
+    if bare:
+        notes.append(
+            f"the source has no hosts of {', '.join(bare[:5])}{f' and {len(bare) - 5} more' if len(bare) > 5 else ''}: today "
+            "costs and licenses nothing for them, and plans have no room there"
+        )
     world = World(
         pools=pools, blocks=tuple(blocks), rules=dict(document.rules), sized_by=document.sizing.by
     )

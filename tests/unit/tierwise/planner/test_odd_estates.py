@@ -126,6 +126,19 @@ def test_hosts_without_cores_and_disks_of_several_pools_are_told(asked: Asked) -
     assert sum(one.today for one in run(prepared, limits=Limits()).today.hosts) == len(estate.hosts) - 1
 
 
+def test_a_pool_of_which_the_source_has_no_hosts_is_told_and_has_no_room(asked: Asked) -> None:
+    estate = two_pools()
+    estate = estate.model_copy(update={"hosts": tuple(one for one in estate.hosts if one.pool == "Beta")})
+    prepared = asked("scenarios:\n  stay: {changes: [{kind: fixed, reason: as it is}]}\n", estate=estate)
+    assert any(
+        "the source has no hosts of Alpha: today costs and licenses nothing" in one
+        for one in prepared.notes
+    )
+    (stay,) = run(prepared, limits=Limits()).scenarios
+    assert stay.unplaced == 8
+    assert any("pool 'Alpha' has no hosts" in fact for one in stay.stranded for fact in one.conflict)
+
+
 def test_where_nobody_says_how_large_disks_are_they_limit_nothing(asked: Asked) -> None:
     estate = two_pools().model_copy(update={"datastores": ()})
     today = run(asked(estate=estate), limits=Limits()).today
