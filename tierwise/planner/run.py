@@ -1,11 +1,12 @@
 """Ask the questions of a document: today, and each scenario against it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from placement.arrays import Int64
 from placement.plan import Limits
+from placement.planning.counted import pools_by_scope
 from placement.planning.host_check import packed
 from placement.planning.plan import PlanningPlan
 from placement.planning.solve import solve
@@ -75,10 +76,29 @@ def solve_scenario(
     assert sums.total == plan.cost_micros, (sums.terms, dict(plan.terms), plan.cost_micros)
     words = tuple(str(one) for one in changes)
     found = _result(prepared, built, plan, sums, scenario.name, scenario.title, words)
-    notes = tuple(str(one) for one in packed(built.problem, plan, _PACKING) if one.left_out)
+    unpacked = (str(one) for one in packed(built.problem, plan, _PACKING) if one.left_out)
+    notes = (*unpacked, *_must_be_held(built, plan))
     paid = _paid(prepared, built, plan, sums, today.payments_micros)
     cash = against(today.payments_micros, paid, built, prepared.document)
     return found.model_copy(update={"payments_micros": paid, "cash": cash, "notes": notes})
+
+
+def _must_be_held(built: Built, plan: PlanningPlan) -> Iterator[str]:
+    """Rules without which more hosts would count: of products that accept them, where not all hosts in reach count."""
+    problem = built.problem
+    narrowed = {one.name: one for one in problem.products if one.parts and not one.whole_pool}
+    for licence in plan.licences:
+        if not licence.hosts or licence.product not in narrowed:
+            continue
+        scopes = pools_by_scope(problem, narrowed[licence.product])
+        pools = [p for scope in licence.covered for p in scopes[scope]]
+        there = int(plan.hosts[np.isin(problem.blocks.pool_of, pools)].sum())
+        if licence.hosts < there:
+            yield (
+                f"{licence.product} is counted on {licence.hosts} of the {there} hosts of "
+                f"{', '.join(problem.pools.ids[p] for p in pools)}: a must rule has to hold its machines on these, or all of "
+                "them count"
+            )
 
 
 def _paid(

@@ -8,7 +8,7 @@ from placement.plan import Limits
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.result import ScenarioResult
 from tierwise.planner.run import run
-from tierwise.testing.two_pools import DOCUMENT, machine, two_pools
+from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, machine, two_pools
 
 MICROS = 10**6
 RETIRED = """\
@@ -128,3 +128,28 @@ def test_confidence_is_the_product_of_its_parts(results: dict[str, ScenarioResul
     assert (trust.classification, trust.age) == (None, 1)
     assert trust.figures == round(1 - 10_368 / 16_968 / 2, 4)
     assert trust.value == trust.figures
+
+
+@pytest.mark.parametrize(
+    ("accepts", "hosts"), [("", 3), ("should_rule", 3), ("hard_partition", 3), ("must_rule", 2)]
+)
+def test_a_rule_that_a_licence_accepts_narrows_it_and_is_told_to_be_made(
+    asked: Callable[..., Prepared], accepts: str, hosts: int
+) -> None:
+    """Two machines of 4 vCPU and 32 GiB fit on one host, and one host may fail: the rule holds them on two of three."""
+    database = (
+        f"  db:\n    layer: guest\n    match: {{guest_os: [db]}}\n    accepts: [{accepts}]\n    alternatives:\n"
+        "      - {name: core, metric: per_core, prices: [{amount: 10, period: month}]}\n"
+    )
+    estate = two_pools()
+    machines = [one.model_copy(update={"guest_os": "db"}) for one in estate.machines[:2]]
+    more = (
+        "rules:\n  stay: {machines: {pools: [Alpha]}, only: {pools: [Alpha]}, reason: near the lake}\n"
+        "scenarios:\n  best: {changes: []}\n"
+    )
+    economics = ECONOMICS.partition("licences:")[0] + "licences:\n" + database
+    changed = estate.model_copy(update={"machines": (*machines, *estate.machines[2:])})
+    (best,) = run(asked(more, estate=changed, economics=economics), limits=Limits()).scenarios
+    assert best.terms["licences"] == hosts * 16 * 10 * 12 * MICROS
+    told = "db is counted on 2 of the 3 hosts of Alpha: a must rule has to hold its machines on these"
+    assert any(told in note for note in best.notes) == (accepts == "must_rule")
