@@ -9,7 +9,6 @@ while it lasts. Machines that must not meet wait for each other.
 
 from collections.abc import Iterator, Sequence
 
-from placement.arrays import Bool
 from placement.waves.problem import NOWHERE, MoveProblem
 from placement.waves.state import Amounts, Moving, Step
 
@@ -142,11 +141,12 @@ def _add(to: Amounts, more: Amounts) -> None:
 
 
 def parts(
-    problem: MoveProblem, steps: Sequence[Step], of: Needs, keeps_copy: Bool
+    problem: MoveProblem, steps: Sequence[Step], of: Needs, keeps: Sequence[bool]
 ) -> list[tuple[int, ...]]:
     """Steps that belong into one wave, by position: those of an application, and of all that wait for each other.
 
-    Where a step needs room that a copy keeps until the wave is confirmed, its part is divided before it.
+    Where a step needs room that a copy keeps until the wave is confirmed, or goes on with a machine whose last step keeps
+    one, its part is divided before it. `keeps` is by step.
     """
     apps = apps_of(problem, steps)
     edges: dict[int, set[int]] = {app: set() for app in apps}
@@ -154,13 +154,12 @@ def parts(
         for j in of[i]:
             edges[apps[j]].add(app)
     unit_of = _together(edges)
-    keeps = keeps_copy.tolist()
     layer = [0] * len(steps)
     found: dict[tuple[int, int], list[int]] = {}
     for i, app in enumerate(apps):
         unit = unit_of[app]
         before = [j for j in of[i] if unit_of[apps[j]] == unit]
-        layer[i] = max((layer[j] + keeps[steps[j].machine] for j in before), default=0)
+        layer[i] = max((layer[j] + keeps[j] for j in before), default=0)
         found.setdefault((unit, layer[i]), []).append(i)
     return sorted(map(tuple, found.values()))
 

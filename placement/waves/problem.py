@@ -127,6 +127,8 @@ class Carriage:
     """[V] the bandwidth of each provider, in and out together, 0 for no limit; None: no provider has one."""
     link_mib_s: Mapping[tuple[int, int], int] = field(default_factory=lambda: MappingProxyType({}))
     """(site, site), the smaller first -> bandwidth in both directions together. Within a site only if it is here."""
+    keeps_between: Bool | None = None
+    """[R] whether a step to another endpoint, also to a stop there, keeps the copy where `keeps_copy` does not; None: none."""
 
     def __post_init__(self) -> None:
         """Refuse wrong shapes, negative amounts and unknown modes."""
@@ -139,6 +141,10 @@ class Carriage:
         _check(self, wanted, ends={"endpoint_of": e, "mode": len(Mode)}, from_minus_one={"storage_of"})
         if self.keeps_copy.shape != (r,) or self.keeps_copy.dtype != np.bool_:
             _refuse("keeps_copy", f"must be {r} booleans")
+        if self.keeps_between is not None and (
+            self.keeps_between.shape != (r,) or self.keeps_between.dtype != np.bool_
+        ):
+            _refuse("keeps_between", f"must be {r} booleans")
         if self.provider_mib_s is not None:
             _check(self, {"provider_mib_s": (v,)})
         for name in ("stream_mib_s", "passes"):
@@ -149,6 +155,14 @@ class Carriage:
                 _refuse("link_mib_s", f"({a}, {b}) must be two sites, the smaller first")
             if mib_s < 1:
                 _refuse("link_mib_s", f"{mib_s} between sites {a} and {b} must be at least 1")
+
+    def keeps(self, machine: int, source: int, target: int) -> bool:
+        """Whether a step leaves a copy that takes its room at the old place until the wave is confirmed."""
+        if NOWHERE in {source, target}:
+            return False
+        between = self.keeps_between is not None and bool(self.keeps_between[machine])
+        other = bool(self.endpoint_of[source] != self.endpoint_of[target])
+        return bool(self.keeps_copy[machine]) or (between and other)
 
 
 @dataclass(frozen=True, eq=False)

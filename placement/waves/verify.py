@@ -139,6 +139,17 @@ class _World:
                     yield f"pool {pool} would not survive its losses: {held - reserve[k]} of resource {k} too much"
 
 
+def _keeps(carriage: Carriage, machine: int, source: int, target: int) -> bool:
+    """Whether a copy stays behind: the machine leaves one anywhere, or at another endpoint and this is one."""
+    if min(source, target) < 0:
+        return False
+    if carriage.keeps_copy[machine]:
+        return True
+    between = carriage.keeps_between
+    endpoints = carriage.endpoint_of.tolist()
+    return between is not None and bool(between[machine]) and endpoints[source] != endpoints[target]
+
+
 def _replayed(problem: MoveProblem, carriage: Carriage, plan: WavePlan) -> Iterator[str]:
     """Every beginning and end in the order of time; what ends at an instant has ended before anything begins at it."""
     world = _World(problem, problem.before.tolist())
@@ -148,7 +159,7 @@ def _replayed(problem: MoveProblem, carriage: Carriage, plan: WavePlan) -> Itera
         for _, begins, i in sorted(events):
             machine, source, target = wave.moves[i].step
             if not begins:
-                world.end(machine, keeps=bool(carriage.keeps_copy[machine]))
+                world.end(machine, keeps=_keeps(carriage, machine, source, target))
             elif machine in world.leaving or world.at[machine] != source:
                 yield f"wave {n}: machine {machine} is not on {source} when its move begins"
                 return
@@ -291,7 +302,7 @@ def _emptied(problem: MoveProblem, carriage: Carriage, plan: WavePlan) -> Iterat
         for move in wave.moves:
             machine, source, target = move.step
             if source >= 0:
-                kept = target >= 0 and bool(carriage.keeps_copy[machine])
+                kept = _keeps(carriage, machine, source, target)
                 until[source] = max(until.get(source, 0), ends if kept else move.end_s)
     last = set((plan.waves[-1].position if plan.waves else problem.before).tolist())
     had = set(problem.before.tolist()) - {-1}

@@ -117,11 +117,11 @@ class _Packing:
         self, problem: MoveProblem, carriage: Carriage, calendar: Calendar, steps: Sequence[Step]
     ) -> None:
         self.calendar, self.steps = calendar, steps
-        self.keeps: list[bool] = [bool(carriage.keeps_copy[s.machine]) and _carried(s) for s in steps]
+        self.keeps: list[bool] = [carriage.keeps(*step) for step in steps]
         self.app: list[int] = [int(problem.app_of[s.machine]) for s in steps]
         self.runs: list[Run] = [run_of(carriage, step) for step in steps]
         self.needs: Needs = needs(problem, steps)
-        found = parts(problem, steps, self.needs, carriage.keeps_copy)
+        found = parts(problem, steps, self.needs, self.keeps)
         self.parts: list[Part] = sorted(
             found, key=lambda part: (-len(part), part)
         )  # What is large is hard to fit in.
@@ -277,10 +277,6 @@ class _Packing:
         if any(j in rest for j in self.needs[i]):
             return "before"
         return "calendar"
-
-
-def _carried(step: Step) -> bool:
-    return NOWHERE not in {step.source, step.target}
 
 
 def _waves(problem: MoveProblem, packing: _Packing) -> Iterator[Wave]:

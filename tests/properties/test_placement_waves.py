@@ -135,6 +135,7 @@ def carriage(seed: int, problem: MoveProblem) -> Carriage:
         mode=ints(rng.integers(0, 3, r)),
         switch_s=ints(rng.integers(0, 60, r)),
         keeps_copy=rng.random(r) < (0.5 if seed % 2 else 0),
+        keeps_between=rng.random(r) < 0.5 if seed % 5 == 0 else None,
         at_once=ints(rng.integers(0, 4, 2)),
         stream_mib_s=int(rng.integers(20, 200)),
         passes=int(rng.integers(1, 3)),

@@ -68,6 +68,9 @@ def waves(
     from tierwise.planner import waves as planner
     from tierwise.planner.waves_document import load
 
+    if result is not None and result.suffix.lower() != ".xlsx":
+        msg = f"{result}: a workbook's name ends in .xlsx; to print in another form say --output json"
+        raise typer.BadParameter(msg, param_hint="'--result' / '-o'")
     asked = load(file)
     if check:
         context: Context = ctx.obj

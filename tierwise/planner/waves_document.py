@@ -176,7 +176,8 @@ def _columns(form: Moves) -> Asked:
         copy_gib=_ints([_disk_gib(machine) for machine in form.machines]),
         mode=_ints([MODES[machine.mode] for machine in form.machines]),
         switch_s=_ints([form.switch_s if m.switch_s is None else m.switch_s for m in form.machines]),
-        keeps_copy=np.array([_keeps(m, at, endpoint_of) for m in form.machines], dtype=np.bool_),
+        keeps_copy=np.array([bool(m.keeps_copy) for m in form.machines], dtype=np.bool_),
+        keeps_between=np.array([m.keeps_copy is None for m in form.machines], dtype=np.bool_),
         at_once=_ints([form.at_once.get(name, AT_ONCE) for name in endpoints]),
         stream_mib_s=form.stream_mib_s,
         passes=form.passes,
@@ -184,12 +185,6 @@ def _columns(form: Moves) -> Asked:
         link_mib_s={_pair(link.between, sites.index): link.mib_s for link in form.links},
     )
     return Asked(form, problem, carriage, pools, sites, endpoints, apps)
-
-
-def _keeps(machine: Machine, at: Mapping[str | None, int], endpoint_of: Sequence[int]) -> bool:
-    if machine.keeps_copy is not None or None in {machine.from_, machine.to}:
-        return bool(machine.keeps_copy)
-    return endpoint_of[at[machine.from_]] != endpoint_of[at[machine.to]]
 
 
 def _disk_gib(machine: Machine) -> int:

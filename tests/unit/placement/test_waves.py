@@ -113,6 +113,20 @@ def test_where_copies_are_kept_their_room_is_free_only_after_the_wave() -> None:
     assert plan.torn == (Torn(0, (0, 1), "copies"),)
 
 
+def test_a_stop_at_another_endpoint_keeps_the_room_of_its_copy_until_its_wave_is_confirmed() -> None:
+    of = problem([4, 4, 1], [0, 1, 2], [1, 0, 2], [4, 4, 5])
+    ends = {"endpoint_of": ints([0, 0, 1]), "at_once": ints([0, 0])}
+    kept = planned(
+        of, carriage(of, **ends, keeps_between=np.ones(3, dtype=np.bool_)), Calendar(((0, DAY),))
+    )
+    # The copy at 0 is removed before the other machine comes there, and before the first goes on.
+    assert [[tuple(move.step) for move in wave.moves] for wave in kept.waves] == [
+        [(0, 0, 2)],
+        [(1, 1, 0), (0, 2, 1)],
+    ]
+    assert len(planned(of, carriage(of, **ends), Calendar(((0, DAY),))).waves) == 1
+
+
 def test_an_application_is_kept_together_and_divided_only_where_it_is_larger_than_a_wave() -> None:
     of = problem([1] * 7, [0] * 7, [1] * 7, [9, 9], app_of=ints([0, 1, 0, 1, 0, 1, 1]))
     plan = planned(of, carriage(of), Calendar(((0, DAY),), most_moves=4))

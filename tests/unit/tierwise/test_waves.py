@@ -274,3 +274,6 @@ def test_the_command_prints_writes_and_refuses_a_folder_of_another_plan(file: An
     again = runner.invoke(app, arguments, obj=Context(None))
     assert isinstance(again.exception, InvalidInput)
     assert "holds scripts of another plan: wave-07.sh" in str(again.exception)
+    form = runner.invoke(app, ["waves", str(file()), "-o", str(tmp_path / "json")], obj=Context(None))
+    assert form.exit_code == 2
+    assert not (tmp_path / "json").exists()
