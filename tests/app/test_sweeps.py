@@ -1,5 +1,6 @@
 """Sweeps on processes and on real Dask clusters: the same results, and a death takes nothing else with it."""
 
+import gc
 import os
 import re
 import resource
@@ -200,9 +201,17 @@ def test_what_is_left_when_the_last_worker_is_gone_is_told_and_the_rest_kept(
     assert len(list((tmp_path / "kept").iterdir())) == 2
 
 
-def test_addresses_that_lead_nowhere_say_what_to_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["not an address:x", "tcp://", "localhost", "http://127.0.0.1:80"])
+def test_what_is_no_address_is_told_and_nothing_is_left_that_tries_it(address: str) -> None:
     with pytest.raises(InvalidInput, match="no address of a Dask scheduler"):
-        sweep(tasks(2), squares(), cluster="not an address:x")
+        sweep(tasks(2), squares(), cluster=address)
+    # A client that is half made waits for 20 s when it goes, and then tells so on the screen.
+    assert not [
+        one for one in gc.get_objects() if type(one) is distributed.Client and one.status != "closed"
+    ]
+
+
+def test_addresses_that_lead_nowhere_say_what_to_start(tmp_path: Path) -> None:
     with scheduler(tmp_path) as address, pytest.raises(EndpointDown, match="has no workers; start some"):
         sweep(tasks(2), squares(), cluster=address)
 

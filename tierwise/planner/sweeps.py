@@ -267,11 +267,14 @@ def _dask() -> Any:
 
 def _connected(distributed: Any, address: str) -> Any:
     """A client of a cluster whose workers have this version of tierwise."""
-    try:
-        client = distributed.Client(address, timeout=10, set_as_default=False)
+    comm = import_module("distributed.comm")
+    try:  # A client that is made of a wrong address takes 20 s to give up, and says so on the screen.
+        comm.get_address_host_port(comm.normalize_address(address), strict=True)
     except ValueError as error:
         msg = f"'{address}' is no address of a Dask scheduler ({error}); write tcp://HOST:PORT"
         raise InvalidInput(msg) from None
+    try:
+        client = distributed.Client(address, timeout=10, set_as_default=False)
     except OSError:
         msg = f"no Dask scheduler answers at {address} within 10 s; start one with `dask scheduler`, or use --jobs"
         raise EndpointDown(msg) from None
