@@ -41,10 +41,13 @@ class Difference(Value):
     """By tier in the place of the term."""
     flows: tuple[Flow, ...]
     moves_bound: int
-    """Of `after`: no plan that costs no more moves fewer machines."""
+    """Of `after`, where `before` is today: no plan that costs no more moves fewer machines; else 0."""
     stranded: int
+    """Of `after`."""
     hosts_bought: int
+    """That `after` has and `before` does not, of each kind."""
     hosts_given_up: int
+    """That `before` has and `after` does not."""
 
     @property
     def change_micros(self) -> int:
@@ -56,9 +59,14 @@ def difference(before: ScenarioResult, after: ScenarioResult) -> Difference:
     """What changes from `before` to `after`."""
     moved: Counter[tuple[str, str]] = Counter()
     copied: Counter[tuple[str, str]] = Counter()
-    for one in after.moves:
-        moved[one.source, one.target] += 1
-        copied[one.source, one.target] += one.copy_mib
+    there, then = ({one.machine: one.target for one in result.moves} for result in (before, after))
+    for one in {one.machine: one for one in (*before.moves, *after.moves)}.values():
+        flow = there.get(one.machine, one.source), then.get(one.machine, one.source)
+        if flow[0] != flow[1]:
+            moved[flow] += 1
+            copied[flow] += one.copy_mib
+    were, are = ({one.block: one.kept + one.bought for one in result.hosts} for result in (before, after))
+    more = {block: are.get(block, 0) - were.get(block, 0) for block in {**were, **are}}
     return Difference(
         before=before.name,
         after=after.name,
@@ -73,10 +81,10 @@ def difference(before: ScenarioResult, after: ScenarioResult) -> Difference:
             Flow(source=a, target=b, machines=n, copied_mib=copied[a, b])
             for (a, b), n in sorted(moved.items())
         ),
-        moves_bound=after.moves_bound,
+        moves_bound=after.moves_bound if before.name == TODAY else 0,
         stranded=after.unplaced,
-        hosts_bought=sum(one.hosts_bought for one in after.pools),
-        hosts_given_up=sum(one.hosts_given_up for one in after.pools),
+        hosts_bought=sum(max(0, n) for n in more.values()),
+        hosts_given_up=sum(max(0, -n) for n in more.values()),
     )
 
 

@@ -70,6 +70,28 @@ def test_a_difference_adds_up_to_the_change_of_cost(answered: WhatIfResult) -> N
     change = difference(answered.today, answered.scenarios[0])
     assert sum(one.after_micros - one.before_micros for one in change.terms) == change.change_micros
     assert sum(one.machines for one in change.flows) == len(answered.scenarios[0].moves)
+    pools = answered.scenarios[0].pools
+    assert (change.hosts_bought, change.hosts_given_up) == (
+        sum(one.hosts_bought for one in pools),
+        sum(one.hosts_given_up for one in pools),
+    )
+
+
+def test_nothing_differs_from_a_plan_to_the_same_and_a_way_there_and_back_cancels(
+    answered: WhatIfResult,
+) -> None:
+    retire, keep = answered.scenarios
+    # The same machines go to the same pools, but for those that have no place in one of them.
+    assert difference(retire, keep).flows == ()
+    same = difference(retire, retire)
+    assert (same.change_micros, same.flows, same.hosts_bought, same.hosts_given_up) == (0, (), 0, 0)
+    there, back = difference(answered.today, keep), difference(keep, answered.today)
+    assert there.change_micros == -back.change_micros
+    assert there.flows
+    assert {(one.source, one.target): one.machines for one in there.flows} == {
+        (one.target, one.source): one.machines for one in back.flows
+    }
+    assert (there.hosts_bought, there.hosts_given_up) == (back.hosts_given_up, back.hosts_bought)
 
 
 def test_what_is_saved_is_read_as_it_was(answered: WhatIfResult, tmp_path: Path) -> None:
