@@ -65,7 +65,8 @@ def known_of(
 
 def _beside_products(economics: Economics) -> bool:
     """Whether anything is called a licence that is no product: what pools, hosts or machines cost."""
-    return any(one.term == LICENCES for one in (*economics.opening, *economics.other))
+    terms = {*(one.term for one in economics.opening), *(one.term for one in economics.other)}
+    return LICENCES in terms
 
 
 def problems(loaded: Loaded, known: Known) -> Iterator[Problem]:
