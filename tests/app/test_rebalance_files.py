@@ -54,6 +54,11 @@ def test_a_time_limit_alone_ends_it(files: tuple[str, str]) -> None:
     assert _run(*files, "--time-limit", "0.3").exit_code == 0
 
 
+@pytest.mark.parametrize("limit", ["inf", "nan", "0", "-1"])
+def test_a_time_limit_that_never_ends_it_is_none(files: tuple[str, str], limit: str) -> None:
+    assert _run(*files, "--time-limit", limit, "--iterations", "100").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

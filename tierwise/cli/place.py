@@ -31,7 +31,7 @@ def solve(
         Path, typer.Argument(help="A problem: a JSON document, or an instance in columns (.npz).")
     ],
     time_limit: Annotated[
-        float, typer.Option("--time-limit", min=0.1, help="Seconds to search for.")
+        float, typer.Option("--time-limit", min=0.1, max=10_000_000, help="Seconds to search for.")
     ] = 10.0,
     seed: Seed = 0,
     way: Annotated[
@@ -122,7 +122,7 @@ def explain(
         typer.Argument(help="Requests or groups; all that have no place where none are named."),
     ] = None,
     time_limit: Annotated[
-        float, typer.Option("--time-limit", min=0.1, help="Seconds to search for.")
+        float, typer.Option("--time-limit", min=0.1, max=10_000_000, help="Seconds to search for.")
     ] = 10.0,
     seed: Seed = 0,
     form: Form = Format.TABLE,

@@ -25,7 +25,12 @@ def rebalance(
     ] = "roadef",
     time_limit: Annotated[
         float | None,
-        typer.Option("--time-limit", min=0.1, help="Seconds to search for; 60 if neither limit is given."),
+        typer.Option(
+            "--time-limit",
+            min=0.1,
+            max=10_000_000,
+            help="Seconds to search for; 60 if neither limit is given.",
+        ),
     ] = None,
     iterations: Annotated[
         int | None,

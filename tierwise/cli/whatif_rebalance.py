@@ -77,7 +77,7 @@ def rebalance(
         typer.Option("--copy-weight", min=0, max=1000, help="Percent of a MiB too much that a copied MiB costs."),
     ] = 1,
     time_limit: Annotated[
-        float | None, typer.Option("--time-limit", min=0.1, help="Seconds to search for, instead.")
+        float | None, typer.Option("--time-limit", min=0.1, max=10_000_000, help="Seconds to search for, instead.")
     ] = None,
     iterations: Annotated[
         int, typer.Option("--iterations", min=1000, help="Moves that are tried; the same answer anywhere.")
