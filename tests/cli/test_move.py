@@ -1,11 +1,15 @@
 """``tierwise vm move`` at the terminal: what is said before, during and after, and what stdout carries."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.drivers.simulated import control
+from connectors.drivers.simulated.faults import Fault
 from connectors.registry import connect
 from tierwise.documents import load
 from tierwise.endpoints import at_home
@@ -97,3 +101,26 @@ def test_what_blocks_a_move_is_listed_and_ends_it(
     assert "shop-01 cannot move to hosted-nl" in ended.err
     assert "it is suspended" in ended.err
     tierwise("vm", "power", "shop-01", "on")
+
+
+def test_a_move_whose_command_is_killed_is_ended_and_told_by_resume(
+    real: Any, tierwise: Any, settings: Settings
+) -> None:
+    tierwise(
+        "order", "create", "web-small", "--tenant", "web-shop", "--name", "shop-02", "--tier", "tier-3"
+    )
+    address = str(settings.data_dir / "hosted-xen.sqlite")
+    before = len(control.calls(address))
+    control.script_faults(address, [Fault(operation="export_disk", kind="delay", delay_ms=600_000)])
+    command = [real.command, "vm", "move", "shop-02", "--to", "fra-test-1", "--yes"]
+    with subprocess.Popen(
+        command, env=real.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None:
+            if any(call.operation == "export_disk" for call in control.calls(address)[before:]):
+                process.kill()
+    assert process.returncode == -signal.SIGKILL
+    ended = tierwise("order", "resume")
+    assert ended.err == "the move of shop-02 from hosted-nl to fra-test-1 is moved\n"
+    tierwise("vm", "move", "shop-02", "--undo", "--yes")
+    assert tierwise("order", "resume").err == "no order was left open\n"

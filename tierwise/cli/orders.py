@@ -244,12 +244,21 @@ def retry(
 def resume(ctx: typer.Context, output: Output = Format.TABLE) -> None:
     """Finish what an interrupted process left undone."""
     from tierwise.usecases import order as usecase
+    from tierwise.usecases.move import listed
 
     context: Context = ctx.obj
+    with context.app() as app_:
+        before = {move["id"]: move["state"] for move in listed(app_, everything=True)}
     with context.working() as app_:
         with progress("finishing") as report:
             rows = usecase.drain(app_, report)
-        if not rows:
+        moves = [one for one in listed(app_, everything=True) if before.get(one["id"]) != one["state"]]
+        for move in moves:
+            why = f": {move['error']}" if move["error"] else ""
+            note(
+                f"the move of {move['machine']} from {move['source']} to {move['target']} is {move['state']}{why}"
+            )
+        if rows:
+            _finish(app_, rows, output)
+        elif not moves:
             note("no order was left open")
-            return
-        _finish(app_, rows, output)
