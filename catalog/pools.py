@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
     Tag,
     field_validator,
+    model_validator,
 )
 
 from catalog.base import CountryCode, Name, SecretReference, Trait, Value
@@ -66,14 +67,31 @@ class Site(Value):
     country: CountryCode
 
 
+Fingerprint = Annotated[
+    str, StringConstraints(to_upper=True, pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$")
+]
+"""A certificate's SHA-256 fingerprint as openssl prints it: 32 pairs of hexadecimal digits with colons."""
+
+
 class TlsPolicy(Value):
     """How an endpoint's certificate is checked. The default verifies against the system's roots."""
 
     ca_file: str | None = Field(default=None, description="PEM file of the authority that signed it.")
+    fingerprints: tuple[Fingerprint, ...] = Field(
+        default=(),
+        description="SHA-256 fingerprints of which the certificate must have one; authority and name count for nothing then.",
+    )
     unverified_because: Annotated[str, Field(min_length=10)] | None = Field(
         default=None,
         description="A person's written reason for not verifying this one endpoint; never a default.",
     )
+
+    @model_validator(mode="after")
+    def _checks_in_one_way(self) -> "TlsPolicy":
+        if self.fingerprints and (self.ca_file or self.unverified_because):
+            msg = "give either fingerprints or one of ca_file and unverified_because"
+            raise ValueError(msg)
+        return self
 
 
 class Endpoint(Value):

@@ -5,6 +5,7 @@ import socket
 import ssl
 from typing import Any, NamedTuple
 
+from connectors import tls
 from connectors.drivers.hyperv.dispatcher import BadReply, PowerShellError
 from connectors.drivers.hyperv.session import QUOTA_FAULTS, Session
 from connectors.errors import (
@@ -163,8 +164,7 @@ def _of_transport(endpoint: str, operation: str, error: Exception, session: Sess
 def _tls(error: ssl.SSLError) -> tuple[str, str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"the server's TLS certificate is not trusted: {error.verify_message}"
-        hint = "check the address, and set tls.ca_file to the PEM file of the authority that signed it"
-        return "SSLCertVerificationError", why, hint
+        return "SSLCertVerificationError", why, tls.HINT
     return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"
 
 

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
+from connectors import tls
 from connectors.deadlines import Deadline
 from connectors.drivers.hyperv import dispatcher
 from connectors.drivers.hyperv.dispatcher import Command, Row
-from connectors.drivers.hyperv.settings import Auth, Settings, tls_context
+from connectors.drivers.hyperv.settings import Auth, Settings
 from connectors.errors import ConnectorError, Refused
 
 UTF8 = 65001
@@ -64,7 +65,7 @@ class Session:
         self.transport = transport
         self._username = endpoint.username
         self._password = None if by_ticket else password
-        self._context = tls_context(endpoint)
+        self._context = tls.context(endpoint)
         self._protocol: Any = None
         self._shell: str | None = None
 

@@ -1,6 +1,5 @@
 """What an endpoint's address and options mean to the Hyper-V driver."""
 
-import ssl
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal, Self
@@ -132,20 +131,6 @@ class Settings(Value):
                 for name, folder in named(endpoint, "storages", options.storages or "", "NAME=folder")
             },
         )
-
-
-def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """How the endpoint's certificate is checked. Raises Refused where the CA file cannot be read."""
-    try:
-        context = ssl.create_default_context(cafile=endpoint.tls.ca_file)
-    except OSError as error:
-        why = f"tls.ca_file '{endpoint.tls.ca_file}' cannot be used: {error}"
-        hint = "give a PEM file of the signing authority"
-        raise Refused(endpoint.name, "open", why, hint=hint) from error
-    if endpoint.tls.unverified_because is not None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:

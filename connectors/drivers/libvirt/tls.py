@@ -28,6 +28,10 @@ def uri(endpoint: Endpoint, options: Options) -> Iterator[str]:
     if transport is not Transport.TLS:
         yield _with(endpoint, parameters)
         return
+    if endpoint.tls.fingerprints:
+        why = "libvirt's library does not check fingerprints"
+        hint = "set tls.ca_file to the PEM file of the authority that signed the daemon's certificate"
+        raise Refused(endpoint.name, "open", why, hint=hint)
     if endpoint.tls.unverified_because:
         parameters.append("no_verify=1")
     wanted = {

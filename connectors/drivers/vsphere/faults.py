@@ -8,6 +8,7 @@ import zlib
 from typing import NamedTuple
 from xml.parsers.expat import ExpatError
 
+from connectors import tls
 from connectors.errors import (
     Conflict,
     ConnectorError,
@@ -130,8 +131,7 @@ def _network(error: Exception) -> tuple[str, str, str]:
 def _tls(error: ssl.SSLError) -> tuple[str, str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"the server's TLS certificate is not trusted: {error.verify_message}"
-        hint = "check the address, and set tls.ca_file to the PEM file of the authority that signed it"
-        return "SSLCertVerificationError", why, hint
+        return "SSLCertVerificationError", why, tls.HINT
     return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"
 
 

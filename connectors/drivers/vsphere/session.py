@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
-from connectors import deadlines
+from connectors import deadlines, tls
 from connectors.deadlines import Deadline
 from connectors.drivers.vsphere.faults import TRANSPORT_ERRORS, is_fault, of_fault, of_transport
-from connectors.drivers.vsphere.settings import HTTPS_PORT, Settings, tls_context
+from connectors.drivers.vsphere.settings import HTTPS_PORT, Settings
 from connectors.errors import ConnectorError, Refused
 
 Properties = dict[str, Any]
@@ -43,7 +43,7 @@ class Session:
         self.content: Any = None
         self._username = endpoint.username
         self._password = password
-        self._context = tls_context(endpoint)
+        self._context = tls.context(endpoint)
         self._transport = transport
         self._stub: Any = None
         self._joined: Any = None

@@ -1,6 +1,5 @@
 """What an endpoint's address and options mean to the vSphere driver."""
 
-import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -87,24 +86,6 @@ class Settings(Value):
             encrypted=encrypted,
             options=options_of(Options, endpoint),
         )
-
-
-def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """How the endpoint's certificate is checked. Raises Refused where the CA file cannot be read.
-
-    pyvmomi by itself does not verify 127.0.0.1 and localhost; with a context it does.
-    """
-    try:
-        context = ssl.create_default_context(cafile=endpoint.tls.ca_file)
-    except OSError as error:
-        why = f"tls.ca_file '{endpoint.tls.ca_file}' cannot be used: {error}"
-        raise Refused(
-            endpoint.name, "open", why, hint="give a PEM file of the signing authority"
-        ) from error
-    if endpoint.tls.unverified_because is not None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:

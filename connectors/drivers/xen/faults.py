@@ -6,6 +6,7 @@ import socket
 import ssl
 from typing import NamedTuple
 
+from connectors import tls
 from connectors.errors import (
     Conflict,
     ConnectorError,
@@ -148,8 +149,7 @@ def _network(error: Exception) -> tuple[str, str, str]:
     """The code, the reason and what to do."""
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"the member's TLS certificate is not trusted: {error.verify_message}"
-        hint = "check the address, and set tls.ca_file to the PEM file of the authority that signed it"
-        return "SSLCertVerificationError", why, hint
+        return "SSLCertVerificationError", why, tls.HINT
     if isinstance(error, ssl.SSLError):
         return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"
     if isinstance(error, socket.gaierror):

@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint
+from connectors import tls
 from connectors.deadlines import Deadline, connection
 from connectors.drivers.xen.faults import TRANSPORT_ERRORS, code_of
-from connectors.drivers.xen.settings import Settings, tls_context
+from connectors.drivers.xen.settings import Settings
 from connectors.errors import ConnectorError, Refused, Unreachable
 
 NULL = "OpaqueRef:NULL"
@@ -41,7 +42,7 @@ class Session:
         self._endpoint = endpoint.name
         self._username = endpoint.username
         self._password = password
-        self._context = tls_context(endpoint) if self.settings.encrypted else None
+        self._context = tls.context(endpoint) if self.settings.encrypted else None
         self._transport = transport
         self._proxy: Any = None
         self._handle = NULL

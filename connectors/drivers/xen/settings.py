@@ -1,6 +1,5 @@
 """What an endpoint's address and options mean to the Xen driver."""
 
-import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -77,19 +76,6 @@ class Settings(Value):
             encrypted=encrypted,
             options=options,
         )
-
-
-def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """How the members' certificates are checked. Raises Refused where the CA file cannot be read."""
-    try:
-        context = ssl.create_default_context(cafile=endpoint.tls.ca_file)
-    except OSError as error:
-        why = f"tls.ca_file '{endpoint.tls.ca_file}' cannot be used: {error}"
-        raise _refused(endpoint, why, "give a PEM file of the signing authority") from error
-    if endpoint.tls.unverified_because is not None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _refused(endpoint: Endpoint, why: str, hint: str = "") -> Refused:

@@ -2,19 +2,20 @@
 """Opening, closing, deadlines, and what an error may say."""
 
 import base64
+import ssl
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
 from catalog.capabilities import Capability
-from catalog.pools import Endpoint
-from connectors import registry
+from catalog.pools import Endpoint, TlsPolicy
+from connectors import registry, tls
 from connectors.contract import Connector, PowerState
 from connectors.errors import ConnectorError, DeadlineExceeded, NotFound, Refused, Unreachable
 from tierwise.testing.promises.base import (
@@ -26,6 +27,11 @@ from tierwise.testing.promises.base import (
     identities,
     identity_of,
 )
+
+
+def pinned(endpoint: Endpoint, *fingerprints: str) -> Endpoint:
+    """The endpoint with a certificate that must have one of these fingerprints, whoever signed it."""
+    return endpoint.model_copy(update={"tls": TlsPolicy(fingerprints=fingerprints)})
 
 
 class ConnectionPromises(Counterpart):
@@ -70,6 +76,25 @@ class ConnectionPromises(Counterpart):
             connect(endpoint, SecretStr(WRONG_PASSWORD))
         assert_tells_no_secret(caught.value, WRONG_PASSWORD)
         assert_says_where(caught.value, endpoint)
+
+    def test_a_certificate_is_told_by_its_fingerprint_or_the_driver_refuses_to(
+        self, connect: Connect, password: SecretStr | None, untrusted_endpoint: Endpoint | None
+    ) -> None:
+        if untrusted_endpoint is None:
+            pytest.skip("this counterpart has no TLS")
+        address = untrusted_endpoint.address
+        at = urlsplit(address if "//" in address else f"//{address}")
+        certificate = ssl.get_server_certificate((str(at.hostname), int(at.port or 443)))
+        right = tls.fingerprint(ssl.PEM_cert_to_DER_cert(certificate))
+        wrong = tls.fingerprint(b"another certificate")
+        with pytest.raises((Unreachable, Refused)) as caught:
+            connect(pinned(untrusted_endpoint, wrong), SecretStr(WRONG_PASSWORD))
+        assert "fingerprint" in str(caught.value)
+        assert_tells_no_secret(caught.value, WRONG_PASSWORD)
+        if isinstance(caught.value, Unreachable):
+            assert right in str(caught.value)
+            with connect(pinned(untrusted_endpoint, wrong, right.lower()), password) as connector:
+                assert connector.probe().secure
 
     def test_a_dead_address_is_unreachable(self, connect: Connect, dead_endpoint: Endpoint) -> None:
         with pytest.raises(Unreachable) as caught:
