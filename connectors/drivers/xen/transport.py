@@ -51,6 +51,8 @@ def call(proxy: Any, method: str, *params: Any) -> Any:
     except xmlrpc.client.ProtocolError as error:
         msg = f"{error.errcode} {error.errmsg}"
         raise http.client.HTTPException(msg) from error
+    except OSError:
+        raise  # a certificate that is not trusted is a ValueError too
     except (xmlrpc.client.Error, ExpatError, UnicodeError, LookupError, TypeError, ValueError) as error:
         msg = f"an answer that is not XML-RPC ({type(error).__name__}: {error})"
         raise http.client.HTTPException(msg) from error

@@ -13,7 +13,7 @@ from catalog.capabilities import Capability, CapabilityReport, Gap, GapReason
 from catalog.catalog import Catalog
 from catalog.frozen import FrozenDict
 from catalog.offerings import Offering, Parameter, ParameterKind
-from catalog.pools import Endpoint, PoolEntry
+from catalog.pools import Endpoint, PoolEntry, TlsPolicy
 from catalog.resources import ResourceClass
 from catalog.tiers import Tier
 
@@ -169,3 +169,19 @@ def test_a_parameter_that_cannot_do_what_its_name_says_is_refused(
         Offering(
             name="o", title="O", description="d", workload_class="c", size="s", parameters={name: made}
         )
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"fingerprints": ["ab" * 32]},
+        {"fingerprints": [":".join(["AB"] * 20)]},
+        {"fingerprints": [":".join(["AB"] * 32)], "ca_file": "ca.pem"},
+        {"fingerprints": [":".join(["AB"] * 32)], "unverified_because": "nobody looked yet"},
+    ],
+    ids=["no colons", "sha-1", "and an authority", "and not verified"],
+)
+def test_a_certificate_is_checked_in_one_way(policy: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TlsPolicy.model_validate(policy)
+    assert TlsPolicy(fingerprints=(":".join(["ab"] * 32),)).fingerprints == (":".join(["AB"] * 32),)

@@ -119,8 +119,10 @@ class ConnectionPromises(Counterpart):
     ) -> None:
         if untrusted_endpoint is None:
             pytest.skip("this counterpart has no TLS")
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable) as caught:
             connect(untrusted_endpoint)
+        assert "answer" not in caught.value.why, "it is the certificate, not what the server says"
+        assert_says_where(caught.value, untrusted_endpoint)
 
     def test_the_right_password_stands_in_no_error_or_repr(
         self, connector: Connector, endpoint: Endpoint, password: SecretStr | None
