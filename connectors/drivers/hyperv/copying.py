@@ -1,13 +1,13 @@
 """A machine whose disk is a template's copy: the host makes the copy first, and then the machine.
 
 A copy of many GiB takes longer than a call has. So everything is one request, which the host carries out to its
-end also where nobody waits for the answer any more: copy, grow, claim, make. Only a machine whose disk is whole can
-be elected, or be finished by another worker.
+end also where nobody waits for the answer any more: begin, copy, grow, claim, make. Only a machine whose disk is whole
+can be elected, or be finished by another worker.
 
-All copies of one identity go to the same file, below ``tierwise-<identity>-00000000``. Windows makes no file that is
-there already, so one is written at a time, and whoever comes meanwhile waits for it. Renaming the folder claims the
-copy: one process can do that, and it makes the machine. A file that stands still, and that nothing has open, is what
-a process that was ended left behind; it is removed.
+A copy is made in the folder ``tierwise-<identity>-00000000``, whose attempt is nobody's. It begins as the folder of an
+attempt that gets this name, which Windows gives to one at a time; whoever comes meanwhile waits. At the end it gets the
+attempt's name again, which one process can do, and that makes the machine. A copy that stands still, and that nothing has
+open, is what a process that was ended left behind; it is removed.
 """
 
 import math
@@ -31,8 +31,10 @@ STILL_S = 5.0
 claimed has no machine."""
 PATIENCE_SHARE = 0.3
 """The same as a part of the deadline, where that is less."""
-STARTS = 3
-"""How often one call begins a copy whose end it did not learn."""
+STARTS = 5
+"""How often one call begins a copy."""
+BEGINNING = 1
+"""Which of the commands takes the place of the identity's copy; it fails where that is taken."""
 
 _RESIZE = "Hyper-V\\Resize-VHD"
 _RENAME = "Microsoft.PowerShell.Management\\Rename-Item"
@@ -65,14 +67,16 @@ class Copying(NamedTuple):
 
     def commands(self) -> list[Command]:
         """All that the host is to do."""
+        unclaimed = marks.folder_name(self.identity, marks.COPYING)
+        claimed = marks.folder_name(self.identity, self.attempt)
         convert = {"Path": self.template.path, "DestinationPath": self.path, "VHDType": "Dynamic"}
         made = [
-            Command("New-Folder", {"Path": f"{self.folder}\\disks"}),
+            Command("New-Folder", {"Path": f"{self.base}\\{claimed}\\disks"}),
+            Command(_RENAME, {"LiteralPath": f"{self.base}\\{claimed}", "NewName": unclaimed}),
             Command("Hyper-V\\Convert-VHD", convert),
         ]
         if self.size_bytes != self.template.size_bytes:
             made.append(Command(_RESIZE, {"Path": self.path, "SizeBytes": self.size_bytes}))
-        claimed = marks.folder_name(self.identity, self.attempt)
         made.append(Command(_RENAME, {"LiteralPath": self.folder, "NewName": claimed}))
         return [*made, self.new]
 
@@ -83,31 +87,32 @@ def made(copying: Copying) -> list[Machine]:
     still_s = min(STILL_S, deadline.left_s() * PATIENCE_SHARE)
     failure: Exception | None = None
     size: int | None = None
-    since_s, starts = -math.inf, 0
+    since_s, starts, emptied = -math.inf, 0, False
     while True:
         seen = every(copying.op)
-        if found := claimants(seen, copying.identity):
-            if failure is not None and any(marks.made_by(one.mark, copying.attempt) for one in found):
-                raise failure  # what made it says that it is not as it was to be
+        if claimants(seen, copying.identity):
             return seen
         before, size = size, _size(copying)
         if size != before:
             since_s = time.monotonic()
             if size is not None and before is not None and size > before:
                 # Another worker's, which ours failed because of.
-                failure = None
+                failure, emptied = None, False
                 deadline.begin()
         elif time.monotonic() - since_s >= still_s:
             since_s = time.monotonic()
             if size is None:
+                if starts == STARTS or (failure is not None and (emptied or not _was_taken(failure))):
+                    raise failure or _vanished(copying)
                 if failure is not None:
-                    raise failure
-                failure = _made_here(copying, last=starts >= STARTS - 1)
+                    forget(copying)
+                    emptied = True
+                failure = _made_here(copying)
                 starts += 1
                 since_s = time.monotonic()
                 continue
             if _is_closed(copying):
-                copying.there.run(remove_files(f"{escaped(copying.folder)}\\disks\\disk*", optional=True))
+                forget(copying)
                 size, since_s = None, -math.inf
         time.sleep(min(LOOK_S, deadline.left_s()))
 
@@ -118,28 +123,39 @@ def answer_lost(error: Exception) -> bool:
 
 
 def forget(copying: Copying) -> None:
-    """Remove a copy that nobody claimed; one that is still written is left to whoever waits for it. Raises failures."""
-    copying.there.run(remove_files(f"{escaped(copying.folder)}*"))
+    """Remove a copy that nobody claimed; one that is still written is left to whoever waits for it."""
+    copying.there.run(remove_files(f"{escaped(copying.folder)}*", optional=True))
 
 
-def _made_here(copying: Copying, *, last: bool) -> Exception | None:
-    """Copy, and make the machine; what that failed with, and None also where the answer was lost.
+def _was_taken(failure: Exception) -> bool:
+    """Whether there was a folder already when we were to begin."""
+    return isinstance(failure, PowerShellError) and failure.position == BEGINNING
 
-    Then the host may still be at it. Raises TimeoutError where the copy came no further, and the `last` loss.
+
+def _vanished(copying: Copying) -> ConnectorError:
+    why = f"the new machine {copying.identity} is not there right after it was made"
+    return copying.op.error(Unreachable, why, hint="somebody removed it; repeat the call")
+
+
+def _made_here(copying: Copying) -> Exception | None:
+    """Copy, and make the machine; what that failed with, if another worker may be why.
+
+    None also where the answer was lost; then the host may still be at it. Raises all other failures.
     """
     session = copying.there.session
     try:
         _carried_out(copying)
-    except (PowerShellError, BadReply) as error:
+    except PowerShellError as error:
+        if error.cmdlet in {_RESIZE, _RENAME}:
+            return error
+        raise
+    except BadReply as error:
         return error
     except session.failures as error:
-        if last or not answer_lost(error):
+        if not answer_lost(error):
             raise
-        return None
-    session.deadline.begin()
-    if last:
-        why = f"the new machine {copying.identity} is not there right after it was made"
-        return copying.op.error(Unreachable, why, hint="somebody removed it; repeat the call")
+    else:
+        session.deadline.begin()
     return None
 
 
@@ -154,9 +170,11 @@ def _carried_out(copying: Copying) -> None:
         except PowerShellError as error:
             now_s = time.monotonic()
             patient_until_s = patient_until_s or now_s + STILL_S / 2
-            if error.cmdlet not in {_RESIZE, _RENAME} or now_s >= patient_until_s:
+            commands = commands[error.position :]
+            error.position = len(copying.commands()) - len(commands)
+            transient = error.cmdlet in {_RESIZE, _RENAME} and not _was_taken(error)
+            if not transient or now_s >= patient_until_s:
                 raise
-            commands = commands[[one.name for one in commands].index(error.cmdlet) :]
             time.sleep(min(LOOK_S / 2, copying.op.session.deadline.left_s()))
         else:
             return

@@ -82,14 +82,15 @@ def _reference(ref: str) -> list[int | str]:
 
 
 class PowerShellError(Exception):
-    """A cmdlet failed; `error_id` is PowerShell's FullyQualifiedErrorId."""
+    """A cmdlet failed; `error_id` is PowerShell's FullyQualifiedErrorId, `position` the command's in its request."""
 
-    def __init__(self, error_id: str, category: str, message: str, cmdlet: str) -> None:
+    def __init__(self, error_id: str, category: str, message: str, cmdlet: str, position: int = 0) -> None:
         super().__init__(error_id, message)
         self.error_id = error_id
         self.category = category
         self.message = message
         self.cmdlet = cmdlet
+        self.position = position
 
     @property
     def kind(self) -> str:
@@ -153,5 +154,7 @@ def _rows(commands: Sequence[Command], line: bytes) -> list[list[Row]] | None:
         return None
     if "category" in reply:
         cmdlet = commands[len(out)].name if len(out) < len(commands) else ""
-        raise PowerShellError(reply["id"] or "", reply["category"], reply["message"] or "", cmdlet)
+        raise PowerShellError(
+            reply["id"] or "", reply["category"], reply["message"] or "", cmdlet, len(out)
+        )
     return out

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -241,31 +241,67 @@ def test_a_restart_of_winrm_in_the_middle_costs_the_copy_and_not_the_machine(
     assert simulator.shells() == 1
 
 
-@pytest.mark.parametrize("slow", ["Convert-VHD", "Resize-VHD", "Rename-Item", "New-VM", "Set-VM", "Get-VM"])
+@pytest.mark.parametrize("on", ["Command", "Send"])
+def test_a_request_of_which_nobody_knows_whether_it_arrived_makes_one_copy(
+    on: str, host: Callable[..., HypervSimulator], connect: Connect, golden: Path
+) -> None:
+    simulator = host(Estate(conversion_ms=500))
+    connector = opened(connect, simulator, timeout_s=10)
+    # The first five requests are looks; the sixth is to copy, and gets nowhere.
+    simulator.rules(Rule(on=on, action="reset", after=on == "Command", skip=5, times=1))
+    connector.create_vm(SPEC, IDENTITY)
+    assert calls(simulator, "Convert-VHD") == 1
+    must_be_one(simulator, connector, golden)
+
+
+@pytest.mark.parametrize(("paused", "skip"), [("Resize-VHD", 0), ("Rename-Item", 2), ("New-VM", 0)])
+def test_a_process_that_pauses_for_so_long_that_another_takes_over_makes_no_second_machine(
+    paused: str, skip: int, host: Callable[..., HypervSimulator], connect: Connect
+) -> None:
+    simulator = host(Estate(conversion_ms=200))
+    workers = [opened(connect, simulator, timeout_s=15), opened(connect, simulator, timeout_s=15)]
+    # Both rename when they begin; only one can.
+    simulator.rules(Rule(on=paused, action="delay", delay_ms=7000, skip=skip, times=1))
+    with ThreadPoolExecutor(2) as threads:
+        views = list(threads.map(lambda worker: worker.create_vm(SPEC, IDENTITY), workers))
+    assert calls(simulator, "Convert-VHD") == 2, "nobody took over"
+    assert views[0] == views[1]
+    assert workers[0].list_vms() == [views[0]]
+    assert len(made_at(simulator)) == 1
+
+
+@pytest.mark.parametrize("slow", ["Convert-VHD", "Rename-Item", "New-VM", "Get-VM"])
 def test_workers_that_make_one_machine_of_a_template_at_different_paces_make_one(
     slow: str, host: Callable[..., HypervSimulator], connect: Connect
 ) -> None:
     simulator = host(Estate(conversion_ms=300))
     workers = [opened(connect, simulator) for _ in range(3)]
-    for count in (1, 2):
-        identity = uuid4()
-        simulator.rules(*(Rule(on=slow, action="delay", delay_ms=400, skip=n, times=1) for n in (0, 2, 4)))
-        with ThreadPoolExecutor(3) as threads:
-            views = list(threads.map(lambda worker: worker.create_vm(SPEC, identity), workers))  # noqa: B023 -- all are done before it changes
-        listed = workers[0].list_vms()
-        assert [view.identity for view in listed].count(identity) == 1
-        assert {view.native_id for view in views} == {workers[0].get_vm(identity).native_id}
-        assert None not in [view.identity for view in listed], "a loser was left behind"
-        assert len(made_at(simulator)) == count
+    simulator.rules(*(Rule(on=slow, action="delay", delay_ms=400, skip=n, times=1) for n in (0, 2, 4)))
+    with ThreadPoolExecutor(3) as threads:
+        views = list(threads.map(lambda worker: worker.create_vm(SPEC, IDENTITY), workers))
+    assert [view.identity for view in workers[0].list_vms()] == [IDENTITY], "a loser was left behind"
+    assert {view.native_id for view in views} == {workers[0].get_vm(IDENTITY).native_id}
+    assert len(made_at(simulator)) == 1
 
 
-@pytest.mark.parametrize("cmdlet", ["Convert-VHD", "Resize-VHD", "Rename-Item", "New-VM", "Set-VM"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("cmdlet", "after"),
+    [
+        ("Convert-VHD", False),
+        ("Convert-VHD", True),
+        ("Resize-VHD", True),
+        ("Rename-Item", False),
+        ("Rename-Item", True),
+        ("New-VM", False),
+        ("New-VM", True),
+        ("Set-VM", True),
+    ],
+)
 def test_a_create_of_a_template_that_fails_anywhere_leaves_nothing_behind(
     cmdlet: str, after: bool, host: Callable[..., HypervSimulator], connect: Connect, golden: Path
 ) -> None:
     simulator = host()
-    connector = opened(connect, simulator, timeout_s=10)
+    connector = opened(connect, simulator, timeout_s=15)
     simulator.rules(Rule(on=cmdlet, action="error", error_id="OperationFailed", after=after))
     with pytest.raises(Refused):
         connector.create_vm(SPEC, IDENTITY)
@@ -281,7 +317,8 @@ def test_a_copy_that_something_has_open_for_a_moment_is_not_made_again(
 ) -> None:
     simulator = host()
     connector = opened(connect, simulator)
-    simulator.rules(Rule(on=cmdlet, action="error", error_id="OperationFailed", times=2))
+    begins = int(cmdlet == "Rename-Item")
+    simulator.rules(Rule(on=cmdlet, action="error", error_id="OperationFailed", skip=begins, times=2))
     connector.create_vm(SPEC, IDENTITY)
     assert calls(simulator, "Convert-VHD") == 1
     must_be_one(simulator, connector, golden)
