@@ -240,12 +240,12 @@ class Session:
 
     def _end(self, command_id: str) -> None:
         """End a process that still runs, and free the host's record of one that does not."""
-        try:
-            with self.deadline.cleanup():
+        with self.deadline.cleanup():
+            try:
                 self._protocol.cleanup_command(self._shell, command_id)
-        except self.failures as error:
-            if self.lost(error):
-                self.drop()
+            except self.failures as error:
+                if self.lost(error):
+                    self.drop()
 
     def _timed(self, most_s: int) -> None:
         """Let the host end the next request by itself a little before the deadline does."""
