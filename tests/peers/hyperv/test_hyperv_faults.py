@@ -67,6 +67,17 @@ def test_a_connection_lost_while_tidying_up_leaves_no_shell(
     assert simulator.shells() == 0
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_connection_lost_while_a_command_is_ended_costs_no_later_call(
+    after: bool, simulator: HypervSimulator, connect: Callable[..., Connector]
+) -> None:
+    connector = connect(simulator)
+    simulator.rules(Rule(on="Signal", action="reset", after=after, times=1))
+    for _ in range(3):
+        assert connector.list_vms() == []
+    assert simulator.shells() == 1
+
+
 def test_a_shell_that_is_gone_is_opened_anew_unnoticed(
     simulator: HypervSimulator, connect: Callable[..., Connector]
 ) -> None:
