@@ -43,7 +43,10 @@ class Manner:
     passing: float = 0.0
     """What part of all moves pass places on."""
     mix: tuple[float, ...] | None = None
-    """Shares of the kinds of moves (shift, home, swap, alike), for processes of all sizes alike; without, what changes most is tried most."""
+    """Shares of the kinds of moves (shift, home, swap, alike); without, what changes most is tried most.
+
+    For processes of all sizes alike; where it is listed who could come where, the oftener the larger.
+    """
     soft: bool = False
     """Whether machines may lack room while it is hot; then the first temperature is no higher than where `PRESSURE` begins."""
 
@@ -117,7 +120,9 @@ class Chain:
         self.menu = self._menu()
 
     def _menu(self) -> Int64:
-        return _fixed(self.manner.mix) if self.manner.mix else _menu(self.tried, self.gained)
+        if self.manner.mix is None:
+            return _menu(self.tried, self.gained)
+        return _fixed(self.manner.mix, large_first=len(self.tables.reach) > 0)
 
     @property
     def objective(self) -> int:
@@ -157,9 +162,10 @@ def _menu(tried: Int64, gained: Float64) -> Int64:
     return _spread(share)
 
 
-def _fixed(mix: tuple[float, ...]) -> Int64:
-    """[1024] kinds of moves by their shares."""
-    return _spread(np.tile(np.array(mix), SIZES))
+def _fixed(mix: tuple[float, ...], *, large_first: bool) -> Int64:
+    """[1024] kinds of moves by their shares, for processes of all sizes alike, or the oftener the larger."""
+    often = np.arange(1.0, SIZES + 1) if large_first else np.ones(SIZES)
+    return _spread(np.outer(often, mix).ravel())
 
 
 def _spread(share: Float64) -> Int64:

@@ -51,6 +51,14 @@ def draw(totals: Int64) -> int:
 
 
 @inlined
+def comes_to(tables: Tables, p: int, chance: int) -> int:
+    """One of the machines that are listed for a process, by 20 bits of chance; -1 where none is."""
+    begin = tables.reach_from[p]
+    many = tables.reach_from[p + 1] - begin
+    return int(tables.reach[begin + (chance * many >> 20)]) if many > 0 else -1
+
+
+@inlined
 def moving(tables: Tables, p: int, n: int) -> int:
     """What it costs that a process is on a machine, services' moves aside."""
     home = tables.home[p]
@@ -229,7 +237,7 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
     process_move, machine_move, balance = tables.process_move, tables.machine_move, tables.balance
     totals, members, away, by_size = state.totals, state.members, state.away, tables.by_size
     least, made, balances, resources = 2 * tables.service_move[0], 0, len(balance), requirement.shape[1]
-    alike, alike_at = tables.alike, tables.alike_at
+    alike, alike_at, listed = tables.alike, tables.alike_at, len(tables.reach) > 0
     for _ in range(steps):
         chance = draw(totals)
         pick = menu[chance & 1023]
@@ -246,7 +254,15 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
             begin = pick // KINDS * nobody // SIZES
             end = (pick // KINDS + 1) * nobody // SIZES
             p = int(by_size[begin + (first * (end - begin) >> 20)])
-            if kind == SHIFT:
+            if listed and kind != ALIKE:
+                n = comes_to(tables, p, second)
+                if n < 0:
+                    continue
+                if kind == SWAP:
+                    if members[n] == 0:
+                        continue
+                    q = int(state.member[n, (draw(totals) & 0xFFFFF) * members[n] >> 20])
+            elif kind == SHIFT:
                 n = second * machines >> 20
             elif kind == SWAP:
                 q = second * nobody >> 20

@@ -10,9 +10,11 @@ from placement.compiling import compiled
 from placement.rebalance.loops import (
     FIRM,
     Float64,
+    comes_to,
     count_move,
     count_service,
     draw,
+    inlined,
     moving,
     stays_apart,
     take,
@@ -23,6 +25,43 @@ _HOME = 12
 """Of sixteen, those in which the other goes back to its first machine; else anywhere."""
 _ALIKE = 8
 """Of sixteen, those in which the two need about the same; else anything comes."""
+
+
+@inlined
+def _chosen(tables: Tables, state: State, chance: int, more: int) -> tuple[int, int, int]:
+    """Who comes, in whose place, and where that one goes; nobody where chance finds none.
+
+    Where it is listed who could come where, whoever comes is chosen first, large ones more often: those have few places.
+    """
+    processes, machines = len(state.machine), len(tables.capacity)
+    p, q, to = -1, 0, 0
+    if len(tables.reach) > 0:
+        rank = max((chance >> 4 & 0xFFFFF) * processes >> 20, (more >> 44) * processes >> 18)
+        comes = int(tables.by_size[rank])
+        n = comes_to(tables, comes, chance >> 24 & 0xFFFFF)
+        if n >= 0 and state.members[n] > 0:
+            q = int(state.member[n, (more >> 4 & 0xFFFFF) * state.members[n] >> 20])
+            if n != tables.home[q] and (more & 15) < _HOME:
+                to = int(tables.home[q])
+            else:
+                to = comes_to(tables, q, more >> 24 & 0xFFFFF)
+            if to >= 0:
+                p = comes
+        return p, q, to
+    if (chance & 15) < _HOME and state.totals[3] > 0:
+        q = int(state.away[(chance >> 4 & 0xFFFFF) * state.totals[3] >> 20])
+        to = int(tables.home[q])
+    else:
+        q = (chance >> 4 & 0xFFFFF) * processes >> 20
+        to = (chance >> 24 & 0xFFFFF) * machines >> 20
+    if (more & 15) < _ALIKE:
+        order = more >> 4 & (ORDERS - 1)
+        at = tables.alike_at[order, q] + (more >> 10 & 63) - 32
+        if 0 <= at < processes:
+            p = int(tables.alike[order, at])
+    else:
+        p = (more >> 20 & 0xFFFFF) * processes >> 20
+    return p, q, to
 
 
 @compiled
@@ -36,7 +75,7 @@ def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
     steps: int,
 ) -> int:
     """Try so many at one temperature; how many were made. `pressure` as in `anneal`."""
-    processes, machines, width = len(state.machine), len(tables.capacity), state.member.shape[1]
+    processes, width = len(state.machine), state.member.shape[1]
     machine, slack, room, free, cost = state.machine, state.slack, state.room, state.free, state.cost
     excess, lack_weight, totals, here = state.excess, tables.lack_weight, state.totals, state.here
     requirement, taking, weighted = tables.requirement, tables.taking, tables.weighted
@@ -45,21 +84,10 @@ def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
     for _ in range(steps):
         chance, more = draw(totals), draw(totals)
         most = temperature * log[chance >> 50]
-        if (chance & 15) < _HOME and totals[3] > 0:
-            q = int(state.away[(chance >> 4 & 0xFFFFF) * totals[3] >> 20])
-            to = home[q]
-        else:
-            q = (chance >> 4 & 0xFFFFF) * processes >> 20
-            to = (chance >> 24 & 0xFFFFF) * machines >> 20
+        p, q, to = _chosen(tables, state, chance, more)
+        if p < 0:
+            continue
         n = machine[q]
-        if (more & 15) < _ALIKE:
-            order = more >> 4 & (ORDERS - 1)
-            at = tables.alike_at[order, q] + (more >> 10 & 63) - 32
-            if at < 0 or at >= processes:
-                continue
-            p = int(tables.alike[order, at])
-        else:
-            p = (more >> 20 & 0xFFFFF) * processes >> 20
         m = machine[p]
         if m in {n, to} or n == to or state.members[to] == width:
             continue

@@ -16,6 +16,8 @@ ORDERS = 4
 """In so many orders processes have those beside them that need about the same."""
 SIZES = 16
 """Classes of processes by their size, from the smallest."""
+_FEW, _PAIRS = 25, 4_000_000
+"""Where machines hold up to so many processes, and there are up to so many pairs of both, it is worth to list where each could come to."""
 
 
 class Tables(NamedTuple):
@@ -33,6 +35,14 @@ class Tables(NamedTuple):
     """
     weighted: Int64
     """[P + 1, K] requirements times their load weights."""
+    reach: npt.NDArray[np.int32]
+    """The machines that a process could come to, one process's after another's; empty where none are listed, and all may be tried.
+
+    What is used twice is never given back, so that a machine has the same room for newcomers always: for the largest
+    processes there are one or two machines of a hundred.
+    """
+    reach_from: Int64
+    """[P + 1] where a process's part of `reach` begins."""
     home: Int64
     """[P + 1]."""
     service: Int64
@@ -108,12 +118,15 @@ def tables_of(problem: Reassignment, seed: int) -> Tables:
     needs_from, needs = _rows(problem.dependency[:, 0], problem.dependency[:, 1], problem.services)
     needed_from, needed = _rows(problem.dependency[:, 1], problem.dependency[:, 0], problem.services)
     several = np.bincount(problem.service, minlength=problem.services) > 1
+    reach, reach_from = _reach(problem)
     requirement = _by_fours(np.vstack([problem.requirement, np.zeros_like(problem.capacity[:1])]))
     transient, load_weight = _by_fours(problem.transient), _by_fours(problem.load_weight)
     return Tables(
         requirement=requirement,
         taking=np.vstack([requirement, requirement * (1 - transient)]),
         weighted=requirement * load_weight,
+        reach=reach,
+        reach_from=reach_from,
         home=np.append(problem.initial, -1),
         service=_own(problem.service),
         process_move=np.append(problem.process_move_cost * w[0], 0),
@@ -137,6 +150,20 @@ def tables_of(problem: Reassignment, seed: int) -> Tables:
         alike=alike,
         alike_at=np.argsort(alike, axis=1, kind="stable").astype(np.int32),
     )
+
+
+def _reach(problem: Reassignment) -> tuple[npt.NDArray[np.int32], Int64]:
+    """Where each process could come to, were everybody else to go who may; nothing where that would be nearly anywhere."""
+    few = problem.processes <= _FEW * problem.machines and problem.processes * problem.machines <= _PAIRS
+    if not few or not problem.transient.any():
+        return np.zeros(0, dtype=np.int32), np.zeros(problem.processes + 1, dtype=np.int64)
+    staying = np.zeros_like(problem.capacity)
+    np.add.at(staying, problem.initial, problem.requirement * problem.transient)
+    room = problem.capacity - staying
+    fits = np.array([(need <= room).all(axis=1) for need in problem.requirement])
+    fits[np.arange(problem.processes), problem.initial] = False
+    begin = np.append(0, np.cumsum(fits.sum(axis=1))).astype(np.int64)
+    return np.nonzero(fits)[1].astype(np.int32), begin
 
 
 def _lack_weight(requirement: Int64, load_weight: Int64) -> Int64:

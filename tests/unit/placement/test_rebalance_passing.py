@@ -1,5 +1,7 @@
 """A process takes the place of another, which goes on."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,35 @@ def test_what_is_counted_by_steps_is_what_counting_afresh_gives(seed: int, press
         if pressure != 0.02:
             assert int(chain.state.excess.sum()) <= before
             assert breaches(problem, chain.state.machine) == ()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_could_come_where_is_whoever_fits_once_all_who_may_go_have_gone(seed: int) -> None:
+    made = instance(seed, Size(60, 7, 4, 20, 12, 2, 110))
+    problem = dataclasses.replace(made, transient=np.array([True, False, True, False]))
+    tables = tables_of(problem, seed)
+    listed = {
+        (p, m)
+        for p in range(problem.processes)
+        for m in tables.reach[tables.reach_from[p] : tables.reach_from[p + 1]].tolist()
+    }
+    needs, home = problem.requirement.tolist(), problem.initial.tolist()
+    for p in range(problem.processes):
+        for m in range(problem.machines):
+            left = problem.capacity[m].tolist()
+            for q in range(problem.processes):
+                if home[q] == m:  # what is used twice stays behind
+                    left = [
+                        n - need * t for n, need, t in zip(left, needs[q], problem.transient, strict=True)
+                    ]
+            fits = all(need <= n for need, n in zip(needs[p], left, strict=True))
+            assert ((p, m) in listed) == (fits and home[p] != m), (p, m)
+
+
+def test_where_nothing_is_used_twice_nobody_is_listed_and_all_may_be_tried() -> None:
+    problem = dataclasses.replace(guests(), transient=np.array([False, False]))
+    tables = tables_of(problem, 0)
+    assert (len(tables.reach), tables.reach_from.tolist()) == (0, [0, 0, 0])
+    chain = Chain(tables, problem.initial, 1, Manner(passing=0.5))
+    chain.block(0.0, 20_000)
+    assert chain.objective == 1, chain.state.machine  # Nothing but that a service moved.
