@@ -68,9 +68,9 @@ docs:  ## write the generated pages of docs/reference again
 
 lock:  ## resolve the locks in requirements/ again (ARGS=--upgrade for newer versions)
 	$(SET_UP)
-	@$(COMPILE) $(ARGS) pyproject.toml --extra vsphere --extra hyperv --extra xen --extra postgres --extra dask --extra notebooks --group dev -o requirements/dev.txt
+	@$(COMPILE) $(ARGS) pyproject.toml --extra vsphere --extra hyperv --extra hyperv-pypsrp --extra xen --extra postgres --extra dask --extra notebooks --group dev -o requirements/dev.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/base.txt
-	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra vsphere --extra hyperv --extra hyperv-kerberos --extra xen --extra postgres --extra spark --extra dask --extra notebooks -o requirements/extras.txt
+	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra vsphere --extra hyperv --extra hyperv-pypsrp --extra hyperv-kerberos --extra xen --extra postgres --extra spark --extra dask --extra notebooks -o requirements/extras.txt
 	@printf 'libvirt-python>=9.0\npycdlib>=1.14\n' | $(COMPILE) $(ARGS) - -o requirements/libvirt.txt
 	@printf 'pykerberos>=1.2.1\n' | $(COMPILE) -c requirements/extras.txt - -o requirements/kerberos.txt
 	@printf 'setuptools\nuv\n' | $(COMPILE) -c requirements/dev.txt - -o requirements/bootstrap.txt

@@ -1,5 +1,6 @@
 """The Hyper-V driver keeps the contract against our simulator of WinRM: over TLS, and over HTTP sealed by NTLM."""
 
+import importlib.util
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +10,17 @@ from pydantic import SecretStr
 
 from catalog.pools import Endpoint, Option, TlsPolicy
 from connectors import disks
+from connectors.drivers.hyperv.settings import Library
 from connectors.simulators import certificates, hyperv
 from connectors.simulators.certificates import Certificate, make_certificate
 from connectors.simulators.hyperv import Estate, HypervSimulator, Rule
-from tierwise.testing.conformance import ConnectorConformance
+from tierwise.testing.conformance import ConnectorConformance, Counterpart
+from tierwise.testing.promises.connection import ConnectionPromises
+from tierwise.testing.promises.disks import DiskPromises
+from tierwise.testing.promises.lifecycle import LifecyclePromises
+from tierwise.testing.promises.races import RacePromises
 from tierwise.testing.promises.templates import GONE
+from tierwise.testing.promises.wire import WirePromises
 
 pytestmark = pytest.mark.counterpart("hyperv-sim")
 
@@ -58,7 +65,7 @@ def over_tls(
     certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HypervSimulator]:
     with HypervSimulator(listen="127.0.0.2", certificate=certificate) as running:
-        put_templates(running, TestHypervOverTls.golden, tmp_path_factory.mktemp("golden"))
+        put_templates(running, OverTls.golden, tmp_path_factory.mktemp("golden"))
         yield running
 
 
@@ -75,17 +82,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HypervSimulato
         yield running
 
 
-class HypervConformance(ConnectorConformance):
+class HypervCounterpart(Counterpart):
     workers_at_once = 20
     """Windows lets one user have 30 shells (MaxShellsPerUser), and each connector keeps one."""
 
     other_folder = "E:\\Machines"
     golden = ""
     """The folder of templates that orders choose."""
+    client = Library.PYWINRM
 
     @pytest.fixture
     def endpoint(self, simulator: HypervSimulator) -> Iterator[Endpoint]:
-        options: dict[str, Option] = {"storages": f"fast={self.other_folder}"}
+        options: dict[str, Option] = {"storages": f"fast={self.other_folder}", "client": self.client}
         if self.golden:
             named = {**CHOSEN, GONE: "gone.vhdx"}
             options["templates"] = {name: f"{self.golden}\\{file}" for name, file in named.items()}
@@ -124,9 +132,7 @@ class HypervConformance(ConnectorConformance):
         return simulator.restart
 
 
-class TestHypervOverTls(HypervConformance):
-    """TLS with a verified certificate, to which NTLM is bound."""
-
+class OverTls(HypervCounterpart):
     golden = "D:\\Golden"
 
     @pytest.fixture
@@ -138,7 +144,22 @@ class TestHypervOverTls(HypervConformance):
         return endpoint.model_copy(update={"tls": TlsPolicy()})
 
 
-class TestHypervSealed(HypervConformance):
+class TestHypervOverTls(OverTls, ConnectorConformance):
+    """TLS with a verified certificate, to which NTLM is bound."""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("pypsrp") is None, reason="the extra hyperv-pypsrp is not installed"
+)
+class TestHypervByPypsrp(
+    OverTls, ConnectionPromises, LifecyclePromises, RacePromises, DiskPromises, WirePromises
+):
+    """The same by the other client: of the promises those that the way to the host bears on."""
+
+    client = Library.PYPSRP
+
+
+class TestHypervSealed(HypervCounterpart, ConnectorConformance):
     """Plain HTTP, each message sealed by NTLM."""
 
     @pytest.fixture
@@ -146,7 +167,7 @@ class TestHypervSealed(HypervConformance):
         return sealed
 
 
-class TestHypervCluster(HypervConformance):
+class TestHypervCluster(HypervCounterpart, ConnectorConformance):
     """Two nodes of a failover cluster as one endpoint, each logged in at by itself."""
 
     other_folder = "C:\\ClusterStorage\\Volume2"

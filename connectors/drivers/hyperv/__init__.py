@@ -1,4 +1,4 @@
-"""Microsoft Hyper-V: one host or failover cluster, by its own PowerShell cmdlets over WinRM and the library pywinrm.
+"""Microsoft Hyper-V: one host or failover cluster, by its own PowerShell cmdlets over WinRM.
 
 Importing this package imports no vendor library, so its table of gaps can be read anywhere.
 """

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import BinaryIO, ClassVar, TypeVar
+from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -45,13 +45,24 @@ from connectors.drivers.hyperv.faults import is_gone, of_failure
 from connectors.drivers.hyperv.host import HostFacts
 from connectors.drivers.hyperv.machines import Machine
 from connectors.drivers.hyperv.session import SHELL_GONE, Op, Session
-from connectors.drivers.hyperv.settings import Auth
+from connectors.drivers.hyperv.settings import Auth, Library, Settings
 from connectors.errors import NotFound, Unreachable, Unsupported
 
 Result = TypeVar("Result")
 Change = Callable[[Op, Machine], None]
 
-_TRANSPORT = "connectors.drivers.hyperv.transport"
+
+class _Needs(NamedTuple):
+    """What a client's library is installed with, and what it needs for Kerberos beside that."""
+
+    extra: str
+    for_kerberos: tuple[str, ...]
+
+
+_CLIENTS = {
+    Library.PYWINRM: _Needs("hyperv", ("kerberos",)),
+    Library.PYPSRP: _Needs("hyperv-pypsrp", ("gssapi", "krb5")),
+}
 CLOSING_LIMIT_S = 5.0
 
 
@@ -73,10 +84,14 @@ class HypervConnector(Connector):
         """Connect, log in and open a shell; nothing if that is done."""
         if self._session is not None:
             return
-        transport = registry.vendor_module(_TRANSPORT, self.endpoint, extra="hyperv")
-        session = Session(self.endpoint, self._password, transport)
-        if session.settings.options.auth is Auth.KERBEROS:
-            registry.vendor_module("kerberos", self.endpoint, extra="hyperv-kerberos")
+        options = Settings.of(self.endpoint).options
+        needs = _CLIENTS[options.client]
+        module = f"connectors.drivers.hyperv.{options.client}_client"
+        client = registry.vendor_module(module, self.endpoint, extra=needs.extra)
+        if options.auth is Auth.KERBEROS:
+            for library in needs.for_kerberos:
+                registry.vendor_module(library, self.endpoint, extra="hyperv-kerberos")
+        session = Session(self.endpoint, self._password, client.connect)
         self._translated(session, "open", session.login)
         self._session = session
 
@@ -310,8 +325,7 @@ class HypervConnector(Connector):
         for name in now.asked:
             if name not in self._nodes:
                 at = cluster.node_endpoint(self.endpoint, name)
-                transport, deadline = op.session.transport, op.session.deadline
-                self._nodes[name] = Session(at, self._password, transport, deadline)
+                self._nodes[name] = Session(at, self._password, op.session.connect, op.session.deadline)
         nodes = {name: self._nodes[name] for name in now.asked}
         return op._replace(nodes=nodes, owners=now.owners)
 

@@ -3,9 +3,17 @@
 import errno
 import socket
 import ssl
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from connectors import tls
+from connectors.drivers.hyperv.client import (
+    BadAnswer,
+    Fault,
+    LoginRefused,
+    NoTicket,
+    OperationTimedOut,
+    root_cause,
+)
 from connectors.drivers.hyperv.dispatcher import BadReply, PowerShellError
 from connectors.drivers.hyperv.session import QUOTA_FAULTS, Session
 from connectors.errors import (
@@ -64,10 +72,6 @@ ACCESS_DENIED = 5
 """The WS-Management fault's code is Windows' ERROR_ACCESS_DENIED."""
 
 
-NO_TICKET = frozenset({"KerberosExchangeError", "MutualAuthenticationError"})
-"""By name, for their module cannot be imported where Kerberos is not installed."""
-
-
 def is_gone(error: BaseException) -> bool:
     """Whether the machine or checkpoint that a command was for is not there any more."""
     return isinstance(error, PowerShellError) and (
@@ -91,20 +95,20 @@ def _of_failure(endpoint: str, operation: str, error: Exception, session: Sessio
     if isinstance(error, BadReply):
         hint = "check that Windows PowerShell 5.1 and its Hyper-V module work on the host"
         return Refused(endpoint, operation, str(error), vendor_code="BadReply", hint=hint)
-    if isinstance(error, session.transport.InvalidCredentialsError) or type(error).__name__ in NO_TICKET:
+    if isinstance(error, LoginRefused):
         return _of_login(endpoint, operation, error)
-    if isinstance(error, session.transport.WSManFaultError):
+    if isinstance(error, Fault):
         return _of_fault(endpoint, operation, error)
-    if isinstance(error, session.transport.WinRMOperationTimeoutError):
+    if isinstance(error, OperationTimedOut):
         return _late(endpoint, operation, "the host gave up waiting")
     return _of_transport(endpoint, operation, error, session)
 
 
-def _of_login(endpoint: str, operation: str, error: Exception) -> ConnectorError:
-    if type(error).__name__ in NO_TICKET:
+def _of_login(endpoint: str, operation: str, error: LoginRefused) -> ConnectorError:
+    if isinstance(error, NoTicket):
         why = f"no Kerberos ticket for this host: {' '.join(str(error).split())}"
         hint = "run kinit or set KRB5_CLIENT_KTNAME; check the option 'spn_host' and the clock"
-        return Refused(endpoint, operation, why, vendor_code=type(error).__name__, hint=hint)
+        return Refused(endpoint, operation, why, vendor_code=error.code, hint=hint)
     why = "the user name or password is wrong, or the user may not use WinRM"
     hint = "check the endpoint's 'username' and 'secret', and that the host takes the option 'auth'"
     return Refused(endpoint, operation, why, vendor_code="401", hint=hint)
@@ -123,10 +127,9 @@ def _of_powershell(endpoint: str, operation: str, error: PowerShellError) -> Con
     return meaning.kind(endpoint, operation, why, vendor_code=error.error_id, hint=meaning.hint)
 
 
-def _of_fault(endpoint: str, operation: str, fault: Any) -> ConnectorError:
-    code = fault.wsman_fault_code
-    name = str(code) if code is not None else str(fault.fault_subcode or fault.code)
-    words = " ".join(str(fault.reason).split())
+def _of_fault(endpoint: str, operation: str, fault: Fault) -> ConnectorError:
+    code, name = fault.code, fault.name
+    words = " ".join(str(fault).split())
     if code in QUOTA_FAULTS:
         hint = "raise MaxShellsPerUser or MaxConcurrentOperationsPerUser at the host, or use fewer workers"
         return _retriable(endpoint, operation, f"WinRM's quota is used up: {words}", name, hint)
@@ -147,7 +150,7 @@ def _late(endpoint: str, operation: str, why: str) -> ConnectorError:
 
 def _of_transport(endpoint: str, operation: str, error: Exception, session: Session) -> ConnectorError:
     """The error that says why no answer came, or none that can be read."""
-    cause = session.transport.root_cause(error)
+    cause = root_cause(error)
     if isinstance(cause, TimeoutError):
         return _late(endpoint, operation, f"no answer within {session.deadline.limit_s:g} s")
     if isinstance(cause, ssl.SSLError):
@@ -155,8 +158,8 @@ def _of_transport(endpoint: str, operation: str, error: Exception, session: Sess
     elif isinstance(cause, OSError):
         code, why, hint = _connection(cause)
     else:
-        said = f"HTTP {error.code}" if isinstance(error, session.transport.WinRMTransportError) else error
-        code, why = type(error).__name__, f"the server gave an unreadable answer: {said}"
+        code = error.code if isinstance(error, BadAnswer) else type(error).__name__
+        why = f"the server gave an unreadable answer: {error}"
         hint = "check that WinRM listens at the address"
     return Unreachable(endpoint, operation, why, vendor_code=code, hint=hint)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pydantic import SecretStr
 
@@ -13,13 +13,13 @@ from catalog.pools import Endpoint
 from connectors import tls
 from connectors.deadlines import Deadline
 from connectors.drivers.hyperv import dispatcher
+from connectors.drivers.hyperv.client import FAILURES, Client, Connect, Fault, OperationTimedOut
 from connectors.drivers.hyperv.dispatcher import Command, Row
 from connectors.drivers.hyperv.settings import Auth, Settings
 from connectors.errors import ConnectorError, Refused
 
-UTF8 = 65001
-SHELL_IDLE = "PT15M"
-"""The host removes a shell that its owner could not, after this time (xs:duration, as WinRM wants it)."""
+SHELL_IDLE_S = 15 * 60
+"""The host removes a shell that its owner could not, after this time."""
 
 QUOTA_FAULTS = frozenset({2150859173, 2150859174})
 """Too many shells, or operations, of this user at the host; it passes when others are done."""
@@ -44,16 +44,20 @@ class NotYetDone(TimeoutError):
 
 
 class Session:
-    """One login; `transport` is the module that holds the vendor's library, imported late.
+    """One login; `connect` is of the module that holds a client's library, imported late."""
 
-    pywinrm's connection seals messages in order, so it is used by one thread only.
-    """
+    failures: ClassVar[tuple[type[Exception], ...]] = (
+        dispatcher.PowerShellError,
+        dispatcher.BadReply,
+        *FAILURES,
+    )
+    """What running commands can raise."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         password: SecretStr | None,
-        transport: Any,
+        connect: Connect,
         deadline: Deadline | None = None,
     ) -> None:
         self.settings = Settings.of(endpoint)
@@ -62,25 +66,18 @@ class Session:
             why = "Hyper-V needs a user name and password"
             raise Refused(endpoint.name, "open", why, hint="set the endpoint's 'username' and 'secret'")
         self.deadline = deadline or Deadline(endpoint.timeout_s)
-        self.transport = transport
+        self.connect = connect
         self._username = endpoint.username
         self._password = None if by_ticket else password
         self._context = tls.context(endpoint)
-        self._protocol: Any = None
+        self._client: Client | None = None
         self._shell: str | None = None
-
-    @property
-    def failures(self) -> tuple[type[Exception], ...]:
-        """What running commands can raise."""
-        return (dispatcher.PowerShellError, dispatcher.BadReply, *self.transport.FAILURES)
 
     def login(self) -> None:
         """Connect, log in, and open a shell if there is none; a shell outlives its connection."""
         self.drop()
         password = None if self._password is None else self._password.get_secret_value()
-        self._protocol = self.transport.connect(
-            self.settings, self._username, password, self._context, self.deadline
-        )
+        self._client = self.connect(self.settings, self._username, password, self._context, self.deadline)
         try:
             if self._shell is None:
                 self._open_shell()
@@ -124,7 +121,7 @@ class Session:
     def logout(self) -> None:
         """Delete the shell, on a new connection if need be, and close; whatever goes wrong, it is closed."""
         for _ in range(2):
-            with suppress(*self.failures, AssertionError):
+            with suppress(*self.failures):
                 self._delete_shell()
                 break
             self.drop()
@@ -133,85 +130,76 @@ class Session:
     def _delete_shell(self) -> None:
         if self._shell is None:
             return
-        if self._protocol is None:
+        if self._client is None:
             self.login()
-        self._timed(1)
-        self._protocol.close_shell(self._shell, close_session=False)
+        client, shell = self._open()
+        self._timed(client, 1)
+        client.close_shell(shell)
         self._shell = None
 
     def drop(self) -> None:
         """Close the connection. A shell that cannot be deleted idles out at the host."""
-        protocol, self._protocol = self._protocol, None
-        if protocol is not None:
-            protocol.transport.close_session()
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
-    def fault_code(self, error: BaseException) -> int | None:
+    @staticmethod
+    def fault_code(error: BaseException) -> int | None:
         """The number of a WS-Management fault; None for other errors."""
-        if isinstance(error, self.transport.WSManFaultError):
-            code: int | None = error.wsman_fault_code
-            return code
-        return None
+        return error.code if isinstance(error, Fault) else None
 
-    def lost(self, error: BaseException) -> bool:
+    @staticmethod
+    def lost(error: BaseException) -> bool:
         """Whether the connection cannot be used after this error.
 
         NTLM seals messages with a running number, so after one that was lost no other is understood.
         """
-        whole = (
-            dispatcher.PowerShellError,
-            dispatcher.BadReply,
-            self.transport.WSManFaultError,
-            self.transport.WinRMOperationTimeoutError,
-            NotYetDone,
-        )
+        whole = (dispatcher.PowerShellError, dispatcher.BadReply, Fault, OperationTimedOut, NotYetDone)
         return not isinstance(error, whole)
 
     def _ensure_shell(self) -> None:
-        if self._protocol is None:
+        if self._client is None:
             self.login()
         elif self._shell is None:
             self._open_shell()
 
+    def _open(self) -> tuple[Client, str]:
+        """The connection and the shell, which are there."""
+        assert self._client is not None, "no connection"
+        assert self._shell is not None, "no shell"
+        return self._client, self._shell
+
     def _open_shell(self) -> None:
-        self._shell = self._patiently(
-            lambda: self._protocol.open_shell(codepage=UTF8, noprofile=True, idle_timeout=SHELL_IDLE)
-        )
+        self._shell = self._patiently(lambda client: client.open_shell(SHELL_IDLE_S))
 
     def forget_shell(self) -> None:
         """The shell is gone at the host; the next command opens another."""
         self._shell = None
 
-    def _patiently(self, call: Any) -> str:
+    def _patiently(self, call: Callable[[Client], str]) -> str:
         """The call's answer, asked for again while the host's quotas are used up, until the deadline."""
+        client = self._client
+        assert client is not None, "no connection"
         for wait_s in chain(BACK_OFF_S, repeat(BACK_OFF_S[-1])):
-            self._timed(RECEIVE_LIMIT_S)
+            self._timed(client, RECEIVE_LIMIT_S)
             try:
-                answer: str = call()
-            except self.transport.WSManFaultError as fault:
-                if fault.wsman_fault_code not in QUOTA_FAULTS or self.deadline.left_s() <= wait_s:
+                return call(client)
+            except Fault as fault:
+                if fault.code not in QUOTA_FAULTS or self.deadline.left_s() <= wait_s:
                     raise
                 time.sleep(wait_s)
-            else:
-                return answer
         raise AssertionError
 
-    def _start(self) -> str:
-        started: str = self._protocol.run_command(
-            self._shell,
-            dispatcher.COMMAND,
-            dispatcher.arguments(),
-            console_mode_stdin=False,
-            skip_cmd_shell=True,
-        )
-        return started
+    def _start(self, client: Client) -> str:
+        _, shell = self._open()
+        return client.run_command(shell, dispatcher.COMMAND, dispatcher.arguments())
 
     def _send(self, command_id: str, text: bytes) -> None:
+        client, shell = self._open()
         for start in range(0, len(text), SEND_LIMIT_BYTES):
-            self._timed(RECEIVE_LIMIT_S)
+            self._timed(client, RECEIVE_LIMIT_S)
             end = start + SEND_LIMIT_BYTES
-            self._protocol.send_command_input(
-                self._shell, command_id, text[start:end], end=end >= len(text)
-            )
+            client.send(shell, command_id, text[start:end], end=end >= len(text))
 
     def _receive(self, command_id: str, look: Look | None) -> tuple[bytes, bytes, int]:
         """All output. Raises TimeoutError at the deadline, while the connection can still be used.
@@ -222,35 +210,37 @@ class Session:
         out, errors = bytearray(), bytearray()
         while True:
             self._ensure_shell()  # a look may have lost the connection
-            self._timed(RECEIVE_LIMIT_S if look is None else LOOK_LIMIT_S)
+            client, shell = self._open()
+            self._timed(client, RECEIVE_LIMIT_S if look is None else LOOK_LIMIT_S)
             try:
-                stdout, stderr, code, done = self._protocol.get_command_output_raw(self._shell, command_id)
-            except self.transport.WinRMOperationTimeoutError:
-                # The host's way to say "not yet".
+                said = client.receive(shell, command_id)
+            except OperationTimedOut:
                 if look is not None and look():
                     self.deadline.begin()
                 if self.deadline.left_s() < 1:
                     msg = f"no answer within {self.deadline.limit_s:g} s"
                     raise NotYetDone(msg) from None
                 continue
-            out += stdout
-            errors += stderr
-            if done:
-                return bytes(out), bytes(errors), code
+            out += said.stdout
+            errors += said.stderr
+            if said.done:
+                return bytes(out), bytes(errors), said.code
 
     def _end(self, command_id: str) -> None:
         """End a process that still runs, and free the host's record of one that does not."""
+        if self._client is None or self._shell is None:
+            return
         with self.deadline.cleanup():
             try:
-                self._protocol.cleanup_command(self._shell, command_id)
+                self._client.terminate(self._shell, command_id)
             except self.failures as error:
                 if self.lost(error):
                     self.drop()
 
-    def _timed(self, most_s: int) -> None:
+    def _timed(self, client: Client, most_s: int) -> None:
         """Let the host end the next request by itself a little before the deadline does."""
         whole_s = int(self.deadline.left_s() - 0.5)
-        self._protocol.operation_timeout_sec = max(1, min(most_s, whole_s))
+        client.limit(max(1, min(most_s, whole_s)))
 
 
 class Op(NamedTuple):

@@ -20,11 +20,18 @@ HTTP_PORT = 5985
 
 
 class Auth(StrEnum):
-    """How the user proves who it is; the values are pywinrm's."""
+    """How the user proves who it is; the values are those of the clients' libraries."""
 
     NTLM = "ntlm"
     KERBEROS = "kerberos"
     BASIC = "basic"
+
+
+class Library(StrEnum):
+    """Which library speaks WS-Management."""
+
+    PYWINRM = "pywinrm"
+    PYPSRP = "pypsrp"
 
 
 class Options(Value):
@@ -51,6 +58,9 @@ class Options(Value):
     storages: str | None = Field(
         default=None,
         description="Folders that machines' disks can be moved between: NAME=folder, with commas between.",
+    )
+    client: Library = Field(
+        default=Library.PYWINRM, description="Which library speaks WinRM: pywinrm or pypsrp."
     )
     auth: Auth = Field(default=Auth.NTLM, description="How the user logs in.")
     cluster: bool = Field(

@@ -1,6 +1,6 @@
-"""pywinrm's WS-Management connection with one deadline over a whole call.
+"""HTTP for the clients of WS-Management, which both send by requests: with one deadline over a whole call.
 
-pywinrm's own timeout counts anew with every packet, and its wait for a command's output has no end.
+Their own timeouts count anew with every packet.
 """
 
 import functools
@@ -13,121 +13,24 @@ from typing import Any
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from spnego.exceptions import SpnegoError
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from winrm.exceptions import (
-    InvalidCredentialsError,
-    WinRMError,
-    WinRMOperationTimeoutError,
-    WinRMTransportError,
-    WSManFaultError,
-)
-from winrm.protocol import Protocol
 
 from connectors.deadlines import Deadline
-from connectors.drivers.hyperv.settings import Settings
-
-__all__ = [
-    "FAILURES",
-    "InvalidCredentialsError",
-    "Protocol",
-    "WSManFaultError",
-    "WinRMOperationTimeoutError",
-    "WinRMTransportError",
-    "connect",
-    "root_cause",
-]
-
-FAILURES = (
-    WinRMError,
-    WinRMOperationTimeoutError,
-    WinRMTransportError,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    SpnegoError,
-    OSError,
-)
-"""What a request can raise when the host, the network or the answer is at fault."""
-
-_UNBOUNDED_S = 3600
-"""pywinrm wants a timeout of its own; the deadline below it is always nearer."""
 
 
-def connect(
-    settings: Settings,
-    username: str | None,
-    password: str | None,
-    context: ssl.SSLContext,
-    deadline: Deadline,
-) -> Protocol:
-    """A WS-Management connection that is logged in by NTLM, Kerberos or a plain password.
-
-    Over plain http each message is sealed by NTLM or Kerberos (MS-WSMV 2.2.9.1); over https TLS does that,
-    and NTLM is bound to the server's certificate (RFC 5929). Kerberos takes the ticket of this process: of
-    its credential cache, or by the keytab that ``KRB5_CLIENT_KTNAME`` names.
-    """
-    protocol = _Protocol(
-        endpoint=settings.url,
-        transport=settings.options.auth.value,
-        username=username,
-        password=password,
-        kerberos_hostname_override=settings.options.spn_host,
-        read_timeout_sec=_UNBOUNDED_S,
-        operation_timeout_sec=1,
-        message_encryption="never",
-        proxy=None,
-        ca_trust_path="",
-    )
-    transport = protocol.transport
-    session = transport.build_session()
+def bind(session: requests.Session, url: str, context: ssl.SSLContext, deadline: Deadline) -> None:
+    """Let a session reach this address only, directly, within the deadline, by our check of certificates."""
     session.trust_env = False  # neither proxies nor .netrc of this machine concern a hypervisor
-    session.mount(settings.url, _Adapter(context, deadline))
-    if not settings.encrypted:
-        # Only now: pywinrm logs in here, and that too must keep the deadline.
-        transport.setup_encryption(session)
-    return protocol
-
-
-class _Protocol(Protocol):
-    """pywinrm's messages, with an error of this list for an answer that pywinrm stumbles over."""
-
-    def send_message(self, message: str) -> Any:
-        """The answer's envelope. Raises one of FAILURES."""
-        try:
-            return super().send_message(message)
-        except FAILURES:
-            raise
-        except Exception as error:  # it takes answers apart by position, key and type, and checks none
-            msg = f"the answer cannot be read ({type(error).__name__})"
-            raise http.client.HTTPException(msg) from error
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The error below the wrappings of requests and urllib3; TimeoutError, if one is among them."""
-    seen: list[BaseException] = []
-    _unwrap(error, seen)
-    timeouts = [one for one in seen if isinstance(one, TimeoutError)]
-    inner = [one for one in seen if isinstance(one, ssl.SSLError)] or timeouts
-    plain = [one for one in seen if isinstance(one, OSError) and one.errno is not None]
-    return (inner or plain or [error])[0]
-
-
-def _unwrap(error: BaseException, seen: list[BaseException]) -> None:
-    if error in seen:
-        return
-    seen.append(error)
-    below = [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
-    for one in below:
-        if isinstance(one, BaseException):
-            _unwrap(one, seen)
+    session.proxies = {}
+    session.adapters.clear()
+    session.mount(url, _Adapter(context, deadline))
 
 
 class _BoundedReader(io.RawIOBase):
     """The answer's bytes; each read may take what is left of the call's time."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock  # requests_ntlm finds the server's certificate by this name
+        self._sock = sock  # both libraries find the server's certificate by this name
         self._deadline = deadline
         self._raw = sock.makefile("rb", buffering=0)
 

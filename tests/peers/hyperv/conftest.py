@@ -1,5 +1,6 @@
 """A simulated Hyper-V host for each test, and connectors to it."""
 
+import importlib.util
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from catalog.resources import Resources
 from connectors import registry
 from connectors.contract import Connector, VmSpec
+from connectors.drivers.hyperv.settings import Library
 from connectors.simulators import hyperv
 from connectors.simulators.hyperv import Estate, HypervSimulator, Limits
 
@@ -46,12 +48,21 @@ def simulator(shared: HypervSimulator) -> HypervSimulator:
 
 
 @pytest.fixture
-def connect() -> Iterator[Connect]:
+def client(request: pytest.FixtureRequest) -> Library:
+    """The library that speaks WinRM; others by parametrize, indirectly."""
+    library: Library = getattr(request, "param", Library.PYWINRM)
+    if library is Library.PYPSRP and importlib.util.find_spec("pypsrp") is None:
+        pytest.skip("the extra hyperv-pypsrp is not installed")
+    return library
+
+
+@pytest.fixture
+def connect(client: Library) -> Iterator[Connect]:
     """Opens connectors to a simulator; all are closed after the test."""
     opened: list[Connector] = []
 
     def one(simulator: HypervSimulator, timeout_s: float = 20, **options: str | int) -> Connector:
-        endpoint = simulator.endpoint(timeout_s=timeout_s, options=options)
+        endpoint = simulator.endpoint(timeout_s=timeout_s, options={"client": client, **options})
         opened.append(registry.connect(endpoint, simulator.password))
         opened[-1].open()
         return opened[-1]

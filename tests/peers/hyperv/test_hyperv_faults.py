@@ -10,10 +10,14 @@ import pytest
 from catalog.resources import Resources
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
 from connectors.drivers.hyperv import marks
+from connectors.drivers.hyperv.settings import Library
 from connectors.errors import Conflict, DeadlineExceeded, Refused, Unreachable, Unsupported
 from connectors.simulators.hyperv import Estate, HypervSimulator, Limits, Rule
 
-pytestmark = pytest.mark.counterpart("hyperv-sim")
+pytestmark = [
+    pytest.mark.counterpart("hyperv-sim"),
+    pytest.mark.parametrize("client", list(Library), indirect=True),
+]
 
 IDENTITY = UUID("0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11")
 FOLDER = Estate().folder

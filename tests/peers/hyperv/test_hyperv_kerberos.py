@@ -11,6 +11,7 @@ import pytest
 from catalog.pools import Endpoint
 from connectors import registry
 from connectors.contract import VmSpec
+from connectors.drivers.hyperv.settings import Library
 from connectors.errors import Refused
 from connectors.simulators import certificates, hyperv
 from connectors.simulators.certificates import make_certificate
@@ -19,11 +20,17 @@ from connectors.simulators.hyperv.realm import Realm
 
 pytestmark = pytest.mark.counterpart("mit-kdc")
 
+NEEDS = {Library.PYWINRM: ("kerberos",), Library.PYPSRP: ("gssapi", "krb5")}
 IDENTITY = UUID("0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11")
 
 
-def with_kerberos(endpoint: Endpoint, spn_host: str) -> Endpoint:
-    options = {"auth": "kerberos", "spn_host": spn_host}
+by_each_client = pytest.mark.parametrize("client", list(Library), indirect=True)
+
+
+def with_kerberos(endpoint: Endpoint, spn_host: str, client: Library) -> Endpoint:
+    if lacking := [name for name in NEEDS[client] if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"{lacking[0]} of the extra hyperv-kerberos is not installed")
+    options = {"auth": "kerberos", "spn_host": spn_host, "client": client}
     return endpoint.model_copy(update={"options": options, "username": realm.USER})
 
 
@@ -41,20 +48,24 @@ def kerberos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
         yield made
 
 
+@by_each_client
 @pytest.mark.parametrize("tls", [False, True], ids=["sealed", "tls"])
 def test_a_ticket_of_a_real_kdc_logs_in_without_a_password(
-    tls: bool, kerberos: Realm, spec: VmSpec, tmp_path: Path
+    tls: bool, client: Library, kerberos: Realm, spec: VmSpec, tmp_path: Path
 ) -> None:
     if reason := certificates.missing() if tls else None:
         pytest.skip(reason)
     made = make_certificate(tmp_path, "127.0.0.1") if tls else None
     with HypervSimulator(certificate=made) as running:
-        with registry.connect(with_kerberos(running.endpoint(), "localhost")) as connector:
+        with registry.connect(with_kerberos(running.endpoint(), "localhost", client)) as connector:
             assert connector.create_vm(spec, IDENTITY).identity == IDENTITY
             assert [view.identity for view in connector.list_vms()] == [IDENTITY]
         assert running.shells() == 0
 
 
-def test_without_a_ticket_for_the_host_the_login_is_refused(kerberos: Realm) -> None:
-    with HypervSimulator() as running, pytest.raises(Refused, match="kinit"):
-        registry.connect(with_kerberos(running.endpoint(), "elsewhere")).open()
+@by_each_client
+def test_without_a_ticket_for_the_host_the_login_is_refused(client: Library, kerberos: Realm) -> None:
+    with HypervSimulator() as running:
+        connector = registry.connect(with_kerberos(running.endpoint(), "elsewhere", client))
+        with pytest.raises(Refused, match="kinit"):
+            connector.open()

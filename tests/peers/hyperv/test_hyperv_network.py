@@ -13,10 +13,14 @@ from pydantic import SecretStr
 from catalog.pools import Endpoint, TlsPolicy
 from connectors import registry
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
+from connectors.drivers.hyperv.settings import Library
 from connectors.errors import DeadlineExceeded, Unreachable
 from connectors.simulators.hyperv import HypervSimulator, Rule
 
-pytestmark = pytest.mark.counterpart("hyperv-sim")
+pytestmark = [
+    pytest.mark.counterpart("hyperv-sim"),
+    pytest.mark.parametrize("client", list(Library), indirect=True),
+]
 
 IDENTITY = UUID(int=77)
 
@@ -51,13 +55,14 @@ def answering(answer: bytes) -> Iterator[str]:
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot found",
         b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\nConnection: close\r\n\r\n<html>hello</html>",
+        b"HTTP/1.1 500 Server Error\r\nContent-Length: 7\r\nConnection: close\r\n\r\n<html/>",
         b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nConnection: close\r\n\r\n<s:Envelope>",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"",
     ],
-    ids=["503", "404", "html", "cut-short", "ssh", "nothing"],
+    ids=["503", "404", "html", "html-500", "cut-short", "ssh", "nothing"],
 )
-def test_what_is_no_winrm_is_unreachable(answer: bytes) -> None:
+def test_what_is_no_winrm_is_unreachable(answer: bytes, client: Library) -> None:
     with answering(answer) as address:
         endpoint = Endpoint(
             name="hyperv-1",
@@ -67,6 +72,7 @@ def test_what_is_no_winrm_is_unreachable(answer: bytes) -> None:
             secret="env:X",
             tls=TlsPolicy(unverified_because="a test on this machine alone"),
             timeout_s=5,
+            options={"client": client},
         )
         with pytest.raises(Unreachable) as caught:
             registry.connect(endpoint, SecretStr("pw-of-kim")).open()

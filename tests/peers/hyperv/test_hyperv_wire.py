@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import uuid
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from connectors import registry
 from connectors.contract import Connector
 from connectors.drivers.hyperv import dispatcher
 from connectors.drivers.hyperv.dispatcher import Command
+from connectors.drivers.hyperv.settings import Library
 from connectors.errors import Refused, Unreachable
 from connectors.simulators import certificates
 from connectors.simulators.certificates import make_certificate
 from connectors.simulators.hyperv import USER, HypervSimulator
+from connectors.simulators.hyperv.soap import NAMESPACES
 
 pytestmark = pytest.mark.counterpart("hyperv-sim")
+
+by_each_client = pytest.mark.parametrize("client", list(Library), indirect=True)
 
 winrm = pytest.importorskip("winrm", reason="the extra hyperv is not installed")
 
@@ -88,22 +93,51 @@ def test_a_message_that_is_not_sealed_is_refused_over_http(simulator: HypervSimu
     session.transport.close_session()
 
 
-def test_what_crosses_the_wire_holds_neither_script_nor_values(
-    simulator: HypervSimulator, monkeypatch: pytest.MonkeyPatch, connect: Callable[..., Connector]
-) -> None:
-    sent: list[bytes] = []
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """All that is written to HTTP connections, before TLS."""
+    noted: list[bytes] = []
     real_send = http.client.HTTPConnection.send
 
     def listening(self: http.client.HTTPConnection, data: bytes) -> None:
-        sent.append(data)
+        noted.append(data)
         real_send(self, data)
 
     monkeypatch.setattr(http.client.HTTPConnection, "send", listening)
+    return noted
+
+
+@by_each_client
+def test_what_crosses_the_wire_holds_neither_script_nor_values(
+    simulator: HypervSimulator, sent: list[bytes], connect: Callable[..., Connector]
+) -> None:
     connect(simulator).list_vms()
     whole = b"".join(sent)
     assert b"application/HTTP-SPNEGO-session-encrypted" in whole
     for word in (b"Envelope", b"Get-VM", base64.b64encode(b"{"), dispatcher.arguments()[-1].encode()[:40]):
         assert word not in whole
+
+
+@by_each_client
+def test_each_client_asks_for_the_same_shell_and_the_one_fixed_command(
+    tmp_path: Path, sent: list[bytes], connect: Callable[..., Connector]
+) -> None:
+    if reason := certificates.missing():
+        pytest.skip(reason)
+    with HypervSimulator(certificate=make_certificate(tmp_path, "127.0.0.1")) as simulator:
+        connect(simulator).list_vms()
+    envelopes = [ET.fromstring(data) for data in sent if b":Envelope" in data]
+    options = {}
+    for envelope in envelopes:
+        action = envelope.findtext("s:Header/a:Action", "", NAMESPACES).rpartition("/")[2]
+        found = envelope.findall("s:Header/w:OptionSet/w:Option", NAMESPACES)
+        options[action] = {one.get("Name"): (one.text or "").upper() for one in found}
+    assert options["Create"] == {"WINRS_NOPROFILE": "TRUE", "WINRS_CODEPAGE": "65001"}
+    assert options["Command"] == {"WINRS_CONSOLEMODE_STDIN": "FALSE", "WINRS_SKIP_CMD_SHELL": "TRUE"}
+    lines = [line for one in envelopes for line in one.iterfind("s:Body/rsp:CommandLine", NAMESPACES)]
+    fixed = [dispatcher.COMMAND, " ".join(dispatcher.arguments())]
+    assert [[part.text for part in line] for line in lines] == [fixed] * len(lines)
+    assert lines
 
 
 @pytest.mark.parametrize(
@@ -178,12 +212,15 @@ def test_plain_http_needs_a_written_reason_and_is_never_called_secure(simulator:
         registry.connect(unexplained, simulator.password).open()
 
 
-def test_a_verified_certificate_is_secure_and_an_unverified_one_is_not(tmp_path: Path) -> None:
+@by_each_client
+def test_a_verified_certificate_is_secure_and_an_unverified_one_is_not(
+    tmp_path: Path, client: Library
+) -> None:
     if reason := certificates.missing():
         pytest.skip(reason)
     made = make_certificate(tmp_path, "127.0.0.1")
     with HypervSimulator(certificate=made) as simulator:
-        endpoint = simulator.endpoint()
+        endpoint = simulator.endpoint(options={"client": client})
         with registry.connect(endpoint, simulator.password) as connector:
             assert connector.probe().secure
         other_name = endpoint.address.replace("127.0.0.1", "localhost")
