@@ -94,7 +94,7 @@ class BadAnswer(ClientError):
     """The answer cannot be used; `code` is the library's name of the error."""
 
     def __init__(self, error: Exception, said: str = "") -> None:
-        super().__init__(said or f"it cannot be read ({type(error).__name__}: {error})")
+        super().__init__(said or f"{type(error).__name__}: {error}")
         self.code = type(error).__name__
 
 
