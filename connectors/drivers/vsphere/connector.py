@@ -42,6 +42,7 @@ from connectors.drivers.vsphere import (
     operating,
     policies,
     relocating,
+    resourcepools,
     traits,
     unplugging,
 )
@@ -103,7 +104,7 @@ class VsphereConnector(Connector):
             )
 
     def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
-        """What `probe` and `list_vms` give, from one property collection, and storage policies besides."""
+        """What `probe` and `list_vms` give, from one property collection, and storage policies, resource pools and templates besides."""
         with _collector_paused():
             return self._run("inventory", self._inventory)
 
@@ -240,8 +241,9 @@ class VsphereConnector(Connector):
             missing[Capability.TEMPLATE] = templates.NONE
         usable = [ref for ref, row in found.datastores.items() if inventory.datastore_usable(row)]
         satisfied = policies.of_datastores(op, usable)
+        within = resourcepools.of_providers(op, found.providers.values())
         homes = {provider.datacenter for provider in found.providers.values()}
-        offered = cloning.of_datacenters(op, sorted(filter(None, homes)))
+        models = cloning.of_datacenters(op, sorted(filter(None, homes)))
         pools = inventory.pools(
             found.providers.values(),
             found.hosts,
@@ -252,7 +254,11 @@ class VsphereConnector(Connector):
             views,
             self.declared().narrowed(missing),
             options.datastore,
-            offered.traits,
+            {
+                ref: within.traits.get(ref, frozenset())
+                | models.traits.get(provider.datacenter or "", frozenset())
+                for ref, provider in found.providers.items()
+            },
         )
         product = op.session.content.about.fullName
         snapshot = EndpointSnapshot(
@@ -262,7 +268,12 @@ class VsphereConnector(Connector):
             note="; ".join(
                 filter(
                     None,
-                    (SIMULATOR_NOTE if "simulator" in product else "", satisfied.problem, offered.problem),
+                    (
+                        SIMULATOR_NOTE if "simulator" in product else "",
+                        satisfied.problem,
+                        within.problem,
+                        models.problem,
+                    ),
                 )
             ),
             pools=pools,

@@ -27,7 +27,8 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
             "the driver makes no seed disk for cloud-init yet; give the machine its settings by the network"
         ),
         Capability.RESOURCE_POOLS: _not_yet(
-            "machines go to the resource pool of the endpoint's option 'resource_pool'; pools are not managed yet"
+            "new machines go to the resource pool that their order requires, or that the endpoint's option 'resource_pool' "
+            "names; the driver neither makes nor changes resource pools yet"
         ),
         Capability.IMPORT_DISK_VHD: _never(_IMPORT),
         Capability.IMPORT_DISK_VHDX: _never(_IMPORT),

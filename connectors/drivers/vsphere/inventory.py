@@ -219,7 +219,7 @@ def pools(
 ) -> tuple[PoolSnapshot, ...]:
     """The snapshot of every provider, in order of name; `datastore` is the option of that name.
 
-    `offered` are the traits that pools have by their datacenters, by managed object id.
+    `offered` are the traits of what orders can choose there, by the providers' managed object ids.
     """
     by_parent: dict[str, list[Row]] = {}
     for row in hosts.values():
@@ -233,7 +233,7 @@ def pools(
             used.get(provider.name, Resources()),
             declared,
             datastore,
-            offered.get(provider.datacenter or "", frozenset()),
+            offered.get(provider.ref, frozenset()),
         )
         for provider in sorted(found, key=lambda provider: provider.name)
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from connectors.contract import VmSpec
-from connectors.drivers.vsphere import cloning, inventory, policies
+from connectors.drivers.vsphere import cloning, inventory, policies, resourcepools
 from connectors.drivers.vsphere.cloning import Template
 from connectors.drivers.vsphere.estate import read_providers
 from connectors.drivers.vsphere.inventory import GIB, Provider, stored_name
@@ -40,7 +40,7 @@ def target(op: Op, spec: VmSpec) -> Target:
     machines, options = cloning.machine_folder(op, provider.datacenter or ""), op.session.settings.options
     return Target(
         folder=_below(op, machines, options.folder, "machine folder", "folder"),
-        pool=_pool(op, provider),
+        pool=_pool(op, provider, spec),
         store=op.session.object(op.session.vim.Datastore, store_ref),
         datastore=store["name"],
         host=None if _vcenter_places(provider) else host,
@@ -164,7 +164,9 @@ def _below(op: Op, top: Any, path: str | None, what: str, option: str) -> Any:
     return found
 
 
-def _pool(op: Op, provider: Provider) -> Any:
+def _pool(op: Op, provider: Provider, spec: VmSpec) -> Any:
+    if (required := resourcepools.wanted(op, spec, provider)) is not None:
+        return required
     root = op.session.object(op.session.vim.ResourcePool, provider.row["resourcePool"])
     path = op.session.settings.options.resource_pool
     return _below(op, root, path, f"resource pool of cluster '{provider.name}'", "resource_pool")

@@ -1,18 +1,17 @@
 """vCenter's storage policies, of its policy service (PBM): which there are, what satisfies them, who has which."""
 
 import http.client
-import re
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from connectors.contract import VmSpec
+from connectors.drivers.vsphere import traits
 from connectors.drivers.vsphere.estate import Machine
 from connectors.drivers.vsphere.session import CUT_OFF, Op, Satisfied, ref_id
 from connectors.errors import NotFound, Refused
 
 TRAIT = "CUSTOM_STORAGE_POLICY_"
 """What the traits of storage policies begin with."""
-MAX_TRAIT_LENGTH = 255
 
 _DATASTORE = "Datastore"
 _REQUIREMENT = "REQUIREMENT"
@@ -28,7 +27,7 @@ class Policy(NamedTuple):
     @property
     def trait(self) -> str:
         """The name as OpenStack makes traits of names."""
-        return f"{TRAIT}{re.sub('[^0-9A-Za-z]+', '_', self.name).upper()}"[:MAX_TRAIT_LENGTH]
+        return traits.of_name(TRAIT, self.name)
 
 
 def of_datastores(op: Op, stores: Iterable[str]) -> Satisfied:
@@ -57,26 +56,23 @@ def of_datastores(op: Op, stores: Iterable[str]) -> Satisfied:
 
 def wanted(op: Op, spec: VmSpec) -> Policy | None:
     """The policy that a new machine is to have: its order's, or else the option's. Raises NotFound, Refused."""
-    traits = sorted(trait for trait in spec.traits if trait.startswith(TRAIT))
+    trait = traits.required(op, spec, TRAIT, "storage policy")
     name = op.session.settings.options.storage_policy
-    if not traits and name is None:
+    if trait is None and name is None:
         return None
-    if len(traits) > 1:
-        why = f"a machine has one storage policy, and its order requires {' and '.join(traits)}"
-        raise op.error(Refused, why, hint="require one of them in its class and rules")
     known = _needed(op)
-    found = [one for one in known if (one.trait in traits if traits else one.name == name)]
+    found = [one for one in known if (one.name == name if trait is None else one.trait == trait)]
     if len(found) == 1:
         return found[0]
     if found:
         names = " and ".join(f"'{one.name}'" for one in found)
         raise op.error(
-            Refused, f"storage policies {names} are both {traits[0]}", hint="rename one in vCenter"
+            Refused, f"storage policies {names} are both {found[0].trait}", hint="rename one in vCenter"
         )
-    there = ", ".join(sorted(one.trait if traits else one.name for one in known)) or "none"
-    if traits:
+    there = ", ".join(sorted(one.name if trait is None else one.trait for one in known)) or "none"
+    if trait is not None:
         hint = f"there are: {there}; make it in vCenter, or change what the order's class and rules require"
-        raise op.error(NotFound, f"there is no storage policy {traits[0]}", hint=hint)
+        raise op.error(NotFound, f"there is no storage policy {trait}", hint=hint)
     hint = f"there are: {there}; correct the endpoint's option 'storage_policy'"
     raise op.error(NotFound, f"there is no storage policy '{name}'", hint=hint)
 

@@ -29,7 +29,9 @@ class Options(Value):
         description="Storage policy of new machines whose order requires none; they go to a datastore that satisfies it.",
     )
     resource_pool: str | None = Field(
-        default=None, description="Resource pool of new machines, below the cluster's root pool: 'a/b'."
+        default=None,
+        description="Resource pool of new machines whose order requires none, below the cluster's root pool: 'a/b'; "
+        "else the root pool.",
     )
     template: str | None = Field(
         default=None,

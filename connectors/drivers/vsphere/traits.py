@@ -1,7 +1,12 @@
-"""What a cluster and its storage are, as traits. Knows no vendor library."""
+"""What a cluster and its storage are, as traits, and which of them an order requires. Knows no vendor library."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from connectors.contract import VmSpec
+from connectors.drivers.vsphere.session import Op
+from connectors.errors import Refused
 
 STORAGE = {
     "VMFS": "STORAGE_VMFS",
@@ -12,6 +17,8 @@ STORAGE = {
 }
 """vSphere's words for a datastore's file system (DatastoreSummary.type); other kinds have no trait."""
 
+MAX_LENGTH = 255
+
 POLICIES = "policies"
 """Where a datastore's row has the traits of the storage policies that it satisfies."""
 
@@ -19,6 +26,20 @@ DRS_AUTOMATED = "DRS_FULLY_AUTOMATED"
 """DRS moves machines by itself; else it recommends, or places only at the start."""
 HA_ADMISSION = "HA_ADMISSION_CONTROL"
 """HA keeps room for restarts: vCenter refuses to start more."""
+
+
+def of_name(prefix: str, name: str) -> str:
+    """A name in vCenter, as OpenStack makes traits of names."""
+    return f"{prefix}{re.sub('[^0-9A-Za-z]+', '_', name).upper()}"[:MAX_LENGTH]
+
+
+def required(op: Op, spec: VmSpec, prefix: str, what: str) -> str | None:
+    """The one trait of this prefix that the machine's order requires; None for none. Raises Refused for several."""
+    found = sorted(trait for trait in spec.traits if trait.startswith(prefix))
+    if len(found) > 1:
+        why = f"a machine has one {what}, and its order requires {' and '.join(found)}"
+        raise op.error(Refused, why, hint="require one of them in its class and rules")
+    return found[0] if found else None
 
 
 def of_cluster(config: Any, stores: Iterable[Mapping[str, Any]]) -> frozenset[str]:
