@@ -104,7 +104,7 @@ class VsphereConnector(Connector):
             )
 
     def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
-        """What `probe` and `list_vms` give, from one property collection, and storage policies, resource pools and templates besides."""
+        """What `probe` and `list_vms` give, from one property collection; and what orders can choose, read besides."""
         with _collector_paused():
             return self._run("inventory", self._inventory)
 
