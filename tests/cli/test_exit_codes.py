@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from connectors.drivers.simulated import control
 from connectors.drivers.simulated.faults import Fault
+from tierwise.cli import failures
 from tierwise.errors import ExitCode
 from tierwise.settings import Settings
 from tierwise.testing.estate import simulated_acme
@@ -221,6 +222,19 @@ def test_a_database_that_is_none_is_told_in_words(tierwise: Any, tmp_path: Path)
     ended = broken("vm", "list", code=1)
     assert "tierwise.sqlite" in ended.err
     assert "file is not a database" in ended.err
+
+
+def test_a_database_that_cannot_grow_any_more_is_told_as_a_full_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "tierwise.sqlite")) as database:
+        database.execute("CREATE TABLE t (text TEXT)")
+        database.execute("PRAGMA max_page_count = 2")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            database.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))
+    assert failures.unexpected(full.value, tmp_path) == ExitCode.ERROR
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"the disk of the data directory {tmp_path} is full and nothing is half-written" in told
 
 
 def test_a_reader_who_has_seen_enough_ends_the_command_without_a_word(tierwise: Any) -> None:

@@ -24,7 +24,7 @@ def explain(error: TierwiseError) -> int:
 
 def unexpected(error: Exception, data_dir: Path | None) -> int:
     """An error that no command expected: the world's are told in words, ours are bugs."""
-    known = _known(error)
+    known = _known(error, data_dir)
     if known is not None:
         return explain(known)
     if os.environ.get(DEBUG) == "1":
@@ -34,11 +34,16 @@ def unexpected(error: Exception, data_dir: Path | None) -> int:
     return explain(TierwiseError(msg, details=[_kept(error, data_dir)]))
 
 
-def _known(error: Exception) -> TierwiseError | None:
+def _known(error: Exception, data_dir: Path | None) -> TierwiseError | None:
     """What the disk, the database or an endpoint did, as an error with its exit code."""
     original = getattr(error, "orig", None) or error
     if isinstance(original, sqlite3.OperationalError) and "locked" in str(original):
         return StoreBusy("another process has kept the database locked; wait until it ends, and repeat")
+    if isinstance(original, sqlite3.OperationalError) and "disk is full" in str(original):
+        where = f"of the data directory {data_dir}" if data_dir is not None else "of the database"
+        return TierwiseError(
+            f"the disk {where} is full and nothing is half-written: free space there, and repeat"
+        )
     if isinstance(original, sqlite3.OperationalError) or type(original) is sqlite3.DatabaseError:
         return TierwiseError(f"the database: {original}; `tierwise doctor` looks at it")
     if isinstance(error, OSError) and error.errno is not None:
