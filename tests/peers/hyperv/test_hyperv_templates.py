@@ -254,16 +254,19 @@ def test_a_request_of_which_nobody_knows_whether_it_arrived_makes_one_copy(
     must_be_one(simulator, connector, golden)
 
 
-@pytest.mark.parametrize(("paused", "skip"), [("Resize-VHD", 0), ("Rename-Item", 2), ("New-VM", 0)])
+@pytest.mark.parametrize(("paused", "skip"), [("Resize-VHD", 0), ("Rename-Item", 1), ("New-VM", 0)])
 def test_a_process_that_pauses_for_so_long_that_another_takes_over_makes_no_second_machine(
     paused: str, skip: int, host: Callable[..., HypervSimulator], connect: Connect
 ) -> None:
-    simulator = host(Estate(conversion_ms=200))
+    simulator = host(Estate(conversion_ms=1000))
     workers = [opened(connect, simulator, timeout_s=15), opened(connect, simulator, timeout_s=15)]
-    # Both rename when they begin; only one can.
+    # The first renames when it begins, and when it claims its copy.
     simulator.rules(Rule(on=paused, action="delay", delay_ms=7000, skip=skip, times=1))
     with ThreadPoolExecutor(2) as threads:
-        views = list(threads.map(lambda worker: worker.create_vm(SPEC, IDENTITY), workers))
+        first = threads.submit(workers[0].create_vm, SPEC, IDENTITY)
+        wait_for(simulator)
+        second = threads.submit(workers[1].create_vm, SPEC, IDENTITY)
+        views = [first.result(), second.result()]
     assert calls(simulator, "Convert-VHD") == 2, "nobody took over"
     assert views[0] == views[1]
     assert workers[0].list_vms() == [views[0]]
