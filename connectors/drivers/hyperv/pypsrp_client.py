@@ -69,8 +69,7 @@ class _Pypsrp:
         shell = WinRS(self._wsman, codepage=65001, idle_time_out=idle_s)
         with self._told():
             shell.open(base_options=options)
-            assert shell.id is not None, "an answer without the shell's id"
-            return shell.id
+            return _there(shell.id, "shell")
 
     def run_command(self, shell_id: str, command: str, arguments: Sequence[str]) -> str:
         # Not by WinRS, which leaves the input a console.
@@ -85,8 +84,7 @@ class _Pypsrp:
             shell = self._shell(shell_id)
             answer = self._wsman.command(shell.resource_uri, line, options, _selectors(shell_id))
             found = answer.findtext("rsp:CommandResponse/rsp:CommandId", namespaces=NAMESPACES)
-            assert found, "an answer without the command's id"
-            return found
+            return _there(found, "command")
 
     def send(self, shell_id: str, command_id: str, data: bytes, *, end: bool) -> None:
         with self._told():
@@ -134,6 +132,13 @@ class _Pypsrp:
             if self._by_ticket and isinstance(error, SpnegoError) and not isinstance(error, BadMICError):
                 raise NoTicket(error) from error
             raise BadAnswer(error) from error
+
+
+def _there(found: str | None, what: str) -> str:
+    if not found:
+        msg = f"an answer without the {what}'s id"
+        raise ValueError(msg)
+    return found
 
 
 def _selectors(shell_id: str) -> SelectorSet:

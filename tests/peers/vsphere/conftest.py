@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from catalog.resources import Resources
 from connectors import registry
 from connectors.contract import Connector, VmSpec
+from connectors.errors import ConnectorError
 from connectors.simulators import certificates, vsphere
 from connectors.simulators.certificates import Certificate, make_certificate
 from connectors.simulators.vsphere import USER, Estate, VsphereSimulator
@@ -110,6 +111,32 @@ def raw_client(simulator: VsphereSimulator) -> Iterator[Raw]:
 def look() -> Callable[[VsphereSimulator], Any]:
     """Opens the second client: ``with look(simulator) as raw``."""
     return raw_client
+
+
+@contextmanager
+def connected(simulator: VsphereSimulator, timeout_s: float = 20, **options: str) -> Iterator[Connector]:
+    """The driver with these options of the endpoint."""
+    endpoint = simulator.endpoint(timeout_s=timeout_s, options=options)
+    with registry.connect(endpoint, simulator.password) as opened:
+        yield opened
+
+
+def requiring(spec: VmSpec, *traits: str, **changes: str) -> VmSpec:
+    """The machine, whose order requires these traits."""
+    return spec.model_copy(update={"traits": frozenset(traits), **changes})
+
+
+def must_be_refused_before_anything_is_made(
+    simulator: VsphereSimulator,
+    spec: VmSpec,
+    options: dict[str, str],
+    kind: type[ConnectorError],
+    said: str,
+) -> None:
+    """The machine cannot be made with these options: an error of this kind says so, and vCenter was not asked to."""
+    with connected(simulator, **options) as connector, pytest.raises(kind, match=said):
+        connector.create_vm(spec, uuid4())
+    assert "CreateVM_Task" not in simulator.calls()
 
 
 @pytest.fixture

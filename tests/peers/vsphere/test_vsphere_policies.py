@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,10 +11,11 @@ import pytest
 
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, DiskFormat, NewDisk, PoolSnapshot, VmSpec
+from connectors.contract import DiskFormat, NewDisk, PoolSnapshot, VmSpec
 from connectors.errors import ConnectorError, NotFound, Refused
 from connectors.simulators.certificates import Certificate
 from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
+from tests.peers.vsphere.conftest import connected, must_be_refused_before_anything_is_made, requiring
 from tierwise.testing.promises.disks import written_disk
 
 pytestmark = pytest.mark.counterpart("vcsim")
@@ -36,13 +36,6 @@ def simulator(start: Start) -> VsphereSimulator:
     return start(ESTATE)
 
 
-@contextmanager
-def connected(simulator: VsphereSimulator, timeout_s: float = 20, **options: str) -> Iterator[Connector]:
-    endpoint = simulator.endpoint(timeout_s=timeout_s, options=options)
-    with registry.connect(endpoint, simulator.password) as opened:
-        yield opened
-
-
 def pool(simulator: VsphereSimulator, **options: str) -> PoolSnapshot:
     with connected(simulator, **options) as connector:
         return connector.probe().pools[0]
@@ -50,10 +43,6 @@ def pool(simulator: VsphereSimulator, **options: str) -> PoolSnapshot:
 
 def policy_traits(found: PoolSnapshot) -> set[str]:
     return {trait for trait in found.traits if trait.startswith("CUSTOM_STORAGE_POLICY_")}
-
-
-def requiring(spec: VmSpec, *traits: str) -> VmSpec:
-    return spec.model_copy(update={"traits": frozenset(traits)})
 
 
 class Policies:
@@ -306,9 +295,7 @@ def test_a_policy_that_a_machine_cannot_have_is_refused_before_anything_is_made(
     kind: type[ConnectorError],
     said: str,
 ) -> None:
-    with connected(simulator, **options) as connector, pytest.raises(kind, match=said):
-        connector.create_vm(requiring(spec, *traits), uuid4())
-    assert "CreateVM_Task" not in simulator.calls()
+    must_be_refused_before_anything_is_made(simulator, requiring(spec, *traits), options, kind, said)
 
 
 def test_of_two_policies_that_give_one_trait_neither_is_meant(

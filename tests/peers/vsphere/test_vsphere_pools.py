@@ -1,16 +1,15 @@
 """In which resource pool of a cluster new machines are, and which are traits, read back by pyvmomi."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from connectors import registry
-from connectors.contract import Connector, VmSpec
+from connectors.contract import VmSpec
 from connectors.errors import ConnectorError, NotFound, Refused
 from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
+from tests.peers.vsphere.conftest import connected, must_be_refused_before_anything_is_made, requiring
 
 pytestmark = pytest.mark.counterpart("vcsim")
 
@@ -47,22 +46,11 @@ def simulator(start: Start, look: Look) -> VsphereSimulator:
     return running
 
 
-@contextmanager
-def connected(simulator: VsphereSimulator, timeout_s: float = 10, **options: str) -> Iterator[Connector]:
-    endpoint = simulator.endpoint(timeout_s=timeout_s, options=options)
-    with registry.connect(endpoint, simulator.password) as opened:
-        yield opened
-
-
 def pool_traits(simulator: VsphereSimulator) -> tuple[dict[str, set[str]], str]:
     with connected(simulator) as connector:
         found = connector.probe()
     named = {p.provider: {trait for trait in p.traits if trait.startswith(PREFIX)} for p in found.pools}
     return named, found.note
-
-
-def requiring(spec: VmSpec, *traits: str, **changes: str) -> VmSpec:
-    return spec.model_copy(update={"traits": frozenset(traits), **changes})
 
 
 def home(raw: Any, identity: Any) -> str:
@@ -164,9 +152,7 @@ def test_a_resource_pool_that_a_machine_cannot_have_is_refused_before_anything_i
     kind: type[ConnectorError],
     said: str,
 ) -> None:
-    with connected(simulator, **options) as connector, pytest.raises(kind, match=said):
-        connector.create_vm(requiring(spec, *traits), uuid4())
-    assert "CreateVM_Task" not in simulator.calls()
+    must_be_refused_before_anything_is_made(simulator, requiring(spec, *traits), options, kind, said)
 
 
 def test_of_two_resource_pools_that_give_one_trait_neither_is_meant_and_the_note_tells(
