@@ -36,10 +36,12 @@ class Open(NamedTuple):
 class AdjustedQuote:
     """One machine's price for its tenant, month by month as its statements round it.
 
-    `card` says in which currency. `left_open` is what is not in it.
+    `card` says in which currency, `months` are those of the statements: every one rounds its own lines.
+    `left_open` is what is not in it.
     """
 
     card: RateCard
+    months: tuple[str, ...]
     total_minor: int
     adjustments: tuple[tuple[Term, int], ...]
     left_open: tuple[Open, ...]
@@ -105,7 +107,7 @@ def for_tenant(
             sums[one.term.name] += one.amount_minor
     by_name = {term.name: term for term in certain}
     return AdjustedQuote(
-        card, sum(statement.total_minor for statement in found),
+        card, tuple(month.name for month in months), sum(statement.total_minor for statement in found),
         tuple((by_name[name], minor) for name, minor in sums.items()), tuple(_open(known, who, months)),
     )  # fmt: skip
 

@@ -137,7 +137,8 @@ QUOTE = Fields(
         "price_minor": "the same in the currency's minor units",
         "currency": "the currency",
         "formula": "what the price consists of",
-        "for_tenant": "the price after adjustments that hang on this machine alone",
+        "for_tenant": "the price after adjustments that hang on this machine alone; of 30 days from now, as the "
+        "invoices of their months will round it",
         "for_tenant_minor": "the same in the currency's minor units",
         "adjustments": "these adjustments, with their amounts",
         "not_known": "what the price does not have, as it hangs on more than this machine",

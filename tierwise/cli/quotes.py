@@ -218,7 +218,8 @@ def _agreed(quoted: "Quoted", tier: str, tenant: str) -> "Iterable[str]":
     if found is None:
         return
     if found.texts:
-        yield f"For {tenant}: {found.total}, with {', '.join(found.texts)}\n"
+        where = f" on the invoices of {' and '.join(found.months)}" if found.months[1:] else ""
+        yield f"For {tenant}: {found.total}{where}, with {', '.join(found.texts)}\n"
     for each in found.left_open:
         yield f"  not in it: {each}\n"
 

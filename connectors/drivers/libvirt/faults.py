@@ -92,6 +92,14 @@ def filling(error: Any) -> bool:
     )
 
 
+def too_new(error: Any) -> bool:
+    """Whether a container was started so shortly before that the daemon does not know its init yet."""
+    return (
+        error.get_error_code() == OPERATION_INVALID
+        and "Init process ID is not yet known" in error.get_error_message()
+    )
+
+
 def _kind(error: Any, code: int) -> type[ConnectorError]:
     if lost(error):
         return Unreachable

@@ -73,10 +73,19 @@ class Power:
             now_s = time.monotonic()
             if now_s >= self.end_s:
                 raise self._not_obeyed()
-            if now_s >= ask_s:
-                self._unless_there(partial(self._ask, again=again), PowerState.OFF)
+            if now_s >= ask_s and self._asked(again=again):
                 ask_s, again = now_s + ASK_AGAIN_S, True
             time.sleep(_POLL_S)
+
+    def _asked(self, *, again: bool) -> bool:
+        """Ask the guest; False where it is too new to be asked."""
+        try:
+            self._unless_there(partial(self._ask, again=again), PowerState.OFF)
+        except self.vendor.libvirtError as error:
+            if not faults.too_new(error):
+                raise
+            return False
+        return True
 
     def _ask(self, *, again: bool) -> None:
         """Ask the guest; a container first by its init's pipe, then by a signal to its init.

@@ -1,0 +1,85 @@
+"""What the driver makes of a daemon that refuses to shut a container down which it has only just started."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from connectors.contract import PowerAction
+from connectors.drivers.libvirt.power import Power
+from connectors.errors import DeadlineExceeded
+
+libvirt = pytest.importorskip("libvirt")
+
+RUNNING, SHUT_OFF = 1, 5
+TOO_NEW = "Requested operation is not valid: Init process ID is not yet known"
+REFUSED = "Requested operation is not valid: domain is not running"
+
+
+def error(message: str) -> Exception:
+    found = libvirt.libvirtError(message)
+    found.err = (
+        55,
+        24,
+        message,
+        2,
+        message,
+        None,
+        None,
+        -1,
+        -1,
+    )  # VIR_ERR_OPERATION_INVALID of the LXC driver
+    return found
+
+
+class Container:
+    """As much of a domain as a shutdown asks; `answer` tells what the n-th request for it meets."""
+
+    def __init__(self, answer: Callable[[int], str]) -> None:
+        self.answer = answer
+        self.asked = 0
+        self.down = False
+
+    def name(self) -> str:
+        return "box"
+
+    def isActive(self) -> int:  # noqa: N802 - libvirt's name
+        return int(not self.down)
+
+    def connect(self) -> "Container":
+        return self
+
+    def getType(self) -> str:  # noqa: N802 - libvirt's name
+        return "LXC"
+
+    def state(self) -> list[int]:
+        return [SHUT_OFF if self.down else RUNNING, 0]
+
+    def shutdown(self) -> int:
+        self.asked += 1
+        if message := self.answer(self.asked):
+            raise error(message)
+        self.down = True
+        return 0
+
+
+def shut_down(container: Container, within_s: float) -> None:
+    Power(libvirt, container, "lxc", time.monotonic() + within_s).to(PowerAction.SHUTDOWN)
+
+
+def test_a_container_whose_init_is_not_yet_known_is_asked_until_it_is() -> None:
+    container = Container(lambda n: TOO_NEW if n < 3 else "")
+    shut_down(container, 30)
+    assert (container.down, container.asked) == (True, 3)
+
+
+def test_one_whose_init_is_never_known_ends_at_the_deadline() -> None:
+    with pytest.raises(DeadlineExceeded, match="'box'"):
+        shut_down(Container(lambda _: TOO_NEW), 0.2)
+
+
+def test_any_other_refusal_is_passed_on_at_once() -> None:
+    container = Container(lambda _: REFUSED)
+    with pytest.raises(libvirt.libvirtError, match="not running"):
+        shut_down(container, 30)
+    assert container.asked == 1
