@@ -13,11 +13,13 @@ import shutil
 import subprocess
 import tomllib
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from connectors.simulators import libvirt_xen
 
 TABLE = Path(__file__).with_name("counterparts.toml")
 REQUIRED = "TIERWISE_REQUIRE_COUNTERPARTS"
@@ -33,6 +35,16 @@ os.environ.setdefault("TIERWISE_KEPT_ESTATES_MIB", "0")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # under xdist the controller alone counts and tells
         config.pluginmanager.register(Summary(known_counterparts()), "counterparts")
+
+
+@pytest.fixture(scope="module")
+def xen(pytestconfig: pytest.Config) -> Iterator[libvirt_xen.XenHost]:
+    """A host with a real Xen for the tests of one file."""
+    problem = libvirt_xen.missing()
+    if problem is not None:
+        pytest.skip(problem)
+    with libvirt_xen.XenHost(pytestconfig.rootpath / ".build" / "libvirt-xen") as running:
+        yield running
 
 
 def known_counterparts() -> Known:

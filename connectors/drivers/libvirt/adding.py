@@ -11,7 +11,7 @@ from typing import Any
 from catalog.capabilities import Capability
 from catalog.resources import Resources
 from connectors.contract import NewDisk, PowerState
-from connectors.drivers.libvirt import documents, hardware, storage
+from connectors.drivers.libvirt import documents, hardware, snapshots, storage
 from connectors.drivers.libvirt.changing import Changing, no_room
 from connectors.errors import NotFound, Refused
 
@@ -83,7 +83,7 @@ class DiskChange(Changing):
     def _check_state(self, operation: str) -> None:
         if self.view.power not in {PowerState.ON, PowerState.OFF}:
             self.refuse(operation, f"is {self.view.power.value}", "power it on or off first")
-        if self.domain.snapshotNum(0):
+        if snapshots.any_of(self.vendor, self.domain):
             what = "has snapshots, which are inside its disks"
             self.refuse(operation, what, "delete them with virsh snapshot-delete first")
 
@@ -93,7 +93,7 @@ class DiskChange(Changing):
 
     def _check_controller(self, kept: Any, *, live: bool) -> None:
         """A machine that runs needs the controller already; the definition of one that is off is given it."""
-        if self.host.domain_type == "test":
+        if self.host.domain_type in {"test", "xen"}:
             return
         if live and not documents.has_scsi(self._definition()):
             what = "runs without the SCSI controller that disks are added to"
@@ -103,11 +103,12 @@ class DiskChange(Changing):
     def _target(self, operation: str) -> str:
         """The target device after all that are there, so that guests see disks in the order of their adding."""
         roots = (self._definition(kept=True), self._definition())
-        number = 1 + max((documents.scsi_number(root) for root in roots), default=0)
+        bus = "xen" if self.host.domain_type == "xen" else "scsi"
+        number = 1 + max((documents.last_further(root, bus) for root in roots), default=0)
         if number > documents.MOST_SCSI:
             what = f"has as many disks as its controller takes, {documents.MOST_SCSI}"
             self.refuse(operation, what, "grow one of them")
-        return documents.scsi_target(number)
+        return documents.further_target(bus, number)
 
     def _volume(self, pool: Any, disk: NewDisk) -> tuple[Any, bool]:
         """The disk's file, and whether this call made it; one that a call that was cut off left is taken."""

@@ -57,7 +57,7 @@ _WAITING_SHARE = 0.95
 
 
 class LibvirtConnector(Connector):
-    """Machines of one libvirt daemon, by QEMU with KVM or emulation, or LXC's, or of its test driver."""
+    """Machines of one libvirt daemon, by QEMU with KVM or emulation, Xen's, LXC's, or of its test driver."""
 
     driver: ClassVar[str] = "libvirt"
     gaps = gaps.DECLARED
@@ -217,7 +217,8 @@ class LibvirtConnector(Connector):
                 raise Unsupported(
                     self.endpoint.name, Capability.METRICS_CPU, found.gaps[Capability.METRICS_CPU]
                 )
-            read = metering.container_readings if found.domain_type == "lxc" else metering.readings
+            special = {"lxc": metering.container_readings, "xen": metering.xen_readings}
+            read = special.get(found.domain_type, metering.readings)
             return read(self._session.vendor, connection, datetime.now(UTC))
 
         return [reading for reading in self._run("usage", measure) if reading.at >= since]

@@ -18,6 +18,7 @@ from connectors.drivers.libvirt import (
     seeds,
     storage,
     views,
+    xen,
 )
 from connectors.drivers.libvirt.changing import no_room
 from connectors.drivers.libvirt.host import HostFacts
@@ -108,6 +109,9 @@ class Creation:
         if firmware is not None and self.host.domain_type == "lxc":
             why = "containers start by no firmware"
             raise Refused(self.endpoint, _OPERATION, why, hint="leave it out, or choose a pool of machines")
+        if firmware is not None and (no_firmware := xen.no_firmware(self.host.os_type, firmware)):
+            hint = "leave it out, or choose another pool"
+            raise Refused(self.endpoint, _OPERATION, no_firmware, hint=hint)
         if firmware is Firmware.BIOS and "86" not in self.host.arch:
             why = f"machines of {self.host.arch} do not start by bios"
             raise Refused(self.endpoint, _OPERATION, why, hint="choose a pool of x86 hosts")
@@ -185,6 +189,10 @@ class Creation:
     def _definition(self, spec: VmSpec, identity: UUID, path: str, seed: str | None) -> str:
         if self.host.domain_type == "lxc":
             return documents.container(spec, identity, path, arch=self.host.arch, options=self.options)
+        if self.host.domain_type == "xen":
+            return documents.xen_machine(
+                spec, identity, path, arch=self.host.arch, os_type=self.host.os_type, options=self.options, seed=seed,
+            )  # fmt: skip
         shape = documents.Shape.within(spec.resources, self.host.total, hotplug=self.host.hotplug)
         host = self.host
         return documents.domain(
@@ -262,6 +270,8 @@ def _undefine_flags(vendor: Any, driver: str) -> int:
     """Drivers refuse flags for what they do not have."""
     if driver == "LXC":
         return 0
+    if driver == "Xen":
+        return int(vendor.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
     flags = vendor.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | vendor.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
     if driver != "TEST":
         flags |= vendor.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | vendor.VIR_DOMAIN_UNDEFINE_NVRAM

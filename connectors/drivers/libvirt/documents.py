@@ -1,6 +1,7 @@
 """libvirt's XML documents, written and changed as trees, never as text."""
 
 import itertools
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -18,6 +19,7 @@ EMULATED_MODEL = "qemu64"
 """What emulated machines are given: a fixed model, so that they keep their processor over an upgrade of QEMU."""
 HEADROOM = 4
 """How often its first size a machine can grow while it runs, where the host has that much."""
+SEED_SUFFIX = ".seed.iso"
 MEMORY_SLOTS = 16
 MEMORY_STEP_MIB = 2
 """QEMU adds memory in huge pages of 2 MiB; Linux guests take whole blocks of 128 MiB only."""
@@ -103,6 +105,52 @@ def container(spec: VmSpec, identity: UUID, disk: str, *, arch: str, options: Op
     return text_of(root)
 
 
+def xen_machine(
+    spec: VmSpec,
+    identity: UUID,
+    disk: str,
+    *,
+    arch: str,
+    os_type: str,
+    options: Options,
+    seed: str | None = None,
+) -> str:
+    """A definition of a machine of Xen; its disks are qcow2 files that QEMU serves in the control domain."""
+    root = _marked(spec, identity, "xen")
+    system = ET.Element("os")
+    _child(system, "type", os_type, arch=arch)
+    if os_type != "hvm" and options.kernel is None:
+        _child(root, "bootloader", options.bootloader)
+    root.append(system)
+    _kernel(system, options)
+    if os_type == "hvm":
+        _child(root, "features").extend([ET.Element(name) for name in ("acpi", "apic", "pae")])
+    _child(root, "on_crash", "destroy")
+    size = spec.resources
+    reshape(root, Shape(size, size.vcpu, size.memory_mib))
+    devices = _child(root, "devices")
+    devices.append(_xen_disk(disk, XEN_FIRST))
+    if seed is not None:
+        # No CD-ROM drive, as Linux has no driver for Xen's, and not by QEMU, which serves no read-only raw file (7.2).
+        drive = _xen_disk(seed, XEN_SEED, by="phy", form="raw")
+        _child(drive, "readonly")
+        devices.append(drive)
+    _cards(devices, options, model=None)
+    if os_type == "hvm":
+        _child(devices, "serial", type="pty")
+    else:
+        _child(_child(devices, "console", type="pty"), "target", type="xen")
+    return text_of(root)
+
+
+def _xen_disk(path: str, target: str, *, by: str = "qemu", form: str = "qcow2") -> ET.Element:
+    disk = ET.Element("disk", type="file", device="disk")
+    _child(disk, "driver", name=by, type=form)
+    _child(disk, "source", file=path)
+    _child(disk, "target", dev=target, bus="xen")
+    return disk
+
+
 def _marked(spec: VmSpec, identity: UUID, domain_type: str) -> ET.Element:
     """A definition that says whose it is."""
     root = ET.Element("domain", type=domain_type)
@@ -167,7 +215,7 @@ def snapshot(name: str, number: int) -> str:
 
 
 def disks(root: ET.Element) -> list[tuple[str, str]]:
-    """Target device and path of each disk of a definition, without CD-ROM and floppy drives.
+    """Target device and path of each disk of a definition, without CD-ROM and floppy drives and seed disks.
 
     A container's disk is a file system, and its target a folder.
     """
@@ -180,7 +228,8 @@ def disks(root: ET.Element) -> list[tuple[str, str]]:
         source, target = disk.find("source"), disk.find("target")
         if disk.get("device", "disk") == "disk" and source is not None and target is not None:
             path = source.get("file") or source.get("dev") or source.get("name") or ""
-            found.append((target.get("dev", ""), path))
+            if not path.endswith(SEED_SUFFIX):
+                found.append((target.get("dev", ""), path))
     return found
 
 
@@ -273,7 +322,7 @@ def container_name(identity: UUID) -> str:
 
 def seed_name(identity: UUID) -> str:
     """The name of the volume of a machine's seed disk."""
-    return f"{identity}.seed.iso"
+    return f"{identity}{SEED_SUFFIX}"
 
 
 def further_name(identity: UUID, label: str) -> str:
@@ -293,7 +342,9 @@ def further_label(identity: UUID, path: str) -> str:
 
 
 def further_disk(path: str, target: str, label: str) -> ET.Element:
-    """A disk to add; its serial number is what it is called."""
+    """A disk to add; its serial number is what it is called, where it can have one."""
+    if target.startswith("xvd"):
+        return _xen_disk(path, target)
     disk = ET.Element("disk", type="file", device="disk")
     _child(disk, "driver", name="qemu", type="qcow2", discard="unmap")
     _child(disk, "source", file=path)
@@ -306,15 +357,20 @@ MOST_SCSI = 14
 """Disks beside the first place of the controller, where a seed disk is; libvirt has 15 places on one."""
 
 
-def scsi_target(number: int) -> str:
-    """The target device of a place on the SCSI controller, from 0."""
-    return f"sd{chr(ord('a') + number)}"
+XEN_FIRST, XEN_SEED = "xvda", "xvdp"
+"""The first and the last of the 16 disks that every guest of Xen can name; between them are as many as `MOST_SCSI`."""
 
 
-def scsi_number(root: ET.Element) -> int:
-    """The last place on the SCSI controller that is taken; 0, where a seed disk is, where none is."""
-    found = (target.get("dev", "") for target in root.findall("devices/disk/target[@bus='scsi']"))
-    return max((ord(dev[2]) - ord("a") for dev in found if len(dev) == len("sda")), default=0)
+def further_target(bus: str, number: int) -> str:
+    """The target device of the n-th further disk, from 1; `bus` is ``scsi`` or ``xen``."""
+    return f"{'xvd' if bus == 'xen' else 'sd'}{chr(ord('a') + number)}"
+
+
+def last_further(root: ET.Element, bus: str) -> int:
+    """The number of the last further disk; 0 where none is."""
+    found = (target.get("dev", "") for target in root.findall(f"devices/disk/target[@bus='{bus}']"))
+    pattern = re.compile(r"(?:sd|xvd)([a-o])")
+    return max((ord(m[1]) - ord("a") for dev in found if (m := pattern.fullmatch(dev))), default=0)
 
 
 def has_scsi(root: ET.Element) -> bool:
@@ -354,6 +410,10 @@ def _system(root: ET.Element, arch: str, options: Options, firmware: Firmware | 
     machine = machine_type(arch, options)
     if machine:
         kind.set("machine", machine)
+    _kernel(system, options)
+
+
+def _kernel(system: ET.Element, options: Options) -> None:
     for tag in ("kernel", "initrd", "cmdline"):
         if value := getattr(options, tag):
             _child(system, tag, value)

@@ -73,6 +73,8 @@ def translate(error: Any, endpoint: str, operation: str, vendor: Any) -> Connect
     hint = _HINTS.get(code, "")
     if "free space" in why or "No space left" in why:
         hint = "free some space in the storage pool, or choose another in option 'storage_pool'"
+    if "libxenlight" in why:
+        hint = "what libxl said stands in /var/log/libvirt/libxl/libxl-driver.log on the host"
     return _kind(error, code)(endpoint, operation, why, vendor_code=name, hint=hint)
 
 

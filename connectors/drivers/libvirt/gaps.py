@@ -1,6 +1,6 @@
 """What the libvirt driver lacks, and what an endpoint takes away."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from catalog.capabilities import Capability, Gap, GapReason
@@ -99,6 +99,40 @@ CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
 )
 """What a container of libvirt's LXC driver lacks; seen in libvirt 9.0 (snapshots, statistics: code 3)."""
 
+_CONTROL_DOMAIN = (
+    "its disks are files that QEMU serves in the control domain, of which libvirt counts nothing"
+)
+
+XEN: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.RESIZE_HOT: _not_yet("the driver resizes machines of Xen only while they are off"),
+        Capability.GROW_DISK_HOT: _gap(
+            GapReason.NEVER, "libvirt grows no disk of a machine of Xen that runs"
+        ),
+        Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
+        Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
+        Capability.LIVE_MIGRATE: _not_yet(
+            "the driver does not migrate machines of Xen yet; use virsh migrate"
+        ),
+        Capability.STORAGE_MIGRATE: _gap(
+            GapReason.NEVER, "libvirt copies no disk of a machine of Xen while it runs"
+        ),
+        Capability.WATCH: _not_yet("the feed asks for statistics, which libvirt has none of for Xen"),
+        Capability.METRICS_DISK: _gap(GapReason.NEVER, _CONTROL_DOMAIN),
+    }
+)
+"""What libvirt's driver of Xen lacks; seen in libvirt 9.0 with Xen 4.17 (snapshots, statistics: code 3)."""
+
+EMULATED_CARDS: Mapping[Capability, Gap] = MappingProxyType(
+    {
+        Capability.METRICS_NET: _gap(
+            GapReason.NEVER,
+            "libvirt counts an 'hvm' machine's emulated card only, which its guest gives up",
+        )
+    }
+)
+"""Seen in libvirt 9.0: it knows ``vif2.0-emu``, which is gone when the guest's own driver has ``vif2.0``."""
+
 NO_IMAGE: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.CREATE: _gap(
@@ -142,6 +176,12 @@ NO_HOTPLUG: Mapping[Capability, Gap] = MappingProxyType(
         )
     }
 )
+
+
+def not_offered(os_type: str, offered: Iterable[str]) -> dict[Capability, Gap]:
+    """The gap of a Xen host that does not run the machines that its option asks for."""
+    detail = f"this Xen host runs no '{os_type}' machines; set the option os_type to one of {', '.join(sorted(offered))}"
+    return {Capability.CREATE: _gap(GapReason.NOT_CONFIGURED, detail)}
 
 
 def no_storage(problem: str) -> dict[Capability, Gap]:

@@ -56,13 +56,14 @@ def disks(vendor: Any, connection: Any, domain: Any, root: ET.Element) -> list[D
 
 
 def attached(root: ET.Element) -> list[Attached]:
-    """The disks of a definition, the one that boots first; CD-ROM and floppy drives are left out."""
+    """The disks of a definition, the one that boots first, without CD-ROM and floppy drives and seed disks."""
     found = [
         (int(boot.get("order", _LAST)) if (boot := element.find("boot")) is not None else _LAST, element)
         for element in root.findall("devices/disk")
         if element.get("device", "disk") in {"disk", "lun"} and element.find("target") is not None
     ]
-    return [_attached(element) for _, element in sorted(found, key=lambda entry: entry[0])]
+    inorder = (_attached(element) for _, element in sorted(found, key=lambda entry: entry[0]))
+    return [disk for disk in inorder if not disk.path.endswith(documents.SEED_SUFFIX)]
 
 
 def paths(domain: Any) -> set[str]:

@@ -9,13 +9,13 @@ from catalog.capabilities import Capability, Gap
 from catalog.pools import Host
 from catalog.resources import Resources
 from connectors import templates
-from connectors.drivers.libvirt import containers, gaps, offering, processor, seeds, storage
+from connectors.drivers.libvirt import containers, gaps, offering, processor, seeds, storage, xen
 from connectors.drivers.libvirt.settings import Options
 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """One host. `domain_type` is ``kvm``, ``qemu`` (emulation, TCG), ``lxc`` or ``test``."""
+    """One host. `domain_type` is ``kvm``, ``qemu`` (emulation, TCG), ``xen``, ``lxc`` or ``test``."""
 
     name: str
     provider: str
@@ -29,6 +29,13 @@ class HostFacts:
     """The names of those that orders can choose."""
     not_offered: str = ""
     """Which of the option's are not among them, and why."""
+    os_type: str = ""
+    """Of new machines of Xen: ``hvm``, ``xen`` (paravirtual) or ``xenpvh``."""
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether libvirt tells the state and the counters of all machines in one answer."""
+        return self.domain_type not in {"lxc", "xen"}
 
     @property
     def hotplug(self) -> bool:
@@ -38,7 +45,10 @@ class HostFacts:
     @property
     def traits(self) -> frozenset[str]:
         """The architecture, whether machines run on the processor or are emulated, and what they find in theirs."""
-        kinds = {"kvm": {"ACCEL_KVM"}, "qemu": {"ACCEL_TCG"}, "lxc": {"CUSTOM_CONTAINERS"}}
+        kinds = {
+            "kvm": {"ACCEL_KVM"}, "qemu": {"ACCEL_TCG"}, "lxc": {"CUSTOM_CONTAINERS"},
+            "xen": {f"CUSTOM_XEN_{self.os_type.upper()}"},
+        }  # fmt: skip
         words = kinds.get(self.domain_type, set())
         arch = f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}"
         return frozenset({arch, *words, *self.cpu, *map(templates.trait, self.templates)})
@@ -46,13 +56,18 @@ class HostFacts:
     @property
     def note(self) -> str:
         """What a reader of the probe should know."""
-        return "; ".join(filter(None, (_NOTES.get(self.domain_type), self.not_offered)))
+        return "; ".join(filter(None, (_NOTES.get(self.os_type or self.domain_type), self.not_offered)))
 
+
+_MACHINES = frozenset({"qemu", "xen"})
+"""Drivers whose machines have disks and cards of their own, and run."""
 
 _NOTES = {
     "test": "libvirt's test driver: machines are kept in memory and never run",
     "lxc": "machines are containers (LXC): they share the host's kernel, and their root is the host's root",
     "qemu": "machines are emulated by QEMU (TCG), many times slower than KVM",
+    "xen": "machines are paravirtual (PV): they need a kernel that knows Xen, and start by no firmware",
+    "xenpvh": "machines are PVH: they need a kernel that knows Xen, and start by no firmware",
 }
 
 
@@ -77,7 +92,11 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
     pool_gib, problem = storage.capacity_gib(vendor, connection, options.storage_pool)
     if problem is None and driver == "lxc":
         problem = containers.problem(connection, options.storage_pool)
-    chosen, wrong = offering.offered(vendor, connection, options) if driver == "qemu" else (frozenset(), {})
+    carries = driver in _MACHINES
+    chosen, wrong = offering.offered(vendor, connection, options) if carries else (frozenset(), {})
+    os_type, not_run = xen.os_type(connection, options) if driver == "xen" else ("", {})
+    if driver == "xen":
+        memory_mib -= xen.control_domain_mib(connection)
     return HostFacts(
         name=name,
         provider=options.provider or name,
@@ -86,27 +105,30 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
         cpu=cpu,
         total=Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=pool_gib),
         product=_product(connection, driver),
-        gaps=_gaps(driver, arch, options, problem),
+        gaps=_gaps(driver, arch, options, problem) | not_run,
+        os_type=os_type,
         templates=chosen,
         not_offered=templates.problems(wrong),
     )
 
 
-def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> Mapping[Capability, Gap]:
+def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> dict[Capability, Gap]:
     found: dict[Capability, Gap] = {}
     if driver == "test":
         found |= gaps.TEST_DRIVER
+    elif driver == "xen":
+        found |= gaps.XEN
     elif driver == "lxc":
         found |= gaps.CONTAINERS if options.container_image else {**gaps.CONTAINERS, **gaps.NO_IMAGE}
     elif arch != "x86_64":
         found |= gaps.NO_HOTPLUG
-    if driver == "qemu" and not (options.network or options.bridge):
+    if driver in _MACHINES and not (options.network or options.bridge):
         found |= gaps.NO_NETWORK
-    if driver == "qemu" and not options.templates:
+    if driver in _MACHINES and not options.templates:
         found[Capability.TEMPLATE] = templates.NONE
     if driver == "qemu" and not options.peers:
         found |= gaps.NO_PEERS
-    if driver == "qemu" and not seeds.can_write():
+    if driver in _MACHINES and not seeds.can_write():
         found |= gaps.NO_PYCDLIB
     if problem is not None:
         found |= gaps.no_storage(problem)
@@ -129,7 +151,8 @@ def _product(connection: Any, driver: str) -> str:
         return f"libvirt {library}, test driver"
     if driver == "lxc":
         return f"libvirt {library}, LXC on Linux {_version(connection.getVersion())}"
-    return f"libvirt {library}, QEMU {_version(connection.getVersion())}"
+    kind = {"qemu": "QEMU", "xen": "Xen"}[driver]
+    return f"libvirt {library}, {kind} {_version(connection.getVersion())}"
 
 
 def _version(number: int) -> str:

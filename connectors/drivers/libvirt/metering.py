@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from connectors.contract import UsageReading
-from connectors.drivers.libvirt import faults, views
+from connectors.drivers.libvirt import faults, views, xen
 
 NANOSECONDS_PER_MS = 1_000_000
 KIB_PER_MIB = 1024
@@ -46,6 +46,21 @@ def container_readings(vendor: Any, connection: Any, at: datetime) -> list[Usage
         try:
             if views.is_ours(domain):
                 stats = {"cpu.time": domain.info()[4], "balloon.rss": domain.memoryStats()["rss"]}
+                found += of_machine(UUID(domain.UUIDString()), stats, at)
+        except vendor.libvirtError as error:
+            if error.get_error_code() not in {faults.NO_DOMAIN, faults.OPERATION_INVALID}:
+                raise  # else gone, or off, since it was listed
+    return found
+
+
+def xen_readings(vendor: Any, connection: Any, at: datetime) -> list[UsageReading]:
+    """The present values of every machine of Xen that runs, whose memory is all in the host's. Raises libvirtError."""
+    found = []
+    for domain in views.machines(connection, vendor.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        try:
+            if views.is_ours(domain):
+                own = {"cpu.time": domain.info()[4], "balloon.rss": domain.memoryStats()["actual"]}
+                stats = own | xen.card_counters(domain)
                 found += of_machine(UUID(domain.UUIDString()), stats, at)
         except vendor.libvirtError as error:
             if error.get_error_code() not in {faults.NO_DOMAIN, faults.OPERATION_INVALID}:

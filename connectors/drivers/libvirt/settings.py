@@ -55,6 +55,13 @@ class Options(Value):
     emulator: Text | None = Field(default=None, description="Path of QEMU on the host.")
     machine: Text | None = Field(default=None, description="QEMU's machine type; q35 on x86_64 unless set.")
     domain_type: Literal["auto", "kvm", "qemu"] = "auto"
+    os_type: Literal["auto", "hvm", "xen", "xenpvh"] = Field(
+        default="auto",
+        description="Xen: libvirt's type of new machines; hvm where the processor virtualizes unless set, else xen.",
+    )
+    bootloader: Text = Field(
+        default="pygrub", description="Xen: what finds the kernel on the disk of machines that are not hvm."
+    )
     kernel: Text | None = Field(
         default=None, description="Path on the host of a kernel that machines boot."
     )
@@ -116,8 +123,8 @@ def transport_of(endpoint: Endpoint) -> Transport:
 def _allowed(endpoint: Endpoint, scheme: str, *, remote: bool) -> Transport:
     driver, _, named = scheme.partition("+")
     transport = named or ("tls" if remote else "unix")  # libvirt's own default for a URI with a host
-    if driver not in {"qemu", "lxc", "test"} or transport not in list(Transport):
-        why = f"the address's scheme '{scheme}' is not one of qemu, qemu+tls, qemu+tcp, those with lxc, and test"
+    if driver not in {"qemu", "xen", "lxc", "test"} or transport not in list(Transport):
+        why = f"the address's scheme '{scheme}' is not one of qemu, qemu+tls, qemu+tcp, those with xen, lxc, and test"
         raise _refused(endpoint, why, _EXAMPLE)
     if transport == Transport.TCP and endpoint.tls.unverified_because is None:
         why = "plain TCP is neither encrypted nor verified"

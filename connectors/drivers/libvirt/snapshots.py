@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from connectors.drivers.libvirt import documents, names
+from connectors.drivers.libvirt import documents, faults, names
 from connectors.errors import Conflict, NotFound
 
 LIVE_VCPU = "vcpus/vcpu[@enabled='yes'][@hotpluggable='yes']"
@@ -19,6 +19,16 @@ def listed(domain: Any) -> list[tuple[str, Any]]:
         name, number = ours or (snapshot.getName(), 0)
         found.append((taken_s, number, name, snapshot))
     return [(name, snapshot) for _, _, name, snapshot in sorted(found, key=lambda entry: entry[:3])]
+
+
+def any_of(vendor: Any, domain: Any) -> bool:
+    """Whether a machine has snapshots; where libvirt takes none, it has none. Raises libvirtError."""
+    try:
+        return bool(domain.snapshotNum(0))
+    except vendor.libvirtError as error:
+        if error.get_error_code() != faults.NO_SUPPORT:
+            raise
+        return False
 
 
 def take(domain: Any, name: str, endpoint: str) -> None:

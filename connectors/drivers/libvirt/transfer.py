@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
 from connectors.contract import DiskFormat, PowerState, Tell
-from connectors.drivers.libvirt import documents, hardware, qcow2, storage, views
+from connectors.drivers.libvirt import documents, hardware, qcow2, snapshots, storage, views
 from connectors.drivers.libvirt.session import Session
 from connectors.errors import Conflict, ConnectorError, NotFound, Refused
 
@@ -208,7 +208,7 @@ class Transfer:
         if own is None or own[0] != self.key:
             why = f"disk '{self.key}' of machine '{name}' is not one that tierwise made"
             raise Refused(self.endpoint, self.operation, why, hint="replace it with virsh vol-upload")
-        if found.domain.snapshotNum(0):
+        if snapshots.any_of(self.vendor, found.domain):
             why = f"machine '{name}' has snapshots, which are inside its disk"
             raise Conflict(
                 self.endpoint, self.operation, why, hint="delete them with virsh snapshot-delete"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from catalog.resources import Resources
 from connectors.contract import PowerState, VmView
-from connectors.drivers.libvirt import documents, faults, names, storage
+from connectors.drivers.libvirt import documents, faults, names, storage, xen
 from connectors.drivers.libvirt.host import HostFacts
 
 _STATES = {
@@ -40,8 +40,8 @@ class _Definition:
 
 def every(vendor: Any, connection: Any, host: HostFacts) -> list[VmView]:
     """All machines of the endpoint, in order of name and native id. Raises libvirtError."""
-    if host.domain_type == "lxc":
-        rows = _by_state(vendor, connection.listAllDomains(0))
+    if not host.has_statistics:
+        rows = _by_state(vendor, machines(connection))
     else:
         flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
         rows = connection.getAllDomainStats(flags)
@@ -64,15 +64,20 @@ def of_rows(
 
 def one(vendor: Any, connection: Any, domain: Any, host: HostFacts) -> VmView:
     """One machine. Raises libvirtError."""
-    if host.domain_type == "lxc":
+    if not host.has_statistics:
         return _view(vendor, connection, domain, {"state.state": domain.state()[0]}, host)
     flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
     ((_, stats),) = connection.domainListGetStats([domain], flags)
     return _view(vendor, connection, domain, stats, host)
 
 
+def machines(connection: Any, flags: int = 0) -> list[Any]:
+    """All domains but Xen's control domain, which is the host itself. Raises libvirtError."""
+    return [domain for domain in connection.listAllDomains(flags) if domain.ID() != xen.CONTROL_DOMAIN]
+
+
 def _by_state(vendor: Any, domains: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Containers, of which libvirt has no statistics."""
+    """Containers and machines of Xen, of which libvirt has no statistics."""
     for domain in domains:
         try:
             state = domain.state()[0]
@@ -146,6 +151,8 @@ def _seen(definition: _Definition, power: PowerState, disk_gib: int, provider: s
 
 
 def _power(domain: Any, state: int) -> PowerState:
+    if state == SHUT_OFF and xen.is_ending(domain):
+        return PowerState.ON
     if state == SHUT_OFF:
         return PowerState.SUSPENDED if has_saved_memory(domain) else PowerState.OFF
     return _STATES.get(state, PowerState.UNKNOWN)
