@@ -45,7 +45,7 @@ PROCESSOR = "phenom,+svm,+npt,-rdtscp"
 _PACKAGES = (
     "linux-image-amd64", "tiny-initramfs", "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "qemu-system-xen",
     "libvirt-daemon", "libvirt-daemon-driver-xen", "qemu-utils", "bash", "busybox-static", "coreutils", "grep",
-    "iproute2", "kmod", "mount", "sed", "util-linux",
+    "iproute2", "kmod", "mount", "ncurses-base", "sed", "util-linux",
 )  # fmt: skip
 _TOOLS = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -58,7 +58,7 @@ _TOOLS = {
 }
 _HOST_MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "ext4", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd",
-    "xenfs", "xen-netback", "xen-blkback", "loop", "bridge", "tun",
+    "xenfs", "xen-netback", "xen-blkback", "xen-blkfront", "loop", "bridge", "tun",
 )  # fmt: skip
 _GUEST_MODULES = ("xen-blkfront", "xen-netfront", "isofs")
 _LEFT_OUT = (
@@ -83,7 +83,7 @@ exec $b switch_root /host /sbin/first
 
 # The first process of the control domain. Xen has the first serial port; by the second it is told what to do.
 _FIRST = f"""#!/bin/bash
-export PATH=/usr/lib/xen-4.17/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export TERM=vt100 PATH=/usr/lib/xen-4.17/bin:/usr/sbin:/usr/bin:/sbin:/bin
 exec >/dev/hvc0 2>&1 </dev/null
 mount -t tmpfs run /run; mkdir -p /run/xen /run/libvirt /run/lock /run/xenstored /dev/pts
 mount -t devpts pts /dev/pts; mount -t xenfs xen /proc/xen
@@ -93,6 +93,9 @@ ip link set lo up; ip link add name xenbr0 type bridge; ip link set eth0 master 
 ip addr add 10.0.2.15/24 dev xenbr0; ip link set xenbr0 up
 xenstored --pid-file /run/xenstored.pid; until xenstore-read / >/dev/null 2>&1; do sleep 0.1; done
 xen-init-dom0; xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
+# By it the control domain itself sees a machine's disk, on which pygrub looks for a kernel.
+/usr/libexec/xen-qemu-system-i386 -xen-domid 0 -xen-attach -M xenpv -name dom0 -nographic -daemonize \
+  -monitor /dev/null -serial /dev/null -parallel /dev/null -pidfile /run/xen/qemu-dom0.pid &
 (stty -F /dev/ttyS1 raw -echo; while read -r verb; do
   [ "$verb" = restart ] && kill -KILL $(cat /run/libvirtd.pid)
 done </dev/ttyS1) &
@@ -182,6 +185,12 @@ class XenHost:
             self._machine.wait()
             self._machine = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def guest(self) -> tuple[Path, Path]:
+        """The guest's kernel and initial file system, as files of this machine."""
+        system = built(self._cache_dir)
+        return system / "vmlinuz", system / "guest"
 
     @property
     def address(self) -> str:
@@ -325,7 +334,7 @@ def _assemble(root: Path, system: Path, work: Path) -> None:
         work / "first", system / "initrd", root, _modules(root, version, _HOST_MODULES), {"init": _INITRD}
     )
     guest = {"init": _GUEST, "sbin/poweroff": _POWEROFF}
-    _archive(work / "guest", work / "guest.initrd", root, _modules(root, version, _GUEST_MODULES), guest)
+    _archive(work / "guest", system / "guest", root, _modules(root, version, _GUEST_MODULES), guest)
     unpacked = subprocess.run(
         ["zcat", str(root / "boot" / "xen-4.17-amd64.gz")], check=True, capture_output=True
     )
@@ -336,7 +345,7 @@ def _assemble(root: Path, system: Path, work: Path) -> None:
     _configure(root)
     (root / "boot").mkdir()
     shutil.copyfile(system / "vmlinuz", root / GUEST_KERNEL.lstrip("/"))
-    shutil.copyfile(work / "guest.initrd", root / GUEST_INITRD.lstrip("/"))
+    shutil.copyfile(system / "guest", root / GUEST_INITRD.lstrip("/"))
     disk = system / "disk"
     with disk.open("wb") as file:
         file.truncate(_DISK_GIB << 30)

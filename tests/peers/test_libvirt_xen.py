@@ -1,18 +1,30 @@
 """Machines under a real Xen: what they are, read from their consoles, their disks and by Xen's own words in virsh."""
 
 import hashlib
+import shutil
 import subprocess
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from catalog.capabilities import Capability, GapReason
+from catalog.pools import Endpoint
 from catalog.resources import Resources
-from connectors.contract import Connector, Firmware, NewDisk, PowerAction, PowerState, Seed, VmSpec
+from connectors.contract import (
+    Connector,
+    DiskFormat,
+    Firmware,
+    NewDisk,
+    PowerAction,
+    PowerState,
+    Seed,
+    VmSpec,
+)
 from connectors.drivers.libvirt import seeds
 from connectors.errors import Refused, Unsupported
 from connectors.registry import connect
@@ -25,6 +37,15 @@ pytestmark = [
 
 SMALL = Resources(vcpu=1, memory_mib=libvirt_xen.GUEST_MEMORY_MIB, disk_gib=1)
 SEED = Seed(user_data="#cloud-config\npassword: s3cret-of-a-guest\nhostname: größe\n")
+BOOT_SECTOR = (
+    bytes.fromhex(
+        "31c0 8ec0"  # es = 0, from
+        "bb007c"  # where the BIOS has put this sector,
+        "b80103 b90200 b600 cd13"  # write it (INT 13h, function 3) to the boot disk's second sector,
+        "fa f4 ebfd"  # and stop
+    ).ljust(510, b"\0")
+    + b"\x55\xaa"
+)
 SAID_LIMIT_S = 600
 """An ``hvm`` machine boots by an emulated firmware on an emulated processor: a minute where nothing else runs."""
 
@@ -36,6 +57,10 @@ def identity(xen: libvirt_xen.XenHost) -> Iterator[UUID]:
     with connect(xen.endpoint()) as connector:
         connector.delete_vm(fresh)
     assert str(fresh) not in xen.virsh("vol-list", "default") + xen.virsh("list", "--all", "--uuid")
+
+
+PYGRUB = "/usr/lib/xen-4.17/bin/pygrub"
+"""Debian has a folder for each version of Xen; its `pygrub` of any version is not on the daemon's path."""
 
 
 def spec(connector: Connector, identity: UUID, seed: Seed | None = None) -> VmSpec:
@@ -61,13 +86,18 @@ def rows(text: str) -> dict[str, str]:
     return {name: value.strip() for name, value in pairs}
 
 
-def started(xen: libvirt_xen.XenHost, identity: UUID) -> tuple[int, str]:
-    """How often the guest has started from its disk, and as what: read from the qcow2 file by qemu-img."""
-    volume = xen.volume(f"{identity}.qcow2")
-    head = volume.with_suffix(".head")
-    command = f"qemu-img dd -f qcow2 -O raw bs=512 count=1 if={volume} of={head}"
+def sector(xen: libvirt_xen.XenHost, volume: str, number: int) -> bytes:
+    """512 bytes of a disk, read from its qcow2 file by qemu-img."""
+    copy = xen.volume(volume)
+    part = copy.with_suffix(".part")
+    command = f"qemu-img dd -f qcow2 -O raw bs=512 skip={number} count={number + 1} if={copy} of={part}"
     subprocess.run(command.split(), check=True, capture_output=True)
-    found = libvirt_xen.STARTED.match(head.read_bytes())
+    return part.read_bytes()
+
+
+def started(xen: libvirt_xen.XenHost, identity: UUID) -> tuple[int, str]:
+    """How often the guest has started from its disk, and as what."""
+    found = libvirt_xen.STARTED.match(sector(xen, f"{identity}.qcow2", 0))
     assert found is not None
     return int(found[1]), found[2].decode()
 
@@ -94,6 +124,75 @@ def test_a_machine_of_each_type_runs_on_its_disk_with_its_seed_and_card_and_obey
         assert connector.power(identity, PowerAction.SHUTDOWN).power is PowerState.OFF
         assert [disk.key for disk in connector.details(identity).disks] == ["xvda"]
     assert started(xen, identity) == (1, guest)
+
+
+def test_an_hvm_machine_boots_from_the_disk_that_was_carried_to_it(
+    xen: libvirt_xen.XenHost, identity: UUID, tmp_path: Path
+) -> None:
+    """The boot sector writes itself to the disk's second sector, by the BIOS."""
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(BOOT_SECTOR)
+    with disk.open("r+b") as file:
+        file.truncate(2**30)
+    with connect(without_kernel(xen.endpoint(os_type="hvm"))) as connector:
+        connector.create_vm(spec(connector, identity), identity)
+        with disk.open("rb") as source:
+            connector.import_disk(identity, "xvda", DiskFormat.RAW, source, lambda _done: None)
+        connector.power(identity, PowerAction.ON)
+        name = own_volume(xen, identity)
+        tick = threading.Event()
+        for _ in range(SAID_LIMIT_S):
+            if sector(xen, name, 1) == BOOT_SECTOR:
+                break
+            tick.wait(1)
+        connector.power(identity, PowerAction.OFF)
+        exported = tmp_path / "exported.raw"
+        with exported.open("wb") as target:
+            connector.export_disk(identity, "xvda", DiskFormat.RAW, target, lambda _done: None)
+    with exported.open("rb") as file:
+        assert file.read(2 * len(BOOT_SECTOR)) == 2 * BOOT_SECTOR
+
+
+@pytest.mark.parametrize(("os_type", "guest"), [("xen", "PV"), ("xenpvh", "PVH")])
+def test_a_machine_boots_the_kernel_that_pygrub_finds_on_the_disk_that_was_carried_to_it(
+    xen: libvirt_xen.XenHost, identity: UUID, tmp_path: Path, os_type: str, guest: str
+) -> None:
+    root, disk = tmp_path / "root", tmp_path / "disk.raw"
+    (root / "boot/grub").mkdir(parents=True)
+    for file, name in zip(xen.guest, ("vmlinuz", "initrd"), strict=True):
+        shutil.copyfile(file, root / "boot" / name)
+    lines = (
+        "menuentry 'Linux' {",
+        f"linux /boot/vmlinuz {libvirt_xen.GUEST_CMDLINE}",
+        "initrd /boot/initrd",
+        "}",
+        "",
+    )
+    (root / "boot/grub/grub.cfg").write_text("\n".join(lines))
+    subprocess.run(["mkfs.ext4", "-q", "-d", str(root), str(disk), "1G"], check=True, capture_output=True)
+    with connect(without_kernel(xen.endpoint(os_type=os_type))) as connector:
+        connector.create_vm(spec(connector, identity), identity)
+        with disk.open("rb") as source:
+            connector.import_disk(identity, "xvda", DiskFormat.RAW, source, lambda _done: None)
+        connector.power(identity, PowerAction.ON)
+        assert f"{libvirt_xen.UP} {guest}" in said(xen, identity, "card ")
+        connector.power(identity, PowerAction.SHUTDOWN)
+
+
+def without_kernel(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, whose machines boot from their disks."""
+    own = {
+        name: value
+        for name, value in endpoint.options.items()
+        if name not in {"kernel", "initrd", "cmdline"}
+    }
+    return endpoint.model_copy(update={"options": own | {"bootloader": PYGRUB}})
+
+
+def own_volume(xen: libvirt_xen.XenHost, identity: UUID) -> str:
+    """The name of the volume of the machine's one disk, as virsh tells it."""
+    (path,) = (line.split()[-1] for line in xen.virsh("domblklist", str(identity)).splitlines() if line)
+    return path.rpartition("/")[2]
 
 
 def test_a_disk_keeps_what_was_written_over_starts_and_grows_with_the_machine(
@@ -193,23 +292,15 @@ def test_firmware_that_a_machine_does_not_start_by_is_refused_with_nothing_left(
         connector.create_vm(spec(connector, identity).model_copy(update={"firmware": firmware}), identity)
 
 
-def test_a_machine_without_a_kernel_of_the_host_starts_by_what_finds_one_on_its_disk(
+def test_a_disk_with_nothing_to_boot_is_refused_with_the_way_to_the_reason(
     xen: libvirt_xen.XenHost, identity: UUID
 ) -> None:
-    """Debian's pygrub looks at the empty disk, and says so."""
-    plain = xen.endpoint(os_type="xen", bootloader="/usr/lib/xen-4.17/bin/pygrub")
-    options = {
-        name: value for name, value in plain.options.items() if name not in {"kernel", "initrd", "cmdline"}
-    }
-    with connect(plain.model_copy(update={"options": options})) as connector:
+    with connect(without_kernel(xen.endpoint(os_type="xen"))) as connector:
         connector.create_vm(spec(connector, identity), identity)
-        assert "<bootloader>/usr/lib/xen-4.17/bin/pygrub</bootloader>" in xen.virsh(
-            "dumpxml", str(identity)
-        )
         with pytest.raises(Refused, match=r"libxl-driver\.log"):
             connector.power(identity, PowerAction.ON)
         assert connector.get_vm(identity).power is PowerState.OFF
-    assert "bootloader" in xen.volume("libxl-driver.log", "logs").read_text()
+    assert "bootloader failed" in xen.volume("libxl-driver.log", "logs").read_text()
 
 
 def test_snapshots_are_declared_missing_and_fail_so(xen: libvirt_xen.XenHost, identity: UUID) -> None:
