@@ -97,6 +97,10 @@ class Pareto(Value):
     steps: tuple[Step, ...]
     errors: tuple[str, ...] = ()
 
+    def leaves_out(self, step: Step) -> bool:
+        """Whether it leaves out more machines than all moves do: what these cost is missing, not saved."""
+        return step.unplaced > self.steps[-1].unplaced
+
 
 def knobs(prepared: Prepared) -> dict[str, Knob]:
     """All prices that are turned one by one: of each term of cost, and of each licence."""

@@ -363,7 +363,10 @@ def _steps(found: Pareto) -> Table:
         Column("saving", "Saved", Kind.MONEY),
         Column("impossible", "Impossible", Kind.COUNT),
     )
-    rows = tuple((one.limit, one.moves, _whole(one.saving_micros), one.unplaced) for one in found.steps)
+    rows = tuple(
+        (one.limit, one.moves, None if found.leaves_out(one) else _whole(one.saving_micros), one.unplaced)
+        for one in found.steps
+    )
     return Table(f"The first moves of {found.scenario}", columns, rows)
 
 
@@ -413,8 +416,7 @@ def _analysis_chart(analysis: Analysis) -> Iterator[Chart]:
         )
         yield Chart(f"Cost as {analysis.knob} changes", labels, lines, Shape.LINES)
     else:
-        # A plan that leaves machines out saves what they cost, which is no saving.
-        whole = [one for one in analysis.steps if one.unplaced <= analysis.steps[-1].unplaced]
+        whole = [one for one in analysis.steps if not analysis.leaves_out(one)]
         labels = tuple(f"{one.moves:,}" for one in whole)
         saved = (("saved", tuple(_whole(one.saving_micros) for one in whole)),)
         yield Chart(f"Saved by the first moves of {analysis.scenario}", labels, saved, Shape.LINES)
@@ -443,12 +445,14 @@ def _said(analysis: Analysis) -> Iterator[str]:
     if isinstance(analysis, BreakEven):
         yield from crossings(analysis)
     if isinstance(analysis, Pareto):
-        left = [one for one in analysis.steps if one.unplaced > analysis.steps[-1].unplaced]
+        left = [one for one in analysis.steps if analysis.leaves_out(one)]
         if left:
             yield (
                 f"with {left[-1].limit:,} moves or fewer, {left[-1].unplaced:,} machines or more have no place: "
                 "what they cost is missing, not saved"
             )
+        if never := analysis.steps[-1].unplaced:
+            yield f"with all its moves, {never:,} machines have no place: what they would cost is in no row"
     errors = (
         [text for one in analysis.swings for text in one.errors]
         if isinstance(analysis, Sensitivity)

@@ -9,7 +9,7 @@ import pytest
 from chargeback.report import Report
 from placement.plan import Limits
 from tierwise.planner.analysis import BreakEven as Found
-from tierwise.planner.analysis import Point, break_even, licence_of, pareto, sensitivity
+from tierwise.planner.analysis import Pareto, Point, Step, break_even, licence_of, pareto, sensitivity
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.report import crossings, report, report_of
 from tierwise.planner.run import run
@@ -71,10 +71,23 @@ def test_what_is_impossible_stands_with_its_reason(made: Report) -> None:
     assert all(row[3] for row in table.rows)
 
 
-def test_few_moves_that_leave_machines_out_are_no_saving_in_the_chart(made: Report) -> None:
+def test_few_moves_that_leave_machines_out_are_no_saving(made: Report) -> None:
     (chart,) = [one for one in made.charts if one.title == "Saved by the first moves of leave"]
     assert chart.labels == ("8",)
+    (table,) = [one for one in made.tables if one.title == "The first moves of leave"]
+    *few, whole = [row[2:] for row in table.rows]
+    assert whole == (8_809, 0)
+    # Beta takes whoever may move; the others of the eight have no place, and what they cost is not saved.
+    assert few == [(None, 8 - moves) for moves in range(8)]
     assert any("have no place: what they cost is missing" in text for text in made.notes)
+
+
+def test_machines_without_a_place_whatever_moves_are_told_beside_the_savings(asked: Asked) -> None:
+    steps = (Step(limit=1, moves=1, saving_micros=7, unplaced=2),)
+    found = report_of(Pareto(scenario="crowded", steps=steps), "EUR", asked().document)
+    assert found.notes == (
+        "with all its moves, 2 machines have no place: what they would cost is in no row",
+    )
 
 
 def test_the_fewest_moves_stand_beside_the_moves_and_are_explained(made: Report) -> None:
