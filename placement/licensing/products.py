@@ -150,6 +150,14 @@ class Alternative(Value):
         return not self.of_machines and self.covers is None and "machines" not in self.unit_covers
 
     @property
+    def shared_minimum(self) -> int:
+        """Units that one order of several prices must buy at least; 0 where there is no such minimum.
+
+        What is owned, people and add-ons are counted for each price by itself, and the minimum with them.
+        """
+        return 0 if self.owned_packs or self.principals or self.add_on else self.order_minimum
+
+    @property
     def parts(self) -> int:
         """In how many parts of a unit hosts are counted, before anything is rounded up."""
         return 1000 if self.core_factor_thousandths else self.unit_amount

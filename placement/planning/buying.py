@@ -22,6 +22,36 @@ class Bought:
     """The column that is 1 where it buys any."""
     amount: Sum
     """What its licensed hosts have of what the add-on is for."""
+    machines: Sum
+    """How many it licenses."""
+
+
+def buy_order(columns: Columns, hours: int, ways: Sequence[tuple[Alternative, Sequence[Bought]]]) -> None:
+    """An alternative of one order at several prices: its minimum is asked once, of those prices that license anything."""
+    if len(ways) == 1 or not ways[0][0].shared_minimum:
+        for way, scopes in ways:
+            buy(columns, way, hours, scopes)
+        return
+    minimum = -(-ways[0][0].shared_minimum // ways[0][0].pack_size)
+    every = added([_bought_for(columns, way, hours, scopes, minimum) for way, scopes in ways])
+    for _, scopes in ways:
+        for scope in scopes:
+            columns.below(one(scope.on, 1, minimum), every)
+
+
+def _bought_for(
+    columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought], minimum: int
+) -> Sum:
+    """Packs at one price: those that are needed or more, and none where no machine is licensed at it."""
+    packs = _packs_of(columns, way, hours if way.per_hour else 1, scopes)
+    most = max(packs.most, minimum)
+    bought = one(columns.column(most), most)
+    columns.below(packs, bought)
+    columns.below(bought, added([one(scope.on, 1, most) for scope in scopes]))
+    for scope in scopes:
+        columns.below(one(scope.on, 1), scope.machines)
+    columns.cost(bought.columns, np.array([way.pack_cost_micros], dtype=np.int64))
+    return bought
 
 
 def buy(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought]) -> None:
@@ -29,10 +59,7 @@ def buy(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought]
     if not scopes:
         return
     hours = hours if way.per_hour else 1
-    if way.pack_scope == "scope":
-        packs = added([_packs(columns, way, hours, [scope]) for scope in scopes])
-    else:
-        packs = _packs(columns, way, hours, scopes)
+    packs = _packs_of(columns, way, hours, scopes)
     minimum = -(-max(way.order_minimum, way.principals * hours) // way.pack_size)
     if not (minimum or way.owned_packs or way.add_on):
         columns.cost(packs.columns, packs.factors * way.pack_cost_micros)
@@ -48,6 +75,12 @@ def rounded(columns: Columns, units: Sum, size: int) -> Sum:
     count = columns.column(most)
     columns.below(units, one(count, most, size))
     return one(count, most)
+
+
+def _packs_of(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought]) -> Sum:
+    if way.pack_scope == "scope":
+        return added([_packs(columns, way, hours, [scope]) for scope in scopes])
+    return _packs(columns, way, hours, scopes)
 
 
 def _packs(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought]) -> Sum:

@@ -30,6 +30,8 @@ def products_and_hosts(problem: PlanningProblem) -> Iterator[str]:
     yield from _of_hosts(problem)
     for n, product in enumerate(problem.products):
         yield from _of_product(problem, f"products[{n}]", product)
+    for members in problem.orders:
+        yield from _of_order(problem, members)
 
 
 def _twice(path: str, names: Sequence[str]) -> Iterator[str]:
@@ -89,6 +91,19 @@ def _of_product(problem: PlanningProblem, path: str, product: PlannedProduct) ->
                 f"{path}.alternatives[{a}].core_factor_thousandths: '{way.name}' of '{product.name}' has no factor of "
                 f"{', '.join(map(repr, strange))}; add it"
             )
+
+
+def _of_order(problem: PlanningProblem, members: Sequence[int]) -> Iterator[str]:
+    """Where one minimum is asked of several products, they mean the same by it."""
+    first: dict[str, Alternative] = {}
+    for n in members:
+        for a, way in enumerate(problem.products[n].alternatives):
+            other = first.setdefault(way.name, way)
+            if (way.shared_minimum, way.pack_size) != (other.shared_minimum, other.pack_size):
+                yield (
+                    f"products[{n}].alternatives[{a}]: '{way.name}' has another minimum or other packs than elsewhere in the "
+                    f"order '{problem.products[n].order}'; make them the same, or name it otherwise"
+                )
 
 
 def _without_factor(problem: PlanningProblem, product: PlannedProduct, way: Alternative) -> list[str]:

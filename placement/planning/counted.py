@@ -9,6 +9,8 @@ from placement.licensing.tally import Tally, after, rest_to_pay
 from placement.planning.plan import Licence
 from placement.planning.problem import Blocks, PlannedProduct, PlanningProblem
 
+MachinesOf = Mapping[str, Mapping[int, int]]
+"""Scope -> group -> machines."""
 ORDER = "order"
 LICENCES = "licences"
 MOVING = "moving"
@@ -33,6 +35,15 @@ class _Scope:
     """Group -> how many."""
     parts: tuple[int, ...]
     amount: int
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """An alternative of a product, and the scopes that it licenses."""
+
+    product: int
+    way: Alternative
+    scopes: Sequence[_Scope]
 
 
 def pools_by_scope(problem: PlanningProblem, product: PlannedProduct) -> dict[str, list[int]]:
@@ -64,25 +75,48 @@ def machines_by_scope(
 
 def licences_of(problem: PlanningProblem, counts: Int64, chosen: Sequence[Chosen]) -> tuple[Licence, ...]:
     """What is bought, product by product, in the order of scopes."""
-    found: list[Licence] = []
-    for n, product in enumerate(problem.products):
-        machines = machines_by_scope(problem, product, counts)
-        found.extend(licences_of_product(problem, n, machines, [one for one in chosen if one.product == n]))
-    return tuple(found)
+    found: dict[int, list[Licence]] = {}
+    for members in problem.orders:
+        machines = {n: machines_by_scope(problem, problem.products[n], counts) for n in members}
+        found |= licences_of_order(problem, machines, chosen)
+    return tuple(one for n in sorted(found) for one in found[n])
 
 
-def licences_of_product(
-    problem: PlanningProblem, n: int, machines: Mapping[str, Mapping[int, int]], chosen: Sequence[Chosen]
-) -> list[Licence]:
-    """What is bought of one product; `machines` by scope and group."""
-    found: list[Licence] = []
-    product = problem.products[n]
-    order = {name: at for at, name in enumerate(machines)}
-    for a, way in enumerate(product.alternatives):
-        taken = [one for one in chosen if one.alternative == a and one.scope in machines]
-        taken.sort(key=lambda one: order[one.scope])
-        scopes = [_scope(problem, way, one, machines[one.scope]) for one in taken]
-        found.extend(_licences(problem, product, way, scopes))
+def licences_of_order(
+    problem: PlanningProblem, machines: Mapping[int, MachinesOf], chosen: Sequence[Chosen]
+) -> dict[int, list[Licence]]:
+    """What is bought of each product of one order; `machines` of each by scope and group."""
+    taken: list[_Taken] = []
+    for n, by_scope in machines.items():
+        order = {name: at for at, name in enumerate(by_scope)}
+        mine = [one for one in chosen if one.product == n and one.scope in order]
+        mine.sort(key=lambda one: order[one.scope])
+        for a, way in enumerate(problem.products[n].alternatives):
+            scopes = [
+                _scope(problem, way, one, by_scope[one.scope]) for one in mine if one.alternative == a
+            ]
+            if scopes:
+                taken.append(_Taken(n, way, scopes))
+    found: dict[int, list[Licence]] = {n: [] for n in machines}
+    for one, least in zip(taken, _asked(problem, taken), strict=True):
+        found[one.product] += _licences(problem, one, least)
+    return found
+
+
+def _asked(problem: PlanningProblem, taken: Sequence[_Taken]) -> list[int]:
+    """Units that each buys at least: where prices share a minimum, what is missing is bought at the lowest of them."""
+    found = [one.way.order_minimum for one in taken]
+    for name in dict.fromkeys(one.way.name for one in taken if one.way.shared_minimum):
+        some = [i for i, one in enumerate(taken) if one.way.name == name]
+        if len(some) == 1:
+            continue
+        packs = {i: _packs(problem, taken[i].way, taken[i].scopes)[1] for i in some}
+        cheapest = min(some, key=lambda i: taken[i].way.pack_cost_micros)
+        way = taken[cheapest].way
+        missing = -(-way.shared_minimum // way.pack_size) - sum(packs.values())
+        for i in some:
+            more = missing > 0 and i == cheapest
+            found[i] = (packs[i] + missing) * way.pack_size if more else 0
     return found
 
 
@@ -174,40 +208,39 @@ def _amount(blocks: Blocks, name: str, b: int) -> int:
     return int(blocks.amounts[name][b]) if name in blocks.amounts else 0
 
 
-def _licences(
-    problem: PlanningProblem, product: PlannedProduct, way: Alternative, scopes: Sequence[_Scope]
-) -> Iterator[Licence]:
-    """One for each scope, or one for all where packs or minimums are of the order."""
-    if not scopes:
-        return
+def _licences(problem: PlanningProblem, taken: _Taken, least: int) -> Iterator[Licence]:
+    """One for each scope, or one for all where packs or minimums are of the order; of `least` units or more."""
+    way, scopes = taken.way, taken.scopes
     together = (
         way.pack_scope == "order" or way.order_minimum or way.owned_packs or way.principals or way.add_on
     )
-    for some in [list(scopes)] if together else [[scope] for scope in scopes]:
-        yield _licence(problem, product, way, some, together=bool(together))
+    for some in [scopes] if together else [[scope] for scope in scopes]:
+        yield _licence(problem, taken, some, least, together=bool(together))
 
 
-def _licence(
-    problem: PlanningProblem,
-    product: PlannedProduct,
-    way: Alternative,
-    scopes: Sequence[_Scope],
-    *,
-    together: bool,
-) -> Licence:
-    tally, paid, units, packs = Tally(), 0, 0, 0
+def _packs(problem: PlanningProblem, way: Alternative, scopes: Sequence[_Scope]) -> tuple[int, int]:
+    """Units and packs that scopes need, without any minimum of the order."""
     hours = problem.horizon_hours if way.per_hour else 1
-    for scope in scopes:
-        tally, now = after(way, problem.horizon_hours, tally, scope.parts, scope.amount)
-        paid += now
-        whole = sum(-(-n // way.parts) for n in scope.parts) * hours
-        units += whole
-        packs += -(-whole // way.pack_size)
     if way.pack_scope == "order":
         by_factor = [sum(some) for some in zip(*(scope.parts for scope in scopes), strict=True)]
         units = sum(-(-n // way.parts) for n in by_factor) * hours
-        packs = -(-units // way.pack_size)
-    minimum = max(way.order_minimum, way.principals * hours)
+        return units, -(-units // way.pack_size)
+    whole = [sum(-(-n // way.parts) for n in scope.parts) * hours for scope in scopes]
+    return sum(whole), sum(-(-n // way.pack_size) for n in whole)
+
+
+def _licence(
+    problem: PlanningProblem, taken: _Taken, scopes: Sequence[_Scope], least: int, *, together: bool
+) -> Licence:
+    product = problem.products[taken.product]
+    shared = least != taken.way.order_minimum
+    way = taken.way.model_copy(update={"order_minimum": least}) if shared else taken.way
+    tally, paid = Tally(), 0
+    for scope in scopes:
+        tally, now = after(way, problem.horizon_hours, tally, scope.parts, scope.amount)
+        paid += now
+    units, packs = _packs(problem, way, scopes)
+    minimum = max(least, way.principals * (problem.horizon_hours if way.per_hour else 1))
     packs = max(packs, -(-minimum // way.pack_size))
     blocks = {problem.blocks.ids[b]: n for scope in scopes for b, n in scope.hosts.items()}
     machines = sum(n for scope in scopes for n in scope.machines.values())
@@ -220,13 +253,13 @@ def _licence(
         units=max(units, minimum),
         packs=packs,
         cost_micros=paid + rest_to_pay(way, problem.horizon_hours, tally),
-        rule=_rule(way, sum(blocks.values()), machines, max(units, minimum), packs),
+        rule=_rule(taken.way, sum(blocks.values()), machines, max(units, minimum), packs, shared=shared),
         blocks=blocks,
         scopes=tuple(scope.name for scope in scopes) if together else (),
     )
 
 
-def _rule(way: Alternative, hosts: int, machines: int, units: int, packs: int) -> str:
+def _rule(way: Alternative, hosts: int, machines: int, units: int, packs: int, *, shared: bool) -> str:
     """In words with the numbers."""
     of = f"{hosts} hosts" if way.of_hosts else f"{machines} machines"
     if way.metric == "per_principal":
@@ -242,7 +275,7 @@ def _rule(way: Alternative, hosts: int, machines: int, units: int, packs: int) -
     if way.core_factor_thousandths:
         said.append("cores times their family's factor, rounded up for each factor")
     if way.order_minimum:
-        said.append(f"at least {way.order_minimum} in the order")
+        said.append(f"at least {way.order_minimum} in the order{', over all its prices' if shared else ''}")
     size = f" of {way.pack_size}" if way.pack_size > 1 else ""
     said.append(
         f"{packs} packs{size}, rounded up once for {'the order' if way.pack_scope == ORDER else 'each scope'}"

@@ -41,9 +41,9 @@ def most_covers(blocks: Blocks, way: Alternative, ways: Sequence[Alternative], i
     """So often at most are hosts covered in a plan that costs the least; None where nothing says so.
 
     Where another alternative costs the same for any number of machines, more covers than that cost more, whatever
-    hosts are counted and however both are rounded to packs.
+    hosts are counted and however both are rounded to packs: unless packs are there anyway, such as those of a minimum.
     """
-    if way.owned_packs or way.add_on is not None:
+    if way.owned_packs or way.order_minimum or way.add_on is not None:
         return None
     own = _price_of_host(blocks, way)[inside]
     caps = []

@@ -12,7 +12,7 @@ import numpy as np
 
 from placement.arrays import Bool, Int64
 from placement.licensing.products import Alternative
-from placement.planning.buying import Bought, buy, rounded
+from placement.planning.buying import Bought, buy_order, rounded
 from placement.planning.columns import NOTHING, Columns, Sum, added, one
 from placement.planning.facts import Facts
 from placement.planning.hardware import amount, factors_of_hosts, most_covers, units_of_host
@@ -83,15 +83,22 @@ def scopes_of(facts: Facts, n: int) -> Iterator[Scope]:
             yield Scope(n, name, some, np.concatenate([facts.blocks_of[p] for p in some]))
 
 
-def post_product(columns: Columns, facts: Facts, base: Base, n: int) -> list[PostedScope]:
-    """Every scope that any machine could be in, and what all of them buy."""
-    product = facts.problem.products[n]
-    posting = _Posting(columns, facts, base, product, [[] for _ in product.alternatives])
-    for scope in scopes_of(facts, n):
-        _post_scope(posting, scope)
-    for way, bought in zip(product.alternatives, posting.bought, strict=True):
-        buy(columns, way, facts.problem.horizon_hours, bought)
-    return posting.scopes
+def post_order(columns: Columns, facts: Facts, base: Base, members: Sequence[int]) -> list[PostedScope]:
+    """Every scope that any machine could be in of the products of one order, and what all of them buy."""
+    scopes: list[PostedScope] = []
+    ways: dict[str, list[tuple[Alternative, list[Bought]]]] = {}
+    for n in members:
+        product = facts.problem.products[n]
+        posting = _Posting(columns, facts, base, product, [[] for _ in product.alternatives])
+        for scope in scopes_of(facts, n):
+            _post_scope(posting, scope)
+        for way, bought in zip(product.alternatives, posting.bought, strict=True):
+            if bought:
+                ways.setdefault(way.name, []).append((way, bought))
+        scopes += posting.scopes
+    for some in ways.values():
+        buy_order(columns, facts.problem.horizon_hours, some)
+    return scopes
 
 
 def _post_scope(posting: _Posting, scope: Scope) -> None:
@@ -118,7 +125,7 @@ def _post_scope(posting: _Posting, scope: Scope) -> None:
             if way.add_on is None
             else _sum(posting, blocks, hosts[a], amount(posting.facts.problem.blocks, way.add_on.amount))
         )
-        posting.bought[a].append(Bought(units, int(on[a]), named))
+        posting.bought[a].append(Bought(units, int(on[a]), named, added(machines)))
     posting.scopes.append(PostedScope(scope.product, scope.name, pools, blocks, on, hosts))
 
 

@@ -8,7 +8,7 @@ from placement.arrays import Bool, Int64
 from placement.matrix import Expression, Matrix
 from placement.planning.columns import Columns, Later, Split, Sum, one
 from placement.planning.facts import Facts
-from placement.planning.licences import Base, PostedScope, post_product
+from placement.planning.licences import Base, PostedScope, post_order
 from placement.planning.rooms import Load, Room, post_room
 from placement.planning.shares import members_of
 
@@ -82,9 +82,7 @@ def build(facts: Facts) -> Model:
     if problem.most_moves is not None:
         moved = cells[facts.moved & (cells >= 0)]
         columns.row(Sum(moved, np.ones_like(moved), 0), upper=problem.most_moves)
-    scopes = [
-        scope for n in range(len(problem.products)) for scope in post_product(columns, facts, base, n)
-    ]
+    scopes = [scope for members in problem.orders for scope in post_order(columns, facts, base, members)]
     return Model(
         facts,
         columns.matrix(),

@@ -128,6 +128,9 @@ class PlannedProduct:
     to license is a decision too."""
     whole_pool: bool = False
     """Whether all hosts of a pool must be licensed alike if any machine is there (hypervisors)."""
+    order: str = ""
+    """Products with the same are one order at several prices: what alternatives of the same name ask at least is asked
+    once over all of them (`Alternative.shared_minimum`). Empty: an order of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +151,14 @@ class PlanningProblem:
     """The most machines that may be elsewhere than today; None: any number."""
     currency: str = "EUR"
     horizon_hours: int = 8760
+
+    @property
+    def orders(self) -> tuple[tuple[int, ...], ...]:
+        """The products of each order."""
+        found: dict[tuple[str, int], list[int]] = {}
+        for n, product in enumerate(self.products):
+            found.setdefault((product.order, -1 if product.order else n), []).append(n)
+        return tuple(map(tuple, found.values()))
 
     def __post_init__(self) -> None:
         """Refuse wrong shapes and values."""

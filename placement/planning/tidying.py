@@ -1,19 +1,19 @@
 """A plan in whole numbers made cheaper without moving anything: fewer hosts, smaller parts, cheaper licences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from placement.arrays import Bool, Int64
-from placement.planning.counted import Chosen, licences_of_product, machines_by_scope
+from placement.planning.counted import Chosen, licences_of_order, machines_by_scope
 from placement.planning.seating import Decided, Seating
 
 
 def tidy(seating: Seating) -> None:
-    """Give up hosts that nobody needs, then choose for each scope the alternative that makes the least of its product."""
+    """Give up hosts that nobody needs, then choose for each scope the alternative that makes the least of its order."""
     fewer_hosts(seating)
-    for n in range(len(seating.facts.problem.products)):
-        _license(seating, n)
+    for members in seating.facts.problem.orders:
+        _license(seating, members)
 
 
 def fewer_hosts(seating: Seating) -> None:
@@ -65,28 +65,29 @@ def _chosen(seating: Seating, s: int, a: int, part: Int64) -> Chosen:
     return Chosen(scope.product, scope.name, a, {b: k for b, k in counted if k})
 
 
-def _license(seating: Seating, n: int) -> None:
+def _license(seating: Seating, members: Sequence[int]) -> None:
     problem = seating.facts.problem
-    product = problem.products[n]
-    machines = machines_by_scope(problem, product, seating.counts)
-    mine = [s for s, scope in enumerate(seating.scopes) if scope.product == n]
-    for s in mine:
-        if seating.scopes[s].name not in machines:
+    machines = {n: machines_by_scope(problem, problem.products[n], seating.counts) for n in members}
+    now: dict[int, int] = {}
+    for s, scope in enumerate(seating.scopes):
+        if scope.product not in machines:
+            continue
+        if scope.name not in machines[scope.product]:
             seating.decided.chosen[s] = -1
-    mine = [s for s in mine if seating.scopes[s].name in machines]
-    if product.parts and not product.whole_pool:
-        for s in mine:
+            continue
+        product = problem.products[scope.product]
+        if product.parts and not product.whole_pool:
             seating.decided.parts[s] = _least_part(seating, s)
-    now = {s: seating.decided.chosen[s] for s in mine}
+        now[s] = seating.decided.chosen[s]
 
     def cost() -> int:
         some = [_chosen(seating, s, a, seating.decided.parts[s]) for s, a in now.items()]
-        return sum(one.cost_micros for one in licences_of_product(problem, n, machines, some))
+        found = licences_of_order(problem, machines, some)
+        return sum(one.cost_micros for several in found.values() for one in several)
 
     least = cost()
-    for s in mine if len(product.alternatives) > 1 else ():
-        kept = now[s]
-        for a in range(len(product.alternatives)):
+    for s, kept in list(now.items()):
+        for a in range(len(problem.products[seating.scopes[s].product].alternatives)):
             if a != kept:
                 before, now[s] = now[s], a
                 found = cost()

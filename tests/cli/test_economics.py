@@ -96,6 +96,12 @@ licences:
         ("metric: per_core", "{value: 10, changes: [{value: 11, region: US}]}", 64 * 10 + 8 * 11),
         # Both sites are one order: its minimum, what is owned of it, and people count once.
         ("metric: per_core, order_minimum: 100", "10", 1000),
+        # At two prices, too; what is missing costs the lower one.
+        (
+            "metric: per_core, order_minimum: 100",
+            "{value: 10, changes: [{value: 11, region: US}]}",
+            92 * 10 + 8 * 11,
+        ),
         ("metric: per_core, owned: [{packs: 60, until: 2030-01-01}]", "10", 720),
         ("metric: per_principal, principals: 40", "10", 400),
         # 4 TiB on each host of a: two units of 3 TiB.

@@ -130,6 +130,7 @@ def licensing(
                 reach=terms.reach,
                 parts=terms.accepts_parts,
                 whole_pool=terms.whole_pool,
+                order=terms.name,
             )
         )
         documents[name] = terms.product

@@ -6,12 +6,13 @@ not asked; how much is missing is told by the same sums as for plans.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 
 import numpy as np
 
 from placement.arrays import Int64
 from placement.licensing.products import Alternative
-from placement.planning.counted import Chosen, licences_of_product, machines_by_scope, pools_by_scope
+from placement.planning.counted import Chosen, licences_of_order, machines_by_scope, pools_by_scope
 from placement.planning.plan import Licence
 from placement.planning.problem import PlannedProduct, PlanningProblem
 from tierwise.planner.build import Built
@@ -31,84 +32,98 @@ def counts_today(built: Built) -> Int64:
 
 def licences_today(built: Built, counts: Int64) -> tuple[Licence, ...]:
     """Every product for the machines and hosts of today, in the cheapest of its legal ways."""
-    found: list[Licence] = []
-    for n in range(len(built.problem.products)):
-        found += _Product(built.problem, n, counts, built.room.existing).cheapest()
-    return tuple(found)
+    return cheapest_licences(built.problem, counts, built.room.existing)
 
 
-class _Product:
-    """The ways to license one product on given hosts."""
+def cheapest_licences(problem: PlanningProblem, counts: Int64, hosts: Int64) -> tuple[Licence, ...]:
+    """Every product for so many machines [G, P] on so many hosts [B], in the cheapest of its legal ways."""
+    found: dict[int, list[Licence]] = {}
+    for members in problem.orders:
+        found |= _Order(problem, members, counts, hosts).cheapest()
+    return tuple(one for n in sorted(found) for one in found[n])
 
-    def __init__(self, problem: PlanningProblem, n: int, counts: Int64, hosts: Int64) -> None:
+
+class _Order:
+    """The ways to license the products of one order on given hosts."""
+
+    def __init__(
+        self, problem: PlanningProblem, members: Sequence[int], counts: Int64, hosts: Int64
+    ) -> None:
         self.problem = problem
-        self.n = n
-        self.product: PlannedProduct = problem.products[n]
-        self.machines: Mapping[str, Mapping[int, int]] = machines_by_scope(problem, self.product, counts)
-        self.scopes = list(self.machines)
-        pools = pools_by_scope(problem, self.product)
-        # Where whole pools are licensed, those are that have any of its machines; else all that these could reach.
-        counted = {
-            p
-            for p in range(len(problem.pools.ids))
-            if not self.product.whole_pool or counts[self.product.groups, p].any()
-        }
+        self.machines = {n: machines_by_scope(problem, problem.products[n], counts) for n in members}
+        self.scopes = [(n, scope) for n, some in self.machines.items() for scope in some]
+        self.ways = [range(len(problem.products[n].alternatives)) for n, _ in self.scopes]
+        self.coupled = any(_coupled(way) for n in members for way in problem.products[n].alternatives)
         self.hosts = {
-            scope: {
-                b: int(hosts[b])
-                for b, p in enumerate(problem.blocks.pool_of.tolist())
-                if p in pools[scope] and p in counted and hosts[b]
-            }
-            for scope in self.scopes
+            (n, scope): some
+            for n in members
+            for scope, some in _hosts_by_scope(problem, problem.products[n], counts, hosts).items()
         }
 
-    def cheapest(self) -> list[Licence]:
-        """The licences of the cheapest choice; of equal ones the first."""
-        if not self.scopes:
-            return []
-        best = min(self._choices(), key=lambda choice: (_cost(self._bought(choice)), choice))
-        return self._bought(best)
+    def cheapest(self) -> dict[int, list[Licence]]:
+        """The licences of the cheapest choice, by product; of equal ones the first."""
+        best = min(self._choices(), key=lambda choice: (self._cost(choice), choice))
+        return self._bought(self.scopes, best)
 
     def _choices(self) -> Iterator[tuple[int, ...]]:
         """An alternative for each scope: each for itself, or all combinations, or what improving ends with."""
-        ways = range(len(self.product.alternatives))
-        if not any(_coupled(way) for way in self.product.alternatives):
+        if not self.coupled:
             yield tuple(
-                min(ways, key=lambda way: (_cost(self._alone(scope, way)), way)) for scope in self.scopes
+                min(ways, key=lambda way: (_sum(self._bought([at], [way])), way))
+                for at, ways in zip(self.scopes, self.ways, strict=True)
             )
-        elif len(ways) ** len(self.scopes) <= _TRIED:
-            yield from itertools.product(ways, repeat=len(self.scopes))
+        elif prod(len(ways) for ways in self.ways) <= _TRIED:
+            yield from itertools.product(*self.ways)
         else:
-            yield from (self._improved((way,) * len(self.scopes)) for way in ways)
+            for way in range(max(len(ways) for ways in self.ways)):
+                yield self._improved(tuple(min(way, len(ways) - 1) for ways in self.ways))
 
     def _improved(self, choice: tuple[int, ...]) -> tuple[int, ...]:
         """Other alternatives scope by scope, as long as one of them is cheaper."""
-        best = _cost(self._bought(choice))
+        best = self._cost(choice)
         while True:
             tried = [
                 (*choice[:s], way, *choice[s + 1 :])
-                for s in range(len(choice))
-                for way in range(len(self.product.alternatives))
+                for s, ways in enumerate(self.ways)
+                for way in ways
                 if way != choice[s]
             ]
-            cost, other = min((_cost(self._bought(one)), one) for one in tried)
+            cost, other = min((self._cost(one), one) for one in tried)
             if cost >= best:
                 return choice
             best, choice = cost, other
 
-    def _bought(self, choice: Sequence[int]) -> list[Licence]:
+    def _cost(self, choice: Sequence[int]) -> int:
+        return _sum(self._bought(self.scopes, choice))
+
+    def _bought(self, scopes: Sequence[tuple[int, str]], choice: Sequence[int]) -> dict[int, list[Licence]]:
         chosen = [
-            Chosen(self.n, scope, way, self._counted(scope, way))
-            for scope, way in zip(self.scopes, choice, strict=True)
+            Chosen(n, scope, way, self._counted(n, scope, way))
+            for (n, scope), way in zip(scopes, choice, strict=True)
         ]
-        return licences_of_product(self.problem, self.n, self.machines, chosen)
+        return licences_of_order(self.problem, self.machines, chosen)
 
-    def _alone(self, scope: str, way: int) -> list[Licence]:
-        chosen = [Chosen(self.n, scope, way, self._counted(scope, way))]
-        return licences_of_product(self.problem, self.n, {scope: self.machines[scope]}, chosen)
+    def _counted(self, n: int, scope: str, way: int) -> Mapping[int, int]:
+        return self.hosts[n, scope] if self.problem.products[n].alternatives[way].of_hosts else {}
 
-    def _counted(self, scope: str, way: int) -> dict[int, int]:
-        return self.hosts[scope] if self.product.alternatives[way].of_hosts else {}
+
+def _hosts_by_scope(
+    problem: PlanningProblem, product: PlannedProduct, counts: Int64, hosts: Int64
+) -> dict[str, dict[int, int]]:
+    """Scope -> block -> hosts that count: of whole pools those that have any of its machines; else all in reach."""
+    counted = {
+        p
+        for p in range(len(problem.pools.ids))
+        if not product.whole_pool or counts[product.groups, p].any()
+    }
+    return {
+        scope: {
+            b: int(hosts[b])
+            for b, p in enumerate(problem.blocks.pool_of.tolist())
+            if p in pools and p in counted and hosts[b]
+        }
+        for scope, pools in pools_by_scope(problem, product).items()
+    }
 
 
 def _coupled(way: Alternative) -> bool:
@@ -122,5 +137,5 @@ def _coupled(way: Alternative) -> bool:
     )
 
 
-def _cost(licences: Sequence[Licence]) -> int:
-    return sum(one.cost_micros for one in licences)
+def _sum(licences: Mapping[int, Sequence[Licence]]) -> int:
+    return sum(one.cost_micros for some in licences.values() for one in some)

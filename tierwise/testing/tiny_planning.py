@@ -100,6 +100,28 @@ def random_problem(seed: int, *, products: int = 1) -> PlanningProblem:
     )  # fmt: skip
 
 
+def at_two_prices(seed: int) -> PlanningProblem:
+    """A product that is dearer in the second pool, or cheaper, and bought for both in one order with minimums."""
+    rng = np.random.default_rng(seed)
+    problem = random_problem(seed, products=1)
+    priced = [{**WAYS[n], "order_minimum": int(rng.integers(3, 12))} for n in (0, 1, 11)]
+    wanted = rng.permutation(3)[: int(rng.integers(1, 4))]
+    both = [
+        replace(
+            problem.products[0],
+            name=f"product in {pool}",
+            alternatives=tuple(
+                way(f"way {n}", {**priced[n], "price": priced[n]["price"] + int(rng.integers(0, 4))})
+                for n in wanted.tolist()
+            ),
+            pools=np.arange(2) == p,
+            order="both",
+        )
+        for p, pool in enumerate(problem.pools.ids)
+    ]
+    return replace(problem, products=tuple(both))
+
+
 def ruled(problem: PlanningProblem) -> PlanningProblem:
     """With a rule for each pool, and all machines of products kept from the second."""
     groups = problem.groups
@@ -222,44 +244,74 @@ def _room(problem: PlanningProblem, p: int, machines: Int64, hosts: Sequence[int
 def least_licences(problem: PlanningProblem, counts: Int64, hosts: Int64) -> int | None:
     """What the cheapest legal ways cost for these machines on these hosts; None where a rule cannot hold them anywhere."""
     total = 0
-    for n in range(len(problem.products)):
-        cost = _of_product(problem, n, counts, hosts)
+    for members in problem.orders:
+        cost = _of_order(problem, [problem.products[n] for n in members], counts, hosts)
         if cost is None:
             return None
         total += cost
     return total
 
 
-def _of_product(problem: PlanningProblem, n: int, counts: Int64, hosts: Int64) -> int | None:
+def _of_order(
+    problem: PlanningProblem, members: Sequence[PlannedProduct], counts: Int64, hosts: Int64
+) -> int | None:
     """The least over all alternatives in each scope, and all parts of its hosts where rules may hold machines there."""
-    planned = problem.products[n]
-    alone = replace(problem, products=(planned,))
+    alone = replace(problem, products=tuple(replace(one, order="") for one in members))
     choices = []
-    for name, pools in pools_by_scope(problem, planned).items():
-        if counts[planned.groups][:, pools].any():
-            choices.append(list(_choices(alone, planned, name, pools, counts, hosts)))
-    costs = [
-        sum(one.cost_micros for one in licences_of(alone, counts, list(some))) for some in product(*choices)
+    for n, planned in enumerate(alone.products):
+        for name, pools in pools_by_scope(problem, planned).items():
+            if counts[planned.groups][:, pools].any():
+                choices.append(list(_choices(alone, n, name, pools, counts, hosts)))
+    paid = _at_once if len(members) > 1 else _one_by_one
+    return min((paid(alone, counts, some) for some in product(*choices)), default=None)
+
+
+def _one_by_one(alone: PlanningProblem, counts: Int64, chosen: Sequence[Chosen]) -> int:
+    return sum(one.cost_micros for one in licences_of(alone, counts, chosen))
+
+
+def _at_once(alone: PlanningProblem, counts: Int64, chosen: Sequence[Chosen]) -> int:
+    """Without minimums; then what each alternative lacks to its own, at the lowest price that any machine is licensed at."""
+    plain = [
+        replace(
+            one,
+            alternatives=tuple(way.model_copy(update={"order_minimum": 0}) for way in one.alternatives),
+        )
+        for one in alone.products
     ]
-    return min(costs, default=None)
+    found = licences_of(replace(alone, products=tuple(plain)), counts, chosen)
+    total = sum(one.cost_micros for one in found)
+    for name in {one.alternative for one in found}:
+        some = [one for one in found if one.alternative == name]
+        ways = [
+            way
+            for product in alone.products
+            for way in product.alternatives
+            if way.name == name and product.name in {one.product for one in some}
+        ]
+        asked = -(-ways[0].order_minimum // ways[0].pack_size)
+        missing = max(0, asked - sum(one.packs for one in some))
+        total += missing * min(way.pack_cost_micros for way in ways)
+    return total
 
 
 def _choices(
     problem: PlanningProblem,
-    planned: PlannedProduct,
+    n: int,
     name: str,
     pools: list[int],
     counts: Int64,
     hosts: Int64,
 ) -> Iterator[Chosen]:
+    planned = problem.products[n]
     inside = [b for b, p in enumerate(problem.blocks.pool_of.tolist()) if p in pools]
     mine = counts * planned.groups[:, None]
     for a in range(len(planned.alternatives)):
         if planned.whole_pool:
             there = [b for b in inside if mine[:, int(problem.blocks.pool_of[b])].any()]
-            yield Chosen(0, name, a, {b: int(hosts[b]) for b in there})
+            yield Chosen(n, name, a, {b: int(hosts[b]) for b in there})
         elif not planned.parts:
-            yield Chosen(0, name, a, {b: int(hosts[b]) for b in inside})
+            yield Chosen(n, name, a, {b: int(hosts[b]) for b in inside})
         else:
             for part in product(*(range(int(hosts[b]) + 1) for b in inside)):
                 on = dict(zip(inside, part, strict=True))
@@ -269,4 +321,4 @@ def _choices(
                 if not planned.alternatives[a].of_hosts or all(
                     holds(problem, p, mine[:, p], some) for p, some in zip(pools, split, strict=True)
                 ):
-                    yield Chosen(0, name, a, on)
+                    yield Chosen(n, name, a, on)

@@ -1,7 +1,8 @@
-"""What a described fleet pays for its hypervisors' licences, counted by placement."""
+"""What a described fleet pays for its hypervisors' licences, counted as planning counts."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 
 import numpy as np
@@ -18,12 +19,11 @@ from chargeback.economics.fleet import facts_of
 from chargeback.economics.sections import Fleet
 from chargeback.economics.trace import later
 from chargeback.money import split
-from placement.constraints.licences import Licences
 from placement.licensing.mistakes import OF_ANY_HOST
-from placement.licensing.products import Alternative, Processors, Product
-from placement.problem import PlacementProblem
-from placement.seats import Seats
+from placement.licensing.products import Alternative
+from placement.planning.problem import Blocks, Groups, PlannedProduct, PlanningProblem, Pools
 from tierwise.planner.licensing import MEMORY, RAW_STORAGE
+from tierwise.planner.today import cheapest_licences
 
 
 def licences_by_pool(economics: Economics, start: date, months: int) -> dict[str, int]:
@@ -40,12 +40,17 @@ def licences_by_pool(economics: Economics, start: date, months: int) -> dict[str
         and (here := [one for one, region in fleets if (region or None) in where and _needs(terms, one)])
     ]
     counted_once((terms, where) for terms, where, _ in licensed)
-    found: dict[str, int] = {}
+    orders: dict[str, list[tuple[LicenceTerms, list[Fleet]]]] = {}
     for terms, _, here in licensed:
         for problem in _unknown(terms, here):
             raise MissingFigure(problem)
-        for pool, micros in _counted(terms, here, start, months).items():
-            found[pool] = found.get(pool, 0) + micros
+        orders.setdefault(terms.name, []).append((terms, here))
+    hours = (later(start, months) - start).days * 24
+    found: dict[str, int] = {}
+    for order in orders.values():
+        for (terms, here), micros in zip(order, _counted(order, hours), strict=True):
+            for pool, part in _shared(terms, here, micros + terms.sunk_micros, hours).items():
+                found[pool] = found.get(pool, 0) + part
     return found
 
 
@@ -78,62 +83,79 @@ def _amounts(fleet: Fleet) -> dict[str, int]:
     return known if fleet.raw_storage_gib is None else {**known, RAW_STORAGE: fleet.raw_storage_gib}
 
 
-def _counted(terms: LicenceTerms, fleets: Sequence[Fleet], start: date, months: int) -> dict[str, int]:
+def _shared(terms: LicenceTerms, fleets: Sequence[Fleet], micros: int, hours: int) -> dict[str, int]:
     """What the pools pay together, shared by what each would pay alone if nothing were owned."""
-    hours = (later(start, months) - start).days * 24
+    ways = tuple(replace(way, owned_packs=0) for way in terms.alternatives)
+    bare = replace(terms, alternatives=ways)
     pools = list(dict.fromkeys(one.pool for one in fleets))
-    total = counted_cost(terms, fleets, hours) + terms.sunk_micros
-    alone = [
-        counted_cost(terms, [one for one in fleets if one.pool == pool], hours, owned=False)
-        for pool in pools
+    alone = [_counted([(bare, [one for one in fleets if one.pool == pool])], hours)[0] for pool in pools]
+    return dict(zip(pools, split(micros, alone if any(alone) else [1] * len(pools)), strict=True))
+
+
+def _counted(order: Sequence[tuple[LicenceTerms, Sequence[Fleet]]], hours: int) -> list[int]:
+    """What planning counts for these hosts and the machines on them, in micro-units: of one order, at each of its prices."""
+    fleets = [one for _, some in order for one in some]
+    sizes = [
+        (p, vcpu, count)
+        for p, fleet in enumerate(fleets)
+        for vcpu, count in Counter(split(_used_vcpu(fleet), [1] * max(1, fleet.machines))).items()
     ]
-    return dict(zip(pools, split(total, alone if any(alone) else [1] * len(pools)), strict=True))
-
-
-def counted_cost(terms: LicenceTerms, fleets: Sequence[Fleet], hours: int, *, owned: bool = True) -> int:
-    """What placement counts for these hosts and the machines on them, in micro-units."""
-    names, seats, vcpu = tuple(one.name for one in fleets), list[int](), list[int]()
-    for n, fleet in enumerate(fleets):
-        machines = max(1, fleet.machines)
-        vcpu += split(_used_vcpu(fleet), [1] * machines)
-        seats += [n] * machines
-    requests = tuple(f"m{n}" for n in range(len(vcpu)))
-    scopes: dict[str, tuple[str, ...]] = {}
-    for fleet in fleets:
-        scope = {
-            "pool": fleet.pool, "site": fleet.site, "manager": f"{fleet.hypervisor.value} of {fleet.site}",
-        }.get(terms.reach, terms.reach)  # fmt: skip
-        scopes[scope] = (*scopes.get(scope, ()), fleet.name)
-    ways = [asdict(way) if owned else {**asdict(way), "owned_packs": 0} for way in terms.alternatives]
-    product = Product(
-        name="product", requests=("all",), scopes=scopes, alternatives=tuple(map(Alternative.model_validate, ways))
-    )  # fmt: skip
-    processors = {
-        one.name: Processors(
-            sockets=one.sockets,
-            cores_per_socket=one.cores // one.sockets,
-            hosts=one.hosts,
-            family=one.model,
-            amounts=_amounts(one),
-        )
-        for one in fleets
-    }
-    room = np.full((len(fleets), 1), 2**40, dtype=np.int64)
-    rule = Licences(products=(product,), processors=processors)
-    problem = PlacementProblem(
+    where, vcpu, count = np.array(sizes, dtype=np.int64).T
+    counts = np.zeros((len(sizes), len(fleets)), dtype=np.int64)
+    counts[np.arange(len(sizes)), where] = count
+    hosts = np.array([one.hosts for one in fleets], dtype=np.int64)
+    nothing = np.zeros((len(fleets), 1), dtype=np.int64)
+    names = tuple(one.name for one in fleets)
+    problem = PlanningProblem(
         resource_classes=("vcpu",),
-        request_ids=requests,
-        demand=np.array(vcpu, dtype=np.int64)[:, None],
-        pool_ids=names,
-        tier_of=tuple(one.tier for one in fleets),
-        free=room,
-        largest=room,
-        cost_micros=np.zeros((len(requests), len(fleets)), dtype=np.int64),
+        groups=Groups(
+            ids=tuple(f"{names[p]} with {vcpu} vCPU" for p, vcpu, _ in sizes),
+            count=count,
+            demand=vcpu[:, None],
+            current=where,
+            allowed=counts > 0,
+        ),
+        pools=Pools(
+            ids=names,
+            tier_of=tuple(one.tier for one in fleets),
+            losses=nothing[:, 0],
+            shared=nothing,
+            labels={
+                "fleets": tuple(one.pool for one in fleets),
+                "site": tuple(one.site for one in fleets),
+                "manager": tuple(f"{one.hypervisor.value} of {one.site}" for one in fleets),
+            },
+        ),
+        blocks=Blocks(
+            ids=names,
+            pool_of=np.arange(len(fleets)),
+            existing=hosts,
+            most=hosts,
+            capacity=nothing,
+            largest=nothing,
+            sockets=np.array([one.sockets for one in fleets], dtype=np.int64),
+            cores_per_socket=np.array([one.cores // one.sockets for one in fleets], dtype=np.int64),
+            families=tuple(one.model for one in fleets),
+            amounts={
+                name: np.array([_amounts(one).get(name, 0) for one in fleets], dtype=np.int64)
+                for name in (MEMORY, RAW_STORAGE)
+            },
+        ),
+        products=tuple(
+            PlannedProduct(
+                name=str(n),
+                groups=np.ones(len(sizes), dtype=np.bool_),
+                alternatives=tuple(Alternative.model_validate(asdict(way)) for way in terms.alternatives),
+                pools=np.array([one in some for one in fleets], dtype=np.bool_),
+                reach="fleets" if terms.reach == "pool" else terms.reach,
+                order=terms.name,
+            )
+            for n, (terms, some) in enumerate(order)
+        ),
         horizon_hours=hours,
-        groups={"all": requests},
-        constraints=(rule,),
     )
-    return rule.cost(problem, Seats(np.array(seats, dtype=np.int64)))["licences"]
+    found = cheapest_licences(problem, counts, hosts)
+    return [sum(one.cost_micros for one in found if one.product == str(n)) for n in range(len(order))]
 
 
 def _used_vcpu(fleet: Fleet) -> int:

@@ -63,6 +63,18 @@ def test_what_no_product_counts_need_not_be_stated(said: dict[str, Any]) -> None
     replace(problem, blocks=replace(problem.blocks, **unsaid))
 
 
+def test_one_minimum_of_an_order_is_asked_alike_of_all_its_products() -> None:
+    problem = with_way({"metric": "per_core", "order_minimum": 9})
+    (product,) = problem.products
+    other = way("one", {"metric": "per_core", "order_minimum": 8, "price": 2})
+    apart = (product, replace(product, name="dearer", alternatives=(other,)))
+    replace(problem, products=apart)
+    with pytest.raises(
+        InvalidProblem, match=r"products\[1\].alternatives\[0\]: 'one' has another minimum or other packs"
+    ):
+        replace(problem, products=tuple(replace(one, order="both") for one in apart))
+
+
 def test_hosts_without_sockets_and_names_that_are_there_twice_are_refused() -> None:
     problem = random_problem(1, products=1)
     with pytest.raises(InvalidProblem, match=r"blocks.sockets: must be at least 1 \(found 0\)"):

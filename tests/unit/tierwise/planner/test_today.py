@@ -10,7 +10,7 @@ import pytest
 from tierwise.errors import InvalidInput
 from tierwise.planner import today
 from tierwise.planner.prepare import Prepared
-from tierwise.testing.tiny_planning import least_licences, random_problem
+from tierwise.testing.tiny_planning import at_two_prices, least_licences, random_problem
 from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, two_pools
 
 BOTH = DOCUMENT.replace("tier: tier-2, site", "tier: tier-2, hypervisor: vsphere, site").replace(
@@ -59,17 +59,20 @@ DEARER_IN_US = "{value: 10, changes: [{value: 11, region: US}]}"
         # 48 cores at 10 and 32 at 10 or 11, for twelve months.
         ("10", "", {"Alpha": 48 * 120, "Beta": 32 * 120}),
         (DEARER_IN_US, "", {"Alpha": 48 * 120, "Beta": 32 * 132}),
+        # The order's minimum is asked once: the 120 that 80 lack are bought where a core costs 10.
+        (DEARER_IN_US, ", order_minimum: 200", {"Alpha": 168 * 120, "Beta": 32 * 132}),
+        (DEARER_IN_US, ", order_minimum: 80", {"Alpha": 48 * 120, "Beta": 32 * 132}),
         # One price everywhere is one order: 60 packs of 80 are owned.
         ("10", ", owned: [{packs: 60, until: 2030-01-01}]", {"Alpha+Beta": 20 * 120}),
     ],
 )
-def test_regions_with_one_price_are_one_order_and_with_several_one_each(
+def test_regions_are_one_order_each_at_its_price(
     asked: Callable[..., Prepared], price: str, more: str, expected: dict[str, int]
 ) -> None:
     built = asked(document=REGIONS, economics=one_way(f"metric: per_core{more}", price)).built(())
     found = today.licences_today(built, today.counts_today(built))
     assert {"+".join(one.covered): one.cost_micros // 10**6 for one in found} == expected
-    assert built.licensing.sunk_micros == (60 * 120 * 10**6 if more else 0)
+    assert built.licensing.sunk_micros == (60 * 120 * 10**6 if "owned" in more else 0)
 
 
 def one_way(metric: str, price: str = "10") -> str:
@@ -133,8 +136,11 @@ def test_todays_licences_are_the_cheapest_of_all_that_are_tried(seed: int) -> No
     counts = np.zeros_like(groups.allowed, dtype=np.int64)
     here = np.flatnonzero(groups.current >= 0)
     counts[here, groups.current[here]] = groups.count[here]
-    found = [one for n in range(2) for one in today._Product(problem, n, counts, hosts).cheapest()]
-    assert sum(one.cost_micros for one in found) == least_licences(problem, counts, hosts)
+    dearer = tuple(replace(one, parts=False) for one in at_two_prices(seed).products)
+    for asked in (problem, replace(problem, products=dearer)):
+        found = [today._Order(asked, members, counts, hosts).cheapest() for members in asked.orders]
+        cost = sum(one.cost_micros for some in found for several in some.values() for one in several)
+        assert cost == (least_licences(asked, counts, hosts) or 0)
 
 
 def test_memory_is_counted_to_the_last_mib(asked: Callable[..., Prepared]) -> None:
