@@ -149,10 +149,14 @@ def _problems(
     by_place: dict[Path, list[tuple[str, object]]] = {}
     details = error.errors(include_url=False)
     places = [_written(detail, body) for detail in details]
+    named_by_key = isinstance(body, Mapping) and path[-1:] == (body.get("name"),)
     for detail, at in zip(details, places, strict=True):
         if _is_branch(detail, at) and any(len(p) > len(at) and p[: len(at)] == at for p in places):
             continue
-        said = expectation(detail, _fields_at(model, at[:-1]))
+        fields = _fields_at(model, at[:-1])
+        if named_by_key and len(at) == 1:
+            fields = [one for one in fields if one != "name"]
+        said = expectation(detail, fields)
         by_place.setdefault(at, []).append((said, _value(detail)))
     for at, found in by_place.items():
         messages = list(dict.fromkeys(said for said, _ in found))
@@ -205,7 +209,7 @@ def _fields_at(model: type[BaseModel], at: Path) -> list[str]:
             kind = _inner(get_args(kind)[-1] if get_args(kind) else None)
     if not (isclass(kind) and issubclass(kind, BaseModel)):
         return []
-    return [f.alias or name for name, f in kind.model_fields.items() if name != "name"]
+    return [f.alias or name for name, f in kind.model_fields.items()]
 
 
 def _inner(kind: Any) -> Any:

@@ -43,7 +43,7 @@ def one(body: str, catalog: Catalog) -> list[str]:
         ("{when: {vcpus: {at_least: 8, at_most: 2}}, workload_class: db}", ["a.when.vcpus: at_least 8 is above at_most 2; no machine is so large"]),
         ("{when: {vcpus: {}}, workload_class: db}", ["a.when.vcpus: a range needs at_least, at_most or both"]),
         ("{when: {name: []}, workload_class: db}", ["a.when.name: is an empty list, which no machine meets; remove this field"]),
-        ("{when: {xname: x}, workload_class: db}", ["a.when.xname: unknown field; known are guest_os, folder, application, pool, host, site, tenant, firmware, networks, labels, power, vcpus, ... (found 'x')"]),
+        ("{when: {xname: x}, workload_class: db}", ["a.when.xname: unknown field; did you mean 'name'? known are guest_os, name, folder, application, pool, host, site, tenant, firmware, networks, labels, power, ... (found 'x')"]),
         ("{when: {power: [gone]}, workload_class: db}", ["a.when.power.0: must be one of on, off, suspended, unknown; did you mean 'on'? (found 'gone')"]),
         ("{when: {name: x}, workload_class: db, confidence: 0}", ["a.confidence: must be above 0 (found 0)"]),
         ("{when: {name: x}, workload_class: db, confidence: 1.5}", ["a.confidence: must be at most 1 (found '1.5')"]),

@@ -123,6 +123,8 @@ fleet:
         ("host_types:\n  all: {}\n  more: {match: {model: x}}", "host_types.more: is never used: 'all' before it fits everything"),
         ("storage:\n  all: {}\n  more: {match: {tier: x}}", "storage.more: is never used: 'all' before it"),
         ("sites:\n  '*': {}\n  fra: {}", "sites.*: fits every site; put it last"),
+        ("storage:\n  san: {match: {pool: x}}", "storage.san.match.pool: unknown field; known are hypervisor, name, site, tier (found 'x')"),
+        ("sites:\n  fra: {naem: x}", "sites.fra.naem: unknown field; known are region, pue, price_per_kwh, space_per_host_per_month (found 'x')"),
         ("host_types:\n  a: {purchase_price: {value: 3, from: 2025-01-01}, depreciation_months: 48, bought_on: 2024-01-01}",
          "host_types.a.purchase_price: says nothing of 2024-01-01, when it was bought; add a value of then"),
         ("migration:\n  a: {hours_per_machine: 2}", "migration.a.hours_per_machine: hours are given, but labour.cost_per_hour is missing"),
