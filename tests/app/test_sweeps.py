@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,32 @@ def test_a_task_that_ends_its_process_is_named_and_all_others_are_done() -> None
     assert [one.name for one in found if one.result is None] == ["n3"]
     assert "its process ended 2 times" in found[3].error
     assert [one for one in found if one.result] == [one for one in expected(8) if one.name != "n3"]
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        "from tierwise.planner.sweeps import Task, sweep; sweep([Task(x, x, 1) for x in 'ab'], wait, jobs=2)",
+        "from joblib import delayed; from tierwise.planner.sweeps import processes; "
+        + "list(processes(2)(delayed(wait)(x) for x in 'ab'))",
+    ],
+    ids=["sweep", "forecast"],
+)
+def test_processes_end_with_the_one_that_asked_for_them(asks: str) -> None:
+    waits = "def wait(_):\n  import os, signal\n  print(os.getpid(), flush=True)\n  signal.pause()\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", waits + asks], stdout=subprocess.PIPE, text=True
+    ) as asking:
+        assert asking.stdout is not None
+        found = [int(asking.stdout.readline()) for _ in range(2)]
+        asking.kill()
+        try:
+            # It ends where nobody is left that could write to it.
+            assert asking.communicate(timeout=60) == ("", None)
+        finally:
+            for pid in found:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def test_what_was_done_before_is_not_done_again(tmp_path: Path) -> None:

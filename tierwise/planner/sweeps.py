@@ -7,6 +7,7 @@ is written down at once where a folder is given, so that a sweep that was stoppe
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -15,6 +16,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
@@ -183,11 +185,31 @@ def _on_processes(tasks: Sequence[Task[W]], function: Callable[[W], Result], job
 
 
 def _parallel(tasks: Sequence[Task[W]], function: Callable[[W], Result], jobs: int) -> Iterator[Done]:
-    from joblib import Parallel, delayed, parallel_config  # noqa: PLC0415 - only sweeps need it
+    from joblib import delayed  # noqa: PLC0415 - only sweeps need it
 
-    with parallel_config("loky", inner_max_num_threads=1):
-        pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        yield from pool(delayed(_tried)(function, task) for task in tasks)
+    pool = processes(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+    yield from pool(delayed(_tried)(function, task) for task in tasks)
+
+
+def processes(jobs: int, **more: Any) -> Any:
+    """The `Parallel` of joblib on so many processes, which end when this one does, however that ends; `more` is its own."""
+    from joblib import Parallel, parallel_config  # noqa: PLC0415 - as above
+
+    with parallel_config(
+        "loky", inner_max_num_threads=1, initializer=_ending_with, initargs=(os.getpid(),)
+    ):
+        return Parallel(n_jobs=jobs, **more)
+
+
+def _ending_with(parent: int) -> None:
+    """Watch the process that this one works for: who is killed cannot tell it to end."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _alone(task: Task[W], function: Callable[[W], Result]) -> Done:

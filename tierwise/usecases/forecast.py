@@ -149,9 +149,11 @@ def _here(
 def _on_processes(
     problem: ForecastProblem, seed: int, pieces: list[tuple[int, int]], processes: int, tell: Told | None
 ) -> list[Runs]:
-    from joblib import Parallel, delayed  # noqa: PLC0415 - half a second that one process does not need
+    from joblib import delayed  # noqa: PLC0415 - half a second that one process does not need
 
-    work = Parallel(n_jobs=processes, return_as="generator")
+    from tierwise.planner.sweeps import processes as on  # noqa: PLC0415 - as above
+
+    work = on(processes, return_as="generator")
     parts: list[Runs] = []
     for (_, last), part in zip(
         pieces, work(delayed(_piece)(problem, seed, first, last) for first, last in pieces), strict=True
