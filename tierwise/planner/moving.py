@@ -24,10 +24,16 @@ def _of_group(built: Built, groups: MachineGroups, counts: Int64, g: int) -> Ite
     for p, count in enumerate(counts[g].tolist()):
         if p == current:
             continue
+        price = built.prices.move_prices.get((current, p))
         for _ in range(count):
             one = next(left)
             yield Move(
-                machine=one.id, name=one.name, source=groups.pool[g], target=pools[p], copy_mib=one.copy_mib
+                machine=one.id,
+                name=one.name,
+                source=groups.pool[g],
+                target=pools[p],
+                copy_mib=one.copy_mib,
+                cost_micros=price.of(one.copy_mib) if price else 0,
             )
 
 

@@ -28,6 +28,24 @@ MIB_PER_TIB = 1024 * 1024
 Terms = Mapping[str, Int64]
 
 
+@dataclass(frozen=True)
+class MovePrice:
+    """What moving a machine from one pool to another costs, before a scenario's `factor` of it."""
+
+    per_machine_micros: int
+    per_tib_micros: int
+    factor: Fraction
+
+    def of(self, copy_mib: int) -> int:
+        """Of a machine that copies so much."""
+        return int(self.of_mean(np.array([copy_mib], dtype=np.int64), np.ones(1, dtype=np.int64))[0])
+
+    def of_mean(self, copy_mib: Int64, count: Int64) -> Int64:
+        """[G] of one machine, where so many copy so much together; what it copies is rounded up to the micro-unit."""
+        each = -(-copy_mib.astype(object) * self.per_tib_micros // (count.astype(object) * MIB_PER_TIB))
+        return _scaled((each + self.per_machine_micros).astype(np.int64), self.factor)
+
+
 @dataclass(frozen=True, eq=False)
 class Prices:
     """All costs over the horizon, in micro-units."""
@@ -41,7 +59,9 @@ class Prices:
     machine: Terms
     """[G, P] of one machine."""
     move: Int64
-    """[G, P] of one machine."""
+    """[G, P] of one machine, each taken to copy the mean of its group."""
+    move_prices: Mapping[tuple[int, int], MovePrice]
+    """From pool, to pool -> what a machine costs; pools that nothing runs in have no way from them."""
     sunk: Mapping[str, int]
     """Term -> what is paid whatever is decided."""
     host_lines: tuple[tuple[Line, ...], ...]
@@ -103,6 +123,7 @@ def prices(
         open=maker.open,
         machine=maker.machine,
         move=move,
+        move_prices=maker.move_prices,
         sunk=dict(sorted(maker.sunk.items())),
         host_lines=tuple(maker.host_lines),
         pool_lines=tuple(maker.pool_lines),
@@ -125,6 +146,7 @@ class _Maker:
         self.host_lines: list[tuple[Line, ...]] = []
         self.pool_lines: list[tuple[Line, ...]] = []
         self.move_lines: list[Line] = []
+        self.move_prices: dict[tuple[int, int], MovePrice] = {}
         self._sizes: dict[tuple[int, ...], tuple[list[list[int]], Int64]] = {}
 
     def hosts(self) -> None:
@@ -176,10 +198,13 @@ class _Maker:
                     continue
                 cost = move_cost(self.economics, facts[a], target, self.start)
                 self.move_lines += cost.lines
-                copied = copy_mib[here].astype(object) * cost.per_tib_micros
-                each = -(-copied // (count[here].astype(object) * MIB_PER_TIB))
-                micros = (each + cost.per_machine_micros).astype(np.int64)
-                found[here, p] = _scaled(micros, self._factor(self.room.pools[p], "migration"))
+                price = MovePrice(
+                    cost.per_machine_micros,
+                    cost.per_tib_micros,
+                    self._factor(self.room.pools[p], "migration"),
+                )
+                self.move_prices[a, p] = price
+                found[here, p] = price.of_mean(copy_mib[here], count[here])
         return found
 
     def _of_machines(self, demand: Int64, per_machine: int, per_unit: Mapping[str, Fraction]) -> Int64:

@@ -300,9 +300,17 @@ def _moves(one: ScenarioResult) -> Table:
         Column("source", "From"),
         Column("target", "To"),
         Column("copy_gib", "GiB to copy", Kind.COUNT),
+        Column("cost", "Cost", Kind.MONEY),
     )
     rows = tuple(
-        (move.name, move.machine, move.source, move.target, -(-move.copy_mib // 1024))
+        (
+            move.name,
+            move.machine,
+            move.source,
+            move.target,
+            -(-move.copy_mib // 1024),
+            _whole(move.cost_micros),
+        )
         for move in one.moves[:_MOVES_SHOWN]
     )
     return Table(f"Machines that {one.name} moves", columns, rows)

@@ -63,6 +63,8 @@ class Move(Value):
     """The pool that it leaves; empty for one that is in none."""
     target: str
     copy_mib: int
+    cost_micros: int = 0
+    """Of this machine, by what it copies itself; 0 for one that is in no pool."""
 
 
 class Against(Value):
@@ -182,6 +184,11 @@ class ScenarioResult(Value):
     def copied_mib(self) -> int:
         """What all moves copy."""
         return sum(one.copy_mib for one in self.moves)
+
+    @property
+    def moving_micros(self) -> int:
+        """What the machines that move cost, each by what it copies itself."""
+        return sum(one.cost_micros for one in self.moves)
 
     @property
     def short(self) -> tuple[Room, ...]:

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from chargeback.money import Rounding, divided
+from chargeback.report import spelled
 from placement.arrays import Int64
 from placement.plan import Limits
 from placement.planning.counted import pools_by_scope
 from placement.planning.host_check import packed
 from placement.planning.plan import PlanningPlan
 from placement.planning.solve import solve
-from tierwise.planner.accounts import Accounts, accounts
+from tierwise.planner.accounts import MOVING, Accounts, accounts
 from tierwise.planner.build import Built
 from tierwise.planner.cash import against, cash_flow
 from tierwise.planner.confidence import confidence
@@ -77,10 +79,24 @@ def solve_scenario(
     words = tuple(str(one) for one in changes)
     found = _result(prepared, built, plan, sums, scenario.name, scenario.title, words)
     unpacked = (str(one) for one in packed(built.problem, plan, _PACKING) if one.left_out)
-    notes = (*unpacked, *_must_be_held(built, plan))
+    notes = (*unpacked, *_must_be_held(built, plan), *_otherwise_moved(found))
     paid = _paid(prepared, built, plan, sums, today.payments_micros)
     cash = against(today.payments_micros, paid, built, prepared.document)
     return found.model_copy(update={"payments_micros": paid, "cash": cash, "notes": notes})
+
+
+def _otherwise_moved(found: ScenarioResult) -> Iterator[str]:
+    """What the machines cost that were chosen to move, where that is not what the plan counts of equal ones."""
+    counted, each = found.terms.get(MOVING, 0), found.moving_micros
+    if abs(counted - each) > len(found.moves):  # Each is rounded.
+        yield (
+            f"moving is counted at {found.currency} {_cents(counted)}, equal machines at the mean of what they copy; the "
+            f"{len(found.moves):,} that move come to {found.currency} {_cents(each)}"
+        )
+
+
+def _cents(micros: int) -> str:
+    return spelled(divided(micros, 10**4, Rounding.HALF_UP), 2)
 
 
 def _must_be_held(built: Built, plan: PlanningPlan) -> Iterator[str]:

@@ -65,6 +65,32 @@ def test_leaving_costs_moves_and_a_host_and_saves_licences(results: dict[str, Sc
     assert leave.licences == ()
 
 
+def test_what_the_machines_cost_that_are_chosen_to_move_is_told_beside_what_the_plan_counts(
+    asked: Callable[..., Prepared],
+) -> None:
+    """Alpha's eight have 10, 20, ... 80 GiB in use: the three that may move copy 60 GiB, and by the mean 135."""
+    estate = two_pools()
+    full = [
+        one.model_copy(update={"in_use_mib": 10 * n * 1024}) for n, one in enumerate(estate.machines[:8], 1)
+    ]
+    estate = estate.model_copy(update={"machines": (*full, *estate.machines[8:])})
+    prepared = asked(RETIRED + "      - {kind: most_moves, machines: 3}\n", estate=estate)
+    (leave,) = run(prepared, ["leave"], limits=Limits()).scenarios
+    assert [one.copy_mib // 1024 for one in leave.moves] == [10, 20, 30]
+    assert [one.cost_micros for one in leave.moves] == [
+        -(-(40 * 1024 + gib * 100) * MICROS // 1024) for gib in (10, 20, 30)
+    ]
+    assert leave.terms["moving"] == 3 * -(-(40 * 1024 + 45 * 100) * MICROS // 1024)
+    (note,) = [one for one in leave.notes if "moving is counted" in one]
+    assert note == (
+        "moving is counted at EUR 133.18, equal machines at the mean of what they copy; the 3 that move come to EUR 125.86"
+    )
+    # Where all eight move there is nothing to tell: the mean times eight is their sum.
+    (whole,) = run(asked(RETIRED, estate=estate), ["leave"], limits=Limits()).scenarios
+    assert whole.moving_micros // MICROS == whole.terms["moving"] // MICROS == 8 * 40 + 360 * 100 // 1024
+    assert not [one for one in whole.notes if "moving is counted" in one]
+
+
 def test_all_eight_moves_of_leaving_are_proven_to_be_needed(results: dict[str, ScenarioResult]) -> None:
     assert (results["leave"].moves_bound, results["today"].moves_bound) == (8, 0)
 
