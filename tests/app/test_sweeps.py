@@ -81,8 +81,10 @@ def test_a_task_that_ends_its_process_is_named_and_all_others_are_done() -> None
     "asks",
     [
         "from tierwise.planner.sweeps import Task, sweep; sweep([Task(x, x, 1) for x in 'ab'], wait, jobs=2)",
-        "from joblib import delayed; from tierwise.planner.sweeps import processes; "
-        + "list(processes(2)(delayed(wait)(x) for x in 'ab'))",
+        (
+            "from joblib import delayed; from tierwise.planner.sweeps import processes; "
+            "list(processes(2)(delayed(wait)(x) for x in 'ab'))"
+        ),
     ],
     ids=["sweep", "forecast"],
 )
