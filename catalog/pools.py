@@ -160,6 +160,8 @@ class Host(Value):
     name: str
     resources: Resources
     usable: bool = Field(default=True, description="False when in maintenance or disconnected.")
+    sockets: int = Field(default=0, ge=0, description="0 where the hypervisor does not say, as the next.")
+    cores: int = Field(default=0, ge=0, description="Physical, of all sockets; vCPUs are threads.")
 
 
 class Pool(Value):

@@ -98,6 +98,8 @@ class EstateHost(Value):
     """0 where the source does not say."""
     cores: Amount = 0
     """Physical cores of all sockets."""
+    cores_are_threads: bool = False
+    """Whether the source knows no cores, and `cores` counts threads: room is then by these, and no licence of cores."""
     memory_mib: Amount = 0
     cpu_mhz: Amount = 0
     cpu_model: str = ""

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from catalog.estates import PowerState
+from connectors.contract import PoolSnapshot
 from tierwise.errors import InvalidInput
 from tierwise.estates import document, read, write
 from tierwise.estates.inventory import live
@@ -44,6 +45,25 @@ def test_pools_and_hosts_are_those_that_the_endpoints_report(acme: Any) -> None:
     assert estate.totals.hosts == len(reported)
     assert estate.totals.host_memory_mib == sum(host.resources.memory_mib for host in reported)
     assert {one.hypervisor.value for one in estate.pools} == {"vsphere", "hyperv", "xen", "libvirt"}
+
+
+@pytest.mark.parametrize("cores", [6, 0])
+def test_cores_are_those_that_hypervisors_tell_or_threads_that_say_so(acme: Any, cores: int) -> None:
+    seen = observe(acme.app)
+
+    def told(pool: PoolSnapshot) -> PoolSnapshot:
+        hosts = [one.model_copy(update={"sockets": 2, "cores": cores}) for one in pool.hosts]
+        return pool.model_copy(update={"hosts": tuple(hosts)})
+
+    views, threads = {}, {}
+    for name, view in seen.items():
+        assert view.snapshot is not None
+        threads |= {host.name: host.resources.vcpu for pool in view.snapshot.pools for host in pool.hosts}
+        snapshot = view.snapshot.model_copy(update={"pools": tuple(map(told, view.snapshot.pools))})
+        views[name] = view.model_copy(update={"snapshot": snapshot})
+    assert {
+        one.name: (one.sockets, one.cores, one.cores_are_threads) for one in live(acme.app, views).hosts
+    } == {name: (2, cores or vcpu, not cores) for name, vcpu in threads.items()}
 
 
 def test_the_live_estate_survives_both_kinds_of_file(acme: Any, tmp_path: Path) -> None:

@@ -177,6 +177,13 @@ def test_the_pool_s_processor_is_the_one_that_qemu_gives_a_running_machine(
     assert found
 
 
+def test_the_host_s_sockets_and_cores_are_those_that_the_kernel_tells(tiny: Connector) -> None:
+    told = subprocess.run(["lscpu", "-p=SOCKET,CORE"], capture_output=True, text=True, check=True).stdout
+    pairs = {tuple(line.split(",")) for line in told.splitlines() if not line.startswith("#")}
+    (host,) = tiny.probe().pools[0].hosts
+    assert (host.sockets, host.cores) == (len({socket for socket, _ in pairs}), len(pairs))
+
+
 def test_a_running_machine_does_not_shrink(tiny: Connector, identity: UUID) -> None:
     make(tiny, identity)
     before = tiny.get_vm(identity)

@@ -89,7 +89,9 @@ def _hosts(pools: Pools) -> Iterator[EstateHost]:
                 name=name,
                 pool=pool.name,
                 site=pool.site,
-                cores=host.resources.vcpu,
+                sockets=host.sockets,
+                cores=host.cores or host.resources.vcpu,
+                cores_are_threads=not host.cores and host.resources.vcpu > 0,
                 memory_mib=host.resources.memory_mib,
                 in_maintenance=not host.usable,
             )

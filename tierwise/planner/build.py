@@ -89,6 +89,7 @@ def build(
     licences = licensing(
         changed, world.licences, room.pools, machines.licensed, document.start, document.months
     )
+    _cores_known(room, licences)
     admission = admit(world, machines.selected, machines.current, licences.nowhere)
     try:
         problem = PlanningProblem(
@@ -119,6 +120,30 @@ def build(
         msg = f"licences: {said}"
         raise MissingFigure(msg) from None
     return Built(problem, world, machines, room, priced, licences, admission, changed)
+
+
+def _cores_known(room: Rooms, licences: Licensing) -> None:
+    """Raises MissingFigure where a product counts cores of hosts that only tell their threads."""
+    for product in licences.products:
+        counting = [
+            way.name
+            for way in product.alternatives
+            if way.metric == "per_core" or "cores" in way.unit_covers
+        ]
+        silent = sorted(
+            {
+                block.pool
+                for block, p in zip(room.blocks, room.pool_of.tolist(), strict=True)
+                if block.cores_are_threads and (product.pools is None or product.pools[p])
+            }
+        )
+        if counting and silent:
+            msg = (
+                f"licences.{licences.documents[product.name]}: '{counting[0]}' counts cores, and of the hosts of "
+                f"{', '.join(silent)} their hypervisor tells threads alone; write the estate with `tierwise estate export "
+                "live.json`, set there cores and sockets of these hosts and remove cores_are_threads, and name it under estate"
+            )
+            raise MissingFigure(msg)
 
 
 def _pools(world: World, room: Rooms, priced: Prices) -> Pools:

@@ -110,6 +110,11 @@ def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iter
     equal = Counter(
         (one.model or "hosts", max(1, one.sockets), one.cores, one.memory_mib) for one in hosts if one.cores
     )
+    by_threads = {
+        (one.model or "hosts", max(1, one.sockets), one.cores, one.memory_mib)
+        for one in hosts
+        if one.cores_are_threads
+    }
     alike = Counter((model, cores, memory_mib) for model, _, cores, memory_mib in equal)
     for (model, sockets, cores, memory_mib), count in sorted(equal.items()):
         even = -(-cores // sockets) * sockets
@@ -124,6 +129,7 @@ def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iter
         yield Block(
             id=name, pool=pool.name, model=model, sockets=sockets, cores=cores, memory_mib=memory_mib,
             disk_gib=0, existing=count, most=count, today=count, raw_storage_gib=pool.raw_storage_gib or 0,
+            cores_are_threads=(model, sockets, cores, memory_mib) in by_threads,
         )  # fmt: skip
     for kind in pool.hosts.values():
         yield Block(
@@ -168,6 +174,12 @@ def _host_notes(estate: Estate) -> Iterator[str]:
         yield (
             f"{len(unknown)} hosts have no cores in the source and are left out, of costs and licences too: "
             f"{', '.join(unknown[:5])}"
+        )
+    threads = [one.name for one in estate.hosts if one.cores_are_threads]
+    if threads:
+        yield (
+            f"{len(threads)} hosts tell threads and no cores: their room and what is paid by core count each thread, and "
+            f"licences of cores are refused there: {', '.join(threads[:5])}"
         )
     empty = [one.name for one in estate.hosts if one.cores and not one.memory_mib]
     if empty:

@@ -57,6 +57,8 @@ class Block:
     """What the document calls hosts that could be bought; empty for those that are there."""
     today: int = 0
     """How many of them there are today."""
+    cores_are_threads: bool = False
+    """Whether nobody knows their cores, so that no licence can count these."""
 
 
 @dataclass(frozen=True)

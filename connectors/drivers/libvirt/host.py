@@ -25,6 +25,9 @@ class HostFacts:
     product: str
     gaps: Mapping[Capability, Gap]
     cpu: frozenset[str] = frozenset()
+    sockets: int = 0
+    cores: int = 0
+    """Physical, of all sockets; 0 where the daemon does not say, as for sockets."""
     templates: frozenset[str] = frozenset()
     """The names of those that orders can choose."""
     not_offered: str = ""
@@ -73,7 +76,7 @@ _NOTES = {
 
 def as_host(found: HostFacts) -> Host:
     """The pool's only host."""
-    return Host(name=found.name, resources=found.total)
+    return Host(name=found.name, resources=found.total, sockets=found.sockets, cores=found.cores)
 
 
 def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | None) -> HostFacts:
@@ -89,6 +92,7 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
     cpu = known.cpu if known is not None and known.domain_type == domain_type else None
     if cpu is None:
         cpu = processor.traits(vendor, connection, arch, domain_type, options.emulator)
+    sockets, cores = processor.topology(connection) if known is None else (known.sockets, known.cores)
     pool_gib, problem = storage.capacity_gib(vendor, connection, options.storage_pool)
     if problem is None and driver == "lxc":
         problem = containers.problem(connection, options.storage_pool)
@@ -103,6 +107,8 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
         arch=arch,
         domain_type=domain_type,
         cpu=cpu,
+        sockets=sockets,
+        cores=cores,
         total=Resources(vcpu=vcpu, memory_mib=memory_mib, disk_gib=pool_gib),
         product=_product(connection, driver),
         gaps=_gaps(driver, arch, options, problem) | not_run,

@@ -50,6 +50,17 @@ def virtualizes(vendor: Any, connection: Any) -> bool:
     return bool(_features(vendor, connection, cpu) & {"vmx", "svm"})
 
 
+def topology(connection: Any) -> tuple[int, int]:
+    """Sockets and physical cores of the host; zeros where the daemon does not say where its processors are.
+
+    `getInfo` would not do: where its product is not the number of processors, it says one socket of single threads.
+    """
+    cpus = documents.parse(connection.getCapabilities()).findall("host/topology/cells/cell/cpus/cpu")
+    if not cpus or not all({"socket_id", "siblings"} <= one.attrib.keys() for one in cpus):
+        return 0, 0
+    return len({one.attrib["socket_id"] for one in cpus}), len({one.attrib["siblings"] for one in cpus})
+
+
 def traits(
     vendor: Any, connection: Any, arch: str, domain_type: str, emulator: str | None
 ) -> frozenset[str]:

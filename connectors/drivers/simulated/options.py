@@ -123,7 +123,8 @@ class EstateOptions(Value):
         each = Resources(vcpu=self.host_vcpu, memory_mib=self.host_memory_mib)
         usable = self.hosts - self.hosts_in_maintenance
         return tuple(
-            Host(name=f"{provider}-host-{n + 1}", resources=each, usable=n < usable)
+            # One thread a core.
+            Host(name=f"{provider}-host-{n + 1}", resources=each, usable=n < usable, cores=self.host_vcpu)
             for n in range(self.hosts)
         )
 

@@ -42,6 +42,8 @@ HOST_PATHS = (
     "parent",
     "runtime.connectionState",
     "runtime.inMaintenanceMode",
+    "summary.hardware.numCpuPkgs",
+    "summary.hardware.numCpuCores",
     "summary.hardware.numCpuThreads",
     "summary.hardware.memorySize",
 )
@@ -250,7 +252,13 @@ def _pool(
 ) -> PoolSnapshot:
     hosts = sorted(
         (
-            Host(name=shown_name(row["name"]), resources=host_resources(row), usable=host_usable(row))
+            Host(
+                name=shown_name(row["name"]),
+                resources=host_resources(row),
+                usable=host_usable(row),
+                sockets=row.get("summary.hardware.numCpuPkgs", 0),
+                cores=row.get("summary.hardware.numCpuCores", 0),
+            )
             for row in rows
         ),
         key=lambda host: host.name,

@@ -142,6 +142,8 @@ def pool_snapshot(
                 name=names[ref],
                 resources=host_resources(host, found.metrics, _domains_on(ref, found.domains)),
                 usable=usable(host, found.metrics),
+                # xapi says how many threads a host has, not how many cores.
+                sockets=int(host["cpu_info"].get("socket_count", 0)),
             )
             for ref, host in found.hosts.items()
         ),

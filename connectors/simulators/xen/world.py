@@ -33,6 +33,7 @@ class Estate(Value):
     hosts: int = Field(default=2, ge=1)
     disabled_hosts: int = Field(default=0, ge=0, description="The last ones are in maintenance.")
     host_cpus: int = Field(default=16, ge=1)
+    host_sockets: int = Field(default=2, ge=1)
     host_memory_mib: int = Field(default=64 * 1024, ge=2048)
     dom0_memory_mib: int = Field(default=1024, ge=256)
     sr_gib: int = Field(default=1024, ge=1, description="Size of the shared SR, the pool's default.")
@@ -186,7 +187,11 @@ class World:
             API_version_minor=API_MINOR,
             API_version_vendor="XenSource",
             software_version=dict(VERSION),
-            cpu_info={"cpu_count": str(estate.host_cpus), "vendor": "GenuineIntel"},
+            cpu_info={
+                "cpu_count": str(estate.host_cpus),
+                "socket_count": str(estate.host_sockets),
+                "vendor": "GenuineIntel",
+            },
         )
         dom0_bytes = estate.dom0_memory_mib * MIB
         domain = self.store.add(

@@ -37,6 +37,10 @@ def test_the_inventory_is_what_another_client_reads(start: Start, look: Look) ->
         for cluster in raw.clusters():
             (pool,) = [p for p in snapshot.pools if p.provider == cluster.name]
             assert {h.name for h in pool.hosts} == {h.name for h in cluster.host}
+            assert {h.name: (h.sockets, h.cores) for h in pool.hosts} == {
+                h.name: (h.summary.hardware.numCpuPkgs, h.summary.hardware.numCpuCores)
+                for h in cluster.host
+            }
             assert pool.total.vcpu == sum(h.summary.hardware.numCpuThreads for h in cluster.host)
             assert pool.total.memory_mib == sum(h.summary.hardware.memorySize for h in cluster.host) >> 20
             assert pool.total.disk_gib == sum(d.summary.capacity for d in cluster.datastore) >> 30

@@ -220,6 +220,17 @@ def test_a_feed_that_is_late_ends_at_the_deadline(simulator: XenSimulator) -> No
         assert not connector.changes(cursor).full
 
 
+def test_hosts_have_the_sockets_that_the_binding_reads_and_no_cores_as_xapi_tells_threads(
+    connector: Connector, raw: Any
+) -> None:
+    told = {one["name_label"]: one["cpu_info"] for one in raw.host.get_all_records().values()}
+    found = {one.name: one for one in connector.probe().pools[0].hosts}
+    assert {name: str(one.sockets) for name, one in found.items()} == {
+        name: info["socket_count"] for name, info in told.items()
+    }
+    assert {one.cores for one in found.values()} == {0}
+
+
 # --- moves ---
 
 

@@ -82,6 +82,13 @@ class ReportingPromises(Counterpart):
             usable = sum((h.resources for h in pool.hosts if h.usable), Resources())
             assert (pool.total.vcpu, pool.total.memory_mib) == (usable.vcpu, usable.memory_mib)
 
+    def test_a_host_has_no_more_sockets_than_cores_and_no_more_cores_than_threads(
+        self, connector: Connector
+    ) -> None:
+        for host in (host for pool in connector.probe().pools for host in pool.hosts if host.usable):
+            assert host.cores <= host.resources.vcpu
+            assert host.sockets <= (host.cores or host.resources.vcpu)
+
     def test_a_probe_only_adds_to_the_declared_gaps(self, connector: Connector) -> None:
         declared = type(connector).declared().gaps
         for pool in connector.probe().pools:

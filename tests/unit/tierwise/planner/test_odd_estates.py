@@ -12,6 +12,7 @@ from catalog.estates.model import Estate, EstateDatastore, EstateHost, EstateMac
 from catalog.resources import Resources
 from chargeback.economics.document import load_economics
 from placement.plan import Limits
+from tierwise.errors import InvalidInput
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.prepare import Prepared, changes_of, prepare
 from tierwise.planner.reading import load
@@ -229,6 +230,27 @@ def test_two_machines_of_one_name_stay_two_machines(asked: Asked) -> None:
     closed = "scenarios:\n  one: {changes: [{kind: pool_closed, of: {pools: [Alpha]}}]}\n"
     found = run(asked(closed, estate=two_pools().model_copy(update={"machines": twins})), limits=Limits())
     assert sorted(one.machine for one in found.scenarios[0].moves) == ["m00", "m01", "m02"]
+
+
+def test_licences_of_cores_are_refused_where_hosts_tell_their_threads_alone(asked: Asked) -> None:
+    estate = two_pools()
+    hosts = [
+        one.model_copy(update={"cores_are_threads": one.pool == "Alpha", "sockets": 0})
+        for one in estate.hosts
+    ]
+    whole = estate.model_copy(update={"hosts": tuple(hosts)})
+    prepared = asked(estate=whole)
+    said = (
+        r"unused: licences.suite: 'standard' counts cores, and of the hosts of Alpha their hypervisor tells threads alone; "
+        r"write the estate with `tierwise estate export live.json`, set there cores and sockets"
+    )
+    with pytest.raises(InvalidInput, match=said):
+        prepared.built(())
+    assert any(one.startswith("3 hosts tell threads and no cores") for one in prepared.notes)
+    # Beta's hosts tell them, and hosts can be counted without.
+    asked(estate=whole, economics=ECONOMICS.replace("[vsphere]}", "[libvirt]}")).built(())
+    by_host = ECONOMICS.replace("per_core, per_socket_minimum: 16", "per_host")
+    asked(estate=whole, economics=by_host.replace("per_core", "per_machine")).built(())
 
 
 def test_hosts_that_differ_by_their_sockets_alone_are_two_kinds(asked: Asked) -> None:
