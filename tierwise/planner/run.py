@@ -79,10 +79,22 @@ def solve_scenario(
     words = tuple(str(one) for one in changes)
     found = _result(prepared, built, plan, sums, scenario.name, scenario.title, words)
     unpacked = (str(one) for one in packed(built.problem, plan, _PACKING) if one.left_out)
-    notes = (*unpacked, *_must_be_held(built, plan), *_otherwise_moved(found))
+    notes = (*unpacked, *_must_be_held(built, plan), *_undivided(built, plan), *_otherwise_moved(found))
     paid = _paid(prepared, built, plan, sums, today.payments_micros)
     cash = against(today.payments_micros, paid, built, prepared.document)
     return found.model_copy(update={"payments_micros": paid, "cash": cash, "notes": notes})
+
+
+def _undivided(built: Built, plan: PlanningPlan) -> Iterator[str]:
+    """Products that cost something by whole hosts, of which their vendors would count a part that is divided off."""
+    divisible = {name for terms, name in built.licensing.terms if "hard_partition" in terms.accepts}
+    for licence in plan.licences:
+        if licence.product in divisible and licence.hosts and licence.cost_micros:
+            yield (
+                f"{licence.product} accepts hard partitions, and plans divide no hosts: {licence.hosts} count as a whole for "
+                f"{licence.machines:,} of the machines; where partitions exist, put their hosts into pools of their own, with "
+                "the cores that count"
+            )
 
 
 def _otherwise_moved(found: ScenarioResult) -> Iterator[str]:
@@ -160,7 +172,7 @@ def solve_today(prepared: Prepared, limits: Limits) -> ScenarioResult:
     return found.model_copy(
         update={
             "stranded": tuple(one.model_copy(update=nowhere) for one in found.stranded),
-            "notes": tuple(already_broken(built, counts)),
+            "notes": (*already_broken(built, counts), *_undivided(built, plan)),
             "payments_micros": _paid(prepared, built, plan, sums),
         }
     )

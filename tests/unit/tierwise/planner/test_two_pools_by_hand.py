@@ -95,6 +95,37 @@ def test_all_eight_moves_of_leaving_are_proven_to_be_needed(results: dict[str, S
     assert (results["leave"].moves_bound, results["today"].moves_bound) == (8, 0)
 
 
+@pytest.mark.parametrize(("accepts", "told"), [("hard_partition", True), ("separate_cluster", False)])
+def test_licences_of_whole_hosts_that_could_be_divided_are_told(
+    asked: Callable[..., Prepared], accepts: str, told: bool
+) -> None:
+    """One machine of Alpha needs a database, whose licence counts all three hosts: 48 cores at 5 a month."""
+    estate = two_pools()
+    first = estate.machines[0].model_copy(update={"guest_os": "db"})
+    database = (
+        "  database:\n    layer: guest\n    match: {guest_os: [db]}\n"
+        f"    accepts: [{accepts}]\n    alternatives:\n"
+        "      - {name: core, metric: per_core, prices: [{amount: 5, period: month}]}\n"
+    )
+    found = run(
+        asked(
+            RETIRED,
+            estate=estate.model_copy(update={"machines": (first, *estate.machines[1:])}),
+            economics=ECONOMICS + database,
+        ),
+        limits=Limits(),
+    )
+    (licence,) = [one for one in found.today.licences if one.product == "database"]
+    assert licence.cost_micros == 48 * 5 * 12 * MICROS
+    for one in (found.today, *found.scenarios):
+        (licence,) = [bought for bought in one.licences if bought.product == "database"]
+        wanted = [
+            f"database accepts hard partitions, and plans divide no hosts: {licence.hosts} count as a whole for 1 of the machines"
+        ]
+        notes = [text.partition(";")[0] for text in one.notes if "hard partitions" in text]
+        assert notes == (wanted if told else [])
+
+
 def test_machines_of_no_pool_need_a_move_too(asked: Callable[..., Prepared]) -> None:
     estate = two_pools()
     adrift = machine(12, "", 1, 1, 1)
