@@ -225,5 +225,8 @@ def _left_out(estate: Estate) -> Iterator[str]:
         number = sum(map(has, estate.machines))
         if number:
             yield f"{number:,} machines have {what}: such a workbook has no place for it; .json keeps everything"
+    threads = sum(one.cores_are_threads for one in estate.hosts)
+    if threads:
+        yield f"{threads:,} hosts tell threads and no cores: # Cores of the workbook is their threads; .json says so"
     if estate.dropped:
         yield f"{len(estate.dropped):,} rows that the import dropped are not in the workbook"

@@ -269,6 +269,13 @@ def test_what_a_workbook_has_no_place_for_is_told(estate: Estate, tmp_path: Path
         note.startswith(f"{measured} machines have measured utilization")
         for note in write(estate, tmp_path / "a.xlsx")
     )
+    hosts = [one.model_copy(update={"cores_are_threads": True}) for one in estate.hosts]
+    unknown = estate.model_copy(update={"hosts": tuple(hosts)})
+    assert any(
+        note.startswith(f"{len(hosts)} hosts tell threads and no cores")
+        for note in write(unknown, tmp_path / "a.xlsx")
+    )
+    assert document.parse(document.text(unknown).encode(), "a.json") == unknown
     assert write(estate, tmp_path / "a.json") == ()
     assert document.parse((tmp_path / "a.json").read_bytes(), "a.json") == estate
 
