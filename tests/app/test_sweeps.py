@@ -89,17 +89,20 @@ def test_a_task_that_ends_its_process_is_named_and_all_others_are_done() -> None
     ids=["sweep", "forecast"],
 )
 def test_processes_end_with_the_one_that_asked_for_them(asks: str) -> None:
-    waits = "def wait(_):\n  import os, signal\n  print(os.getpid(), flush=True)\n  signal.pause()\n"
+    # One write each, so that their lines do not mingle.
+    waits = "def wait(_):\n  import os, signal\n  os.write(1, b'%d\\n' % os.getpid())\n  signal.pause()\n"
+    found: list[int] = []
     with subprocess.Popen(
         [sys.executable, "-c", waits + asks], stdout=subprocess.PIPE, text=True
     ) as asking:
-        assert asking.stdout is not None
-        found = [int(asking.stdout.readline()) for _ in range(2)]
-        asking.kill()
         try:
+            assert asking.stdout is not None
+            found += [int(asking.stdout.readline()) for _ in range(2)]
+            asking.kill()
             # It ends where nobody is left that could write to it.
             assert asking.communicate(timeout=60) == ("", None)
         finally:
+            asking.kill()
             for pid in found:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
