@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from connectors.drivers.simulated import control
+from connectors.drivers.simulated.faults import Fault
+
 HEAD = "machine,metric,at,value,unit\n"
 
 
@@ -36,6 +39,17 @@ def test_collecting_names_every_endpoint_with_what_it_gave_or_why_not(tierwise: 
     said = tierwise("usage", "collect").err.splitlines()
     assert said
     assert all("added of" in line or "not collected: " in line for line in said)
+
+
+def test_an_endpoint_that_could_not_be_read_ends_with_8_and_the_others_are_stored(tierwise: Any) -> None:
+    down = Fault(operation="usage", kind="unreachable", times=1)
+    control.script_faults(tierwise.address("fra-vcenter"), [down])
+    said = tierwise("usage", "collect", code=8).err.splitlines()
+    assert [line.partition(":")[0] for line in said if "not collected: " in line] == ["fra-vcenter"]
+    assert sum("added of" in line for line in said) == len(said) - 1 > 0
+    assert "added of" in "".join(
+        line for line in tierwise("usage", "collect").err.splitlines() if "fra-vcenter" in line
+    )
 
 
 @pytest.mark.parametrize(("label", "code"), [("env", 2), ("env=a,b", 3), ("class=db", 3), ("env=prod", 3)])

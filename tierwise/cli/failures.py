@@ -51,10 +51,11 @@ def _known(error: Exception, data_dir: Path | None) -> TierwiseError | None:
         return TierwiseError(f"{where}{error.strerror}; check rights and free space, and repeat")
     if isinstance(error, MemoryError):
         return TierwiseError("there is not enough memory for this; give the process more, and repeat")
-    return _endpoint_failure(error)
+    return endpoint_failure(error)
 
 
-def _endpoint_failure(error: Exception) -> TierwiseError | None:
+def endpoint_failure(error: Exception) -> TierwiseError | None:
+    """An error of a connector with its exit code; None for any other."""
     from connectors.errors import ConnectorError, DeadlineExceeded, Unreachable, Unsupported
 
     if not isinstance(error, ConnectorError):

@@ -45,19 +45,29 @@ def import_(
 
 @app.command()
 def collect(ctx: typer.Context) -> None:
-    """Read the meters of every endpoint that has some; the others are named with the reason."""
+    """Read the meters of every endpoint that has some; the others are named with the reason.
+
+    Ends with an error if an endpoint with meters could not be read; what the others gave is stored.
+    """
+    from tierwise.cli.failures import endpoint_failure
     from tierwise.cli.words import counted
+    from tierwise.errors import ExitCode, InvalidInput
     from tierwise.usecases.collect import collect as collect_all
 
     context: Context = ctx.obj
     with context.app() as app_:
         reports = collect_all(app_)
+    codes: set[ExitCode] = set()
     for report in reports:
         for line in report.notes:
             note(f"{report.endpoint}: {line}")
-        if report.why_not:
+        if report.why_not is not None:
             note(f"{report.endpoint}: not collected: {report.why_not}")
+            codes.add((endpoint_failure(report.why_not) or InvalidInput).exit_code)
         else:
             note(
                 f"{report.endpoint}: {counted(report.added, 'sample')} added of {counted(report.machines, 'machine')}"
             )
+    codes.discard(ExitCode.UNSUPPORTED)
+    if codes:
+        raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.ERROR)

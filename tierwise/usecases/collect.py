@@ -22,13 +22,13 @@ FIRST_LOOK_S = 3600
 
 @dataclass(frozen=True)
 class Collected:
-    """What one endpoint gave. `why_not` says why it gave nothing."""
+    """What one endpoint gave. `why_not` is why it gave nothing; Unsupported where it has no meters."""
 
     endpoint: str
     machines: int = 0
     added: int = 0
     notes: tuple[str, ...] = ()
-    why_not: str = ""
+    why_not: ConnectorError | InvalidInput | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def collect(app: App) -> list[Collected]:
     with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="collect") as pool:
         read = list(pool.map(lambda name: _read(app, name, last), names))
     return [
-        Collected(name, why_not=found) if isinstance(found, str) else _stored(app, name, found)
+        _stored(app, name, found) if isinstance(found, _Read) else Collected(name, why_not=found)
         for name, found in zip(names, read, strict=True)
     ]
 
@@ -61,7 +61,7 @@ def _last(app: App) -> Any:
     return state if state is not None and state.schema.equals(LAST) else LAST.empty_table()
 
 
-def _read(app: App, name: str, last: Any) -> _Read | str:
+def _read(app: App, name: str, last: Any) -> _Read | ConnectorError | InvalidInput:
     known = pc.max(last.filter(pc.equal(last["endpoint"], name))["at"]).as_py()
     since = epoch(app.clock.now()) - FIRST_LOOK_S if known is None else known
     try:
@@ -74,7 +74,7 @@ def _read(app: App, name: str, last: Any) -> _Read | str:
             with app.endpoints.fresh(name) as connector:
                 found = _readings(connector, since)
     except (ConnectorError, InvalidInput) as error:
-        return str(error)
+        return error
     return _Read(found, since if counts_from_since else None)
 
 
