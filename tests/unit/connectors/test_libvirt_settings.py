@@ -29,6 +29,8 @@ def endpoint(address: str, tls: TlsPolicy | None = None, **options: str) -> Endp
     ("address", "transport"),
     [
         ("qemu+tls://kvm.example.org/system", Transport.TLS),
+        ("xen+tls://xen.example.org/system", Transport.TLS),
+        ("xen:///system", Transport.LOCAL),
         ("qemu://kvm.example.org/system", Transport.TLS),
         ("qemu:///system", Transport.LOCAL),
         ("qemu+unix:///system", Transport.LOCAL),
@@ -49,7 +51,7 @@ def test_an_address_is_verified_or_local(address: str, transport: Transport) -> 
         "qemu+tls://kvm.example.org/system?no_verify=1",
         "lxc+tcp://kvm.example.org/system",
         "esx+tls://kvm.example.org/system",
-        "xen:///system",
+        "vbox:///session",
         "kvm.example.org",
         "//[broken",
     ],
