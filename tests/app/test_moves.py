@@ -20,7 +20,7 @@ from connectors.contract import DiskFormat, PowerAction, PowerState
 from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
 from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
-from tierwise.usecases import change, move
+from tierwise.usecases import change, move, snapshots
 from tierwise.usecases.inventory import Drift, inventory
 from tierwise.usecases.metering import interval_store, meter
 from tierwise.usecases.observe import observe
@@ -205,13 +205,18 @@ def test_an_undo_whose_old_copy_does_not_start_leaves_the_machine_running_where_
     assert where(acme) == {XEN: PowerState.ON}
 
 
-def test_while_the_copy_is_kept_the_machine_is_neither_resized_nor_removed(acme: Any) -> None:
+def test_while_the_copy_is_kept_the_machine_is_neither_resized_nor_removed_nor_brought_back(
+    acme: Any,
+) -> None:
     acme.deliver("shop-01")
     carry(acme)
     with pytest.raises(InvalidInput, match="--confirm` removes the copy"):
         change.resize(acme.app, UUID(int=5), "shop-01", Resources(vcpu=4))
     with pytest.raises(InvalidInput, match="--confirm` removes the copy"):
         change.delete(acme.app, UUID(int=6), "shop-01")
+    for work in (snapshots.take, snapshots.revert):
+        with pytest.raises(InvalidInput, match="--confirm` removes the copy"):
+            work(acme.app, UUID(int=8), "shop-01", "before")
     change.power(acme.app, UUID(int=7), "shop-01", PowerAction.OFF)
     assert where(acme)[HYPERV] is PowerState.OFF
     assert move.preflight(acme.app, "shop-01", SOURCE).blocked[0].startswith("move: shop-01 was moved")

@@ -14,6 +14,7 @@ from tierwise.store.tables import OrderStatus
 LISTED = {
     "doctor": (), "quote": ("db-medium", "--tenant", "payroll"), "catalog list": (), "catalog rates": (), "pool list": ("--no-refresh",),
     "pool capabilities": ("fra-kvm-b", "--no-refresh"), "order list": (), "vm list": ("--no-refresh",),
+    "vm disks": ("web-01",), "vm snapshots": ("web-01",),
 }  # fmt: skip
 
 DOCUMENTS = {
@@ -24,6 +25,7 @@ DOCUMENTS = {
 @pytest.fixture(scope="module", autouse=True)
 def machines(tierwise: Any) -> None:
     tierwise("order", "create", "web-small", "--tenant", "web-shop", "--name", "web-01")
+    tierwise("vm", "snapshot", "web-01", "before")
     ended = tierwise(
         "order", "create", "db-medium", "--tenant", "payroll", "--name", "pay-01", "-o", "json"
     )

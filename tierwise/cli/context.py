@@ -73,12 +73,15 @@ class Context:
         """
         from tierwise.jobs.runtime import running
 
-        with self.app() as wired, running(wired):
+        with self.app() as wired, running(wired) as runtime:
             try:
                 yield wired
             except KeyboardInterrupt:
                 say_stopped()
                 os._exit(INTERRUPTED)
+            finally:
+                for line in runtime.cut_off:
+                    note(line)
 
 
 INTERRUPTED = 130

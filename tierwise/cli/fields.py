@@ -69,6 +69,14 @@ VM_DISKS = Fields(
     ("disk", "key", "size_gib", "bus"),
 )
 
+VM_SNAPSHOTS = Fields(
+    {
+        "snapshot": "its name",
+        "position": "1 for the oldest, 2 for the next one, and so on",
+    },
+    ("position", "snapshot"),
+)
+
 VM_MOVES = Fields(
     {
         "machine": "its name",
@@ -254,6 +262,8 @@ LISTS: Mapping[str, Fields] = {
     "pool capabilities": CAPABILITIES,
     "order list": ORDERS,
     "vm list": MACHINES,
+    "vm disks": VM_DISKS,
+    "vm snapshots": VM_SNAPSHOTS,
     "vm move": PREFLIGHT,
     "vm moves": VM_MOVES,
     "whatif now": MOVES,

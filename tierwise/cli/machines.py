@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwise.cli import disks, moves
+from tierwise.cli import disks, moves, snapshots
 from tierwise.cli.context import Context, progress
 from tierwise.cli.fields import MACHINES, Columns, Sort, view
 from tierwise.cli.moments import METAVAR, moment
@@ -25,6 +25,9 @@ app.command(name="disks")(disks.disks)
 app.command(name="add-disk")(disks.add_disk)
 app.command(name="grow-disk")(disks.grow_disk)
 app.command(name="remove-disk")(disks.remove_disk)
+app.command(name="snapshots")(snapshots.snapshots)
+app.command(name="snapshot")(snapshots.snapshot)
+app.command(name="revert")(snapshots.revert)
 
 Name = Annotated[str, typer.Argument(help="The machine's name, or the start of its id.")]
 

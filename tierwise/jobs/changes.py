@@ -220,6 +220,29 @@ def record_resized(
     event(session, app, key=change_id, machine=machine_id, kind="resized", details={"resources": resources})
 
 
+def record_reverted(
+    session: Session, app: App, change_id: str, machine_id: str, vm: dict[str, Any]
+) -> None:
+    """The machine may be another one than before: its size, its power and what is written on it are as seen."""
+    if is_gone(session, machine_id):
+        return
+    view = VmView.model_validate(vm)
+    machine = session.get_one(MachineRow, machine_id)
+    machine.annotations = annotations_text(view)
+    session.add(machine)
+    amounts = _amounts(view.resources)
+    if amounts != {name: getattr(machine, name) for name in amounts}:
+        record_resized(session, app, f"{change_id}:size", machine_id, amounts)
+    if view.power not in {machine.power, PowerState.UNKNOWN}:
+        record_power(session, app, f"{change_id}:power", machine_id, view.power)
+
+
+def name_of(app: App, machine_id: str) -> str:
+    """A machine's name."""
+    with app.session() as session:
+        return session.get_one(MachineRow, machine_id).name
+
+
 def is_recorded(app: App, change_id: str) -> bool:
     """Whether the books have a change already."""
     with app.session() as session:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SQLAlchemyDatasource
@@ -33,6 +34,10 @@ class Runtime:
         """The workflows that run in this process."""
         self.stopped: dict[str, str] = {}
         """Workflows that ended here with an error, which a full disk may have kept from being written."""
+        self.process = str(uuid4())
+        """Tells this run of the engine from earlier and later ones."""
+        self.cut_off: list[str] = []
+        """What an earlier process was cut off at and this one does not do, in words."""
         self.planning = threading.Lock()
         """Held from a batch's plan until its room is reserved: of batches that plan at once all but one lose."""
 

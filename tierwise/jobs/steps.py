@@ -156,6 +156,40 @@ def _removed(app: App, endpoint: str, identity: UUID, doomed: Disk) -> Outcome:
     return {"vm": None, "left": done["error"]["message"]}
 
 
+def snapshot(app: App, machine_id: str, name: str) -> Outcome:
+    """Take a snapshot of the machine as it is now."""
+    endpoint = _endpoint_of(app, machine_id)
+    return call(app, endpoint, lambda connector: connector.snapshot(UUID(machine_id), name))
+
+
+def find_snapshot(app: App, machine_id: str, name: str) -> Outcome:
+    """Whether a snapshot is there that a process was cut off at taking; an error where it is not."""
+    there: list[str] = []
+    endpoint = _endpoint_of(app, machine_id)
+    done = call(app, endpoint, lambda connector: there.extend(connector.list_snapshots(UUID(machine_id))))
+    if "error" in done or name in there:
+        return done
+    why = f"snapshot '{name}' was not taken before it was cut off; take it now if it is still wanted"
+    return cut_off(why)
+
+
+def revert(app: App, machine_id: str, name: str) -> Outcome:
+    """Bring the machine back to a snapshot."""
+    endpoint = _endpoint_of(app, machine_id)
+    return call(app, endpoint, lambda connector: connector.revert(UUID(machine_id), name))
+
+
+def look(app: App, machine_id: str) -> Outcome:
+    """The machine as it is now."""
+    endpoint = _endpoint_of(app, machine_id)
+    return call(app, endpoint, lambda connector: connector.get_vm(UUID(machine_id)))
+
+
+def cut_off(message: str) -> Outcome:
+    """The error of work that another process began, whose moment has passed."""
+    return {"error": {"kind": "CutOff", "message": message, "retriable": True}}
+
+
 def migrate(app: App, machine_id: str, host: str) -> Outcome:
     """Bring the machine to another host of its pool."""
     endpoint = _endpoint_of(app, machine_id)

@@ -210,6 +210,53 @@ def migrate_storage(change_id: str, machine_id: str, storage: str) -> dict[str, 
         return dict(done)
 
 
+@DBOS.workflow(name="take_snapshot")
+def take_snapshot(change_id: str, machine_id: str, name: str, process: str) -> dict[str, Any]:
+    """Take a snapshot; what the machine holds and costs stays the same.
+
+    It is of the moment in which it was asked for: what `process` was cut off at is only looked for later.
+    """
+    with current().working(f"change:{change_id}") as runtime:
+        act = steps.snapshot if process == runtime.process else steps.find_snapshot
+        done = DBOS.run_step({"name": "snapshot"}, lambda: act(runtime.app, machine_id, name))
+        return _telling(runtime, machine_id, process, done)
+
+
+@DBOS.workflow(name="revert")
+def revert(change_id: str, machine_id: str, snapshot: str, process: str) -> dict[str, Any]:
+    """Bring a machine back to a snapshot, and write down what it is then.
+
+    It loses what the machine wrote since, so what `process` was cut off at is never done later: it may have been
+    done already, and the machine been used again.
+    """
+    with current().working(f"change:{change_id}") as runtime:
+        app = runtime.app
+
+        def act() -> dict[str, Any]:
+            if process == runtime.process:
+                return steps.revert(app, machine_id, snapshot)
+            why = f"going back to snapshot '{snapshot}' was cut off, and may have been done or not"
+            return steps.cut_off(f"{why}; look at the machine, and repeat it if it is still wanted")
+
+        done = DBOS.run_step({"name": "revert"}, act)
+        if "error" in done and not done["error"]["retriable"]:
+            return done
+        seen = DBOS.run_step({"name": "look"}, lambda: steps.look(app, machine_id))
+        if "error" not in seen:
+            runtime.transaction("record", changes.record_reverted, app, change_id, machine_id, seen["vm"])
+        elif "error" not in done:
+            why = f"it is back at snapshot '{snapshot}', but its size and power are not in the books"
+            done = {"error": {**seen["error"], "message": f"{why}: {seen['error']['message']}"}}
+        return _telling(runtime, machine_id, process, done)
+
+
+def _telling(runtime: Runtime, machine_id: str, process: str, done: dict[str, Any]) -> dict[str, Any]:
+    """The outcome; an error that nobody waits for any more is told by whoever runs the engine."""
+    if process != runtime.process and "error" in done:
+        runtime.cut_off.append(f"{changes.name_of(runtime.app, machine_id)}: {done['error']['message']}")
+    return done
+
+
 @DBOS.workflow(name="tag")
 def tag(change_id: str, machine_id: str, tags: dict[str, str]) -> dict[str, Any]:
     """Change a machine's tags at its hypervisor, and write down what stands on it then."""

@@ -1,5 +1,6 @@
 """Changing a machine that is there: power, size, removal. Durable, and refused before it is tried."""
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +19,17 @@ from tierwise.errors import (
     TierwiseError,
 )
 from tierwise.jobs import workflows
+from tierwise.jobs.runtime import current
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow
 from tierwise.usecases.inventory import gap_of
 from tierwise.usecases.move import forbid_open_move
 from tierwise.usecases.observe import observe
+
+_OPEN = ["PENDING", "ENQUEUED"]
+"""What an earlier process left undone is put into a queue before it goes on."""
+_BY_NAME = ["change_disk", "take_snapshot", "revert"]
+"""The work that names a disk or a snapshot, which must find no other one of that name."""
 
 
 def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
@@ -107,6 +114,19 @@ def require(app: App, machine: MachineRow, capability: Capability) -> None:
     if gap is not None:
         msg = f"{capability.value} is not available for {machine.name}"
         raise NotSupported(msg, details=[f"pool {machine.pool}: {gap}"])
+
+
+def await_open_changes(machine: MachineRow) -> None:
+    """What an earlier process left undone of the machine's disks and snapshots ends first. Raises TierwiseError."""
+    while any(_is_of(machine, work.input) for work in DBOS.list_workflows(name=_BY_NAME, status=_OPEN)):
+        if current().stopped:
+            msg = f"an earlier change of {machine.name} stopped half-way; `tierwise order resume` ends it"
+            raise TierwiseError(msg, details=list(current().stopped.values()))
+        time.sleep(0.05)
+
+
+def _is_of(machine: MachineRow, given: Any) -> bool:
+    return given is not None and machine.id in given["args"]
 
 
 def finish(result: dict[str, Any], machine: MachineRow) -> None:

@@ -1,6 +1,5 @@
 """The disks of a machine that is there: which it has, one more, one that grows, and one that goes."""
 
-import time
 from typing import Any
 from uuid import UUID
 
@@ -14,16 +13,12 @@ from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
-from tierwise.jobs.runtime import current
 from tierwise.store.tables import MachineRow
-from tierwise.usecases.change import find, finish, require
+from tierwise.usecases.change import await_open_changes, find, finish, require
 from tierwise.usecases.move import forbid_open_move
 from tierwise.usecases.observe import observe
 
 GIB = 2**30
-POLL_S = 0.05
-_OPEN = ["PENDING", "ENQUEUED"]
-"""What an earlier process left undone is put into a queue before it goes on."""
 
 
 def listed(app: App, wanted: str) -> tuple[Disk, ...]:
@@ -87,24 +82,9 @@ def _ready(app: App, wanted: str) -> MachineRow:
     """The machine, with what its endpoint shows now, so that what was removed counts as room no more."""
     machine = find(app, wanted)
     forbid_open_move(app, machine)
-    _await_open_changes(machine)
+    await_open_changes(machine)
     observe(app, machine.endpoint)
     return find(app, wanted)
-
-
-def _await_open_changes(machine: MachineRow) -> None:
-    """What an earlier process left undone ends first: its removal must find no other disk where its own was."""
-    while any(
-        _is_of(machine, work.input) for work in DBOS.list_workflows(name="change_disk", status=_OPEN)
-    ):
-        if current().stopped:
-            msg = f"an earlier change of a disk of {machine.name} stopped half-way; `tierwise order resume` ends it"
-            raise TierwiseError(msg, details=list(current().stopped.values()))
-        time.sleep(POLL_S)
-
-
-def _is_of(machine: MachineRow, given: Any) -> bool:
-    return given is not None and machine.id in given["args"]
 
 
 def _by_power(machine: MachineRow, off: Capability, running: Capability) -> Capability:
@@ -135,7 +115,7 @@ def _carry_out(change_id: UUID, machine: MachineRow, change: dict[str, Any], *, 
     resources = {**now, "disk_gib": max(0, now["disk_gib"] + more_gib)}
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.change_disk, str(change_id), machine.id, resources, change)
-    result = handle.get_result(polling_interval_sec=POLL_S)
+    result = handle.get_result(polling_interval_sec=0.05)
     finish(result, machine)
     if "left" in result:
         msg = (
