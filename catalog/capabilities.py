@@ -27,6 +27,7 @@ class Capability(StrEnum):
     RESIZE_HOT = "resize_hot"
     SNAPSHOT = "snapshot"
     REVERT = "revert"
+    DELETE_SNAPSHOT = "delete_snapshot"
     CLONE = "clone"
     TEMPLATE = "template"
     LIVE_MIGRATE = "live_migrate"

@@ -384,6 +384,14 @@ class Connector(ABC):
         """Bring the machine back to the snapshot `name`. Raises NotFound."""
         raise self.unsupported(Capability.REVERT)
 
+    def delete_snapshot(self, identity: UUID, name: str) -> None:
+        """Delete one snapshot; nothing if it is gone. The machine and its other snapshots stay as they are.
+
+        Where that merges disks it lasts as long as it comes further, or goes on after the call. Raises NotFound
+        for a machine that is not there, and Conflict where others gave several snapshots the same name.
+        """
+        raise self.unsupported(Capability.DELETE_SNAPSHOT)
+
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Measured values since a time; counters are cumulative from an arbitrary start."""
         raise self.unsupported(Capability.METRICS_CPU)

@@ -1,11 +1,14 @@
-"""Which disk of a machine a removal may take: the very one that was named, never the first, and never another."""
+"""What a removal may take: the very disk that was named, never the first one, and the only snapshot of a name."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from connectors.contract import Disk
 from connectors.errors import Conflict
 
 OPERATION = "remove_disk"
+
+T = TypeVar("T")
 
 
 def to_remove(endpoint: str, machine: str, wanted: Disk, there: Sequence[Disk]) -> Disk | None:
@@ -30,3 +33,15 @@ def to_remove(endpoint: str, machine: str, wanted: Disk, there: Sequence[Disk]) 
         hint = "let it start from another one first, or delete the machine"
         raise Conflict(endpoint, OPERATION, f"machine '{machine}' {what}", hint=hint)
     return found
+
+
+def only_snapshot(endpoint: str, machine: str, name: str, named: Sequence[T]) -> T | None:
+    """The one snapshot of a name, of those that have it; None where none has. Raises Conflict.
+
+    Of several a repeated call would delete one after the other.
+    """
+    if len(named) > 1:
+        why = f"machine '{machine}' has {len(named)} snapshots '{name}', of which tierwise took one at most"
+        hint = "rename or delete the others with the hypervisor's own tools"
+        raise Conflict(endpoint, "delete_snapshot", why, hint=hint)
+    return named[0] if named else None

@@ -121,7 +121,7 @@ LACKING = (
     ("delete",),
     ("power_on", "metrics_cpu", "metrics_memory"),
     ("power_off", "shutdown", "suspend", "resize_hot"),
-    ("resize_cold", "snapshot", "revert", "template"),
+    ("resize_cold", "snapshot", "revert", "delete_snapshot", "template"),
 )
 
 

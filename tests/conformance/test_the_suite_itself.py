@@ -259,6 +259,22 @@ class TestRevertsNothing(Broken):
     class Driver(Simulated):
         def revert(self, identity, name):
             self.get_vm(identity)
+
+
+class TestDeletesLaterSnapshotsToo(Broken):
+    class Driver(Simulated):
+        def delete_snapshot(self, identity, name):
+            there = self.list_snapshots(identity)
+            for one in there[there.index(name):] if name in there else ():
+                super().delete_snapshot(identity, one)
+
+
+class TestMindsDeletingASnapshotTwice(Broken):
+    class Driver(Simulated):
+        def delete_snapshot(self, identity, name):
+            if name not in self.list_snapshots(identity):
+                raise NotFound(self.endpoint.name, "delete_snapshot", "no such snapshot")
+            super().delete_snapshot(identity, name)
 '''
 
 NOTICED_BY = {
@@ -296,6 +312,11 @@ NOTICED_BY = {
     "TestMeterRunsBackwards": {"counters_never_fall"},
     "TestOrdersSnapshotsByName": {"snapshots_are_listed_oldest_first_and_once"},
     "TestRevertsNothing": {"a_revert_brings_back_the_size", "an_unknown_snapshot_is_not_found"},
+    "TestDeletesLaterSnapshotsToo": {
+        "of_three_snapshots_one_is_deleted_and_the_machine_stays_as_it_is",
+        "a_revert_brings_back_what_it_did_whatever_snapshot_is_deleted",
+    },
+    "TestMindsDeletingASnapshotTwice": {"of_three_snapshots_one_is_deleted_and_the_machine_stays_as_it_is"},
     "TestProbeForgetsGaps": {
         "a_probe_only_adds_to_the_declared_gaps",
         "a_capability_without_a_call_is_declared_missing",

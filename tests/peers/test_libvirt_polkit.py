@@ -131,6 +131,15 @@ def test_a_change_that_the_rules_forbid_is_refused_and_changes_nothing(
     assert sorted(guarded.images.iterdir()) == files
 
 
+def test_a_snapshot_is_deleted_only_by_who_may(user: Callable[[int], Connector], there: UUID) -> None:
+    root = user(ROOT)
+    root.snapshot(there, "before")
+    with pytest.raises(Refused) as caught:
+        user(NOBODY).delete_snapshot(there, "before")
+    assert caught.value.vendor_code == DENIED
+    assert root.list_snapshots(there) == ["before"]
+
+
 def test_who_comes_by_tcp_is_nobody_to_polkit_and_is_not_let_in(guarded: libvirtd.PrivateLibvirtd) -> None:
     with pytest.raises(Refused) as caught:
         connect(guarded.qemu_endpoint()).open()

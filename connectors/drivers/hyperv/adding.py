@@ -12,7 +12,7 @@ from connectors.drivers.hyperv.details import all_drives, need_drive
 from connectors.drivers.hyperv.disks import removed_on_failure
 from connectors.drivers.hyperv.dispatcher import Command, Scalar
 from connectors.drivers.hyperv.host import HostFacts
-from connectors.drivers.hyperv.machines import GIB, Machine
+from connectors.drivers.hyperv.machines import GIB, NO_SNAPSHOTS, Machine
 from connectors.drivers.hyperv.removing import own_folder
 from connectors.drivers.hyperv.session import Op
 from connectors.errors import Conflict, Refused
@@ -79,7 +79,7 @@ def check_state(op: Op, machine: Machine) -> None:
         refuse(op, machine, f"is {machine.power.value}", "power it on or off first")
     if machine.has_snapshots:
         what = "has checkpoints, each of which is a file of its disks"
-        refuse(op, machine, what, "remove its checkpoints in Hyper-V Manager first")
+        refuse(op, machine, what, NO_SNAPSHOTS)
 
 
 def _check_room(op: Op, host: HostFacts, machine: Machine, more_gib: int) -> None:

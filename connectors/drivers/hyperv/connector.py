@@ -192,6 +192,10 @@ class HypervConnector(Connector):
         """Go back to a checkpoint; one of a machine that ran brings it back saved."""
         self._of("revert", identity, lambda op, found: operating.revert(op, found, name))
 
+    def delete_snapshot(self, identity: UUID, name: str) -> None:
+        """Remove a checkpoint; the host merges its files."""
+        self._of("delete_snapshot", identity, lambda op, found: operating.delete_snapshot(op, found, name))
+
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Present values of all machines of ours; counters go on over a reset of Hyper-V's metering."""
         return [reading for reading in self._run("usage", self._usage) if reading.at >= since]

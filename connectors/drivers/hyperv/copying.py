@@ -190,7 +190,7 @@ def _size(copying: Copying) -> int | None:
 
 def _is_closed(copying: Copying) -> bool:
     """Whether nothing writes the copy; Windows lets nobody read what a conversion is writing."""
-    where: dict[str, Scalar] = {"Path": copying.path, "Offset": 0, "Count": 1}
+    where: dict[str, Scalar] = {"Path": copying.path, "At": 0, "Count": 1}
     (found,) = copying.there.run(Command("Read-Chunk", where, select=("Size",), optional=True))
     return bool(found)
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 from connectors.contract import DiskFormat, PowerState, Tell
 from connectors.drivers.hyperv.details import Drive, need_drive
 from connectors.drivers.hyperv.dispatcher import Command, Scalar
-from connectors.drivers.hyperv.machines import Machine
+from connectors.drivers.hyperv.machines import NO_SNAPSHOTS, Machine
 from connectors.drivers.hyperv.removing import escaped, own_folder, remove_files
 from connectors.drivers.hyperv.session import SHELL_GONE, Op, Rows
 from connectors.errors import Conflict, Refused
@@ -63,7 +63,7 @@ def take(op: Op, machine: Machine, key: str, form: DiskFormat, source: BinaryIO,
     drive, files = _idle(op, machine, key)
     if machine.has_snapshots or drive.differencing:
         why = "the machine has checkpoints, which its disk's old content belongs to"
-        raise op.error(Conflict, why, hint="remove its checkpoints in Hyper-V Manager first")
+        raise op.error(Conflict, why, hint=NO_SNAPSHOTS)
     sent, whole = files.part(form), files.part(DiskFormat.VHDX)
     with removed_on_failure(op, machine, files.part(DiskFormat.VHD), whole, files.new, old=drive.path):
         # Of one that was killed half way.
@@ -214,14 +214,12 @@ def _part(op: Op, *requests: list[Command]) -> list[Rows]:
 
 
 def _read(path: str, at: int) -> Command:
-    params: dict[str, Scalar] = {"Path": path, "Offset": at, "Count": CHUNK_BYTES}
+    params: dict[str, Scalar] = {"Path": path, "At": at, "Count": CHUNK_BYTES}
     return Command("Read-Chunk", params, select=("Data", "Size"))
 
 
 def _write(path: str, at: int, data: bytes) -> Command:
-    return Command(
-        "Write-Chunk", {"Path": path, "Offset": at, "Data": base64.b64encode(data).decode("ascii")}
-    )
+    return Command("Write-Chunk", {"Path": path, "At": at, "Data": base64.b64encode(data).decode("ascii")})
 
 
 def _convert(source: str, target: str) -> Command:

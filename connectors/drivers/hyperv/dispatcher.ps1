@@ -31,6 +31,7 @@ Remove-VM
 Remove-VMHardDiskDrive
 Remove-VMNetworkAdapter
 Remove-VMSavedState
+Remove-VMSnapshot
 Resize-VHD
 Restore-VMSnapshot
 Resume-VM
@@ -69,16 +70,16 @@ function New-Folder($Path) {
     [void][IO.Directory]::CreateDirectory($Path)
 }
 # What they leave open when they fail ends with the process.
-function Read-Chunk($Path, $Offset, $Count) {
+function Read-Chunk($Path, $At, $Count) {
     $f = [IO.File]::OpenRead($Path)
-    $f.Position = $Offset
+    $f.Position = $At
     $b = New-Object byte[] $Count
     @{ Data = [Convert]::ToBase64String($b, 0, $f.Read($b, 0, $Count)); Size = $f.Length }
     $f.Close()
 }
-function Write-Chunk($Path, $Offset, $Data) {
+function Write-Chunk($Path, $At, $Data) {
     $f = [IO.File]::OpenWrite($Path)
-    $f.Position = $Offset
+    $f.Position = $At
     $b = [Convert]::FromBase64String($Data)
     $f.Write($b, 0, $b.Length)
     $f.Close()
@@ -110,7 +111,7 @@ function Pick($r, $q) {
 foreach ($l in $input) {
     $y = @{}
     $s = @()
-    $out = [Collections.ArrayList]@()
+    $u = [Collections.ArrayList]@()
     try {
         foreach ($c in (ConvertFrom-Json $l).commands) {
             $n = $c.name
@@ -156,7 +157,7 @@ foreach ($l in $input) {
                 }
             )
             $s += , $r
-            [void]$out.Add([Collections.ArrayList]@(foreach ($o in $r) {
+            [void]$u.Add([Collections.ArrayList]@(foreach ($o in $r) {
                 if ($c.select) {
                     $row = @{}
                     foreach ($q in $c.select) {
@@ -174,7 +175,7 @@ foreach ($l in $input) {
             message = $_.Exception.Message
         }
     }
-    $y.out = $out
+    $y.out = $u
     $t = ConvertTo-Json $y -Depth 8 -Compress
     [Console]::Out.WriteLine([regex]::Replace($t, '[^ -~]', { param($m) '\u{0:x4}' -f [int][char]$m.Value }))
     if ($y.category) {

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "030283ac99408b42c752280a3f372fabfb54a16b63341163579d8d2a8cb58b9c"
+SHA256 = "fe79b520f2a215d67b0261cb43ae43dd972bc73efa864b1c653159bfd790d541"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")

@@ -33,6 +33,10 @@ ALL = Command("Hyper-V\\Get-VM", select=PROPERTIES)
 DISKS = Command("Hyper-V\\Get-VHD", refs={"VMId": "0.Id"}, select=("Path", "Size"), optional=True)
 """The disks of the machines that the first command gave; those that cannot be read are left out."""
 
+NO_SNAPSHOTS = (
+    "delete its snapshots first; where there are none any more, repeat when their disks are merged"
+)
+
 STATES = {
     "Running": PowerState.ON,
     "Starting": PowerState.ON,
@@ -68,6 +72,7 @@ class Machine(NamedTuple):
     disks: tuple[tuple[str, int], ...]
     """Path and size in bytes."""
     has_snapshots: bool
+    """Or disks that checkpoints which are gone have left, and that the host still merges."""
     clustered: bool = False
     node: str = ""
     """Of a cluster, the one that the machine was found on; empty where the endpoint is one host."""
@@ -136,10 +141,15 @@ def _machine(row: Mapping[str, Any], sizes: Mapping[str, int], node: str) -> Mac
         mark=marks.read(row["Notes"], row["Path"]),
         path=row["Path"] or "",
         disks=disks,
-        has_snapshots=row["ParentSnapshotId"] is not None,
+        has_snapshots=row["ParentSnapshotId"] is not None or any(map(is_of_snapshot, paths)),
         clustered=bool(row["IsClustered"]),
         node=node,
     )
+
+
+def is_of_snapshot(path: str) -> bool:
+    """Whether a disk's file stands on another one, as Hyper-V lets it for a checkpoint."""
+    return path.lower().endswith((".avhdx", ".avhd"))
 
 
 def claimants(machines: Iterable[Machine], identity: UUID) -> list[Machine]:

@@ -1,5 +1,6 @@
 """Power, size and checkpoints of one machine."""
 
+import time
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,11 +10,13 @@ from connectors.contract import PowerAction, PowerState
 from connectors.drivers.hyperv import gaps
 from connectors.drivers.hyperv.creating import fits
 from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
+from connectors.drivers.hyperv.faults import is_gone
 from connectors.drivers.hyperv.host import HostFacts
-from connectors.drivers.hyperv.machines import GIB, MIB, Machine, find
-from connectors.drivers.hyperv.removing import switch_off
+from connectors.drivers.hyperv.machines import GIB, MIB, NO_SNAPSHOTS, Machine, find, is_of_snapshot
+from connectors.drivers.hyperv.removing import POLL_S, switch_off
 from connectors.drivers.hyperv.session import Op
 from connectors.errors import Conflict, NotFound, Unsupported
+from connectors.removal import only_snapshot
 
 TARGETS = {
     PowerAction.ON: PowerState.ON,
@@ -85,8 +88,8 @@ def _grown(op: Op, machine: Machine, wanted_gib: int) -> list[Command]:
     if not more_gib:
         return []
     if machine.has_snapshots:
-        why = "a disk cannot grow while the machine has checkpoints"
-        raise op.error(Conflict, why, hint="remove its checkpoints in Hyper-V Manager first")
+        why = "a disk cannot grow while the machine has checkpoints, or merges what one left"
+        raise op.error(Conflict, why, hint=NO_SNAPSHOTS)
     if not machine.disks:
         raise op.error(Conflict, "the machine has no disk to grow", hint="add one in Hyper-V Manager")
     path, size = machine.disks[0]
@@ -127,3 +130,33 @@ def revert(op: Op, machine: Machine, name: str) -> None:
         Command("Hyper-V\\Get-VMSnapshot", {"Id": named[0].id}),
         Command("Hyper-V\\Restore-VMSnapshot", refs={"VMSnapshot": "0"}),
     )
+
+
+def delete_snapshot(op: Op, machine: Machine, name: str) -> None:
+    """Remove one checkpoint, whose children become its parent's; nothing if it is gone. Raises Conflict.
+
+    The host merges its files afterwards. Where the machine's disks are whole again then, that is awaited as long as
+    a call has.
+    """
+    named = [one for one in checkpoints(op, machine) if one.name == name]
+    found = only_snapshot(op.endpoint, machine.name, name, named)
+    if found is None:
+        return
+    try:
+        op.run(
+            Command("Hyper-V\\Get-VMSnapshot", {"Id": found.id}),
+            Command("Hyper-V\\Remove-VMSnapshot", refs={"VMSnapshot": "0"}),
+        )
+        if not checkpoints(op, machine):
+            _await_merged(op, machine)
+    except PowerShellError as error:
+        if not is_gone(error):
+            raise
+
+
+def _await_merged(op: Op, machine: Machine) -> None:
+    look = Command("Hyper-V\\Get-VM", {"Id": machine.id}, select=("HardDrives.Path",))
+    while any(map(is_of_snapshot, op.run(look)[0][0]["HardDrives.Path"])):
+        if op.session.deadline.left_s() <= 2 * POLL_S:
+            return
+        time.sleep(POLL_S)

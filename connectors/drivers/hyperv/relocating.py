@@ -12,7 +12,7 @@ from connectors.contract import PowerState, Tell
 from connectors.drivers.hyperv import gaps
 from connectors.drivers.hyperv.dispatcher import Command, Scalar, Table
 from connectors.drivers.hyperv.host import on_shared_volume
-from connectors.drivers.hyperv.machines import Machine
+from connectors.drivers.hyperv.machines import NO_SNAPSHOTS, Machine
 from connectors.drivers.hyperv.removing import own_folder
 from connectors.drivers.hyperv.session import Op
 from connectors.drivers.hyperv.settings import Settings
@@ -76,7 +76,7 @@ def _own_disk(op: Op, machine: Machine) -> str:
 def _check(op: Op, machine: Machine) -> None:
     if machine.has_snapshots:
         why = f"machine '{machine.name}' has checkpoints, each of which is a file of its disk"
-        raise op.error(Conflict, why, hint="remove its checkpoints in Hyper-V Manager first")
+        raise op.error(Conflict, why, hint=NO_SNAPSHOTS)
     if machine.power is PowerState.UNKNOWN:
         why = f"machine '{machine.name}' is {machine.state}"
         raise op.error(Conflict, why, hint="let the host find its files again first", code=machine.state)

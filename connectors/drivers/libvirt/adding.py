@@ -85,7 +85,7 @@ class DiskChange(Changing):
             self.refuse(operation, f"is {self.view.power.value}", "power it on or off first")
         if snapshots.any_of(self.vendor, self.domain):
             what = "has snapshots, which are inside its disks"
-            self.refuse(operation, what, "delete them with virsh snapshot-delete first")
+            self.refuse(operation, what, "delete them first")
 
     def _check_room(self, operation: str, more_gib: int) -> None:
         wanted = Resources(disk_gib=self.view.resources.disk_gib + more_gib)

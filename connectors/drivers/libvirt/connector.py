@@ -210,6 +210,14 @@ class LibvirtConnector(Connector):
             "revert", identity, lambda _c, domain, _f: snapshots.revert(domain, name, self.endpoint.name)
         )
 
+    def delete_snapshot(self, identity: UUID, name: str) -> None:
+        self._needs("delete_snapshot", Capability.DELETE_SNAPSHOT)
+        self._on_machine(
+            "delete_snapshot",
+            identity,
+            lambda _c, domain, _f: snapshots.delete(domain, name, self.endpoint.name),
+        )
+
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         def measure(connection: Any, found: hosts.HostFacts) -> list[UsageReading]:
             missing = [found.gaps.get(capability) for capability in _METRICS]

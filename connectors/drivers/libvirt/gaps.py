@@ -80,6 +80,7 @@ CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
         Capability.REMOVE_DISK_HOT: _ONE_DISK,
         Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
         Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
+        Capability.DELETE_SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt does not migrate containers"),
         Capability.STORAGE_MIGRATE: _not_yet("the driver does not move the disks of containers yet"),
         Capability.TEMPLATE: _not_yet(

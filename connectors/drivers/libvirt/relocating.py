@@ -151,7 +151,7 @@ class Relocation:
             raise Conflict(self.endpoint, OPERATION, why, hint="power it on or off first")
         if domain.snapshotNum(0):
             why = f"machine '{domain.name()}' has snapshots, which are inside its disk and would be lost"
-            hint = "delete them with virsh snapshot-delete"
+            hint = "delete them first"
             raise Conflict(self.endpoint, OPERATION, why, hint=hint)
 
     def _under_way(self, domain: Any, root: ET.Element, key: str, pool: Any) -> str | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from connectors.drivers.libvirt import documents, faults, names
 from connectors.errors import Conflict, NotFound
+from connectors.removal import only_snapshot
 
 LIVE_VCPU = "vcpus/vcpu[@enabled='yes'][@hotpluggable='yes']"
 """A vCPU that was added while the machine ran."""
@@ -54,6 +55,14 @@ def revert(domain: Any, name: str, endpoint: str) -> None:
         # A running QEMU keeps hot-plugged hardware, and dies of a memory image without it.
         domain.destroy()
     domain.revertToSnapshot(found, 0)
+
+
+def delete(domain: Any, name: str, endpoint: str) -> None:
+    """Delete one snapshot; those that were taken after it stay. Raises Conflict, libvirtError."""
+    named = [snapshot for known, snapshot in listed(domain) if known == name]
+    found = only_snapshot(endpoint, domain.name(), name, named)
+    if found is not None:
+        found.delete(0)
 
 
 def _next_number(domain: Any) -> int:

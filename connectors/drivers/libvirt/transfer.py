@@ -210,9 +210,7 @@ class Transfer:
             raise Refused(self.endpoint, self.operation, why, hint="replace it with virsh vol-upload")
         if snapshots.any_of(self.vendor, found.domain):
             why = f"machine '{name}' has snapshots, which are inside its disk"
-            raise Conflict(
-                self.endpoint, self.operation, why, hint="delete them with virsh snapshot-delete"
-            )
+            raise Conflict(self.endpoint, self.operation, why, hint="delete them first")
         return found.size_bytes
 
     def _check(self, source: BinaryIO, form: DiskFormat, size: int) -> None:

@@ -102,7 +102,7 @@ class Admission:
         if machine.power is PowerState.SUSPENDED:
             why = "is suspended; switch it on or off first"
         elif db.execute("SELECT 1 FROM snapshot WHERE vm = ? LIMIT 1", (machine.seq,)).fetchone():
-            why = "has snapshots, with which its disks stay as they are; remove them first"
+            why = "has snapshots, with which its disks stay as they are; delete them first"
         if why:
             raise Conflict(self._endpoint, operation, f"machine '{machine.name}' {why}")
 

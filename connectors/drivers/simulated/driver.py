@@ -305,6 +305,16 @@ class Simulated(Connector):
 
         self._call("revert", identity, back)
 
+    def delete_snapshot(self, identity: UUID, name: str) -> None:
+        """At once; the machine stays as it is."""
+        self._require(Capability.DELETE_SNAPSHOT)
+
+        def delete(db: sqlite3.Connection) -> None:
+            seq = self._found(db, "delete_snapshot", identity).seq
+            db.execute("DELETE FROM snapshot WHERE vm = ? AND name = ?", (seq, name))
+
+        self._call("delete_snapshot", identity, delete)
+
     def details(self, identity: UUID) -> VmDetails:
         """Its disks, and no network card."""
 

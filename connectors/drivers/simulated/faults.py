@@ -29,6 +29,7 @@ Operation = Literal[
     "snapshot",
     "list_snapshots",
     "revert",
+    "delete_snapshot",
     "usage",
     "details",
     "export_disk",

@@ -67,7 +67,7 @@ def check_state(op: Op, machine: Machine) -> None:
     if machine.power == "suspended":
         _refuse(op, "is suspended", "power it on or off first")
     if machine.row.get("snapshot") is not None:
-        _refuse(op, "has snapshots, with which its disks stay as they are", "remove them in vCenter first")
+        _refuse(op, "has snapshots, with which its disks stay as they are", "delete them first")
 
 
 def _free_place(op: Op, machine: Machine) -> tuple[Any, int]:

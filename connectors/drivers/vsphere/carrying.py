@@ -114,7 +114,7 @@ def _place(machine: Machine, disk: Any) -> str:
 def _check_replaceable(op: Op, machine: Machine, disk: Any) -> None:
     if machine.row.get("snapshot") is not None or getattr(disk.backing, "parent", None) is not None:
         why = "a disk cannot be replaced while the machine has snapshots"
-        raise op.error(Conflict, why, hint="remove its snapshots in vCenter first")
+        raise op.error(Conflict, why, hint="delete its snapshots first")
     if not isinstance(disk.backing, op.session.vim.vm.device.VirtualDisk.FlatVer2BackingInfo):
         kind = details.kind_name(disk.backing)
         raise op.error(Refused, f"a disk of the kind {kind} cannot be replaced", hint="use vCenter")

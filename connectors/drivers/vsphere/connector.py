@@ -165,6 +165,13 @@ class VsphereConnector(Connector):
         """Revert; without the memory of a running machine it ends powered off."""
         self._run("revert", lambda op: operating.revert(op, estate.need_machine(op, identity), name))
 
+    def delete_snapshot(self, identity: UUID, name: str) -> None:
+        """One task that merges disks, awaited as long as it comes further."""
+        self._run(
+            "delete_snapshot",
+            lambda op: operating.delete_snapshot(op, estate.need_machine(op, identity), name),
+        )
+
     def details(self, identity: UUID) -> VmDetails:
         """Read by one property collection, and one more for each kind of network."""
         return self._run("details", lambda op: details.of(op, estate.need_machine(op, identity)))

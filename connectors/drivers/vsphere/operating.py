@@ -9,8 +9,10 @@ from connectors.drivers.vsphere import details, devices, tasks
 from connectors.drivers.vsphere.creating import check_size, destroy
 from connectors.drivers.vsphere.estate import KIBI_PER_GIBI, Machine, disks, disks_gib
 from connectors.drivers.vsphere.faults import is_fault
+from connectors.drivers.vsphere.inventory import shown_name
 from connectors.drivers.vsphere.session import Op, read_object
 from connectors.errors import Conflict, NotFound
+from connectors.removal import only_snapshot
 
 TARGETS = {
     PowerAction.ON: "poweredOn",
@@ -118,7 +120,7 @@ def _set_compute(op: Op, machine: Machine, wanted: Resources, config: Any) -> No
 def _larger_disk(op: Op, machine: Machine, found: list[Any], more_gib: int) -> Any:
     if machine.row.get("snapshot") is not None:
         why = "a disk cannot grow while the machine has snapshots"
-        raise op.error(Conflict, why, hint="remove its snapshots in vCenter first")
+        raise op.error(Conflict, why, hint="delete its snapshots first")
     if found:
         first = details.in_guest_order(op, machine)[0]
         return devices.grown_disk(op.session.vim, first, first.capacityInKB + more_gib * KIBI_PER_GIBI)
@@ -162,3 +164,17 @@ def revert(op: Op, machine: Machine, name: str) -> None:
         there = ", ".join(f"'{node.name}'" for node in snapshot_tree(machine)) or "none"
         raise op.error(NotFound, f"there is no snapshot '{name}'; there are: {there}")
     tasks.run(op, named[0].snapshot.RevertToSnapshot_Task(), machine.object)
+
+
+def delete_snapshot(op: Op, machine: Machine, name: str) -> None:
+    """Delete one snapshot, whose children become its parent's; vCenter merges its disks, which may take long."""
+    named = [node for node in snapshot_tree(machine) if node.name == name]
+    found = only_snapshot(op.endpoint, shown_name(machine.row["name"]), name, named)
+    if found is None:
+        return
+    try:
+        task = found.snapshot.RemoveSnapshot_Task(removeChildren=False, consolidate=True)
+        tasks.run_long(op, task, machine.object, lambda _percent: None)
+    except op.session.fault as fault:
+        if not is_fault(fault, "ManagedObjectNotFound"):
+            raise

@@ -86,7 +86,7 @@ def check_state(op: Op, machine: Machine) -> None:
         refuse(op, machine, f"is {machine.power.lower()}", "power it on or off first")
     if machine.record["snapshots"]:
         what = "has snapshots, with which its disks stay as they are"
-        refuse(op, machine, what, "delete them in XenCenter first")
+        refuse(op, machine, what, "delete them first")
 
 
 def _connected(op: Op, machine: Machine, disk: NewDisk) -> Plugged:

@@ -155,6 +155,12 @@ class XenConnector(Connector):
         """Revert; the machine ends powered off."""
         self._run("revert", lambda op: snapshots.revert(op, estate.need_machine(op, identity), name))
 
+    def delete_snapshot(self, identity: UUID, name: str) -> None:
+        """Remove a snapshot and the disks that only it has."""
+        self._run(
+            "delete_snapshot", lambda op: snapshots.delete(op, estate.need_machine(op, identity), name)
+        )
+
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Counters summed up from the hosts' measured rates, and memory, of machines that run."""
         return self._run("usage", lambda op: self._meters.readings(op, since, self._clock()))

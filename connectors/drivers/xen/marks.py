@@ -28,6 +28,9 @@ The second counts: xapi gives it to the connections of snapshots, and of machine
 ADDING = "tierwise.adding"
 """On such a disk until it is connected: nobody else has had it."""
 
+DELETING = "tierwise.deleting"
+"""On a disk of a snapshot that goes, before the snapshot does: the disk's own uuid, as copies take marks along."""
+
 FILL = "tierwise.fill"
 """On a disk: the reference of the template's disk whose content is to come, and has not come whole yet."""
 FILLING = "tierwise.filling"

@@ -131,7 +131,7 @@ def _check(op: Op, machine: Machine, disk: Attached, place: Place) -> None:
         raise op.error(Conflict, why, hint="power it on or off first", code="VM_BAD_POWER_STATE")
     if machine.record["snapshots"]:
         why = f"machine '{name}' has snapshots, whose disks belong to the one that would be moved"
-        raise op.error(Conflict, why, hint="delete them in XenCenter first")
+        raise op.error(Conflict, why, hint="delete them first")
     if marks.FILL in disk.record["other_config"]:
         why = f"the disk of machine '{name}' is still being filled from its template"
         raise op.error(Conflict, why, hint="repeat its creation first")

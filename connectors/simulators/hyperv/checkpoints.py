@@ -1,7 +1,8 @@
 # ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
-"""Checkpoints: taking them, listing them, and going back to one."""
+"""Checkpoints: taking them, listing them, going back to one, and removing one."""
 
 import re
+import time
 
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject
@@ -24,7 +25,9 @@ def checkpoint_vm(call: Call) -> Found:
         # Only a standard checkpoint keeps the memory of a machine that runs.
         with_memory = vm.config["CheckpointType"] == "Standard" and vm.state != "Off"
         state = "Saved" if with_memory else "Off"
-        taken = Snapshot(world.new_id(), name, world.now(), config, state, list(vm.disks))
+        taken = Snapshot(
+            world.new_id(), name, world.now(), config, state, list(vm.disks), vm.parent_snapshot
+        )
         vm.snapshots.append(taken)
         vm.parent_snapshot = taken.id
         vm.disks = [_differencing(world, path) for path in vm.disks]
@@ -77,4 +80,21 @@ def restore_snapshot(call: Call) -> Found:
     vm.config |= one.config
     vm.state = one.state
     vm.parent_snapshot = one.id
+    return []
+
+
+def remove_snapshot(call: Call) -> Found:
+    """Remove checkpoints; the host merges their files after a while, also those of a machine that runs."""
+    call.only("VMSnapshot")
+    world, given = call.world, call.arguments["VMSnapshot"]
+    for removed in given if isinstance(given, list) else [given]:
+        vm, one = _find(call, str(removed.read("Id")))
+        vm.snapshots.remove(one)
+        for other in vm.snapshots:
+            if other.parent == one.id:
+                other.parent = one.parent
+        if vm.parent_snapshot == one.id:
+            vm.parent_snapshot = one.parent
+        due_s = time.monotonic() + world.estate.merge_ms / 1000
+        world.left |= {path.lower(): due_s for path in one.disks}
     return []

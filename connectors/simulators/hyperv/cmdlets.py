@@ -277,6 +277,14 @@ _ALL = (
         "VMName string SnapshotName!",
     ),
     _cmdlet(
+        "Hyper-V\\Remove-VMSnapshot",
+        f"{_HYPERV}RemoveVMSnapshot",
+        "SnapshotName",
+        _VM,
+        "VMName string[] SnapshotName!",
+        "VMSnapshot VMSnapshot[] SnapshotObject!",
+    ),
+    _cmdlet(
         "Hyper-V\\Enable-VMResourceMetering",
         f"{_HYPERV}EnableVMResourceMetering",
         "VMName",
@@ -442,8 +450,8 @@ _ALL = (
     ),
     # Functions of the dispatcher's own.
     _cmdlet("New-Folder", "", None, "Path string *!"),
-    _cmdlet("Read-Chunk", "", None, "Path string *!", "Offset long *!", "Count int *!"),
-    _cmdlet("Write-Chunk", "", None, "Path string *!", "Offset long *!", "Data string *!"),
+    _cmdlet("Read-Chunk", "", None, "Path string *!", "At long *!", "Count int *!"),
+    _cmdlet("Write-Chunk", "", None, "Path string *!", "At long *!", "Data string *!"),
 )
 
 CMDLETS: Mapping[str, Cmdlet] = {one.name: one for one in _ALL}

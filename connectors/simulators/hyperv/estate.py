@@ -44,6 +44,9 @@ class Estate(Value):
     caption: str = "Hyper-V simulator, posing as Windows Server 2022"
     version: str = "10.0.20348"
     storage_move_ms: int = Field(default=50, ge=0, description="How long a machine's files take to move.")
+    merge_ms: int = Field(
+        default=50, ge=0, description="How long it takes until a removed checkpoint's files are merged."
+    )
     conversion_ms: int = Field(default=50, ge=0, description="How long it takes to convert a disk.")
     conversions_outlive: bool = Field(
         default=False, description="Whether the host goes on with a conversion whose process was ended."
@@ -88,6 +91,7 @@ class Snapshot:
     config: dict[str, Any]
     state: str
     disks: list[str]
+    parent: str | None = None
 
 
 @dataclass
@@ -130,7 +134,8 @@ class World:
 
     The nodes of a cluster are worlds of their own that share the lock, the disks, and what the cluster knows:
     `nodes`, `roles` (the machine of each role, by the role's name) and `down`. `conversions` are the paths, in
-    lower case, of files that a conversion is writing.
+    lower case, of files that a conversion is writing; `left` are those that a removed checkpoint had, with when
+    they are merged.
     """
 
     def __init__(
@@ -146,6 +151,7 @@ class World:
         self.roles: dict[str, str] = {} if cluster is None else cluster.roles
         self.down: set[str] = set() if cluster is None else cluster.down
         self.moves: dict[str, Move] = {}
+        self.left: dict[str, float] = {}
         self.conversions: set[str] = set() if cluster is None else cluster.conversions
         self.nodes[estate.host] = self
         self._ticks = count()
@@ -153,19 +159,44 @@ class World:
         self._looked_s = time.monotonic()
 
     def pass_time(self) -> float:
-        """Let machines that run use up what they use, until now, which is returned."""
+        """Let machines that run use up what they use, and the host merge disks, until now, which is returned."""
         now_s = time.monotonic()
+        for path in [one for one, due_s in self.left.items() if due_s <= now_s]:
+            self._merge(path)
         for vm in self.vms.values():
             if vm.metering is not None and vm.state == "Running":
                 vm.metering.ran_s += now_s - max(self._looked_s, vm.metering.since_s)
         self._looked_s = now_s
         return now_s
 
+    def _merge(self, path: str) -> None:
+        """Let a file, and the only one that stands on it, be one; a file on which two stand waits for one to go."""
+        everywhere = [vm for node in self.nodes.values() for vm in node.vms.values()]
+        users = [held for vm in everywhere for held in (vm.disks, *(one.disks for one in vm.snapshots))]
+        while (disk := self.disk_of(path)) is not None:
+            if any(path in map(str.lower, held) for held in users):
+                break
+            children = [one for one in self.disks.values() if one.parent.lower() == path]
+            if len(children) > 1:
+                return
+            if not children:
+                self.remove_disk(path)
+                break
+            (child,) = children
+            for held in users:
+                held[:] = [disk.path if one.lower() == child.path.lower() else one for one in held]
+            for other in self.disks.values():
+                if other.parent.lower() == child.path.lower():
+                    other.parent = disk.path
+            self.remove_disk(child.path)
+        self.left.pop(path, None)
+
     def clear(self) -> None:
         """Forget all machines and files."""
         for path in list(self.disks):
             self.remove_disk(path)
         self.vms = {}
+        self.left.clear()
         self.folders.clear()
         self.roles.clear()
         self.down.clear()

@@ -31,7 +31,7 @@ def read_chunk(call: Call) -> Found:
         raise call.error("IOException", "NotSpecified", f"'{path}' is being used by another process")
     file = _file(call, _need(call, path))
     with file.open("rb") as opened:
-        opened.seek(call.arguments["Offset"])
+        opened.seek(call.arguments["At"])
         data = opened.read(call.arguments["Count"])
     found = {"Data": base64.b64encode(data).decode("ascii"), "Size": file.stat().st_size}
     return [NetObject("Hashtable", found)]
@@ -50,7 +50,7 @@ def write_chunk(call: Call) -> Found:
         world.put_disk(disk)
     disk.unread = True
     with _file(call, disk).open("r+b") as opened:
-        opened.seek(call.arguments["Offset"])
+        opened.seek(call.arguments["At"])
         opened.write(base64.b64decode(call.arguments["Data"]))
     return []
 

@@ -299,6 +299,7 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Checkpoint-VM": checkpoints.checkpoint_vm,
     "Hyper-V\\Get-VMSnapshot": checkpoints.get_snapshots,
     "Hyper-V\\Restore-VMSnapshot": checkpoints.restore_snapshot,
+    "Hyper-V\\Remove-VMSnapshot": checkpoints.remove_snapshot,
     "Hyper-V\\Enable-VMResourceMetering": meters.enable,
     "Hyper-V\\Measure-VM": meters.measure_vm,
     "Hyper-V\\Move-VM": clustering.move_vm,

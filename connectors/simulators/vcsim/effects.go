@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/vmware/govmomi/simulator"
@@ -21,7 +22,41 @@ import (
 type effects struct {
 	mutex      sync.Mutex
 	withMemory map[types.ManagedObjectReference]bool
+	files      map[types.ManagedObjectReference]string
 	policies   *policies
+}
+
+// before deletes a snapshot's own file, and lets a machine whose current snapshot has no parent have none then, as vCenter
+// does. The simulator deletes other files of the machine, its disk's too, and ends with an error of its own where other
+// snapshots stay.
+func (e *effects) before(c *call) {
+	snapshot, ok := simulator.Map.Get(c.this).(*simulator.VirtualMachineSnapshot)
+	if !ok || c.method != "RemoveSnapshot_Task" {
+		return
+	}
+	e.mutex.Lock()
+	_ = os.Remove(pathOf(e.files[c.this]))
+	delete(e.files, c.this)
+	e.mutex.Unlock()
+	machine := simulator.Map.Get(snapshot.Vm).(*simulator.VirtualMachine)
+	simulator.Map.WithLock(machine, func() {
+		for at, layout := range machine.LayoutEx.Snapshot {
+			if layout.Key == c.this {
+				machine.LayoutEx.Snapshot = append(machine.LayoutEx.Snapshot[:at], machine.LayoutEx.Snapshot[at+1:]...)
+				break
+			}
+		}
+		info := machine.Snapshot
+		if info == nil || info.CurrentSnapshot == nil || *info.CurrentSnapshot != c.this {
+			return
+		}
+		for _, root := range info.RootSnapshotList {
+			if root.Snapshot == c.this {
+				simulator.Map.Update(machine, []types.PropertyChange{{Name: "snapshot.currentSnapshot", Val: nil}})
+				return
+			}
+		}
+	})
 }
 
 var memoryWanted = regexp.MustCompile(`<memory[^>]*>(true|1)</memory>`)
@@ -42,7 +77,13 @@ func (e *effects) of(c *call, played *answer) *answer {
 	defer e.mutex.Unlock()
 	switch c.method {
 	case "CreateSnapshot_Task":
-		e.withMemory[task.Info.Result.(types.ManagedObjectReference)] = memoryWanted.Match(c.body)
+		taken := task.Info.Result.(types.ManagedObjectReference)
+		e.withMemory[taken] = memoryWanted.Match(c.body)
+		for _, file := range simulator.Map.Get(c.this).(*simulator.VirtualMachine).LayoutEx.File {
+			if strings.HasSuffix(file.Name, ".vmsn") {
+				e.files[taken] = file.Name // the newest is the last one
+			}
+		}
 	case "RevertToSnapshot_Task":
 		e.revert(c.this)
 	case "RelocateVM_Task":

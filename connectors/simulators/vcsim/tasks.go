@@ -48,6 +48,7 @@ func newFront(next http.Handler, user *url.Userinfo, kept *policies, o options) 
 	f.book.calls = map[string]int{}
 	f.effects.policies = kept
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
+	f.effects.files = map[types.ManagedObjectReference]string{}
 	return f
 }
 
@@ -204,6 +205,7 @@ func (f *front) answer(c *call) *answer {
 		return faultAnswer("TaskInProgress", "A lease is open on the machine.")
 	}
 	if !c.isTask() || f.taskDelay == 0 || simulator.Map.Get(c.this) == nil {
+		f.effects.before(c)
 		played := c.play(f.next, c.body, c.request.Header.Get("Cookie"))
 		return f.pager.of(c, f.effects.of(c, played))
 	}
@@ -229,6 +231,7 @@ func (f *front) runLater(task *simulator.Task, c *call) {
 		finish(task, nil, newFault("RequestCanceled", c.this))
 		return
 	}
+	f.effects.before(c)
 	played := f.effects.of(c, f.playAsSystem(c))
 	f.whole.Lock()
 	defer f.whole.Unlock()

@@ -109,7 +109,7 @@ def test_a_second_client_reads_by_the_script_what_the_driver_wrote(
     secret = simulator.password.get_secret_value()
     client = wsman.WSMan(host, port=int(port), username=USER, password=secret, ssl=False, auth="ntlm")
     requests = [
-        [Command("Read-Chunk", {"Path": path, "Offset": at, "Count": 70_000}, select=("Data", "Size"))]
+        [Command("Read-Chunk", {"Path": path, "At": at, "Count": 70_000}, select=("Data", "Size"))]
         for at in (0, 70_000)
     ]
     with client, shell.WinRS(client) as opened:

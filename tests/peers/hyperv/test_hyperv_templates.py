@@ -443,7 +443,7 @@ def test_the_script_makes_copies_in_folders_of_ours_only(
         ),
         ("New-Folder", {"Path": "E:\\Machines"}),
         ("Microsoft.PowerShell.Management\\Get-Item", {"LiteralPath": GOLDEN}),
-        ("Read-Chunk", {"Path": GOLDEN, "Offset": 0, "Count": 1}),
+        ("Read-Chunk", {"Path": GOLDEN, "At": 0, "Count": 1}),
         ("Microsoft.PowerShell.Management\\Remove-Item", {"Path": GOLDEN, "Recurse": True}),
     ):
         with pytest.raises(PowerShellError, match="not allowed"):

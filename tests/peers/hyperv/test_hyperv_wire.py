@@ -156,7 +156,7 @@ def test_each_client_asks_for_the_same_shell_and_the_one_fixed_command(
             "AmbiguousParameterSet,",
         ),
         (
-            [{"name": "Read-Chunk", "params": {"Path": "C:\\a.vhdx", "Offset": 0, "Count": 9}}],
+            [{"name": "Read-Chunk", "params": {"Path": "C:\\a.vhdx", "At": 0, "Count": 9}}],
             "not allowed: Read-Chunk C:\\a.vhdx",
         ),
         (

@@ -26,6 +26,7 @@ class Plain(Simulated):
         **Simulated.gaps,
         Capability.SNAPSHOT: Gap(reason=GapReason.NOT_YET, detail="nobody wrote it"),
         Capability.REVERT: Gap(reason=GapReason.NEVER, detail="there is nothing to revert to"),
+        Capability.DELETE_SNAPSHOT: Gap(reason=GapReason.NEVER, detail="there is nothing to delete"),
         Capability.METRICS_CPU: Gap(reason=GapReason.NOT_LICENSED, detail="meters need a licence"),
     }
 
@@ -60,9 +61,10 @@ def test_a_reading_without_time_zone_is_no_reading() -> None:
         (lambda c: super(Simulated, c).snapshot(uuid4(), "a"), Capability.SNAPSHOT),
         (lambda c: super(Simulated, c).list_snapshots(uuid4()), Capability.SNAPSHOT),
         (lambda c: super(Simulated, c).revert(uuid4(), "a"), Capability.REVERT),
+        (lambda c: super(Simulated, c).delete_snapshot(uuid4(), "a"), Capability.DELETE_SNAPSHOT),
         (lambda c: super(Simulated, c).usage(datetime.now(UTC)), Capability.METRICS_CPU),
     ],
-    ids=["snapshot", "list_snapshots", "revert", "usage"],
+    ids=["snapshot", "list_snapshots", "revert", "delete_snapshot", "usage"],
 )
 def test_an_operation_that_a_driver_leaves_out_says_its_declared_gap(call, capability) -> None:  # noqa: ANN001 -- any callable
     with pytest.raises(Unsupported) as caught:

@@ -346,7 +346,19 @@ def test_options_open_and_close_gaps_but_not_declared_ones(address: str) -> None
     assert report.gap(Capability.CONSOLE) == Simulated.gaps[Capability.CONSOLE]
 
 
-ACTIONS = ["create", "create", "on", "on", "delete", "resize", "snapshot", "revert", "off", "suspend"]
+ACTIONS = [
+    "create",
+    "create",
+    "on",
+    "on",
+    "delete",
+    "resize",
+    "snapshot",
+    "revert",
+    "forget",
+    "off",
+    "suspend",
+]
 SIZES = st.builds(
     Resources,
     vcpu=st.sampled_from([1, 4, 5]),
@@ -385,6 +397,8 @@ def carry_out(connector: Simulated, action: str, which: int, size: Resources) ->
         connector.snapshot(identity, "one")
     elif action == "revert":
         connector.revert(identity, "one")
+    elif action == "forget":
+        connector.delete_snapshot(identity, "one")
     else:
         connector.power(identity, PowerAction[action.upper()])
 

@@ -27,6 +27,7 @@ OFF_CALLS: Mapping[Capability, Call] = {
     Capability.REMOVE_DISK: lambda c, i: c.remove_disk(i, NO_DISK),
     Capability.SNAPSHOT: lambda c, i: c.snapshot(i, "before"),
     Capability.REVERT: lambda c, i: c.revert(i, "before"),
+    Capability.DELETE_SNAPSHOT: lambda c, i: c.delete_snapshot(i, "before"),
     Capability.TAGS: lambda c, i: c.tag(i, {"tenant": "sales"}),
 }
 """The call that needs a capability of a machine that is off."""
@@ -220,3 +221,69 @@ class OperationPromises(Counterpart):
         with pytest.raises(NotFound):
             connector.revert(identity_of(view), "never-taken")
         assert connector.get_vm(identity_of(view)) == view
+
+    @pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
+    def test_of_three_snapshots_one_is_deleted_and_the_machine_stays_as_it_is(
+        self, needs: Needs, connector: Connector, machines: Machines, *, on: bool
+    ) -> None:
+        needs(Capability.CREATE, Capability.SNAPSHOT, Capability.DELETE_SNAPSHOT)
+        needs(*([Capability.POWER_ON] if on else []))
+        view = machines.make(on=on)
+        identity = identity_of(view)
+        for name in ("one", "first & <ünï>", "three"):
+            connector.snapshot(identity, name)
+        for _ in range(2):
+            connector.delete_snapshot(identity, "first & <ünï>")
+            assert connector.list_snapshots(identity) == ["one", "three"]
+        connector.delete_snapshot(identity, "never-taken")
+        assert connector.get_vm(identity) == view
+
+    @pytest.mark.parametrize("gone", ["one", "two", "three"])
+    def test_a_revert_brings_back_what_it_did_whatever_snapshot_is_deleted(
+        self, gone: str, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.SNAPSHOT, Capability.REVERT, Capability.DELETE_SNAPSHOT)
+        needs(Capability.RESIZE_COLD)
+        identity = identity_of(machines.make())
+        sizes = {}
+        for at, name in enumerate(("one", "two", "three")):
+            size = self.small.model_copy(update={"memory_mib": self.small.memory_mib + 64 * at})
+            sizes[name] = connector.resize(identity, size).resources
+            connector.snapshot(identity, name)
+        connector.delete_snapshot(identity, gone)
+        del sizes[gone]
+        for name in (*sizes, *reversed(sizes)):
+            connector.revert(identity, name)
+            assert connector.get_vm(identity).resources == sizes[name]
+        assert connector.list_snapshots(identity) == list(sizes)
+
+    def test_the_snapshot_that_a_machine_went_back_to_can_be_deleted_and_taken_anew(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.SNAPSHOT, Capability.REVERT, Capability.DELETE_SNAPSHOT)
+        view = machines.make()
+        identity = identity_of(view)
+        connector.snapshot(identity, "one")
+        connector.snapshot(identity, "two")
+        connector.revert(identity, "one")
+        connector.delete_snapshot(identity, "one")
+        assert (connector.list_snapshots(identity), connector.get_vm(identity)) == (["two"], view)
+        connector.snapshot(identity, "one")
+        assert sorted(connector.list_snapshots(identity)) == ["one", "two"]
+        connector.revert(identity, "two")
+        for name in ("two", "one"):
+            connector.delete_snapshot(identity, name)
+        assert (connector.list_snapshots(identity), connector.get_vm(identity)) == ([], view)
+
+    def test_a_machine_whose_snapshots_are_deleted_has_its_disks_changed_again(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.SNAPSHOT, Capability.DELETE_SNAPSHOT, Capability.ADD_DISK)
+        view = machines.make()
+        identity = identity_of(view)
+        for name in ("one", "two"):
+            connector.snapshot(identity, name)
+        for name in ("one", "two"):
+            connector.delete_snapshot(identity, name)
+        more = connector.add_disk(identity, NewDisk(name="more", size_gib=1)).resources
+        assert more == view.resources + Resources(disk_gib=1)

@@ -46,6 +46,7 @@ PROVED = frozenset(
         Capability.REMOVE_DISK_HOT,
         Capability.SNAPSHOT,
         Capability.REVERT,
+        Capability.DELETE_SNAPSHOT,
         Capability.LIVE_MIGRATE,
         Capability.SEED_DISK,
         Capability.STORAGE_MIGRATE,

@@ -1,0 +1,106 @@
+"""Snapshots of machines of VMware's API simulator that are deleted, read back by bare pyvmomi."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from catalog.resources import Resources
+from connectors.contract import Connector, NewDisk, PowerAction, VmSpec
+from connectors.errors import Conflict, ConnectorError
+from connectors.simulators.vsphere import Rule, VsphereSimulator
+
+pytestmark = pytest.mark.counterpart("vcsim")
+
+Look = Callable[[VsphereSimulator], Any]
+
+
+@pytest.fixture
+def machine(connector: Connector, spec: VmSpec) -> UUID:
+    identity = uuid4()
+    small = Resources(vcpu=1, memory_mib=64, disk_gib=1)
+    connector.create_vm(spec.model_copy(update={"resources": small}), identity)
+    return identity
+
+
+def tree(raw: Any, machine: UUID) -> list[Any]:
+    """Name and children of each snapshot that has no parent."""
+    (vm,) = raw.of(machine)
+
+    def below(nodes: list[Any]) -> list[Any]:
+        return [(node.name, below(node.childSnapshotList)) for node in nodes]
+
+    return below(vm.snapshot.rootSnapshotList)
+
+
+def files(raw: Any, machine: UUID) -> set[str]:
+    """What is in the folder that the simulator keeps the machine in."""
+    (vm,) = raw.of(machine)
+    folder = Path(vm.datastore[0].info.url) / vm.config.files.vmPathName.partition("] ")[2]
+    return {file.name for file in folder.parent.iterdir()}
+
+
+@pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        ("one", [("two", [("three", [])])]),
+        ("two", [("one", [("three", [])])]),
+        ("three", [("one", [("two", [])])]),
+    ],
+)
+def test_the_children_of_a_deleted_snapshot_are_its_parents(
+    connector: Connector,
+    simulator: VsphereSimulator,
+    look: Look,
+    machine: UUID,
+    gone: str,
+    left: list[Any],
+    *,
+    on: bool,
+) -> None:
+    if on:
+        connector.power(machine, PowerAction.ON)
+    with look(simulator) as raw:
+        before = files(raw, machine)
+    for name in ("one", "two", "three"):
+        connector.snapshot(machine, name)
+    connector.delete_snapshot(machine, gone)
+    with look(simulator) as raw:
+        assert tree(raw, machine) == left
+        assert len(files(raw, machine) - before) == 2
+    for name in ("one", "two", "three"):
+        connector.delete_snapshot(machine, name)
+    assert connector.list_snapshots(machine) == []
+    with look(simulator) as raw:
+        assert files(raw, machine) == before
+    assert connector.add_disk(machine, NewDisk(name="data", size_gib=1)).resources.disk_gib == 2
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_call_that_was_cut_off_is_repeated_and_deletes_one_snapshot(
+    connector: Connector, simulator: VsphereSimulator, machine: UUID, *, after: bool
+) -> None:
+    for name in ("one", "two"):
+        connector.snapshot(machine, name)
+    simulator.rules(Rule(method="RemoveSnapshot_Task", action="reset", after=after, times=1))
+    with suppress(ConnectorError):
+        connector.delete_snapshot(machine, "one")
+    simulator.rules()
+    connector.delete_snapshot(machine, "one")
+    assert connector.list_snapshots(machine) == ["two"]
+
+
+def test_of_two_snapshots_of_one_name_none_is_deleted(
+    connector: Connector, simulator: VsphereSimulator, look: Look, machine: UUID
+) -> None:
+    connector.snapshot(machine, "one")
+    with look(simulator) as raw:
+        (vm,) = raw.of(machine)
+        vm.CreateSnapshot_Task(name="one", description="", memory=False, quiesce=False)
+        with pytest.raises(Conflict, match=r"has 2 snapshots 'one'.*rename or delete the others"):
+            connector.delete_snapshot(machine, "one")
+        assert tree(raw, machine) == [("one", [("one", [])])]
