@@ -15,7 +15,7 @@ from connectors.contract import NewDisk
 from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
 from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
-from tierwise.usecases import disks
+from tierwise.usecases import disks, snapshots
 from tierwise.usecases.inventory import Drift
 from tierwise.usecases.order import drain
 
@@ -81,9 +81,12 @@ def test_a_machine_with_snapshots_keeps_its_disk_and_says_what_to_do(acme: Any) 
     with connect(acme.endpoint(XEN)) as connector:
         connector.snapshot(UUID(acme.rows("SELECT id FROM machine")[0][0]), "before")
     before = acme.disks_gib("shop-01"), acme.held(), acme.rows("SELECT * FROM machine")
-    with pytest.raises(TierwiseError, match=r"has snapshots.*remove them first"):
+    with pytest.raises(TierwiseError, match=r"has snapshots.*delete them first"):
         disks.remove(acme.app, UUID(int=2), "shop-01", "data")
     assert (acme.disks_gib("shop-01"), acme.held(), acme.rows("SELECT * FROM machine")) == before
+    snapshots.delete(acme.app, UUID(int=3), "shop-01", "before")
+    disks.remove(acme.app, UUID(int=4), "shop-01", "data")
+    assert acme.drift() is Drift.NONE
 
 
 def test_a_pool_that_cannot_says_why_and_the_hypervisor_is_not_asked(acme: Any, monkeypatch: Any) -> None:

@@ -214,7 +214,7 @@ def test_while_the_copy_is_kept_the_machine_is_neither_resized_nor_removed_nor_b
         change.resize(acme.app, UUID(int=5), "shop-01", Resources(vcpu=4))
     with pytest.raises(InvalidInput, match="--confirm` removes the copy"):
         change.delete(acme.app, UUID(int=6), "shop-01")
-    for work in (snapshots.take, snapshots.revert):
+    for work in (snapshots.take, snapshots.revert, snapshots.delete):
         with pytest.raises(InvalidInput, match="--confirm` removes the copy"):
             work(acme.app, UUID(int=8), "shop-01", "before")
     change.power(acme.app, UUID(int=7), "shop-01", PowerAction.OFF)

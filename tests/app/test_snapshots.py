@@ -1,5 +1,6 @@
 """Snapshots of a machine: taken in their moment or not at all, gone back to once, and the books follow."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -44,6 +45,15 @@ def killed(acme: Any, where: str, work: str) -> None:
     """A process that asks for this and is killed there."""
     command = [sys.executable, "-c", KILLED, str(acme.settings.data_dir.parent), where, work]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+
+
+def lose_notes(acme: Any, work: str) -> None:
+    """What is left behind when the engine removed its notes and could not write that the work ended."""
+    with closing(sqlite3.connect(acme.settings.database)) as database, database:
+        database.execute("DELETE FROM datasource_outputs")
+        database.execute("DELETE FROM operation_outputs")
+        pending = "UPDATE workflow_status SET status = 'PENDING', output = NULL WHERE name = ?"
+        database.execute(pending, (work,))
 
 
 def resized_since(acme: Any) -> None:
@@ -124,14 +134,16 @@ def test_a_name_that_is_taken_or_not_there_is_told_with_those_that_are(acme: Any
         snapshots.revert(acme.app, UUID(int=1), "shop-01", "mars")
     for at, name in enumerate(("x" * 80, "größer & <2>"), 2):
         snapshots.take(acme.app, UUID(int=at), "shop-01", name)
-    with pytest.raises(InvalidInput, match="has a snapshot 'größer & <2>' already; choose another name"):
+    with pytest.raises(
+        InvalidInput, match="has a snapshot 'größer & <2>' already; delete it, or choose another"
+    ):
         snapshots.take(acme.app, UUID(int=4), "shop-01", "größer & <2>")
     with pytest.raises(InvalidInput, match=r"no snapshot 'mars'; it has: 'x+', 'größer & <2>'"):
         snapshots.revert(acme.app, UUID(int=5), "shop-01", "mars")
     assert acme.calls(XEN, "revert") == []
 
 
-@pytest.mark.parametrize("work", ["take", "revert", "listed"])
+@pytest.mark.parametrize("work", ["take", "revert", "delete", "listed"])
 def test_a_pool_that_cannot_says_why_and_the_hypervisor_is_not_asked(
     acme: Any, monkeypatch: Any, work: str
 ) -> None:
@@ -140,7 +152,7 @@ def test_a_pool_that_cannot_says_why_and_the_hypervisor_is_not_asked(
     calls = len(acme.calls(XEN, "list_snapshots"))
     gap = Gap(reason=GapReason.NEVER, detail="containers have no snapshots")
     monkeypatch.setattr("tierwise.usecases.change.gap_of", lambda *_: gap)
-    capability = "revert" if work == "revert" else "snapshot"
+    capability = {"revert": "revert", "delete": "delete_snapshot"}.get(work, "snapshot")
     arguments = () if work == "listed" else (UUID(int=2), "shop-01", "later")
     with pytest.raises(NotSupported, match=f"{capability} is not available for shop-01") as caught:
         getattr(snapshots, work)(acme.app, *(arguments or ("shop-01",)))
@@ -148,7 +160,9 @@ def test_a_pool_that_cannot_says_why_and_the_hypervisor_is_not_asked(
     assert len(acme.calls(XEN, "list_snapshots")) == calls
 
 
-@pytest.mark.parametrize(("work", "operation"), [("take", "snapshot"), ("revert", "revert")])
+@pytest.mark.parametrize(
+    ("work", "operation"), [("take", "snapshot"), ("revert", "revert"), ("delete", "delete_snapshot")]
+)
 def test_a_hypervisor_that_does_not_answer_leaves_everything_as_it_was(
     acme: Any, work: str, operation: str
 ) -> None:
@@ -245,21 +259,82 @@ def test_a_process_that_is_killed_goes_back_once_at_most_and_the_books_are_right
         assert acme.drift() is Drift.NONE
 
 
+def test_whoever_works_next_is_told_what_was_cut_off(estate: Any) -> None:
+    acme = estate()
+    with acme.running():
+        resized_since(acme)
+    killed(acme, "before revert", "revert")
+    environment = {**os.environ, "TIERWISE_DATA_DIR": str(acme.settings.data_dir)}
+    command = [sys.executable, "-m", "tierwise", "order", "resume"]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert "shop-01: going back to snapshot 'before' was cut off" in done.stderr
+
+
 def test_going_back_that_is_in_the_books_is_never_done_again(estate: Any) -> None:
     acme = estate()
     with acme.running():
         resized_since(acme)
         snapshots.revert(acme.app, UUID(int=4), "shop-01", "before")
         change.resize(acme.app, UUID(int=5), "shop-01", Resources(memory_mib=6144))
-    # What is left behind when the engine removed its notes and could not write that the work ended.
-    with closing(sqlite3.connect(acme.settings.database)) as database, database:
-        database.execute("DELETE FROM datasource_outputs")
-        database.execute("DELETE FROM operation_outputs")
-        database.execute(
-            "UPDATE workflow_status SET status = 'PENDING', output = NULL WHERE name = 'revert'"
-        )
+    lose_notes(acme, "revert")
     with acme.running():
         drain(acme.app, poll_s=0.02)
         assert acme.machine("shop-01").resources.memory_mib == 6144
         assert acme.drift() is Drift.NONE
     assert len(acme.calls(XEN, "revert")) == 1
+
+
+def test_a_snapshot_that_goes_leaves_machine_books_and_other_snapshots(acme: Any) -> None:
+    resized_since(acme)
+    for at, name in enumerate(("two", "three"), 3):
+        snapshots.take(acme.app, UUID(int=at), "shop-01", name)
+    before = books(acme), acme.machine("shop-01")
+    snapshots.delete(acme.app, UUID(int=5), "shop-01", "two")
+    assert snapshots.listed(acme.app, "shop-01") == ["before", "three"]
+    assert (books(acme), acme.machine("shop-01")) == before
+    with pytest.raises(InvalidInput, match="no snapshot 'two'; it has: 'before', 'three'"):
+        snapshots.delete(acme.app, UUID(int=6), "shop-01", "two")
+    snapshots.revert(acme.app, UUID(int=7), "shop-01", "before")
+    assert acme.machine("shop-01").resources == SMALL
+
+
+def test_a_deletion_whose_reply_was_lost_deletes_one_snapshot(acme: Any) -> None:
+    acme.deliver("shop-01")
+    for at, name in enumerate(("before", "later"), 1):
+        snapshots.take(acme.app, UUID(int=at), "shop-01", name)
+    acme.fault(XEN, "delete_snapshot", FaultKind.LOSE_REPLY)
+    snapshots.delete(acme.app, UUID(int=3), "shop-01", "before")
+    assert snapshots.listed(acme.app, "shop-01") == ["later"]
+    assert len(acme.calls(XEN, "delete_snapshot")) == 2
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_deletion_that_was_cut_off_is_ended_before_another_snapshot_has_the_name(
+    estate: Any, when: str
+) -> None:
+    acme = estate()
+    with acme.running():
+        acme.deliver("shop-01")
+        snapshots.take(acme.app, UUID(int=1), "shop-01", "before")
+    killed(acme, f"{when} delete_snapshot", "delete")
+    with acme.running():
+        snapshots.take(acme.app, UUID(int=2), "shop-01", "before")
+        assert snapshots.listed(acme.app, "shop-01") == ["before"]
+        assert current().cut_off == []
+    calls = [*acme.calls(XEN, "snapshot"), *acme.calls(XEN, "delete_snapshot")]
+    order = [call.operation for call in sorted(calls, key=lambda call: call.seq)]
+    assert order == ["snapshot", *["delete_snapshot"] * (1 if when == "before" else 2), "snapshot"]
+
+
+def test_a_deletion_that_is_over_is_never_done_again(estate: Any) -> None:
+    acme = estate()
+    with acme.running():
+        acme.deliver("shop-01")
+        snapshots.take(acme.app, UUID(int=1), "shop-01", "before")
+        snapshots.delete(acme.app, UUID(int=2), "shop-01", "before")
+        snapshots.take(acme.app, UUID(int=3), "shop-01", "before")
+    lose_notes(acme, "delete_snapshot")
+    with acme.running():
+        drain(acme.app, poll_s=0.02)
+        assert snapshots.listed(acme.app, "shop-01") == ["before"]
+    assert len(acme.calls(XEN, "delete_snapshot")) == 1

@@ -146,6 +146,7 @@ WRONG = {
     "the first disk": (3, "delete that to remove it", ["vm", "remove-disk", "web-01", "disk-0", "--yes"]),
     "nobody to ask of going back": (2, "wrote since the snapshot is lost by this; where nobody can be asked, say --yes", ["vm", "revert", "web-01", "a"]),
     "no snapshot": (3, "web-01 has no snapshot 'a'; it has: none", ["vm", "revert", "web-01", "a", "--yes"]),
+    "nobody to ask of a snapshot": (2, "this deletes the snapshot, to which nobody can go back then; where", ["vm", "delete-snapshot", "web-01", "a"]),
     "snapshot name": (3, "'50%' is no name for a snapshot", ["vm", "snapshot", "web-01", "50%"]),
     "moment": (2, "is no moment; write it like", ["vm", "owner", "web-01", "--tenant", "payroll", "--since", "soon"]),
     "no offering": (3, "there is no offering 'nope'", ["quote", "nope", "--tenant", "payroll"]),

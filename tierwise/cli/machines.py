@@ -28,6 +28,7 @@ app.command(name="remove-disk")(disks.remove_disk)
 app.command(name="snapshots")(snapshots.snapshots)
 app.command(name="snapshot")(snapshots.snapshot)
 app.command(name="revert")(snapshots.revert)
+app.command(name="delete-snapshot")(snapshots.delete_snapshot)
 
 Name = Annotated[str, typer.Argument(help="The machine's name, or the start of its id.")]
 

@@ -1,4 +1,4 @@
-"""``tierwise vm snapshots``, ``snapshot`` and ``revert``: what a machine was at a moment, and going back to it."""
+"""``tierwise vm snapshots``, ``snapshot``, ``revert``, ``delete-snapshot``: what a machine was, and going back to it."""
 
 from typing import Annotated
 
@@ -68,3 +68,22 @@ def revert(
         row = usecase.revert(app_, uuid4(), name, snapshot)
     size = Resources(**{rc.value: getattr(row, rc.value) for rc in ResourceClass})
     note(f"{row.name} is back at snapshot {snapshot}: it is {row.power}, with {amounts(size)}")
+
+
+def delete_snapshot(
+    ctx: typer.Context,
+    name: Name,
+    snapshot: Snapshot,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete one snapshot of a machine, which stays as it is, and so do its other snapshots."""
+    from uuid import uuid4
+
+    from tierwise.usecases.snapshots import delete
+
+    question = f"Delete snapshot {snapshot} of {name}? Nobody can go back to it then."
+    ask(question, "this deletes the snapshot, to which nobody can go back then", yes=yes)
+    context: Context = ctx.obj
+    with context.working() as app_, progress(f"deleting snapshot {snapshot} of {name}"):
+        delete(app_, uuid4(), name, snapshot)
+    note(f"snapshot {snapshot} of {name} is deleted")

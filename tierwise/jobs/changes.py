@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from catalog.orders import Order, Request
 from catalog.resources import ResourceClass, Resources
@@ -15,7 +15,7 @@ from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.store import events
 from tierwise.store import orders as order_store
-from tierwise.store.tables import BatchRow, MachineRow, MachineState, OrderRow, OrderStatus
+from tierwise.store.tables import AppliedStepRow, BatchRow, MachineRow, MachineState, OrderRow, OrderStatus
 
 
 def accept(session: Session, app: App, batch_id: str, accepted: list[dict[str, Any]]) -> list[str]:
@@ -247,6 +247,17 @@ def is_recorded(app: App, change_id: str) -> bool:
     """Whether the books have a change already."""
     with app.session() as session:
         return events.known(session, change_id)
+
+
+def end(_session: Session) -> None:
+    """Work is over that changes no book; it is known by its being a change."""
+
+
+def is_over(app: App, workflow: str) -> bool:
+    """Whether work that makes one change, at its end, has made it."""
+    with app.session() as session:
+        query = select(AppliedStepRow).where(AppliedStepRow.workflow == workflow)
+        return session.exec(query).first() is not None
 
 
 def annotations_text(view: VmView) -> str:

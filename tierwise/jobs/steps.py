@@ -179,6 +179,12 @@ def revert(app: App, machine_id: str, name: str) -> Outcome:
     return call(app, endpoint, lambda connector: connector.revert(UUID(machine_id), name))
 
 
+def delete_snapshot(app: App, machine_id: str, name: str) -> Outcome:
+    """Delete a snapshot of the machine; one that is not there is gone already."""
+    endpoint = _endpoint_of(app, machine_id)
+    return call(app, endpoint, lambda connector: connector.delete_snapshot(UUID(machine_id), name))
+
+
 def look(app: App, machine_id: str) -> Outcome:
     """The machine as it is now."""
     endpoint = _endpoint_of(app, machine_id)

@@ -250,6 +250,24 @@ def revert(change_id: str, machine_id: str, snapshot: str, process: str) -> dict
         return _telling(runtime, machine_id, process, done)
 
 
+@DBOS.workflow(name="delete_snapshot")
+def delete_snapshot(change_id: str, machine_id: str, name: str, process: str) -> dict[str, Any]:
+    """Delete a snapshot; what `process` was cut off at is done later, as it may have been half done."""
+    with current().working(f"change:{change_id}") as runtime:
+        app = runtime.app
+
+        def act() -> dict[str, Any]:
+            # Another snapshot may have the name of one whose deletion is over: that is never done again.
+            if changes.is_over(app, f"change:{change_id}"):
+                return {"vm": None}
+            return steps.delete_snapshot(app, machine_id, name)
+
+        done = DBOS.run_step({"name": "delete_snapshot"}, act)
+        if "error" not in done:
+            runtime.transaction("end", changes.end)
+        return _telling(runtime, machine_id, process, done)
+
+
 def _telling(runtime: Runtime, machine_id: str, process: str, done: dict[str, Any]) -> dict[str, Any]:
     """The outcome; an error that nobody waits for any more is told by whoever runs the engine."""
     if process != runtime.process and "error" in done:

@@ -28,7 +28,7 @@ from tierwise.usecases.observe import observe
 
 _OPEN = ["PENDING", "ENQUEUED"]
 """What an earlier process left undone is put into a queue before it goes on."""
-_BY_NAME = ["change_disk", "take_snapshot", "revert"]
+_BY_NAME = ["change_disk", "take_snapshot", "revert", "delete_snapshot"]
 """The work that names a disk or a snapshot, which must find no other one of that name."""
 
 

@@ -1,4 +1,4 @@
-"""The snapshots of a machine: which it has, one more, and going back to one."""
+"""The snapshots of a machine: which it has, one more, going back to one, and one that goes."""
 
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ def take(app: App, change_id: UUID, wanted: str, name: str) -> None:
     machine = _ready(app, wanted)
     require(app, machine, Capability.SNAPSHOT)
     if name in _at_hypervisor(app, machine):
-        msg = f"{machine.name} has a snapshot '{name}' already; choose another name"
+        msg = f"{machine.name} has a snapshot '{name}' already; delete it, or choose another name"
         raise InvalidInput(msg)
     _carry_out(workflows.take_snapshot, change_id, machine, name)
 
@@ -49,6 +49,14 @@ def revert(app: App, change_id: UUID, wanted: str, name: str) -> MachineRow:
     _must_have(app, machine, name)
     _carry_out(workflows.revert, change_id, machine, name)
     return find(app, machine.id)
+
+
+def delete(app: App, change_id: UUID, wanted: str, name: str) -> None:
+    """Delete one snapshot; the machine and its other snapshots stay as they are."""
+    machine = _ready(app, wanted)
+    require(app, machine, Capability.DELETE_SNAPSHOT)
+    _must_have(app, machine, name)
+    _carry_out(workflows.delete_snapshot, change_id, machine, name)
 
 
 def _check(name: str) -> None:
