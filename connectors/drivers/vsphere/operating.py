@@ -174,7 +174,7 @@ def delete_snapshot(op: Op, machine: Machine, name: str) -> None:
         return
     try:
         task = found.snapshot.RemoveSnapshot_Task(removeChildren=False, consolidate=True)
-        tasks.run_long(op, task, machine.object, lambda _percent: None)
+        tasks.run_long(op, task, machine.object, lambda _percent: None, cancel=False)
     except op.session.fault as fault:
         if not is_fault(fault, "ManagedObjectNotFound"):
             raise

@@ -40,10 +40,12 @@ def _result(op: Op, seen: Properties) -> Any:
     raise _asked(op, _question(seen))
 
 
-def run_long(op: Op, task: Any, machine: Any, further: Callable[[int], None]) -> Any:
+def run_long(
+    op: Op, task: Any, machine: Any, further: Callable[[int], None], *, cancel: bool = True
+) -> Any:
     """As `run`, for a task that may take as long as each `timeout_s` brings it further, in percent, which is told.
 
-    One that comes no further is cancelled.
+    One that comes no further is cancelled, unless it is better to let it go on.
     """
     best = 0
 
@@ -60,6 +62,8 @@ def run_long(op: Op, task: Any, machine: Any, further: Callable[[int], None]) ->
     try:
         seen = until(op, [*watched, (machine, ("runtime.question",))], done)
     except TimeoutError:
+        if not cancel:
+            raise
         with suppress(*op.session.failures), op.session.deadline.cleanup():
             task.CancelTask()
         raise

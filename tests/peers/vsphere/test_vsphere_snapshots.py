@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from catalog.resources import Resources
+from connectors import registry
 from connectors.contract import Connector, NewDisk, PowerAction, VmSpec
-from connectors.errors import Conflict, ConnectorError
+from connectors.errors import Conflict, ConnectorError, DeadlineExceeded
 from connectors.simulators.vsphere import Rule, VsphereSimulator
 
 pytestmark = pytest.mark.counterpart("vcsim")
@@ -92,6 +93,21 @@ def test_a_call_that_was_cut_off_is_repeated_and_deletes_one_snapshot(
     simulator.rules()
     connector.delete_snapshot(machine, "one")
     assert connector.list_snapshots(machine) == ["two"]
+
+
+def test_a_deletion_that_comes_no_further_is_told_and_goes_on(
+    start: Callable[..., VsphereSimulator], spec: VmSpec
+) -> None:
+    simulator, identity = start(task_delay_s=2.5), uuid4()
+    hasty = registry.connect(simulator.endpoint(timeout_s=2), simulator.password)
+    with registry.connect(simulator.endpoint(timeout_s=20), simulator.password) as patient:
+        patient.create_vm(spec, identity)
+        patient.snapshot(identity, "one")
+        with hasty, pytest.raises(DeadlineExceeded):
+            hasty.delete_snapshot(identity, "one")
+        patient.delete_snapshot(identity, "one")
+        assert patient.list_snapshots(identity) == []
+    assert "CancelTask" not in simulator.calls()
 
 
 def test_of_two_snapshots_of_one_name_none_is_deleted(
