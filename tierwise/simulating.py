@@ -85,7 +85,12 @@ def _text(value: object) -> str:
 def _estate_class(kind: Kind) -> Any:
     from connectors.simulators import hyperv, vsphere, xen  # noqa: PLC0415 - each only where it is used
 
-    return {Kind.VSPHERE: vsphere.Estate, Kind.HYPERV: hyperv.Estate, Kind.XEN: xen.Estate}[kind]
+    classes: dict[Kind, Any] = {
+        Kind.VSPHERE: vsphere.Estate,
+        Kind.HYPERV: hyperv.Estate,
+        Kind.XEN: xen.Estate,
+    }
+    return classes[kind]
 
 
 def _checked(model: Any, given: Mapping[str, str], what: str) -> Any:

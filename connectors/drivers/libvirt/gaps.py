@@ -112,6 +112,7 @@ XEN: Mapping[Capability, Gap] = MappingProxyType(
         ),
         Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
         Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
+        Capability.DELETE_SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
         Capability.LIVE_MIGRATE: _not_yet(
             "the driver does not migrate machines of Xen yet; use virsh migrate"
         ),
