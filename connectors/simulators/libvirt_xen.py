@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from filelock import FileLock
+
 from catalog.pools import Endpoint, Option, TlsPolicy
 from connectors.simulators import libvirtd
 
@@ -225,7 +227,7 @@ class XenHost:
         return copy
 
     def console(self, domain: str) -> str:
-        """What a guest that is not ``hvm`` has written to its console since the host booted."""
+        """What a guest has written to its console since the host booted, over all its starts."""
         return self.volume(f"guest-{domain}.log", "consoles").read_text(errors="replace")
 
     def restart(self) -> None:
@@ -287,22 +289,21 @@ class XenHost:
 
 def built(cache_dir: Path) -> Path:
     """The folder of the system, made where it is not there. Raises RuntimeError saying what is missing."""
-    version = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[
-        :8
-    ]  # an older one would do something else
+    # An older one would do something else.
+    version = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
     system = cache_dir.resolve() / version
-    if system.exists():
-        return system
     cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_dir) as work:
-        staged = Path(work) / "system"
-        staged.mkdir()
-        root = Path(work) / "root"
-        _unpack(Path(work), root)
-        _assemble(root, staged, Path(work))
+    with FileLock(cache_dir / "lock"):
+        if system.exists():
+            return system
         for older in cache_dir.glob("*/disk"):
-            shutil.rmtree(older.parent, ignore_errors=True)  # what runs from it keeps its files
-        with suppress(OSError):  # another process was first
+            shutil.rmtree(older.parent)  # what runs from it keeps its files
+        with tempfile.TemporaryDirectory(dir=cache_dir) as work:
+            staged = Path(work) / "system"
+            staged.mkdir()
+            root = Path(work) / "root"
+            _unpack(Path(work), root)
+            _assemble(root, staged, Path(work))
             staged.rename(system)
     return system
 

@@ -26,7 +26,7 @@ from connectors.contract import (
     VmSpec,
 )
 from connectors.drivers.libvirt import seeds
-from connectors.errors import Refused, Unsupported
+from connectors.errors import ConnectorError, Refused, Unsupported
 from connectors.registry import connect
 from connectors.simulators import libvirt_xen
 
@@ -308,3 +308,18 @@ def test_snapshots_are_declared_missing_and_fail_so(xen: libvirt_xen.XenHost, id
         connector.create_vm(spec(connector, identity), identity)
         with pytest.raises(Unsupported, match="no snapshots"):
             connector.snapshot(identity, "before")
+
+
+def test_a_frozen_host_ends_a_call_at_its_deadline_and_is_found_again(
+    xen: libvirt_xen.XenHost,
+) -> None:
+    with connect(xen.endpoint(timeout_s=3)) as connector:
+        xen.freeze()
+        try:
+            with pytest.raises(ConnectorError) as caught:
+                connector.list_vms()
+        finally:
+            xen.thaw()
+        assert caught.value.retriable
+    with connect(xen.endpoint()) as connector:
+        assert connector.list_vms() == []
