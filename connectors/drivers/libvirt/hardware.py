@@ -62,8 +62,8 @@ def attached(root: ET.Element) -> list[Attached]:
         for element in root.findall("devices/disk")
         if element.get("device", "disk") in {"disk", "lun"} and element.find("target") is not None
     ]
-    inorder = (_attached(element) for _, element in sorted(found, key=lambda entry: entry[0]))
-    return [disk for disk in inorder if not disk.path.endswith(documents.SEED_SUFFIX)]
+    in_order = (_attached(element) for _, element in sorted(found, key=lambda entry: entry[0]))
+    return [disk for disk in in_order if not disk.path.endswith(documents.SEED_SUFFIX)]
 
 
 def paths(domain: Any) -> set[str]:
