@@ -1,5 +1,6 @@
 """libvirt's errors as ours, by libvirt's own numbers (``virerror.h``)."""
 
+import re
 from typing import Any
 
 from connectors.errors import (
@@ -56,6 +57,9 @@ _LOGIN_HINTS = {
 """By libvirt's words, as it has one number for all of these."""
 
 
+_NO_INIT = re.compile(r"Init (process ID|pid) is not yet (known|available)")
+
+
 def lost(error: Any) -> bool:
     """Whether the connection itself broke, as opposed to a daemon that answered no."""
     return error.get_error_domain() == _FROM_RPC and error.get_error_code() in {
@@ -96,10 +100,7 @@ def filling(error: Any) -> bool:
 
 def too_new(error: Any) -> bool:
     """Whether a container was started so shortly before that the daemon does not know its init yet."""
-    return (
-        error.get_error_code() == OPERATION_INVALID
-        and "Init process ID is not yet known" in error.get_error_message()
-    )
+    return error.get_error_code() == OPERATION_INVALID and bool(_NO_INIT.search(error.get_error_message()))
 
 
 def _kind(error: Any, code: int) -> type[ConnectorError]:

@@ -11,6 +11,8 @@ from connectors.errors import Conflict, DeadlineExceeded
 
 ASK_AGAIN_S = 2.0
 """A guest that is still booting does not hear the first shutdown request."""
+INIT_S = 3.0
+"""A container's init is known within 0.12 s of its start, measured beside four busy processes."""
 _POLL_S = 0.1
 _PATIENCE = 5
 
@@ -43,10 +45,31 @@ class Power:
             self._off(state)
         if not self.domain.isActive():
             self._unless_there(self.domain.create, PowerState.ON)
+            if self.domain.connect().getType() == "LXC" and not self._init_is_known():
+                self.domain.destroy()
+                self._unless_there(self.domain.create, PowerState.ON)
         elif self.domain.state()[0] == _WOKEN_BY_ITSELF:
             self._unless_there(self.domain.pMWakeup, PowerState.ON)
         else:
             self._unless_there(self.domain.resume, PowerState.ON)
+
+    def _init_is_known(self) -> bool:
+        """Whether the daemon knows a container's init, which it is told of once: it could not shut it down else.
+
+        libvirt 9.0 missed that in two of three whole runs of the tests, and in none of some hundred starts by themselves.
+        """
+        end_s = min(self.end_s, time.monotonic() + INIT_S)
+        while True:
+            try:
+                self.domain.sendProcessSignal(1, self.vendor.VIR_DOMAIN_PROCESS_SIGNAL_NOP, 0)
+            except self.vendor.libvirtError as error:
+                if not faults.too_new(error):
+                    return True  # it has ended, or is somebody else's by now
+            else:
+                return True
+            if time.monotonic() >= end_s:
+                return False
+            time.sleep(_POLL_S)
 
     def _off(self, state: PowerState) -> None:
         if state is PowerState.OFF:

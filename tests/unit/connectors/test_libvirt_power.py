@@ -1,4 +1,4 @@
-"""What the driver makes of a daemon that refuses to shut a container down which it has only just started."""
+"""What the driver makes of a daemon that does not know the init of a container which it has started."""
 
 import time
 from collections.abc import Callable
@@ -13,6 +13,7 @@ libvirt = pytest.importorskip("libvirt")
 
 RUNNING, SHUT_OFF = 1, 5
 TOO_NEW = "Requested operation is not valid: Init process ID is not yet known"
+NO_INIT = "Requested operation is not valid: Init pid is not yet available"
 REFUSED = "Requested operation is not valid: domain is not running"
 
 
@@ -39,6 +40,8 @@ class Container:
         self.answer = answer
         self.asked = 0
         self.down = False
+        self.starts = 0
+        self.unknown_until_start = 0
 
     def name(self) -> str:
         return "box"
@@ -54,6 +57,21 @@ class Container:
 
     def state(self) -> list[int]:
         return [SHUT_OFF if self.down else RUNNING, 0]
+
+    def create(self) -> int:
+        self.starts += 1
+        self.down = False
+        return 0
+
+    def destroy(self) -> int:
+        self.down = True
+        return 0
+
+    def sendProcessSignal(self, pid: int, signal: int, _flags: int) -> int:  # noqa: N802 - libvirt's name
+        assert (pid, signal) == (1, 0)
+        if self.starts < self.unknown_until_start:
+            raise error(NO_INIT)
+        return 0
 
     def shutdown(self) -> int:
         self.asked += 1
@@ -83,3 +101,13 @@ def test_any_other_refusal_is_passed_on_at_once() -> None:
     with pytest.raises(libvirt.libvirtError) as caught:
         shut_down(container, 30)
     assert (caught.value.get_error_message(), container.asked) == (REFUSED, 1)
+
+
+@pytest.mark.parametrize(("known_at", "starts"), [(1, 1), (2, 2), (9, 2)])
+def test_a_container_whose_init_the_daemon_never_learns_is_started_once_more(
+    known_at: int, starts: int
+) -> None:
+    container = Container(lambda _: "")
+    container.down, container.unknown_until_start = True, known_at
+    Power(libvirt, container, "lxc", time.monotonic() + 60).to(PowerAction.ON)
+    assert (container.starts, container.down) == (starts, False)
