@@ -151,9 +151,9 @@ def _on_processes(
 ) -> list[Runs]:
     from joblib import delayed  # noqa: PLC0415 - half a second that one process does not need
 
-    from tierwise.planner.sweeps import processes as on  # noqa: PLC0415 - as above
+    from tierwise.planner import sweeps  # noqa: PLC0415 - as above
 
-    work = on(processes, return_as="generator")
+    work = sweeps.processes(processes, return_as="generator")
     parts: list[Runs] = []
     for (_, last), part in zip(
         pieces, work(delayed(_piece)(problem, seed, first, last) for first, last in pieces), strict=True

@@ -106,7 +106,7 @@ class DiskChange(Changing):
         bus = "xen" if self.host.domain_type == "xen" else "scsi"
         number = 1 + max((documents.last_further(root, bus) for root in roots), default=0)
         if number > documents.MOST_SCSI:
-            what = f"has as many disks as its controller takes, {documents.MOST_SCSI}"
+            what = f"has {documents.MOST_SCSI} further disks, and takes no more"
             self.refuse(operation, what, "grow one of them")
         return documents.further_target(bus, number)
 

@@ -69,6 +69,8 @@ _CARRIED = _not_yet("the driver does not carry the disks of containers yet; use 
 
 _ONE_DISK = _not_yet("containers have their root file system only; a resize grows that while they are off")
 
+_NO_SNAPSHOTS_CONTAINERS = _gap(GapReason.NEVER, "libvirt takes no snapshots of containers")
+
 CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.RESIZE_HOT: _not_yet("the driver resizes containers only while they are off"),
@@ -78,9 +80,9 @@ CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
         Capability.GROW_DISK_HOT: _ONE_DISK,
         Capability.REMOVE_DISK: _ONE_DISK,
         Capability.REMOVE_DISK_HOT: _ONE_DISK,
-        Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
-        Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
-        Capability.DELETE_SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of containers"),
+        Capability.SNAPSHOT: _NO_SNAPSHOTS_CONTAINERS,
+        Capability.REVERT: _NO_SNAPSHOTS_CONTAINERS,
+        Capability.DELETE_SNAPSHOT: _NO_SNAPSHOTS_CONTAINERS,
         Capability.LIVE_MIGRATE: _gap(GapReason.NEVER, "libvirt does not migrate containers"),
         Capability.STORAGE_MIGRATE: _not_yet("the driver does not move the disks of containers yet"),
         Capability.TEMPLATE: _not_yet(
@@ -104,15 +106,17 @@ _CONTROL_DOMAIN = (
     "its disks are files that QEMU serves in the control domain, of which libvirt counts nothing"
 )
 
+_NO_SNAPSHOTS_XEN = _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen")
+
 XEN: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.RESIZE_HOT: _not_yet("the driver resizes machines of Xen only while they are off"),
         Capability.GROW_DISK_HOT: _gap(
             GapReason.NEVER, "libvirt grows no disk of a machine of Xen that runs"
         ),
-        Capability.SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
-        Capability.REVERT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
-        Capability.DELETE_SNAPSHOT: _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen"),
+        Capability.SNAPSHOT: _NO_SNAPSHOTS_XEN,
+        Capability.REVERT: _NO_SNAPSHOTS_XEN,
+        Capability.DELETE_SNAPSHOT: _NO_SNAPSHOTS_XEN,
         Capability.LIVE_MIGRATE: _not_yet(
             "the driver does not migrate machines of Xen yet; use virsh migrate"
         ),
