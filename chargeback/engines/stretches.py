@@ -5,13 +5,16 @@ them needs no cutting: such rows are added up per payer and stretch, and the sum
 joined with the rates. The others, one per machine and moment, take the general query. Every product
 is of whole numbers of 64 bits, and DuckDB refuses one that does not fit: then all take that query.
 
-Where usage has the column of `chargeback.payers`, rows are added up by it alone: a look for each stretch, where
-these are few, is faster than one look by payer and stretch. What is in none of them takes another look.
+Where it is known how far usage reaches and few moments are within, nothing is told apart and nothing is cut: one
+look adds up, per payer, what lies after each moment, and a stretch is the difference of two. Such usage is looked at
+part by part, as DuckDB leaves out checks for 64 bits that the statistics of a file make idle, but of one file only.
+Where usage has the column of `chargeback.payers`, who pays for what is told by it alone.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
+from operator import add
 from typing import NamedTuple
 
 import duckdb
@@ -23,8 +26,8 @@ from chargeback.payers import fields_of
 STRETCHES_MAX = 24
 """Beyond, telling stretches apart costs as much as cutting (hourly windows make hundreds)."""
 
-_LOOKS_MAX = 3
-"""Stretches for each of which all rows are looked at; by payer and stretch one look takes as long as three."""
+_AFTER_MAX = 3
+"""Moments after each of which all rows are added up; by payer and stretch takes as long as four to six."""
 
 _NONE, _CUT = 0, -1
 """Of a row that no rate is near, and of one that some moment cuts."""
@@ -33,6 +36,19 @@ _NONE, _CUT = 0, -1
 def worth_it(segments: Sequence[Values]) -> bool:
     """Whether these rows of ``rate_segment`` cut time into few enough stretches, all as known at once."""
     return 0 < len(_moments(segments)) <= STRETCHES_MAX and len({row[-1] for row in segments}) == 1
+
+
+class Part(NamedTuple):
+    """One of the tables or files that ``usage_interval`` is made of.
+
+    `relation` is it in SQL; `t_from`, `t_to` say from when to when its usage lies, in seconds, and
+    `reversals` whether any of it is taken back.
+    """
+
+    relation: str
+    t_from: int
+    t_to: int
+    reversals: bool
 
 
 class Whole(NamedTuple):
@@ -58,22 +74,33 @@ class Whole(NamedTuple):
 
 
 def whole(
-    connection: duckdb.DuckDBPyConnection, segments: Sequence[Values], *, payers: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    segments: Sequence[Values],
+    parts: Sequence[Part] = (),
+    *,
+    payers: bool = False,
 ) -> Whole | None:
     """What needs no cutting by these rows of ``rate_segment``; None where a product exceeds 64 bits.
 
-    With `payers` usage has the column of `chargeback.payers`, and who pays for what is told by it.
+    With `parts`, which are then all usage, it is everything where few moments are within each. With `payers`
+    usage has the column of `chargeback.payers`, and who pays for what is told by it.
     """
     # A column less to group by, where every rate is for machines that are off too.
     by_power = payers or not all(row[3] for row in segments)
     moments, known_at = _moments(segments), int(segments[0][-1])
+    power = "power" if by_power else "'on'"
+    keys = "payer" if payers else f"tenant, cost_centre, tier, metric, {power}"
+    few = all(sum(p.t_from < m < p.t_to for m in moments) <= _AFTER_MAX for p in parts)
     try:
-        if payers:
-            rows = list(_by_payer(connection, moments, known_at))
+        if parts and few:
+            rows = _of_parts(connection, keys, parts, moments, known_at)
         else:
-            rows = connection.execute(_whole_rows(moments, known_at, by_power=by_power)).fetchall()
+            rows = connection.execute(_whole_rows(keys, moments, known_at)).fetchall()
     except duckdb.OutOfRangeException:
         return None
+    if payers:
+        names = {row[0]: fields_of(row[0]) for row in rows}
+        rows = [(*names[row[0]], *row[1:]) for row in rows]
     return Whole(tuple(moments), known_at, by_power, rows)  # sums of integers come as int
 
 
@@ -81,11 +108,13 @@ def sums_by_tenant(
     connection: duckdb.DuckDBPyConnection,
     segments: Sequence[Values],
     ahead: Whole | None = None,
+    parts: Sequence[Part] = (),
     *,
     payers: bool = False,
 ) -> list[Values]:
     """What ``SUMS_BY_TENANT`` gives, from ``usage_interval`` and these rows of ``rate_segment``."""
-    added = ahead if ahead and ahead.serves(segments) else whole(connection, segments, payers=payers)
+    fits = ahead and ahead.serves(segments)
+    added = ahead if fits else whole(connection, segments, parts, payers=payers)
     if added is None:
         return [exact(row) for row in connection.execute(rating_sql.SUMS_BY_TENANT).fetchall()]
     found: dict[Values, list[int]] = {}
@@ -119,45 +148,49 @@ def _stretch(moments: Sequence[int]) -> str:
     return f"CASE{whens} WHEN t_to <= {moments[0]} OR t_from >= {moments[-1]} THEN {_NONE} ELSE {_CUT} END"
 
 
-def _by_payer(
-    connection: duckdb.DuckDBPyConnection, moments: Sequence[int], known_at: int
-) -> Iterator[Values]:
-    """The rows of `_whole_rows` by the column of payers."""
-    spans = list(enumerate(pairwise(moments), 1)) if len(moments) <= _LOOKS_MAX + 1 else []
-    counted = 0
-    for stretch, (t_from, t_to) in spans:
-        # By where rows begin, which is in one stretch only.
-        within = f"t_from >= {t_from} AND t_from < {t_to} AND t_to <= {t_to}"
-        for payer, amount, seconds, count in connection.execute(_payer_rows(known_at, within)).fetchall():
-            counted += count
-            yield (*fields_of(payer), stretch, amount, seconds)
-    ((every,),) = connection.execute("SELECT COUNT(*) FROM usage_interval").fetchall()
-    if counted == every:
-        return
-    # What is cut, beyond all moments or not known yet; all where no stretch was looked at.
-    number, seen = _stretch(moments), ", ".join(str(stretch) for stretch, _ in spans)
-    others = f"{number} NOT IN ({seen})" if seen else "TRUE"
-    for payer, stretch, amount, seconds, _ in connection.execute(
-        _payer_rows(known_at, others, number)
-    ).fetchall():
-        yield (*fields_of(payer), stretch, amount, seconds)
+def _of_parts(
+    connection: duckdb.DuckDBPyConnection,
+    keys: str,
+    parts: Sequence[Part],
+    moments: Sequence[int],
+    known_at: int,
+) -> list[Values]:
+    """The rows of `_whole_rows`, none of them cut; each payer has one of no stretch, for its being there."""
+    sums: defaultdict[Values, list[int]] = defaultdict(lambda: [0] * (2 * len(moments)))
+    for part in parts:
+        for row in connection.execute(_rows_after(keys, part, moments, known_at)).fetchall():
+            added = sums[row[: -2 * len(moments)]]
+            added[:] = map(add, added, row[-2 * len(moments) :])
+    found: list[Values] = [(*key, _NONE, 0, 0) for key in sums]
+    for key, after in sums.items():
+        for stretch in range(1, len(moments)):
+            (amount, seconds), (later, late) = (
+                after[2 * stretch - 2 : 2 * stretch],
+                after[2 * stretch :][:2],
+            )
+            if (amount, seconds) != (later, late):
+                found.append((*key, stretch, amount - later, seconds - late))
+    return found
 
 
-def _payer_rows(known_at: int, condition: str, stretch: str = "") -> str:
+def _rows_after(keys: str, part: Part, moments: Sequence[int], known_at: int) -> str:
+    """SQL for quantity x seconds and seconds per payer, after each of the moments."""
+    sums = ""
+    for m in moments:
+        seconds = f"GREATEST(t_to, {m}) - GREATEST(t_from, {m})" if m > part.t_from else "t_to - t_from"
+        signed = (
+            f"CASE WHEN quantity < 0 THEN -({seconds}) ELSE {seconds} END" if part.reversals else seconds
+        )
+        sums += ", 0, 0" if m >= part.t_to else f", SUM(quantity * ({seconds})), SUM({signed})"
+    return f"SELECT {keys}{sums} FROM {part.relation} WHERE recorded_at <= {known_at} GROUP BY ALL"  # noqa: S608 - only our names and whole numbers are put in
+
+
+def _whole_rows(keys: str, moments: Sequence[int], known_at: int) -> str:
     return f"""
-        SELECT payer, {stretch + " AS stretch, " if stretch else ""}SUM(quantity * (t_to - t_from)),
-          SUM(CASE WHEN quantity < 0 THEN t_from - t_to ELSE t_to - t_from END), COUNT(*)
-        FROM usage_interval WHERE recorded_at <= {known_at} AND {condition} GROUP BY ALL
-    """  # noqa: S608 - only whole numbers are put in
-
-
-def _whole_rows(moments: Sequence[int], known_at: int, *, by_power: bool) -> str:
-    return f"""
-        SELECT tenant, cost_centre, tier, metric, {"power" if by_power else "'on'"} AS power,
-          {_stretch(moments)} AS stretch, SUM(quantity * (t_to - t_from)),
+        SELECT {keys}, {_stretch(moments)} AS stretch, SUM(quantity * (t_to - t_from)),
           SUM(CASE WHEN quantity < 0 THEN t_from - t_to ELSE t_to - t_from END)
         FROM usage_interval WHERE recorded_at <= {known_at} GROUP BY ALL
-    """  # noqa: S608 - only whole numbers are put in
+    """  # noqa: S608 - only our names and whole numbers are put in
 
 
 def _cut_rows(moments: Sequence[int]) -> str:

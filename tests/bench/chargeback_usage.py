@@ -44,8 +44,9 @@ def _rows(machines: int, first: str, length: str, spans: str) -> str:
 
 
 def write_hours(path: Path, machines: int) -> int:
-    """A row for each machine, metric and hour of the month; gives the number of rows."""
-    return _write(path, _rows(machines, f"{MONTH_FROM} + h * 3600", "3600", f"range({HOURS})"))
+    """A row for each machine, metric and hour of the month, in this order; gives the number of rows."""
+    rows = _rows(machines, f"{MONTH_FROM} + h * 3600", "3600", f"range({HOURS})")
+    return _write(path, f"{rows} ORDER BY machine, metric, t_from")
 
 
 def write_intervals(path: Path, machines: int) -> int:
