@@ -337,14 +337,14 @@ class LibvirtConnector(Connector):
         self._needs("changes", Capability.WATCH)
 
         def look(connection: Any, found: hosts.HostFacts) -> Changes:
-            return self._listening(connection).since(since, found)
+            return self._listening(connection, found).since(since)
 
         return self._run("changes", look)
 
-    def _listening(self, connection: Any) -> Feed:
+    def _listening(self, connection: Any, found: hosts.HostFacts) -> Feed:
         """The feed of this connection: one that was lost took its feed along."""
         if self._feed is None or self._feed.connection is not connection:
-            feed = Feed(self._session.vendor, connection)
+            feed = Feed(self._session.vendor, connection, found)
             self._session.before_close(connection, feed.stop)
             feed.start()
             self._feed = feed

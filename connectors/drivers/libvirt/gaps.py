@@ -89,9 +89,6 @@ CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
             "all containers of an endpoint begin with its option 'container_image'; an order cannot choose one yet"
         ),
         Capability.SEED_DISK: _gap(GapReason.NEVER, "a container has no drive for a seed disk"),
-        Capability.WATCH: _not_yet(
-            "the feed asks for statistics, which libvirt has none of for containers"
-        ),
         Capability.METRICS_DISK: _not_yet("the driver does not read the block counters of containers yet"),
         Capability.METRICS_NET: _not_yet("the driver does not read the network counters of containers yet"),
         Capability.IMPORT_DISK_QCOW2: _CARRIED,
@@ -123,7 +120,6 @@ XEN: Mapping[Capability, Gap] = MappingProxyType(
         Capability.STORAGE_MIGRATE: _gap(
             GapReason.NEVER, "libvirt copies no disk of a machine of Xen while it runs"
         ),
-        Capability.WATCH: _not_yet("the feed asks for statistics, which libvirt has none of for Xen"),
         Capability.METRICS_DISK: _gap(GapReason.NEVER, _CONTROL_DOMAIN),
     }
 )

@@ -3,8 +3,10 @@
 libvirt tells that a machine was made, changed or undefined, but not that vCPUs were set, a disk has
 grown or saved memory was thrown away. So each answer also compares the statistics of all machines with
 those of the last one: two calls, however many machines there are. Only machines that changed are read whole.
+Of containers and machines of Xen libvirt has no statistics: each is read whole, and compared.
 """
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from connectors.contract import Changes
+from connectors.contract import Changes, VmView
 from connectors.drivers.libvirt import views
 from connectors.drivers.libvirt.host import HostFacts
 
@@ -31,16 +33,55 @@ _EVENTS = (
 )
 _COUNTED = ("state.state", "vcpu.current", "balloon.maximum")
 
-Rows = dict[str, tuple[Any, dict[str, Any]]]
-"""Native id -> libvirt's object of the machine and its statistics."""
+
+class _ByStatistics:
+    """One look at all machines: native id -> libvirt's object and statistics, what of them tells a change, and views."""
+
+    def __init__(self, vendor: Any, connection: Any, host: HostFacts) -> None:
+        self._vendor, self._connection, self._host = vendor, connection, host
+
+    def rows(self) -> dict[str, Any]:
+        flags = (
+            self._vendor.VIR_DOMAIN_STATS_STATE
+            | self._vendor.VIR_DOMAIN_STATS_VCPU
+            | self._vendor.VIR_DOMAIN_STATS_BALLOON
+            | self._vendor.VIR_DOMAIN_STATS_BLOCK
+        )
+        found = self._connection.getAllDomainStats(flags)
+        return {domain.UUIDString(): (domain, stats) for domain, stats in found}
+
+    def prints(self, rows: dict[str, Any]) -> dict[str, object]:
+        saved = self._connection.listAllDomains(self._vendor.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
+        kept = {domain.UUIDString() for domain in saved}
+        return {key: (key in kept, *_print(stats)) for key, (_, stats) in rows.items()}
+
+    def views(self, rows: dict[str, Any]) -> tuple[VmView, ...]:
+        return tuple(views.of_rows(self._vendor, self._connection, rows.values(), self._host))
+
+
+class _ByView:
+    """The same where each machine is read whole."""
+
+    def __init__(self, vendor: Any, connection: Any, host: HostFacts) -> None:
+        self._every = functools.partial(views.every, vendor, connection, host)
+
+    def rows(self) -> dict[str, Any]:
+        return {view.native_id: view for view in self._every()}
+
+    def prints(self, rows: dict[str, Any]) -> dict[str, object]:
+        return dict(rows)
+
+    def views(self, rows: dict[str, Any]) -> tuple[VmView, ...]:
+        return tuple(rows.values())
 
 
 class Feed:
     """The changes seen on one connection since it was opened; numbered, so that a cursor can be asked twice."""
 
-    def __init__(self, vendor: Any, connection: Any) -> None:
+    def __init__(self, vendor: Any, connection: Any, host: HostFacts) -> None:
         self.connection = connection
         self._vendor = vendor
+        self._looks = (_ByStatistics if host.has_statistics else _ByView)(vendor, connection, host)
         self._heard: deque[str] = deque(maxlen=MOST_HEARD)
         self._name = uuid4().hex
         self._number = 0
@@ -56,8 +97,7 @@ class Feed:
             event = getattr(self._vendor, f"VIR_DOMAIN_EVENT_ID_{name}")
             number = self.connection.domainEventRegisterAny(None, event, self._hear, None)
             self._callbacks.append(number)
-        rows = self._rows()
-        self._seen = self._prints(rows)
+        self._seen = self._looks.prints(self._looks.rows())
 
     def stop(self) -> None:
         """Let go of the connection, which listeners keep alive; never raises."""
@@ -65,25 +105,25 @@ class Feed:
             with suppress(self._vendor.libvirtError):  # the connection may be lost
                 self.connection.domainEventDeregisterAny(self._callbacks.pop())
 
-    def since(self, cursor: str | None, host: HostFacts) -> Changes:
+    def since(self, cursor: str | None) -> Changes:
         """What changed since a cursor of this feed; all that is there for any other. Raises libvirtError."""
         rows = self._look()
         number = self._number_of(cursor)
         if number is None:
-            return Changes(cursor=self._cursor(), vms=self._views(rows, host), full=True)
+            return Changes(cursor=self._cursor(), vms=self._looks.views(rows), full=True)
         wanted = {key: row for key, row in rows.items() if self._changed.get(key, 0) > number}
         gone = tuple(key for key, at in self._gone.items() if at > number)
-        return Changes(cursor=self._cursor(), vms=self._views(wanted, host), gone=gone)
+        return Changes(cursor=self._cursor(), vms=self._looks.views(wanted), gone=gone)
 
     def _hear(self, _connection: Any, domain: Any, *_details: Any) -> None:
         """Called in the event loop's thread, where nothing but this may be done."""
         self._heard.append(domain.UUIDString())
 
-    def _look(self) -> Rows:
+    def _look(self) -> dict[str, Any]:
         """Take in what was heard and what is to be seen."""
         heard = self._taken()
-        rows = self._rows()
-        prints = self._prints(rows)
+        rows = self._looks.rows()
+        prints = self._looks.prints(rows)
         changed = {key for key, value in prints.items() if self._seen.get(key) != value}
         changed |= heard & prints.keys()
         gone = self._seen.keys() - prints.keys()
@@ -111,26 +151,6 @@ class Feed:
             self._changed[key] = self._number
         for key in list(itertools.islice(self._gone, max(0, len(self._gone) - MOST_GONE))):
             self._oldest = self._gone.pop(key)
-
-    def _rows(self) -> Rows:
-        flags = (
-            self._vendor.VIR_DOMAIN_STATS_STATE
-            | self._vendor.VIR_DOMAIN_STATS_VCPU
-            | self._vendor.VIR_DOMAIN_STATS_BALLOON
-            | self._vendor.VIR_DOMAIN_STATS_BLOCK
-        )
-        return {
-            domain.UUIDString(): (domain, stats)
-            for domain, stats in self.connection.getAllDomainStats(flags)
-        }
-
-    def _prints(self, rows: Rows) -> dict[str, object]:
-        saved = self.connection.listAllDomains(self._vendor.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
-        kept = {domain.UUIDString() for domain in saved}
-        return {key: (key in kept, *_print(stats)) for key, (_, stats) in rows.items()}
-
-    def _views(self, rows: Rows, host: HostFacts) -> tuple[Any, ...]:
-        return tuple(views.of_rows(self._vendor, self.connection, rows.values(), host))
 
     def _cursor(self) -> str:
         return f"{self._name}:{self._number}"
