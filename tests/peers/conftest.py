@@ -1,5 +1,6 @@
 """A libvirt daemon of its own for each file of tests that asks for one, and the driver at it."""
 
+import subprocess
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
@@ -35,3 +36,14 @@ def machine(connector: Connector) -> Iterator[UUID]:
     connector.create_vm(VmSpec(name="web", provider=provider, resources=small), identity)
     yield identity
     connector.delete_vm(identity)
+
+
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    """A switch that leads nowhere."""
+    name = f"tw{uuid4().hex[:8]}"
+    made = subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=False, capture_output=True)
+    if made.returncode:
+        pytest.skip(f"no bridge can be made here: {made.stderr.decode().strip()}")
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=True)

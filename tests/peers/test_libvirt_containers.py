@@ -1,10 +1,13 @@
 """Containers of a real libvirtd's LXC driver: what they are, read in the kernel and on the disk by others."""
 
+import json
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -109,6 +112,38 @@ def test_memory_and_processor_time_are_those_that_the_kernel_counts(
     assert before_ms <= seen["cpu_ms"] <= after_ms
     assert seen.keys() == {"cpu_ms", "memory_resident_mib"}
     assert 0 <= seen["memory_resident_mib"] <= SMALL.memory_mib
+
+
+def test_what_a_container_sent_and_received_is_what_the_kernel_counts_at_its_end(
+    daemon: libvirtd.PrivateLibvirtd, bridge: str, identity: UUID
+) -> None:
+    said = b"x" * 1000
+    with connect(daemon.lxc_endpoint(bridge=bridge)) as connector:
+        connector.create_vm(spec(connector, identity), identity)
+        connector.power(identity, PowerAction.ON)
+        within = ["nsenter", f"--net={init_of(identity) / 'ns' / 'net'}"]
+        subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
+        for words in (
+            ("addr", "add", "192.0.2.7/24", "broadcast", "+", "dev", "eth0"),
+            ("link", "set", "eth0", "up"),
+        ):
+            subprocess.run([*within, "ip", *words], check=True)
+        call = f"import socket as s; c = s.socket(type=s.SOCK_DGRAM); c.setsockopt(s.SOL_SOCKET, s.SO_BROADCAST, 1); c.sendto({said!r}, ('192.0.2.255', 9))"
+        subprocess.run([*within, sys.executable, "-c", call], check=True)
+        before = card_of(within)
+        readings = connector.usage(datetime.now(UTC) - timedelta(minutes=1))
+        after = card_of(within)
+    seen = {reading.metric: reading.value for reading in readings}
+    assert len(said) < before["tx"]["bytes"] <= seen["net_sent_bytes"] <= after["tx"]["bytes"]
+    assert before["rx"]["bytes"] <= seen["net_received_bytes"] <= after["rx"]["bytes"]
+    assert after["rx"]["bytes"] < len(said), "else sent and received could be exchanged unnoticed"
+
+
+def card_of(within: list[str]) -> Any:
+    """What the kernel counts of the card ``eth0`` in a network."""
+    words = [*within, "ip", "-json", "-stats", "link", "show", "eth0"]
+    (card,) = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    return card["stats64"]
 
 
 def milliseconds(stats: str) -> int:

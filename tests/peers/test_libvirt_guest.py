@@ -192,17 +192,6 @@ def test_a_running_machine_does_not_shrink(tiny: Connector, identity: UUID) -> N
     assert tiny.get_vm(identity) == before
 
 
-@pytest.fixture
-def bridge() -> Iterator[str]:
-    """A switch that leads nowhere."""
-    name = f"tw{uuid4().hex[:8]}"
-    made = subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=False, capture_output=True)
-    if made.returncode:
-        pytest.skip(f"no bridge can be made here: {made.stderr.decode().strip()}")
-    yield name
-    subprocess.run(["ip", "link", "delete", name], check=True)
-
-
 def test_a_machine_with_a_network_card_has_its_traffic_counted(
     daemon: libvirtd.PrivateLibvirtd, bridge: str, identity: UUID
 ) -> None:

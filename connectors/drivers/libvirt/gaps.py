@@ -90,7 +90,6 @@ CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
         ),
         Capability.SEED_DISK: _gap(GapReason.NEVER, "a container has no drive for a seed disk"),
         Capability.METRICS_DISK: _not_yet("the driver does not read the block counters of containers yet"),
-        Capability.METRICS_NET: _not_yet("the driver does not read the network counters of containers yet"),
         Capability.IMPORT_DISK_QCOW2: _CARRIED,
         Capability.IMPORT_DISK_RAW: _CARRIED,
         Capability.EXPORT_DISK_QCOW2: _CARRIED,

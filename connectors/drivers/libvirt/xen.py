@@ -43,23 +43,3 @@ def no_firmware(os_type: str, firmware: Firmware) -> str | None:
 def is_ending(domain: Any) -> bool:
     """Whether Xen still takes a machine down that libvirt calls off already. Raises libvirtError."""
     return bool(domain.connect().getType() == "Xen" and domain.isActive())
-
-
-def card_counters(domain: Any) -> dict[str, int]:
-    """The network counters of a machine that runs, as libvirt's statistics name them. Raises libvirtError.
-
-    Emulated cards are left out, see `gaps.EMULATED_CARDS`.
-    """
-    found: dict[str, int] = {}
-    targets = documents.parse(domain.XMLDesc(0)).findall("devices/interface/target")
-    for name in (target.get("dev", "") for target in targets):
-        if name.endswith("-emu"):
-            continue
-        received, _, _, _, sent, *_ = domain.interfaceStats(name)
-        number = found.get("net.count", 0)
-        found |= {
-            f"net.{number}.rx.bytes": received,
-            f"net.{number}.tx.bytes": sent,
-            "net.count": number + 1,
-        }
-    return found
