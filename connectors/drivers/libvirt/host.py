@@ -128,7 +128,7 @@ def _gaps(driver: str, arch: str, options: Options, problem: str | None) -> dict
         found |= gaps.CONTAINERS if options.container_image else {**gaps.CONTAINERS, **gaps.NO_IMAGE}
     elif arch != "x86_64":
         found |= gaps.NO_HOTPLUG
-    if driver in _MACHINES and not (options.network or options.bridge):
+    if driver != "test" and not (options.network or options.bridge):
         found |= gaps.NO_NETWORK
     if driver in _MACHINES and not options.templates:
         found[Capability.TEMPLATE] = templates.NONE
