@@ -85,7 +85,7 @@ def test_a_container_runs_on_its_own_copy_of_the_image_and_keeps_what_it_wrote(
         assert lxc.power(identity, PowerAction.ON).power is PowerState.ON
         init_of(identity)
         assert lxc.power(identity, PowerAction.SHUTDOWN).power is PowerState.OFF
-    assert len(starts(daemon, identity)) == 2
+    assert len(starts(daemon, identity)) >= 2, "each start; one whose init the daemon missed is made again"
     assert (daemon.containers / libvirt_container.IMAGE).read_bytes() == image
 
 
