@@ -59,6 +59,13 @@ class Hypervisor(StrEnum):
         return {"vsphere": "vSphere", "hyperv": "Hyper-V", "xen": "Xen", "libvirt": "libvirt"}[self]
 
 
+class Firmware(StrEnum):
+    """What a machine starts by; a guest that was installed under one does not start under the other."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
 class Site(Value):
     """A place where pools stand; residency rules read its country."""
 
@@ -164,6 +171,17 @@ class Host(Value):
     cores: int = Field(default=0, ge=0, description="Physical, of all sockets; vCPUs are threads.")
 
 
+class Template(Value):
+    """What a pool makes the machines of that require its `trait`; None is what its hypervisor does not tell."""
+
+    trait: Trait
+    size_bytes: int | None = Field(default=None, ge=0, description="Of its disks, as a guest sees them.")
+    minimum_disk_gib: int | None = Field(
+        default=None, ge=0, description="The least disk that a machine of it can be ordered with."
+    )
+    firmware: Firmware | None = Field(default=None, description="What its machines start by.")
+
+
 class Pool(Value):
     """A resource provider: one cluster or host group of one hypervisor at one site.
 
@@ -181,6 +199,7 @@ class Pool(Value):
     inventories: FrozenMapping[ResourceClass, Inventory]
     hosts: tuple[Host, ...] = ()
     traits: frozenset[Trait] = frozenset()
+    templates: tuple[Template, ...] = ()
     capabilities: CapabilityReport = CapabilityReport()
     generation: int = 0
 

@@ -17,7 +17,8 @@ from pydantic import AwareDatetime, Field, SecretStr
 
 from catalog.base import Value
 from catalog.capabilities import Capability, CapabilityReport, Gap
-from catalog.pools import Endpoint, Host, Hypervisor
+from catalog.pools import Endpoint, Host, Hypervisor, Template
+from catalog.pools import Firmware as Firmware  # noqa: PLC0414 - drivers know it from here
 from catalog.resources import Resources
 from catalog.workload_classes import Availability
 from connectors.errors import Unsupported
@@ -51,13 +52,6 @@ class PowerAction(StrEnum):
     def capability(self) -> Capability:
         """The capability that a pool must have for this action."""
         return Capability(self.value)
-
-
-class Firmware(StrEnum):
-    """What a machine starts by; a guest that was installed under one does not start under the other."""
-
-    BIOS = "bios"
-    UEFI = "uefi"
 
 
 class Seed(Value):
@@ -127,7 +121,8 @@ class PoolSnapshot(Value):
     """One cluster or host group at the time of a probe.
 
     `total` is physical and leaves out hosts that are not usable; `used` is what its machines are
-    configured with (all of them for disk, the running ones for vcpu and memory_mib).
+    configured with (all of them for disk, the running ones for vcpu and memory_mib). Each of the `templates`
+    is among the `traits` too.
     """
 
     provider: str
@@ -136,6 +131,7 @@ class PoolSnapshot(Value):
     used: Resources
     hosts: tuple[Host, ...]
     traits: frozenset[str] = frozenset()
+    templates: tuple[Template, ...] = ()
     capabilities: CapabilityReport = CapabilityReport()
 
     def __hash__(self) -> int:

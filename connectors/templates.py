@@ -12,9 +12,11 @@ from pydantic import BeforeValidator, Field
 
 from catalog.capabilities import Capability, Gap, GapReason
 from catalog.frozen import FrozenMapping
+from catalog.pools import Firmware, Template
 from connectors.contract import TEMPLATE_TRAIT, VmSpec
 from connectors.errors import NotFound, Refused, Unsupported
 
+GIB = 2**30
 OPERATION = "create_vm"
 NONE = Gap(
     reason=GapReason.NOT_CONFIGURED,
@@ -47,6 +49,19 @@ Templates = Annotated[
 def trait(name: str) -> str:
     """What a pool is that makes machines of the template of this name."""
     return f"{TEMPLATE_TRAIT}{name}"
+
+
+def described(
+    name: str, size_bytes: int, firmware: Firmware | None, *, minimum_disk_gib: int | None = None
+) -> Template:
+    """The template of this name; its machines have as much disk, or more, unless it says otherwise."""
+    least = -(-size_bytes // GIB) if minimum_disk_gib is None else minimum_disk_gib
+    return Template(trait=trait(name), size_bytes=size_bytes, minimum_disk_gib=least, firmware=firmware)
+
+
+def traits(offered: Iterable[Template]) -> frozenset[str]:
+    """What a pool is that makes machines of these."""
+    return frozenset(one.trait for one in offered)
 
 
 def wanted(endpoint: str, spec: VmSpec, named: Mapping[str, str]) -> str | None:

@@ -1,6 +1,6 @@
 """What the catalog itself decides, always: the class's tiers, capabilities and traits, the order's tier."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from catalog.capabilities import Capability
@@ -8,7 +8,7 @@ from catalog.catalog import Catalog
 from catalog.workload_classes import WorkloadClass
 from policies.decisions import Rejection
 from policies.facts import PoolFacts, RequestFacts
-from policies.requirements import missing_capabilities, missing_traits, unwanted_traits
+from policies.requirements import missing_capabilities, missing_traits, too_little_disk, unwanted_traits
 from policies.rule import Finding
 
 CONTAINERS = "CUSTOM_CONTAINERS"
@@ -25,6 +25,12 @@ def built_in(request: RequestFacts, pool: PoolFacts, catalog: Catalog) -> tuple[
         asked = missing_capabilities("the order's seed needs", [Capability.SEED_DISK], pool)
         reasons += [("order seed", finding) for finding in asked]
     return tuple(_rejection(rule_id, pool, finding) for rule_id, finding in reasons)
+
+
+def template_says(disk_gib: int, traits: Collection[str], pool: PoolFacts) -> tuple[Rejection, ...]:
+    """Why no machine with so much disk can be made of the templates among the traits that are required of it."""
+    found = too_little_disk(disk_gib, traits, pool)
+    return tuple(_rejection("pool template", pool, finding) for finding in found)
 
 
 def _class_says(workload_class: WorkloadClass, pool: PoolFacts) -> Iterator[tuple[str, Finding]]:

@@ -10,12 +10,13 @@ from typing import Any
 from catalog.catalog import Catalog
 from catalog.orders import Request
 from catalog.pools import Pool
-from policies.built_in import built_in
+from policies.built_in import built_in, template_says
 from policies.decisions import Rejection
 from policies.facts import RequestFacts, named, pool_facts, request_facts
 from policies.predicates import Undecided
 from policies.quotas import check_quotas
 from policies.rule import PoolRule, Rule, rejection, undecided
+from policies.rules.require_traits import RequireTraits
 
 __all__ = ["check_quotas", "decide"]
 
@@ -28,14 +29,20 @@ _Outcomes = tuple[bool | Undecided, ...]
 
 
 def decide(
-    catalog: Catalog, rules: Sequence[Rule], requests: Sequence[Request], pools: Sequence[Pool]
+    catalog: Catalog,
+    rules: Sequence[Rule],
+    requests: Sequence[Request],
+    pools: Sequence[Pool],
+    *,
+    made: bool = False,
 ) -> Mapping[tuple[int, int], Reasons]:
     """(request index, pool index) -> all reasons against the pair; a pair that is not here is allowed.
 
     The catalog's own reasons come first, then those of rules by name, whatever order they are given in.
-    Capacity is not looked at, and quotas are `check_quotas`'s.
+    Where the machines are to be `made`, the template that is required of them must fit into their disk; one that
+    exists keeps what it was made of. Capacity is not looked at, and quotas are `check_quotas`'s.
     """
-    board = _Board(catalog, rules, pools)
+    board = _Board(catalog, rules, pools, made=made)
     refused: dict[tuple[int, int], Reasons] = {}
     for i, request in enumerate(requests):
         for j, reasons in board.row(request_facts(request, catalog)):
@@ -46,12 +53,15 @@ def decide(
 class _Board:
     """What has been decided already, at each step by what the step depends on and nothing more."""
 
-    def __init__(self, catalog: Catalog, rules: Iterable[Rule], pools: Sequence[Pool]) -> None:
+    def __init__(
+        self, catalog: Catalog, rules: Iterable[Rule], pools: Sequence[Pool], *, made: bool
+    ) -> None:
         self._catalog = catalog
         by_name = sorted(rules, key=lambda rule: rule.name)
         self._rules = [(r.document, r.predicate) for r in by_name if isinstance(r.document, PoolRule)]
         self._pools = [pool_facts(pool, catalog) for pool in pools]
         self._pool_names = [named(pool) for pool in self._pools]
+        self._templates = made and any(pool.templates for pool in pools)
         self._built_in: dict[tuple[str | bool, ...], list[Reasons]] = {}
         self._outcomes: dict[Hashable, _Outcomes] = {}
         self._findings: dict[tuple[int, int], Reasons] = {}
@@ -61,9 +71,9 @@ class _Board:
         """Every refused pool of a request, with all reasons."""
         facts = named(request)
         outcomes = [self._outcomes_of(k, facts) for k in range(len(self._rules))]
-        key = (*_asked_of_the_catalog(request), *outcomes)
+        key = (*_asked_of_the_catalog(request), self._templates and request.disk_gib, *outcomes)
         if key not in self._rows:
-            self._rows[key] = tuple(self._refused(self._catalog_says(request), outcomes))
+            self._rows[key] = tuple(self._refused(request, outcomes))
         return self._rows[key]
 
     def _outcomes_of(self, k: int, facts: dict[str, Any]) -> _Outcomes:
@@ -81,14 +91,31 @@ class _Board:
         return self._built_in[key]
 
     def _refused(
-        self, catalog_says: Iterable[Reasons], outcomes: Sequence[_Outcomes]
+        self, request: RequestFacts, outcomes: Sequence[_Outcomes]
     ) -> Iterator[tuple[int, Reasons]]:
-        for j, first in enumerate(catalog_says):
+        for j, first in enumerate(self._catalog_says(request)):
             reasons = list(first)
-            for k, outcome in enumerate(outcomes):
-                reasons += self._rule_says(k, j, outcome[j] if self._rules[k][1].reads_pool else outcome[0])
+            here = [
+                one[j] if rule.reads_pool else one[0]
+                for one, (_, rule) in zip(outcomes, self._rules, strict=True)
+            ]
+            if self._templates:
+                reasons += template_says(request.disk_gib, self._required(request, here), self._pools[j])
+            for k, outcome in enumerate(here):
+                reasons += self._rule_says(k, j, outcome)
             if reasons:
                 yield j, tuple(reasons)
+
+    def _required(self, request: RequestFacts, outcomes: Iterable[bool | Undecided]) -> frozenset[str]:
+        """The traits that the class and the rules that hold require of a pool."""
+        workload_class = self._catalog.classes.get(request.workload_class)
+        documents = (
+            document
+            for outcome, (document, _) in zip(outcomes, self._rules, strict=True)
+            if outcome is True and isinstance(document, RequireTraits)
+        )
+        found = workload_class.required_traits if workload_class else frozenset[str]()
+        return found.union(*(document.traits for document in documents))
 
     def _rule_says(self, k: int, j: int, outcome: bool | Undecided) -> Reasons:
         if outcome is False:

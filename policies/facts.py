@@ -13,7 +13,7 @@ from catalog.capabilities import Capability, Gap
 from catalog.catalog import Catalog
 from catalog.offerings import DATA, Parameter, ParameterKind
 from catalog.orders import ParameterValue, Request
-from catalog.pools import Hypervisor, Pool
+from catalog.pools import Hypervisor, Pool, Template
 from catalog.resources import ResourceClass
 from catalog.wording import known_names
 from catalog.workload_classes import Availability, DataClassification
@@ -114,6 +114,7 @@ class PoolFacts:
     traits: tuple[str, ...] = _fact("its traits, sorted")
     capabilities: tuple[str, ...] = _fact("what works there", lambda _: tuple(c.value for c in Capability))
     gaps: tuple[tuple[Capability, Gap], ...] = ()
+    templates: tuple[Template, ...] = ()
 
     def gap(self, capability: Capability) -> Gap | None:
         """Why `capability` is missing here, or None where it works."""
@@ -178,6 +179,7 @@ def pool_facts(pool: Pool, catalog: Catalog) -> PoolFacts:
         traits=tuple(sorted(pool.traits)),
         capabilities=tuple(c.value for c in Capability if pool.capabilities.has(c)),
         gaps=tuple(pool.capabilities.gaps.items()),
+        templates=pool.templates,
     )
 
 

@@ -1,6 +1,6 @@
 """What a pool must have: capabilities and traits, asked by workload classes and by rules alike."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from catalog.capabilities import Capability, Gap, GapReason
 from policies.facts import PoolFacts
@@ -50,6 +50,28 @@ def missing_traits(asks: str, traits: Iterable[str], pool: PoolFacts) -> Iterato
             fact=f"{pool.name} has {', '.join(pool.traits) or 'no traits'}",
             remedy=f"choose a pool with {trait}, or add it to the traits of {pool.name} if it is true of it",
         )
+
+
+def too_little_disk(disk_gib: int, traits: Collection[str], pool: PoolFacts) -> Iterator[Finding]:
+    """A finding for each of the required traits whose template has more disk, where the pool tells how much."""
+    for template in pool.templates:
+        least = template.minimum_disk_gib
+        if template.trait in traits and least is not None and disk_gib < least:
+            size = "" if template.size_bytes is None else f" ({_size(template.size_bytes)})"
+            yield Finding(
+                dimension="disk_gib",
+                limit=f"at least {least}",
+                need=str(disk_gib),
+                claim=f"{template.trait} of {pool.name}{size} needs a disk of at least {least} GiB",
+                fact=f"the order has {disk_gib} GiB",
+                remedy=f"order at least {least} GiB of disk, or choose another template or pool",
+            )
+
+
+def _size(size_bytes: int) -> str:
+    """In GiB where that is exact, else in MiB, rounded up."""
+    gib, rest = divmod(size_bytes, 2**30)
+    return f"{-(-size_bytes // 2**20)} MiB" if rest else f"{gib} GiB"
 
 
 def unwanted_traits(asks: str, traits: Iterable[str], pool: PoolFacts) -> Iterator[Finding]:

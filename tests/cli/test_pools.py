@@ -1,4 +1,4 @@
-"""What ``tierwise pool list`` tells of pools."""
+"""What ``tierwise pool list`` and ``pool templates`` tell of pools."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from tierwise.testing.estate import simulated_acme
 from tierwise.usecases.init import replace_endpoints
 
 
-def test_a_pool_is_listed_with_the_traits_of_the_catalog_and_those_that_its_endpoint_told(
+def test_a_pool_is_listed_with_the_traits_and_templates_that_its_endpoint_told(
     tierwise: Any, tmp_path: Path
 ) -> None:
     settings = simulated_acme(tmp_path)
@@ -32,3 +32,19 @@ def test_a_pool_is_listed_with_the_traits_of_the_catalog_and_those_that_its_endp
         told = {"CUSTOM_TEMPLATE_DEBIAN_12"} if pool.endpoint == vcenter.name else set()
         assert after[name] == ", ".join(sorted(pool.traits | told))
     assert len(set(after.values())) > 1
+
+    def templates(*arguments: str) -> list[dict[str, object]]:
+        return json.loads(command("pool", "templates", "-o", "json", *arguments).out)
+
+    there = [
+        {
+            "pool": name, "template": "CUSTOM_TEMPLATE_DEBIAN_12", "minimum_disk_gib": 1,
+            "firmware": "bios", "size_bytes": 2**30,
+        }
+        for name, pool in catalog.pools.items()
+        if pool.endpoint == vcenter.name
+    ]  # fmt: skip
+    assert templates() == there
+    assert templates(there[0]["pool"], "--no-refresh") == there[:1]
+    (other, *_) = (name for name, pool in catalog.pools.items() if pool.endpoint != vcenter.name)
+    assert templates(other, "--no-refresh") == []

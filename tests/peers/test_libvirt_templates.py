@@ -179,6 +179,10 @@ def test_a_pool_tells_which_templates_are_there(daemon: libvirtd.PrivateLibvirtd
         seen = connector.probe()
     traits = {trait for trait in seen.pools[0].traits if trait.startswith("CUSTOM_TEMPLATE_")}
     assert traits == {DEBIAN, WHOLE}
+    told = {
+        one.trait: (one.size_bytes, one.minimum_disk_gib, one.firmware) for one in seen.pools[0].templates
+    }
+    assert told == {DEBIAN: (512 * MIB, 1, None), WHOLE: (GIB, 2, None)}
     assert f"{LOST} is not offered: storage pool 'default' has no volume 'lost.qcow2'" in seen.note
     assert f"{ELSEWHERE} is not offered: its volume 'nowhere/a.img' cannot be looked at" in seen.note
 

@@ -104,7 +104,9 @@ class Replay:
         batch_id = uuid5(NAMESPACE_URL, f"batch of {batch[0].name}")
         orders = [self.wish(arrival) for arrival in batch]
         observe(self.app)
-        problem = problem_for(self.app, estate(self.app), [resolved(self.app, order) for order in orders])
+        problem = problem_for(
+            self.app, estate(self.app), [resolved(self.app, order) for order in orders], made=True
+        )
         rows = submit(self.app, batch_id, orders)
         now = int(self.clock.now().timestamp())
         self.rows |= {a.number: (row, now) for a, row in zip(batch, rows, strict=True)}

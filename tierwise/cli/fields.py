@@ -215,6 +215,17 @@ CAPABILITIES = Fields(
     ("capability", "available", "reason", "detail"),
 )
 
+TEMPLATES = Fields(
+    {
+        "pool": "the pool's name",
+        "template": "the trait by which classes and rules require it",
+        "minimum_disk_gib": "the least disk in GiB that a machine of it can be ordered with; empty: not known",
+        "firmware": "`bios` or `uefi`, which its machines start by; empty: not known",
+        "size_bytes": "the size of its disks in bytes; empty: not known",
+    },
+    ("pool", "template", "minimum_disk_gib", "firmware"),
+)
+
 MACHINES = Fields(
     {
         "machine": "the machine's name",
@@ -260,6 +271,7 @@ LISTS: Mapping[str, Fields] = {
     "catalog rates": RATES,
     "pool list": POOLS,
     "pool capabilities": CAPABILITIES,
+    "pool templates": TEMPLATES,
     "order list": ORDERS,
     "vm list": MACHINES,
     "vm disks": VM_DISKS,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.fields import CAPABILITIES, EVERYTHING, POOLS, Columns, Sort, view
+from tierwise.cli.fields import CAPABILITIES, EVERYTHING, POOLS, TEMPLATES, Columns, Sort, view
 from tierwise.cli.output import Format, Output, emit, note
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Show pools, their room and their capabilities.", no_args_is_help=True)
 
+OnePool = Annotated[str | None, typer.Argument(help="One pool; all of them without it.")]
 Refresh = Annotated[bool, typer.Option("--refresh/--no-refresh", help="Ask the endpoints first.")]
 
 
@@ -68,31 +69,64 @@ def list_(
 @app.command()
 def capabilities(
     ctx: typer.Context,
-    pool: Annotated[str | None, typer.Argument(help="One pool; all of them without it.")] = None,
+    pool: OnePool = None,
     refresh: Refresh = True,
     output: Output = Format.TABLE,
     columns: Columns = "",
     sort: Sort = "",
 ) -> None:
     """Show what each pool can do, and why not where it cannot."""
-    from tierwise.cli.words import must_be_known
-    from tierwise.usecases.observe import join, observe, views
-
-    context: Context = ctx.obj
-    with context.app() as app_:
-        must_be_known("pool", pool, app_.documents.catalog.pools)
-        found = observe(app_) if refresh else views(app_)
-        seen = join(app_.documents.catalog, found, app_.clock.now())
-    rows = [row for each in seen.pools if pool in {None, each.name} for row in _capability_rows(each)]
+    pools, unusable = _seen(ctx.obj, pool, refresh=refresh)
+    rows = [row for each in pools for row in _capability_rows(each)]
     wanted = view(columns, sort)
     if pool is None and output is Format.TABLE and wanted == EVERYTHING:
         emit(_matrix(rows), output)
         note("why not: `tierwise pool capabilities POOL`")
     else:
         emit(rows, output, fields=CAPABILITIES, view=wanted)
-    for name, why in seen.unusable.items():
-        if pool in {None, name}:
-            note(f"{name}: {why}")
+    for name, why in unusable.items():
+        note(f"{name}: {why}")
+
+
+@app.command()
+def templates(
+    ctx: typer.Context,
+    pool: OnePool = None,
+    refresh: Refresh = True,
+    output: Output = Format.TABLE,
+    columns: Columns = "",
+    sort: Sort = "",
+) -> None:
+    """List the templates that each pool makes machines of."""
+    pools, unusable = _seen(ctx.obj, pool, refresh=refresh)
+    rows = [row for each in pools for row in _template_rows(each)]
+    emit(rows, output, fields=TEMPLATES, view=view(columns, sort))
+    for name, why in unusable.items():
+        note(f"{name}: {why}")
+
+
+def _seen(context: Context, pool: str | None, *, refresh: bool) -> "tuple[list[Pool], Mapping[str, str]]":
+    """One pool or all of them as last seen, and why those are unusable that are."""
+    from tierwise.cli.words import must_be_known
+    from tierwise.usecases.observe import join, observe, views
+
+    with context.app() as app_:
+        must_be_known("pool", pool, app_.documents.catalog.pools)
+        found = observe(app_) if refresh else views(app_)
+        seen = join(app_.documents.catalog, found, app_.clock.now())
+    wanted = [each for each in seen.pools if pool in {None, each.name}]
+    return wanted, {name: why for name, why in seen.unusable.items() if pool in {None, name}}
+
+
+def _template_rows(pool: "Pool") -> "Iterator[dict[str, object]]":
+    for template in sorted(pool.templates, key=lambda one: one.trait):
+        yield {
+            "pool": pool.name,
+            "template": template.trait,
+            "minimum_disk_gib": template.minimum_disk_gib,
+            "firmware": template.firmware.value if template.firmware else "",
+            "size_bytes": template.size_bytes,
+        }
 
 
 def _capability_rows(pool: "Pool") -> "Iterator[dict[str, str]]":

@@ -119,7 +119,9 @@ def refusals(app: App, request: Request, pool: str) -> list[str]:
     only = tuple(one for one in on.pools if one.name == pool)
     if not only:
         return [on.unusable.get(pool, "nothing was seen of it yet")]
-    (assignment,) = solve(problem_for(app, replace(on, pools=only), [request]), Limits()).assignments
+    (assignment,) = solve(
+        problem_for(app, replace(on, pools=only), [request], made=False), Limits()
+    ).assignments
     if assignment.pool is not None:
         return []
     return [str(why) for candidate in assignment.candidates for why in candidate.rejections]

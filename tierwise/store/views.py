@@ -109,5 +109,7 @@ def _view(row: EndpointViewRow, ours: frozenset[str]) -> EndpointView:
 
 
 def _shape(seen: _Seen) -> object:
-    pools = [(p.provider, p.total, p.hosts, p.traits, p.capabilities) for p in seen.snapshot.pools]
+    pools = [
+        (p.provider, p.total, p.hosts, p.traits, p.templates, p.capabilities) for p in seen.snapshot.pools
+    ]
     return pools, [(vm.native_id, vm.provider, vm.resources) for vm in seen.vms]

@@ -119,6 +119,7 @@ def _pool(catalog: Catalog, entry: PoolEntry, snapshot: PoolSnapshot, generation
         inventories={rc: _inventory(entry, snapshot, rc) for rc in ResourceClass},
         hosts=snapshot.hosts,
         traits=entry.traits | snapshot.traits,
+        templates=snapshot.templates,
         capabilities=snapshot.capabilities,
         generation=generation,
     )

@@ -74,7 +74,7 @@ def quote(app: App, on: Estate, order: Order) -> Quoted:
     over_quota = planned.over_quota.get(0, ())
     if over_quota:
         # The prices are of interest all the same: plan as if the quota were not there.
-        assignment = solve(problem_for(app, on, [request]), Limits()).assignments[0]
+        assignment = solve(problem_for(app, on, [request], made=True), Limits()).assignments[0]
     else:
         assignment = planned.plan.assignments[0]
     prices = _prices(app, on, request)

@@ -94,16 +94,19 @@ def plan_requests(
     catalog, rules = app.documents.catalog, app.documents.rules
     over_quota = check_quotas(catalog, rules, requests, on.used_by_tenant)
     admitted = [request for i, request in enumerate(requests) if i not in over_quota]
-    problem = problem_for(app, on, admitted)
+    problem = problem_for(app, on, admitted, made=True)
     return Planned(solve(problem, limits or Limits()), tuple(requests), over_quota)
 
 
 def problem_for(
-    app: App, on: Estate, requests: Sequence[Request], *, hosts: bool = True
+    app: App, on: Estate, requests: Sequence[Request], *, made: bool, hosts: bool = True
 ) -> PlacementProblem:
-    """The placement problem of these requests on this estate, at the present prices; on hosts or on pools alone."""
+    """The placement problem of these requests on this estate, at the present prices; on hosts or on pools alone.
+
+    `made` is whether their machines are made anew, of their templates, or exist already.
+    """
     catalog, rules = app.documents.catalog, app.documents.rules
-    rejections = dict(decide(catalog, rules, requests, on.pools))
+    rejections = dict(decide(catalog, rules, requests, on.pools, made=made))
     for j, pool in enumerate(on.pools):
         why = on.unusable.get(pool.name)
         if why is not None:

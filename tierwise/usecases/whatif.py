@@ -101,7 +101,7 @@ def run(app: App, changes: Sequence[str], limits: Limits | None = None) -> Answe
     before = np.array([pools.index(machine.pool) for machine in machines], dtype=np.int64)
     try:
         result = what_if(
-            problem_for(app, _without(on, machines), requests, hosts=False),
+            problem_for(app, _without(on, machines), requests, made=False, hosts=False),
             before,
             parse(changes),
             limits or Limits(),

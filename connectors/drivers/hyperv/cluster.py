@@ -148,6 +148,7 @@ def snapshot(
         hosts=tuple(hosts),
         capabilities=found.pools[0].capabilities,
         traits=found.pools[0].traits,
+        templates=found.pools[0].templates,
     )
     note = "; ".join(filter(None, [found.note, *_absent(op, states)]))
     return found.model_copy(update={"pools": (pool,), "note": note})

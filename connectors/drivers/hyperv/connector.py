@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint
 from catalog.resources import Resources
-from connectors import registry
+from connectors import registry, templates
 from connectors.contract import (
     Connector,
     Disk,
@@ -246,7 +246,8 @@ class HypervConnector(Connector):
         one = next(iter(self._hosts.values()))
         # A machine is made at any node of a cluster, so each has to have the template.
         lacks = {name: why for each in self._hosts.values() for name, why in each.lacking.items()}
-        one = one._replace(lacking=lacks)
+        offered = tuple(t for t in one.templates if all(t.trait != templates.trait(name) for name in lacks))
+        one = one._replace(lacking=lacks, templates=offered)
         secure = op.session.settings.encrypted and self.endpoint.tls.unverified_because is None
         gap = relocating.missing(op.session.settings)
         report = self.declared().narrowed({} if gap is None else {Capability.STORAGE_MIGRATE: gap})

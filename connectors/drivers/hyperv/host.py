@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from catalog.capabilities import Capability, CapabilityReport, Gap, GapReason
-from catalog.pools import Host, Hypervisor
+from catalog.pools import Host, Hypervisor, Template
 from catalog.resources import Resources
 from connectors import templates
 from connectors.contract import EndpointSnapshot, PoolSnapshot, PowerState
@@ -41,10 +41,10 @@ class HostFacts(NamedTuple):
     """Whether the cluster moves machines by itself to nodes that have more room."""
     whole: bool
     """Whether the endpoint is the whole cluster."""
-    named: frozenset[str]
-    """The templates that the endpoint's option names."""
+    templates: tuple[Template, ...]
+    """Those of the endpoint's option that orders can choose."""
     lacking: Mapping[str, str]
-    """What is wrong with those of them that orders cannot choose."""
+    """What is wrong with the others, by name."""
 
     @property
     def provider(self) -> str:
@@ -60,7 +60,7 @@ class HostFacts(NamedTuple):
     def gaps(self) -> dict[Capability, Gap]:
         """What this host cannot do beyond what the driver cannot."""
         found = gaps.of_host(self.name, self.cluster, whole=self.whole, balances=self.balances)
-        if not self.named:
+        if not (self.templates or self.lacking):
             found[Capability.TEMPLATE] = templates.NONE
         if self.whole and not on_shared_volume(self.folder):
             found[Capability.CREATE] = gaps.not_shared(self.folder)
@@ -112,7 +112,7 @@ def _facts(op: Op, rows: Rows) -> HostFacts:
         cluster=clusters[0]["Name"] if clusters else None,
         balances=bool(clusters) and clusters[0]["AutoBalancerMode"] != 0,
         whole=options.cluster or bool(op.node),
-        named=frozenset(options.templates),
+        templates=offering.offered(options, files),
         lacking=offering.lacking(options, files),
     )
 
@@ -128,7 +128,8 @@ def snapshot(
         used=used(machines),
         hosts=(Host(name=found.name, resources=found.total),),
         capabilities=report.narrowed(found.gaps),
-        traits=frozenset(map(templates.trait, found.named - found.lacking.keys())),
+        traits=templates.traits(found.templates),
+        templates=found.templates,
     )
     simulated = SIMULATOR_NOTE if "simulator" in found.product else ""
     return EndpointSnapshot(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from catalog.pools import Template as Offered
 from connectors import templates
 from connectors.contract import Firmware, VmSpec
 from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
@@ -24,6 +25,15 @@ class Template(NamedTuple):
 def looks(options: Options) -> tuple[Command, ...]:
     """What asks for each template of the option, in order."""
     return tuple(_look(path, optional=True) for path in options.templates.values())
+
+
+def offered(options: Options, found: Rows) -> tuple[Offered, ...]:
+    """The option's templates that are there; `found` answers `looks`."""
+    return tuple(
+        templates.described(name, int(rows[0]["Size"]), _firmware(_generation(options, name, path)))
+        for (name, path), rows in zip(options.templates.items(), found, strict=True)
+        if rows
+    )
 
 
 def lacking(options: Options, found: Rows) -> Mapping[str, str]:

@@ -101,6 +101,7 @@ class LibvirtConnector(Connector):
             used=_used(machines),
             hosts=(hosts.as_host(found),),
             traits=found.traits,
+            templates=found.templates,
             capabilities=self.declared().narrowed(found.gaps),
         )
         snapshot = EndpointSnapshot(

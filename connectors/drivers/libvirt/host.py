@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.capabilities import Capability, Gap
-from catalog.pools import Host
+from catalog.pools import Host, Template
 from catalog.resources import Resources
 from connectors import templates
 from connectors.drivers.libvirt import containers, gaps, offering, processor, seeds, storage, xen
@@ -28,8 +28,8 @@ class HostFacts:
     sockets: int = 0
     cores: int = 0
     """Physical, of all sockets; 0 where the daemon does not say, as for sockets."""
-    templates: frozenset[str] = frozenset()
-    """The names of those that orders can choose."""
+    templates: tuple[Template, ...] = ()
+    """Those that orders can choose."""
     not_offered: str = ""
     """Which of the option's are not among them, and why."""
     os_type: str = ""
@@ -54,7 +54,7 @@ class HostFacts:
         }  # fmt: skip
         words = kinds.get(self.domain_type, set())
         arch = f"HW_ARCH_{re.sub(r'[^A-Z0-9]', '_', self.arch.upper())}"
-        return frozenset({arch, *words, *self.cpu, *map(templates.trait, self.templates)})
+        return frozenset({arch, *words, *self.cpu, *templates.traits(self.templates)})
 
     @property
     def note(self) -> str:
@@ -97,7 +97,7 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
     if problem is None and driver == "lxc":
         problem = containers.problem(connection, options.storage_pool)
     carries = driver in _MACHINES
-    chosen, wrong = offering.offered(vendor, connection, options) if carries else (frozenset(), {})
+    chosen, wrong = offering.offered(vendor, connection, options) if carries else ({}, {})
     os_type, not_run = xen.os_type(connection, options) if driver == "xen" else ("", {})
     if driver == "xen":
         memory_mib -= xen.control_domain_mib(connection)
@@ -113,7 +113,7 @@ def facts(vendor: Any, connection: Any, options: Options, known: HostFacts | Non
         product=_product(connection, driver),
         gaps=_gaps(driver, arch, options, problem) | not_run,
         os_type=os_type,
-        templates=chosen,
+        templates=tuple(chosen.values()),
         not_offered=templates.problems(wrong),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from catalog.pools import Template
 from connectors import templates
 from connectors.contract import VmSpec
 from connectors.drivers.libvirt import faults, storage
@@ -10,17 +11,26 @@ from connectors.drivers.libvirt.settings import Options
 from connectors.errors import Refused
 
 
-def offered(vendor: Any, connection: Any, options: Options) -> tuple[frozenset[str], Mapping[str, str]]:
-    """The names of the option's templates that are there, and what is wrong with the others."""
-    wrong = {}
+def offered(
+    vendor: Any, connection: Any, options: Options
+) -> tuple[Mapping[str, Template], Mapping[str, str]]:
+    """The option's templates that are there, and what is wrong with the others, by name.
+
+    A volume does not tell by what its guest starts.
+    """
+    found, wrong = {}, {}
     for name, own in options.templates.items():
         try:
-            _volume(connection, options, own)
+            size_bytes = int(_volume(connection, options, own).info()[1])
         except vendor.libvirtError as error:
             if faults.lost(error):
                 raise
             wrong[name] = _why(error, options, own)
-    return frozenset(options.templates.keys() - wrong.keys()), wrong
+        else:
+            found[name] = templates.described(
+                name, size_bytes, None, minimum_disk_gib=_minimum_gib(size_bytes)
+            )
+    return found, wrong
 
 
 def chosen(vendor: Any, connection: Any, options: Options, spec: VmSpec, endpoint: str) -> Any:
@@ -43,9 +53,13 @@ def chosen(vendor: Any, connection: Any, options: Options, spec: VmSpec, endpoin
     has, wanted = int(found.info()[1]), spec.resources.disk_gib
     if has >= wanted * storage.GIB:
         why = f"template '{own}' has {-(-has // storage.MIB)} MiB, and the disk has to be larger than {wanted} GiB for it"
-        hint = f"order at least {has // storage.GIB + 1} GiB, or choose another template"
+        hint = f"order at least {_minimum_gib(has)} GiB, or choose another template"
         raise Refused(endpoint, templates.OPERATION, why, hint=hint)
     return found
+
+
+def _minimum_gib(size_bytes: int) -> int:
+    return size_bytes // storage.GIB + 1
 
 
 def _volume(connection: Any, options: Options, own: str) -> Any:

@@ -418,14 +418,15 @@ class Simulated(Connector):
     def _pool(self, db: sqlite3.Connection, provider: str) -> PoolSnapshot:
         hosts = self._options.hosts_of(provider)
         usable = sum((host.resources for host in hosts if host.usable), Resources())
+        offered = shelf.offered(self._options.templates)
         return PoolSnapshot(
             provider=provider,
             hypervisor=self._options.hypervisor,
             total=usable + Resources(disk_gib=self._options.disk_gib),
             used=machines.used(db, provider),
             hosts=hosts,
-            traits=self._options.traits
-            | {templates.trait(name) for name in shelf.there(self._options.templates)},
+            traits=self._options.traits | templates.traits(offered),
+            templates=offered,
             capabilities=self._report,
         )
 

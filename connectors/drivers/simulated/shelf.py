@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from catalog.pools import Template as Offered
 from connectors import templates
 from connectors.contract import Firmware, VmSpec
 from connectors.drivers.simulated import contents
@@ -39,9 +40,17 @@ SHELF: Mapping[str, Template] = MappingProxyType(
 """By their own names."""
 
 
-def there(named: Mapping[str, str]) -> set[str]:
-    """The names of the option whose templates the estate has."""
-    return {name for name, own in named.items() if own in SHELF}
+def there(named: Mapping[str, str]) -> dict[str, Template]:
+    """Those of the option's templates that the estate has, by the option's names."""
+    return {name: SHELF[own] for name, own in named.items() if own in SHELF}
+
+
+def offered(named: Mapping[str, str]) -> tuple[Offered, ...]:
+    """The same for a probe."""
+    return tuple(
+        templates.described(name, found.gib * templates.GIB, found.firmware)
+        for name, found in sorted(there(named).items())
+    )
 
 
 def missing(named: Mapping[str, str]) -> str:

@@ -1,10 +1,12 @@
 """Machines made of a template: which one, what a clone's specification says, and clones that others began."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from catalog.pools import Template as Offered
 from connectors import templates
-from connectors.contract import VmSpec
+from connectors.contract import Firmware, VmSpec
 from connectors.drivers.vsphere import devices, tasks
 from connectors.drivers.vsphere.details import FIRMWARE
 from connectors.drivers.vsphere.estate import KIBI_PER_GIBI, disks, disks_gib
@@ -13,7 +15,6 @@ from connectors.drivers.vsphere.session import (
     CUT_OFF,
     Op,
     Properties,
-    Satisfied,
     read_object,
     read_objects,
     ref_id,
@@ -40,6 +41,11 @@ class Template(NamedTuple):
     object: Any
     path: str
     row: Properties
+
+    @property
+    def firmware(self) -> Firmware:
+        """What its machines start by."""
+        return Firmware(FIRMWARE.get(self.row.get("config.firmware", "bios"), "bios"))
 
 
 def template(op: Op, spec: VmSpec, machines: Any) -> Template | None:
@@ -88,37 +94,51 @@ def _read(op: Op, machines: Any, path: str) -> Template | _Wrong:
     return Template(found, path, row)
 
 
-def offered(op: Op, machines: Any) -> tuple[frozenset[str], dict[str, str]]:
-    """The names of the option's templates that are below a machine folder, and what is wrong with the others."""
-    read = {name: _read(op, machines, path) for name, path in op.session.settings.options.templates.items()}
-    wrong = {name: found.why for name, found in read.items() if isinstance(found, _Wrong)}
-    return frozenset(read.keys() - wrong.keys()), wrong
+def offered(op: Op, machines: Any) -> tuple[dict[str, Offered], dict[str, str]]:
+    """The option's templates that are below a machine folder, and what is wrong with the others, by name."""
+    chosen: dict[str, Offered] = {}
+    wrong: dict[str, str] = {}
+    for name, path in op.session.settings.options.templates.items():
+        found = _read(op, machines, path)
+        if isinstance(found, _Wrong):
+            wrong[name] = found.why
+        else:
+            size_bytes = sum(disk.capacityInKB for disk in disks(op, found.row)) * 1024
+            chosen[name] = templates.described(name, size_bytes, found.firmware)
+    return chosen, wrong
 
 
-def of_datacenters(op: Op, datacenters: Iterable[str]) -> Satisfied:
-    """The traits of the templates of each datacenter, by managed object id. What cannot be read is no failure.
+class Models(NamedTuple):
+    """The templates of each datacenter, by managed object id; `problem` is why some are not known."""
+
+    offered: Mapping[str, tuple[Offered, ...]]
+    problem: str = ""
+
+
+def of_datacenters(op: Op, datacenters: Iterable[str]) -> Models:
+    """The templates of each datacenter. What cannot be read is no failure.
 
     Only a template that is in none of them is told. Machines go to every cluster of a template's datacenter.
     """
-    found: dict[str, frozenset[str]] = {}
+    found: dict[str, tuple[Offered, ...]] = {}
     wrong: dict[str, str] = {}
     if not op.session.settings.options.templates:
-        return Satisfied(found)
+        return Models(found)
     try:
         # With the other half of the time the rest of the call goes on where vCenter is slow.
         with op.session.deadline.share(2):
             for ref in datacenters:
-                names, missing = offered(op, machine_folder(op, ref))
-                found[ref] = frozenset(map(templates.trait, names))
+                chosen, missing = offered(op, machine_folder(op, ref))
+                found[ref] = tuple(chosen.values())
                 wrong = missing | wrong
     except CUT_OFF:
         raise
     except op.session.failures as error:
-        return Satisfied(
+        return Models(
             found, f"templates cannot be read: {op.session.meaning(op.endpoint, op.name, error).why}"
         )
-    there = frozenset[str]().union(*found.values())
-    return Satisfied(
+    there = templates.traits(chain.from_iterable(found.values()))
+    return Models(
         found,
         templates.problems({n: why for n, why in wrong.items() if templates.trait(n) not in there}),
     )
@@ -132,9 +152,8 @@ def machine_folder(op: Op, datacenter: str) -> Any:
 
 def check(op: Op, spec: VmSpec, model: Template) -> None:
     """What the template rules out. Raises Refused."""
-    firmware = FIRMWARE.get(model.row.get("config.firmware", "bios"), "bios")
-    if spec.firmware is not None and spec.firmware.value != firmware:
-        why = f"template '{model.path}' starts by {firmware}, not by {spec.firmware.value}"
+    if spec.firmware not in {None, model.firmware}:
+        why = f"template '{model.path}' starts by {model.firmware}, not by {spec.firmware}"
         raise op.error(Refused, why, hint="choose another template; a guest starts by one of them only")
     has_gib = disks_gib(disks(op, model.row))
     if spec.resources.disk_gib < has_gib:

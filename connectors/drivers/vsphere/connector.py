@@ -261,11 +261,8 @@ class VsphereConnector(Connector):
             views,
             self.declared().narrowed(missing),
             options.datastore,
-            {
-                ref: within.traits.get(ref, frozenset())
-                | models.traits.get(provider.datacenter or "", frozenset())
-                for ref, provider in found.providers.items()
-            },
+            within.traits,
+            {ref: models.offered.get(one.datacenter or "", ()) for ref, one in found.providers.items()},
         )
         product = op.session.content.about.fullName
         snapshot = EndpointSnapshot(

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from catalog.capabilities import CapabilityReport
-from catalog.pools import Host, Hypervisor
+from catalog.pools import Host, Hypervisor, Template
 from catalog.resources import Resources
+from connectors import templates
 from connectors.contract import PoolSnapshot, PowerState, VmView
 from connectors.drivers.vsphere import gaps, traits
 from connectors.drivers.vsphere.marks import (
@@ -217,11 +218,13 @@ def pools(
     views: Sequence[VmView],
     declared: CapabilityReport,
     datastore: str | None = None,
-    offered: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    within: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    offered: Mapping[str, tuple[Template, ...]] = MappingProxyType({}),
 ) -> tuple[PoolSnapshot, ...]:
     """The snapshot of every provider, in order of name; `datastore` is the option of that name.
 
-    `offered` are the traits of what orders can choose there, by the providers' managed object ids.
+    `within` are the traits of what orders can choose there, and `offered` the templates, by the providers'
+    managed object ids.
     """
     by_parent: dict[str, list[Row]] = {}
     for row in hosts.values():
@@ -235,7 +238,8 @@ def pools(
             used.get(provider.name, Resources()),
             declared,
             datastore,
-            offered.get(provider.ref, frozenset()),
+            within.get(provider.ref, frozenset()),
+            offered.get(provider.ref, ()),
         )
         for provider in sorted(found, key=lambda provider: provider.name)
     )
@@ -248,7 +252,8 @@ def _pool(
     used: Resources,
     declared: CapabilityReport,
     datastore: str | None,
-    offered: frozenset[str],
+    within: frozenset[str],
+    offered: tuple[Template, ...],
 ) -> PoolSnapshot:
     hosts = sorted(
         (
@@ -281,10 +286,12 @@ def _pool(
         total=total,
         used=used,
         hosts=tuple(hosts),
-        traits=offered
+        traits=within
+        | templates.traits(offered)
         | traits.of_cluster(
             config, [s for s in stores if datastore in {None, shown_name(s.get("name", ""))}]
         ),
+        templates=offered,
         capabilities=declared.narrowed(narrowed),
     )
 

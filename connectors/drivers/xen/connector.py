@@ -211,14 +211,18 @@ class XenConnector(Connector):
         master = found.hosts[found.pool["master"]]
         provider = str(found.pool["name_label"] or master["name_label"])
         product = _product(master)
-        chosen, wrong = inventory.offered(settings.options.templates, found.vms, found.vbds)
+        chosen, wrong = inventory.offered(settings.options.templates, found.vms, found.vbds, found.vdis)
         note = SIMULATOR_NOTE if "simulator" in product else ""
         snapshot = EndpointSnapshot(
             endpoint=self.endpoint.name,
             product=product,
             secure=settings.encrypted and self.endpoint.tls.unverified_because is None,
             note="; ".join(filter(None, (note, templates.problems(wrong)))),
-            pools=(inventory.pool_snapshot(found, provider, settings.options, self.declared(), chosen),),
+            pools=(
+                inventory.pool_snapshot(
+                    found, provider, settings.options, self.declared(), tuple(chosen.values())
+                ),
+            ),
         )
         return snapshot, inventory.views(found, provider)
 

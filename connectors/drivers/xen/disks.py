@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 from uuid import UUID
 
-from connectors.contract import Disk, DiskFormat, NetworkCard, Tell, VmDetails
-from connectors.drivers.xen import estate, marks, tasks, vhd
+from connectors.contract import Disk, DiskFormat, Firmware, NetworkCard, Tell, VmDetails
+from connectors.drivers.xen import estate, inventory, marks, tasks, vhd
 from connectors.drivers.xen.faults import of_failure
 from connectors.drivers.xen.session import NULL, Op, Record
 from connectors.drivers.xen.web import Exchange, Wanted, exchange
@@ -26,11 +26,11 @@ NEVER = "19700101T00:00:00Z"
 def details(op: Op, machine: estate.Machine) -> VmDetails:
     """Firmware, disks in the order of their numbers, and cards."""
     record = machine.record
-    uefi = record["HVM_boot_params"].get("firmware", "bios") == "uefi"
+    firmware = inventory.firmware(record)
     labels = estate.labels(op, record)
     return VmDetails(
-        firmware="uefi" if uefi else "bios",
-        secure_boot=uefi and record["platform"].get("secureboot") == "true",
+        firmware=firmware,
+        secure_boot=firmware is Firmware.UEFI and record["platform"].get("secureboot") == "true",
         disks=tuple(
             Disk(
                 key=disk["uuid"],

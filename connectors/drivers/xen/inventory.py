@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from catalog.capabilities import Capability, CapabilityReport, Gap
-from catalog.pools import Host, Hypervisor
+from catalog.pools import Firmware, Host, Hypervisor, Template
 from catalog.resources import Resources
 from connectors import templates
 from connectors.contract import PoolSnapshot, PowerState, VmView
@@ -132,9 +132,9 @@ def pool_snapshot(
     provider: str,
     options: Options,
     declared: CapabilityReport,
-    chosen: Iterable[str] = (),
+    chosen: tuple[Template, ...] = (),
 ) -> PoolSnapshot:
-    """The pool as it is now; `chosen` are the names of the templates that orders can choose."""
+    """The pool as it is now; `chosen` are the templates that orders can choose."""
     names = host_names(found.hosts)
     hosts = sorted(
         (
@@ -158,7 +158,8 @@ def pool_snapshot(
         total=total,
         used=_used(found),
         hosts=tuple(hosts),
-        traits=_traits(found.pool).union(map(templates.trait, chosen)),
+        traits=_traits(found.pool) | templates.traits(chosen),
+        templates=chosen,
         capabilities=declared.narrowed(_live_gaps(found, provider, srs, options)),
     )
 
@@ -168,19 +169,33 @@ def is_template(record: Record) -> bool:
     return bool(record["is_a_template"] and not record["is_a_snapshot"])
 
 
-def offered(named: Mapping[str, str], vms: Records, vbds: Records) -> tuple[frozenset[str], dict[str, str]]:
-    """Which of the option's templates orders can choose, by name, and what is wrong with the others."""
+def offered(
+    named: Mapping[str, str], vms: Records, vbds: Records, vdis: Records
+) -> tuple[dict[str, Template], dict[str, str]]:
+    """Which of the option's templates orders can choose, and what is wrong with the others, by name."""
+    chosen: dict[str, Template] = {}
     wrong: dict[str, str] = {}
     for name, own in named.items():
         found = [vm for vm in vms.values() if is_template(vm) and vm["name_label"] == own]
-        disks = sum(vbds[vbd]["type"] == "Disk" for vm in found for vbd in vm["VBDs"] if vbd in vbds)
+        devices = [vbds[vbd] for vm in found for vbd in vm["VBDs"] if vbd in vbds]
+        held = [device["VDI"] for device in devices if device["type"] == "Disk"]
+        disks = len(held)
         if not found:
             wrong[name] = f"there is no template '{own}'"
         elif len(found) > 1:
             wrong[name] = f"there are {len(found)} of template '{own}'"
         elif disks > 1:
             wrong[name] = too_many_disks(own, disks)
-    return frozenset(named.keys() - wrong.keys()), wrong
+        else:
+            size_bytes = sum(int(vdis[ref]["virtual_size"]) for ref in held if ref in vdis)
+            chosen[name] = templates.described(name, size_bytes, firmware(found[0]))
+    return chosen, wrong
+
+
+def firmware(record: Record) -> Firmware:
+    """What a machine, or one of a template, starts by."""
+    uefi = record["HVM_boot_params"].get("firmware") == Firmware.UEFI
+    return Firmware.UEFI if uefi else Firmware.BIOS
 
 
 def too_many_disks(template: str, disks: int) -> str:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from connectors import templates
-from connectors.contract import Firmware, VmSpec
+from connectors.contract import VmSpec
 from connectors.drivers.xen import inventory
 from connectors.drivers.xen.estate import disks, pool_record, provider_name, records
 from connectors.drivers.xen.inventory import GIB
@@ -92,10 +92,8 @@ def _template(op: Op, spec: VmSpec) -> Record:
     if not there and own == "Other install media":
         return {}
     if not there and name is not None:
-        vms = records(op, "VM")
-        raise templates.gone(
-            op.endpoint, name, own, inventory.offered(options.templates, vms, records(op, "VBD"))[0]
-        )
+        every = (records(op, kind) for kind in ("VM", "VBD", "VDI"))
+        raise templates.gone(op.endpoint, name, own, inventory.offered(options.templates, *every)[0])
     return found[_only(op, "template" if name is None else f"templates.{name}", own, there, "template")]
 
 
@@ -108,7 +106,7 @@ def _source(op: Op, spec: VmSpec, template: Record) -> str:
     if len(found) > 1:
         why = inventory.too_many_disks(name, len(found))
         raise op.error(Refused, why, hint="choose a template with one disk")
-    firmware = template["HVM_boot_params"].get("firmware", Firmware.BIOS.value)
+    firmware = inventory.firmware(template)
     if spec.firmware not in {None, firmware}:
         why = f"template '{name}' starts by {firmware}, not by {spec.firmware}"
         raise op.error(Refused, why, hint="choose another template; a guest starts by one of them only")

@@ -368,10 +368,15 @@ def test_an_order_smaller_than_its_template_is_refused_with_what_it_needs(
 ) -> None:
     simulator = host()
     large = tmp_path / "large.vhdx"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "vhdx", str(large), "5G"], check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vhdx", str(large), "4608M"], check=True)
     simulator.put(GOLDEN, large)
+    connector = opened(connect, simulator)
+    told = {
+        one.trait: (one.size_bytes, one.minimum_disk_gib) for one in connector.probe().pools[0].templates
+    }
+    assert told == {"CUSTOM_TEMPLATE_DEBIAN_12": (4608 * MIB, 5), "CUSTOM_TEMPLATE_RHEL_6": (GIB, 1)}
     with pytest.raises(Refused, match=r"has 5 GiB, not 2 GiB") as caught:
-        opened(connect, simulator).create_vm(SPEC, IDENTITY)
+        connector.create_vm(SPEC, IDENTITY)
     assert caught.value.hint.startswith("order at least 5 GiB")
     assert made_at(simulator) == []
 
@@ -414,6 +419,8 @@ def test_a_machine_starts_by_what_its_template_does(
         connector.create_vm(spec.model_copy(update={"firmware": other}), IDENTITY)
     connector.create_vm(spec, IDENTITY)
     assert connector.details(IDENTITY).firmware is starts_by
+    (offered,) = (one for one in connector.probe().pools[0].templates if one.trait in spec.traits)
+    assert (offered.size_bytes, offered.minimum_disk_gib, offered.firmware) == (GIB, 1, starts_by)
 
 
 def test_what_the_options_say_of_templates_is_checked_when_the_endpoint_is_opened(

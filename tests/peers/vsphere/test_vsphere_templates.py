@@ -446,7 +446,7 @@ def two_datacenters(start: Start, look: Look) -> VsphereSimulator:
     simulator = start(Estate(datacenters=2))
     with look(simulator) as raw:
         make_template(simulator, raw)
-        linux = make_template(simulator, raw, name="alpine 3", guestId="otherLinux64Guest")
+        linux = make_template(simulator, raw, name="alpine 3", guestId="otherLinux64Guest", firmware="efi")
         wait(datacenter(raw).vmFolder.CreateFolder("golden").MoveIntoFolder_Task([linux]))
         plain = make_template(simulator, raw, name="plain")
         plain.MarkAsVirtualMachine(raw.clusters()[0].resourcePool)
@@ -466,8 +466,17 @@ def test_pools_have_the_traits_of_the_templates_of_their_datacenter(
     with connected(two_datacenters, templates=CHOSEN) as connector:
         seen = connector.probe()
     assert template_traits(seen) == {"DC0_C0": {DEBIAN, LINUX}, "DC1_C0": set()}
-    told = [part for part in seen.note.split("; ") if "not offered" in part]
-    assert told == [
+    told = {
+        pool.provider: {
+            (one.trait, one.size_bytes, one.minimum_disk_gib, one.firmware) for one in pool.templates
+        }
+        for pool in seen.pools
+    }
+    assert told == {
+        "DC0_C0": {(DEBIAN, GIB, 1, Firmware.BIOS), (LINUX, GIB, 1, Firmware.UEFI)},
+        "DC1_C0": set(),
+    }
+    assert [part for part in seen.note.split("; ") if "not offered" in part] == [
         f"{LOST} is not offered: there is no template 'golden/lost'",
         f"{RUNS} is not offered: 'plain' is a machine, not a template",
     ]
@@ -491,7 +500,7 @@ def test_an_orders_template_goes_before_the_option(
         ({LOST}, {}, NotFound, f"no template 'golden/lost', which {LOST} .*there are: {DEBIAN}, {LINUX};"),
         ({RUNS}, {}, Refused, "'plain' is a machine.*correct the endpoint's option 'templates.RUNS'"),
         ({LINUX, DEBIAN}, {}, Refused, f"one template, and its order requires {DEBIAN} and {LINUX}"),
-        ({LINUX}, {"firmware": Firmware.UEFI}, Refused, "'golden/alpine 3' starts by bios, not by uefi"),
+        ({LINUX}, {"firmware": Firmware.BIOS}, Refused, "'golden/alpine 3' starts by uefi, not by bios"),
         ({LINUX}, {"resources": Resources(vcpu=1, memory_mib=64)}, Refused, "have 1 GiB, not 0 GiB"),
     ],
     ids=["gone", "a-machine", "two", "other-firmware", "smaller-disk"],

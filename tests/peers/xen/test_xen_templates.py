@@ -327,10 +327,16 @@ def offered(connector: Connector) -> set[str]:
 
 
 def test_a_pool_has_the_traits_of_templates_that_are_there_and_tells_what_is_wrong_with_others(
-    choice: XenSimulator,
+    choice: XenSimulator, spec: VmSpec
 ) -> None:
     with connect(choice, templates=CHOSEN) as connector:
         assert offered(connector) == {GOLDEN, LINUX}
+        told = connector.probe().pools[0].templates
+        size = spec.resources.disk_gib
+        assert {(one.trait, one.size_bytes, one.minimum_disk_gib, one.firmware) for one in told} == {
+            (GOLDEN, GIB, 1, Firmware.BIOS),
+            (LINUX, size * GIB, size, Firmware.UEFI),
+        }
         assert [part for part in connector.probe().note.split("; ") if "not offered" in part] == [
             f"{LARGE} is not offered: template 'of two disks' has 2 disks, and only one is copied by this driver",
             f"{LOST} is not offered: there is no template 'lost'",

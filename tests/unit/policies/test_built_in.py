@@ -7,9 +7,13 @@ from catalog.orders import Request
 from catalog.pools import Pool
 from policies.decide import decide
 from policies.decisions import Rejection
+from policies.rule import Rule
 
 FIT = {"tier": "tier-1", "traits": ["STORAGE_SSD"]}
 DB = {"workload_class": "db", "offering": "db-small"}
+
+
+Rules = Callable[..., tuple[Rule, ...]]
 
 
 def reasons(catalog: Catalog, request: Request, pool: Pool) -> tuple[Rejection, ...]:
@@ -71,6 +75,53 @@ def test_required_and_forbidden_traits_of_the_class_are_kept(
         ("class:db forbidden-traits", "SHARED_GPU"),
     ]
     assert found[0].why == "class db needs STORAGE_SSD; fra-prod-1 has SHARED_GPU"
+
+
+def test_a_template_that_a_rule_or_the_class_requires_must_fit_into_the_disk_of_a_machine_to_be_made(
+    catalog: Catalog, request_of: Callable[..., Request], pool_of: Callable[..., Pool], rules: Rules
+) -> None:
+    told = {"trait": "CUSTOM_TEMPLATE_A", "size_bytes": 20 * 2**30 + 1, "minimum_disk_gib": 21}
+    traits = ["CUSTOM_TEMPLATE_A", "CUSTOM_TEMPLATE_B"]
+    pool = pool_of(traits=traits, templates=[told, {"trait": "CUSTOM_TEMPLATE_B"}])
+    untold = pool_of(name="fra-prod-2", traits=traits)
+    large, small = request_of(disk_gib=21), request_of(disk_gib=20)
+    other = request_of(disk_gib=20, tenant="research")
+    requiring = rules(
+        """
+  a-is-installed:
+    kind: require_traits
+    summary: payroll's machines have A installed
+    when: request.tenant == 'payroll'
+    traits: [CUSTOM_TEMPLATE_A, CUSTOM_TEMPLATE_B]
+    examples:
+      - {request: {tenant: payroll}, pool: {traits: [CUSTOM_TEMPLATE_A, CUSTOM_TEMPLATE_B]}, expect: allowed}
+      - {request: {tenant: payroll}, pool: {traits: []}, expect: refused}
+"""
+    )
+    requests = [large, small, other]
+    found = decide(catalog, requiring, requests, [pool, untold], made=True)
+    assert list(found) == [(1, 0)]
+    ((why,),) = found.values()
+    assert (why.rule_id, why.dimension, why.limit, why.need) == (
+        "pool template", "disk_gib", "at least 21", "20",
+    )  # fmt: skip
+    assert why.why == (
+        "CUSTOM_TEMPLATE_A of fra-prod-1 (20481 MiB) needs a disk of at least 21 GiB; the order has 20 GiB"
+    )
+    assert decide(catalog, requiring, requests, [pool, untold]) == {}, (
+        "machines that exist keep what they are"
+    )
+    of_class = catalog.model_copy(
+        update={
+            "classes": {
+                **catalog.classes,
+                "web": catalog.classes["web"].model_copy(
+                    update={"required_traits": frozenset({"CUSTOM_TEMPLATE_A"})}
+                ),
+            }
+        }
+    )
+    assert list(decide(of_class, (), requests, [pool, untold], made=True)) == [(1, 0), (2, 0)]
 
 
 def test_all_reasons_are_given_and_not_only_the_first(

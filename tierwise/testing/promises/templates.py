@@ -78,7 +78,25 @@ class TemplatePromises(Counterpart):
     ) -> None:
         traits = {trait for trait in pool.traits if trait.startswith(TEMPLATE_TRAIT)}
         assert traits == {TEMPLATE_TRAIT + name for name in offered}
+        assert {template.trait for template in pool.templates} == traits
         assert TEMPLATE_TRAIT + GONE in connector.probe().note
+
+    def test_a_machine_can_be_made_of_a_template_with_the_least_disk_that_its_pool_tells_and_with_no_less(
+        self, offered: Mapping[str, bytes], connector: Connector, machines: Machines, pool: PoolSnapshot
+    ) -> None:
+        for template in pool.templates:
+            least, size_bytes = template.minimum_disk_gib, template.size_bytes
+            if least is None or size_bytes is None:
+                pytest.skip(f"the pool does not tell the size of {template.trait}")
+            fitting = Resources(vcpu=self.small.vcpu, memory_mib=self.small.memory_mib, disk_gib=least)
+            made = identity_of(machines.make(resources=fitting, traits={template.trait}))
+            details = connector.details(made)
+            assert size_bytes <= details.disks[0].size_bytes < size_bytes + 2 * GIB
+            assert details.firmware is (template.firmware or details.firmware)
+            if least > 1:
+                tight = fitting.model_copy(update={"disk_gib": least - 1})
+                with pytest.raises(Refused, match=f"at least {least} GiB"):
+                    machines.make(resources=tight, traits={template.trait})
 
     def test_a_machine_is_made_of_the_template_that_its_order_requires(
         self,
