@@ -215,6 +215,18 @@ class NetworkCard(Value):
     network: str = Field(description="The vendor's name of the network it is on; empty for none.")
 
 
+class VmSnapshot(Value):
+    """One snapshot of a machine. Names may be equal, where others gave them."""
+
+    name: str
+    taken_at: AwareDatetime = Field(description="By the hypervisor's clock, in UTC.")
+    parent: str = Field(
+        default="",
+        description="The snapshot that the machine came from; empty for a first one, or where nobody tells.",
+    )
+    current: bool = Field(default=False, description="Whether what the machine is now came from this one.")
+
+
 class VmDetails(Value):
     """What a machine is made of, beyond its view: what a move to another hypervisor would have to carry."""
 
@@ -372,8 +384,8 @@ class Connector(ABC):
         """Keep the machine's present state under `name`; nothing if that name exists."""
         raise self.unsupported(Capability.SNAPSHOT)
 
-    def list_snapshots(self, identity: UUID) -> list[str]:
-        """The names of the machine's snapshots, oldest first."""
+    def list_snapshots(self, identity: UUID) -> list[VmSnapshot]:
+        """The machine's snapshots, oldest first; of those of one moment too, where the vendor tells their order."""
         raise self.unsupported(Capability.SNAPSHOT)
 
     def revert(self, identity: UUID, name: str) -> None:

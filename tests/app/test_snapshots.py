@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +57,10 @@ def lose_notes(acme: Any, work: str) -> None:
         database.execute(pending, (work,))
 
 
+def listed(acme: Any) -> list[str]:
+    return [one.name for one in snapshots.listed(acme.app, "shop-01")]
+
+
 def resized_since(acme: Any) -> None:
     """A machine that was half of what it is now when its snapshot `before` was taken."""
     acme.deliver("shop-01")
@@ -74,10 +79,14 @@ def books(acme: Any) -> list[Any]:
 def test_a_snapshot_is_listed_and_changes_no_book(acme: Any) -> None:
     acme.deliver("shop-01")
     before = books(acme)
-    assert snapshots.listed(acme.app, "shop-01") == []
+    assert listed(acme) == []
     for at, name in enumerate(("two", "one"), 1):
         snapshots.take(acme.app, UUID(int=at), "shop-01", name)
-    assert snapshots.listed(acme.app, "shop-01") == ["two", "one"]
+    began = datetime.now(UTC) - timedelta(minutes=5)
+    assert [
+        (one.name, one.parent, one.current, began < one.taken_at <= datetime.now(UTC))
+        for one in snapshots.listed(acme.app, "shop-01")
+    ] == [("two", "", False, True), ("one", "two", True, True)]
     assert books(acme) == before
     assert acme.drift() is Drift.NONE
 
@@ -99,7 +108,7 @@ def test_going_back_brings_back_size_and_power_also_in_the_books_and_the_bill(ac
         "powered_on",
     ]
     assert acme.drift() is Drift.NONE
-    assert snapshots.listed(acme.app, "shop-01") == ["before"]
+    assert listed(acme) == ["before"]
 
 
 def test_going_back_to_what_it_is_writes_nothing_down(acme: Any) -> None:
@@ -172,14 +181,14 @@ def test_a_hypervisor_that_does_not_answer_leaves_everything_as_it_was(
     with pytest.raises(EndpointDown, match="shop-01"):
         getattr(snapshots, work)(acme.app, UUID(int=4), "shop-01", "later" if work == "take" else "before")
     assert (books(acme), acme.machine("shop-01")) == before
-    assert snapshots.listed(acme.app, "shop-01") == ["before"]
+    assert listed(acme) == ["before"]
 
 
 def test_a_reply_that_was_lost_takes_one_snapshot_and_goes_back_to_it(acme: Any) -> None:
     acme.deliver("shop-01")
     acme.fault(XEN, "snapshot", FaultKind.LOSE_REPLY)
     snapshots.take(acme.app, UUID(int=1), "shop-01", "before")
-    assert snapshots.listed(acme.app, "shop-01") == ["before"]
+    assert listed(acme) == ["before"]
     change.power(acme.app, UUID(int=2), "shop-01", PowerAction.OFF)
     acme.fault(XEN, "revert", FaultKind.LOSE_REPLY)
     snapshots.revert(acme.app, UUID(int=3), "shop-01", "before")
@@ -219,7 +228,7 @@ def test_a_process_that_is_killed_takes_its_snapshot_in_its_moment_or_never(esta
     killed(acme, "before snapshot", "take")
     with acme.running():
         drain(acme.app, poll_s=0.02)
-        assert snapshots.listed(acme.app, "shop-01") == []
+        assert listed(acme) == []
         assert current().cut_off == [
             "shop-01: snapshot 'before' was not taken before it was cut off; take it now if it is still wanted"
         ]
@@ -233,7 +242,7 @@ def test_a_process_that_is_killed_after_its_snapshot_has_taken_it(estate: Any) -
     killed(acme, "after snapshot", "take")
     with acme.running():
         drain(acme.app, poll_s=0.02)
-        assert snapshots.listed(acme.app, "shop-01") == ["before"]
+        assert listed(acme) == ["before"]
         assert current().cut_off == []
     assert len(acme.calls(XEN, "snapshot")) == 1
 
@@ -290,7 +299,7 @@ def test_a_snapshot_that_goes_leaves_machine_books_and_other_snapshots(acme: Any
         snapshots.take(acme.app, UUID(int=at), "shop-01", name)
     before = books(acme), acme.machine("shop-01")
     snapshots.delete(acme.app, UUID(int=5), "shop-01", "two")
-    assert snapshots.listed(acme.app, "shop-01") == ["before", "three"]
+    assert listed(acme) == ["before", "three"]
     assert (books(acme), acme.machine("shop-01")) == before
     with pytest.raises(InvalidInput, match="no snapshot 'two'; it has: 'before', 'three'"):
         snapshots.delete(acme.app, UUID(int=6), "shop-01", "two")
@@ -304,7 +313,7 @@ def test_a_deletion_whose_reply_was_lost_deletes_one_snapshot(acme: Any) -> None
         snapshots.take(acme.app, UUID(int=at), "shop-01", name)
     acme.fault(XEN, "delete_snapshot", FaultKind.LOSE_REPLY)
     snapshots.delete(acme.app, UUID(int=3), "shop-01", "before")
-    assert snapshots.listed(acme.app, "shop-01") == ["later"]
+    assert listed(acme) == ["later"]
     assert len(acme.calls(XEN, "delete_snapshot")) == 2
 
 
@@ -319,7 +328,7 @@ def test_a_deletion_that_was_cut_off_is_ended_before_another_snapshot_has_the_na
     killed(acme, f"{when} delete_snapshot", "delete")
     with acme.running():
         snapshots.take(acme.app, UUID(int=2), "shop-01", "before")
-        assert snapshots.listed(acme.app, "shop-01") == ["before"]
+        assert listed(acme) == ["before"]
         assert current().cut_off == []
     calls = [*acme.calls(XEN, "snapshot"), *acme.calls(XEN, "delete_snapshot")]
     order = [call.operation for call in sorted(calls, key=lambda call: call.seq)]
@@ -336,5 +345,5 @@ def test_a_deletion_that_is_over_is_never_done_again(estate: Any) -> None:
     lose_notes(acme, "delete_snapshot")
     with acme.running():
         drain(acme.app, poll_s=0.02)
-        assert snapshots.listed(acme.app, "shop-01") == ["before"]
+        assert listed(acme) == ["before"]
     assert len(acme.calls(XEN, "delete_snapshot")) == 1

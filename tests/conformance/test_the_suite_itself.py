@@ -14,6 +14,7 @@ import pytest
 
 BROKEN = '''
 import contextlib
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -252,7 +253,30 @@ class TestMeterRunsBackwards(Broken):
 class TestOrdersSnapshotsByName(Broken):
     class Driver(Simulated):
         def list_snapshots(self, identity):
-            return sorted(super().list_snapshots(identity))
+            return sorted(super().list_snapshots(identity), key=lambda one: one.name)
+
+
+class TestTellsSnapshotsInLocalTime(Broken):
+    class Driver(Simulated):
+        def list_snapshots(self, identity):
+            local = timedelta(hours=2)
+            there = super().list_snapshots(identity)
+            return [one.model_copy(update={"taken_at": one.taken_at + local}) for one in there]
+
+
+class TestTellsTheNewestSnapshotAsCurrent(Broken):
+    class Driver(Simulated):
+        def list_snapshots(self, identity):
+            there = super().list_snapshots(identity)
+            return [one.model_copy(update={"current": one == there[-1]}) for one in there]
+
+
+class TestTellsTheOneBeforeAsASnapshotsParent(Broken):
+    class Driver(Simulated):
+        def list_snapshots(self, identity):
+            there = super().list_snapshots(identity)
+            before = ["", *(one.name for one in there)]
+            return [one.model_copy(update={"parent": name}) for one, name in zip(there, before)]
 
 
 class TestRevertsNothing(Broken):
@@ -264,7 +288,7 @@ class TestRevertsNothing(Broken):
 class TestDeletesLaterSnapshotsToo(Broken):
     class Driver(Simulated):
         def delete_snapshot(self, identity, name):
-            there = self.list_snapshots(identity)
+            there = [one.name for one in self.list_snapshots(identity)]
             for one in there[there.index(name):] if name in there else ():
                 super().delete_snapshot(identity, one)
 
@@ -272,7 +296,7 @@ class TestDeletesLaterSnapshotsToo(Broken):
 class TestMindsDeletingASnapshotTwice(Broken):
     class Driver(Simulated):
         def delete_snapshot(self, identity, name):
-            if name not in self.list_snapshots(identity):
+            if all(one.name != name for one in self.list_snapshots(identity)):
                 raise NotFound(self.endpoint.name, "delete_snapshot", "no such snapshot")
             super().delete_snapshot(identity, name)
 '''
@@ -311,6 +335,11 @@ NOTICED_BY = {
     "TestCountsHostsInMaintenance": {"a_total_is_the_sum_of_the_usable_hosts"},
     "TestMeterRunsBackwards": {"counters_never_fall"},
     "TestOrdersSnapshotsByName": {"snapshots_are_listed_oldest_first_and_once"},
+    "TestTellsSnapshotsInLocalTime": {"snapshots_have_the_times_at_which_they_were_taken"},
+    "TestTellsTheNewestSnapshotAsCurrent": {"snapshots_tell_which_they_came_from_where_they_tell_anything"},
+    "TestTellsTheOneBeforeAsASnapshotsParent": {
+        "snapshots_tell_which_they_came_from_where_they_tell_anything"
+    },
     "TestRevertsNothing": {"a_revert_brings_back_the_size", "an_unknown_snapshot_is_not_found"},
     "TestDeletesLaterSnapshotsToo": {
         "of_three_snapshots_one_is_deleted_and_the_machine_stays_as_it_is",

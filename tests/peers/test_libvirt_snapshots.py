@@ -10,6 +10,7 @@ from connectors.contract import Connector, NewDisk, PowerAction
 from connectors.drivers.libvirt.names import snapshot_text
 from connectors.errors import Conflict
 from connectors.simulators import libvirtd
+from tierwise.testing.promises.base import snapshot_names
 
 pytestmark = pytest.mark.counterpart("libvirt-qemu")
 
@@ -74,6 +75,25 @@ def test_deleted_snapshots_leave_libvirt_and_the_disk(
     assert connector.add_disk(machine, NewDisk(name="data", size_gib=1)).resources.disk_gib == 2
 
 
+def test_times_parents_and_the_current_snapshot_are_those_of_virsh(
+    connector: Connector, daemon: libvirtd.PrivateLibvirtd, machine: UUID
+) -> None:
+    connector.snapshot(machine, "one/two")
+    own = daemon.virsh("snapshot-list", str(machine), "--name").strip()
+    daemon.virsh("snapshot-create-as", str(machine), "theirs")
+    connector.revert(machine, "one/two")
+    connector.snapshot(machine, "three")
+    told = connector.list_snapshots(machine)
+    assert {(one.name, one.parent) for one in told} == {
+        ("one/two", ""), ("theirs", "one/two"), ("three", "one/two"),
+    }  # fmt: skip
+    assert [one.name for one in told if one.current] == ["three"]
+    assert daemon.virsh("snapshot-current", str(machine), "--name").strip() == "three"
+    for one in told:
+        text = daemon.virsh("snapshot-dumpxml", str(machine), own if one.name == "one/two" else one.name)
+        assert f"<creationTime>{one.taken_at.timestamp():.0f}</creationTime>" in text
+
+
 def test_a_snapshot_that_virsh_took_is_deleted_by_its_name(
     connector: Connector, daemon: libvirtd.PrivateLibvirtd, machine: UUID
 ) -> None:
@@ -89,7 +109,7 @@ def test_of_two_snapshots_of_one_name_none_is_deleted(
     connector.snapshot(machine, "one/two")
     text = daemon.virsh("snapshot-list", str(machine), "--name").strip()
     daemon.virsh("snapshot-create-as", str(machine), "other", "--description", snapshot_text("one/two", 9))
-    assert connector.list_snapshots(machine) == ["one/two", "one/two"]
+    assert snapshot_names(connector, machine) == ["one/two", "one/two"]
     with pytest.raises(Conflict, match=r"has 2 snapshots 'one/two'.*rename or delete the others"):
         connector.delete_snapshot(machine, "one/two")
     assert daemon.virsh("snapshot-list", str(machine), "--name").split() == [text, "other"]

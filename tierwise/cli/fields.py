@@ -73,8 +73,11 @@ VM_SNAPSHOTS = Fields(
     {
         "snapshot": "its name",
         "position": "1 for the oldest, 2 for the next one, and so on",
+        "taken_at": "when it was taken, by the hypervisor's clock (UTC)",
+        "parent": "the snapshot that the machine came from when this one was taken; empty: none, or not told",
+        "current": "`yes` where the machine comes from this one now, else `no`",
     },
-    ("position", "snapshot"),
+    ("position", "snapshot", "taken_at", "parent", "current"),
 )
 
 VM_MOVES = Fields(

@@ -21,13 +21,24 @@ def snapshots(
     sort: Sort = "",
 ) -> None:
     """List the snapshots that a machine has at its hypervisor, the oldest first."""
+    from datetime import UTC
+
     from tierwise.cli.words import counted
     from tierwise.usecases.snapshots import listed
 
     context: Context = ctx.obj
     with context.app() as app_:
         found = listed(app_, name)
-    rows = [{"snapshot": one, "position": at} for at, one in enumerate(found, 1)]
+    rows = [
+        {
+            "snapshot": one.name,
+            "position": at,
+            "taken_at": one.taken_at.astimezone(UTC).isoformat(timespec="seconds"),
+            "parent": one.parent,
+            "current": "yes" if one.current else "no",
+        }
+        for at, one in enumerate(found, 1)
+    ]
     emit(rows, output, fields=VM_SNAPSHOTS, view=view(columns, sort))
     note(f"{name} has {counted(len(found), 'snapshot')}")
 

@@ -13,7 +13,16 @@ from catalog.orders import Request
 from catalog.pools import Pool, PoolEntry
 from catalog.resources import Resources
 from catalog.workload_classes import Availability
-from connectors.contract import Connector, Disk, NewDisk, PowerAction, PowerState, VmSpec, VmView
+from connectors.contract import (
+    Connector,
+    Disk,
+    NewDisk,
+    PowerAction,
+    PowerState,
+    VmSnapshot,
+    VmSpec,
+    VmView,
+)
 from connectors.errors import ConnectorError, DeadlineExceeded, NotFound
 from policies.asked import required_traits, trait_rules
 from tierwise import seeds
@@ -164,10 +173,10 @@ def snapshot(app: App, machine_id: str, name: str) -> Outcome:
 
 def find_snapshot(app: App, machine_id: str, name: str) -> Outcome:
     """Whether a snapshot is there that a process was cut off at taking; an error where it is not."""
-    there: list[str] = []
+    there: list[VmSnapshot] = []
     endpoint = _endpoint_of(app, machine_id)
     done = call(app, endpoint, lambda connector: there.extend(connector.list_snapshots(UUID(machine_id))))
-    if "error" in done or name in there:
+    if "error" in done or any(one.name == name for one in there):
         return done
     why = f"snapshot '{name}' was not taken before it was cut off; take it now if it is still wanted"
     return cut_off(why)

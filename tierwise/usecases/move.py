@@ -17,7 +17,7 @@ from catalog.capabilities import Capability, CapabilityReport
 from catalog.pools import PoolEntry
 from catalog.units import format_amount
 from connectors import disks
-from connectors.contract import DiskFormat, PowerState, VmDetails, VmView
+from connectors.contract import DiskFormat, PowerState, VmDetails, VmSnapshot, VmView
 from connectors.errors import ConnectorError
 from tierwise import seeds
 from tierwise.app import App
@@ -337,7 +337,7 @@ def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator
         yield Line(Kind.CHANGES, "firmware", text)
 
 
-def _losses(details: VmDetails, taken: Sequence[str]) -> Iterator[Line]:
+def _losses(details: VmDetails, taken: Sequence[VmSnapshot]) -> Iterator[Line]:
     text = f"{details.firmware}; the move ends before anything is carried where the new pool's machines cannot start by it"
     yield Line(Kind.NOTE, "firmware", text)
     for disk in details.disks:
@@ -350,7 +350,7 @@ def _losses(details: VmDetails, taken: Sequence[str]) -> Iterator[Line]:
         text = f"{details.guest_tools} in the guest do not serve the new hypervisor; install its own"
         yield Line(Kind.CHANGES, "guest tools", text)
     if taken:
-        text = f"{len(taken)} stay behind and are lost with the old copy: {', '.join(taken[:5])}"
+        text = f"{len(taken)} stay behind and are lost with the old copy: {', '.join(one.name for one in taken[:5])}"
         yield Line(Kind.CHANGES, "snapshots", text)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from dbos import DBOS, SetWorkflowID
 
 from catalog.capabilities import Capability
+from connectors.contract import VmSnapshot
 from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
@@ -21,8 +22,8 @@ _ESCAPED = "/\\%"
 """What vCenter stores in another form than it was given."""
 
 
-def listed(app: App, wanted: str) -> list[str]:
-    """The names of the snapshots that the machine has at its hypervisor now, oldest first."""
+def listed(app: App, wanted: str) -> list[VmSnapshot]:
+    """The snapshots that the machine has at its hypervisor now, oldest first."""
     machine = find(app, wanted)
     require(app, machine, Capability.SNAPSHOT)
     return _at_hypervisor(app, machine)
@@ -33,7 +34,7 @@ def take(app: App, change_id: UUID, wanted: str, name: str) -> None:
     _check(name)
     machine = _ready(app, wanted)
     require(app, machine, Capability.SNAPSHOT)
-    if name in _at_hypervisor(app, machine):
+    if any(one.name == name for one in _at_hypervisor(app, machine)):
         msg = f"{machine.name} has a snapshot '{name}' already; delete it, or choose another name"
         raise InvalidInput(msg)
     _carry_out(workflows.take_snapshot, change_id, machine, name)
@@ -77,14 +78,14 @@ def _ready(app: App, wanted: str) -> MachineRow:
 
 
 def _must_have(app: App, machine: MachineRow, name: str) -> None:
-    there = _at_hypervisor(app, machine)
+    there = [one.name for one in _at_hypervisor(app, machine)]
     if name not in there:
         known = ", ".join(f"'{one}'" for one in there) or "none"
         msg = f"{machine.name} has no snapshot '{name}'; it has: {known}"
         raise InvalidInput(msg)
 
 
-def _at_hypervisor(app: App, machine: MachineRow) -> list[str]:
+def _at_hypervisor(app: App, machine: MachineRow) -> list[VmSnapshot]:
     try:
         with app.endpoints.lease(machine.endpoint) as connector:
             return connector.list_snapshots(UUID(machine.id))

@@ -22,6 +22,7 @@ from connectors.contract import (
     Tell,
     UsageReading,
     VmDetails,
+    VmSnapshot,
     VmSpec,
     VmView,
 )
@@ -180,13 +181,9 @@ class HypervConnector(Connector):
         """Take a checkpoint, with the memory of a machine that runs."""
         self._of("snapshot", identity, lambda op, found: operating.snapshot(op, found, name))
 
-    def list_snapshots(self, identity: UUID) -> list[str]:
-        """The checkpoints' names in the order in which they were made."""
-        return self._of(
-            "list_snapshots",
-            identity,
-            lambda op, found: [one.name for one in operating.checkpoints(op, found)],
-        )
+    def list_snapshots(self, identity: UUID) -> list[VmSnapshot]:
+        """The checkpoints in the order in which they were made, by the host's clock."""
+        return self._of("list_snapshots", identity, operating.snapshots)
 
     def revert(self, identity: UUID, name: str) -> None:
         """Go back to a checkpoint; one of a machine that ran brings it back saved."""

@@ -1,12 +1,13 @@
 """Power, size and checkpoints of one machine."""
 
 import time
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import PowerAction, PowerState
+from connectors.contract import PowerAction, PowerState, VmSnapshot
 from connectors.drivers.hyperv import gaps
 from connectors.drivers.hyperv.creating import fits
 from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
@@ -102,14 +103,41 @@ class Checkpoint(NamedTuple):
     created: str
     id: str
     name: str
+    parent: str | None
+    """The id of the one that the machine came from."""
+    current: bool
 
 
 def checkpoints(op: Op, machine: Machine) -> list[Checkpoint]:
     """All checkpoints, oldest first."""
-    select = ("CreationTime", "Id", "Name")
+    select = ("CreationTime", "Id", "Name", "ParentSnapshotId")
     listing = Command("Hyper-V\\Get-VMSnapshot", refs=_VM, select=select)
-    _, rows = op.run(get(machine), listing)
-    return sorted(Checkpoint(row["CreationTime"], row["Id"], row["Name"]) for row in rows)
+    (vm,), rows = op.run(get(machine)._replace(select=("ParentSnapshotId",)), listing)
+    return sorted(
+        Checkpoint(
+            created=row["CreationTime"],
+            id=row["Id"],
+            name=row["Name"],
+            parent=row["ParentSnapshotId"],
+            current=row["Id"] == vm["ParentSnapshotId"],
+        )
+        for row in rows
+    )
+
+
+def snapshots(op: Op, machine: Machine) -> list[VmSnapshot]:
+    """The same for a listing."""
+    there = checkpoints(op, machine)
+    known = {one.id: one.name for one in there}
+    return [
+        VmSnapshot(
+            name=one.name,
+            taken_at=datetime.fromisoformat(one.created),
+            parent=known.get(one.parent or "", ""),
+            current=one.current,
+        )
+        for one in there
+    ]
 
 
 def snapshot(op: Op, machine: Machine, name: str) -> None:

@@ -27,6 +27,7 @@ from connectors.contract import (
     Tell,
     UsageReading,
     VmDetails,
+    VmSnapshot,
     VmSpec,
     VmView,
 )
@@ -195,15 +196,13 @@ class LibvirtConnector(Connector):
             "snapshot", identity, lambda _c, domain, _f: snapshots.take(domain, name, self.endpoint.name)
         )
 
-    def list_snapshots(self, identity: UUID) -> list[str]:
+    def list_snapshots(self, identity: UUID) -> list[VmSnapshot]:
         self._needs("list_snapshots", Capability.SNAPSHOT)
 
-        def names(connection: Any, _found: hosts.HostFacts) -> list[str]:
-            return [
-                name for name, _ in snapshots.listed(self._find(connection, identity, "list_snapshots"))
-            ]
+        def look(connection: Any, _found: hosts.HostFacts) -> list[VmSnapshot]:
+            return snapshots.views(self._find(connection, identity, "list_snapshots"))
 
-        return self._run("list_snapshots", names)
+        return self._run("list_snapshots", look)
 
     def revert(self, identity: UUID, name: str) -> None:
         self._needs("revert", Capability.REVERT)

@@ -22,6 +22,13 @@ _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS snapshot (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, vm INTEGER NOT NULL, name TEXT NOT NULL, power TEXT NOT NULL,
         vcpu INTEGER NOT NULL, memory_mib INTEGER NOT NULL, disk_gib INTEGER NOT NULL, UNIQUE (vm, name))""",
+    "CREATE TABLE IF NOT EXISTS taken (snapshot INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, parent INTEGER)",
+    "CREATE TABLE IF NOT EXISTS origin (vm INTEGER PRIMARY KEY, snapshot INTEGER)",
+    """CREATE TRIGGER IF NOT EXISTS merged AFTER DELETE ON snapshot BEGIN
+        UPDATE taken SET parent = (SELECT parent FROM taken WHERE snapshot = old.seq) WHERE parent = old.seq;
+        UPDATE origin SET snapshot = (SELECT parent FROM taken WHERE snapshot = old.seq)
+            WHERE snapshot = old.seq;
+        DELETE FROM taken WHERE snapshot = old.seq; END""",
     """CREATE TABLE IF NOT EXISTS block (
         vm INTEGER NOT NULL, place INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (vm, place))""",
     """CREATE TABLE IF NOT EXISTS disk (
@@ -35,6 +42,8 @@ _SCHEMA = (
     """CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON vm BEGIN
         INSERT INTO change (vm) VALUES (old.seq); DELETE FROM block WHERE vm = old.seq;
         DELETE FROM firmware WHERE vm = old.seq; END""",
+    """CREATE TRIGGER IF NOT EXISTS removed_origin AFTER DELETE ON vm BEGIN
+        DELETE FROM origin WHERE vm = old.seq; END""",
     """CREATE TRIGGER IF NOT EXISTS removed_disks AFTER DELETE ON vm BEGIN
         DELETE FROM block WHERE vm IN (SELECT -seq FROM disk WHERE vm = old.seq);
         DELETE FROM disk WHERE vm = old.seq; END""",

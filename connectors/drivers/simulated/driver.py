@@ -29,11 +29,21 @@ from connectors.contract import (
     Tell,
     UsageReading,
     VmDetails,
+    VmSnapshot,
     VmSpec,
     VmView,
     changed_tags,
 )
-from connectors.drivers.simulated import contents, control, database, faults, further, machines, shelf
+from connectors.drivers.simulated import (
+    contents,
+    control,
+    database,
+    faults,
+    further,
+    machines,
+    shelf,
+    snapshots,
+)
 from connectors.drivers.simulated.admission import Admission
 from connectors.drivers.simulated.faults import Exchange, FaultKind
 from connectors.drivers.simulated.further import Held
@@ -268,26 +278,18 @@ class Simulated(Connector):
         self._require(Capability.SNAPSHOT)
 
         def keep(db: sqlite3.Connection) -> None:
-            machine = self._found(db, "snapshot", identity)
-            size = machine.resources
-            db.execute(
-                "INSERT OR IGNORE INTO snapshot (vm, name, power, vcpu, memory_mib, disk_gib) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (machine.seq, name, machine.power.value, size.vcpu, size.memory_mib, size.disk_gib),
-            )
+            snapshots.take(db, self._found(db, "snapshot", identity), name, _ms(self._clock()))
 
         self._call("snapshot", identity, keep)
 
-    def list_snapshots(self, identity: UUID) -> list[str]:
-        """The names of the machine's snapshots, oldest first."""
+    def list_snapshots(self, identity: UUID) -> list[VmSnapshot]:
+        """By the clock that meters run by."""
         self._require(Capability.SNAPSHOT)
 
-        def names(db: sqlite3.Connection) -> list[str]:
-            seq = self._found(db, "list_snapshots", identity).seq
-            rows = db.execute("SELECT name FROM snapshot WHERE vm = ? ORDER BY seq", (seq,)).fetchall()
-            return [str(name) for (name,) in rows]
+        def look(db: sqlite3.Connection) -> list[VmSnapshot]:
+            return snapshots.listed(db, self._found(db, "list_snapshots", identity))
 
-        return self._call("list_snapshots", identity, names)
+        return self._call("list_snapshots", identity, look)
 
     def revert(self, identity: UUID, name: str) -> None:
         """Bring size and power state back; the disk may become smaller by it."""
@@ -295,13 +297,11 @@ class Simulated(Connector):
 
         def back(db: sqlite3.Connection) -> None:
             machine = self._found(db, "revert", identity)
-            query = "SELECT power, vcpu, memory_mib, disk_gib FROM snapshot WHERE vm = ? AND name = ?"
-            row = db.execute(query, (machine.seq, name)).fetchone()
-            if row is None:
+            was = snapshots.go_back(db, machine, name)
+            if was is None:
                 why = f"machine '{machine.name}' has no snapshot '{name}'"
                 raise NotFound(self.endpoint.name, "revert", why)
-            size = Resources(vcpu=row[1], memory_mib=row[2], disk_gib=row[3])
-            self._changed(db, machine, "revert", size, PowerState(row[0]))
+            self._changed(db, machine, "revert", *was)
 
         self._call("revert", identity, back)
 

@@ -25,6 +25,7 @@ from connectors.contract import (
     Tell,
     UsageReading,
     VmDetails,
+    VmSnapshot,
     VmSpec,
     VmView,
 )
@@ -154,11 +155,10 @@ class VsphereConnector(Connector):
         """Take a snapshot, with the memory of a machine that runs."""
         self._run("snapshot", lambda op: operating.snapshot(op, estate.need_machine(op, identity), name))
 
-    def list_snapshots(self, identity: UUID) -> list[str]:
-        """The names in the order in which vCenter numbered them."""
+    def list_snapshots(self, identity: UUID) -> list[VmSnapshot]:
+        """In the order in which vCenter numbered them."""
         return self._run(
-            "list_snapshots",
-            lambda op: [n.name for n in operating.snapshot_tree(estate.need_machine(op, identity))],
+            "list_snapshots", lambda op: operating.snapshots(estate.need_machine(op, identity))
         )
 
     def revert(self, identity: UUID, name: str) -> None:

@@ -1,10 +1,11 @@
 """Power, size and snapshots of one machine, and its end."""
 
 from collections.abc import Iterable
+from datetime import UTC
 from typing import Any
 
 from catalog.resources import Resources
-from connectors.contract import PowerAction
+from connectors.contract import PowerAction, VmSnapshot
 from connectors.drivers.vsphere import details, devices, tasks
 from connectors.drivers.vsphere.creating import check_size, destroy
 from connectors.drivers.vsphere.estate import KIBI_PER_GIBI, Machine, disks, disks_gib
@@ -140,6 +141,23 @@ def snapshot_tree(machine: Machine) -> list[Any]:
     info = machine.row.get("snapshot")
     found = _flat(info.rootSnapshotList) if info is not None else ()
     return sorted(found, key=lambda node: node.id)
+
+
+def snapshots(machine: Machine) -> list[VmSnapshot]:
+    """The same for a listing."""
+    info = machine.row.get("snapshot")
+    current = None if info is None else info.currentSnapshot
+    there = snapshot_tree(machine)
+    parents = {child.id: node.name for node in there for child in node.childSnapshotList}
+    return [
+        VmSnapshot(
+            name=node.name,
+            taken_at=node.createTime.astimezone(UTC),
+            parent=parents.get(node.id, ""),
+            current=node.snapshot == current,
+        )
+        for node in there
+    ]
 
 
 def _flat(nodes: Iterable[Any]) -> Iterable[Any]:

@@ -23,6 +23,7 @@ from connectors.contract import (
     Tell,
     UsageReading,
     VmDetails,
+    VmSnapshot,
     VmSpec,
     VmView,
 )
@@ -141,14 +142,10 @@ class XenConnector(Connector):
         """Take a snapshot of settings and disks."""
         self._run("snapshot", lambda op: snapshots.snapshot(op, estate.need_machine(op, identity), name))
 
-    def list_snapshots(self, identity: UUID) -> list[str]:
-        """The names, oldest first."""
+    def list_snapshots(self, identity: UUID) -> list[VmSnapshot]:
+        """By the pool's clock, in whole seconds."""
         return self._run(
-            "list_snapshots",
-            lambda op: [
-                str(record["name_label"])
-                for record in snapshots.taken(op, estate.need_machine(op, identity)).values()
-            ],
+            "list_snapshots", lambda op: snapshots.views(op, estate.need_machine(op, identity))
         )
 
     def revert(self, identity: UUID, name: str) -> None:

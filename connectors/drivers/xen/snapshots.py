@@ -1,7 +1,9 @@
 """Snapshots of one machine."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
+from connectors.contract import VmSnapshot
 from connectors.drivers.xen import marks, tasks
 from connectors.drivers.xen.electing import remove_record, suppress_gone
 from connectors.drivers.xen.estate import Machine, disks
@@ -19,6 +21,25 @@ def taken(op: Op, machine: Machine) -> dict[str, Record]:
     found = {ref: op.call("VM.get_record", ref) for ref in machine.record["snapshots"]}
     order = sorted(found, key=lambda ref: (str(found[ref]["snapshot_time"]), _depth(found, ref), ref))
     return {ref: found[ref] for ref in order}
+
+
+def views(op: Op, machine: Machine) -> list[VmSnapshot]:
+    """The same for a listing."""
+    found = taken(op, machine)
+    return [
+        VmSnapshot(
+            name=record["name_label"],
+            taken_at=_moment(str(record["snapshot_time"])),
+            parent=found[record["parent"]]["name_label"] if record["parent"] in found else "",
+            current=ref == machine.record["parent"],
+        )
+        for ref, record in found.items()
+    ]
+
+
+def _moment(text: str) -> datetime:
+    """XenAPI writes times in UTC: ``20261130T09:30:00Z``, and in some versions without the Z."""
+    return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
 
 
 def _depth(found: Records, ref: str) -> int:

@@ -170,6 +170,11 @@ class HypervSimulator:
         found: dict[str, list[str]] = self._control("machines")
         return found
 
+    def checkpoints(self) -> dict[str, str]:
+        """The names of all checkpoints, each with the time at which it was made, in PowerShell's round-trip format."""
+        found: dict[str, str] = self._control("checkpoints")
+        return found
+
     def roles(self) -> dict[str, str]:
         """The cluster's roles, each with its machine's id."""
         found: dict[str, str] = self._control("roles")

@@ -53,7 +53,13 @@ def get_snapshots(call: Call) -> Found:
 
 
 def _object(vm: Vm, one: Snapshot) -> NetObject:
-    properties = {"Id": one.id, "Name": one.name, "CreationTime": one.created, "VMId": vm.id}
+    properties = {
+        "Id": one.id,
+        "Name": one.name,
+        "CreationTime": one.created,
+        "ParentSnapshotId": one.parent,
+        "VMId": vm.id,
+    }
     return NetObject("VMSnapshot", properties)
 
 

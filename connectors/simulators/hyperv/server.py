@@ -54,6 +54,9 @@ class Host:
             "calls": lambda: dict(self.rules.calls),
             "shells": lambda: sum(host.shells.count() for host in (self, *self.others)),
             "machines": lambda: {name: sorted(node.vms) for name, node in self.world.nodes.items()},
+            "checkpoints": lambda: {
+                one.name: one.created for vm in self.world.vms.values() for one in vm.snapshots
+            },
             "roles": lambda: dict(self.world.roles),
             "down": lambda: self.set_down(argument),
             "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),

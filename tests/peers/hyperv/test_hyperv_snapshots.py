@@ -12,6 +12,7 @@ from connectors.drivers.hyperv.dispatcher import Command
 from connectors.errors import Conflict, ConnectorError
 from connectors.simulators.hyperv import Estate, HypervSimulator, Rule
 from tests.peers.hyperv.conftest import Connect, Start
+from tierwise.testing.promises.base import snapshot_names
 
 pytestmark = pytest.mark.counterpart("hyperv-sim")
 
@@ -38,6 +39,21 @@ def test_deleted_checkpoints_leave_the_disks_that_the_machine_was_made_with(
     assert (sorted(simulator.disks()), connector.details(IDENTITY)) == (before, details)
 
 
+def test_times_parents_and_the_current_checkpoint_are_the_hosts(
+    simulator: HypervSimulator, connect: Connect
+) -> None:
+    connector = connect(simulator)
+    connector.create_vm(SPEC, IDENTITY)
+    for name in ("one", "two"):
+        connector.snapshot(IDENTITY, name)
+    connector.revert(IDENTITY, "one")
+    connector.snapshot(IDENTITY, "three")
+    told = connector.list_snapshots(IDENTITY)
+    assert {one.name: f"{one.taken_at:%Y-%m-%dT%H:%M:%S.%f}0Z" for one in told} == simulator.checkpoints()
+    assert [one.name for one in told] == ["one", "two", "three"]
+    assert [(one.parent, one.current) for one in told] == [("", False), ("one", False), ("one", True)]
+
+
 def test_a_file_on_which_two_stand_is_merged_when_one_is_gone(
     simulator: HypervSimulator, connect: Connect
 ) -> None:
@@ -48,7 +64,7 @@ def test_a_file_on_which_two_stand_is_merged_when_one_is_gone(
     connector.snapshot(IDENTITY, "two")
     connector.revert(IDENTITY, "one")
     connector.delete_snapshot(IDENTITY, "one")
-    assert connector.list_snapshots(IDENTITY) == ["two"]
+    assert snapshot_names(connector, IDENTITY) == ["two"]
     with pytest.raises(Conflict, match="checkpoints"):
         connector.grow_disk(IDENTITY, connector.details(IDENTITY).disks[0].key, 2)
     connector.delete_snapshot(IDENTITY, "two")
@@ -66,7 +82,7 @@ def test_merging_that_takes_longer_than_the_call_goes_on_and_is_told_by_what_nee
     connector.create_vm(SPEC, IDENTITY)
     connector.snapshot(IDENTITY, "one")
     connector.delete_snapshot(IDENTITY, "one")
-    assert connector.list_snapshots(IDENTITY) == []
+    assert snapshot_names(connector, IDENTITY) == []
     with pytest.raises(Conflict, match="where there are none any more, repeat when their disks are merged"):
         connector.add_disk(IDENTITY, NewDisk(name="data", size_gib=1))
     connector.snapshot(IDENTITY, "two")
@@ -90,7 +106,7 @@ def test_a_call_that_was_cut_off_is_repeated_and_deletes_one_checkpoint(
         connector.delete_snapshot(IDENTITY, "one")
     simulator.rules()
     connector.delete_snapshot(IDENTITY, "one")
-    assert connector.list_snapshots(IDENTITY) == ["two"]
+    assert snapshot_names(connector, IDENTITY) == ["two"]
     connector.delete_snapshot(IDENTITY, "two")
     assert simulator.disks() == before
 
@@ -112,4 +128,4 @@ def test_of_two_checkpoints_of_one_name_none_is_deleted(
     )
     with pytest.raises(Conflict, match=r"has 2 snapshots 'one'.*rename or delete the others"):
         connector.delete_snapshot(IDENTITY, "one")
-    assert connector.list_snapshots(IDENTITY) == ["one", "one"]
+    assert snapshot_names(connector, IDENTITY) == ["one", "one"]

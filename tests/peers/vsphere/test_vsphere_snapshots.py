@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from connectors import registry
 from connectors.contract import Connector, NewDisk, PowerAction, VmSpec
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded
 from connectors.simulators.vsphere import Rule, VsphereSimulator
+from tierwise.testing.promises.base import snapshot_names
 
 pytestmark = pytest.mark.counterpart("vcsim")
 
@@ -75,7 +77,7 @@ def test_the_children_of_a_deleted_snapshot_are_its_parents(
         assert len(files(raw, machine) - before) == 2
     for name in ("one", "two", "three"):
         connector.delete_snapshot(machine, name)
-    assert connector.list_snapshots(machine) == []
+    assert snapshot_names(connector, machine) == []
     with look(simulator) as raw:
         assert files(raw, machine) == before
     assert connector.add_disk(machine, NewDisk(name="data", size_gib=1)).resources.disk_gib == 2
@@ -92,7 +94,29 @@ def test_a_call_that_was_cut_off_is_repeated_and_deletes_one_snapshot(
         connector.delete_snapshot(machine, "one")
     simulator.rules()
     connector.delete_snapshot(machine, "one")
-    assert connector.list_snapshots(machine) == ["two"]
+    assert snapshot_names(connector, machine) == ["two"]
+
+
+def test_times_parents_and_the_current_snapshot_are_vcenters(
+    connector: Connector, simulator: VsphereSimulator, look: Look, machine: UUID
+) -> None:
+    assert connector.list_snapshots(machine) == []
+    for name in ("one", "two"):
+        connector.snapshot(machine, name)
+    connector.revert(machine, "one")
+    connector.snapshot(machine, "three")
+    told = {one.name: (one.taken_at, one.parent, one.current) for one in connector.list_snapshots(machine)}
+    with look(simulator) as raw:
+        info = raw.of(machine)[0].snapshot
+        (one,) = info.rootSnapshotList
+        two, three = one.childSnapshotList
+        assert info.currentSnapshot == three.snapshot
+        assert told == {
+            "one": (one.createTime, "", False),
+            "two": (two.createTime, "one", False),
+            "three": (three.createTime, "one", True),
+        }
+    assert {at.utcoffset() for at, _, _ in told.values()} == {timedelta(0)}
 
 
 def test_a_deletion_that_comes_no_further_is_told_and_goes_on(
@@ -106,7 +130,7 @@ def test_a_deletion_that_comes_no_further_is_told_and_goes_on(
         with hasty, pytest.raises(DeadlineExceeded):
             hasty.delete_snapshot(identity, "one")
         patient.delete_snapshot(identity, "one")
-        assert patient.list_snapshots(identity) == []
+        assert snapshot_names(patient, identity) == []
     assert "CancelTask" not in simulator.calls()
 
 

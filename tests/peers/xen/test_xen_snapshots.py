@@ -12,6 +12,7 @@ from connectors.contract import Connector, NewDisk, PowerAction, VmSpec
 from connectors.errors import Conflict, ConnectorError
 from connectors.simulators.xen import Rule, XenSimulator
 from tests.peers.xen.test_xen_disks import MIB, carry_in, carry_out, image, made, same
+from tierwise.testing.promises.base import snapshot_names
 
 pytestmark = pytest.mark.counterpart("xen-sim")
 
@@ -43,6 +44,23 @@ def test_a_deleted_snapshot_leaves_the_pool_with_its_disks_and_nothing_else(
     assert simulator.counts(THINGS) == there[0]
 
 
+def test_times_parents_and_the_current_snapshot_are_xapis(
+    connector: Connector, raw: Any, identity: UUID
+) -> None:
+    for name in ("one", "two"):
+        connector.snapshot(identity, name)
+    connector.revert(identity, "one")
+    connector.snapshot(identity, "three")
+    told = {one.name: one for one in connector.list_snapshots(identity)}
+    records = {r["name_label"]: r for r in raw.VM.get_all_records().values() if r["is_a_snapshot"]}
+    assert {name: one.taken_at.strftime("%Y%m%dT%H:%M:%SZ") for name, one in told.items()} == {
+        name: str(record["snapshot_time"]) for name, record in records.items()
+    }
+    assert {name: one.parent for name, one in told.items()} == {"one": "", "two": "one", "three": "one"}
+    assert [one.name for one in told.values() if one.current] == ["three"]
+    assert raw.VM.get_name_label(raw.VM.get_parent(raw.VM.get_by_name_label("web")[0])) == "three"
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("method", "skip"),
@@ -70,7 +88,7 @@ def test_a_snapshot_whose_deletion_was_cut_off_before_it_went_is_gone_back_to_wi
     with pytest.raises(ConnectorError):
         connector.delete_snapshot(identity, "one")
     simulator.rules()
-    assert connector.list_snapshots(identity) == ["one"]
+    assert snapshot_names(connector, identity) == ["one"]
     connector.revert(identity, "one")
     assert len(connector.details(identity).disks) == 2
     connector.snapshot(identity, "two")

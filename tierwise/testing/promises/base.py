@@ -3,6 +3,7 @@
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID, uuid4
 
@@ -71,6 +72,8 @@ class Counterpart:
     """`timeout_s` of the tests that break the wire: long enough for a create on a busy machine."""
     deadline_slack_s: ClassVar[float] = 2.0
     """Allowed on top of 110 % of the deadline, for a busy machine."""
+    clock_skew: ClassVar[timedelta] = timedelta(seconds=2)
+    """How far the counterpart's clock may be from this machine's; some tell whole seconds only."""
     may_map_names: ClassVar[bool] = False
     """True where the hypervisor forbids some names, and the driver shows another form of them: the inventory
     takes such machines for renamed."""
@@ -207,6 +210,11 @@ def pool_of(connector: Connector, provider: str) -> PoolSnapshot:
     found = [pool for pool in connector.probe().pools if pool.provider == provider]
     assert len(found) == 1, f"the probe shows provider '{provider}' {len(found)} times"
     return found[0]
+
+
+def snapshot_names(connector: Connector, identity: UUID) -> list[str]:
+    """The names of a machine's snapshots, oldest first."""
+    return [one.name for one in connector.list_snapshots(identity)]
 
 
 def identities(connector: Connector) -> list[UUID | None]:

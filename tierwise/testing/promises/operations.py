@@ -2,7 +2,7 @@
 """Power, resizing and snapshots, and the refusal of what is declared missing."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +11,7 @@ from catalog.capabilities import Capability
 from catalog.resources import Resources
 from connectors.contract import Connector, Disk, NewDisk, PoolSnapshot, PowerAction, PowerState
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
-from tierwise.testing.promises.base import Counterpart, Machines, Needs, identity_of
+from tierwise.testing.promises.base import Counterpart, Machines, Needs, identity_of, snapshot_names
 from tierwise.testing.promises.reporting import METRICS
 
 Call = Callable[[Connector, UUID], object]
@@ -185,10 +185,46 @@ class OperationPromises(Counterpart):
     ) -> None:
         needs(Capability.CREATE, Capability.SNAPSHOT)
         identity = identity_of(machines.make())
-        assert connector.list_snapshots(identity) == []
+        assert snapshot_names(connector, identity) == []
         for name in ("second-in-abc", "first & <ünï>", "second-in-abc"):
             connector.snapshot(identity, name)
-        assert connector.list_snapshots(identity) == ["second-in-abc", "first & <ünï>"]
+        assert snapshot_names(connector, identity) == ["second-in-abc", "first & <ünï>"]
+
+    def test_snapshots_have_the_times_at_which_they_were_taken(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.SNAPSHOT)
+        identity = identity_of(machines.make())
+        moments = []
+        for name in ("second-in-abc", "first"):
+            before = datetime.now(UTC)
+            connector.snapshot(identity, name)
+            moments.append((before - self.clock_skew, datetime.now(UTC) + self.clock_skew))
+        told = [one.taken_at for one in connector.list_snapshots(identity)]
+        for at, (earliest, latest) in zip(told, moments, strict=True):
+            assert earliest <= at <= latest
+            assert at.utcoffset() == timedelta(0)
+        assert told == sorted(told)
+
+    def test_snapshots_tell_which_they_came_from_where_they_tell_anything(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.SNAPSHOT, Capability.REVERT)
+        identity = identity_of(machines.make())
+
+        def current() -> list[str]:
+            return [one.name for one in connector.list_snapshots(identity) if one.current]
+
+        for name in ("one", "two"):
+            connector.snapshot(identity, name)
+            assert current() in ([], [name])
+        connector.revert(identity, "one")
+        assert current() in ([], ["one"])
+        connector.snapshot(identity, "three")
+        assert current() in ([], ["three"])
+        parents = {one.name: one.parent for one in connector.list_snapshots(identity)}
+        nothing = dict.fromkeys(parents, "")
+        assert parents in (nothing, {"one": "", "two": "one", "three": "one"})
 
     def test_a_revert_keeps_the_machine_and_its_snapshots(
         self, needs: Needs, connector: Connector, machines: Machines
@@ -200,7 +236,7 @@ class OperationPromises(Counterpart):
         connector.snapshot(identity, "two")
         connector.revert(identity, "one")
         assert connector.get_vm(identity) == view
-        assert sorted(connector.list_snapshots(identity)) == ["one", "two"]
+        assert sorted(snapshot_names(connector, identity)) == ["one", "two"]
 
     def test_a_revert_brings_back_the_size(
         self, needs: Needs, connector: Connector, machines: Machines
@@ -234,7 +270,7 @@ class OperationPromises(Counterpart):
             connector.snapshot(identity, name)
         for _ in range(2):
             connector.delete_snapshot(identity, "first & <ünï>")
-            assert connector.list_snapshots(identity) == ["one", "three"]
+            assert snapshot_names(connector, identity) == ["one", "three"]
         connector.delete_snapshot(identity, "never-taken")
         assert connector.get_vm(identity) == view
 
@@ -255,7 +291,7 @@ class OperationPromises(Counterpart):
         for name in (*sizes, *reversed(sizes)):
             connector.revert(identity, name)
             assert connector.get_vm(identity).resources == sizes[name]
-        assert connector.list_snapshots(identity) == list(sizes)
+        assert snapshot_names(connector, identity) == list(sizes)
 
     def test_the_snapshot_that_a_machine_went_back_to_can_be_deleted_and_taken_anew(
         self, needs: Needs, connector: Connector, machines: Machines
@@ -267,13 +303,13 @@ class OperationPromises(Counterpart):
         connector.snapshot(identity, "two")
         connector.revert(identity, "one")
         connector.delete_snapshot(identity, "one")
-        assert (connector.list_snapshots(identity), connector.get_vm(identity)) == (["two"], view)
+        assert (snapshot_names(connector, identity), connector.get_vm(identity)) == (["two"], view)
         connector.snapshot(identity, "one")
-        assert sorted(connector.list_snapshots(identity)) == ["one", "two"]
+        assert sorted(snapshot_names(connector, identity)) == ["one", "two"]
         connector.revert(identity, "two")
         for name in ("two", "one"):
             connector.delete_snapshot(identity, name)
-        assert (connector.list_snapshots(identity), connector.get_vm(identity)) == ([], view)
+        assert (snapshot_names(connector, identity), connector.get_vm(identity)) == ([], view)
 
     def test_a_machine_whose_snapshots_are_deleted_has_its_disks_changed_again(
         self, needs: Needs, connector: Connector, machines: Machines
