@@ -38,7 +38,7 @@ def views(op: Op, machine: Machine) -> list[VmSnapshot]:
 
 
 def _moment(text: str) -> datetime:
-    """XenAPI writes times in UTC: ``20261130T09:30:00Z``, and in some versions without the Z."""
+    """XenAPI's times are in UTC: ``20261130T09:30:00Z``."""
     return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
 
 
