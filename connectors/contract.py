@@ -232,6 +232,10 @@ class VmDetails(Value):
 
     firmware: Firmware
     secure_boot: bool = False
+    secure_boot_keys: str = Field(
+        default="",
+        description="By which it takes guests, as the vendor names them; empty: none, or not told.",
+    )
     disks: tuple[Disk, ...] = Field(
         description="In the order in which the guest sees them; the first boots."
     )
@@ -403,6 +407,11 @@ class Connector(ABC):
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """Measured values since a time; counters are cumulative from an arbitrary start."""
         raise self.unsupported(Capability.METRICS_CPU)
+
+    def secure_boot(self, spec: VmSpec) -> str:
+        """Which secure boot a machine made of `spec` would get, and by what, for people; empty where the driver sets none."""
+        del spec
+        return ""
 
     def details(self, identity: UUID) -> VmDetails:
         """Firmware, disks and network cards of a machine. Raises NotFound.

@@ -36,9 +36,11 @@ from connectors.drivers.hyperv import (
     host,
     machines,
     metering,
+    offering,
     operating,
     relocating,
     removing,
+    secure_boot,
     tagging,
     unplugging,
 )
@@ -204,6 +206,11 @@ class HypervConnector(Connector):
     def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
         """Our line of the notes, in one call."""
         return self._changed("tag", identity, lambda op, found: tagging.change(op, found, changes))
+
+    def secure_boot(self, spec: VmSpec) -> str:
+        """As the endpoint's options say, for generation 2."""
+        options = Settings.of(self.endpoint).options
+        return "" if offering.generation(options, spec) == 1 else secure_boot.words(options, spec)
 
     def details(self, identity: UUID) -> VmDetails:
         """Firmware by generation, disks by controller, and cards; a card has its address once it ran."""

@@ -18,14 +18,15 @@ import time
 from contextlib import suppress
 from uuid import UUID, uuid4
 
-from connectors.contract import Firmware, VmSpec
-from connectors.drivers.hyperv import copying, marks, offering
+from connectors.contract import VmSpec
+from connectors.drivers.hyperv import copying, marks, offering, secure_boot
 from connectors.drivers.hyperv.copying import Copying
 from connectors.drivers.hyperv.dispatcher import Command, Scalar
 from connectors.drivers.hyperv.host import HostFacts
 from connectors.drivers.hyperv.machines import (
     ALL,
     DISKS,
+    GENERATION_WITH_UEFI,
     GIB,
     MIB,
     Machine,
@@ -106,18 +107,20 @@ def _new(
     """
     folder = marks.folder_name(identity, attempt)
     path = f"{host.folder}\\{folder}\\disks\\disk.vhdx"
+    options = op.session.settings.options
     params: dict[str, Scalar] = {
         "Name": folder,
         "Path": host.folder,
-        "Generation": _generation(op, spec) if template is None else template.generation,
+        "Generation": offering.generation(options, spec),
         "MemoryStartupBytes": spec.resources.memory_mib * MIB,
     }
     if template is None:
         params |= {"NewVHDPath": path, "NewVHDSizeBytes": spec.resources.disk_gib * GIB}
     else:
         params["VHDPath"] = path
-    switch = op.session.settings.options.switch
-    return Command("Hyper-V\\New-VM", params if switch is None else params | {"SwitchName": switch})
+    if options.switch is not None:
+        params["SwitchName"] = options.switch
+    return Command("Hyper-V\\New-VM", params)
 
 
 def _made(op: Op, at: Op, new: Command) -> list[Machine]:
@@ -129,13 +132,6 @@ def _made(op: Op, at: Op, new: Command) -> list[Machine]:
     listing = (ALL, DISKS._replace(refs={"VMId": "1.Id"}))
     _, machines, disks = op.run(new, *listing)
     return of_rows(machines, disks)
-
-
-def _generation(op: Op, spec: VmSpec) -> int:
-    """The first generation knows BIOS only, the second UEFI only."""
-    if spec.firmware is None:
-        return op.session.settings.options.generation
-    return 1 if spec.firmware is Firmware.BIOS else 2
 
 
 def _elect(
@@ -212,6 +208,9 @@ def _finish(op: Op, spec: VmSpec, identity: UUID, machine: Machine) -> None:
         # New-VM makes a network card that is connected to nothing.
         commands.append(Command("Hyper-V\\Remove-VMNetworkAdapter", refs=vm))
     commands.append(Command("Hyper-V\\Set-VM", settings, vm))
+    if machine.generation == GENERATION_WITH_UEFI:
+        # Also where it is what New-VM gives: whoever began to make the machine may have had other options.
+        commands.append(secure_boot.set_for(op.session.settings.options, spec))
     commands.append(Command("Hyper-V\\Enable-VMResourceMetering", refs=vm))
     if machine.node and not machine.clustered:
         # Named after the identity, so that it can be told while its node is down.

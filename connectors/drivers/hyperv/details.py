@@ -5,18 +5,17 @@ from typing import Any, NamedTuple
 from connectors.contract import Disk, NetworkCard, VmDetails
 from connectors.drivers.hyperv import marks
 from connectors.drivers.hyperv.dispatcher import Command, Row
-from connectors.drivers.hyperv.machines import Machine
+from connectors.drivers.hyperv.machines import GENERATION_WITH_UEFI, Machine
 from connectors.drivers.hyperv.session import Op
 from connectors.errors import NotFound
 
-GENERATION_WITH_UEFI = 2
 NO_MAC = "000000000000"
 """What Hyper-V tells of a card whose address it will choose when the machine starts."""
 
 _DRIVE = ("ControllerType", "ControllerNumber", "ControllerLocation", "Path")
 _CARD = ("MacAddress", "SwitchName", "IsLegacy")
+_FIRMWARE = ("SecureBoot", "SecureBootTemplate")
 _SELECT = (
-    "Generation",
     "IntegrationServicesVersion",
     *(f"HardDrives.{name}" for name in _DRIVE),
     *(f"NetworkAdapters.{name}" for name in _CARD),
@@ -53,13 +52,14 @@ def details(op: Op, machine: Machine) -> VmDetails:
     vm, firmware, files = op.run(
         Command("Hyper-V\\Get-VM", {"Id": machine.id}, select=_SELECT),
         # A machine of generation 1 has a BIOS, and the cmdlet refuses it.
-        Command("Hyper-V\\Get-VMFirmware", refs={"VM": "0"}, select=("SecureBoot",), optional=True),
+        Command("Hyper-V\\Get-VMFirmware", refs={"VM": "0"}, select=_FIRMWARE, optional=True),
         _files("0.Id"),
     )
-    uefi = int(vm[0]["Generation"]) == GENERATION_WITH_UEFI
+    keys = [row["SecureBootTemplate"] or "" for row in firmware if row["SecureBoot"] == "On"]
     return VmDetails(
-        firmware="uefi" if uefi else "bios",
-        secure_boot=any(row["SecureBoot"] == "On" for row in firmware),
+        firmware="uefi" if machine.generation == GENERATION_WITH_UEFI else "bios",
+        secure_boot=bool(keys),
+        secure_boot_keys=next(iter(keys), ""),
         disks=tuple(one.shown() for one in _drives(vm[0], files)),
         cards=tuple(_card(*values) for values in _columns(vm[0], "NetworkAdapters", _CARD)),
         guest_tools=_tools(vm[0]["IntegrationServicesVersion"]),

@@ -37,6 +37,7 @@ Restore-VMSnapshot
 Resume-VM
 Save-VM
 Set-VM
+Set-VMFirmware
 Set-VMHardDiskDrive
 Start-VM
 Stop-VM

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-SHA256 = "fe79b520f2a215d67b0261cb43ae43dd972bc73efa864b1c653159bfd790d541"
+SHA256 = "4fb5285808eda24681c2f6dbb4c0a17d27c06376c0e50dfc1fafabfd1405bc1a"
 """Of the text that is sent. Whoever changes the script changes this too, and shows both to a reviewer."""
 COMMAND = "powershell.exe"
 SWITCHES = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand")
@@ -35,6 +35,10 @@ COMMAND_LINE_LIMIT = 8191
 _SHORTER = {
     "{\n": "{",
     "\n}": "}",
+    "(\n": "(",
+    "\n)": ")",
+    "}\nelse": "}else",
+    "}\ncatch": "}catch",
     " = ": "=",
     ") {": "){",
     "if (": "if(",

@@ -13,6 +13,8 @@ from connectors.errors import NotFound, Unreachable
 
 MIB = 1 << 20
 GIB = 1 << 30
+GENERATION_WITH_UEFI = 2
+"""The other one, 1, has a BIOS."""
 
 PROPERTIES = (
     "Id",
@@ -23,6 +25,7 @@ PROPERTIES = (
     "MemoryAssigned",
     "Notes",
     "Path",
+    "Generation",
     "ParentSnapshotId",
     "IsClustered",
     "HardDrives.Path",
@@ -73,6 +76,7 @@ class Machine(NamedTuple):
     """Path and size in bytes."""
     has_snapshots: bool
     """Or disks that checkpoints which are gone have left, and that the host still merges."""
+    generation: int
     clustered: bool = False
     node: str = ""
     """Of a cluster, the one that the machine was found on; empty where the endpoint is one host."""
@@ -142,6 +146,7 @@ def _machine(row: Mapping[str, Any], sizes: Mapping[str, int], node: str) -> Mac
         path=row["Path"] or "",
         disks=disks,
         has_snapshots=row["ParentSnapshotId"] is not None or any(map(is_of_snapshot, paths)),
+        generation=int(row["Generation"]),
         clustered=bool(row["IsClustered"]),
         node=node,
     )

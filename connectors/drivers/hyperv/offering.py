@@ -8,18 +8,17 @@ from connectors import templates
 from connectors.contract import Firmware, VmSpec
 from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
 from connectors.drivers.hyperv.faults import is_gone
-from connectors.drivers.hyperv.machines import GIB, MIB
+from connectors.drivers.hyperv.machines import GENERATION_WITH_UEFI, GIB, MIB
 from connectors.drivers.hyperv.session import Op, Rows
 from connectors.drivers.hyperv.settings import Options
 from connectors.errors import Refused
 
 
 class Template(NamedTuple):
-    """A template's file, and the generation of the machines that start from it."""
+    """A template's file."""
 
     path: str
     size_bytes: int
-    generation: int
 
 
 def looks(options: Options) -> tuple[Command, ...]:
@@ -55,9 +54,9 @@ def chosen(op: Op, folder: str, spec: VmSpec) -> Template | None:
     if name is None:
         return None
     path = options.templates[name]
-    generation = _generation(options, name, path)
-    if spec.firmware not in {None, _firmware(generation)}:
-        why = f"template '{path}' starts by {_firmware(generation)}, not by {spec.firmware}"
+    firmware = Firmware.BIOS if options.template_generation(name) == 1 else Firmware.UEFI
+    if spec.firmware not in {None, firmware}:
+        why = f"template '{path}' starts by {firmware}, not by {spec.firmware}"
         raise op.error(Refused, why, hint="choose another template; a guest starts by one of them only")
     room = Command("Storage\\Get-Volume", {"FilePath": folder}, select=("SizeRemaining",), optional=True)
     try:
@@ -78,18 +77,15 @@ def chosen(op: Op, folder: str, spec: VmSpec) -> Template | None:
             f"'{folder}' has {free_bytes // MIB} MiB free, and template '{path}' takes {takes_bytes // MIB}"
         )
         raise op.error(Refused, why, hint="free some space there, or choose another pool")
-    return Template(path, size_bytes, generation)
+    return Template(path, size_bytes)
 
 
-def _generation(options: Options, name: str, path: str) -> int:
-    """Machines of the second generation have no VHD, so what is one was installed on the first."""
-    if name in options.template_firmware:
-        return 1 if options.template_firmware[name] is Firmware.BIOS else 2
-    return 1 if path.lower().endswith(".vhd") else options.generation
-
-
-def _firmware(generation: int) -> Firmware:
-    return Firmware.BIOS if generation == 1 else Firmware.UEFI
+def generation(options: Options, spec: VmSpec) -> int:
+    """Of a new machine; the first knows BIOS only, the second UEFI only."""
+    if spec.firmware is not None:
+        return 1 if spec.firmware is Firmware.BIOS else GENERATION_WITH_UEFI
+    named = () if spec.empty else (name for name in spec.templates if name in options.templates)
+    return next(map(options.template_generation, named), options.generation)
 
 
 def _look(path: str, *, optional: bool = False) -> Command:

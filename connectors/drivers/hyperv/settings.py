@@ -34,6 +34,14 @@ class Library(StrEnum):
     PYPSRP = "pypsrp"
 
 
+class SecureBoot(StrEnum):
+    """Which guests a machine of generation 2 starts: by what their boot loaders are signed with, or all."""
+
+    WINDOWS = "windows"
+    LINUX = "linux"
+    OFF = "off"
+
+
 class Options(Value):
     """The endpoint's `options`; each one left out is chosen by the driver."""
 
@@ -55,6 +63,14 @@ class Options(Value):
         default={},
         description="By what templates start: bios or uefi; else a VHD by bios, and a VHDX as generation says.",
     )
+    secure_boot: SecureBoot = Field(
+        default=SecureBoot.WINDOWS,
+        description="Of new machines of generation 2: windows or linux, whose guests they start, or off for all.",
+    )
+    template_secure_boot: FrozenMapping[str, SecureBoot] = Field(
+        default={},
+        description="The same of machines of a template of that name; else as secure_boot says.",
+    )
     storages: str | None = Field(
         default=None,
         description="Folders that machines' disks can be moved between: NAME=folder, with commas between.",
@@ -75,11 +91,37 @@ class Options(Value):
     )
 
     @model_validator(mode="after")
-    def _firmware_of_templates(self) -> Self:
-        if unknown := self.template_firmware.keys() - self.templates.keys():
-            msg = f"template_firmware has {', '.join(sorted(unknown))}, which templates does not name"
-            raise ValueError(msg)
+    def _templates_are_named(self) -> Self:
+        for option in ("template_firmware", "template_secure_boot"):
+            if unknown := getattr(self, option).keys() - self.templates.keys():
+                msg = f"{option} has {', '.join(sorted(unknown))}, which templates does not name"
+                raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _secure_boot_by_uefi(self) -> Self:
+        """A BIOS has no secure boot. Off is taken, for machines that move here have the firmware that they had."""
+        if self.generation == 1 and "secure_boot" in self.model_fields_set:
+            self._refuse_with_bios("secure_boot", self.secure_boot, "generation 2, or secure_boot 'off'")
+        for name, wanted in self.template_secure_boot.items():
+            if self.template_generation(name) == 1:
+                other = f"'uefi' for it in template_firmware, or leave {name} out"
+                self._refuse_with_bios(f"template_secure_boot.{name}", wanted, other)
+        return self
+
+    def _refuse_with_bios(self, option: str, wanted: SecureBoot, other: str) -> None:
+        if wanted is not SecureBoot.OFF:
+            msg = (
+                f"{option} is '{wanted}', and these machines are of generation 1, which starts by BIOS "
+                f"and has no secure boot; write {other}"
+            )
+            raise ValueError(msg)
+
+    def template_generation(self, name: str) -> int:
+        """Of the machines of a template. Those of the second have no VHD, so what is one was installed on the first."""
+        if name in self.template_firmware:
+            return 1 if self.template_firmware[name] is Firmware.BIOS else 2
+        return 1 if self.templates[name].lower().endswith(".vhd") else self.generation
 
 
 def named(endpoint: Endpoint, option: str, text: str, form: str) -> list[tuple[str, str]]:

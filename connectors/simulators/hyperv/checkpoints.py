@@ -4,11 +4,15 @@
 import re
 import time
 
+from connectors.simulators.hyperv import hardware
 from connectors.simulators.hyperv.calls import Call, Found
 from connectors.simulators.hyperv.cmdlets import CmdletError, NetObject
 from connectors.simulators.hyperv.estate import Disk, Snapshot, Vm, World
 
-KEPT = ("ProcessorCount", "MemoryStartupBytes", "Notes", "NewVMName", "StaticMemory")
+KEPT = (
+    *("ProcessorCount", "MemoryStartupBytes", "Notes", "NewVMName", "StaticMemory"),
+    *hardware.SECURE_BOOT,
+)
 """What of a machine's configuration a checkpoint brings back."""
 
 

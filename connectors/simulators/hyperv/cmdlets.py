@@ -137,6 +137,7 @@ _RANGES = {
 _ENUMS = {
     "ControllerType": frozenset({"IDE", "PMEM", "SCSI"}),
     "VmMigrationType": frozenset({"TurnOff", "Quick", "Shutdown", "ShutdownForce", "Live"}),
+    "OnOffState": frozenset({"On", "Off"}),
     "VhdType": frozenset({"Unknown", "Fixed", "Dynamic", "Differencing"}),
     "CheckpointType": frozenset({"Disabled", "Production", "ProductionOnly", "Standard"}),
 }
@@ -298,6 +299,15 @@ _ALL = (
         _VM,
         _VM_NAME,
         "VMSnapshot VMSnapshot VMSnapshot!",
+    ),
+    _cmdlet(
+        "Hyper-V\\Set-VMFirmware",
+        f"{_HYPERV}SetVMFirmware",
+        "VMName",
+        _VM,
+        _VM_NAME,
+        "EnableSecureBoot OnOffState *",
+        "SecureBootTemplate string *",
     ),
     _cmdlet(
         "Hyper-V\\Get-VMHardDiskDrive",

@@ -1,6 +1,7 @@
 # ruff: noqa: EM101, D103 -- what goes wrong at a host is told by its id and its words; a function is named after its cmdlet
 """A machine's firmware, drives and network cards. Disks are on its first SCSI controller, those of generation 1 on IDE too."""
 
+from collections.abc import Iterator
 from itertools import count, islice
 
 from connectors.simulators.hyperv.calls import Call, Found
@@ -8,6 +9,11 @@ from connectors.simulators.hyperv.cmdlets import NetObject, NotImplementedHere
 from connectors.simulators.hyperv.estate import Adapter, Vm
 
 PLACES_ON_SCSI = 64
+SECURE_BOOT = {"EnableSecureBoot": "On", "SecureBootTemplate": "MicrosoftWindows"}
+"""What New-VM gives a machine of generation 2, by the names of Set-VMFirmware's parameters."""
+SECURE_BOOT_TEMPLATES = frozenset(
+    {"MicrosoftWindows", "MicrosoftUEFICertificateAuthority", "OpenSourceShieldedVM"}
+)
 
 
 def drives(vm: Vm) -> Found:
@@ -35,14 +41,39 @@ def adapter(one: Adapter) -> NetObject:
 
 def get_firmware(call: Call) -> Found:
     call.only("VM")
-    found = []
+    return [_firmware(vm) for vm in _of_generation_2(call)]
+
+
+def _firmware(vm: Vm) -> NetObject:
+    found = {
+        "VMId": vm.id,
+        "SecureBoot": vm.config["EnableSecureBoot"],
+        "SecureBootTemplate": vm.config["SecureBootTemplate"],
+    }
+    return NetObject("VMFirmware", found)
+
+
+def _of_generation_2(call: Call) -> Iterator[Vm]:
     for vm in call.vms():
         if vm.config["Generation"] != 2:
             words = "the virtual machine is of generation 1, which has a BIOS"
             raise call.error("InvalidParameter", "InvalidArgument", words)
-        # What New-VM gives a machine of generation 2, and nothing here changes.
-        found.append(NetObject("VMFirmware", {"VMId": vm.id, "SecureBoot": "On"}))
-    return found
+        yield vm
+
+
+def set_firmware(call: Call) -> Found:
+    """Set secure boot, and which keys it has, of machines that are off."""
+    call.only("VM", *SECURE_BOOT)
+    changes = {name: value for name, value in call.arguments.items() if name != "VM"}
+    wanted = changes.get("SecureBootTemplate")
+    if wanted is not None and wanted not in SECURE_BOOT_TEMPLATES:
+        words = f'Hyper-V was unable to find a secure boot template with name "{wanted}".'
+        raise call.error("InvalidParameter", "InvalidArgument", words)
+    for vm in _of_generation_2(call):
+        if vm.state != "Off":
+            raise call.invalid_state(vm)
+        vm.config |= changes
+    return []
 
 
 def get_drive(call: Call) -> Found:

@@ -88,6 +88,7 @@ def new_vm(call: Call) -> Found:
         "MemoryStartupBytes": given["MemoryStartupBytes"],
         "Notes": "",
         "CheckpointType": "Production",
+        **hardware.SECURE_BOOT,
     }
     vm = Vm(world.new_id(), f"{given['Path']}\\{given['Name']}", config, disks=[disk])
     vm.adapters.append(Adapter(given.get("SwitchName", "")))
@@ -282,6 +283,7 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Stop-VM": stop_vm,
     "Hyper-V\\Remove-VMSavedState": remove_saved_state,
     "Hyper-V\\Get-VMFirmware": hardware.get_firmware,
+    "Hyper-V\\Set-VMFirmware": hardware.set_firmware,
     "Hyper-V\\Get-VMHardDiskDrive": hardware.get_drive,
     "Hyper-V\\Set-VMHardDiskDrive": hardware.set_drive,
     "Hyper-V\\Add-VMHardDiskDrive": hardware.add_drive,

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from connectors.simulators.hyperv import sealing, soap
+from connectors.simulators.hyperv import hardware, sealing, soap
 from connectors.simulators.hyperv.estate import Adapter, Disk, Estate, Metering, Vm, World
 from connectors.simulators.hyperv.interpreter import ConnectionLost
 from connectors.simulators.hyperv.rules import Rule, Rules
@@ -80,6 +80,7 @@ class Host:
                 "MemoryStartupBytes": 1 << 30,
                 "Notes": given.get("notes", ""),
                 "CheckpointType": "Production",
+                **hardware.SECURE_BOOT,
             }
             path = given.get("path") or f"D:\\Machines\\{given['name']}"
             vm = Vm(world.new_id(), path, config, state=given.get("state", "Off"))

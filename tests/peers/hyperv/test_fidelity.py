@@ -98,7 +98,7 @@ def everything() -> list[NetObject]:
     world.put_disk(Disk("C:\\a.vhdx", 1 << 30))
     config = dict.fromkeys(("NewVMName", "Generation", "ProcessorCount", "MemoryStartupBytes", "Notes"), 1)
     vm = Vm("1", "C:\\a", config, disks=["C:\\a.vhdx"], metering=Metering(0, 1))
-    vm.config["Generation"] = 2
+    vm.config |= {"Generation": 2, **hardware.SECURE_BOOT}
     vm.adapters.append(Adapter("External"))
     world.vms["1"] = vm
     world.roles["role"] = "1"

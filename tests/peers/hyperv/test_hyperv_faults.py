@@ -157,7 +157,8 @@ def test_powershells_error_id_is_kept(
 
 
 @pytest.mark.parametrize(
-    "cmdlet", ["New-VM", "Set-VM", "Remove-VMNetworkAdapter", "Enable-VMResourceMetering"]
+    "cmdlet",
+    ["New-VM", "Set-VM", "Set-VMFirmware", "Remove-VMNetworkAdapter", "Enable-VMResourceMetering"],
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_create_that_fails_anywhere_leaves_nothing_behind(

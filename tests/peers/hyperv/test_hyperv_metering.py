@@ -15,7 +15,9 @@ from connectors.simulators.hyperv import HypervSimulator
 
 IDENTITY = UUID("0e9b1c6e-7d0c-4a3b-9f58-0a4f5c0e7b11")
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
-MACHINE = Machine("1", "web", "Running", PowerState.ON, Resources(), 512, None, "", (), has_snapshots=False)
+MACHINE = Machine(
+    "1", "web", "Running", PowerState.ON, Resources(), 512, None, "", (), has_snapshots=False, generation=2
+)
 
 
 NO_TRAFFIC = {"net_received_mb": 0, "net_sent_mb": 0}
