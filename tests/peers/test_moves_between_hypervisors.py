@@ -17,7 +17,7 @@ import yaml
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors import disks
-from connectors.contract import Connector, DiskFormat, PowerAction, PowerState, VmSpec
+from connectors.contract import Connector, DiskFormat, Firmware, PowerAction, PowerState, VmSpec
 from connectors.disks import Image
 from connectors.registry import connect
 from connectors.simulators import hyperv, vsphere, xen
@@ -63,7 +63,8 @@ def live(request: pytest.FixtureRequest) -> Iterator[dict[str, Endpoint]]:
             stack.enter_context(simulator)
             variable = f"TIERWISE_TEST_{name.upper().replace('-', '_')}"
             patch.setenv(variable, simulator.password.get_secret_value())
-            endpoint = simulator.endpoint(name)
+            options = {"secure_boot": "linux"} if name == "fra-hyperv" else {}
+            endpoint = simulator.endpoint(name, options=options)
             found[name] = endpoint.model_copy(update={"secret": f"env:{variable}"})
         yield found
 
@@ -177,6 +178,30 @@ def test_a_machine_goes_round_all_hypervisors_with_its_content(app: App, go: Go,
 def test_the_six_ways_are_all_gone() -> None:
     legs = ["xen", "hyperv", "vsphere", "xen", "vsphere", "hyperv", "xen"]
     assert set(pairwise(legs)) == set(permutations(POOLS, 2))
+
+
+def test_what_secure_boot_a_machine_gets_at_hyper_v_is_said_before_and_is_what_it_then_has(
+    app: App, go: Go
+) -> None:
+    def said(pool: str, subject: str) -> str:
+        lines = move.preflight(app, "traveller", POOLS[pool]).lines
+        return "; ".join(line.text for line in lines if line.subject == subject)
+
+    keys = "MicrosoftUEFICertificateAuthority"
+    deliver(app, POOLS["xen"])
+    assert said("hyperv", "secure boot") == "", "it starts by BIOS"
+    with opened(app, "hosted-xen") as connector:
+        connector.delete_vm(IDENTITY)
+        provider = app.documents.catalog.pools[POOLS["xen"]].provider
+        size = Resources(vcpu=2, memory_mib=4096, disk_gib=DISK_GIB)
+        spec = VmSpec(name="traveller", provider=provider, resources=size, firmware=Firmware.UEFI)
+        connector.create_vm(spec, IDENTITY)
+    assert keys in said("hyperv", "secure boot")
+    go(POOLS["hyperv"])
+    with opened(app, "fra-hyperv") as connector:
+        assert connector.details(IDENTITY).secure_boot_keys == keys
+    assert said("vsphere", "secure boot") == ""
+    assert keys in said("vsphere", "firmware")
 
 
 def test_machines_of_all_three_are_in_the_estate_and_survive_its_export(app: App, tmp_path: Path) -> None:

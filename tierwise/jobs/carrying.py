@@ -72,27 +72,8 @@ def stop(app: App, move: MoveRow, endpoint: str) -> Outcome:
 
 def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
     """The machine at its new endpoint, off and with empty disks; refused where it would not be the same."""
-    with app.session() as session:
-        machine = session.get_one(MachineRow, move.machine)
-        order = session.get_one(OrderRow, move.machine)
-    request = order_store.request_of(order)
-    pool = app.documents.catalog.pools[move.target_pool]
-    spec = VmSpec(
-        name=machine.name,
-        provider=pool.provider,
-        resources=Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass}),
-        annotations={
-            **json.loads(machine.annotations or "{}"),
-            "tierwise.order": move.machine,
-            "tierwise.tenant": machine.tenant,
-            "tierwise.offering": order.offering,
-        },
-        firmware=source.firmware,
-        empty=True,
-        availability=steps.availability(app, request.workload_class),
-        traits=steps.traits(app, request, pool),
-        seed=_seed(app, request.seed, move.target_pool),
-    )
+    seed = _seed(app, move.machine, move.target_pool)
+    spec = spec_of(app, move.machine, move.target_pool, source).model_copy(update={"seed": seed})
     made = steps.call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))
     if "error" in made:
         return made
@@ -104,8 +85,34 @@ def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
     return _error("Different", differ) if differ else {**made, **found}
 
 
-def _seed(app: App, name: str | None, pool: str) -> Seed | None:
+def spec_of(app: App, machine_id: str, target_pool: str, source: VmDetails) -> VmSpec:
+    """The machine as it is made at its new endpoint, but for its seed."""
+    with app.session() as session:
+        machine = session.get_one(MachineRow, machine_id)
+        order = session.get_one(OrderRow, machine_id)
+    request = order_store.request_of(order)
+    pool = app.documents.catalog.pools[target_pool]
+    return VmSpec(
+        name=machine.name,
+        provider=pool.provider,
+        resources=Resources(**{rc.value: getattr(machine, rc.value) for rc in ResourceClass}),
+        annotations={
+            **json.loads(machine.annotations or "{}"),
+            "tierwise.order": machine_id,
+            "tierwise.tenant": machine.tenant,
+            "tierwise.offering": order.offering,
+        },
+        firmware=source.firmware,
+        empty=True,
+        availability=steps.availability(app, request.workload_class),
+        traits=steps.traits(app, request, pool),
+    )
+
+
+def _seed(app: App, machine_id: str, pool: str) -> Seed | None:
     """The same seed with the same instance id, so that cloud-init knows the machine again and does nothing anew."""
+    with app.session() as session:
+        name = order_store.request_of(session.get_one(OrderRow, machine_id)).seed
     if name is None or move_changes.seed_gap(app, pool) is not None:
         return None
     return seeds.read(app.settings.seeds_dir, name)

@@ -22,7 +22,7 @@ from connectors.errors import ConnectorError
 from tierwise import seeds
 from tierwise.app import App
 from tierwise.errors import EndpointDown, InvalidInput, NoPlace, NotSupported, TierwiseError
-from tierwise.jobs import move_changes, moving
+from tierwise.jobs import carrying, move_changes, moving
 from tierwise.store import moves
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MoveRow, MoveState, OrderRow
@@ -96,7 +96,7 @@ def preflight(app: App, wanted: str, pool: str) -> Preflight:
     lines += more
     lines += _place(app, machine, target)
     lines += _seed(app, machine, target)
-    lines += _machine(app, machine)
+    lines += _machine(app, machine, target)
     lines += _files(app, machine, forms)
     return Preflight(machine, target, tuple(lines), forms)
 
@@ -307,7 +307,7 @@ def _seed(app: App, machine: MachineRow, target: PoolEntry) -> Iterator[Line]:
         yield Line(Kind.BLOCKS, "seed disk", str(error))
 
 
-def _machine(app: App, machine: MachineRow) -> Sequence[Line]:
+def _machine(app: App, machine: MachineRow, target: PoolEntry) -> Sequence[Line]:
     """What the machine is made of, and what of it the other hypervisor does not carry over."""
     identity = UUID(machine.id)
     try:
@@ -315,9 +315,13 @@ def _machine(app: App, machine: MachineRow) -> Sequence[Line]:
             view, details = connector.get_vm(identity), connector.details(identity)
             report = connector.declared()
             taken = connector.list_snapshots(identity) if report.has(Capability.SNAPSHOT) else []
+        spec = carrying.spec_of(app, machine.id, target.name, details)
+        with app.endpoints.lease(target.endpoint) as connector:
+            secure_boot = connector.secure_boot(spec)
     except ConnectorError as error:
         return [Line(Kind.BLOCKS, machine.name, str(error))]
-    return [*_blockers(machine, view, details), *_losses(details, taken), _downtime(machine, view)]
+    gets = [Line(Kind.CHANGES, "secure boot", secure_boot)] if secure_boot else []
+    return [*_blockers(machine, view, details), *_losses(details, taken), *gets, _downtime(machine, view)]
 
 
 def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator[Line]:
@@ -333,7 +337,8 @@ def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator
         text = f"its disk has {details.disks[0].size_bytes} bytes, not {machine.disk_gib} GiB; resize it to whole GiB first"
         yield Line(Kind.BLOCKS, "disks", text)
     if details.secure_boot:
-        text = "its secure boot keys do not travel; the guest must accept those of the new hypervisor"
+        keys = " ".join(filter(None, ["its secure boot keys", details.secure_boot_keys]))
+        text = f"{keys} do not travel; the guest must accept those of the new hypervisor"
         yield Line(Kind.CHANGES, "firmware", text)
 
 
