@@ -25,6 +25,7 @@ class Capability(StrEnum):
     SUSPEND = "suspend"
     RESIZE_COLD = "resize_cold"
     RESIZE_HOT = "resize_hot"
+    RESIZE_MEMORY_HOT = "resize_memory_hot"
     SNAPSHOT = "snapshot"
     REVERT = "revert"
     DELETE_SNAPSHOT = "delete_snapshot"

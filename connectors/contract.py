@@ -96,6 +96,12 @@ class VmSpec(Value):
         return tuple(sorted(trait.removeprefix(TEMPLATE_TRAIT) for trait in found))
 
 
+def hot_resize(now: Resources, wanted: Resources) -> Capability:
+    """What it needs to resize a machine that runs: less where nothing but its memory changes."""
+    memory_alone = wanted == now.model_copy(update={"memory_mib": wanted.memory_mib})
+    return Capability.RESIZE_MEMORY_HOT if memory_alone else Capability.RESIZE_HOT
+
+
 def changed_tags(tags: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
     """Tags after changes, of which an empty value takes one away."""
     return {name: value for name, value in {**tags, **changes}.items() if value or name not in changes}
@@ -350,7 +356,7 @@ class Connector(ABC):
     def resize(self, identity: UUID, resources: Resources) -> VmView:
         """Set vcpu and memory_mib, and grow the disk.
 
-        Needs RESIZE_COLD while the machine is off and RESIZE_HOT while it runs. Raises Conflict when
+        Needs RESIZE_COLD while the machine is off, and `hot_resize` while it runs. Raises Conflict when
         the disk would shrink or the machine's state does not allow it.
         """
 

@@ -174,6 +174,8 @@ def test_what_the_pool_cannot_do_is_refused_with_its_reason_before_anything_is_t
     assert "pool fra-test-1" in why
     assert "Hyper-V cannot add virtual processors to a machine that runs; stop it first" in why
     assert acme.calls(endpoint, "resize") == []
+    change.resize(acme.app, UUID(int=4), "ci-01", Resources(memory_mib=2 * vm.resources.memory_mib))
+    assert acme.machine("ci-01").resources.memory_mib == 2 * vm.resources.memory_mib
     change.power(acme.app, UUID(int=2), "ci-01", PowerAction.OFF)
     change.resize(acme.app, UUID(int=3), "ci-01", Resources(vcpu=8))
     assert acme.machine("ci-01").resources.vcpu == 8 != vm.resources.vcpu

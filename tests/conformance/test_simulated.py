@@ -120,7 +120,7 @@ LACKING = (
     ("create",),
     ("delete",),
     ("power_on", "metrics_cpu", "metrics_memory"),
-    ("power_off", "shutdown", "suspend", "resize_hot"),
+    ("power_off", "shutdown", "suspend", "resize_hot", "resize_memory_hot"),
     ("resize_cold", "snapshot", "revert", "delete_snapshot", "template"),
 )
 

@@ -25,6 +25,7 @@ from connectors.contract import (
     PowerState,
     VmSpec,
     VmView,
+    hot_resize,
 )
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, NotFound, Refused, Unreachable
 
@@ -133,10 +134,11 @@ class Toybox(Connector):
     def resize(self, identity: UUID, resources: Resources) -> VmView:
         with self._entries("resize") as entries:
             entry = self._entry(entries, identity, "resize")
-            if Resources(**entry["size"]) == resources:
+            size = Resources(**entry["size"])
+            if size == resources:
                 return _view(str(identity), entry)
             if entry["power"] == "on":
-                raise self.unsupported(Capability.RESIZE_HOT)
+                raise self.unsupported(hot_resize(size, resources))
             if resources.disk_gib < entry["size"]["disk_gib"]:
                 raise self._failed(Conflict, "resize", "a disk never shrinks; ask for as much as there is")
             self._require_room(resources, "resize")

@@ -8,7 +8,7 @@ from dbos import DBOS, SetWorkflowID
 
 from catalog.capabilities import Capability
 from catalog.resources import ResourceClass, Resources
-from connectors.contract import PowerAction, PowerState
+from connectors.contract import PowerAction, PowerState, hot_resize
 from tierwise.app import App
 from tierwise.errors import (
     EndpointDown,
@@ -48,9 +48,11 @@ def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None
     forbid_open_move(app, machine)
     # What was removed since the last look must not count as room in use.
     observe(app, machine.endpoint)
+    now = {rc.value: int(getattr(machine, rc.value)) for rc in ResourceClass}
+    amounts = now | {rc.value: amount for rc, amount in resources.as_mapping().items() if amount}
     hot = machine.power != PowerState.OFF
-    require(app, machine, Capability.RESIZE_HOT if hot else Capability.RESIZE_COLD)
-    amounts = {rc.value: resources.amount(rc) or int(getattr(machine, rc.value)) for rc in ResourceClass}
+    needed = hot_resize(Resources(**now), Resources(**amounts)) if hot else Capability.RESIZE_COLD
+    require(app, machine, needed)
     if amounts["disk_gib"] < machine.disk_gib:
         msg = f"the disk of {machine.name} has {machine.disk_gib} GiB and cannot shrink to {amounts['disk_gib']} GiB"
         raise InvalidInput(msg)

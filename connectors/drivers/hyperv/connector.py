@@ -141,7 +141,7 @@ class HypervConnector(Connector):
         )
 
     def resize(self, identity: UUID, resources: Resources) -> VmView:
-        """Resize a machine that is off; more disk goes to the first disk."""
+        """Resize a machine that is off, where more disk goes to the first disk; one that runs gets memory alone."""
         return self._changed(
             "resize",
             identity,

@@ -39,6 +39,7 @@ Save-VM
 Set-VM
 Set-VMFirmware
 Set-VMHardDiskDrive
+Set-VMMemory
 Start-VM
 Stop-VM
 FailoverClusters\
@@ -74,7 +75,7 @@ function New-Folder($Path) {
 function Read-Chunk($Path, $At, $Count) {
     $f = [IO.File]::OpenRead($Path)
     $f.Position = $At
-    $b = New-Object byte[] $Count
+    $b = [byte[]]::new($Count)
     @{ Data = [Convert]::ToBase64String($b, 0, $f.Read($b, 0, $Count)); Size = $f.Length }
     $f.Close()
 }
@@ -152,7 +153,7 @@ foreach ($l in $input) {
                     & $n @a
                 }
                 catch {
-                    if (-not $c.optional) {
+                    if (!$c.optional) {
                         throw
                     }
                 }

@@ -19,7 +19,7 @@ _DISKS = "Hyper-V's disks are VHDX and VHD; tierwise converts from and to the ot
 DECLARED: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.RESIZE_HOT: _never(
-            "Hyper-V cannot change the vCPUs of a machine that runs, and this driver changes memory with them only; shut it down first"
+            "Hyper-V cannot change the vCPUs of a machine that runs; shut it down first, or add memory alone"
         ),
         Capability.CLONE: _not_yet(
             "Hyper-V clones by export and import; this driver makes machines empty, or of a template"

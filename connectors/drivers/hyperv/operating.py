@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import PowerAction, PowerState, VmSnapshot
+from connectors.contract import PowerAction, PowerState, VmSnapshot, hot_resize
 from connectors.drivers.hyperv import gaps
 from connectors.drivers.hyperv.creating import fits
 from connectors.drivers.hyperv.dispatcher import Command, PowerShellError
@@ -63,22 +62,32 @@ def _change(machine: Machine, action: PowerAction) -> Command:
 
 
 def resize(op: Op, host: HostFacts, machine: Machine, wanted: Resources) -> None:
-    """Set processors and memory of a machine that is off, and grow its first disk."""
-    if machine.power is PowerState.ON:
-        gap = gaps.DECLARED[Capability.RESIZE_HOT]
-        raise Unsupported(op.endpoint, Capability.RESIZE_HOT, gap)
-    if machine.power is not PowerState.OFF:
+    """Set processors and memory of a machine that is off, and grow its first disk; one that runs gets memory only."""
+    now, hot = machine.resources, machine.power is PowerState.ON
+    if hot and (gap := gaps.DECLARED.get(needed := hot_resize(now, wanted))):
+        raise Unsupported(op.endpoint, needed, gap)
+    if not hot and machine.power is not PowerState.OFF:
         why = f"a machine that is {machine.power.value} cannot be resized"
         raise op.error(Conflict, why, hint="power it on or off first", code=machine.state)
-    if wanted == machine.resources:
+    if wanted == now:
         return
     fits(op, host, wanted.vcpu, wanted.memory_mib, wanted.disk_gib)
+    if hot:
+        _add_memory(op, machine, wanted.memory_mib)
+        return
     commands = [get(machine), *_grown(op, machine, wanted.disk_gib)]
-    now = machine.resources
     if (wanted.vcpu, wanted.memory_mib) != (now.vcpu, now.memory_mib):
         size = {"ProcessorCount": wanted.vcpu, "MemoryStartupBytes": wanted.memory_mib * MIB}
         commands.append(Command("Hyper-V\\Set-VM", size, _VM))
     op.run(*commands)
+
+
+def _add_memory(op: Op, machine: Machine, memory_mib: int) -> None:
+    """Of a machine that runs. Windows gives memory back, Linux does not, so none is taken."""
+    if memory_mib < machine.resources.memory_mib:
+        why = "a running machine cannot lose memory"
+        raise op.error(Conflict, why, hint="shut it down first")
+    op.run(get(machine), Command("Hyper-V\\Set-VMMemory", {"StartupBytes": memory_mib * MIB}, _VM))
 
 
 def _grown(op: Op, machine: Machine, wanted_gib: int) -> list[Command]:

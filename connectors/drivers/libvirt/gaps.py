@@ -35,12 +35,14 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 )
 
 _NO_CONTENT = _gap(GapReason.NEVER, "libvirt's test driver keeps no content of disks, only their size")
+_NO_MEMORY = _gap(GapReason.NEVER, "libvirt's test driver cannot attach memory")
 _UNMEASURED = _gap(GapReason.NEVER, "libvirt's test driver runs nothing, so it measures nothing")
 
 TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
     {
         Capability.RESIZE_COLD: _gap(GapReason.NEVER, "libvirt's test driver cannot resize a volume"),
-        Capability.RESIZE_HOT: _gap(GapReason.NEVER, "libvirt's test driver cannot attach memory"),
+        Capability.RESIZE_HOT: _NO_MEMORY,
+        Capability.RESIZE_MEMORY_HOT: _NO_MEMORY,
         Capability.DISK_HOTPLUG: _gap(
             GapReason.NEVER, "libvirt's test driver cannot add a disk to a machine that runs"
         ),
@@ -67,13 +69,15 @@ TEST_DRIVER: Mapping[Capability, Gap] = MappingProxyType(
 
 _CARRIED = _not_yet("the driver does not carry the disks of containers yet; use virsh vol-download")
 
+_CONTAINERS_OFF = _not_yet("the driver resizes containers only while they are off")
 _ONE_DISK = _not_yet("containers have their root file system only; a resize grows that while they are off")
 
 _NO_SNAPSHOTS_CONTAINERS = _gap(GapReason.NEVER, "libvirt takes no snapshots of containers")
 
 CONTAINERS: Mapping[Capability, Gap] = MappingProxyType(
     {
-        Capability.RESIZE_HOT: _not_yet("the driver resizes containers only while they are off"),
+        Capability.RESIZE_HOT: _CONTAINERS_OFF,
+        Capability.RESIZE_MEMORY_HOT: _CONTAINERS_OFF,
         Capability.ADD_DISK: _ONE_DISK,
         Capability.DISK_HOTPLUG: _ONE_DISK,
         Capability.GROW_DISK: _ONE_DISK,
@@ -109,11 +113,13 @@ _CONTROL_DOMAIN = (
     "its disks are files that QEMU serves in the control domain, of which libvirt counts nothing"
 )
 
+_XEN_OFF = _not_yet("the driver resizes machines of Xen only while they are off")
 _NO_SNAPSHOTS_XEN = _gap(GapReason.NEVER, "libvirt takes no snapshots of machines of Xen")
 
 XEN: Mapping[Capability, Gap] = MappingProxyType(
     {
-        Capability.RESIZE_HOT: _not_yet("the driver resizes machines of Xen only while they are off"),
+        Capability.RESIZE_HOT: _XEN_OFF,
+        Capability.RESIZE_MEMORY_HOT: _XEN_OFF,
         Capability.GROW_DISK_HOT: _gap(
             GapReason.NEVER, "libvirt grows no disk of a machine of Xen that runs"
         ),
@@ -178,11 +184,10 @@ NO_NETWORK: Mapping[Capability, Gap] = MappingProxyType(
 )
 
 NO_HOTPLUG: Mapping[Capability, Gap] = MappingProxyType(
-    {
-        Capability.RESIZE_HOT: _gap(
-            GapReason.NOT_YET, "memory and vCPUs are added to running machines on x86_64 hosts only"
-        )
-    }
+    dict.fromkeys(
+        (Capability.RESIZE_HOT, Capability.RESIZE_MEMORY_HOT),
+        _not_yet("memory and vCPUs are added to running machines on x86_64 hosts only"),
+    )
 )
 
 

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import PowerState
+from connectors.contract import PowerState, hot_resize
 from connectors.drivers.libvirt import documents, storage
 from connectors.drivers.libvirt.changing import Changing, no_room
 from connectors.errors import Conflict, Refused
@@ -15,8 +15,9 @@ class Resize(Changing):
 
     def to(self, wanted: Resources) -> None:
         """Resize. Raises Unsupported, Conflict, Refused, and libvirtError."""
-        self.need(Capability.RESIZE_HOT if self.hot else Capability.RESIZE_COLD)
-        if wanted == self.view.resources:
+        now = self.view.resources
+        self.need(hot_resize(now, wanted) if self.hot else Capability.RESIZE_COLD)
+        if wanted == now:
             return
         self._check(wanted)
         if self.hot:

@@ -33,6 +33,7 @@ from connectors.contract import (
     VmSpec,
     VmView,
     changed_tags,
+    hot_resize,
 )
 from connectors.drivers.simulated import (
     contents,
@@ -206,7 +207,8 @@ class Simulated(Connector):
         def change(db: sqlite3.Connection) -> Machine:
             machine = self._found(db, "resize", identity)
             hot = machine.power is PowerState.ON
-            self._require(Capability.RESIZE_HOT if hot else Capability.RESIZE_COLD)
+            needed = hot_resize(machine.resources, resources)
+            self._require(needed if hot else Capability.RESIZE_COLD)
             if resources == machine.resources:
                 return machine
             self._admission.check_resize(machine, resources)

@@ -63,13 +63,13 @@ NO_ONLINE_RESIZE = Gap(
 )
 
 
-def hot_add(*, factor: int, online_resize: bool) -> Gap | None:
-    """Why running machines cannot grow; None where they can."""
+def hot_add(capability: Capability, *, factor: int, online_resize: bool) -> Gap | None:
+    """Why running machines cannot grow, RESIZE_HOT or RESIZE_MEMORY_HOT; None where they can."""
     if factor <= 1:
         return _off(
             "machines are made without room to grow while they run; set the endpoint's option "
             "'hot_add_factor', or shut the machine down first"
         )
-    if not online_resize:
+    if not online_resize and capability is Capability.RESIZE_HOT:
         return NO_ONLINE_RESIZE
     return None

@@ -35,7 +35,7 @@ WITHOUT_DISKS = frozenset({"iso", "udev"})
 def machine_view(
     record: Record, identity: UUID | None, provider: str, host: str | None, disk_bytes: int
 ) -> VmView:
-    """One machine. Its memory is what it may use (dynamic_max), its vCPUs those it starts with."""
+    """One machine."""
     return VmView(
         identity=identity,
         native_id=record["uuid"],
@@ -43,12 +43,17 @@ def machine_view(
         provider=provider,
         host=host,
         power=POWER.get(record["power_state"], PowerState.UNKNOWN),
-        resources=Resources(
-            vcpu=int(record["VCPUs_at_startup"]),
-            memory_mib=int(record["memory_dynamic_max"]) // MIB,
-            disk_gib=-(-disk_bytes // GIB),
-        ),
+        resources=resources_of(record, disk_bytes),
         annotations={} if identity is None else marks.shown_annotations(record),
+    )
+
+
+def resources_of(record: Record, disk_bytes: int) -> Resources:
+    """Its memory is what it may use (dynamic_max), its vCPUs those it starts with."""
+    return Resources(
+        vcpu=int(record["VCPUs_at_startup"]),
+        memory_mib=int(record["memory_dynamic_max"]) // MIB,
+        disk_gib=-(-disk_bytes // GIB),
     )
 
 
@@ -219,12 +224,14 @@ def _live_gaps(
     chosen = chosen_sr(found.pool, srs, options)
     more = gaps.of_pool(provider, ha=bool(found.pool["ha_enabled"]), hosts=len(found.hosts))
     online = can_resize_online(srs[chosen] if chosen else None, found.types)
-    hot = gaps.hot_add(factor=options.hot_add_factor, online_resize=online)
+    for capability in (Capability.RESIZE_HOT, Capability.RESIZE_MEMORY_HOT):
+        gap = gaps.hot_add(capability, factor=options.hot_add_factor, online_resize=online)
+        more |= {} if gap is None else {capability: gap}
     if not online:
         more[Capability.GROW_DISK_HOT] = gaps.NO_ONLINE_RESIZE
     if not options.templates:
         more[Capability.TEMPLATE] = templates.NONE
-    return more | ({Capability.RESIZE_HOT: hot} if hot is not None else {})
+    return more
 
 
 def _used(found: "Everything") -> Resources:

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import PowerAction
+from connectors.contract import PowerAction, hot_resize
 from connectors.drivers.xen import gaps, inventory, tasks
 from connectors.drivers.xen.creating import check_size
 from connectors.drivers.xen.estate import Machine, disks, pool_record, records
@@ -70,7 +69,7 @@ def resize(op: Op, machine: Machine, wanted: Resources) -> None:
     if machine.power in {"Suspended", "Paused"}:
         raise op.error(Conflict, "a suspended machine cannot be resized", hint="power it on or off first")
     if machine.power == "Running":
-        _need_hot_add(op)
+        _need_hot_add(op, machine, wanted)
     grow = _disk_growth(op, machine, wanted)
     if machine.power == "Running":
         _resize_hot(op, machine, wanted, grow)
@@ -78,14 +77,16 @@ def resize(op: Op, machine: Machine, wanted: Resources) -> None:
         _resize_cold(op, machine, wanted, grow)
 
 
-def _need_hot_add(op: Op) -> None:
+def _need_hot_add(op: Op, machine: Machine, wanted: Resources) -> None:
+    disk_bytes = sum(int(disk["virtual_size"]) for _, disk in disks(op, machine.record))
+    needed = hot_resize(inventory.resources_of(machine.record, disk_bytes), wanted)
     options = op.session.settings.options
     srs = inventory.usable_srs(records(op, "SR"), records(op, "PBD"))
     chosen = inventory.chosen_sr(pool_record(op), srs, options)
     online = inventory.can_resize_online(srs[chosen] if chosen else None, records(op, "SM"))
-    gap = gaps.hot_add(factor=options.hot_add_factor, online_resize=online)
+    gap = gaps.hot_add(needed, factor=options.hot_add_factor, online_resize=online)
     if gap is not None:
-        raise Unsupported(op.endpoint, Capability.RESIZE_HOT, gap)
+        raise Unsupported(op.endpoint, needed, gap)
 
 
 Grow = Callable[[str], None]

@@ -221,6 +221,9 @@ _ALL = (
         "NewVMName string *",
         "Notes string *",
     ),
+    _cmdlet(
+        "Hyper-V\\Set-VMMemory", f"{_HYPERV}SetVMMemory", "VMName", _VM, _VM_NAME, "StartupBytes long *"
+    ),
     _cmdlet("Hyper-V\\Remove-VM", f"{_HYPERV}RemoveVM", "Name", _VM, _NAME, "Force switch *"),
     _cmdlet(
         "Hyper-V\\Remove-VMNetworkAdapter",

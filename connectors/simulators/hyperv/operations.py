@@ -161,6 +161,31 @@ def set_vm(call: Call) -> Found:
     return []
 
 
+def set_memory(call: Call) -> Found:
+    """Set the memory of a machine; one that runs with static memory gets more at once, as its guest takes it."""
+    call.only("VM", "StartupBytes")
+    wanted = call.arguments["StartupBytes"]
+    _check_memory(call, wanted)
+    for vm in call.vms():
+        more_mib = (wanted - vm.config["MemoryStartupBytes"]) // MIB
+        on, static = vm.state == "Running", vm.config.get("StaticMemory", False)
+        if vm.state != "Off" and not (on and static):
+            raise call.invalid_state(vm)
+        if on:
+            if more_mib < 0:
+                what = "Set-VMMemory that takes memory from a machine that runs"
+                raise NotImplementedHere(what)
+            _check_free(call, more_mib, "change the memory of")
+        vm.config["MemoryStartupBytes"] = wanted
+    return []
+
+
+def _check_free(call: Call, needed_mib: int, what: str) -> None:
+    if call.world.memory_used_mib() + needed_mib > call.world.estate.memory_mib:
+        words = f"not enough memory in the system to {what} the virtual machine (0x8007000E)"
+        raise call.error("OutOfMemory", "ResourceUnavailable", words)
+
+
 def remove_vm(call: Call) -> Found:
     call.only("VM", "Force")
     for vm in list(call.vms()):
@@ -184,7 +209,6 @@ def remove_adapter(call: Call) -> Found:
 
 def start_vm(call: Call) -> Found:
     call.only("VM")
-    estate = call.world.estate
     for vm in call.vms():
         if vm.state == "Running":
             continue  # Windows warns
@@ -193,10 +217,7 @@ def start_vm(call: Call) -> Found:
         if any(call.world.disk_of(path) is None for path in vm.disks):
             words = "the system cannot find the file specified (0x80070002)"
             raise call.error("OperationFailed", "NotSpecified", words)
-        needed_mib = int(vm.config["MemoryStartupBytes"]) // MIB
-        if call.world.memory_used_mib() + needed_mib > estate.memory_mib:
-            words = "not enough memory in the system to start the virtual machine (0x8007000E)"
-            raise call.error("OutOfMemory", "ResourceUnavailable", words)
+        _check_free(call, int(vm.config["MemoryStartupBytes"]) // MIB, "start")
         vm.state = "Running"
         for one in vm.adapters:
             one.mac = call.world.new_mac() if one.mac == NO_MAC else one.mac
@@ -275,6 +296,7 @@ OPERATIONS: Mapping[str, Callable[[Call], Found]] = {
     "Hyper-V\\Get-VMHost": get_host,
     "Hyper-V\\New-VM": new_vm,
     "Hyper-V\\Set-VM": set_vm,
+    "Hyper-V\\Set-VMMemory": set_memory,
     "Hyper-V\\Remove-VM": remove_vm,
     "Hyper-V\\Remove-VMNetworkAdapter": remove_adapter,
     "Hyper-V\\Start-VM": start_vm,

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from catalog.capabilities import Capability
 from catalog.resources import Resources
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
 from connectors.drivers.hyperv import marks
@@ -286,6 +287,47 @@ def test_a_disk_with_checkpoints_does_not_grow(
     connector.snapshot(IDENTITY, "one")
     with pytest.raises(Conflict, match="checkpoints"):
         connector.resize(IDENTITY, spec.resources + Resources(disk_gib=1))
+
+
+def test_a_running_machine_gets_memory_alone_and_nothing_else_by_a_resize(
+    simulator: HypervSimulator, connect: Callable[..., Connector], spec: VmSpec
+) -> None:
+    connector = connect(simulator)
+    connector.create_vm(spec, IDENTITY)
+    running = connector.power(IDENTITY, PowerAction.ON)
+    more = spec.resources + Resources(memory_mib=512)
+    for size in (more + Resources(vcpu=1), more + Resources(disk_gib=1)):
+        with pytest.raises(Unsupported, match="cannot change the vCPUs") as caught:
+            connector.resize(IDENTITY, size)
+        assert caught.value.capability is Capability.RESIZE_HOT
+        assert connector.get_vm(IDENTITY) == running
+    assert connector.resize(IDENTITY, spec.resources) == running
+    assert connector.resize(IDENTITY, more) == running.model_copy(update={"resources": more})
+    with pytest.raises(Conflict, match="cannot lose memory"):
+        connector.resize(IDENTITY, spec.resources)
+    assert connector.power(IDENTITY, PowerAction.OFF).resources == more
+    assert connector.resize(IDENTITY, spec.resources).resources == spec.resources
+
+
+def test_memory_that_the_host_has_not_left_or_the_guest_does_not_take_is_refused(
+    start: Callable[..., HypervSimulator], connect: Callable[..., Connector], spec: VmSpec
+) -> None:
+    simulator = start(Estate(memory_mib=1024))
+    connector = connect(simulator)
+    for identity in (IDENTITY, UUID(int=1)):
+        connector.create_vm(spec, identity)
+    connector.power(IDENTITY, PowerAction.ON)
+    more = spec.resources + Resources(memory_mib=256)
+    simulator.rules(Rule(on="Set-VMMemory", action="error", error_id="InvalidState", times=1))
+    with pytest.raises(Conflict, match="state does not allow"):
+        connector.resize(IDENTITY, more)
+    connector.power(UUID(int=1), PowerAction.ON)
+    with pytest.raises(Refused, match="too little memory") as caught:
+        connector.resize(IDENTITY, more)
+    assert caught.value.vendor_code == "OutOfMemory,Microsoft.HyperV.PowerShell.Commands.SetVMMemory"
+    assert connector.get_vm(IDENTITY).resources == spec.resources
+    connector.delete_vm(UUID(int=1))
+    assert connector.resize(IDENTITY, more).resources == more
 
 
 def test_long_requests_and_answers_pass_through_small_envelopes(

@@ -143,3 +143,18 @@ def test_a_disk_in_use_grows_only_where_its_storage_can(start: Start) -> None:
                 with pytest.raises(Unsupported) as caught:
                     connector.grow_disk(identity, disk.key, 4)
                 assert caught.value.gap == gap
+
+
+def test_memory_alone_is_added_also_where_storage_grows_no_disk_in_use(start: Start) -> None:
+    simulator = start(Estate(online_resize=False))
+    endpoint = simulator.endpoint(timeout_s=10, options={"hot_add_factor": 4})
+    with registry.connect(endpoint, simulator.password) as connector:
+        identity = made(connector, on=True)
+        size = connector.get_vm(identity).resources
+        report = connector.probe().pools[0].capabilities
+        assert report.has(Capability.RESIZE_MEMORY_HOT)
+        with pytest.raises(Unsupported) as caught:
+            connector.resize(identity, size + Resources(memory_mib=128, disk_gib=1))
+        assert caught.value.gap == report.gap(Capability.RESIZE_HOT)
+        wanted = size + Resources(memory_mib=128)
+        assert connector.resize(identity, wanted).resources == wanted

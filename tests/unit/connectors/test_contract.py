@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from catalog.capabilities import Capability, Gap, GapReason
 from catalog.pools import Endpoint
 from catalog.resources import Resources
-from connectors.contract import PLATFORM_CAPABILITIES, PowerAction, UsageReading, VmSpec
+from connectors.contract import PLATFORM_CAPABILITIES, PowerAction, UsageReading, VmSpec, hot_resize
 from connectors.drivers.simulated import Simulated
 from connectors.errors import Unsupported
 from tierwise.testing.promises.reporting import PROVED
@@ -78,3 +78,11 @@ def test_a_connector_opens_and_closes_with_its_block() -> None:
         assert entered is connector
         assert connector.list_vms() == []
     assert connector._database is None
+
+
+def test_a_running_machine_needs_less_where_its_memory_alone_changes() -> None:
+    now = Resources(vcpu=2, memory_mib=1024, disk_gib=10)
+    more = now + Resources(memory_mib=512)
+    assert {hot_resize(now, more), hot_resize(more, now)} == {Capability.RESIZE_MEMORY_HOT}
+    for other in (Resources(vcpu=1), Resources(disk_gib=1), Resources(vcpu=1, memory_mib=512)):
+        assert hot_resize(now, now + other) is Capability.RESIZE_HOT

@@ -37,6 +37,9 @@ ON_CALLS: Mapping[Capability, Call] = {
     Capability.SHUTDOWN: lambda c, i: c.power(i, PowerAction.SHUTDOWN),
     Capability.SUSPEND: lambda c, i: c.power(i, PowerAction.SUSPEND),
     Capability.RESIZE_HOT: lambda c, i: c.resize(i, c.get_vm(i).resources + Resources(vcpu=1)),
+    Capability.RESIZE_MEMORY_HOT: lambda c, i: c.resize(
+        i, c.get_vm(i).resources + Resources(memory_mib=128)
+    ),
     Capability.DISK_HOTPLUG: lambda c, i: c.add_disk(i, NewDisk(name="more", size_gib=1)),
     Capability.GROW_DISK_HOT: lambda c, i: c.grow_disk(i, "the-first", 2),
     Capability.REMOVE_DISK_HOT: lambda c, i: c.remove_disk(i, NO_DISK),
@@ -179,6 +182,14 @@ class OperationPromises(Counterpart):
         view = connector.resize(identity, self.bigger)
         assert view.resources == self.bigger
         assert view.power is PowerState.ON
+
+    def test_a_running_machine_gets_more_memory_alone(
+        self, needs: Needs, connector: Connector, machines: Machines
+    ) -> None:
+        needs(Capability.CREATE, Capability.POWER_ON, Capability.RESIZE_MEMORY_HOT)
+        view = machines.make(on=True)
+        wanted = self.small.model_copy(update={"memory_mib": self.bigger.memory_mib})
+        assert connector.resize(identity_of(view), wanted) == view.model_copy(update={"resources": wanted})
 
     def test_snapshots_are_listed_oldest_first_and_once(
         self, needs: Needs, connector: Connector, machines: Machines

@@ -38,6 +38,7 @@ PROVED = frozenset(
         Capability.SUSPEND,
         Capability.RESIZE_COLD,
         Capability.RESIZE_HOT,
+        Capability.RESIZE_MEMORY_HOT,
         Capability.ADD_DISK,
         Capability.DISK_HOTPLUG,
         Capability.GROW_DISK,
