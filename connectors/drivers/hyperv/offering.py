@@ -29,8 +29,8 @@ def looks(options: Options) -> tuple[Command, ...]:
 def offered(options: Options, found: Rows) -> tuple[Offered, ...]:
     """The option's templates that are there; `found` answers `looks`."""
     return tuple(
-        templates.described(name, int(rows[0]["Size"]), _firmware(_generation(options, name, path)))
-        for (name, path), rows in zip(options.templates.items(), found, strict=True)
+        templates.described(name, int(rows[0]["Size"]), _firmware(options, name))
+        for name, rows in zip(options.templates, found, strict=True)
         if rows
     )
 
@@ -54,7 +54,7 @@ def chosen(op: Op, folder: str, spec: VmSpec) -> Template | None:
     if name is None:
         return None
     path = options.templates[name]
-    firmware = Firmware.BIOS if options.template_generation(name) == 1 else Firmware.UEFI
+    firmware = _firmware(options, name)
     if spec.firmware not in {None, firmware}:
         why = f"template '{path}' starts by {firmware}, not by {spec.firmware}"
         raise op.error(Refused, why, hint="choose another template; a guest starts by one of them only")
@@ -78,6 +78,10 @@ def chosen(op: Op, folder: str, spec: VmSpec) -> Template | None:
         )
         raise op.error(Refused, why, hint="free some space there, or choose another pool")
     return Template(path, size_bytes)
+
+
+def _firmware(options: Options, name: str) -> Firmware:
+    return Firmware.BIOS if options.template_generation(name) == 1 else Firmware.UEFI
 
 
 def generation(options: Options, spec: VmSpec) -> int:
