@@ -209,7 +209,7 @@ class _Piece:
 
     @property
     def _span(self) -> Span:
-        return Span(self.day, self.end - self.begin)
+        return Span(self.span.start, self.end - self.begin, self.begin)
 
     def _late(self, way: Way) -> tuple[int, Owned] | None:
         """The contract whose late renewal this piece begins with; of several the one with the highest fee."""

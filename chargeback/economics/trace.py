@@ -88,10 +88,14 @@ def share(amount: int, begin: int, end: int, over: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """So many months, each of which begins on the start's day of the month, or on the month's last day."""
+    """So many months, each of which begins on the start's day of the month, or on the month's last day.
+
+    The first of them is the month with the number `first` after the start, from 0.
+    """
 
     start: date
     months: int
+    first: int = 0
 
     def __post_init__(self) -> None:
         """Raises ValueError for no months, and for more than a hundred years."""
@@ -101,12 +105,12 @@ class Span:
 
     def day(self, month: int) -> date:
         """The first day of the n-th month, from 0."""
-        return later(self.start, month)
+        return later(self.start, self.first + month)
 
     @property
     def number(self) -> int:
         """The first month's number since the year 0, so that amounts for a year share out over months."""
-        return month_number(self.start)
+        return month_number(self.start) + self.first
 
     def first_at(self, day: date) -> int:
         """The first month that begins on a day or later; 0 to `months`."""

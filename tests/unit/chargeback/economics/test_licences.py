@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -397,9 +397,23 @@ PRICES = st.dictionaries(st.dates(date(2026, 6, 1), date(2029, 6, 1)), st.intege
     needed=st.integers(0, 150),
     months=st.integers(1, 36),
     gone=st.none() | st.dates(date(2027, 1, 1), date(2029, 1, 1)),
+    start=st.sampled_from([START, date(2027, 1, 31)]),
+)
+@example(  # The second piece begins on February 28, and its third month on May 31, when the new price holds.
+    contracts=[(4, date(2027, 2, 15))],
+    prices={date(2027, 5, 30): 50},
+    needed=4,
+    months=5,
+    gone=None,
+    start=date(2027, 1, 31),
 )
 def test_any_contracts_and_prices_come_to_what_a_calendar_adds_up(
-    contracts: list[tuple[int, date]], prices: dict[date, int], needed: int, months: int, gone: date | None
+    contracts: list[tuple[int, date]],
+    prices: dict[date, int],
+    needed: int,
+    months: int,
+    gone: date | None,
+    start: date,
 ) -> None:
     amount = {"value": 12, "changes": [{"value": 12 * n, "from": f"{day}"} for day, n in prices.items()]}
     owned = [{"packs": packs, "until": f"{until}"} for packs, until in contracts]
@@ -412,14 +426,14 @@ def test_any_contracts_and_prices_come_to_what_a_calendar_adds_up(
     licence = {"layer": "guest", "alternatives": [way], **({"until": f"{gone}"} if gone else {})}
     avoidable = sunk = 0
     for n in range(months):
-        day = later(START, n)
+        day = later(start, n)
         if gone and day >= gone:
             break
         has = sum(packs for packs, until in contracts if day < until)
         price = next((prices[d] for d in sorted(prices, reverse=True) if d <= day), 1) * EUR
         avoidable += max(0, needed - has) * price
         sunk += has * price
-    pieces = terms(licence, months=months)
+    pieces = terms(licence, start, months)
     paid = sum(
         max(0, needed - p.alternatives[0].owned_packs) * p.alternatives[0].pack_cost_micros for p in pieces
     )
