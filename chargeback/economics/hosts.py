@@ -21,7 +21,7 @@ class HostLines:
         self.host = host
         self.type = host_type_of(economics, host)
         self.site = site_of(economics, host.site)
-        self.region = self.site.region if self.site else None
+        self.region = host.region or (self.site.region if self.site else None)
         self._at = f"host_types.{self.type.name}"
         self._sizes = {
             "purchase_price": Factor("hosts", Fraction(1)),

@@ -23,6 +23,8 @@ class HostFacts:
     cores: int = 0
     """Physical cores of all sockets."""
     memory_mib: int = 0
+    region: str = ""
+    """Of its pool; empty: that of the site."""
 
 
 @dataclass(frozen=True, slots=True)

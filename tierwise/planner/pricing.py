@@ -95,6 +95,7 @@ def host_facts(block: Block, pool: PoolState) -> HostFacts:
         sockets=block.sockets,
         cores=block.cores,
         memory_mib=block.memory_mib,
+        region=pool.like.region,
     )
 
 

@@ -210,3 +210,17 @@ def test_a_rule_that_a_licence_accepts_narrows_it_and_is_told_to_be_made(
     assert best.terms["licences"] == hosts * 16 * 10 * 12 * MICROS
     told = "db is counted on 2 of the 3 hosts of Alpha: a must rule has to hold its machines on these"
     assert any(told in note for note in best.notes) == (accepts == "must_rule")
+
+
+@pytest.mark.parametrize("where", ["the pool", "the document"])
+def test_hosts_cost_what_they_do_in_their_pools_region(asked: Callable[..., Prepared], where: str) -> None:
+    """Nothing says where a site is: maintenance is 1,200 a year for each host, in FR 1,500; Beta has two of the five."""
+    economics = ECONOMICS.replace(
+        "{value: 1200, source: contract}", "{value: 1200, changes: [{value: 1500, region: FR}]}"
+    )
+    document, hosts = {
+        "the pool": (DOCUMENT.replace("site: south", "site: south\n    region: FR"), 3 * 1200 + 2 * 1500),
+        "the document": (DOCUMENT.replace("months: 12", "months: 12\nregion: FR"), 5 * 1500),
+    }[where]
+    today = run(asked(RETIRED, economics=economics, document=document), limits=Limits()).today
+    assert today.terms["maintenance"] == hosts * MICROS
