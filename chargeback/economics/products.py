@@ -56,12 +56,17 @@ def products_of_regions(
     found: list[tuple[LicenceTerms, list[str | None]]] = []
     for region in dict.fromkeys(one or None for one in regions):
         for terms in products(economics, start, months, region):
-            same = next((where for other, where in found if other == terms), None)
+            same = next((where for other, where in found if _alike(other, terms)), None)
             if same is None:
                 found.append((terms, [region]))
             else:
                 same.append(region)
     return tuple((terms, tuple(where)) for terms, where in found)
+
+
+def _alike(one: LicenceTerms, other: LicenceTerms) -> bool:
+    """Whether all is the same but where in the document it stands."""
+    return replace(one, lines=()) == replace(other, lines=())
 
 
 def counted_once(needed: Iterable[tuple[LicenceTerms, Sequence[str | None]]]) -> None:

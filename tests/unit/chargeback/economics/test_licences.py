@@ -340,6 +340,14 @@ def test_regions_in_which_all_is_the_same_are_told_together() -> None:
     assert found[2][0].sunk == {"subscription": 0, "here": found[2][0].sunk_micros}
 
 
+@pytest.mark.parametrize(("in_us", "orders"), [(10, 1), (11, 2)])
+def test_regions_whose_price_is_the_same_are_one_order_wherever_it_stands(in_us: int, orders: int) -> None:
+    price = {"amount": {"value": 10, "changes": [{"value": in_us, "region": "US"}]}, "period": "month"}
+    way = {"name": "it", "metric": "per_core", "prices": [price]}
+    licence = load_economics(document({"layer": "guest", "alternatives": [way]}), "licences.yaml")
+    assert len(products_of_regions(licence, START, 12, ["DE", "US"])) == orders
+
+
 def test_a_price_that_says_nothing_of_a_region_is_named() -> None:
     licence = suite("2026-12-01")
     licence["alternatives"][0]["prices"][0]["amount"] = {"value": 9, "region": "US"}
