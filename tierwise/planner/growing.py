@@ -31,6 +31,8 @@ from tierwise.planner.selecting import MachineSelector
 from tierwise.planner.world import Block, Growth, Stream, World
 
 BOUGHT = " bought"
+_MOST_PERCENT = 10_000
+"""As of a `growth` change: an estate grows at most a hundredfold."""
 _REASONS = 3
 """Of those against a place, so many are told."""
 
@@ -48,7 +50,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         """Raises InvalidInput for what is no growth."""
-        if not 0 <= self.percent_per_month <= Decimal(100):
+        if not (self.percent_per_month.is_finite() and 0 <= self.percent_per_month <= 100):
             msg = f"--percent: {self.percent_per_month} percent a month must be from 0 to 100"
             raise InvalidInput(msg)
 
@@ -128,7 +130,18 @@ class _State:
 
 
 def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Limits) -> GrowthPlan:
-    """The plan of a scenario that grows. Raises InvalidInput where the economics document lacks a figure."""
+    """The plan of a scenario that grows.
+
+    Raises InvalidInput where the economics document lacks a figure, and for growth to more than a hundredfold.
+    """
+    months = prepared.document.months
+    grown = asked.grown_percent(months)
+    if grown > _MOST_PERCENT:
+        msg = (
+            f"--percent: {asked.percent_per_month} percent a month come to {grown:,.0f} percent in {months} months, more than "
+            f"{_MOST_PERCENT:,}; say less, or shorten the horizon"
+        )
+        raise InvalidInput(msg)
     every = _Horizon.of(prepared, scenario, asked, limits)
     apart = every.sequence(None)
     found = GrowthPlan(scenario.name, asked, prepared.economics.currency, tuple(apart))

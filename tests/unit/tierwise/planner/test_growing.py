@@ -191,3 +191,11 @@ def test_days_of_months_that_are_shorter_are_their_last() -> None:
 def test_growth_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"--percent: -1 percent a month must be from 0 to 100"):
         Asked(Decimal(-1))
+    with pytest.raises(InvalidInput, match="must be from 0 to 100"):
+        Asked(Decimal("nan"))
+
+
+def test_growth_without_end_is_refused_before_any_machine_is_counted(asked: Ask) -> None:
+    # Doubled each month, 12 machines would be 49,152 after a year: 409,500 % more.
+    with pytest.raises(InvalidInput, match=r"come to 409,500 percent in 12 months, more than 10,000"):
+        planned(asked, "leave", "100", 12)
