@@ -24,6 +24,10 @@ Knob = Callable[[Decimal], tuple[Change, ...]]
 """A percentage -> the change of the world; no change for 0."""
 _CLOSE = Decimal(1)
 """Break-even is found to a hundredth of what is changed."""
+_LEAST, _MOST = Decimal(-100), Decimal(10_000)
+"""What prices and machines can change by."""
+_STEP = Decimal("0.000001")
+"""What percentages are rounded to."""
 
 
 class Swing(Value):
@@ -195,6 +199,9 @@ def break_even(
     if knob[1] is growth and None in {first, second}:
         msg = "today has no room for machines to come; compare with a scenario that has no changes"
         raise InvalidInput(msg)
+    if not all(one.is_finite() and _LEAST <= one <= _MOST for one in between):
+        msg = f"the range from {low}% to {high}% must lie within {_LEAST}% and {_MOST}%"
+        raise InvalidInput(msg)
     if low >= high:
         msg = f"the range from {low}% to {high}% is empty; begin below its end"
         raise InvalidInput(msg)
@@ -205,9 +212,9 @@ def break_even(
         new = [one for one in places if one not in known]
         known.update(_points(prepared, (first, second), knob[1], new, limits, workers, told))
 
-    solve([low + (high - low) * n / steps for n in range(steps + 1)])
+    solve([_rounded(low + (high - low) * n / steps) for n in range(steps + 1)])
     while wide := [pair for pair in _crossings(known) if pair[1].percent - pair[0].percent > _CLOSE]:
-        middles = [(a.percent + b.percent) / 2 for a, b in wide]
+        middles = [_rounded((a.percent + b.percent) / 2) for a, b in wide]
         solve(middles)
         if not all(one in known for one in middles):  # One that cannot be solved would be asked for ever.
             break
@@ -219,6 +226,10 @@ def break_even(
         crossings=tuple(_crossings(known)),
         errors=tuple(dict.fromkeys(told)),
     )
+
+
+def _rounded(percent: Decimal) -> Decimal:
+    return percent.quantize(_STEP).normalize() + 0  # The sum writes 1E+2 as 100.
 
 
 def _points(

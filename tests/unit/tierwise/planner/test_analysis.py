@@ -82,6 +82,32 @@ def test_break_even_is_where_the_licences_cost_what_leaving_does(asked: Asked) -
         assert point.better_micros == point.second_micros - point.first_micros
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [("nan", "0"), ("-100.5", "0"), ("-Infinity", "0"), ("0", "10001"), ("0", "nan")]
+)
+def test_what_prices_cannot_change_by_is_refused(asked: Asked, low: str, high: str) -> None:
+    prepared = asked(SCENARIOS)
+    power, between = ("power", price_of("power")), (Decimal(low), Decimal(high))
+    with pytest.raises(InvalidInput, match="must lie within -100% and 10000%"):
+        break_even(prepared, prepared.scenario("leave"), None, power, between, Limits())
+
+
+def test_a_range_of_many_digits_is_narrowed_like_any_other(asked: Asked) -> None:
+    prepared = asked(SCENARIOS)
+    found = break_even(
+        prepared,
+        prepared.scenario("leave"),
+        None,
+        ("licence suite", licence_of("suite")),
+        (Decimal("-99.87654321"), Decimal("9876.54321")),
+        Limits(),
+        steps=2,
+    )
+    assert found.errors == ()
+    ((before, after),) = found.crossings
+    assert 0 < after.percent - before.percent <= 1
+
+
 def test_where_one_is_always_cheaper_there_is_no_crossing(asked: Asked) -> None:
     prepared = asked(SCENARIOS)
     found = break_even(
