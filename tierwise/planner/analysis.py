@@ -110,7 +110,7 @@ def knobs(prepared: Prepared) -> dict[str, Knob]:
     """All prices that are turned one by one: of each term of cost, and of each licence."""
     found: dict[str, Knob] = {}
     for term in TERMS:
-        if term not in {"licences", "migration"}:
+        if term != "licences":
             found[term] = price_of(term)
     for product in prepared.economics.licences:
         found[f"licence {product.name}"] = licence_of(product.name)
