@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.arrays import Int64
+from placement.planning.counted import pools_by_scope
 from placement.planning.plan import Licence
 from tierwise.planner.build import Built
 
@@ -73,8 +74,9 @@ class _Book:
     def add_licences(self, licences: Sequence[Licence]) -> None:
         """What is bought for one pool is that pool's, for one tier that tier's; the rest is everybody's."""
         pools = self.problem.pools
+        scopes = {one.name: pools_by_scope(self.problem, one) for one in self.problem.products}
         for one in licences:
-            inside = [p for name in one.covered for p in self._pools(name)]
+            inside = [p for name in one.covered for p in scopes[one.product][name]]
             tiers = {pools.tier_of[p] for p in inside}
             if len(inside) == 1:
                 self._add(LICENCES, inside[0], one.cost_micros)
@@ -82,15 +84,6 @@ class _Book:
             self.terms[LICENCES] += one.cost_micros
             tier = next(iter(tiers)) if len(tiers) == 1 else SHARED
             self.beside[tier] += one.cost_micros
-
-    def _pools(self, scope: str) -> list[int]:
-        """The pools of a scope: itself, those with the label's value, or all."""
-        pools = self.problem.pools
-        if scope in pools.ids:
-            return [pools.ids.index(scope)]
-        return [
-            p for p in range(len(pools.ids)) if any(values[p] == scope for values in pools.labels.values())
-        ] or [*range(len(pools.ids))]
 
     def closed(self) -> Accounts:
         """With what is sunk."""

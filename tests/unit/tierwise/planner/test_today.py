@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from placement.plan import Limits
 from tierwise.errors import InvalidInput
 from tierwise.planner import today
 from tierwise.planner.prepare import Prepared
+from tierwise.planner.run import solve_today
 from tierwise.testing.tiny_planning import at_two_prices, least_licences, random_problem
 from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, two_pools
 
@@ -73,6 +75,28 @@ def test_regions_are_one_order_each_at_its_price(
     found = today.licences_today(built, today.counts_today(built))
     assert {"+".join(one.covered): one.cost_micros // 10**6 for one in found} == expected
     assert built.licensing.sunk_micros == (60 * 120 * 10**6 if "owned" in more else 0)
+
+
+@pytest.mark.parametrize(
+    ("places", "tiers"),
+    [
+        # Both stand at a site that is called as one of them: the licence is everybody's.
+        ({"north": "Alpha", "south": "Alpha"}, {"all tiers": 80 * 120, "tier-1": 0, "tier-2": 0}),
+        # Beta's site is called as Alpha's region: its licence is tier-2's alone.
+        ({"north": "north, region: south"}, {"tier-1": 48 * 120, "tier-2": 32 * 120}),
+    ],
+)
+def test_a_sites_licence_is_its_tiers_whatever_else_is_called_so(
+    asked: Callable[..., Prepared], places: dict[str, str], tiers: dict[str, int]
+) -> None:
+    document = BOTH
+    for was, now in places.items():
+        document = document.replace(f"site: {was}", f"site: {now}")
+    economics = one_way("metric: per_core").replace("whole_pool: true", "reach: site")
+    prepared = asked(document=document, economics=economics)
+    beside = {"tier-1": 3 * 1200 + 480, "tier-2": 2 * 1200 + 120}  # Hosts, and 800 and 200 GiB at 0.6.
+    found = {one.tier: one.cost_micros // 10**6 for one in solve_today(prepared, Limits()).tiers}
+    assert found == {tier: licences + beside.get(tier, 0) for tier, licences in tiers.items()}
 
 
 def one_way(metric: str, price: str = "10") -> str:
