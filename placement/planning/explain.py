@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arrays import Int64
+from placement.planning.facts import Facts
 from placement.planning.helping import would_help
 from placement.planning.plan import Headroom, Impossible
 from placement.planning.problem import PlanningProblem
 from placement.planning.seating import Seating, left_after
 from policies.decisions import Rejection
 
-_ALLOWED, _FITS, _HOSTS, _LOSSES, _SHARED = "allowed", "fits", "hosts", "losses", "shared"
+_ALLOWED, _FITS, _HOSTS, _LEAST, _LOSSES, _SHARED = "allowed", "fits", "hosts", "least", "losses", "shared"
 _Fact = tuple[str, int]
 """Kind, and pool; -1 where it is about all."""
 _HELPED = 10
@@ -85,14 +87,18 @@ def _against(seating: Seating, g: int, p: int) -> Iterator[Rejection]:
             f"all {problem.most_moves} moves are made",
             "allow more moves",
         )
+    there, least = int(problem.blocks.most[inside].sum()), int(facts.least_hosts[p])
+    if there < least:
+        why = f"pool '{pool}' has {least} hosts at least if it has any, and could have {there}"
+        yield _rejected("least-hosts", pool, "hosts", there, least, why, f"offer {least - there} more for it")
+    every = _Out(frozenset(_all_facts(seating)))
     for k, resource in enumerate(problem.resource_classes):
         need = int(problem.groups.demand[g, k])
-        free = _free(seating, g, p, k, _Out(frozenset(_all_facts(seating))))
+        free = _free(seating, g, p, k, every)
         if need > free:
             lost = int(problem.pools.losses[p]) if problem.blocks.capacity[inside, k].any() else 0
-            hosts = (
-                f"all hosts that it could have{f' and room kept for the loss of {lost}' if lost else ''}"
-            )
+            large = " and that are large enough" if free < _free_of(seating, g, p, k, every, inside) else ""
+            hosts = f"all hosts that it could have{large}{f' and room kept for the loss of {lost}' if lost else ''}"
             words = f"{resource} in pool '{pool}': {max(0, free)} is free with {hosts}, {need} is needed"
             remedy = f"give the pool {need - free} {resource} more"
             yield _rejected("room", pool, resource, free, need, words, remedy)
@@ -141,7 +147,7 @@ class _Out:
 
 
 def _all_facts(seating: Seating) -> list[_Fact]:
-    kinds = (_ALLOWED, _FITS, _LOSSES, _SHARED, _HOSTS)
+    kinds = (_ALLOWED, _FITS, _LEAST, _LOSSES, _SHARED, _HOSTS)
     facts: list[_Fact] = [(kind, p) for kind in kinds for p in range(len(seating.pools))]
     return [*facts, _MOVES] if seating.facts.problem.most_moves is not None else facts
 
@@ -169,6 +175,9 @@ def _possible(seating: Seating, g: int, holding: _Out) -> bool:
             continue
         if _MOVES in holding and facts.moved[g, p] and seating.moves_left < 1:
             continue
+        short = problem.blocks.most[inside].sum() < facts.least_hosts[p]
+        if short and (_LEAST, p) in holding and (_HOSTS, p) in holding:
+            continue
         needs = enumerate(problem.groups.demand[g].tolist())
         if all(need <= _free(seating, g, p, k, holding) for k, need in needs if need):
             return True
@@ -176,15 +185,23 @@ def _possible(seating: Seating, g: int, holding: _Out) -> bool:
 
 
 def _free(seating: Seating, g: int, p: int, k: int, holding: _Out) -> int:
-    """What is free of a resource with all hosts that a pool could have, beside what is there."""
+    """What is free of a resource for a group with all hosts that a pool could have, beside what is there."""
+    facts = seating.facts
+    fewer = [some for held, some in facts.fit_sets(p) if held[g]] if (_FITS, p) in holding else []
+    return min(_free_of(seating, g, p, k, holding, some) for some in (facts.blocks_of[p], *fewer))
+
+
+def _free_of(seating: Seating, g: int, p: int, k: int, holding: _Out, some: Int64) -> int:
+    """On some of the pool's blocks, beside the machines that fit on these alone."""
     facts, problem = seating.facts, seating.facts.problem
     inside = facts.blocks_of[p]
-    each, hosts = problem.blocks.capacity[inside, k], problem.blocks.most[inside]
-    load = seating.counts[:, p] * problem.groups.demand[:, k]
-    shared = int(problem.pools.shared[p, k])
-    by_hosts = bool(each.any())
+    by_hosts = bool(problem.blocks.capacity[inside, k].any())
     if ((_HOSTS, p) not in holding and by_hosts) or ((_SHARED, p) not in holding and not by_hosts):
         return 1 << 60
+    each, hosts = problem.blocks.capacity[some, k], problem.blocks.most[some]
+    held = ~facts.fits[:, np.setdiff1d(inside, some)].any(axis=1)
+    load = seating.counts[:, p] * problem.groups.demand[:, k] * held
+    shared = int(problem.pools.shared[p, k])
     total = int(each @ hosts) + shared - int(load.sum())
     losses = int(problem.pools.losses[p])
     if not (by_hosts and losses and (_LOSSES, p) in holding and facts.restart[g]):
@@ -198,11 +215,15 @@ _WORDS: Mapping[str, Callable[[PlanningProblem, int, int], str]] = {
         f"rules: group '{problem.groups.ids[g]}' may not be in pool '{problem.pools.ids[p]}'"
     ),
     _FITS: lambda problem, g, p: (
-        f"size: no host of pool '{problem.pools.ids[p]}' is large enough for a machine of '{problem.groups.ids[g]}'"
+        f"size: {_large(problem, g, p)} '{problem.pools.ids[p]}' is large enough for a machine of "
+        f"'{problem.groups.ids[g]}'"
     ),
     _HOSTS: lambda problem, _g, p: (
         f"hosts: pool '{problem.pools.ids[p]}' cannot have more than "
         f"{int(problem.blocks.most[problem.blocks.pool_of == p].sum())}"
+    ),
+    _LEAST: lambda problem, _g, p: (
+        f"least: pool '{problem.pools.ids[p]}' has {_least_hosts(problem, p)} hosts at least, if it has any"
     ),
     _LOSSES: lambda problem, _g, p: (
         f"failures: pool '{problem.pools.ids[p]}' must hold what restarts with {int(problem.pools.losses[p])} hosts lost"
@@ -212,6 +233,15 @@ _WORDS: Mapping[str, Callable[[PlanningProblem, int, int], str]] = {
     ),
     "moves": lambda problem, _g, _p: f"moves: no more than {problem.most_moves} machines may move",
 }
+
+
+def _least_hosts(problem: PlanningProblem, p: int) -> int:
+    return 1 if problem.pools.least_hosts is None else int(problem.pools.least_hosts[p])
+
+
+def _large(problem: PlanningProblem, g: int, p: int) -> str:
+    facts = Facts(problem)
+    return "not every host of pool" if facts.fits[g, facts.blocks_of[p]].any() else "no host of pool"
 
 
 def _words(problem: PlanningProblem, g: int, fact: _Fact) -> str:

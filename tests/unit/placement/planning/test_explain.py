@@ -68,6 +68,42 @@ def test_without_any_fact_of_a_conflict_there_is_a_place() -> None:
         assert not solve(more).unplaced.any()
 
 
+def test_a_pool_that_could_not_have_as_many_hosts_as_it_needs_is_told_so() -> None:
+    problem = estate(1, allowed=(True, False))
+    problem = replace(
+        problem, pools=replace(problem.pools, least_hosts=np.array([5, 1]), losses=np.array([0, 0]))
+    )
+    (one,) = solve(problem).impossible
+    assert [(reason.rule_id, reason.limit, reason.need) for reason in one.reasons[:1]] == [
+        ("least-hosts", "3", "5")
+    ]
+    assert [words.split(":")[0] for words in one.conflict] == ["rules", "least", "hosts"]
+    assert one.would_help.startswith("5 more hosts of 'a0'")
+
+
+def test_room_on_hosts_that_are_too_small_for_a_machine_is_none_for_it() -> None:
+    """Pool b has a host of twenty beside its one of six; three machines of eight fit on the large one, and two have room."""
+    problem = estate(3, demand=8, allowed=(False, True))
+    blocks = replace(
+        problem.blocks,
+        ids=("a0", "b0", "b1"),
+        pool_of=np.array([0, 1, 1]),
+        existing=np.array([1, 1, 1]),
+        most=np.array([3, 4, 1]),
+        capacity=np.array([[10], [6], [20]]),
+        largest=np.array([[10], [6], [20]]),
+        kept_costs={"power": np.array([5, 1, 1])},
+    )
+    (one,) = solve(replace(problem, blocks=blocks)).impossible
+    reason = one.reasons[-1]
+    assert (one.machines, reason.pool, reason.limit, reason.need) == (1, "b", "4", "8")
+    assert "4 is free with all hosts that it could have and that are large enough" in reason.why
+    assert [words.split(" of ")[0] for words in one.conflict[1:]] == [
+        "size: not every host",
+        "hosts: pool 'b' cannot have more than 5",
+    ]
+
+
 def test_rules_come_before_room() -> None:
     (one,) = solve(estate(6, allowed=(False, False))).impossible
     assert one.machines == 6
@@ -124,6 +160,7 @@ def test_what_would_help_is_enough_and_costs_no_more_than_was_told(seed: int) ->
     problem = in_euros(replace(problem, blocks=few))
     plan = solve(problem)
     for one in plan.impossible:
+        assert {reason.pool for reason in one.reasons} == set(problem.pools.ids) or not one.conflict
         if not one.would_help:
             continue
         out, cost, _ = least(_helped(problem, one.would_help))
