@@ -57,7 +57,8 @@ def order(
 ) -> Order:
     """The best order found; `barred` machines stay where they are. The same arguments give the same order.
 
-    Ties are decided by machines' numbers at first; by chance from the beginning where it is `shuffled`.
+    Ties are decided by machines' numbers at first; by chance from the beginning where it is `shuffled`, which looks at no
+    other orders: it is another way to what an order that was not shuffled has proven.
     """
     dead = barred | too_large(problem)
     of = Moving(problem, dead)
@@ -74,7 +75,7 @@ def order(
             break
     assert best is not None
     proven = _all_direct(best, of)
-    if not proven and len(of.movers) <= FEW:
+    if not proven and not shuffled and len(of.movers) <= FEW:
         found = exact.search(State(of), of.movers, stops.every, stops.copied, MOST_STATES)
         best = found.steps if _worth(found.steps, stops) > _worth(best, stops) else best
         proven = found.proven and len(problem.capacity) <= MOST_PLACES

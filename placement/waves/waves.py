@@ -44,14 +44,14 @@ def waves(
     fits_together(problem, carriage, calendar)
     never = _hopeless(problem, carriage, calendar)
     barred |= frozenset(one.step.machine for one in never)
-    plan: WavePlan | None = None
-    worth: tuple[int, ...] = ()
-    for n in range(TRIES if int(problem.moving.sum()) <= FEW else 1):
-        found = order(problem, carriage, barred, seed + n * 1_000, shuffled=n > 0)
-        other = in_waves(problem, carriage, calendar, found)
-        if plan is None or _worth(other) > worth:
-            plan, worth = other, _worth(other)
-    assert plan is not None
+    first = order(problem, carriage, barred, seed)
+    plan = in_waves(problem, carriage, calendar, first)
+    for n in range(1, TRIES if int(problem.moving.sum()) <= FEW else 1):
+        found = order(problem, carriage, barred, seed + n * 1_000, shuffled=True)
+        same = (len(found.left_out), found.stops) == (len(first.left_out), first.stops)
+        other = in_waves(problem, carriage, calendar, replace(found, proven=first.proven and same))
+        if _worth(other) > _worth(plan):
+            plan = other
     known = {one.step.machine for one in never}
     return replace(
         plan,

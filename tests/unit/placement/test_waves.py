@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from placement.problem import InvalidProblem
 from placement.restarts import Load, Machine, Scene
+from placement.waves import exact
 from placement.waves.order import order
 from placement.waves.problem import Calendar, Carriage, Mode, MoveProblem
 from placement.waves.reasons import Reason, Short, reasons
@@ -20,6 +21,8 @@ from placement.waves.verify import breaches, order_breaches
 from placement.waves.waves import waves
 
 DAY = 86_400
+CIRCLE = {"demand": [5, 5, 5], "before": [0, 1, 2], "after": [1, 2, 0], "capacity": [9, 9, 9, 5]}
+"""Three machines that wait for each other, and a provider where one of them can stop."""
 
 
 def ints(values: object) -> np.ndarray:
@@ -266,3 +269,13 @@ def test_sites_without_a_link_and_windows_that_overlap_are_refused() -> None:
         Calendar(((0, 5), (4, 9)))
     with pytest.raises(InvalidProblem, match=r"windows\[0\]: ends at 0"):
         Calendar(((0, 0),))
+
+
+def test_every_order_is_looked_at_once_however_many_orders_are_put_into_waves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = problem(**CIRCLE)
+    looked, search = [], exact.search
+    monkeypatch.setattr(exact, "search", lambda *args: looked.append(search(*args)) or looked[-1])
+    plan = planned(asked, carriage(asked), Calendar(((0, DAY),)))
+    assert (len(looked), plan.proven, sum(move.stop for move in plan.moves)) == (1, True, 1)
