@@ -7,7 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -128,11 +128,22 @@ def test_what_was_done_before_is_not_done_again(tmp_path: Path) -> None:
     assert log.read_text() == "0 1 2 2 3 "
 
 
-def test_a_damaged_result_and_that_of_another_version_are_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: '{"square": ',
+        lambda _: '{"square": 1}',
+        lambda _: "[]",
+        lambda text: text.replace('"square": ', '"square": 7'),
+    ],
+)
+def test_a_damaged_result_and_that_of_another_version_are_made_anew(
+    tmp_path: Path, damage: Callable[[str], str]
+) -> None:
     kept = Kept(tmp_path)
     sweep(tasks(2), squares(), kept=kept)
     for file in tmp_path.iterdir():
-        file.write_text('{"square": ')
+        file.write_text(damage(file.read_text()))
     assert [one.kept for one in sweep(tasks(2), squares(), kept=kept)] == [False, False]
     assert [one.kept for one in sweep(tasks(2), squares(), kept=kept)] == [True, True]
     assert [one.kept for one in sweep(tasks(2), squares(), kept=Kept(tmp_path, "0.0.1"))] == [False, False]

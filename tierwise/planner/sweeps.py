@@ -75,19 +75,22 @@ class Kept:
             raise InvalidInput(msg) from error
 
     def read(self, key: str) -> Result | None:
-        """The result, or None where there is none that can be read."""
+        """The result, or None where there is none that is as it was written."""
         try:
-            found = json.loads(self._file(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # A damaged file is as good as none: it is made anew.
+            sealed = json.loads(self._file(key).read_text(encoding="utf-8"))
+            found: Result = sealed["result"]
+            whole = sealed["sha256"] == _digest(json.dumps(found))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return found if isinstance(found, dict) else None
+        return found if whole else None  # A damaged file is as good as none: it is made anew.
 
     def write(self, key: str, result: Result) -> str:
         """Keep a result; a reader sees it whole or not at all. Gives the reason why it cannot be written, or nothing."""
         target = self._file(key)
         part = target.with_suffix(f".part-{os.getpid()}")
         try:
-            part.write_text(json.dumps(result), encoding="utf-8")
+            sealed = {"sha256": _digest(json.dumps(result)), "result": result}
+            part.write_text(json.dumps(sealed), encoding="utf-8")
             part.replace(target)
         except OSError as error:
             with suppress(OSError):
@@ -96,8 +99,11 @@ class Kept:
         return ""
 
     def _file(self, key: str) -> Path:
-        digest = hashlib.sha256(f"{self.version} {key}".encode()).hexdigest()
-        return self.folder / f"{digest}.json"
+        return self.folder / f"{_digest(f'{self.version} {key}')}.json"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sweep(
