@@ -130,29 +130,45 @@ def _pools(built: Built, document: WhatIf, counts: Int64, hosts: Int64) -> Itera
         if hosts[problem.blocks.pool_of == p].any():
             for one in running([line for line in lines if line.part == "open"], document.start):
                 yield from _paid_for(built, pool, one, 1)
-        here = np.flatnonzero(counts[:, p])
-        totals = {
-            term: sum(
-                a * b for a, b in zip(counts[here, p].tolist(), micros[here, p].tolist(), strict=True)
-            )
-            for term, micros in problem.groups.costs.items()
-        }
-        yield from _over_months(totals, lines, "machine", document)
+        for groups, there in _by_coming(built, document):
+            here = groups[counts[groups, p] > 0]
+            totals = {
+                term: sum(
+                    a * b for a, b in zip(counts[here, p].tolist(), micros[here, p].tolist(), strict=True)
+                )
+                for term, micros in problem.groups.costs.items()
+            }
+            yield from _over_months(totals, lines, "machine", document, there)
+
+
+def _by_coming(built: Built, document: WhatIf) -> Iterator[tuple[Int64, Sequence[int]]]:
+    """Groups that are there from the first day on; then each that comes, with how many of it are there in each month."""
+    streams, every = built.world.streams, np.arange(len(built.machines.ids))
+    first = len(every) - len(streams)
+    yield every[:first], (1,) * document.months
+    for n, one in enumerate(streams):
+        last = one.last_month or document.months
+        come = (min(month, last) - one.first_month + 1 for month in range(1, document.months + 1))
+        yield every[first + n : first + n + 1], [max(0, months) for months in come]
 
 
 def _over_months(
-    totals: Mapping[str, int], lines: Iterable[Line], part: str, document: WhatIf
+    totals: Mapping[str, int],
+    lines: Iterable[Line],
+    part: str,
+    document: WhatIf,
+    there: Sequence[int] = (),
 ) -> Iterator[Payment]:
-    """What each term comes to, laid on months as its lines are."""
+    """What each term comes to, laid on months as its lines are, and as many machines as are `there`."""
     totals = {term: total for term, total in totals.items() if total}
     if not totals:
         return
     weights: dict[str, list[int]] = defaultdict(lambda: [0] * document.months)
-    mine = [line for line in lines if _part(line) == part]
+    mine, there = [line for line in lines if _part(line) == part], there or (1,) * document.months
     for one in running(mine, document.start):
-        weights[one.term][one.month] += one.micros
+        weights[one.term][one.month] += one.micros * there[one.month]
     for term, total in totals.items():
-        profile = weights[term] if any(weights[term]) else [1] * document.months
+        profile = weights[term] if any(weights[term]) else there
         for month, micros in enumerate(split(total, profile)):
             if micros:
                 yield Payment(month, term, micros)

@@ -192,6 +192,17 @@ def test_machines_to_come_need_room_from_the_start_and_cost_from_their_month_on(
     assert int(groups.costs["storage"][g, 0]) == 24 * 10**6 * 2 // 3
 
 
+def test_machines_to_come_are_paid_for_from_their_month_on() -> None:
+    change = "{kind: demand, class: web, size: small, per_month: 2, first_month: 4, last_month: 6}"
+    stay = "{kind: fixed}"
+    text = f"scenarios:\n  none: {{changes: [{stay}]}}\n  some: {{changes: [{stay}, {change}]}}\n"
+    none, some = run(with_classes(text), limits=Limits()).scenarios
+    more = [b - a for a, b in zip(none.payments_micros, some.payments_micros, strict=True)]
+    # 40 GiB at 0.05 for each that is there; the same hosts hold them.
+    assert more == [2 * 10**6 * machines for machines in (0, 0, 0, 2, 4, 6, 6, 6, 6, 6, 6, 6)]
+    assert sum(more) == some.cost_micros - none.cost_micros
+
+
 def test_sizes_are_those_of_today_of_the_class_or_of_use() -> None:
     used = {one.id: Resources(vcpu=1, memory_mib=2048, disk_gib=60) for one in two_pools().machines}
     text = (
