@@ -134,11 +134,11 @@ def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Li
 
     Raises InvalidInput where the economics document lacks a figure, and for growth to more than a hundredfold.
     """
-    months = prepared.document.months
-    grown = asked.grown_percent(months)
+    horizon = prepared.document.months
+    grown = asked.grown_percent(horizon)
     if grown > _MOST_PERCENT:
         msg = (
-            f"--percent: {asked.percent_per_month} percent a month come to {grown:,.0f} percent in {months} months, more than "
+            f"--percent: {asked.percent_per_month} percent a month come to {grown:,.0f} percent in {horizon} months, more than "
             f"{_MOST_PERCENT:,}; say less, or shorten the horizon"
         )
         raise InvalidInput(msg)

@@ -275,7 +275,13 @@ def test_every_order_is_looked_at_once_however_many_orders_are_put_into_waves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = problem(**CIRCLE)
-    looked, search = [], exact.search
-    monkeypatch.setattr(exact, "search", lambda *args: looked.append(search(*args)) or looked[-1])
+    looked: list[exact.Found] = []
+    search = exact.search
+
+    def counted(*args: Any) -> exact.Found:
+        looked.append(search(*args))
+        return looked[-1]
+
+    monkeypatch.setattr(exact, "search", counted)
     plan = planned(asked, carriage(asked), Calendar(((0, DAY),)))
     assert (len(looked), plan.proven, sum(move.stop for move in plan.moves)) == (1, True, 1)
