@@ -90,7 +90,9 @@ def _against(seating: Seating, g: int, p: int) -> Iterator[Rejection]:
     there, least = int(problem.blocks.most[inside].sum()), int(facts.least_hosts[p])
     if there < least:
         why = f"pool '{pool}' has {least} hosts at least if it has any, and could have {there}"
-        yield _rejected("least-hosts", pool, "hosts", there, least, why, f"offer {least - there} more for it")
+        yield _rejected(
+            "least-hosts", pool, "hosts", there, least, why, f"offer {least - there} more for it"
+        )
     every = _Out(frozenset(_all_facts(seating)))
     for k, resource in enumerate(problem.resource_classes):
         need = int(problem.groups.demand[g, k])

@@ -60,7 +60,10 @@ def test_the_widest_swing_stands_first_and_each_is_what_it_comes_to(leave: Sensi
     # Each of the eight moves costs 44.882813, as rounded up; a fifth less and more is rounded to the micro-unit.
     fifth_less, fifth_more = 8 * 35_906_250, 8 * 53_859_376
     moves = swings["migration"]
-    assert (moves.less_micros, moves.more_micros) == (SAVING + MOVES - fifth_less, SAVING + MOVES - fifth_more)
+    assert (moves.less_micros, moves.more_micros) == (
+        SAVING + MOVES - fifth_less,
+        SAVING + MOVES - fifth_more,
+    )
     assert all(a.width_micros >= b.width_micros for a, b in pairwise(leave.swings))
     assert all(one.errors == () for one in leave.swings)
 
