@@ -194,7 +194,8 @@ def drawn(seed: int) -> Case:
         start, months, figures, regions, pools, hosts, machines, chance.choice(["pool", "estate"]), ways, bought_on
     )  # fmt: skip
     case.economics, case.document = _economics(case), _document(case)
-    changes = [change(case, chance, chance.choice("AB")) for change in chance.sample(CHANGES, 3)]
+    possible = [change for change in CHANGES if change is not _renewal or case.ways[1].owned]
+    changes = [change(case, chance, chance.choice("AB")) for change in chance.sample(possible, 3)]
     case.document["scenarios"] = {"asked": {"changes": changes}}
     return case
 

@@ -51,6 +51,12 @@ def known_of(
         tenants=_each(one.tenant for one in estate.machines),
         machines=_each(name for one in estate.machines for name in (one.name, one.id)),
         products={one.name: tuple(way.name for way in one.alternatives) for one in economics.licences},
+        metrics={
+            (one.name, way.name): way.metric for one in economics.licences for way in one.alternatives
+        },
+        owned=frozenset(
+            (one.name, way.name) for one in economics.licences for way in one.alternatives if way.owned
+        ),
         blocks={name: tuple(types) for name, types in blocks.items()},
         hosts=hosts,
         sizes={name: tuple(one.sizes) for name, one in classes.items()},

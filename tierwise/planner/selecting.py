@@ -78,6 +78,10 @@ class Known:
     machines: tuple[str, ...] = ()
     products: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Product -> its alternatives."""
+    metrics: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Product and alternative -> what it counts."""
+    owned: frozenset[tuple[str, str]] = frozenset()
+    """Products and alternatives of which packs are owned."""
     blocks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Pool -> the types of its hosts."""
     hosts: Mapping[str, int] = field(default_factory=dict)

@@ -1,11 +1,12 @@
 """A licence costs another price, is counted by other minimums, or is renewed on another day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from catalog.licence_metrics import BELONGS_TO
 from catalog.wording import known_names
 from tierwise.planner.change import Change
 from tierwise.planner.changes.price import Percent
@@ -50,16 +51,40 @@ class Licence(Change):
         """The ways of counting that change."""
         return {name: value for name in _COUNTED if (value := getattr(self, name)) is not None}
 
+    @property
+    def _what(self) -> str:
+        return f"{self.product}{f' ({self.alternative})' if self.alternative else ''}"
+
     def __str__(self) -> str:
-        what = f"{self.product}{f' ({self.alternative})' if self.alternative else ''}"
         parts = [f"{self.percent:+}%"] if self.percent is not None else []
         parts += [f"renewed on {self.renewal}"] if self.renewal else []
         parts += [f"{name.replace('_', ' ')} {value}" for name, value in self.settings.items()]
-        return f"licence {what}: {', '.join(parts)}"
+        return f"licence {self._what}: {', '.join(parts)}"
 
     def mistakes(self, known: Known) -> Iterator[Mistake]:
-        """Unknown products and alternatives."""
-        yield from wrong_product(self.product, self.alternative, known)
+        """Unknown products and alternatives, and what would change nothing of those that are known."""
+        found = list(wrong_product(self.product, self.alternative, known))
+        yield from found
+        if not found:
+            yield from self._idle(known)
+
+    def _idle(self, known: Known) -> Iterator[Mistake]:
+        ways = {(self.product, way) for way in self._ways(known)}
+        if self.renewal is not None and not ways & known.owned:
+            yield (
+                ("renewal",),
+                f"nothing is owned of {self._what}, so that nothing is renewed; say in the economics document what is owned",
+            )
+        for name in self.settings:
+            counted = BELONGS_TO.get(name)
+            if counted and not any(known.metrics[way] in counted for way in ways):
+                yield (
+                    (name,),
+                    f"is of {' or '.join(counted)}, and {self._what} is counted {_metrics(known, ways)}; leave it out",
+                )
+
+    def _ways(self, known: Known) -> tuple[str, ...]:
+        return (self.alternative,) if self.alternative else known.products.get(self.product, ())
 
     def touches(self, known: Known) -> frozenset[str]:
         """Each part of the product that changes."""
@@ -68,8 +93,9 @@ class Licence(Change):
             *(["renewal"] if self.renewal else []),
             *self.settings,
         ]
-        ways = (self.alternative,) if self.alternative else known.products.get(self.product, ())
-        return frozenset(f"the {part} of licence {self.product} ({way})" for part in parts for way in ways)
+        return frozenset(
+            f"the {part} of licence {self.product} ({way})" for part in parts for way in self._ways(known)
+        )
 
     def apply(self, world: World) -> World:
         """The world with the licence changed."""
@@ -77,6 +103,10 @@ class Licence(Change):
             self.product, self.alternative, self.percent, renewal=self.renewal, settings=self.settings
         )
         return replace(world, licences=(*world.licences, edit))
+
+
+def _metrics(known: Known, ways: Iterable[tuple[str, str]]) -> str:
+    return " or ".join(sorted({known.metrics[way] for way in ways}))
 
 
 def wrong_product(product: str, alternative: str, known: Known) -> Iterator[Mistake]:

@@ -244,6 +244,11 @@ def test_overcommit_makes_room(asked: Asked) -> None:
         ("{kind: figure, path: storage.any.per_gib_per_month, value: dear}", "the figure cannot be that"),
         ("{kind: figure, path: host_types.any.depreciation_months, percent: 1}", "whole months from 1 to 600"),
         ("{kind: licence, product: suit, percent: 5}", "did you mean 'suite'?"),
+        ("{kind: licence, product: suite, renewal: 2027-05-01}", "nothing is owned of suite, so that nothing is renewed"),
+        (
+            "{kind: licence, product: suite, alternative: plus, per_machine_minimum: 8}",
+            "per_machine_minimum: is of per_vcpu, and suite (plus) is counted per_core; leave it out",
+        ),
         ("{kind: withdrawn, product: suite, alternative: pls}", "did you mean 'plus'?"),
         ("{kind: rule_lifted, rule: nort}", "there is no 'nort'"),
         ("{kind: tier_move, to: tier-3}", "there is no 'tier-3'; did you mean"),
