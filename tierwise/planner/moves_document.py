@@ -1,7 +1,7 @@
 """A scenario's moves as a document of moves (tierwise-moves/1), from which waves are made."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import combinations_with_replacement
 from typing import Any, NamedTuple
 
@@ -30,9 +30,11 @@ def moves_document(
     """The document: all machines of the estate that are in a pool, those that move and those that stay.
 
     A pool has the room of today's hosts or of the scenario's, whichever is more, with as many lost as may
-    fail: hosts are bought before the moves and given up after them. Machines without a place stay.
+    fail: hosts are bought before the moves and given up after them. Where the scenario loses hosts, these give no room.
+    Machines without a place stay.
     """
     target = {move.machine: move.target for move in result.moves}
+    world = prepared.changed(changes_of(prepared.document.scenarios[result.name]))
     machines = [one for one in _machines(prepared, result) if one.pool]
     names = Counter(one.name for one in machines)
     hypervisor = {pool.pool: pool.hypervisor for pool in result.pools}
@@ -44,7 +46,7 @@ def moves_document(
         "format": FORMAT,
         "title": f"Moves of {result.title or result.name}",
         "resource_classes": list(RESOURCES),
-        "providers": list(_providers(today, result, machines)),
+        "providers": list(_providers(today, result, machines, world.lost)),
         "machines": [
             _machine(one, one.name if names[one.name] == 1 else one.id, target, prepared, hypervisor)
             for one in machines
@@ -89,7 +91,7 @@ def _machine(
 
 
 def _providers(
-    today: ScenarioResult, result: ScenarioResult, machines: list[_Machine]
+    today: ScenarioResult, result: ScenarioResult, machines: list[_Machine], lost: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     now, then = _rooms(today), _rooms(result)
     every = [sum(one.demand[k] for one in machines) for k in range(len(RESOURCES))]
@@ -97,6 +99,8 @@ def _providers(
         capacity = {}
         for k, name in enumerate(RESOURCES):
             found = [room for rooms in (now, then) if (room := rooms.get((pool.pool, name)))]
+            if pool.pool in lost:
+                found = found[-1:]
             # What nobody limits has room for all.
             capacity[name] = max((_room(one) for one in found), default=every[k])
         yield {"id": pool.pool, "site": pool.site or "site", "capacity": capacity}

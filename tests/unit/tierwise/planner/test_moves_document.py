@@ -9,6 +9,7 @@ from tierwise.planner.prepare import Prepared
 from tierwise.planner.run import run
 from tierwise.planner.waves import plan
 from tierwise.planner.waves_document import read
+from tierwise.testing.two_pools import DOCUMENT
 
 SCENARIOS = """\
 scenarios:
@@ -37,3 +38,20 @@ def test_every_move_of_a_scenario_is_in_a_wave_and_pools_have_the_room_of_before
     assert sorted(row["machine"] for row in planned.move_rows()) == sorted(
         move.name for move in leave.moves
     )
+
+
+def test_hosts_that_a_scenario_loses_give_no_room_on_the_way(asked: Callable[..., Prepared]) -> None:
+    lost = (
+        "  lost: {changes: [{kind: host_loss, pool: Alpha, hosts: 2}, {kind: most_moves, machines: 4}]}\n"
+    )
+    document = DOCUMENT.replace("site: north", "site: north, losses: 0")
+    prepared = asked(SCENARIOS + lost, document=document)
+    found = run(prepared, ["lost"], limits=Limits())
+    (one,) = found.scenarios
+    made = moves_document(prepared, found.today, one)
+    # One host of 128 GiB is left to Alpha, on which 256 GiB run today: four of its eight machines leave.
+    assert made["providers"][0]["capacity"]["memory_mib"] // 1024 == 128
+    made["windows"] = [{"from": "2027-01-02T00:00:00Z", "to": "2027-01-04T00:00:00Z"}]
+    planned = plan(read(json.dumps(made).encode()))
+    assert sorted(row["machine"] for row in planned.move_rows()) == sorted(move.name for move in one.moves)
+    assert (len(one.moves), planned.left_rows()) == (4, [])
