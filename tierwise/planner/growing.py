@@ -350,7 +350,7 @@ def _leave(built: Built, plan: PlanningPlan, index: Int64, state: _State) -> Non
             continue  # Paid for, whether or not the plan makes use of it.
         # Lost hosts are taken off once more by the next period; those of a closed pool are gone.
         lost = 0 if block.pool in built.world.closed else built.world.blocks[b].existing - existing
-        state.kept[block.id] = min(hosts, state.kept[block.id]) + lost
+        state.kept[block.id] = min(hosts, existing) + lost
         if hosts > existing:
             state.bought[block.id] = state.bought.get(block.id, 0) + hosts - existing
 

@@ -188,6 +188,20 @@ def test_days_of_months_that_are_shorter_are_their_last() -> None:
     assert after(date(2027, 12, 1), 1) == date(2028, 1, 1)
 
 
+def test_a_host_that_is_bought_for_a_lost_one_is_one_host(asked: Ask) -> None:
+    lost = (
+        "{kind: host_loss, pool: Alpha, hosts: 1}, {kind: hosts_bought, pool: Alpha, type: hosts, hosts: 1}"
+    )
+    prepared = asked(f"scenarios:\n  one: {{changes: [{lost}, {{kind: fixed}}]}}\n")
+    found = plan_growth(prepared, prepared.scenario("one"), Asked(Decimal(0), 6), Limits())
+    # 256 GiB run on Alpha, of which one host may fail: three hosts of 128, of which two are left and one is bought.
+    assert [one.hosts["Alpha"] for one in found.periods] == [3, 3]
+    assert [sum(one.bought.values()) for one in found.periods] == [1, 0]
+    assert all(one.given_up == {} for one in found.periods)
+    (whole,) = run(prepared, ["one"], limits=Limits()).scenarios
+    assert found.cost_micros == whole.cost_micros == found.bound_micros
+
+
 def test_growth_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"--percent: -1 percent a month must be from 0 to 100"):
         Asked(Decimal(-1))
