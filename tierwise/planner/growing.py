@@ -30,7 +30,7 @@ from tierwise.planner.prepare import Prepared, changes_of
 from tierwise.planner.selecting import MachineSelector
 from tierwise.planner.world import Block, Growth, Stream, World
 
-BOUGHT = " bought"
+BOUGHT = " bought earlier"
 _MOST_PERCENT = 10_000
 """As of a `growth` change: an estate grows at most a hundredfold."""
 _REASONS = 3

@@ -202,6 +202,16 @@ def test_a_host_that_is_bought_for_a_lost_one_is_one_host(asked: Ask) -> None:
     assert found.cost_micros == whole.cost_micros == found.bound_micros
 
 
+def test_hosts_are_bought_beside_those_that_are_bought_for_certain(asked: Ask) -> None:
+    certain = "{kind: hosts_bought, pool: Beta, type: small, hosts: 1, certain: true}"
+    retired = "{kind: hypervisor_retired, hypervisor: vsphere}"
+    prepared = asked(f"scenarios:\n  one: {{changes: [{certain}, {retired}]}}\n")
+    found = plan_growth(prepared, prepared.scenario("one"), Asked(Decimal(0), 6), Limits())
+    # 320 GiB need four hosts of 128 of which one may fail: two are there, one is bought for certain, one by the plan.
+    assert [one.hosts["Beta"] for one in found.periods] == [4, 4]
+    assert [one.bought.get(SMALL, 0) for one in found.periods] == [1, 0]
+
+
 def test_growth_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"--percent: -1 percent a month must be from 0 to 100"):
         Asked(Decimal(-1))
