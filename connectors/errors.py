@@ -1,6 +1,17 @@
 """What can go wrong at a hypervisor, in six kinds; the vendor's own code is always kept."""
 
+import re
+
 from catalog.capabilities import Capability, Gap
+
+LONGEST_WHY = 1000
+_CONTROL = re.compile(r"\s*[\x00-\x1f\x7f-\x9f]+\s*")
+
+
+def _on_a_line(words: str) -> str:
+    """Without what would steer a terminal, and short: an endpoint's own words may be anything."""
+    line = _CONTROL.sub(" ", words).strip()
+    return line if len(line) <= LONGEST_WHY else f"{line[:LONGEST_WHY]} ..."
 
 
 class ConnectorError(Exception):
@@ -18,10 +29,10 @@ class ConnectorError(Exception):
     ) -> None:
         self.endpoint = endpoint
         self.operation = operation
-        self.why = why
-        self.vendor_code = vendor_code
+        self.why = _on_a_line(why)
+        self.vendor_code = _on_a_line(vendor_code)
         self.hint = hint
-        super().__init__(endpoint, operation, why)
+        super().__init__(endpoint, operation, self.why)
 
     def __str__(self) -> str:
         code = f" [{self.vendor_code}]" if self.vendor_code else ""

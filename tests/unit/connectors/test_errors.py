@@ -36,6 +36,14 @@ def test_a_message_without_code_and_hint_ends_with_the_reason() -> None:
     )
 
 
+def test_what_an_endpoint_says_stays_on_a_line_steers_no_terminal_and_ends() -> None:
+    said = f"the server answered: \x1b[2J\r\nHTTP\x9b31m {'x' * 70_000}"
+    shown = str(Unreachable("fra-1", "open", said, vendor_code="E\x07"))
+    assert shown.startswith("open at endpoint 'fra-1': the server answered: [2J HTTP 31m xxx")
+    assert shown.isprintable()
+    assert len(shown) < 1100
+
+
 def test_an_unsupported_operation_says_the_gap() -> None:
     error = Unsupported("fra-1", Capability.SNAPSHOT, GAP)
     assert str(error) == "snapshot at endpoint 'fra-1': containers have no snapshots (never)"
