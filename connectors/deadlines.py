@@ -32,9 +32,13 @@ class Deadline:
         """Seconds left, more than zero. Raises TimeoutError when there are none."""
         left_s = self._end_s - time.monotonic()
         if left_s <= 0:
-            msg = f"no answer within {self.limit_s:g} s"
-            raise TimeoutError(msg)
+            raise TimeoutError(self.passed)
         return left_s
+
+    @property
+    def passed(self) -> str:
+        """What to say of a call that it ended; sockets say it in words of their own."""
+        return f"no answer within {self.limit_s:g} s"
 
     @contextmanager
     def until(self, end_s: float) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """What the driver asks of a WS-Management client, and how that fails, whichever library it is."""
 
+import http.client
 import ssl
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -109,7 +110,8 @@ def root_cause(error: BaseException) -> BaseException:
     timeouts = [one for one in seen if isinstance(one, TimeoutError)]
     inner = [one for one in seen if isinstance(one, ssl.SSLError)] or timeouts
     plain = [one for one in seen if isinstance(one, OSError) and one.errno is not None]
-    return (inner or plain or [error])[0]
+    odd = [one for one in seen if isinstance(one, http.client.HTTPException)]
+    return (inner or plain or odd or [error])[0]
 
 
 def _unwrap(error: BaseException, seen: list[BaseException]) -> None:

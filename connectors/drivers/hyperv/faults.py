@@ -1,6 +1,7 @@
 """PowerShell's errors, WS-Management's faults and the network's errors in the contract's six kinds."""
 
 import errno
+import http.client
 import socket
 import ssl
 from typing import NamedTuple
@@ -152,14 +153,14 @@ def _of_transport(endpoint: str, operation: str, error: Exception, session: Sess
     """The error that says why no answer came, or none that can be read."""
     cause = root_cause(error)
     if isinstance(cause, TimeoutError):
-        return _late(endpoint, operation, f"no answer within {session.deadline.limit_s:g} s")
+        return _late(endpoint, operation, session.deadline.passed)
     if isinstance(cause, ssl.SSLError):
         code, why, hint = _tls(cause)
     elif isinstance(cause, OSError):
         code, why, hint = _connection(cause)
     else:
-        code = error.code if isinstance(error, BadAnswer) else type(error).__name__
-        why = f"the server gave an unreadable answer: {error}"
+        code = error.code if isinstance(error, BadAnswer) else type(cause).__name__
+        why = f"the server gave an unreadable answer: {error if isinstance(error, BadAnswer) else cause}"
         hint = "check that WinRM listens at the address"
     return Unreachable(endpoint, operation, why, vendor_code=code, hint=hint)
 
@@ -174,5 +175,7 @@ def _tls(error: ssl.SSLError) -> tuple[str, str, str]:
 def _connection(error: OSError) -> tuple[str, str, str]:
     if isinstance(error, socket.gaierror):
         return "EAI", f"the host name is not known: {error.strerror}", "check the address"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return type(error).__name__, "the server closed the connection without an answer", "repeat the call"
     code = errno.errorcode.get(error.errno or 0, type(error).__name__)
     return code, f"no connection: {error.strerror or error}", "check the address, port and firewall"

@@ -218,8 +218,7 @@ class Session:
                 if look is not None and look():
                     self.deadline.begin()
                 if self.deadline.left_s() < 1:
-                    msg = f"no answer within {self.deadline.limit_s:g} s"
-                    raise NotYetDone(msg) from None
+                    raise NotYetDone(self.deadline.passed) from None
                 continue
             out += said.stdout
             errors += said.stderr

@@ -58,7 +58,7 @@ class Session:
         """What one of the `failures` means."""
         if isinstance(error, self.fault):
             return of_fault(endpoint, operation, error)
-        return of_transport(endpoint, operation, error)
+        return of_transport(endpoint, operation, error, self.deadline)
 
     def login(self) -> None:
         """Connect and log in, and end the session that was there before."""

@@ -239,7 +239,7 @@ class XenConnector(Connector):
         except session.failure as failure:
             raise of_failure(self.endpoint.name, operation, failure) from failure
         except TRANSPORT_ERRORS as error:
-            raise of_transport(self.endpoint.name, operation, error) from error
+            raise of_transport(self.endpoint.name, operation, error, session.deadline) from error
 
 
 def _product(master: Record) -> str:

@@ -7,6 +7,7 @@ import ssl
 from typing import NamedTuple
 
 from connectors import tls
+from connectors.deadlines import Deadline
 from connectors.errors import (
     Conflict,
     ConnectorError,
@@ -136,11 +137,11 @@ def of_failure(endpoint: str, operation: str, failure: object) -> ConnectorError
     return meaning.kind(endpoint, operation, why, vendor_code=code, hint=meaning.hint)
 
 
-def of_transport(endpoint: str, operation: str, error: Exception) -> ConnectorError:
+def of_transport(endpoint: str, operation: str, error: Exception, deadline: Deadline) -> ConnectorError:
     """The error that says why no answer came, or none that can be read."""
     if isinstance(error, TimeoutError):
-        why = str(error) or "no answer in time"
-        return DeadlineExceeded(endpoint, operation, why, hint="the call may still take effect; repeat it")
+        hint = "the call may still take effect; repeat it"
+        return DeadlineExceeded(endpoint, operation, deadline.passed, hint=hint)
     code, why, hint = _network(error)
     return Unreachable(endpoint, operation, why, vendor_code=code, hint=hint)
 

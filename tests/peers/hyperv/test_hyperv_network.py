@@ -77,6 +77,7 @@ def test_what_is_no_winrm_is_unreachable(answer: bytes, client: Library) -> None
         with pytest.raises(Unreachable) as caught:
             registry.connect(endpoint, SecretStr("pw-of-kim")).open()
     assert caught.value.hint
+    assert "Connection aborted" not in caught.value.why, "in requests' words, not in a sentence"
     assert "pw-of-kim" not in str(caught.value)
 
 
