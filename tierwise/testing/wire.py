@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 _CHUNK_BYTES = 4096
+_HTML = b"<html><body><p>Please log in to use the network.</p></body></html>"
+_PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(_HTML), _HTML)
 
 
 class Fault(StrEnum):
@@ -20,6 +22,8 @@ class Fault(StrEnum):
     """Every connection is reset, those that come later too."""
     GARBLE = "garble"
     """Answers go on with other bytes than were sent."""
+    PAGE = "page"
+    """Answers are a web page, whatever was asked, as of a portal that stands before the network."""
     FREEZE = "freeze"
     """Connections stay, and carry nothing in either direction; new ones are accepted."""
 
@@ -113,11 +117,13 @@ class Wire:
             whole = min(len(data), self._left_bytes) if answers or not self._left_bytes else len(data)
             if answers:
                 self._left_bytes -= whole
-            if whole == len(data) or (self._fault is Fault.GARBLE and not answers):
+            if whole == len(data) or (self._fault in {Fault.GARBLE, Fault.PAGE} and not answers):
                 return data
             self.hit = True
             if self._fault is Fault.CUT:
                 raise ConnectionResetError
+            if self._fault is Fault.PAGE:
+                return data[:whole] + _PAGE
             rest = bytes(255 - byte for byte in data[whole:]) if self._fault is Fault.GARBLE else b""
             return data[:whole] + rest
 

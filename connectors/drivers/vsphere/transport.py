@@ -9,8 +9,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from pyVmomi import pbm, vim, vmodl
-from pyVmomi.SoapAdapter import SoapStubAdapter
+from pyVmomi import SoapAdapter, pbm, vim, vmodl
+from pyVmomi.SoapAdapter import NS_SEP, XMLNS_SOAPENV, SoapResponseDeserializer, SoapStubAdapter
 from pyVmomi.VmomiSupport import GetServiceVersions, versionIdMap
 
 from connectors import deadlines
@@ -26,6 +26,9 @@ PBM_VERSION = "pbm.version.version1"
 """The policy service's oldest, which has all that is used here and which every vCenter speaks."""
 
 Dial = Callable[..., http.client.HTTPConnection]
+
+_ENVELOPE = f"{XMLNS_SOAPENV}{NS_SEP}Envelope"
+_NO_SOAP = "something else than SOAP"
 
 _VIM25 = re.compile(r"<namespace>\s*<name>urn:vim25</name>(.*?)</namespace>", re.DOTALL)
 _VERSION = re.compile(r"<version>([^<]+)</version>")
@@ -101,3 +104,31 @@ class _Stub(SoapStubAdapter):
             # What pyvmomi's parser raises on types it does not expect; arguments are checked before this.
             msg = f"an answer that pyvmomi cannot read ({type(error).__name__}: {error})"
             raise http.client.HTTPException(msg) from error
+
+
+class _Answer(SoapResponseDeserializer):
+    """pyvmomi's reader of answers, for which any other document (a portal's page) is none.
+
+    pyvmomi takes such a page for an answer with nothing in it: no machine of that identity, no further page.
+    """
+
+    begun = answered = False
+
+    def Deserialize(self, *arguments: Any, **more: Any) -> Any:  # noqa: N802 -- pyvmomi's name
+        read: Any = super().Deserialize  # untyped, as above
+        found = read(*arguments, **more)
+        if not self.answered:
+            raise http.client.HTTPException(_NO_SOAP)
+        return found
+
+    def StartElementHandler(self, tag: str, attr: Any) -> None:  # noqa: N802 -- as above
+        if not self.begun and tag != _ENVELOPE:
+            raise http.client.HTTPException(_NO_SOAP)
+        self.begun = True
+        self.answered = self.answered or tag == self.soapFaultTag or tag.endswith("Response")
+        handle: Any = super().StartElementHandler
+        handle(tag, attr)
+
+
+_adapters: Any = SoapAdapter
+_adapters.SoapResponseDeserializer = _Answer  # its stubs let nobody give them another

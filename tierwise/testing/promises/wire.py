@@ -65,6 +65,24 @@ class WirePromises(Counterpart):
             assert look(connector)
             assert identities(connector).count(identity) == 1
 
+    def test_a_page_in_an_answers_place_is_never_taken_for_one(
+        self, wire: Wire, wired: Wired, machines: Machines, connector: Connector
+    ) -> None:
+        identity, other = identity_of(machines.make()), machines.identity()
+        spec, over = machines.spec(other), wired(self.wire_deadline_s)
+        works: list[Look] = [
+            lambda one: one.list_vms(),
+            lambda one: one.get_vm(identity),
+            lambda one: one.delete_vm(identity),
+            lambda one: one.create_vm(spec, other),
+        ]
+        before = identities(connector)
+        for work in works:
+            with wire.failing(Fault.PAGE):
+                assert self.tried(over, lambda: work(over))  # noqa: B023 -- called here
+            reopen(over)
+            assert set(identities(over)) - {other} == set(before) - {other}
+
     def test_an_answer_that_stops_half_way_ends_at_the_deadline(
         self, wire: Wire, wired: Wired, machines: Machines, connector: Connector
     ) -> None:
