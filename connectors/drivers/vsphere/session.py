@@ -48,6 +48,8 @@ class Session:
         self._stub: Any = None
         self._joined: Any = None
         self._policies: Any = None
+        self._left: list[Any] = []
+        """Session managers of logins that could not be ended yet."""
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
@@ -70,7 +72,8 @@ class Session:
                 userName=self._username, password=self._password.get_secret_value()
             )
         except BaseException:
-            self._disconnect()
+            with self.deadline.cleanup():
+                self.logout()  # vCenter may have taken a login whose answer did not arrive whole
             raise
 
     def policies(self) -> Any:
@@ -106,12 +109,25 @@ class Session:
         return deadlines.connection(host, port, self.deadline, context), path
 
     def logout(self) -> None:
-        """End the session; whatever goes wrong, the connection is closed."""
-        if self._stub is None:
-            return
-        with suppress(*self.failures):
-            self.content.sessionManager.Logout()
+        """End the session, over a new connection if need be; whatever goes wrong, the connection is closed.
+
+        A session that cannot be ended now, because vCenter does not answer, is ended by the next call of this.
+        """
+        if self.content is not None:
+            self._left.append(self.content.sessionManager)
+        self._left = [manager for manager in self._left if not self._ended(manager)]
         self._disconnect()
+
+    def _ended(self, manager: Any) -> bool:
+        try:
+            for _ in range(2):
+                with suppress(*TRANSPORT_ERRORS):
+                    with suppress(self.fault):
+                        manager.Logout()
+                    return True
+            return False
+        finally:
+            manager._stub.DropConnections()  # noqa: SLF001 -- pyvmomi has no public name for it
 
     def _disconnect(self) -> None:
         for stub in filter(None, (self._joined, self._stub)):

@@ -76,7 +76,12 @@ class XenConnector(Connector):
             return
         transport = registry.vendor_module(_TRANSPORT, self.endpoint, extra="xen")
         session = Session(self.endpoint, self._password, transport)
-        self._translated(session, "open", session.login)
+        try:
+            self._translated(session, "open", session.login)
+        except BaseException:
+            with session.deadline.cleanup():
+                session.logout()  # of a login that was answered, and what came after it not
+            raise
         self._session = session
 
     def close(self) -> None:

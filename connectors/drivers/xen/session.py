@@ -178,8 +178,7 @@ class Session:
 
     def _end(self) -> None:
         if self._handle != NULL:
-            with suppress(*self.failures):
-                self.call("session.logout")
+            self._log_out(self._handle)
         self._drop()
 
     def _leave(self) -> None:
@@ -190,8 +189,15 @@ class Session:
     def _end_left(self) -> None:
         left, self._left = self._left, []
         for handle in left:
-            with suppress(*self.failures):
-                self._transport.call(self._proxy, "session.logout", handle)
+            self._log_out(handle)
+
+    def _log_out(self, handle: str) -> None:
+        """Over a new connection where the one that was kept turns out to be closed."""
+        for _ in range(2):
+            with suppress(*TRANSPORT_ERRORS):
+                with suppress(self.failure):
+                    self._transport.call(self._proxy, "session.logout", handle)
+                return
 
     def _drop(self) -> None:
         proxy, self._proxy, self._handle, self._lost = self._proxy, None, NULL, False

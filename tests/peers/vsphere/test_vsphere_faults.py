@@ -13,6 +13,7 @@ from connectors import registry
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused, Unreachable
 from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
+from tierwise.testing.wire import Fault, Wire
 
 pytestmark = pytest.mark.counterpart("vcsim")
 
@@ -305,6 +306,27 @@ def test_sessions_views_and_collectors_are_given_back(
             calls = simulator.calls()
             assert calls["CreateContainerView"] == calls["DestroyView"]
             assert calls["CreatePropertyCollector"] == calls["DestroyPropertyCollector"]
+    with look(simulator) as raw:
+        assert raw.sessions() == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.GARBLE, Fault.FREEZE])
+def test_a_wire_that_broke_leaves_no_session_once_it_is_whole(
+    simulator: VsphereSimulator, look: Look, fault: Fault
+) -> None:
+    host, _, port = simulator.address.partition(":")
+    with Wire(host, int(port)) as wire:
+        endpoint = simulator.endpoint(timeout_s=2)
+        over = endpoint.model_copy(update={"address": f"http://{wire.host_name}:{wire.port}"})
+        with (
+            registry.connect(over, simulator.password) as connector,
+            wire.failing(fault),
+            pytest.raises((Unreachable, DeadlineExceeded)),
+        ):
+            connector.list_vms()
+        with registry.connect(over, simulator.password) as connector:
+            assert connector.list_vms()
+            wire.set(Fault.NONE)  # which resets the connection that is kept
     with look(simulator) as raw:
         assert raw.sessions() == 0
 

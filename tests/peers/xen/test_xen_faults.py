@@ -17,6 +17,7 @@ from connectors.contract import Connector, PowerAction, PowerState, VmSpec
 from connectors.drivers.xen import marks
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable
 from connectors.simulators.xen import READER, Estate, Rule, XenSimulator
+from tierwise.testing.wire import Fault, Wire
 
 pytestmark = pytest.mark.counterpart("xen-sim")
 
@@ -134,6 +135,25 @@ def test_an_answer_that_is_lost_leaves_neither_login_nor_task(
         connector.delete_vm(identity)
     connector.close()
     assert simulator.counts(["session", "task"]) == {"session": 0, "task": 0}
+
+
+def test_a_login_that_fails_after_it_was_answered_is_ended(simulator: XenSimulator) -> None:
+    simulator.rules(Rule(method="pool.get_all_records", action="reset", times=1))
+    with pytest.raises(Unreachable):
+        registry.connect(simulator.endpoint(), simulator.password).open()
+    assert simulator.counts(["session"]) == {"session": 0}
+
+
+def test_a_session_whose_connection_was_closed_meanwhile_is_ended_over_another(
+    simulator: XenSimulator,
+) -> None:
+    host, _, port = simulator.address.partition(":")
+    with Wire(host, int(port)) as wire:
+        over = simulator.endpoint().model_copy(update={"address": f"http://{host}:{wire.port}"})
+        with registry.connect(over, simulator.password) as connector:
+            assert connector.list_vms() == []
+            wire.set(Fault.NONE)  # which resets the connection that is kept
+    assert simulator.counts(["session"]) == {"session": 0}
 
 
 @pytest.mark.parametrize(
