@@ -74,15 +74,17 @@ def call_json(proxy: Any, method: str, *params: Any) -> Any:
 def _json_value(content: bytes) -> Any:
     try:
         answer = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"an answer that is not JSON ({error})"
         raise http.client.HTTPException(msg) from error
     said = answer if isinstance(answer, dict) else {}
     if "result" in said:
         return said["result"]
-    refusal = said.get("error")
-    if isinstance(refusal, dict) and refusal.get("message"):
-        raise Failure([str(one) for one in (refusal["message"], *(refusal.get("data") or ()))])
+    match said.get("error"):
+        case {"message": str(code), "data": list() | None as details} if code:
+            raise Failure([code, *map(str, details or ())])
+        case {"message": str(code)} if code:
+            raise Failure([code])
     msg = "an answer that is not XenAPI's"
     raise http.client.HTTPException(msg)
 

@@ -4,6 +4,8 @@ import http.client
 import random
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +13,7 @@ import pytest
 
 from connectors import registry
 from connectors.contract import Connector, PowerAction, VmSpec
+from connectors.deadlines import Deadline
 from connectors.errors import DeadlineExceeded, Refused, Unreachable
 from connectors.simulators.xen import Estate, Rule, XenSimulator
 from connectors.simulators.xen.schema import NULL
@@ -19,9 +22,46 @@ from connectors.simulators.xen.store import REVERSES, Store
 pytestmark = pytest.mark.counterpart("xen-sim")
 
 pytest.importorskip("XenAPI")
+from connectors.drivers.xen import transport  # noqa: E402 -- it needs the binding
 
 Start = Callable[..., XenSimulator]
 ODD = 'tab\t, "quotes", <angles> & Zürich 東京 \U0001f600'
+
+
+class Portal(BaseHTTPRequestHandler):
+    """Answers every question with the server's `page`, as if it were JSON."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(self.server.page)  # type: ignore[attr-defined] # set by the test
+
+    def log_message(self, *_words: object) -> None:
+        """Nothing on the test's own error output."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"[" * 200_000,
+        b"null",
+        b"{}",
+        b'{"error": 5}',
+        b'{"error": {"message": {}}}',
+        b'{"error": {"data": 5}}',
+    ],
+    ids=["endless", "null", "empty", "number", "no code", "no message"],
+)
+def test_json_that_is_not_xenapis_is_an_error_of_the_connection(page: bytes) -> None:
+    with HTTPServer(("127.0.0.1", 0), Portal) as server:
+        server.page = page  # type: ignore[attr-defined] # for the handler
+        Thread(target=server.handle_request).start()
+        proxy = transport.connect("127.0.0.1", server.server_port, None, Deadline(5))
+        with pytest.raises(http.client.HTTPException, match="not"):
+            transport.call_json(proxy, "VM.get_all_records")
+        proxy("close")()
 
 
 @pytest.fixture(params=[True, False], ids=["json", "xml only"])
