@@ -44,6 +44,10 @@ class _Files:
         """A file that is not whole yet; Hyper-V tells the format by the end of the name."""
         return f"{self._part}{form.value}"
 
+    def remove_old_parts(self, *, optional: bool = False) -> Command:
+        """Remove those of a transfer that was killed half way."""
+        return remove_files(f"{escaped(self.folder)}\\part-*", optional=optional)
+
 
 def export(op: Op, machine: Machine, key: str, form: DiskFormat, to: BinaryIO, tell: Tell) -> None:
     """Write the disk's content into an empty file. Raises NotFound and Conflict."""
@@ -53,7 +57,7 @@ def export(op: Op, machine: Machine, key: str, form: DiskFormat, to: BinaryIO, t
         return
     part = files.part(form)
     with removed_on_failure(op, machine, part):
-        _part(op, [_convert(drive.path, part)])
+        _part(op, [files.remove_old_parts(optional=True), _convert(drive.path, part)])
         _receive(op, part, to, tell)
     _part(op, [remove_files(escaped(part))])
 
@@ -66,8 +70,7 @@ def take(op: Op, machine: Machine, key: str, form: DiskFormat, source: BinaryIO,
         raise op.error(Conflict, why, hint=NO_SNAPSHOTS)
     sent, whole = files.part(form), files.part(DiskFormat.VHDX)
     with removed_on_failure(op, machine, files.part(DiskFormat.VHD), whole, files.new, old=drive.path):
-        # Of one that was killed half way.
-        _part(op, [remove_files(f"{escaped(files.folder)}\\part-*")])
+        _part(op, [files.remove_old_parts()])
         _send(op, sent, source, tell)
         _check(op, sent, form, drive)
         if sent != whole:

@@ -218,6 +218,21 @@ def test_what_a_killed_import_left_is_removed_by_the_next(
     assert simulator.disks() == []
 
 
+def test_what_a_killed_export_left_is_removed_by_the_next(
+    connector: Connector, simulator: HypervSimulator, tmp_path: Path
+) -> None:
+    sent = image(tmp_path / "sent", DiskFormat.VHDX)
+    take(connector, sent)
+    disk = at_host(simulator)
+    simulator.rules(Rule(on="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1))
+    with pytest.raises(Conflict):
+        give(connector, Image(tmp_path / "first", DiskFormat.VHD))
+    assert len(simulator.disks()) == 2
+    simulator.rules()
+    disks.must_be_equal(disk, give(connector, Image(tmp_path / "second", DiskFormat.VHD)))
+    assert len(simulator.disks()) == 1
+
+
 @pytest.mark.parametrize("change", ["snapshot", "power on"])
 def test_a_machine_that_changes_while_its_content_is_sent_keeps_its_disk_and_checkpoint(
     change: str, connector: Connector, simulator: HypervSimulator, connect: Connect, tmp_path: Path
