@@ -241,7 +241,7 @@ def test_a_daemon_killed_in_a_transfer_leaves_the_disk_and_the_next_one_leaves_n
     daemon: libvirtd.PrivateLibvirtd, connector: Connector, identity: UUID, raw: Path
 ) -> None:
     before = digest(disk_path(daemon, identity))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="repeat the call"):
         take(connector, identity, raw, once(daemon.kill))
     daemon.start()
     assert digest(disk_path(daemon, identity)) == before
@@ -253,7 +253,7 @@ def test_a_daemon_killed_in_a_transfer_leaves_the_disk_and_the_next_one_leaves_n
 def test_a_daemon_restarted_in_a_transfer_keeps_nothing_of_it(
     daemon: libvirtd.PrivateLibvirtd, connector: Connector, identity: UUID, raw: Path
 ) -> None:
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="repeat the call"):
         take(connector, identity, raw, once(daemon.restart))
     assert volumes(daemon) == [f"{identity}.qcow2"]
 

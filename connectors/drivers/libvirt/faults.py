@@ -74,7 +74,7 @@ def translate(error: Any, endpoint: str, operation: str, vendor: Any) -> Connect
     code = error.get_error_code()
     why = _one_line(error.get_error_message() or str(error))
     name = f"{code} {code_name(vendor, code)}".strip()
-    hint = _HINTS.get(code, "")
+    hint = _HINTS.get(code, "see that libvirtd runs, and repeat the call" if lost(error) else "")
     if "free space" in why or "No space left" in why:
         hint = "free some space in the storage pool, or choose another in option 'storage_pool'"
     if "libxenlight" in why:

@@ -144,7 +144,7 @@ class WirePromises(Counterpart):
             error = found
         took_s = time.monotonic() - started
         assert took_s <= connector.endpoint.timeout_s * 1.1 + self.deadline_slack_s
-        assert error is None or error.retriable
+        assert error is None or (error.retriable and error.hint)
         return error is not None
 
 
