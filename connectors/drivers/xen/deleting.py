@@ -12,18 +12,26 @@ from connectors.drivers.xen.session import NULL, Op, Record
 def delete(op: Op, identity: UUID) -> None:
     """Remove all machines that claim the identity, their snapshots and their disks.
 
-    A call that was cut off leaves disks at most; they are found by their name the next time.
+    A call that was cut off leaves disks at most; they are found by their name the next time. Copies of the machine
+    that somebody made have disks of that name too, but have them connected.
     """
     op.session.refs.pop(identity, None)
     doomed: list[str] = []
     for machine in find_all(op, identity):
         doomed += _removed(op, machine.ref, machine.record)
     for name in (marks.disk_name(identity), marks.added_name(identity)):
-        doomed += op.call("VDI.get_by_name_label", name)
+        doomed += [disk for disk in op.call("VDI.get_by_name_label", name) if _is_loose(op, disk)]
     for disk in dict.fromkeys(doomed):
         filling.stop(op, disk)
         with suppress_gone(op):
             op.call("VDI.destroy", disk)
+
+
+def _is_loose(op: Op, disk: str) -> bool:
+    connected: list[str] = []
+    with suppress_gone(op):
+        connected = op.call("VDI.get_VBDs", disk)
+    return not connected
 
 
 def _removed(op: Op, ref: str, record: Record) -> list[str]:

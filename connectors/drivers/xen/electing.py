@@ -17,7 +17,7 @@ from uuid import UUID
 from connectors.drivers.xen import tasks
 from connectors.drivers.xen.estate import Machine, find_all, read_machine
 from connectors.drivers.xen.faults import code_of
-from connectors.drivers.xen.marks import CHOSEN, STATE, VOID
+from connectors.drivers.xen.marks import STATE, VOID, chosen, is_chosen
 from connectors.drivers.xen.session import Op
 from connectors.errors import Unreachable
 
@@ -27,14 +27,14 @@ ROUNDS = 20
 def elect(op: Op, identity: UUID, candidates: Sequence[Machine]) -> Machine:
     """The one machine of the identity; voided ones are removed. Raises Unreachable where all are gone."""
     for _ in range(ROUNDS):
-        chosen = [machine for machine in candidates if _state(machine) == CHOSEN]
-        if chosen:
-            return _alone(op, chosen[0], candidates)
+        winner = next((machine for machine in candidates if is_chosen(machine.record)), None)
+        if winner is not None:
+            return _alone(op, winner, candidates)
         free = sorted((m for m in candidates if _state(m) == ""), key=lambda m: str(m.record["uuid"]))
         if not free:
             break
         first, *others = free
-        won = all(_mark(op, machine, VOID) for machine in others) and _mark(op, first, CHOSEN)
+        won = all(_mark(op, machine, VOID) for machine in others) and _mark(op, first, chosen(first.record))
         candidates = (_known(op, candidates) if won else []) or find_all(op, identity)
     why = f"the new machine {identity} is not there right after it was made"
     raise op.error(Unreachable, why, hint="somebody removed it; repeat the call")
@@ -72,12 +72,12 @@ def _read(op: Op, machine: Machine) -> str:
         return VOID
 
 
-def _alone(op: Op, chosen: Machine, candidates: Sequence[Machine]) -> Machine:
+def _alone(op: Op, winner: Machine, candidates: Sequence[Machine]) -> Machine:
     """Remove the others. One that came after the choice is voided first, so that it can never be chosen."""
     for other in candidates:
-        if other.ref != chosen.ref and (_state(other) == VOID or _mark(op, other, VOID)):
+        if other.ref != winner.ref and (_state(other) == VOID or _mark(op, other, VOID)):
             remove_record(op, other.ref)
-    return chosen
+    return winner
 
 
 def remove_record(op: Op, ref: str) -> None:

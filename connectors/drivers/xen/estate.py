@@ -75,11 +75,13 @@ def provider_name(op: Op, pool: Record) -> str:
 
 
 def find_all(op: Op, identity: UUID) -> list[Machine]:
-    """All machines that claim the identity, voided ones too; more than one only while one is made."""
+    """All machines made for the identity, voided ones too; more than one only while one is made."""
     return [
         Machine(ref, record)
         for ref, record in records(op, "VM").items()
-        if marks.is_machine(record) and record["other_config"].get(marks.IDENTITY) == str(identity)
+        if marks.is_machine(record)
+        and record["other_config"].get(marks.IDENTITY) == str(identity)
+        and not marks.is_copy(record)
     ]
 
 
@@ -95,7 +97,7 @@ def find_machine(op: Op, identity: UUID) -> Machine | None:
     if not claiming:
         return None
     found = min(claiming, key=lambda machine: marks.order(machine.record))
-    if found.record["other_config"].get(marks.STATE) == marks.CHOSEN:
+    if marks.is_chosen(found.record):
         op.session.refs[identity] = found.ref
     return found
 

@@ -1,8 +1,9 @@
 """How a machine at a pool is known as tierwise's: keys of `VM.other_config`, all written by VM.create.
 
 xapi chooses a machine's uuid itself, so the identity is a key of ours, and nothing keeps two machines from
-having the same. `state` settles which one it is: ``chosen`` or ``void``, written once, because
-VM.add_to_other_config refuses a key that is there (MAP_DUPLICATE_KEY).
+having the same. `state` settles which one it is: ``void``, or ``chosen`` with the machine's own uuid, written
+once, because VM.add_to_other_config refuses a key that is there (MAP_DUPLICATE_KEY). Who clones a machine or
+imports its export gets one with the same keys, but with another uuid than is chosen: a copy, which is not ours.
 """
 
 import json
@@ -45,8 +46,22 @@ OF_MOVES = frozenset({MOVING, MOVED})
 NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
 """What no text of XML-RPC can have in it."""
 
-CHOSEN = "chosen"
 VOID = "void"
+
+
+def chosen(record: Record) -> str:
+    """The state of this machine, and of no copy of it, once it is chosen."""
+    return f"chosen {record['uuid']}"
+
+
+def is_chosen(record: Record) -> bool:
+    """Whether it is for good the machine of the identity that it claims."""
+    return bool(record["other_config"].get(STATE) == chosen(record))
+
+
+def is_copy(record: Record) -> bool:
+    """Whether somebody made it of a machine that is chosen, by cloning or importing that."""
+    return record["other_config"].get(STATE, VOID) != VOID and not is_chosen(record)
 
 
 def first_marks(identity: UUID, attempt: str, annotations: Mapping[str, str]) -> dict[str, str]:
@@ -65,9 +80,9 @@ def is_machine(record: Record) -> bool:
 
 
 def claim(record: Record) -> UUID | None:
-    """The identity that a machine claims; None for those that are not ours, or were voided."""
+    """The identity that a machine claims; None for those that are not ours, were voided, or are copies."""
     config = record["other_config"]
-    if config.get(STATE) == VOID:
+    if config.get(STATE) == VOID or is_copy(record):
         return None
     try:
         return UUID(config[IDENTITY])
@@ -106,7 +121,7 @@ def shown_annotations(record: Record) -> dict[str, str]:
 
 def order(record: Record) -> tuple[bool, str]:
     """The chosen machine first; before there is one, the lowest uuid."""
-    return record["other_config"].get(STATE) != CHOSEN, record["uuid"]
+    return not is_chosen(record), record["uuid"]
 
 
 def identities(machines: Records) -> dict[str, UUID]:

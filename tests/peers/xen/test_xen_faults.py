@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from catalog.resources import Resources
 from connectors import registry
-from connectors.contract import Connector, PowerAction, PowerState, VmSpec
+from connectors.contract import Connector, NewDisk, PowerAction, PowerState, VmSpec
 from connectors.drivers.xen import marks
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable
 from connectors.simulators.xen import READER, Estate, Rule, XenSimulator
@@ -276,6 +276,35 @@ def test_a_chosen_machine_stays_chosen_whatever_comes_later(
         assert connector.create_vm(spec, identity).native_id == chosen
         connector.delete_vm(identity)
     assert connector.list_vms() == []
+
+
+def test_a_copy_that_somebody_made_is_not_taken_for_the_machine_and_outlives_it(
+    simulator: XenSimulator, connector: Connector, spec: VmSpec, raw: Any
+) -> None:
+    """Copied until one has a lower uuid, by which it would have been the machine."""
+    identity = uuid4()
+    made = connector.create_vm(spec, identity).native_id
+    connector.add_disk(identity, NewDisk(name="data", size_gib=1))
+    connector.snapshot(identity, "one")
+    (snapshot,) = raw.VM.get_by_name_label("one")
+    ref, copies = raw.VM.get_by_uuid(made), [raw.VM.clone(snapshot, "of it")]
+    raw.VM.set_is_a_template(copies[0], False)
+    while not any(raw.VM.get_uuid(copy) < made for copy in copies[1:]):
+        copies.append(raw.VM.clone(ref, "copy"))
+    with registry.connect(simulator.endpoint(), simulator.password) as other:
+        for one in (connector, other):
+            assert [vm.native_id for vm in one.list_vms() if vm.identity] == [made]
+            assert [vm.native_id for vm in one.changes().vms if vm.identity] == [made]
+            assert one.get_vm(identity).native_id == made
+            assert one.create_vm(spec, identity).native_id == made
+        other.delete_vm(identity)
+        assert {vm.native_id for vm in other.list_vms()} == {raw.VM.get_uuid(copy) for copy in copies}
+        assert other.create_vm(spec, identity).native_id != made
+        other.delete_vm(identity)
+    for copy in copies:
+        assert [raw.VDI.get_uuid(raw.VBD.get_VDI(vbd)) for vbd in raw.VM.get_VBDs(copy)]
+    assert simulator.counts(["VDI"]) == {"VDI": 2 * len(copies)}
+    assert snapshot not in raw.VM.get_all()
 
 
 def test_a_voided_machine_is_nobodys(connector: Connector, spec: VmSpec, raw: Any) -> None:
