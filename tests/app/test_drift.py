@@ -106,6 +106,9 @@ def test_machines_of_others_are_unknown_and_the_room_they_take_is_not_given_away
 def test_an_endpoint_that_is_down_keeps_its_last_view_and_says_how_old_it_is(acme: Any) -> None:
     acme.deliver("shop-01")
     observe(acme.app)
+    acme.fault(XEN, "probe", FaultKind.UNREACHABLE)
+    assert drift(acme) == {"shop-01": Drift.NONE}
+    assert inventory(acme.app).stale[XEN].startswith("last seen less than a minute ago, probe at endpoint")
     acme.clock.advance(timedelta(minutes=90))
     acme.fault(XEN, "probe", FaultKind.UNREACHABLE)
     assert drift(acme) == {"shop-01": Drift.NONE}

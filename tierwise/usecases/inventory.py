@@ -16,7 +16,7 @@ from tierwise.store import moves
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MachineState, MoveRow, MoveState
 from tierwise.store.views import EndpointView
-from tierwise.usecases.observe import views
+from tierwise.usecases.observe import age, views
 
 
 class Drift(StrEnum):
@@ -171,12 +171,7 @@ def _stale(app: App, seen: Mapping[str, EndpointView]) -> dict[str, str]:
         if view is None:
             stale[name] = "never asked"
         elif view.error is not None:
-            age = (
-                f"last seen {int((now - view.seen_at).total_seconds() // 60)} min ago"
-                if view.seen_at
-                else "never seen"
-            )
-            stale[name] = f"{age}, {view.error}"
+            stale[name] = f"{age(view, now)}, {view.error}"
     return stale
 
 

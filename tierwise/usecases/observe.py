@@ -78,7 +78,7 @@ def join(catalog: Catalog, seen: Mapping[str, EndpointView], now: datetime) -> S
             assert view is not None
             pools.append(_pool(catalog, entry, snapshot, view.generation))
             if view.error is not None:
-                unusable[entry.name] = f"endpoint '{entry.endpoint}' {_age(view, now)}: {view.error}"
+                unusable[entry.name] = f"endpoint '{entry.endpoint}' {age(view, now)}: {view.error}"
     return SeenPools(tuple(pools), unusable)
 
 
@@ -100,8 +100,10 @@ def _why_absent(entry: PoolEntry, view: EndpointView | None) -> str:
     )
 
 
-def _age(view: EndpointView, now: datetime) -> str:
-    assert view.seen_at is not None
+def age(view: EndpointView, now: datetime) -> str:
+    """How long ago the endpoint was seen, in words."""
+    if view.seen_at is None:
+        return "never seen"
     minutes = int((now - view.seen_at).total_seconds() // 60)
     return f"last seen {minutes} min ago" if minutes else "last seen less than a minute ago"
 
