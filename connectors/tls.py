@@ -70,3 +70,13 @@ class _PinnedContext(ssl.SSLContext):
     sslsocket_class = _PinnedSocket
     sslobject_class = _PinnedObject
     fingerprints: frozenset[str] = frozenset()
+
+
+def failure(error: ssl.SSLError) -> tuple[str, str, str]:
+    """The code, the reason and what to do where TLS ended a connection."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"the server's TLS certificate is not trusted: {error.verify_message}"
+        return "SSLCertVerificationError", why, HINT
+    if isinstance(error, ssl.SSLEOFError):
+        return "SSLEOFError", "the server closed the connection without an answer", "repeat the call"
+    return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"

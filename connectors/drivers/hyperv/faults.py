@@ -155,7 +155,7 @@ def _of_transport(endpoint: str, operation: str, error: Exception, session: Sess
     if isinstance(cause, TimeoutError):
         return _late(endpoint, operation, session.deadline.passed)
     if isinstance(cause, ssl.SSLError):
-        code, why, hint = _tls(cause)
+        code, why, hint = tls.failure(cause)
     elif isinstance(cause, OSError):
         code, why, hint = _connection(cause)
     else:
@@ -163,13 +163,6 @@ def _of_transport(endpoint: str, operation: str, error: Exception, session: Sess
         why = f"the server gave an unreadable answer: {error if isinstance(error, BadAnswer) else cause}"
         hint = "check that WinRM listens at the address"
     return Unreachable(endpoint, operation, why, vendor_code=code, hint=hint)
-
-
-def _tls(error: ssl.SSLError) -> tuple[str, str, str]:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = f"the server's TLS certificate is not trusted: {error.verify_message}"
-        return "SSLCertVerificationError", why, tls.HINT
-    return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"
 
 
 def _connection(error: OSError) -> tuple[str, str, str]:

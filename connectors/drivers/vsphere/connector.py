@@ -50,7 +50,7 @@ from connectors.drivers.vsphere import (
 from connectors.drivers.vsphere.faults import is_fault
 from connectors.drivers.vsphere.feed import Feed
 from connectors.drivers.vsphere.metering import Meters
-from connectors.drivers.vsphere.session import Op, Session
+from connectors.drivers.vsphere.session import CUT_OFF, Op, Session
 from connectors.errors import Unreachable
 
 Result = TypeVar("Result")
@@ -339,8 +339,7 @@ def _twice(op: Op, work: Callable[[Op], Result]) -> Result:
             op.session.login()
         elif not is_fault(fault, "ManagedObjectNotFound"):
             raise
-    except (ConnectionResetError, BrokenPipeError):
-        # A server closes idle connections at any time, also at the moment when one is used again.
+    except CUT_OFF:
         op.session.login()
     return work(op)
 

@@ -121,19 +121,12 @@ def of_transport(endpoint: str, operation: str, error: Exception, deadline: Dead
 def _network(error: Exception) -> tuple[str, str, str]:
     """The code, the reason and what to do."""
     if isinstance(error, ssl.SSLError):
-        return _tls(error)
+        return tls.failure(error)
     if isinstance(error, OSError):
         return _connection(error)
     said = "answered" if isinstance(error, http.client.HTTPException) else "gave an unreadable answer"
     hint = "check that a vCenter is at the address, and that it is up"
     return type(error).__name__, f"the server {said}: {error}", hint
-
-
-def _tls(error: ssl.SSLError) -> tuple[str, str, str]:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = f"the server's TLS certificate is not trusted: {error.verify_message}"
-        return "SSLCertVerificationError", why, tls.HINT
-    return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"
 
 
 def _connection(error: OSError) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """A login at vCenter, and the ways every operation uses it."""
 
 import http.client
+import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from connectors.errors import ConnectorError, Refused
 
 Properties = dict[str, Any]
 
-CUT_OFF = (ConnectionResetError, BrokenPipeError)
+CUT_OFF = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 """A server closes idle connections at any time; the whole operation is then begun anew."""
 
 

@@ -148,11 +148,8 @@ def of_transport(endpoint: str, operation: str, error: Exception, deadline: Dead
 
 def _network(error: Exception) -> tuple[str, str, str]:
     """The code, the reason and what to do."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = f"the member's TLS certificate is not trusted: {error.verify_message}"
-        return "SSLCertVerificationError", why, tls.HINT
     if isinstance(error, ssl.SSLError):
-        return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"
+        return tls.failure(error)
     if isinstance(error, socket.gaierror):
         return "EAI", f"the host name is not known: {error.strerror}", "check the address"
     if isinstance(error, (http.client.RemoteDisconnected, http.client.IncompleteRead)):

@@ -10,6 +10,7 @@ from connectors import registry
 from connectors.errors import Refused, Unreachable
 from connectors.simulators.certificates import Certificate, make_certificate
 from connectors.simulators.vsphere import VsphereSimulator
+from tierwise.testing.wire import Fault, Wire
 
 pytestmark = pytest.mark.counterpart("vcsim")
 
@@ -30,6 +31,20 @@ def test_the_right_authority_opens_and_counts_as_secure(
     encrypted: VsphereSimulator, certificate: Certificate
 ) -> None:
     assert open_and_probe(encrypted, encrypted.endpoint(ca_file=certificate.authority)) is True
+
+
+def test_a_connection_that_was_closed_while_it_was_idle_is_replaced_unnoticed(
+    encrypted: VsphereSimulator, certificate: Certificate
+) -> None:
+    host, _, port = encrypted.address.partition(":")
+    endpoint = encrypted.endpoint(ca_file=certificate.authority)
+    with Wire(host, int(port)) as wire:
+        over = endpoint.model_copy(update={"address": f"https://{host}:{wire.port}"})
+        with registry.connect(over, encrypted.password) as connector:
+            before = connector.list_vms()
+            for _ in range(3):
+                wire.set(Fault.NONE)  # which resets the connection that is kept
+                assert connector.list_vms() == before
 
 
 def test_an_unknown_authority_is_unreachable_and_the_message_names_tls(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +17,8 @@ from connectors import registry
 from connectors.contract import Connector, NewDisk, PowerAction, PowerState, VmSpec
 from connectors.drivers.xen import marks
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable
+from connectors.simulators import certificates
+from connectors.simulators.certificates import make_certificate
 from connectors.simulators.xen import READER, Estate, Rule, XenSimulator
 from tierwise.testing.wire import Fault, Wire
 
@@ -154,6 +157,24 @@ def test_a_session_whose_connection_was_closed_meanwhile_is_ended_over_another(
             assert connector.list_vms() == []
             wire.set(Fault.NONE)  # which resets the connection that is kept
     assert simulator.counts(["session"]) == {"session": 0}
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_told_as_a_matter_of_tls(
+    start: Start, tmp_path: Path
+) -> None:
+    if reason := certificates.missing():
+        pytest.skip(reason)
+    made = make_certificate(tmp_path, "127.0.0.1")
+    simulator = start(certificate=made.certificate, key=made.key)
+    host, _, port = simulator.address.partition(":")
+    with Wire(host, int(port)) as wire:
+        endpoint = simulator.endpoint(ca_file=made.authority)
+        over = endpoint.model_copy(update={"address": f"https://{host}:{wire.port}"})
+        with registry.connect(over, simulator.password) as connector:
+            wire.set(Fault.NONE)  # which resets the connection that is kept
+            with pytest.raises(Unreachable, match=r"closed the connection .*; repeat the call"):
+                connector.list_vms()
+            assert connector.list_vms() == []
 
 
 @pytest.mark.parametrize(
