@@ -119,12 +119,10 @@ class Session:
             try:
                 with self.deadline.share(len(members) - number):
                     self._login_from(member)
-            except ssl.SSLError:
+            except TRANSPORT_ERRORS as error:
                 self._leave()
-                raise
-            except TRANSPORT_ERRORS:
-                self._leave()
-                if number == len(members) - 1:
+                untrusted = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+                if untrusted or number == len(members) - 1:
                     raise
             else:
                 self._end_left()

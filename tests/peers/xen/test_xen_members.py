@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from catalog.pools import Endpoint
 from connectors import registry
 from connectors.contract import PowerAction, PowerState, VmSpec
 from connectors.errors import Unreachable
+from connectors.simulators import certificates
+from connectors.simulators.certificates import make_certificate
 from connectors.simulators.xen import Estate, Rule, XenSimulator
 
 pytestmark = pytest.mark.counterpart("xen-sim")
@@ -99,6 +102,27 @@ def test_a_member_that_keeps_silent_costs_its_part_of_the_time_and_no_more(
         began = time.monotonic()
         with registry.connect(endpoint, pair.password) as connector:
             assert time.monotonic() - began <= 1.0 + SLACK_S, "a third of the time, as there are three"
+            assert connector.create_vm(spec, uuid4()).name == "web"
+
+
+def test_a_member_that_hangs_up_before_tls_is_there_is_passed_over(
+    start: Start, spec: VmSpec, tmp_path: Path
+) -> None:
+    """As a member's TLS front does while xapi behind it is down."""
+    if reason := certificates.missing():
+        pytest.skip(reason)
+    made = make_certificate(tmp_path, MASTER)
+    simulator = start(host=MASTER, certificate=made.certificate, key=made.key)
+    found = simulator.endpoint(timeout_s=10, ca_file=made.authority, options={"members": MASTER})
+    with socket.create_server(("127.0.0.9", int(simulator.address.partition(":")[2]))) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        with registry.connect(at(found, "127.0.0.9"), simulator.password) as connector:
             assert connector.create_vm(spec, uuid4()).name == "web"
 
 
