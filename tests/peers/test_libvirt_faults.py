@@ -241,6 +241,36 @@ def test_a_strangers_machine_with_our_uuid_is_never_touched(daemon: libvirtd.Pri
 
 
 @qemu
+def test_a_clone_that_somebody_made_is_a_strangers(
+    daemon: libvirtd.PrivateLibvirtd, identity: UUID
+) -> None:
+    clone = uuid4()
+    with connect(daemon.qemu_endpoint()) as connector:
+        connector.create_vm(spec(connector, identity), identity)
+        connector.tag(identity, {"env": "prod"})
+        text = daemon.virsh("dumpxml", str(identity)).replace(
+            f"vm-{identity.hex[:8]}</name>", "clone</name>"
+        )
+        text = text.replace(f"<uuid>{identity}<", f"<uuid>{clone}<").replace(
+            f"{identity}.qcow2", "clone.qcow2"
+        )
+        definition = daemon.folder / "clone.xml"
+        definition.write_text(text)
+        daemon.virsh("vol-clone", f"{identity}.qcow2", "clone.qcow2", "--pool", "default")
+        daemon.virsh("define", str(definition))
+        seen = {vm.native_id: vm.identity for vm in connector.list_vms()}
+        assert seen == {str(identity): identity, str(clone): None}
+        assert {vm.native_id: vm.identity for vm in connector.changes().vms} == seen
+        with pytest.raises(NotFound):
+            connector.get_vm(clone)
+        connector.delete_vm(clone)
+        connector.delete_vm(identity)
+    assert on_the_host(daemon) == ([str(clone)], ["clone.qcow2"])
+    daemon.virsh("undefine", str(clone))
+    daemon.virsh("vol-delete", "clone.qcow2", "--pool", "default")
+
+
+@qemu
 def test_a_missing_storage_pool_says_how_to_make_one(
     daemon: libvirtd.PrivateLibvirtd, identity: UUID
 ) -> None:

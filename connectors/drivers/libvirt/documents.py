@@ -157,7 +157,7 @@ def _marked(spec: VmSpec, identity: UUID, domain_type: str) -> ET.Element:
     _child(root, "name", names.stored(spec.name))
     _child(root, "uuid", str(identity))
     mark = ET.SubElement(_child(root, "metadata"), names.ELEMENT)
-    mark.text = names.mark_text(spec.name, spec.annotations)
+    mark.text = names.mark_text(spec.name, spec.annotations, identity)
     return root
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from catalog.base import Value
 
@@ -20,6 +21,8 @@ class Mark(Value):
 
     name: str
     annotations: Mapping[str, str]
+    identity: UUID | None = None
+    """That of the machine that was marked; a clone takes the mark along and has another. None: written by hand."""
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -38,9 +41,10 @@ def stored(name: str) -> str:
     return f"{short}-{digest}" if short else f"machine-{digest}"
 
 
-def mark_text(name: str, annotations: Mapping[str, str]) -> str:
+def mark_text(name: str, annotations: Mapping[str, str], identity: UUID) -> str:
     """The metadata element's text: JSON in ASCII, so that XML can carry every character."""
-    return json.dumps({"name": name, "annotations": dict(annotations)}, sort_keys=True)
+    document = {"name": name, "annotations": dict(annotations), "identity": str(identity)}
+    return json.dumps(document, sort_keys=True)
 
 
 def mark_of(text: str | None) -> Mark | None:

@@ -7,6 +7,7 @@ the definition's metadata, and so does this driver: virsh metadata shows it, and
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from connectors.contract import changed_tags
 from connectors.drivers.libvirt import documents, names, views
@@ -24,7 +25,7 @@ def change(vendor: Any, domain: Any, changes: Mapping[str, str]) -> None:
     if after == before.annotations and _kept(vendor, domain) == before:
         return
     element = ET.Element("machine")
-    element.text = names.mark_text(before.name, after)
+    element.text = names.mark_text(before.name, after, UUID(domain.UUIDString()))
     flags = vendor.VIR_DOMAIN_AFFECT_CONFIG
     if domain.isActive():
         flags |= vendor.VIR_DOMAIN_AFFECT_LIVE

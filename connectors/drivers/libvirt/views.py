@@ -159,8 +159,11 @@ def _power(domain: Any, state: int) -> PowerState:
 
 
 def mark(root: ET.Element) -> names.Mark | None:
-    """What a definition says of a machine of ours; None where it is not ours."""
-    return names.mark_of(root.findtext(f"metadata/{names.ELEMENT}"))
+    """What a definition says of a machine of ours; None where it is not ours, or a clone that somebody made."""
+    found = names.mark_of(root.findtext(f"metadata/{names.ELEMENT}"))
+    if found is None or found.identity is None:
+        return found
+    return found if str(found.identity) == root.findtext("uuid") else None
 
 
 def _disk_gib(

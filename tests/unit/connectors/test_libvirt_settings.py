@@ -105,7 +105,7 @@ def test_name_and_annotations_survive_the_definition(
         spec, IDENTITY, "/images/a", shape, domain_type=domain_type, arch="x86_64", options=Options()
     )
     found = names.mark_of(ET.fromstring(text.encode()).findtext(f"metadata/{names.ELEMENT}"))
-    assert found == names.Mark(name=name, annotations=annotations)
+    assert found == names.Mark(name=name, annotations=annotations, identity=IDENTITY)
 
 
 @given(st.floats(min_value=0.01, max_value=3600))
