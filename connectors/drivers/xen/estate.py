@@ -65,8 +65,9 @@ def records(op: Op, class_name: str) -> dict[str, Any]:
 
 def pool_record(op: Op) -> Record:
     """The pool; every host has exactly one."""
+    found: Record
     (found,) = records(op, "pool").values()
-    return dict(found)
+    return found
 
 
 def provider_name(op: Op, pool: Record) -> str:
@@ -105,11 +106,12 @@ def find_machine(op: Op, identity: UUID) -> Machine | None:
 def read_machine(op: Op, ref: str) -> Record | None:
     """A machine's record; None where it is gone."""
     try:
-        return dict(op.call("VM.get_record", ref))
+        found: Record = op.call("VM.get_record", ref)
     except op.session.failure as failure:
         if code_of(failure) != "HANDLE_INVALID":
             raise
         return None
+    return found
 
 
 def need_machine(op: Op, identity: UUID) -> Machine:

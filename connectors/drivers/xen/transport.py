@@ -56,7 +56,7 @@ def call(proxy: Any, method: str, *params: Any) -> Any:
     except (xmlrpc.client.Error, ExpatError, UnicodeError, LookupError, TypeError, ValueError) as error:
         msg = f"an answer that is not XML-RPC ({type(error).__name__}: {error})"
         raise http.client.HTTPException(msg) from error
-    return _value(answer)
+    return _of_kind(method, _value(answer))
 
 
 def call_json(proxy: Any, method: str, *params: Any) -> Any:
@@ -68,7 +68,33 @@ def call_json(proxy: Any, method: str, *params: Any) -> Any:
             raise NoJsonError
         msg = f"{status} {reason}"
         raise http.client.HTTPException(msg)
-    return _json_value(content)
+    return _of_kind(method, _json_value(content))
+
+
+class _Record(dict[str, Any]):
+    """An object's fields. One that is missing is the pool's fault, not the program's."""
+
+    def __missing__(self, field: str) -> Any:
+        msg = f"a record without '{field}', which is not XenAPI's"
+        raise http.client.HTTPException(msg)
+
+
+def _of_kind(method: str, value: Any) -> Any:
+    """The value as callers use it. Raises HTTPException where what gives records, references or the one pool gave others."""
+    match method.rpartition(".")[2], value:
+        case "get_record", dict():
+            return _Record(value)
+        case "get_all_records", dict() if method == "pool.get_all_records" and len(value) != 1:
+            msg = f"{len(value)} pools, where XenAPI has one"
+            raise http.client.HTTPException(msg)
+        case "get_all_records", dict() if all(isinstance(one, dict) for one in value.values()):
+            return {ref: _Record(one) for ref, one in value.items()}
+        case "get_by_name_label", list():
+            return value
+        case "get_record" | "get_all_records" | "get_by_name_label", _:
+            msg = f"an answer to {method} that is not XenAPI's"
+            raise http.client.HTTPException(msg)
+    return value
 
 
 def _json_value(content: bytes) -> Any:

@@ -51,8 +51,10 @@ class Portal(BaseHTTPRequestHandler):
         b'{"error": 5}',
         b'{"error": {"message": {}}}',
         b'{"error": {"data": 5}}',
+        b'{"result": 5}',
+        b'{"result": {"OpaqueRef:1": "a machine"}}',
     ],
-    ids=["endless", "null", "empty", "number", "no code", "no message"],
+    ids=["endless", "null", "empty", "number", "no code", "no message", "no records", "no record"],
 )
 def test_json_that_is_not_xenapis_is_an_error_of_the_connection(page: bytes) -> None:
     with HTTPServer(("127.0.0.1", 0), Portal) as server:
@@ -61,6 +63,28 @@ def test_json_that_is_not_xenapis_is_an_error_of_the_connection(page: bytes) -> 
         proxy = transport.connect("127.0.0.1", server.server_port, None, Deadline(5))
         with pytest.raises(http.client.HTTPException, match="not"):
             transport.call_json(proxy, "VM.get_all_records")
+        proxy("close")()
+
+
+def test_a_record_that_lacks_a_field_is_an_error_of_the_connection() -> None:
+    with HTTPServer(("127.0.0.1", 0), Portal) as server:
+        server.page = b'{"result": {"OpaqueRef:1": {"name_label": "db"}}}'  # type: ignore[attr-defined] # for the handler
+        Thread(target=server.handle_request).start()
+        proxy = transport.connect("127.0.0.1", server.server_port, None, Deadline(5))
+        (record,) = transport.call_json(proxy, "VM.get_all_records").values()
+        proxy("close")()
+    assert (record["name_label"], record.get("uuid")) == ("db", None)
+    with pytest.raises(http.client.HTTPException, match="a record without 'uuid', which is not XenAPI's"):
+        record["uuid"]
+
+
+def test_a_member_without_its_pool_gives_no_answer_to_log_in_by() -> None:
+    with HTTPServer(("127.0.0.1", 0), Portal) as server:
+        server.page = b'{"result": {}}'  # type: ignore[attr-defined] # for the handler
+        Thread(target=server.handle_request).start()
+        proxy = transport.connect("127.0.0.1", server.server_port, None, Deadline(5))
+        with pytest.raises(http.client.HTTPException, match="0 pools, where XenAPI has one"):
+            transport.call_json(proxy, "pool.get_all_records")
         proxy("close")()
 
 
