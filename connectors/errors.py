@@ -19,10 +19,12 @@ class ConnectorError(Exception):
 
     The message says what was being done, where, and what to do about it. `vendor_code` is the fault
     name or number that the vendor's documentation lists. `retriable` says whether the same call may
-    succeed later without anybody changing anything.
+    succeed later without anybody changing anything; `busy` that it will when something ends that is under way at
+    the object by itself or by others, which takes from seconds to minutes.
     """
 
     retriable = False
+    busy = False
 
     def __init__(
         self, endpoint: str, operation: str, why: str, *, vendor_code: str = "", hint: str = ""

@@ -15,7 +15,16 @@ from uuid import UUID
 from catalog.base import Value
 from catalog.resources import ResourceClass, Resources
 from connectors import disks
-from connectors.contract import Connector, DiskFormat, PowerAction, PowerState, Seed, VmDetails, VmSpec
+from connectors.contract import (
+    Connector,
+    DiskFormat,
+    PowerAction,
+    PowerState,
+    Seed,
+    VmDetails,
+    VmSpec,
+    VmView,
+)
 from connectors.disks import DiskError, Image
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
 from tierwise import seeds
@@ -24,6 +33,9 @@ from tierwise.jobs import move_changes, steps
 from tierwise.jobs.steps import Outcome
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MoveRow, OrderRow
+
+BUSY_S = 330.0
+"""As long as vCenter keeps the lease of a transfer whose worker was killed (300 s), and some more."""
 
 Report = Callable[[str, int, int], None]
 """Told (what is being done, bytes done, bytes in all)."""
@@ -67,14 +79,14 @@ def stop(app: App, move: MoveRow, endpoint: str) -> Outcome:
         except (Unsupported, Conflict, DeadlineExceeded):
             connector.power(identity, PowerAction.OFF)
 
-    return steps.call(app, endpoint, act)
+    return _call(app, endpoint, act)
 
 
 def make(app: App, move: MoveRow, endpoint: str, source: VmDetails) -> Outcome:
     """The machine at its new endpoint, off and with empty disks; refused where it would not be the same."""
     seed = _seed(app, move.machine, move.target_pool)
     spec = spec_of(app, move.machine, move.target_pool, source).model_copy(update={"seed": seed})
-    made = steps.call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))
+    made = _call(app, endpoint, lambda connector: connector.create_vm(spec, UUID(move.machine)))
     if "error" in made:
         return made
     found = details(app, endpoint, move.machine)
@@ -131,7 +143,7 @@ def _differences(source: VmDetails, target: VmDetails) -> str:
 def details(app: App, endpoint: str, machine: str) -> Outcome:
     """What the machine is made of at an endpoint."""
     found: list[VmDetails] = []
-    done = steps.call(app, endpoint, lambda c: found.append(c.details(UUID(machine))))
+    done = _call(app, endpoint, lambda c: found.append(c.details(UUID(machine))))
     return done if "error" in done else {"details": found[-1].model_dump(mode="json")}
 
 
@@ -216,11 +228,11 @@ def verify(app: App, move: MoveRow, endpoint: str, at: Carried, report: Report) 
 
 def boot(app: App, move: MoveRow, endpoint: str) -> Outcome:
     """Switch the machine on at its new place; it must still run a little later."""
-    done = steps.call(app, endpoint, lambda c: c.power(UUID(move.machine), PowerAction.ON))
+    done = _call(app, endpoint, lambda c: c.power(UUID(move.machine), PowerAction.ON))
     if "error" in done:
         return done
     time.sleep(app.settings.boot_check_s)
-    seen = steps.call(app, endpoint, lambda c: c.get_vm(UUID(move.machine)))
+    seen = _call(app, endpoint, lambda c: c.get_vm(UUID(move.machine)))
     if "error" not in seen and seen["vm"]["power"] != PowerState.ON.value:
         return _error("Stopped", f"it was switched on and is {seen['vm']['power']} a little later")
     return seen
@@ -228,7 +240,7 @@ def boot(app: App, move: MoveRow, endpoint: str) -> Outcome:
 
 def switch(app: App, move: MoveRow, endpoint: str, action: PowerAction) -> Outcome:
     """Bring the machine to a power state at one of its two endpoints."""
-    return steps.call(app, endpoint, lambda c: c.power(UUID(move.machine), action))
+    return _call(app, endpoint, lambda c: c.power(UUID(move.machine), action))
 
 
 def remove(app: App, move: MoveRow, endpoint: str) -> Outcome:
@@ -240,7 +252,7 @@ def remove(app: App, move: MoveRow, endpoint: str) -> Outcome:
         except NotFound:
             return
 
-    return steps.call(app, endpoint, act)
+    return _call(app, endpoint, act)
 
 
 def clean(app: App, move_id: str) -> Outcome:
@@ -258,10 +270,15 @@ def _sized(image: Image, wanted: int) -> Outcome:
     return {} if found == wanted else _error("DiskError", f"the image has {found} bytes, the disk {wanted}")
 
 
+def _call(app: App, endpoint: str, act: Callable[[Connector], VmView | None]) -> Outcome:
+    """As `steps.call`. What a worker that was killed has left under way at the machine is waited for."""
+    return steps.call(app, endpoint, act, busy_s=BUSY_S)
+
+
 def _guarded(app: App, endpoint: str, act: Callable[[Connector], None]) -> Outcome | None:
     """What went wrong, in the endpoint or with a file; None where nothing did."""
     try:
-        done = steps.call(app, endpoint, act)
+        done = _call(app, endpoint, act)
     except OSError as error:
         return _error("OSError", f"{error}; see to it, then start the move again")
     return done if "error" in done else None

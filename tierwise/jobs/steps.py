@@ -33,6 +33,9 @@ from tierwise.store.tables import MachineRow, OrderRow
 
 Outcome = dict[str, Any]
 
+_BUSY_LOOK_S = 15.0
+"""Between two looks at something busy, at most."""
+
 
 def _may_be_repeated(error: ConnectorError) -> bool:
     return error.retriable
@@ -43,23 +46,30 @@ def call(
     endpoint: str,
     act: Callable[[Connector], VmView | None],
     again: Callable[[ConnectorError], bool] = _may_be_repeated,
+    *,
+    busy_s: float = 0.0,
 ) -> Outcome:
-    """Do something at an endpoint, `again` and again while it does not answer, up to the setting."""
-    wait_s = app.settings.retry_after_s
-    for attempt in range(1, app.settings.retries + 1):
+    """Do something at an endpoint, `again` and again while it does not answer, up to the setting.
+
+    What is busy with something else is waited for, `busy_s` seconds at most.
+    """
+    wait_s, end_s = app.settings.retry_after_s, time.monotonic() + busy_s
+    attempt = 1
+    while True:
         try:
             with app.endpoints.lease(endpoint) as connector:
                 vm = act(connector)
         except ConnectorError as error:
-            if not again(error) or attempt == app.settings.retries:
+            busy = error.busy and time.monotonic() < end_s
+            if not busy and (not again(error) or attempt >= app.settings.retries):
                 return {"error": _described(error, attempt)}
+            attempt += not busy
         except InvalidInput as error:
             return {"error": {"kind": "InvalidInput", "message": str(error), "retriable": False}}
         else:
             return {"vm": vm.model_dump(mode="json") if vm is not None else None}
-        time.sleep(wait_s)
+        time.sleep(min(wait_s, _BUSY_LOOK_S) if busy else wait_s)
         wait_s *= 2
-    raise AssertionError(attempt)
 
 
 def _described(error: ConnectorError, attempts: int) -> dict[str, Any]:

@@ -93,13 +93,15 @@ def of_fault(endpoint: str, operation: str, fault: object) -> ConnectorError:
         Meaning(Refused),
     )
     why = ": ".join(part for part in (meaning.why, _said(fault)) if part)
-    return meaning.kind(
+    found = meaning.kind(
         endpoint,
         operation,
         why or "the server refused without a word",
         vendor_code=fault_name(fault),
         hint=meaning.hint,
     )
+    found.busy = found.vendor_code == "TaskInProgress"
+    return found
 
 
 def _said(fault: object) -> str:
