@@ -45,7 +45,7 @@ class Power:
             self._off(state)
         if not self.domain.isActive():
             self._unless_there(self.domain.create, PowerState.ON)
-            if self.domain.connect().getType() == "LXC" and not self._init_is_known():
+            while self.domain.connect().getType() == "LXC" and not self._init_is_known():
                 self.domain.destroy()
                 self._unless_there(self.domain.create, PowerState.ON)
         elif self.domain.state()[0] == _WOKEN_BY_ITSELF:
@@ -96,7 +96,7 @@ class Power:
         while views.power_of(self.domain) is not PowerState.OFF:
             now_s = time.monotonic()
             if now_s >= self.end_s:
-                raise self._not_obeyed()
+                raise self._not_obeyed(asked=again)
             if now_s >= ask_s and self._asked(again=again):
                 ask_s, again = now_s + ASK_AGAIN_S, True
             time.sleep(_POLL_S)
@@ -141,7 +141,9 @@ class Power:
         why = f"machine '{self.domain.name()}' is {state.value}"
         return Conflict(self.endpoint, action.value, why, hint=hint)
 
-    def _not_obeyed(self) -> DeadlineExceeded:
-        why = f"the guest of machine '{self.domain.name()}' does not react to the shutdown request"
-        hint = "shut it down from inside, or power it off"
+    def _not_obeyed(self, *, asked: bool) -> DeadlineExceeded:
+        name, hint = self.domain.name(), "shut it down from inside, or power it off"
+        why = f"the guest of machine '{name}' does not react to the shutdown request"
+        if not asked:
+            why = f"libvirt does not know the first process of container '{name}', so that its guest cannot be asked"
         return DeadlineExceeded(self.endpoint, PowerAction.SHUTDOWN.value, why, hint=hint)

@@ -134,9 +134,8 @@ def of_datacenters(op: Op, datacenters: Iterable[str]) -> Models:
     except CUT_OFF:
         raise
     except op.session.failures as error:
-        return Models(
-            found, f"templates cannot be read: {op.session.meaning(op.endpoint, op.name, error).why}"
-        )
+        why = op.session.why_half(op.endpoint, op.name, error)
+        return Models(found, f"templates cannot be read: {why}")
     there = templates.traits(chain.from_iterable(found.values()))
     return Models(
         found,

@@ -50,7 +50,8 @@ def of_datastores(op: Op, stores: Iterable[str]) -> Satisfied:
     except CUT_OFF:
         raise
     except op.session.failures as error:
-        problems.append(f"storage policies cannot be read: {_why(op, error)}")
+        why = op.session.why_half(op.endpoint, op.name, error)
+        problems.append(f"storage policies cannot be read: {why}")
     return Satisfied(found, "; ".join(problems))
 
 

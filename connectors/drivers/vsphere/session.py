@@ -63,6 +63,12 @@ class Session:
             return of_fault(endpoint, operation, error)
         return of_transport(endpoint, operation, error, self.deadline)
 
+    def why_half(self, endpoint: str, operation: str, error: Exception) -> str:
+        """The reason why what has half of a call's time failed, and the call goes on without it."""
+        if isinstance(error, TimeoutError):
+            return "no answer in half of the call's time"
+        return self.meaning(endpoint, operation, error).why
+
     def login(self) -> None:
         """Connect and log in, and end the session that was there before."""
         self.logout()
