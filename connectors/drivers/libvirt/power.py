@@ -11,6 +11,7 @@ from connectors.errors import Conflict, DeadlineExceeded
 
 ASK_AGAIN_S = 2.0
 """A guest that is still booting does not hear the first shutdown request."""
+_STARTS_AGAIN = 2
 INIT_S = 3.0
 """A container's init is known within 0.12 s of its start, measured beside four busy processes."""
 _POLL_S = 0.1
@@ -45,7 +46,9 @@ class Power:
             self._off(state)
         if not self.domain.isActive():
             self._unless_there(self.domain.create, PowerState.ON)
-            while self.domain.connect().getType() == "LXC" and not self._init_is_known():
+            for _ in range(_STARTS_AGAIN if self.domain.connect().getType() == "LXC" else 0):
+                if self._init_is_known():
+                    break
                 self.domain.destroy()
                 self._unless_there(self.domain.create, PowerState.ON)
         elif self.domain.state()[0] == _WOKEN_BY_ITSELF:
@@ -54,7 +57,7 @@ class Power:
             self._unless_there(self.domain.resume, PowerState.ON)
 
     def _init_is_known(self) -> bool:
-        """Whether the daemon knows a container's init; True also where no time is left to start it anew.
+        """Whether the daemon knows a container's init; True also where no time is left to start it again.
 
         It is told of it once, which libvirt 9.0 sometimes misses, and could never shut the container down then.
         """

@@ -103,8 +103,8 @@ def test_any_other_refusal_is_passed_on_at_once() -> None:
     assert (caught.value.get_error_message(), container.asked) == (REFUSED, 1)
 
 
-@pytest.mark.parametrize(("known_at", "starts"), [(1, 1), (2, 2), (9, 2)])
-def test_a_container_whose_init_the_daemon_never_learns_is_started_once_more(
+@pytest.mark.parametrize(("known_at", "starts"), [(1, 1), (2, 2), (3, 3), (9, 3)])
+def test_a_container_whose_init_the_daemon_does_not_learn_is_started_again(
     known_at: int, starts: int
 ) -> None:
     container = Container(lambda _: "")
