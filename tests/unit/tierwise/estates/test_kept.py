@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,14 +53,15 @@ def no_reader(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(kept, "read", fails)
 
 
-@pytest.fixture
-def small_disk(export: Path) -> Iterator[None]:
-    """Now that the export is there no file grows beyond a few bytes, as on a disk that is full."""
-    assert export.exists()
+@contextmanager
+def small_disk() -> Iterator[None]:
+    """No file grows beyond a few bytes, as on a disk that is full; also not one that the test runner writes to."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def entry_of(estates: KeptEstates) -> Path:
@@ -200,11 +202,12 @@ def test_another_users_entry_is_not_believed(estates: KeptEstates, export: Path)
     assert entry_of(estates).stat().st_uid == os.geteuid()
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_is_told_and_leaves_nothing_behind(
     estates: KeptEstates, export: Path, told: list[str]
 ) -> None:
-    assert estates.read(export) == read(export)
+    with small_disk():
+        found = estates.read(export)
+    assert found == read(export)
     assert not list(estates.folder.iterdir())
     assert "cannot be kept" in told[0]
 
