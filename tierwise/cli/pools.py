@@ -62,8 +62,7 @@ def list_(
                 }
             )
     emit(rows, output, fields=POOLS, view=view(columns, sort))
-    for name, why in on.unusable.items():
-        note(f"{name}: {why}")
+    _tell(on.unusable)
 
 
 @app.command()
@@ -84,8 +83,7 @@ def capabilities(
         note("why not: `tierwise pool capabilities POOL`")
     else:
         emit(rows, output, fields=CAPABILITIES, view=wanted)
-    for name, why in unusable.items():
-        note(f"{name}: {why}")
+    _tell(unusable)
 
 
 @app.command()
@@ -101,6 +99,10 @@ def templates(
     pools, unusable = _seen(ctx.obj, pool, refresh=refresh)
     rows = [row for each in pools for row in _template_rows(each)]
     emit(rows, output, fields=TEMPLATES, view=view(columns, sort))
+    _tell(unusable)
+
+
+def _tell(unusable: "Mapping[str, str]") -> None:
     for name, why in unusable.items():
         note(f"{name}: {why}")
 

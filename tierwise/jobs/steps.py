@@ -53,8 +53,7 @@ def call(
 
     What is busy with something else is waited for, `busy_s` seconds at most.
     """
-    wait_s, end_s = app.settings.retry_after_s, time.monotonic() + busy_s
-    attempt = 1
+    end_s, attempt, looks = time.monotonic() + busy_s, 1, 0
     while True:
         try:
             with app.endpoints.lease(endpoint) as connector:
@@ -63,13 +62,16 @@ def call(
             busy = error.busy and time.monotonic() < end_s
             if not busy and (not again(error) or attempt >= app.settings.retries):
                 return {"error": _described(error, attempt)}
-            attempt += not busy
         except InvalidInput as error:
             return {"error": {"kind": "InvalidInput", "message": str(error), "retriable": False}}
         else:
             return {"vm": vm.model_dump(mode="json") if vm is not None else None}
-        time.sleep(min(wait_s, _BUSY_LOOK_S) if busy else wait_s)
-        wait_s *= 2
+        if busy:
+            time.sleep(min(app.settings.retry_after_s * 2**looks, _BUSY_LOOK_S))
+            looks += 1
+        else:
+            time.sleep(app.settings.retry_after_s * 2 ** (attempt - 1))
+            attempt += 1
 
 
 def _described(error: ConnectorError, attempts: int) -> dict[str, Any]:

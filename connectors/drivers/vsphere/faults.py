@@ -29,6 +29,7 @@ class Meaning(NamedTuple):
     kind: type[ConnectorError]
     why: str = ""
     hint: str = ""
+    busy: bool = False
 
 
 _LICENCE = "see the licences in the vSphere Client: Administration > Licensing"
@@ -57,7 +58,9 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "InvalidPowerState": Meaning(Conflict, "the machine's power state does not allow it"),
     "InvalidState": Meaning(Conflict, "the object's state does not allow it"),
-    "TaskInProgress": Meaning(Conflict, "another task works on the machine", "repeat when that is done"),
+    "TaskInProgress": Meaning(
+        Conflict, "another task works on the machine", "repeat when that is done", busy=True
+    ),
     "ConcurrentAccess": Meaning(Conflict, "somebody else changed it at the same time", "repeat the call"),
     "DuplicateName": Meaning(Conflict, "the name is taken in that folder", "choose another name"),
     "AlreadyExists": Meaning(Conflict, "it exists already"),
@@ -100,7 +103,7 @@ def of_fault(endpoint: str, operation: str, fault: object) -> ConnectorError:
         vendor_code=fault_name(fault),
         hint=meaning.hint,
     )
-    found.busy = found.vendor_code == "TaskInProgress"
+    found.busy = meaning.busy
     return found
 
 

@@ -84,10 +84,14 @@ class TemplatePromises(Counterpart):
     def test_a_machine_can_be_made_of_a_template_with_the_least_disk_that_its_pool_tells_and_with_no_less(
         self, offered: Mapping[str, bytes], connector: Connector, machines: Machines, pool: PoolSnapshot
     ) -> None:
-        for template in pool.templates:
-            least, size_bytes = template.minimum_disk_gib, template.size_bytes
-            if least is None or size_bytes is None:
-                pytest.skip(f"the pool does not tell the size of {template.trait}")
+        told = [
+            (template, template.minimum_disk_gib, template.size_bytes)
+            for template in pool.templates
+            if template.minimum_disk_gib is not None and template.size_bytes is not None
+        ]
+        if not told:
+            pytest.skip("the pool tells the size of none of its templates")
+        for template, least, size_bytes in told:
             fitting = Resources(vcpu=self.small.vcpu, memory_mib=self.small.memory_mib, disk_gib=least)
             made = identity_of(machines.make(resources=fitting, traits={template.trait}))
             details = connector.details(made)
