@@ -11,6 +11,8 @@ alternatives, the second one's is `*_facts_ratio`. The alternatives:
   and definition, which nobody reads. `libvirt_facts`: the same, and the definition read by ElementTree for what is in a view.
   The driver keeps what it read of definitions that are the same at the next look: `libvirt_list` is such a look,
   `libvirt_first` one of a process that has not seen the endpoint before.
+- `libvirtd_calls`, `libvirtd_facts`: the same calls to a libvirtd with 500 machines of QEMU, each with a disk, whose
+  definitions are ten times as long as those of the test driver.
 
 vSphere has a benchmark of its own, `vsphere_inventory`. The simulators of XenServer and Hyper-V are ours: their part
 (`*_counterpart_processor_s`) is no vendor's.
@@ -21,24 +23,34 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import connector_estates as estates
 from connector_estates import Clock, Figures, Side
 
-from connectors.contract import VmView
+from catalog.resources import Resources
+from connectors.contract import Connector, VmSpec, VmView
 from connectors.drivers.hyperv import session as hyperv_session
 from connectors.drivers.libvirt import views
 from connectors.registry import connect
 
 MACHINES = 10_000
+AT_LIBVIRTD = 500
 TURNS = 3
+SHORT_TURNS = 9
 
 XEN_CLASSES = ("VM", "pool", "VBD", "VDI", "host", "host_metrics", "SR", "PBD", "SM")
 
 
 def main(machines: int = MACHINES) -> Figures:
     """Measure, and give medians in seconds."""
-    return {"machines": machines, **xen(machines), **hyperv(machines), **libvirt(machines)}
+    return {
+        "machines": machines,
+        **xen(machines),
+        **hyperv(machines),
+        **libvirt(machines),
+        **libvirtd(AT_LIBVIRTD),
+    }
 
 
 def xen(machines: int) -> Figures:
@@ -127,36 +139,54 @@ def pywinrm(side: Side, text: bytes) -> Iterator[Callable[[], int]]:
 
 
 def libvirt(machines: int) -> Figures:
+    with estates.libvirt_side(machines) as side, connect(side.endpoint) as driver:
+        return listed("libvirt", driver, side.endpoint.address, machines)
+
+
+def libvirtd(machines: int) -> Figures:
+    from connectors.simulators.libvirtd import PrivateLibvirtd, missing
+
+    if reason := missing():
+        raise SystemExit(reason)
+    with PrivateLibvirtd() as daemon, connect(daemon.qemu_endpoint()) as driver:
+        provider = driver.probe().pools[0].provider
+        size = Resources(vcpu=1, memory_mib=128, disk_gib=1)
+        for number in range(machines):
+            driver.create_vm(VmSpec(name=f"ours-{number:05}", provider=provider, resources=size), uuid4())
+        return listed("libvirtd", driver, daemon.qemu_address, machines)
+
+
+def listed(name: str, driver: Connector, address: str, machines: int) -> Figures:
+    """The driver's first and later lists beside libvirt-python's own calls, in turns."""
     import libvirt as vendor
 
-    with estates.libvirt_side(machines) as side, connect(side.endpoint) as driver:
-        connection = vendor.open(side.endpoint.address)
-        flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
+    connection = vendor.open(address)
+    flags = vendor.VIR_DOMAIN_STATS_STATE | vendor.VIR_DOMAIN_STATS_BLOCK
 
-        def calls() -> list[tuple[dict[str, Any], str, str, str]]:
-            rows = connection.getAllDomainStats(flags)
-            return [(stats, one.name(), one.UUIDString(), one.XMLDesc(0)) for one, stats in rows]
+    def calls() -> list[tuple[dict[str, Any], str, str, str]]:
+        rows = connection.getAllDomainStats(flags)
+        return [(stats, one.name(), one.UUIDString(), one.XMLDesc(0)) for one, stats in rows]
 
-        def facts() -> list[tuple[object, ...]]:
-            return [(stats, name, uuid, *in_view(text)) for stats, name, uuid, text in calls()]
+    def facts() -> list[tuple[object, ...]]:
+        return [(stats, name, uuid, *in_view(text)) for stats, name, uuid, text in calls()]
 
-        def first() -> list[VmView]:
-            views._read.cache_clear()
-            views._seen.cache_clear()
-            return driver.list_vms()
+    def first() -> list[VmView]:
+        views._read.cache_clear()
+        views._seen.cache_clear()
+        return driver.list_vms()
 
-        assert len(driver.list_vms()) == len(facts()) == machines
-        anew, ours, bare, read = Clock(), Clock(), Clock(), Clock()
-        estates.in_turns(TURNS, (bare, calls), (read, facts), (anew, first), (ours, driver.list_vms))
-        connection.close()
+    assert len(driver.list_vms()) == len(facts()) == machines
+    anew, ours, bare, read = Clock(), Clock(), Clock(), Clock()
+    estates.in_turns(SHORT_TURNS, (bare, calls), (read, facts), (anew, first), (ours, driver.list_vms))
+    connection.close()
     return {
-        **anew.figures("libvirt_first"),
-        **ours.figures("libvirt_list"),
-        **bare.figures("libvirt_calls"),
-        **read.figures("libvirt_facts"),
-        "libvirt_ratio": estates.ratio(ours, bare),
-        "libvirt_first_ratio": estates.ratio(anew, bare),
-        "libvirt_first_facts_ratio": estates.ratio(anew, read),
+        **anew.figures(f"{name}_first"),
+        **ours.figures(f"{name}_list"),
+        **bare.figures(f"{name}_calls"),
+        **read.figures(f"{name}_facts"),
+        f"{name}_ratio": estates.ratio(ours, bare),
+        f"{name}_first_ratio": estates.ratio(anew, bare),
+        f"{name}_first_facts_ratio": estates.ratio(anew, read),
     }
 
 

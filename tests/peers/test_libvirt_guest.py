@@ -13,7 +13,7 @@ import pytest
 
 from catalog.capabilities import Capability
 from catalog.resources import Resources
-from connectors.contract import Connector, PowerAction, PowerState, VmSpec
+from connectors.contract import Connector, PowerAction, PowerState, VmSpec, VmView
 from connectors.errors import Conflict, DeadlineExceeded
 from connectors.registry import connect
 from connectors.simulators import libvirt_guest, libvirtd
@@ -139,7 +139,15 @@ def test_memory_saved_to_disk_by_virsh_is_a_suspended_machine_that_goes_on(
     make(tiny, identity)
     daemon.virsh("managedsave", str(identity))
     assert tiny.get_vm(identity).power is PowerState.SUSPENDED
+    daemon.restart()
+    assert listed(tiny, identity).power is PowerState.SUSPENDED
     assert tiny.power(identity, PowerAction.ON).power is PowerState.ON
+    tiny.power(identity, PowerAction.OFF)
+    assert listed(tiny, identity).power is PowerState.OFF
+
+
+def listed(connector: Connector, identity: UUID) -> VmView:
+    return next(vm for vm in connector.list_vms() if vm.identity == identity)
 
 
 def test_a_running_machine_grows_in_qemu_itself_and_a_revert_takes_it_back(
