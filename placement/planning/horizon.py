@@ -46,6 +46,10 @@ class Ahead:
     """[T, B] of a bought host in a period, such that periods by themselves prove a bound of all (see above)."""
     bound_micros: int | None
     """No sequence of plans costs less that leaves no more machines out; None where that was not proven here."""
+    staying: bool
+    """Whether that is of sequences in which whoever has a place stays there; of all where none such leaves as few out."""
+    counts: Sequence[Int64]
+    """[T] of [G, P] machines in the plan that this is of; empty where it has them in parts."""
 
 
 def apportioned(problems: Sequence[PlanningProblem], months: Sequence[int]) -> list[PlanningProblem]:
@@ -72,10 +76,13 @@ def priced(problem: PlanningProblem, prices: Int64) -> PlanningProblem:
     return replace(problem, blocks=replace(problem.blocks, bought_costs={"bought": prices.copy()}))
 
 
-def look_ahead(problems: Sequence[PlanningProblem], out: Sequence[int], limits: Limits) -> Ahead | None:
+def look_ahead(
+    problems: Sequence[PlanningProblem], out: Sequence[int], limits: Limits, *, staying: bool = True
+) -> Ahead | None:
     """Hosts of all periods, which leave no more than `out` machines without a place in each; None where none are found.
 
     Blocks, pools and products are the same in all periods, but for what could be bought. Ids tell which groups are.
+    Where there are few, whoever has a place stays there, as long as that leaves no more than `out` without one.
     """
     facts = [Facts(_without_price(one)) for one in problems]
     small = sum(int(one.possible.sum()) for one in facts) <= _SMALL
@@ -83,7 +90,7 @@ def look_ahead(problems: Sequence[PlanningProblem], out: Sequence[int], limits: 
         models = [build(one) for one in facts]
     else:
         models = [build(crowds_of(fine(one), _MOST_CELLS // len(facts))) for one in facts]
-    joint = _Joint.of(problems, models, out, alike=small)
+    joint = _Joint.of(problems, models, out, alike=small, staying=small and staying)
     budget = Budget.of(limits)
     try:
         linear = _relaxed(joint, out, budget)
@@ -100,12 +107,17 @@ def look_ahead(problems: Sequence[PlanningProblem], out: Sequence[int], limits: 
         else:
             price_unplaced(joint.model, linear)
             values = dive(joint.model, linear, budget.time_limit_s)
-    except (mip.Infeasible, exact.Infeasible, exact.OutOfTime):
+    except (mip.Infeasible, exact.Infeasible):
+        return look_ahead(problems, out, limits, staying=False) if small and staying else None
+    except exact.OutOfTime:
         return None
     whole = np.ceil(values - 0.01).astype(np.int64)
+    counts = [np.where(cells >= 0, whole[cells], 0) for cells in joint.cells] if small else []
     # What was rounded up may be more than a later period has: nothing comes back.
     kept = np.minimum.accumulate(whole[joint.kept], axis=0)
-    return Ahead(kept, np.maximum.accumulate(whole[joint.bought], axis=0), prices, bound)
+    return Ahead(
+        kept, np.maximum.accumulate(whole[joint.bought], axis=0), prices, bound, small and staying, counts
+    )
 
 
 def _without_price(problem: PlanningProblem) -> PlanningProblem:
@@ -152,6 +164,8 @@ class _Joint:
     """[T, B] rows that say that hosts are kept or bought."""
     unplaced: Sequence[Int64]
     """[T] columns of each."""
+    cells: Sequence[Int64]
+    """[T] of [G, P] columns; -1 where machines cannot be."""
 
     @classmethod
     def of(
@@ -161,8 +175,9 @@ class _Joint:
         out: Sequence[int],
         *,
         alike: bool,
+        staying: bool,
     ) -> "_Joint":
-        """`alike`: groups are those of the problems, so that whoever has a place stays there."""
+        """`alike`: groups are those of the problems; `staying`: and whoever has a place stays there."""
         columns = Columns()
         begins = [_beside(columns, model) for model in models]
         own = list(zip(models, begins, strict=True))
@@ -171,15 +186,16 @@ class _Joint:
         for some, left in zip(unplaced, out, strict=True):
             columns.row(Sum(some, np.ones_like(some), 0), upper=left if left or alike else NO_LIMIT)
         kept, bought, coupled = _common_hosts(columns, problems, models, hosts)
-        if alike:
+        if staying:
             _stay(columns, problems, models, begins)
         more = columns.count - sum(len(model.whole) for model in models)
         later = [Later(some.cells + at, some.count, some.on + at) for m, at in own for some in m.later]
+        cells = [_moved(model.cells, at) for model, at in own]
         joint = Model(
             facts=models[-1].facts,
             matrix=columns.matrix(),
             whole=np.concatenate([*(model.whole for model in models), np.ones(more, dtype=np.bool_)]),
-            cells=np.concatenate([_moved(model.cells, at) for model, at in own]),
+            cells=np.concatenate(cells),
             unplaced=np.concatenate(unplaced),
             hosts=np.concatenate([bought.reshape(-1), kept.reshape(-1), hosts.reshape(-1)]),
             opened=np.concatenate([model.opened + at for model, at in own]),
@@ -188,7 +204,7 @@ class _Joint:
             switches=np.concatenate([model.switches + at for model, at in own]),
             splits=(),
         )
-        return cls(joint, kept, bought, coupled, unplaced)
+        return cls(joint, kept, bought, coupled, unplaced, cells)
 
 
 def _beside(columns: Columns, model: Model) -> int:

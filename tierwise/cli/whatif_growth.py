@@ -24,6 +24,7 @@ PERIODS = Fields(
         "buy": "hosts that must be there from the first day on",
         "order_by": "when these must be ordered",
         "give_up": "hosts that are given up",
+        "displaced": "machines that had a place and have another one now, as others would have none otherwise",
         "cost": "of the period",
         "at_least": "no plan of this period by itself costs less",
     },
@@ -84,6 +85,7 @@ def _show(found: "GrowthPlan", output: Format) -> None:
             "cost_micros": found.cost_micros,
             "bound_micros": found.bound_micros,
             "apart_micros": found.apart_micros,
+            "apart_no_place": found.apart_unplaced,
         }
         why = [text for one in found.periods for text in one.why]
         document({**sums, "periods": periods, "orders": purchases(found), "no_place": why}, output)

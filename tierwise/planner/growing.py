@@ -1,13 +1,17 @@
 """Growth as a plan: which hosts to buy when, so that the machines of each period have room.
 
-A sequence of planning problems, period after period. Machines that have a place stay there, hosts that were bought
-stay bought and are paid for, hosts that were given up are gone. First each period is planned as if it were the last one;
-then again with the hosts that all periods together want (`placement.planning.horizon`) and with moves borne by all
-periods that they serve. The cheaper one is taken. What no sequence costs less than is proven of all periods.
+A sequence of planning problems, period after period. Hosts that were bought stay bought and are paid for, hosts that
+were given up are gone. Machines that have a place stay there; only in a period in which others would have no place
+otherwise they may move. First each period is planned as if it were the last one; then again with the hosts that
+all periods together want (`placement.planning.horizon`) and with moves borne by all periods that they serve. Of those
+that leave the fewest machines without a place the cheapest is taken; where one has none that a period by itself has
+a place for, also with all hosts kept that any later period by itself uses. What no sequence costs less than is proven
+of all periods.
 """
 
 from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -15,18 +19,21 @@ from fractions import Fraction
 
 import numpy as np
 
+from catalog.estates.model import MIB_PER_GIB
 from chargeback.economics.trace import MissingFigure
 from placement.arrays import Int64
 from placement.plan import Limits
 from placement.planning.plan import PlanningPlan
-from placement.planning.problem import Groups, PlanningProblem
+from placement.planning.problem import PlanningProblem
 from placement.planning.solve import solve
-from policies.decisions import Rejection
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.document import Scenario
-from tierwise.planner.growing_ahead import Guide, guided, moves_borne_later, possible, proven
+from tierwise.planner.growing_ahead import Guide, guided, lasting, moves_borne_later, possible, proven
+from tierwise.planner.growing_rows import Rows
 from tierwise.planner.prepare import Prepared, changes_of
+from tierwise.planner.pricing import moves_from
+from tierwise.planner.rooms import DISK
 from tierwise.planner.selecting import MachineSelector
 from tierwise.planner.world import Block, Growth, Stream, World
 
@@ -85,6 +92,8 @@ class Period:
     """Resource -> what must run after a failure, and what is there then, over all pools."""
     why: tuple[str, ...] = ()
     """Why machines have no place."""
+    displaced: int = 0
+    """Machines that had a place in the period before and have another one now, as others would have none otherwise."""
 
     @property
     def last_month(self) -> int:
@@ -101,7 +110,10 @@ class GrowthPlan:
     currency: str
     periods: tuple[Period, ...]
     apart_micros: int | None = None
-    """What it came to with each period planned as if it were the last one; None where that is how it was planned."""
+    """What it came to with each period planned as if it were the last one; None where that is how it was planned, or where
+    fewer machines had a place so."""
+    apart_unplaced: int = 0
+    """So many machines more had no place at the end of some period with each planned as if it were the last one."""
     proven_micros: int | None = None
     """No sequence of plans costs less, as all periods together prove; None where they do not."""
 
@@ -126,7 +138,6 @@ class _State:
     kept: dict[str, int]
     bought: dict[str, int] = field(default_factory=dict)
     placed: dict[str, Int64] = field(default_factory=dict)
-    moves: int = 0
 
 
 def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Limits) -> GrowthPlan:
@@ -147,16 +158,34 @@ def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Li
     found = GrowthPlan(scenario.name, asked, prepared.economics.currency, tuple(apart))
     if len(apart) == 1:
         return found
-    out, months = [one.unplaced for one in apart], [one.months for one in apart]
+    out, months = every.fewest, [one.months for one in apart]
     wanted = guided(every.frees, months, out, limits)
+    best = apart
     if wanted is not None:
-        ahead = every.sequence(wanted[0])
-        fewer = all(one.unplaced <= left for one, left in zip(ahead, out, strict=True))
-        if fewer and sum(one.cost_micros for one in ahead) < found.cost_micros:
-            found = replace(found, periods=tuple(ahead), apart_micros=found.cost_micros)
+        # Places that fit all periods may not be the cheapest where no plan of all was proven to be.
+        guides = [wanted[0], *([replace(wanted[0], places=())] if wanted[0].places else [])]
+        best = min(best, *map(every.sequence, guides), key=_worth)
+    if any(one.unplaced > left for one, left in zip(best, out, strict=True)):
+        best = min(best, every.sequence(lasting(every.frees, every.relaxed, months)), key=_worth)
+    fewer = max(one.unplaced - there.unplaced for one, there in zip(apart, best, strict=True))
+    micros = sum(one.cost_micros for one in best)
+    cheaper = found.cost_micros if not fewer and micros < found.cost_micros else None
+    found = replace(found, periods=tuple(best), apart_micros=cheaper, apart_unplaced=fewer)
     each = [(one.unplaced, one.cost_micros) for one in found.periods]
-    bound = proven(every.frees, months, each, limits, None if wanted is None else wanted[1])
+    ahead = None if wanted is None else wanted[1]
+    if ahead is not None and ahead.staying and any(one.displaced for one in best):
+        ahead = replace(ahead, bound_micros=None)
+    bound = proven(every.frees, months, each, limits, ahead)
     return replace(found, proven_micros=None if bound is None else min(bound, found.cost_micros))
+
+
+def _worth(periods: Sequence[Period]) -> tuple[int, int, int]:
+    """Months of machines without a place, the cost, and machines that lose the place they had: the less, the better."""
+    return (
+        sum(one.unplaced * one.months for one in periods),
+        sum(one.cost_micros for one in periods),
+        sum(one.displaced for one in periods),
+    )
 
 
 @dataclass(eq=False)
@@ -171,8 +200,13 @@ class _Horizon:
     worlds: Sequence[World]
     frees: Sequence[Built]
     """With all hosts of today."""
-    relaxed: list[PlanningPlan] = field(default_factory=list)
+    relaxed: Sequence[PlanningPlan]
     """The best plan of each period by itself."""
+
+    @property
+    def fewest(self) -> list[int]:
+        """Machines that each period by itself leaves without a place."""
+        return [int(plan.unplaced.sum()) for plan in self.relaxed]
 
     @classmethod
     def of(cls, prepared: Prepared, scenario: Scenario, asked: Asked, limits: Limits) -> "_Horizon":
@@ -183,47 +217,104 @@ class _Horizon:
         ]
         worlds = [_at(changed, asked, *span) for span in spans]
         frees = [_built(prepared, world, *span) for world, span in zip(worlds, spans, strict=True)]
-        return cls(prepared, asked, limits, spans, worlds, frees)
+        relaxed = [
+            solve(_free(built.problem) if t else built.problem, limits) for t, built in enumerate(frees)
+        ]
+        return cls(prepared, asked, limits, spans, worlds, frees, relaxed)
 
     def sequence(self, guide: Guide | None) -> list[Period]:
         """Period after period, each as if it were the last one, or as all together want it."""
         state = _State({one.id: one.existing for one in self.worlds[0].blocks})
         periods = []
         for t, (span, world) in enumerate(zip(self.spans, self.worlds, strict=True)):
-            built = _built(self.prepared, _with_hosts(world, state), *span)
-            problem, index = _held(built.problem, state, first=t == 0)
-            plan, later_micros = self._solved(t, built, problem, guide, state)
-            if guide is None:
-                self.relaxed.append(plan if t == 0 else solve(_free(self.frees[t].problem), self.limits))
+            built = _built(self.prepared, _with_hosts(world, state), *span) if t else self.frees[0]
+            wanted = guide.places[t] if guide is not None and guide.places else {}
+            rows = Rows.of(built.problem.groups, state.placed, wanted)
+            plan, later_micros = self._solved(t, built, rows, guide, state)
             made = _period(self.prepared, self.asked, built, plan, self.relaxed[t], span)
-            periods.append(replace(made, cost_micros=made.cost_micros + later_micros))
-            _leave(built, plan, index, state)
+            periods.append(
+                replace(made, cost_micros=made.cost_micros + later_micros, displaced=rows.moved(plan))
+            )
+            _leave(built, plan, rows, state)
         return periods
 
     def _solved(
-        self, t: int, built: Built, problem: PlanningProblem, guide: Guide | None, state: "_State"
+        self, t: int, built: Built, rows: Rows, guide: Guide | None, state: "_State"
     ) -> tuple[PlanningPlan, int]:
         """A plan, and what its moves cost beyond what it says."""
+        if guide is None and not t:
+            return self.relaxed[0], 0
+        found: list[tuple[PlanningPlan, int]] = []
+        for problem, moves in self._ways(t, built, rows, guide, state):
+            plan = possible(problem, self.limits)
+            if plan is not None:
+                found.append((plan, moves_borne_later(problem, moves, plan)))
+                if int(plan.unplaced.sum()) <= self.fewest[t]:
+                    return found[-1]
+        if not found:
+            return solve(rows.problem(built.problem, None), self.limits), 0
+        return min(found, key=lambda one: int(one[0].unplaced.sum()))
+
+    def _ways(
+        self, t: int, built: Built, rows: Rows, guide: Guide | None, state: "_State"
+    ) -> Iterator[tuple[PlanningProblem, Int64 | None]]:
+        """Problems of a period, the wanted one first, and what a move costs; each may place more than the one before."""
+        staying = rows.problem(built.problem, None)
         if guide is None:
-            return solve(problem, self.limits), 0
-        held = guide.held(t, built, problem, state.bought)
-        plan = possible(held, self.limits)
-        if plan is None or int(plan.unplaced.sum()) > int(self.relaxed[t].unplaced.sum()):
-            # Averages may want too few hosts: then whatever can be had is.
-            held = replace(held, blocks=problem.blocks)
-            plan = solve(held, self.limits)
-        return plan, moves_borne_later(held, problem.groups.move_cost, plan)
+            yield staying, None
+        else:
+            wanted = guide.held(t, built, staying, state.bought)
+            yield wanted, staying.groups.move_cost
+            # Averages may want too few hosts: then more are bought.
+            yield (
+                replace(wanted, blocks=replace(wanted.blocks, most=staying.blocks.most)),
+                staying.groups.move_cost,
+            )
+        if (rows.at >= 0).any():
+            moves = self._moves(t, built, rows)
+            free = rows.problem(built.problem, moves)
+            if guide is None:
+                yield free, None
+            else:
+                wanted = guide.held(t, built, free, state.bought)
+                yield replace(wanted, blocks=replace(wanted.blocks, most=free.blocks.most)), moves
+
+    def _moves(self, t: int, built: Built, rows: Rows) -> Int64:
+        """[R, P] what moving a machine costs from where it is; what came since today copies all of its disk."""
+        machines, group = built.machines, rows.group
+        copy_mib = machines.copy_mib.copy()
+        came = slice(machines.of_estate, None)
+        copy_mib[came] = (machines.demand[:, DISK] * MIB_PER_GIB * machines.count)[came]
+        origin = np.where(rows.at >= 0, rows.at, machines.current[group])
+        start = after(self.prepared.document.start, self.spans[t][0] - 1)
+        with _figures_of(self.prepared):
+            return moves_from(
+                built.economics,
+                built.world,
+                built.room,
+                origin,
+                copy_mib[group],
+                machines.count[group],
+                start,
+            )
+
+
+@contextmanager
+def _figures_of(prepared: Prepared) -> Iterator[None]:
+    """Raises InvalidInput for a figure that the economics document lacks."""
+    try:
+        yield
+    except MissingFigure as error:
+        msg = f"{prepared.document.economics}: {error}"
+        raise InvalidInput(msg) from None
 
 
 def _built(prepared: Prepared, world: World, first: int, months: int) -> Built:
     document = prepared.document.model_copy(
         update={"start": after(prepared.document.start, first - 1), "months": months}
     )
-    try:
+    with _figures_of(prepared):
         return build(world, prepared.groups, prepared.economics, prepared.classes, document)
-    except MissingFigure as error:
-        msg = f"{prepared.document.economics}: {error}"
-        raise InvalidInput(msg) from None
 
 
 def after(day: date, months: int) -> date:
@@ -271,79 +362,9 @@ def _free(problem: PlanningProblem) -> PlanningProblem:
     return replace(problem, groups=replace(problem.groups, move_cost=None))
 
 
-def _held(problem: PlanningProblem, state: _State, *, first: bool) -> tuple[PlanningProblem, Int64]:
-    """The problem with who has a place held there, and of each of its groups which of the built ones it is."""
-    groups = problem.groups
-    if first:
-        return problem, np.arange(len(groups.ids))
-    rows = [row for g in range(len(groups.ids)) for row in _rows(groups, g, state)]
-    index = np.array([row.group for row in rows], dtype=np.int64)
-    at = np.array([row.pool for row in rows], dtype=np.int64)
-    held = at >= 0
-    allowed = groups.allowed[index].copy()
-    allowed[held] = False
-    allowed[np.flatnonzero(held), at[held]] = True
-    move = groups.move_cost[index].copy() if groups.move_cost is not None else None
-    if move is not None:
-        move[held] = 0
-    made = Groups(
-        ids=tuple(f"{groups.ids[row.group]} #{n}" for n, row in enumerate(rows)),
-        count=np.array([row.count for row in rows], dtype=np.int64),
-        demand=groups.demand[index].copy(),
-        current=np.where(held, at, groups.current[index]),
-        allowed=allowed,
-        rejections=dict(_reasons(problem, rows, allowed)),
-        costs={term: micros[index].copy() for term, micros in groups.costs.items()},
-        move_cost=move,
-        restart=None if groups.restart is None else groups.restart[index].copy(),
-    )
-    products = tuple(replace(one, groups=one.groups[index].copy()) for one in problem.products)
-    most = None if problem.most_moves is None else max(0, problem.most_moves - state.moves)
-    return replace(problem, groups=made, products=products, most_moves=most), index
-
-
-@dataclass(frozen=True)
-class _Row:
-    group: int
-    count: int
-    pool: int
-    """Where they stay; -1: not held."""
-
-
-def _rows(groups: Groups, g: int, state: _State) -> Iterator[_Row]:
-    """The machines of a group where they are, and those that are new."""
-    left = int(groups.count[g])
-    placed = state.placed.get(groups.ids[g])
-    for p in np.flatnonzero(placed).tolist() if placed is not None else []:
-        count = min(left, int(placed[p])) if placed is not None else 0
-        if count:
-            yield _Row(g, count, p)
-            left -= count
-    if left:
-        yield _Row(g, left, -1)
-
-
-def _reasons(
-    problem: PlanningProblem, rows: Sequence[_Row], allowed: np.ndarray
-) -> Iterator[tuple[tuple[int, int], tuple[Rejection, ...]]]:
-    pools = problem.pools.ids
-    for n, row in enumerate(rows):
-        for p in np.flatnonzero(~allowed[n]).tolist():
-            known = problem.groups.rejections.get((row.group, p))
-            stays = Rejection(
-                rule_id="stays", pool=pools[p], dimension="pool", limit=pools[row.pool], need=pools[p],
-                why=f"they run on {pools[row.pool]} since an earlier period", remedy="move them",
-            )  # fmt: skip
-            yield (n, p), known or (stays,)
-
-
-def _leave(built: Built, plan: PlanningPlan, index: Int64, state: _State) -> None:
+def _leave(built: Built, plan: PlanningPlan, rows: Rows, state: _State) -> None:
     """What the next period begins with."""
-    groups = built.problem.groups
-    counts = np.zeros((len(groups.ids), plan.counts.shape[1]), dtype=np.int64)
-    np.add.at(counts, index, plan.counts)
-    state.placed = {name: counts[g] for g, name in enumerate(groups.ids)}
-    state.moves += plan.moves
+    state.placed = rows.placed(built.problem.groups, plan)
     for b, block in enumerate(built.room.blocks):
         hosts, existing = int(plan.hosts[b]), int(built.room.existing[b])
         if block.paid:

@@ -29,6 +29,8 @@ class Guide:
     """[T] block -> hosts that are bought by then at most."""
     months: Sequence[int]
     """[T]"""
+    places: Sequence[Mapping[str, Int64]] = ()
+    """[T] group -> [P] how many machines are wanted where; empty: nobody says."""
 
     def held(
         self, t: int, built: Built, problem: PlanningProblem, bought: Mapping[str, int]
@@ -68,8 +70,29 @@ def guided(
         kept=[dict(zip(names, row, strict=True)) for row in ahead.kept.tolist()],
         bought=[dict(zip(names, row, strict=True)) for row in ahead.bought.tolist()],
         months=months,
+        places=[
+            dict(zip(one.problem.groups.ids, counts, strict=True))
+            for one, counts in zip(frees, ahead.counts, strict=bool(ahead.counts))
+        ],
     )
     return guide, ahead
+
+
+def lasting(frees: Sequence[Built], plans: Sequence[PlanningPlan], months: Sequence[int]) -> Guide:
+    """All hosts of today kept that any later period's own plan uses, and as many bought as can be.
+
+    `plans` are of periods by themselves, with all hosts of today.
+    """
+    used = np.array(
+        [np.minimum(plan.hosts, one.room.existing) for plan, one in zip(plans, frees, strict=True)]
+    )
+    kept = np.maximum.accumulate(used[::-1], axis=0)[::-1]
+    names = [block.id for block in frees[0].room.blocks]
+    return Guide(
+        kept=[dict(zip(names, row, strict=True)) for row in kept.tolist()],
+        bought=[dict(zip(names, one.room.most.tolist(), strict=True)) for one in frees],
+        months=months,
+    )
 
 
 def proven(

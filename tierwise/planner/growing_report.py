@@ -24,6 +24,7 @@ def rows(found: GrowthPlan) -> list[dict[str, Any]]:
             "buy": sum(one.bought.values()),
             "order_by": one.order_by.isoformat() if one.bought else "",
             "give_up": sum(one.given_up.values()),
+            "displaced": one.displaced,
             "cost_micros": one.cost_micros,
             "bound_micros": one.bound_micros,
         }
@@ -148,6 +149,9 @@ def told(found: GrowthPlan) -> Iterator[str]:
             f"{', '.join(str(one.begin) for one in late)}"
         )
     yield "each period has room for what runs at its end; machines that have a place stay there, hosts once given up are gone"
+    for one in found.periods:
+        if one.displaced:
+            yield f"{one.begin}: {_machines(one.displaced)} to move from where they were until then, as others would have no place"
     yield (
         "at least: no plan of the period by itself costs less, with all machines free to be elsewhere and all hosts of today "
         "there"
@@ -158,8 +162,17 @@ def told(found: GrowthPlan) -> Iterator[str]:
             f"hosts and moves are chosen knowing all periods: that saves {found.currency} {saved:,} beside buying in each "
             "period what is cheapest for it alone"
         )
+    elif found.apart_unplaced:
+        yield (
+            f"hosts and moves are chosen knowing all periods: buying and giving up in each what is cheapest for it alone would "
+            f"leave {_machines(found.apart_unplaced)} more without a place"
+        )
     elif len(found.periods) > 1:
         yield "what is cheapest for each period by itself was the cheapest that was found for all of them together, too"
+
+
+def _machines(count: int) -> str:
+    return f"{count:,} machine{'' if count == 1 else 's'}"
 
 
 def _late(found: GrowthPlan, one: Period) -> bool:

@@ -132,6 +132,22 @@ def prices(
     )
 
 
+def moves_from(
+    economics: Economics,
+    world: World,
+    room: Rooms,
+    current: Int64,
+    copy_mib: Int64,
+    count: Int64,
+    day: date,
+) -> Int64:
+    """[G, P] what moving one machine costs by the figures of a day; the columns are those of `prices`.
+
+    Raises MissingFigure.
+    """
+    return _Maker(economics, world, room, day, 0).moves(current, copy_mib, count)
+
+
 class _Maker:
     def __init__(self, economics: Economics, world: World, room: Rooms, start: date, months: int) -> None:
         self.economics = economics
