@@ -1,7 +1,7 @@
 """Words for people: what was found, what was expected, and which known name comes closest."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -76,6 +76,12 @@ def known_names(wanted: object, names: Iterable[str]) -> str:
         return "there are none yet"
     close = get_close_matches(str(wanted), known, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'? {listed}" if close else listed
+
+
+def first_few(names: Sequence[str], shown_names: int = 5) -> str:
+    """The first names, and how many more there are: ``a, b, c, d, e and 1,204 more``."""
+    more = len(names) - shown_names
+    return ", ".join(names[:shown_names]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def expectation(detail: Mapping[str, Any], fields: Iterable[str]) -> str:

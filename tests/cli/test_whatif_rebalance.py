@@ -1,6 +1,7 @@
 """`tierwise whatif rebalance`: from an estate to moves that `whatif waves` puts into waves."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,36 @@ def test_moves_of_a_scenario_between_hosts_go_into_waves(tierwise: Any, tmp_path
     assert waves["machines_moved"] == sum(one["from"] != one["to"] for one in made) > 0
     ended = tierwise(*asked, "--apart", "erp", code=2)
     assert "goes with --hosts" in ended.err
+
+
+def test_machines_in_no_pool_and_those_without_a_place_are_named(tierwise: Any, tmp_path: Path) -> None:
+    acme = tmp_path / "acme"
+    shutil.copytree(Path(__file__).parents[2] / "examples/acme", acme)
+    file = acme / "whatif/estate.json"
+    estate = json.loads(file.read_text())
+    for one, vcpus in zip(estate["machines"], (2, 9999), strict=False):
+        one |= {"pool": "", "host": "", "site": "", "vcpus": vcpus, "power": "on"}
+    file.write_text(json.dumps(estate))
+    lost, large = (one["name"] for one in estate["machines"][:2])
+    to = tmp_path / "moves.json"
+    document = acme / "whatif/leave-vsphere.yaml"
+    ended = tierwise(
+        "whatif", "moves", document, "--scenario", "retire-vsphere", "--effort", "0.1", "--to", to
+    )
+    assert (
+        f"1 machine in no pool moves, which waves have as moves by hand; say in the source which host or pool they run on to plan them from there: {lost}"
+        in ended.err
+    )
+    assert f"{large}: " in ended.err
+    window = "2027-01-09T22:00+01:00/2027-01-12T06:00+01:00"
+    ended = tierwise(
+        "whatif", "waves", to, "--windows", window, "--output", "json", "--scripts", tmp_path / "waves"
+    )
+    assert [one["from"] for one in json.loads(ended.out)["move_list"] if one["machine"] == lost] == [
+        "no pool"
+    ]
+    scripts = "".join(one.read_text() for one in sorted((tmp_path / "waves").glob("wave-??.sh")))
+    assert f"# by hand: migrate {lost} from no pool to " in scripts
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,9 @@ def moves(
     """Write a scenario's moves as a document of moves, from which `whatif waves` makes waves."""
     import json
 
+    from catalog.wording import first_few
+    from tierwise.cli.words import counted
+    from tierwise.planner.diff import facts_against
     from tierwise.planner.moves_document import moves_document
     from tierwise.planner.run import solve_scenario, solve_today
     from tierwise.reports.files import write_whole
@@ -211,8 +214,18 @@ def moves(
     moving = sum(one["from"] != one["to"] for one in made["machines"])
     note(f"written: {to}: {moving:,} of {len(made['machines']):,} machines move")
     note(f"next: tierwise whatif waves {to} --windows FROM/TO -o waves.xlsx")
+    outside = {one["id"] for one in made["providers"] if one.get("outside")}
+    if by_hand := [
+        one["id"] for one in made["machines"] if one["from"] in outside and one["to"] not in outside
+    ]:
+        note(
+            f"{counted(len(by_hand), 'machine')} in no pool {'moves' if len(by_hand) == 1 else 'move'}, which waves have as moves "
+            f"by hand; say in the source which host or pool they run on to plan them from there: {first_few(by_hand)}"
+        )
     if result.unplaced:
         note(f"{result.unplaced:,} machines have no place in {scenario}; they stay where they are")
+    for stranded in result.stranded:
+        note(f"{first_few(stranded.names) or stranded.group}: {'; '.join(facts_against(stranded))}")
 
 
 def _on_hosts(

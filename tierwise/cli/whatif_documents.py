@@ -92,6 +92,7 @@ def compare(
     """Compare scenarios: what each term, tier and pair of pools changes by."""
     from tierwise.cli.words import must_be_known
     from tierwise.planner.diff import difference
+    from tierwise.planner.result import NO_POOL
 
     result = _saved_or_solved(ctx, file)
     by_name = {one.name: one for one in (result.today, *result.scenarios)}
@@ -122,7 +123,7 @@ def compare(
             "from": one.before,
             "to": one.after,
             "of": "moves",
-            "what": f"{flow.source or 'no pool'} -> {flow.target}",
+            "what": f"{flow.source or NO_POOL} -> {flow.target}",
             "before": "",
             "after": str(flow.machines),
             "change": "",

@@ -5,11 +5,12 @@ and with which labels: ``shop-*`` keeps the machines of each such application ap
 those of one application that have the same value of that label.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from catalog.estates.model import Estate, EstateMachine
+from catalog.wording import first_few
 from tierwise.errors import InvalidInput
 
 
@@ -69,10 +70,5 @@ def _nothing(estate: Estate, wish: Apart) -> str:
         return f"--apart: '{wish.applications}' means no machine, as the estate names no applications"
     if wish.label and any(Apart(wish.applications).group(one) for one in estate.machines):
         labels = sorted({name for one in estate.machines for name in one.labels})
-        return f"--apart: no machine of '{wish.applications}' has a label '{wish.label}'; labels are {_some(labels)}"
-    return f"--apart: no application is like '{wish.applications}'; there are {_some(apps)}"
-
-
-def _some(names: Iterable[str]) -> str:
-    shown = list(names)
-    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "") or "none"
+        return f"--apart: no machine of '{wish.applications}' has a label '{wish.label}'; labels are {first_few(labels) or 'none'}"
+    return f"--apart: no application is like '{wish.applications}'; there are {first_few(apps)}"

@@ -169,13 +169,17 @@ def why(one: ScenarioResult) -> list[str]:
     """Why machines have no place: as many as share the same reasons together, most first."""
     counted: Counter[tuple[str, ...]] = Counter()
     for stranded in one.stranded:
-        facts = stranded.conflict or _by_reason(stranded)
-        helps = (f"would help: {stranded.would_help}",) if stranded.would_help else ()
-        counted[(*facts, *helps)] += stranded.machines
+        counted[facts_against(stranded)] += stranded.machines
     return [
         f"{count:,} machine{'s' if count > 1 else ''}: {'; '.join(conflict)}"
         for conflict, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     ]
+
+
+def facts_against(one: Stranded) -> tuple[str, ...]:
+    """Why machines have no place, and what would help, where that is known."""
+    helps = (f"would help: {one.would_help}",) if one.would_help else ()
+    return (*(one.conflict or _by_reason(one)), *helps)
 
 
 def _by_reason(one: Stranded) -> tuple[str, ...]:

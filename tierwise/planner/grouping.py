@@ -16,6 +16,7 @@ from catalog.estates.model import MIB_PER_GIB, Estate, EstateMachine, PowerState
 from catalog.resources import Resources
 from placement.arrays import Bool, Int64
 from tierwise.planner.document import SizedBy, Sizing
+from tierwise.planner.result import NO_POOL
 from tierwise.planner.selecting import MachineFacts, MachineSelector, PoolLike
 
 RESOURCES = ("vcpu", "memory_mib", "disk_gib")
@@ -206,7 +207,7 @@ def _id(key: _Key) -> str:
     vcpu, memory_mib, disk_gib = key.demands[0]
     what = key.workload_class if key.workload_class != NOBODY else "machine"
     size = f"{vcpu} vCPU, {memory_mib} MiB, {disk_gib} GiB" if key.powered_on else f"off, {disk_gib} GiB"
-    return f"{what} ({size}) in {key.pool or 'no pool'}"
+    return f"{what} ({size}) in {key.pool or NO_POOL}"
 
 
 def _confidence(said: Classified | None) -> float:

@@ -1,17 +1,18 @@
 """A scenario's moves as a document of moves (tierwise-moves/1), from which waves are made."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations_with_replacement
 from typing import Any, NamedTuple
 
 from tierwise.planner.grouping import RESOURCES
 from tierwise.planner.prepare import Prepared, changes_of
-from tierwise.planner.result import Room, ScenarioResult
+from tierwise.planner.result import NO_POOL, Room, ScenarioResult
 from tierwise.planner.waves_form import FORMAT
 
 LINK_MIB_S = 100
 """What a link between sites carries where nobody says: an assumption, about a Gbit/s."""
+_UNKNOWN_SITE = "unknown"
 _CONVERTED_PASSES = 4
 """A move between hypervisors reads, converts, writes and compares."""
 
@@ -27,26 +28,27 @@ class _Machine(NamedTuple):
 def moves_document(
     prepared: Prepared, today: ScenarioResult, result: ScenarioResult, *, link_mib_s: int = LINK_MIB_S
 ) -> dict[str, Any]:
-    """The document: all machines of the estate that are in a pool, those that move and those that stay.
+    """The document: all machines of the estate, those that move and those that stay.
 
-    A pool has the room of today's hosts or of the scenario's, whichever is more, with as many lost as may
+    Machines in no pool are outside, at their site, until they are carried from there. A pool has the room of today's hosts or of the scenario's, whichever is more, with as many lost as may
     fail: hosts are bought before the moves and given up after them. Where the scenario loses hosts, these give no room.
     Machines without a place stay.
     """
     target = {move.machine: move.target for move in result.moves}
     world = prepared.changed(changes_of(prepared.document.scenarios[result.name]))
-    machines = [one for one in _machines(prepared, result) if one.pool]
+    machines = list(_machines(prepared, result))
     names = Counter(one.name for one in machines)
     hypervisor = {pool.pool: pool.hypervisor for pool in result.pools}
     changed = any(
-        hypervisor[one.pool] != hypervisor[target[one.id]] for one in machines if one.id in target
+        hypervisor.get(one.pool) != hypervisor[target[one.id]] for one in machines if one.id in target
     )
-    sites = sorted({pool.site for pool in result.pools})
+    providers = [*_providers(today, result, machines, world.lost), *_outside(prepared, machines)]
+    sites = sorted({one["site"] for one in providers})
     return {
         "format": FORMAT,
         "title": f"Moves of {result.title or result.name}",
         "resource_classes": list(RESOURCES),
-        "providers": list(_providers(today, result, machines, world.lost)),
+        "providers": providers,
         "machines": [
             _machine(one, one.name if names[one.name] == 1 else one.id, target, prepared, hypervisor)
             for one in machines
@@ -60,7 +62,7 @@ def moves_document(
 
 def machine_ids(prepared: Prepared, result: ScenarioResult) -> list[str]:
     """The ids in the estate of the document's machines, in its order."""
-    return [one.id for one in _machines(prepared, result) if one.pool]
+    return [one.id for one in _machines(prepared, result)]
 
 
 def _machines(prepared: Prepared, result: ScenarioResult) -> Iterator[_Machine]:
@@ -70,7 +72,27 @@ def _machines(prepared: Prepared, result: ScenarioResult) -> Iterator[_Machine]:
     for g, members in enumerate(groups.members):
         for member in members:
             gib = -(-member.copy_mib // 1024)
-            yield _Machine(member.id, member.name, demand[g].tolist(), groups.pool[g], gib)
+            place = groups.pool[g] or _place_outside(prepared, prepared.outside[member.id])
+            yield _Machine(member.id, member.name, demand[g].tolist(), place, gib)
+
+
+def _place_outside(prepared: Prepared, site: str) -> str:
+    """The provider that stands for where machines of a site run that are in no pool; no pool has its name."""
+    name = f"{NO_POOL} at {site}" if site else NO_POOL
+    while name in prepared.world.pools:
+        name = f"({name})"
+    return name
+
+
+def _outside(prepared: Prepared, machines: Sequence[_Machine]) -> Iterator[dict[str, Any]]:
+    """Where machines run that are in no pool: it has room for just these."""
+    for site in sorted({prepared.outside[one.id] for one in machines if one.id in prepared.outside}):
+        name = _place_outside(prepared, site)
+        capacity = {
+            resource: sum(one.demand[k] for one in machines if one.pool == name)
+            for k, resource in enumerate(RESOURCES)
+        }
+        yield {"id": name, "site": site or _UNKNOWN_SITE, "capacity": capacity, "outside": True}
 
 
 def _machine(
@@ -83,7 +105,7 @@ def _machine(
         "from": one.pool,
         "to": to,
         "disk_gib": one.copy_gib,
-        "mode": "live" if hypervisor[one.pool] == hypervisor[to] else "cold",
+        "mode": "live" if hypervisor.get(one.pool) == hypervisor.get(to) else "cold",
     }
     if application := prepared.applications.get(one.id, ""):
         found["application"] = application

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.estates.model import Estate, EstateHost
+from catalog.wording import first_few
 from tierwise.planner.grouping import RESOURCES
 from tierwise.planner.result import ScenarioResult
 from tierwise.planner.rooms import host_room
@@ -181,9 +182,8 @@ class _Placing:
             for one in lost:
                 self._stay(one, there)
             if lost:
-                names = ", ".join(one["id"] for one in lost[:5])
-                more = f" and {len(lost) - 5} more" if lost[5:] else ""
-                notes.append(f"{pool}: no host has room for {names}{more}; they stay where they are")
+                names = first_few([one["id"] for one in lost])
+                notes.append(f"{pool}: no host has room for {names}; they stay where they are")
         return notes
 
     def _stay(self, one: Row, there: list[_Host]) -> None:

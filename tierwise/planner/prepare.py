@@ -39,6 +39,8 @@ class Prepared:
     """Machines that a person should look at."""
     applications: Mapping[str, str]
     """Machine id -> what it belongs to, of those that belong to something."""
+    outside: Mapping[str, str]
+    """Machine id -> its site, of those in no pool; empty where the source does not say."""
     age_days: int | None
     """How old the estate is on the first day of the horizon; None where its source does not say."""
     notes: tuple[str, ...]
@@ -107,6 +109,7 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         classified=bool(inputs.classified),
         needs_eye=sum(one.needs_eye for one in inputs.classified.values()),
         applications={one.id: one.application for one in estate.machines if one.application},
+        outside={one.id: one.site for one in estate.machines if not estate.pool_of(one)},
         age_days=None if taken is None else max(0, (document.start - taken.date()).days),
         notes=(*inputs.notes, *now.notes, *_storage(document, now.world, inputs.economics), *_idle(groups)),
     )

@@ -6,13 +6,14 @@ Amounts are in whole units of the currency. The parts of a sum are rounded so th
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
+from catalog.wording import first_few
 from chargeback.money import Rounding, divided, split
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 from tierwise.planner.analysis import BreakEven, Pareto, Sensitivity
 from tierwise.planner.diff import break_even as month_of
 from tierwise.planner.diff import difference, holds, missing, percent, tib, why
 from tierwise.planner.document import WhatIf
-from tierwise.planner.result import ScenarioResult, WhatIfResult
+from tierwise.planner.result import NO_POOL, ScenarioResult, WhatIfResult
 
 MICROS = 10**6
 _MOVES_SHOWN = 5000
@@ -236,18 +237,13 @@ def _impossible(every: Sequence[ScenarioResult]) -> Table:
         (
             one.name,
             stranded.machines,
-            _few(stranded.names),
+            first_few(stranded.names),
             "; ".join(stranded.conflict or map(str, stranded.reasons)),
         )
         for one in every
         for stranded in one.stranded
     )
     return Table("What becomes impossible", columns, rows, band="scenario")
-
-
-def _few(names: Sequence[str], shown: int = 5) -> str:
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _rooms(every: Sequence[ScenarioResult]) -> Table:
@@ -288,7 +284,7 @@ def _flows(today: ScenarioResult, one: ScenarioResult) -> Table:
     )
     found = difference(today, one).flows
     rows = tuple(
-        (flow.source or "no pool", flow.target, flow.machines, tib(flow.copied_mib)) for flow in found
+        (flow.source or NO_POOL, flow.target, flow.machines, tib(flow.copied_mib)) for flow in found
     )
     return Table(f"Moves of {one.name}", columns, rows)
 
@@ -306,7 +302,7 @@ def _moves(one: ScenarioResult) -> Table:
         (
             move.name,
             move.machine,
-            move.source,
+            move.source or NO_POOL,
             move.target,
             -(-move.copy_mib // 1024),
             _whole(move.cost_micros),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from catalog.estates.model import MIB_PER_GIB, Estate, EstateHost, EstatePool
 from catalog.pools import Hypervisor
 from catalog.problems import Path
-from catalog.wording import known_names
+from catalog.wording import first_few, known_names
 from tierwise.planner.document import Pool, WhatIf
 from tierwise.planner.selecting import PoolLike
 from tierwise.planner.world import Block, PoolState, World
@@ -43,7 +43,7 @@ def standing(document: WhatIf, estate: Estate) -> Standing:
     ]
     if bare:
         notes.append(
-            f"the source has no hosts of {', '.join(bare[:5])}{f' and {len(bare) - 5} more' if len(bare) > 5 else ''}: today "
+            f"the source has no hosts of {first_few(bare)}: today "
             "costs and licenses nothing for them, and plans have no room there"
         )
     world = World(
@@ -190,6 +190,9 @@ def _host_notes(estate: Estate) -> Iterator[str]:
             f"{len(whole)} hosts do not say how many sockets they have, and licences count one for each: "
             f"{', '.join(whole[:5])}"
         )
-    adrift = sum(not estate.pool_of(one) for one in estate.machines)
+    adrift = [one.name for one in estate.machines if not estate.pool_of(one)]
     if adrift:
-        yield f"{adrift} machines are in no pool; they are planned as machines that are yet to come"
+        yield (
+            f"{len(adrift)} machines are in no pool; they are planned as machines that are yet to come, and carried by hand at "
+            f"no cost; say in the source which host or pool they run on: {first_few(adrift)}"
+        )

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from catalog.wording import first_few
 from placement.waves.order import Order
 from placement.waves.problem import NOWHERE, Calendar
 from placement.waves.reasons import Reason, Short, reasons
@@ -132,9 +133,13 @@ class Planned:
         """Its pool's name, which commands know."""
         return "" if v == NOWHERE else self.asked.pools[int(self.asked.problem.pool_of[v])]
 
+    def outside(self, step: Step) -> bool:
+        """Whether a step begins where nobody knows, so that a person has to carry the machine."""
+        return step.source != NOWHERE and self.asked.form.providers[step.source].outside
+
     def crosses(self, step: Step) -> bool:
         """Whether a step goes from one endpoint to another, which `tierwise vm move` carries."""
-        if NOWHERE in {step.source, step.target}:
+        if NOWHERE in {step.source, step.target} or self.outside(step):
             return False
         of = self.asked.carriage.endpoint_of
         return bool(of[step.source] != of[step.target])
@@ -173,7 +178,7 @@ class Planned:
 
     def _why(self, one: Reason) -> str:
         name, to = self.asked.machines[one.machine], self.place(int(self.asked.problem.after[one.machine]))
-        others = _some([self.asked.machines[m] for m in one.waits_for])
+        others = first_few([self.asked.machines[m] for m in one.waits_for])
         short = " and ".join(self._short(short) for short in one.short)
         return {
             "barred": self.blocked.get(name, "it must not move"),
@@ -228,7 +233,7 @@ def blocked_moves(app: App, asked: Asked) -> dict[str, str]:
     carried = problem.moving & (problem.before != NOWHERE) & (problem.after != NOWHERE)
     for m in np.flatnonzero(carried).tolist():
         here, there = int(problem.before[m]), int(problem.after[m])
-        if endpoint_of[here] == endpoint_of[there]:
+        if endpoint_of[here] == endpoint_of[there] or asked.form.providers[here].outside:
             continue
         name = asked.machines[m]
         try:
@@ -247,10 +252,6 @@ def _late(late: Unscheduled) -> str:
         "calendar": f"no window is left for its move of {late.seconds:,} s; give more windows",
         "before": "it needs room of machines that have no window themselves",
     }[late.why]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _decimal(number: Fraction) -> str:

@@ -1,6 +1,6 @@
 """A document of moves in a file -> columns and names, or everything that is wrong with it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,16 +103,13 @@ def _mistakes(form: Moves) -> Iterator[str]:
         yield from _unknown(
             f"providers[{n}].largest", "resource class", provider.largest, form.resource_classes
         )
-    known = set(providers)
+    known = dict.fromkeys(providers)
+    outside = {provider.id for provider in form.providers if provider.outside}
     for n, machine in enumerate(form.machines):
         yield from _unknown(
             f"machines[{n}].resources", "resource class", machine.resources, form.resource_classes
         )
-        for field, name in (("from", machine.from_), ("to", machine.to)):
-            if name is not None and name not in known:
-                yield f"machines[{n}].{field}: there is no provider '{name}'; {known_names(name, providers)}"
-        if machine.from_ is None and machine.to is None:
-            yield f"machines[{n}]: '{machine.id}' is neither anywhere nor shall be; give it from, to or both"
+        yield from _ends(f"machines[{n}]", machine, known, outside)
     inside = set(machines)
     for name, group in form.apart.items():
         yield from (f"apart.{name}: '{m}' stands in it twice; keep one" for m in _doubles(group))
@@ -127,6 +124,18 @@ def _mistakes(form: Moves) -> Iterator[str]:
         yield from _unknown(f"links[{n}].between", "site", link.between, sites)
     pairs = [str(sorted(link.between)) for link in form.links]
     yield from (f"links: {pair} stands twice; keep one" for pair in _doubles(pairs))
+
+
+def _ends(
+    path: str, machine: Machine, providers: Collection[str], outside: Collection[str]
+) -> Iterator[str]:
+    for field, name in (("from", machine.from_), ("to", machine.to)):
+        if name is not None and name not in providers:
+            yield f"{path}.{field}: there is no provider '{name}'; {known_names(name, providers)}"
+    if machine.to in outside and machine.from_ != machine.to:
+        yield f"{path}.to: '{machine.to}' is outside, where nothing comes to; name another provider, or leave 'to' out"
+    if machine.from_ is None and machine.to is None:
+        yield f"{path}: '{machine.id}' is neither anywhere nor shall be; give it from, to or both"
 
 
 def _unknown(path: str, what: str, names: Iterable[str], known: Sequence[str]) -> Iterator[str]:
@@ -162,7 +171,7 @@ def _columns(form: Moves) -> Asked:
         before=_ints([at[machine.from_] for machine in form.machines]),
         after=_ints([at[machine.to] for machine in form.machines]),
         capacity=capacity,
-        largest=_amounts(form, [{**p.capacity, **p.largest} for p in form.providers]),
+        largest=_amounts(form, [{} if p.outside else {**p.capacity, **p.largest} for p in form.providers]),
         pool_of=_ints([pools.index(name) for name in pool_names]),
         losses=_ints([form.losses.get(name, 0) for name in pools]),
         app_of=_ints([-1 if m.application is None else apps.index(m.application) for m in form.machines]),

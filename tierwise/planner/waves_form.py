@@ -33,6 +33,8 @@ class Provider(Part):
     """Resource class -> what these machines may have together: overcommit, reserve and others' load applied."""
     largest: Mapping[Text, Amount] = Field(default_factory=dict)
     """Resource class -> the most of one machine; the capacity where it is not given."""
+    outside: bool = False
+    """Whether it stands for where nobody knows: nothing comes to it, and what leaves it is carried by hand."""
     mib_s: Bandwidth | None = None
     """Its bandwidth, in and out together; no limit where it is not given."""
 

@@ -95,7 +95,10 @@ def _forth(planned: Planned, step: Step) -> str:
 
 
 def _confirm(planned: Planned, step: Step) -> str:
-    return _command(planned.machine(step), "--confirm --yes") if planned.crosses(step) else ""
+    name = planned.machine(step)
+    if planned.outside(step) and step.target != NOWHERE:
+        return _for_a_person(f"remove {name} where it ran before: {planned.place(step.source)}")
+    return _command(name, "--confirm --yes") if planned.crosses(step) else ""
 
 
 def _back(planned: Planned, step: Step) -> str:

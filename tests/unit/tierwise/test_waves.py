@@ -146,6 +146,54 @@ def test_scripts_call_the_commands_of_each_wave_and_back_in_reverse(file: Any, t
     )
 
 
+def test_machines_from_outside_are_carried_by_hand_and_none_stops_there(file: Any) -> None:
+    # Two machines that change places on full hosts, and a third that leaves room for one of them to stop.
+    full = {"vcpu": 4}
+
+    def asked(**lost: Any) -> Planned:
+        return plan(
+            load(
+                file(
+                    providers=[
+                        *({"id": name, "site": "fra", "capacity": full} for name in ("p", "q", "r")),
+                        {"id": "lost", "site": "ber", "capacity": full, **lost},
+                    ],
+                    machines=[
+                        {"id": "a", "resources": full, "from": "p", "to": "q"},
+                        {"id": "b", "resources": full, "from": "q", "to": "p"},
+                        {"id": "c", "resources": full, "disk_gib": 10, "from": "lost"},
+                        {"id": "d", "resources": full, "from": "r", "to": "r"},
+                    ],
+                    windows=[{"from": "2027-01-09T22:00:00Z", "to": "2027-01-20T06:00:00Z"}],
+                )
+            )
+        )
+
+    assert any(row["to"] == "lost" for row in asked().move_rows())
+    kept = asked(outside=True)
+    assert [row["machine"] for row in kept.move_rows()] == ["c"]
+    assert [row["machine"] for row in kept.left_rows()] == ["a", "b"]
+    assert {row["needs"] for row in kept.left_rows()} == {"4 vcpu on r"}, "no room outside would help"
+
+    come = plan(
+        load(
+            file(
+                providers=[{"id": "r", "site": "fra", "capacity": full}, {"id": "lost", "site": "ber", "capacity": full, "outside": True}],
+                machines=[{"id": "c", "resources": full, "disk_gib": 10, "from": "lost", "to": "r"}],
+            )
+        )
+    )  # fmt: skip
+    (move,) = come.move_rows()
+    # 10 x 1024 / 100 MiB/s, the minute beside it, and no less because nobody knows where it is.
+    assert (move["kind"], move["seconds"]) == ("move", 163)
+    texts = [script.text.splitlines()[-1] for script in scripts(come)]
+    assert texts == [
+        "# by hand: migrate c from lost to r",
+        "# by hand: remove c where it ran before: lost",
+        "# by hand: migrate c from r to lost",
+    ]
+
+
 def test_the_commands_of_scripts_are_those_of_the_command_line() -> None:
     from tierwise.cli.main import app
 
@@ -158,7 +206,9 @@ def test_every_mistake_of_a_document_is_told_with_its_place(file: Any) -> None:
     wrong = document()
     wrong["machines"][0] |= {"to": "kvm-2", "resources": {"gpu": 1}}
     wrong["machines"][1] |= {"id": "shop-1"}
+    wrong["machines"][2] |= {"to": "lost"}
     wrong["machines"][4].pop("from")
+    wrong["providers"].append({"id": "lost", "capacity": {}, "outside": True})
     wrong["providers"][0]["capacity"] = {"vcpus": 1}
     wrong |= {
         "apart": {"pair": ["shop-1", "shop-9"]}, "losses": {"esx": 1}, "at_once": {"nutanix": 1},
@@ -171,6 +221,7 @@ def test_every_mistake_of_a_document_is_told_with_its_place(file: Any) -> None:
         "providers[0].capacity: there is no resource class 'vcpus'",
         "machines[0].resources: there is no resource class 'gpu'",
         "machines[0].to: there is no provider 'kvm-2'",
+        "machines[2].to: 'lost' is outside, where nothing comes to",
         "machines[4]: 'old' is neither anywhere nor shall be",
         "apart.pair: there is no machine 'shop-9'",
         "losses: there is no pool 'esx'",

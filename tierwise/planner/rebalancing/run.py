@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from catalog.estates.model import Estate, EstateMachine
-from catalog.wording import known_names
+from catalog.wording import first_few, known_names
 from placement.arrays import Int64
 from placement.rebalance.solve import Effort, Rebalanced, rebalance
 from tierwise.errors import InvalidInput
@@ -156,19 +156,15 @@ def _notes(estate: Estate, rooms: Sequence[Room]) -> Iterator[str]:
     if adrift:
         yield (
             f"{len(adrift)} running machines are on no host that the estate knows, and take no room here: "
-            f"{_some([one.name for one in adrift])}"
+            f"{first_few([one.name for one in adrift])}"
         )
     for here in rooms:
         used, capacity = here.used(here.at), here.capacity
         full = np.flatnonzero((used > capacity).any(axis=1)).tolist()
         if full:
-            names = _some([here.hosts[m].name for m in full])
+            names = first_few([here.hosts[m].name for m in full])
             yield f"{here.pool}: {names} hold more than they have today; they may be left, and not be come to"
 
 
 def _runs_unseen(estate: Estate, one: EstateMachine, pools: set[str], counted: set[str]) -> bool:
     return one.power == "on" and one.id not in counted and estate.pool_of(one) in pools
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -234,7 +234,8 @@ def test_machines_of_no_pool_are_told_as_unplaced(asked: Callable[..., Prepared]
     estate = two_pools()
     more: Any = (*estate.machines, machine(30, "", 2, 8, 20))
     prepared = asked(estate=estate.model_copy(update={"machines": more}))
-    assert "1 machines are in no pool; they are planned as machines that are yet to come" in prepared.notes
+    (told,) = (text for text in prepared.notes if text.startswith("1 machines are in no pool;"))
+    assert told.endswith("say in the source which host or pool they run on: vm-30")
     today_ = solve_today(prepared, Limits())
     assert today_.unplaced == 1
     assert [one.conflict for one in today_.stranded] == [("the estate does not say in which pool it runs",)]
