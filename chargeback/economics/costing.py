@@ -71,12 +71,15 @@ class MoveCost:
     lines: tuple[Line, ...]
 
 
-def host_costs(economics: Economics, host: HostFacts, start: date, months: int) -> HostCost:
+def host_costs(
+    economics: Economics, host: HostFacts, start: date, months: int, *, new: bool = False
+) -> HostCost:
     """What one host costs over `months` from `start`.
 
-    A purchase counts as it is written off; what is bought for this is bought at the start. Raises MissingFigure.
+    A purchase counts as it is written off; what is bought for this is bought at the start. A `new` host does not stand yet:
+    what it costs in percent of its purchase, is of the price at the start. Raises MissingFigure.
     """
-    span, about = Span(start, months), HostLines(economics, host)
+    span, about = Span(start, months), HostLines(economics, host, start if new else None)
     lines = [line for wanted in about.running() for line in recurring(wanted, span, about.region)]
     lines += about.purchases(span)
     known = tuple(lines)

@@ -16,10 +16,12 @@ from chargeback.money import exact_text
 class HostLines:
     """What a document says of one host."""
 
-    def __init__(self, economics: Economics, host: HostFacts) -> None:
+    def __init__(self, economics: Economics, host: HostFacts, bought_on: date | None = None) -> None:
+        """`bought_on` is when it is bought, where that is not what the document says of its type."""
         self.economics = economics
         self.host = host
         self.type = host_type_of(economics, host)
+        self._bought_on = bought_on or self.type.bought_on
         self.site = site_of(economics, host.site)
         self.region = host.region or (self.site.region if self.site else None)
         self._at = f"host_types.{self.type.name}"
@@ -86,7 +88,7 @@ class HostLines:
 
     def _paid(self) -> Iterator[tuple[Part, ...]]:
         """What was paid for it: by the price of the day when it was bought, if that is known."""
-        day = self.type.bought_on
+        day = self._bought_on
         yield from (price if day is None else resolved(price, day, self.region) for price in self._prices())
 
     def _prices(self) -> Iterator[tuple[Part, ...]]:

@@ -100,6 +100,8 @@ class Case:
     reach: str
     ways: list[Way]
     bought_on: date | None
+    percent: int
+    """Of the purchase, a year."""
     only: dict[str, set[str]] = field(default_factory=dict)
     factors: list[tuple[str, Fraction]] = field(default_factory=list)
     most_moves: int | None = None
@@ -191,7 +193,8 @@ def drawn(seed: int) -> Case:
     }  # fmt: skip
     bought_on = start - timedelta(days=chance.randrange(900)) if chance.random() < 0.5 else None
     case = Case(
-        start, months, figures, regions, pools, hosts, machines, chance.choice(["pool", "estate"]), ways, bought_on
+        start, months, figures, regions, pools, hosts, machines, chance.choice(["pool", "estate"]), ways, bought_on,
+        chance.choice([0, 12, 30]),
     )  # fmt: skip
     case.economics, case.document = _economics(case), _document(case)
     possible = [change for change in CHANGES if change is not _renewal or case.ways[1].owned]
@@ -204,7 +207,7 @@ def _economics(case: Case) -> Doc:
     figure = {name: written(values) for name, values in case.figures.items()}
     kind = {
         "purchase_price": figure["purchase"], "depreciation_months": 36, "maintenance_per_year": figure["maintenance"],
-        "watts_idle": 100, "watts_full": 100,
+        "watts_idle": 100, "watts_full": 100, "maintenance_percent_per_year": case.percent,
     }  # fmt: skip
     alternatives = [
         {
@@ -224,7 +227,7 @@ def _economics(case: Case) -> Doc:
         },
         "host_types": {
             "old": kind | {"match": {"model": "old"}} | ({"bought_on": case.bought_on.isoformat()} if case.bought_on else {}),
-            "new": kind,
+            "new": kind | ({"bought_on": case.bought_on.isoformat()} if case.bought_on else {}),
         },
         "storage": {"any": {"per_gib_per_month": figure["storage"]}},
         "other": {"work": {"term": "labour", "per": "machine", "per_month": figure["labour"]}},
@@ -263,13 +266,16 @@ def _loss(case: Case, _: random.Random, pool: str) -> Doc:
 
 
 def _bought(case: Case, chance: random.Random, pool: str) -> Doc:
-    n = next(n for n, host in enumerate(case.hosts) if (host.pool, host.model) == (pool, "new"))
+    model = chance.choice(["new", "old"])
+    n = next(n for n, host in enumerate(case.hosts) if (host.pool, host.model) == (pool, model))
     certain = chance.random() < 0.5
     if certain:
-        case.hosts.append(replace(case.hosts[n], existing=1, most=1, paid=True))
-    else:
+        case.hosts.append(replace(case.hosts[n], existing=1, most=1, paid=True, today=0))
+    elif model == "new":
         case.hosts[n] = replace(case.hosts[n], most=case.hosts[n].most + 1)
-    return {"kind": "hosts_bought", "pool": pool, "type": "new", "hosts": 1, "certain": certain}
+    else:  # Hosts like those that stand, at the price at which they are bought.
+        case.hosts.append(replace(case.hosts[n], existing=0, most=1, today=0))
+    return {"kind": "hosts_bought", "pool": pool, "type": model, "hosts": 1, "certain": certain}
 
 
 def _tier(case: Case, chance: random.Random, pool: str) -> Doc:
@@ -329,6 +335,13 @@ class Recount:
         case, pool = self.case, self.pools[host.pool]
         kept = case.sum("maintenance", pool) / 12 + case.sum("power", pool) * 73
         price = case.at("purchase", case.start, case.region(pool))
+        if not host.today:
+            paid = case.months * price
+        elif case.bought_on:
+            paid = case.months * case.at("purchase", case.bought_on, case.region(pool))
+        else:
+            paid = case.sum("purchase", pool)
+        kept += paid * case.percent / 1200
         bought = price * Fraction(min(36, case.months), 36)
         return kept * case.factor(host.pool), bought * case.factor(host.pool)
 

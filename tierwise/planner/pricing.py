@@ -170,7 +170,9 @@ class _Maker:
         """Of every block. What is bought for certain is sunk, as are hosts that are lost or given up."""
         for b, block in enumerate(self.room.blocks):
             pool = self.world.pools[block.pool]
-            cost = host_costs(self.economics, host_facts(block, pool), self.start, self.months)
+            cost = host_costs(
+                self.economics, host_facts(block, pool), self.start, self.months, new=not block.today
+            )
             self.host_lines.append(cost.lines)
             for column, terms in ((self.kept, cost.kept), (self.bought, cost.bought)):
                 for term, micros in terms.items():

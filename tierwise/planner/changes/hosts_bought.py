@@ -52,6 +52,12 @@ class HostsBought(Change):
     def apply(self, world: World) -> World:
         """The world with more hosts."""
         chosen = self._chosen(world.blocks)
+        if not self.certain and chosen.today:
+            # Those that stand were bought at another price.
+            new = replace(
+                chosen, id=f"{chosen.id} (new)", existing=0, most=self.hosts, today=0, type=self.type
+            )
+            return replace(world, blocks=(*world.blocks, new))
         if not self.certain:
             more = replace(chosen, most=chosen.most + self.hosts)
             return replace(world, blocks=tuple(more if one is chosen else one for one in world.blocks))

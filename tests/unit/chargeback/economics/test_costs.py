@@ -103,6 +103,18 @@ def test_what_is_bought_costs_the_price_of_the_day_and_no_more_than_that() -> No
     assert host_costs(worked(), NEW, START, 12).sunk == {}
 
 
+def test_a_new_host_of_a_kind_that_stands_is_maintained_by_the_price_at_which_it_is_bought() -> None:
+    text = WORKED.replace(
+        "purchase_price: 12000",
+        "purchase_price: {value: 12000, changes: [{value: 18000, from: 2026-11-01}, {value: 24000, from: 2027-03-01}]}",
+    )
+    known = load_economics(text, "economics.yaml")
+    stands, new = (host_costs(known, OLD, START, 12, new=new) for new in (False, True))
+    # 10 % a year of what was paid in June 2024, and of what is paid in December 2026, whatever prices are later.
+    assert (stands.kept["maintenance"], new.kept["maintenance"]) == (1200 * EUR, 1800 * EUR)
+    assert stands.bought == new.bought == {"hardware": 4500 * EUR, "network": 360 * EUR}
+
+
 def test_a_host_that_is_written_off_has_nothing_sunk() -> None:
     assert host_costs(worked(), OLD, date(2028, 6, 1), 12).sunk == {"network": 240 * EUR}
     assert host_costs(worked(), OLD, date(2028, 3, 1), 12).sunk["hardware"] == 750 * EUR  # three of 48
