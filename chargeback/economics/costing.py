@@ -72,23 +72,26 @@ class MoveCost:
 
 
 def host_costs(
-    economics: Economics, host: HostFacts, start: date, months: int, *, new: bool = False
+    economics: Economics, host: HostFacts, start: date, months: int, *, new: bool = False, on_day: int = 0
 ) -> HostCost:
-    """What one host costs over `months` from `start`.
+    """What one host costs over `months` from `start` (see `Span`).
 
     A purchase counts as it is written off; what is bought for this is bought at the start. A `new` host does not stand yet:
     what it costs in percent of its purchase, is of the price at the start. Raises MissingFigure.
     """
-    span, about = Span(start, months), HostLines(economics, host, start if new else None)
+    span = Span(start, months, on_day=on_day)
+    about = HostLines(economics, host, start if new else None)
     lines = [line for wanted in about.running() for line in recurring(wanted, span, about.region)]
     lines += about.purchases(span)
     known = tuple(lines)
     return HostCost(summed(known, "kept"), summed(known, "bought"), summed(known, "sunk"), known)
 
 
-def unit_costs(economics: Economics, pool: PoolFacts, start: date, months: int) -> UnitCost:
+def unit_costs(
+    economics: Economics, pool: PoolFacts, start: date, months: int, *, on_day: int = 0
+) -> UnitCost:
     """What a machine, and a unit of each resource, costs in a pool over `months`. Raises MissingFigure."""
-    span, region = Span(start, months), region_of(economics, pool)
+    span, region = Span(start, months, on_day=on_day), region_of(economics, pool)
     lines = [line for wanted in _of_machines(economics, pool) for line in recurring(wanted, span, region)]
     units: dict[str, dict[str, Fraction]] = {}
     for wanted in _of_disk(economics, pool):
@@ -99,9 +102,11 @@ def unit_costs(economics: Economics, pool: PoolFacts, start: date, months: int) 
     return UnitCost(summed(lines, "machine"), units, tuple(lines))
 
 
-def open_costs(economics: Economics, pool: PoolFacts, start: date, months: int) -> OpenCost:
+def open_costs(
+    economics: Economics, pool: PoolFacts, start: date, months: int, *, on_day: int = 0
+) -> OpenCost:
     """What it costs over `months` that a pool is there at all. Raises MissingFigure."""
-    span, region = Span(start, months), region_of(economics, pool)
+    span, region = Span(start, months, on_day=on_day), region_of(economics, pool)
     lines: list[Line] = []
     for opening in economics.opening:
         if opening.match.has(pool):

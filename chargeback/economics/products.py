@@ -22,7 +22,6 @@ from chargeback.economics.trace import (
     Recurring,
     Span,
     Use,
-    later,
     micros_of,
     recurring,
     resolved,
@@ -32,13 +31,13 @@ _HUNDRED = Factor("hundredths", Fraction(100), divides=True)
 
 
 def products(
-    economics: Economics, start: date, months: int, region: str | None = None
+    economics: Economics, start: date, months: int, region: str | None = None, *, on_day: int = 0
 ) -> tuple[LicenceTerms, ...]:
-    """The products that must be licensed over `months` from `start`, in the document's order and then by time.
+    """The products that must be licensed over `months` from `start` (see `Span`), in the document's order and then by time.
 
     Raises MissingFigure where a price says nothing of a month, or where a product applies and cannot be had.
     """
-    span = Span(start, months)
+    span = Span(start, months, on_day=on_day)
     found: list[LicenceTerms] = []
     for licence in economics.licences:
         if licence.applies and licence.region in {None, region or None}:
@@ -47,7 +46,7 @@ def products(
 
 
 def products_of_regions(
-    economics: Economics, start: date, months: int, regions: Iterable[str | None]
+    economics: Economics, start: date, months: int, regions: Iterable[str | None], *, on_day: int = 0
 ) -> tuple[tuple[LicenceTerms, tuple[str | None, ...]], ...]:
     """The products of several regions, each with those in which it is the same: these are one order together.
 
@@ -55,7 +54,7 @@ def products_of_regions(
     """
     found: list[tuple[LicenceTerms, list[str | None]]] = []
     for region in dict.fromkeys(one or None for one in regions):
-        for terms in products(economics, start, months, region):
+        for terms in products(economics, start, months, region, on_day=on_day):
             same = next((where for other, where in found if _alike(other, terms)), None)
             if same is None:
                 found.append((terms, [region]))
@@ -214,7 +213,7 @@ class _Piece:
 
     @property
     def _span(self) -> Span:
-        return Span(self.span.start, self.end - self.begin, self.begin)
+        return replace(self.span, months=self.end - self.begin, first=self.begin)
 
     def _late(self, way: Way) -> tuple[int, Owned] | None:
         """The contract whose late renewal this piece begins with; of several the one with the highest fee."""
@@ -310,4 +309,4 @@ class _Piece:
                 yield Due(month, micros_of(amount * Fraction(paid, every)))
 
     def _on(self, figure: Figure, at: str, month: int) -> Fraction:
-        return Use(at, figure, "price").on(later(self.span.start, month), self.region).value
+        return Use(at, figure, "price").on(self.span.day(month), self.region).value

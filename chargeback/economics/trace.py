@@ -96,6 +96,8 @@ class Span:
     start: date
     months: int
     first: int = 0
+    on_day: int = 0
+    """The day of the month instead of the start's, where the start is a later month of what began then; 0: the start's."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for no months, and for more than a hundred years."""
@@ -105,7 +107,7 @@ class Span:
 
     def day(self, month: int) -> date:
         """The first day of the n-th month, from 0."""
-        return later(self.start, self.first + month)
+        return later(self.start, self.first + month, self.on_day)
 
     @property
     def number(self) -> int:
@@ -122,11 +124,11 @@ def month_number(day: date) -> int:
     return day.year * 12 + day.month - 1
 
 
-def later(day: date, months: int) -> date:
-    """The same day so many months later, or that month's last day."""
+def later(day: date, months: int, on_day: int = 0) -> date:
+    """The same day so many months later, or another one, or that month's last day."""
     year, month = divmod(month_number(day) + months, 12)
     following = date(year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
-    return date(year, month + 1, min(day.day, (following - timedelta(days=1)).day))
+    return date(year, month + 1, min(on_day or day.day, (following - timedelta(days=1)).day))
 
 
 @dataclass(frozen=True, slots=True)

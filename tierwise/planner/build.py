@@ -9,7 +9,7 @@ import numpy as np
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.costing import Line
 from chargeback.economics.document import Economics
-from chargeback.economics.trace import MissingFigure
+from chargeback.economics.trace import MissingFigure, Span
 from placement.arrays import Bool, Int64
 from placement.planning.problem import Blocks, Groups, PlanningProblem, Pools
 from placement.problem import InvalidProblem
@@ -77,18 +77,18 @@ def build(
     economics: Economics,
     classes: Mapping[str, WorkloadClass],
     document: WhatIf,
+    *,
+    on_day: int = 0,
 ) -> Built:
-    """The problem of a world. Raises MissingFigure and ValueError where the economics document lacks something."""
+    """The problem of a world; `on_day` as in `Span`. Raises MissingFigure and ValueError where the economics document lacks something."""
     changed = edited(economics, world.figures, world.licences)
+    span = Span(document.start, document.months, on_day=on_day)
     machines = _machines(world, groups, changed, classes, document)
     room = rooms(world, int((machines.count * machines.demand[:, 2]).sum()))
     priced = prices(
-        changed, world, room, machines.demand, machines.current, machines.copy_mib, machines.count,
-        document.start, document.months,
+        changed, world, room, machines.demand, machines.current, machines.copy_mib, machines.count, span,
     )  # fmt: skip
-    licences = licensing(
-        changed, world.licences, room.pools, machines.licensed, document.start, document.months
-    )
+    licences = licensing(changed, world.licences, room.pools, machines.licensed, span)
     _cores_known(room, licences)
     admission = admit(world, machines.selected, machines.current, licences.nowhere)
     try:

@@ -9,7 +9,6 @@ a place for, also with all hosts kept that any later period by itself uses. What
 of all periods.
 """
 
-from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from fractions import Fraction
 import numpy as np
 
 from catalog.estates.model import MIB_PER_GIB
-from chargeback.economics.trace import MissingFigure
+from chargeback.economics.trace import MissingFigure, later
 from placement.arrays import Int64
 from placement.plan import Limits
 from placement.planning.plan import PlanningPlan
@@ -286,7 +285,7 @@ class _Horizon:
         came = slice(machines.of_estate, None)
         copy_mib[came] = (machines.demand[:, DISK] * MIB_PER_GIB * machines.count)[came]
         origin = np.where(rows.at >= 0, rows.at, machines.current[group])
-        start = after(self.prepared.document.start, self.spans[t][0] - 1)
+        start = later(self.prepared.document.start, self.spans[t][0] - 1)
         with _figures_of(self.prepared):
             return moves_from(
                 built.economics,
@@ -311,17 +310,17 @@ def _figures_of(prepared: Prepared) -> Iterator[None]:
 
 def _built(prepared: Prepared, world: World, first: int, months: int) -> Built:
     document = prepared.document.model_copy(
-        update={"start": after(prepared.document.start, first - 1), "months": months}
+        update={"start": later(prepared.document.start, first - 1), "months": months}
     )
     with _figures_of(prepared):
-        return build(world, prepared.groups, prepared.economics, prepared.classes, document)
-
-
-def after(day: date, months: int) -> date:
-    """The day so many months later, the month's last where it has none such."""
-    month = day.year * 12 + day.month - 1 + months
-    year, month = divmod(month, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+        return build(
+            world,
+            prepared.groups,
+            prepared.economics,
+            prepared.classes,
+            document,
+            on_day=prepared.document.start.day,
+        )
 
 
 def _at(world: World, asked: Asked, first: int, months: int) -> World:
@@ -385,7 +384,7 @@ def _period(
     when: tuple[int, int],
 ) -> Period:
     first, months = when
-    begin = after(prepared.document.start, first - 1)
+    begin = later(prepared.document.start, first - 1)
     hosts: dict[str, int] = dict.fromkeys(built.problem.pools.ids, 0)
     bought, given_up = {}, {}
     for b, block in enumerate(built.room.blocks):
@@ -405,7 +404,7 @@ def _period(
         begin=begin,
         first_month=first,
         months=months,
-        order_by=after(begin, -asked.lead_months),
+        order_by=later(prepared.document.start, first - 1 - asked.lead_months),
         machines=int(built.machines.count.sum()),
         unplaced=int(plan.unplaced.sum()),
         hosts=hosts,

@@ -11,6 +11,7 @@ from chargeback.economics.costing import Line, counted_once, products_of_regions
 from chargeback.economics.document import Economics
 from chargeback.economics.licences import LicenceMatch
 from chargeback.economics.terms import AlternativeTerms, LicenceTerms
+from chargeback.economics.trace import Span
 from placement.arrays import Bool
 from placement.licensing.products import AddOn, Alternative
 from placement.planning.problem import PlannedProduct
@@ -84,8 +85,7 @@ def licensing(
     edits: Sequence[LicenceEdit],
     pools: Sequence[PoolState],
     licensed: Mapping[str, Bool],
-    start: date,
-    months: int,
+    span: Span,
 ) -> Licensing:
     """The products of all regions. What is the same in several regions is one order. Raises MissingFigure.
 
@@ -99,7 +99,9 @@ def licensing(
     nowhere: list[NotForSale] = []
     sunk: dict[tuple[str, date, str], int] = {}
     needed: list[tuple[LicenceTerms, tuple[str | None, ...]]] = []
-    for terms, where in products_of_regions(economics, start, months, regions):
+    for terms, where in products_of_regions(
+        economics, span.start, span.months, regions, on_day=span.on_day
+    ):
         ways = [
             _edited(way, terms.product, edits)
             for way in terms.alternatives

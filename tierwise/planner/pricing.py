@@ -19,6 +19,7 @@ from chargeback.economics.costing import (
     unit_costs,
 )
 from chargeback.economics.document import Economics
+from chargeback.economics.trace import Span
 from placement.arrays import Int64
 from tierwise.planner.grouping import RESOURCES
 from tierwise.planner.rooms import Rooms
@@ -107,14 +108,13 @@ def prices(
     current: Int64,
     copy_mib: Int64,
     count: Int64,
-    start: date,
-    months: int,
+    span: Span,
 ) -> Prices:
     """The costs of all that could be. `copy_mib` is what all machines of a group have to copy, `current` [G] is by pool.
 
     Raises MissingFigure.
     """
-    maker = _Maker(economics, world, room, start, months)
+    maker = _Maker(economics, world, room, span)
     maker.hosts()
     maker.pools(demand)
     move = maker.moves(current, copy_mib, count)
@@ -145,16 +145,15 @@ def moves_from(
 
     Raises MissingFigure.
     """
-    return _Maker(economics, world, room, day, 0).moves(current, copy_mib, count)
+    return _Maker(economics, world, room, Span(day, 1)).moves(current, copy_mib, count)
 
 
 class _Maker:
-    def __init__(self, economics: Economics, world: World, room: Rooms, start: date, months: int) -> None:
+    def __init__(self, economics: Economics, world: World, room: Rooms, span: Span) -> None:
         self.economics = economics
         self.world = world
         self.room = room
-        self.start = start
-        self.months = months
+        self.start, self.months, self.on_day = span.start, span.months, span.on_day
         self.kept: dict[str, Int64] = {}
         self.bought: dict[str, Int64] = {}
         self.open: dict[str, Int64] = {}
@@ -171,8 +170,9 @@ class _Maker:
         for b, block in enumerate(self.room.blocks):
             pool = self.world.pools[block.pool]
             cost = host_costs(
-                self.economics, host_facts(block, pool), self.start, self.months, new=not block.today
-            )
+                self.economics, host_facts(block, pool), self.start, self.months,
+                new=not block.today, on_day=self.on_day,
+            )  # fmt: skip
             self.host_lines.append(cost.lines)
             for column, terms in ((self.kept, cost.kept), (self.bought, cost.bought)):
                 for term, micros in terms.items():
@@ -191,8 +191,8 @@ class _Maker:
         pools = self.room.pools
         for p, pool in enumerate(pools):
             facts = pool_facts(pool)
-            opening = open_costs(self.economics, facts, self.start, self.months)
-            units = unit_costs(self.economics, facts, self.start, self.months)
+            opening = open_costs(self.economics, facts, self.start, self.months, on_day=self.on_day)
+            units = unit_costs(self.economics, facts, self.start, self.months, on_day=self.on_day)
             self.pool_lines.append((*opening.lines, *units.lines))
             for term, micros in opening.avoidable.items():
                 self._column(self.open, term, len(pools))[p] = self._factored(pool, term, micros)

@@ -9,7 +9,7 @@ import pytest
 
 from placement.plan import Limits
 from tierwise.errors import InvalidInput
-from tierwise.planner.growing import Asked, GrowthPlan, after, plan_growth
+from tierwise.planner.growing import Asked, GrowthPlan, plan_growth
 from tierwise.planner.growing_report import growth_report, purchases, rows
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.run import run
@@ -182,10 +182,30 @@ def test_its_report_adds_up_in_every_kind_of_file(asked: Ask, suffix: str) -> No
     assert [row["order_by"] for row in rows(found)] == ["2027-01-01", "2027-04-01", "2027-07-01", ""]
 
 
-def test_days_of_months_that_are_shorter_are_their_last() -> None:
-    assert after(date(2027, 1, 31), 1) == date(2027, 2, 28)
-    assert after(date(2027, 1, 31), -2) == date(2026, 11, 30)
-    assert after(date(2027, 12, 1), 1) == date(2028, 1, 1)
+@pytest.mark.parametrize(("start", "changes"), [("2026-12-31", "2027-03-30"), ("2027-01-31", "2027-10-31")])
+def test_months_of_a_period_that_begins_at_the_end_of_a_short_one_begin_as_late_as_they_can(
+    asked: Ask, start: str, changes: str
+) -> None:
+    # Every two months from 31 December: 28 February, and then 31 March, which pays the price of the 30th.
+    dearer = (
+        f"per_gib_per_month: {{value: 0.05, source: contract, changes: [{{value: 5, from: {changes}}}]}}"
+    )
+    prepared = asked(
+        "scenarios:\n  one: {changes: [{kind: fixed}]}\n",
+        document=DOCUMENT.replace("2027-01-01", start),
+        economics=ECONOMICS.replace("per_gib_per_month: {value: 0.05, source: contract}", dearer),
+    )
+    found = plan_growth(prepared, prepared.scenario("one"), Asked(Decimal(0), 2, 1), Limits())
+    (whole,) = run(prepared, ["one"], limits=Limits()).scenarios
+    assert found.cost_micros == whole.cost_micros
+    ends = [date(2026, 11, 30), date(2027, 1, 31), date(2027, 3, 31)]
+    if start == "2026-12-31":
+        assert [one.begin for one in found.periods[:3]] == [
+            date(2026, 12, 31),
+            date(2027, 2, 28),
+            date(2027, 4, 30),
+        ]
+        assert [one.order_by for one in found.periods[:3]] == ends, "a month before, by the first day's day"
 
 
 def test_a_host_that_is_bought_for_a_lost_one_is_one_host(asked: Ask) -> None:
