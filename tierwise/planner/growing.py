@@ -157,6 +157,7 @@ def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Li
     found = GrowthPlan(scenario.name, asked, prepared.economics.currency, tuple(apart))
     if len(apart) == 1:
         return found
+    every.fewest = [min(one.unplaced, out) for one, out in zip(apart, every.fewest, strict=True)]
     out, months = every.fewest, [one.months for one in apart]
     wanted = guided(every.frees, months, out, limits)
     best = apart
@@ -179,7 +180,7 @@ def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Li
 
 
 def _worth(periods: Sequence[Period]) -> tuple[int, int, int]:
-    """Months of machines without a place, the cost, and machines that lose the place they had: the less, the better."""
+    """Months of machines without a place, the cost, and machines that move from the place they had: the less, the better."""
     return (
         sum(one.unplaced * one.months for one in periods),
         sum(one.cost_micros for one in periods),
@@ -201,11 +202,8 @@ class _Horizon:
     """With all hosts of today."""
     relaxed: Sequence[PlanningPlan]
     """The best plan of each period by itself."""
-
-    @property
-    def fewest(self) -> list[int]:
-        """Machines that each period by itself leaves without a place."""
-        return [int(plan.unplaced.sum()) for plan in self.relaxed]
+    fewest: Sequence[int]
+    """The fewest machines without a place that any plan of each period is known to leave."""
 
     @classmethod
     def of(cls, prepared: Prepared, scenario: Scenario, asked: Asked, limits: Limits) -> "_Horizon":
@@ -219,7 +217,8 @@ class _Horizon:
         relaxed = [
             solve(_free(built.problem) if t else built.problem, limits) for t, built in enumerate(frees)
         ]
-        return cls(prepared, asked, limits, spans, worlds, frees, relaxed)
+        fewest = [int(plan.unplaced.sum()) for plan in relaxed]
+        return cls(prepared, asked, limits, spans, worlds, frees, relaxed, fewest)
 
     def sequence(self, guide: Guide | None) -> list[Period]:
         """Period after period, each as if it were the last one, or as all together want it."""
