@@ -263,3 +263,16 @@ def test_a_machine_moves_once_more_where_another_has_no_place_otherwise() -> Non
     # A for six months; B for three, of which a month is a sixtieth of 100; the move and what it copies.
     assert found.cost_micros == (6 * 100 + 3 * 10 + 5 + 5 + 1) * 10**6
     assert any("2027-04-01: 1 machine to move" in text for text in told(found))
+
+
+def test_a_machine_whose_place_two_others_have_is_told() -> None:
+    # A has 8 GiB: for the machine of 8 that runs there, or for the two of 4 that come in months 4 and 5.
+    case = Case(
+        machines=(Machine(8, "A", 1, ""), Machine(4, "", 4, "A"), Machine(4, "", 5, "A")),
+        hosts={"A": Hosts(1, 0, 8, 100), "B": Hosts(0, 0, 8, 10)},
+        every=3, lead=0, most_moves=None, move=5, changes=({**demand("s4", 4), "last_month": 5},), only="A", only_from_gib=4,
+    )  # fmt: skip
+    found = asked(case)
+    assert [one.unplaced for one in found.periods] == [0, 1]
+    assert [one.put_out for one in found.periods] == [0, 1]
+    assert any("2027-04-01: of those without a place 1 had one until then" in text for text in told(found))

@@ -25,6 +25,7 @@ PERIODS = Fields(
         "order_by": "when these must be ordered",
         "give_up": "hosts that are given up",
         "displaced": "machines that had a place and have another one now, as others would have none otherwise",
+        "put_out": "machines that had a place and have none now, which others have",
         "cost": "of the period",
         "at_least": "no plan of this period by itself costs less",
     },

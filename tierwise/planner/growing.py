@@ -93,6 +93,8 @@ class Period:
     """Why machines have no place."""
     displaced: int = 0
     """Machines that had a place in the period before and have another one now, as others would have none otherwise."""
+    put_out: int = 0
+    """Machines that had a place in the period before and have none now: others have it."""
 
     @property
     def last_month(self) -> int:
@@ -231,7 +233,12 @@ class _Horizon:
             plan, later_micros = self._solved(t, built, rows, guide, state)
             made = _period(self.prepared, self.asked, built, plan, self.relaxed[t], span)
             periods.append(
-                replace(made, cost_micros=made.cost_micros + later_micros, displaced=rows.moved(plan))
+                replace(
+                    made,
+                    cost_micros=made.cost_micros + later_micros,
+                    displaced=rows.moved(plan),
+                    put_out=rows.put_out(plan),
+                )
             )
             _leave(built, plan, rows, state)
         return periods

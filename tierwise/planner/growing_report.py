@@ -25,6 +25,7 @@ def rows(found: GrowthPlan) -> list[dict[str, Any]]:
             "order_by": one.order_by.isoformat() if one.bought else "",
             "give_up": sum(one.given_up.values()),
             "displaced": one.displaced,
+            "put_out": one.put_out,
             "cost_micros": one.cost_micros,
             "bound_micros": one.bound_micros,
         }
@@ -152,6 +153,8 @@ def told(found: GrowthPlan) -> Iterator[str]:
     for one in found.periods:
         if one.displaced:
             yield f"{one.begin}: {_machines(one.displaced)} to move from where they were until then, as others would have no place"
+        if one.put_out:
+            yield f"{one.begin}: of those without a place {one.put_out:,} had one until then, which others have now"
     yield (
         "at least: no plan of the period by itself costs less, with all machines free to be elsewhere and all hosts of today "
         "there"

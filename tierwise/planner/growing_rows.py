@@ -71,6 +71,11 @@ class Rows:
         held = np.flatnonzero(self.at >= 0)
         return int(plan.counts[held].sum() - plan.counts[held, self.at[held]].sum())
 
+    def put_out(self, plan: PlanningPlan) -> int:
+        """Machines that had a place, and have none."""
+        held = self.at >= 0
+        return int(self.count[held].sum() - plan.counts[held].sum())
+
     def placed(self, groups: Groups, plan: PlanningPlan) -> dict[str, Int64]:
         """How many of each of the period's groups [P] are where."""
         counts = np.zeros((len(groups.ids), plan.counts.shape[1]), dtype=np.int64)
