@@ -56,6 +56,13 @@ class Reading(NamedTuple):
     value: int
     at: int
     counter: bool
+    part: str = ""
+    """The disk whose counter it is; counters of a meter for several parts add up."""
+
+    @property
+    def key(self) -> str:
+        """Under what its value is kept."""
+        return f"{self.meter}/{self.part}" if self.part else self.meter
 
 
 class _Kept(NamedTuple):
@@ -71,6 +78,8 @@ class Sampled:
     seconds: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
+    divided: frozenset[tuple[str, str]] = frozenset()
+    """Machines and meters of which parts were read before."""
 
     def table(self) -> Any:
         """The samples, of `chargeback.samples.SCHEMA`."""
@@ -98,7 +107,9 @@ def sampled(
     nothing, so giving them again is harmless.
     """
     before = _kept(last, endpoint)
-    found = Sampled(kept=dict(before))
+    parted = (key for key in before if "/" in key[1])
+    divided = frozenset((machine, meter.partition("/")[0]) for machine, meter in parted)
+    found = Sampled(kept=dict(before), divided=divided)
     machines: dict[str, list[Reading]] = defaultdict(list)
     for reading in readings:
         machines[reading.machine].append(reading)
@@ -139,27 +150,30 @@ def _counted(
         gain = sum(_gain(found, machine, reading, since) for reading in parts)
         begin, rest = (since, 0) if until is None else (until.at, until.value)
         for reading in parts:
-            found.kept[machine, reading.meter] = _Kept(reading.value, at)
+            found.kept[machine, reading.key] = _Kept(reading.value, at)
         if begin is not None and begin < at:
             rest = _spread(found, machine, metric, begin, at, gain + rest, expected_interval_s)
         found.kept[machine, metric.value] = _Kept(rest, at)
 
 
 def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> int:
-    """What a counter gained since it was last read; nothing for its first reading."""
+    """What a counter gained since it was last read; nothing for its first reading.
+
+    The first reading of a part is all gain where other parts were read before: it was added since.
+    """
     if since is not None:
         return reading.value
-    last = found.kept.get((machine, reading.meter))
+    last = found.kept.get((machine, reading.key))
     if last is None:
-        return 0
+        return reading.value if (machine, reading.meter) in found.divided else 0
     if reading.value >= last.value:
         return reading.value - last.value
     for size in (2**32, 2**64):
         if last.value < size and last.value * 4 > size * 3 and reading.value * 4 < size:
-            found.notes.append(f"machine {machine}: {reading.meter} went over {size - 1} and on from 0")
+            found.notes.append(f"machine {machine}: {reading.key} went over {size - 1} and on from 0")
             return reading.value + size - last.value
     found.notes.append(
-        f"machine {machine}: {reading.meter} fell from {last.value} to {reading.value}, so it began anew; "
+        f"machine {machine}: {reading.key} fell from {last.value} to {reading.value}, so it began anew; "
         "what it gained before that is not known"
     )
     return reading.value

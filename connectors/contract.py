@@ -161,7 +161,8 @@ class UsageReading(Value):
     """One measured value of one machine; cumulative where `counter`.
 
     `metric` begins with the capability it belongs to and ends with its unit: ``cpu_ms``,
-    ``memory_mib``, ``disk_read_bytes``, ``net_received_bytes``.
+    ``memory_mib``, ``disk_read_bytes``, ``net_received_bytes``. Readings of one metric for several parts
+    of a machine, each with a counter of its own, add up.
     """
 
     identity: UUID
@@ -169,6 +170,9 @@ class UsageReading(Value):
     value: int
     at: AwareDatetime
     counter: bool
+    part: str = Field(
+        default="", description="The disk that has this counter; empty for the whole machine."
+    )
 
 
 class DiskFormat(StrEnum):

@@ -1,6 +1,7 @@
 """Disks that are taken out of machines of a real libvirt daemon, read back by virsh and from its folder."""
 
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -49,6 +50,23 @@ def test_a_removed_disk_leaves_both_definitions_qemu_and_the_folder(
         seen = daemon.virsh("qemu-monitor-command", str(machine), "--hmp", "info block")
         assert file_of(daemon, machine, "logs").name in seen
         assert file_of(daemon, machine).name not in seen
+
+
+def test_the_counters_of_the_disks_that_stay_go_on(
+    connector: Connector, daemon: libvirtd.PrivateLibvirtd, machine: UUID
+) -> None:
+    def read_bytes() -> dict[str, int]:
+        found = connector.usage(datetime.now(UTC) - timedelta(minutes=1))
+        return {one.part: one.value for one in found if one.metric == "disk_read_bytes"}
+
+    disk = given(connector, machine, on=True)
+    before = read_bytes()
+    said = daemon.virsh("domblkstat", str(machine), "sdb").split()
+    assert before["sdb"] == int(said[said.index("rd_bytes") + 1])
+    connector.remove_disk(machine, disk)
+    after = read_bytes()
+    assert after.keys() == before.keys() - {"sdb"}
+    assert after["vda"] >= before["vda"]
 
 
 @pytest.mark.parametrize("left", ["live", "config", "file"])

@@ -80,8 +80,8 @@ def _read(app: App, name: str, last: Any) -> _Read | ConnectorError | InvalidInp
 
 def _readings(connector: Connector, since: int) -> tuple[Reading, ...]:
     return tuple(
-        Reading(str(reading.identity), reading.metric, reading.value, epoch(reading.at), reading.counter)
-        for reading in connector.usage(datetime.fromtimestamp(since, UTC))
+        Reading(str(one.identity), one.metric, one.value, epoch(one.at), one.counter, one.part)
+        for one in connector.usage(datetime.fromtimestamp(since, UTC))
     )
 
 

@@ -11,12 +11,8 @@ from connectors.drivers.libvirt import documents, faults, views
 NANOSECONDS_PER_MS = 1_000_000
 KIB_PER_MIB = 1024
 
-_DEVICES = {
-    "disk_read_bytes": ("block", "rd.bytes"),
-    "disk_written_bytes": ("block", "wr.bytes"),
-    "net_received_bytes": ("net", "rx.bytes"),
-    "net_sent_bytes": ("net", "tx.bytes"),
-}
+_DISKS = {"disk_read_bytes": "rd.bytes", "disk_written_bytes": "wr.bytes"}
+_CARDS = {"net_received_bytes": "rx.bytes", "net_sent_bytes": "tx.bytes"}
 
 
 def readings(vendor: Any, connection: Any, at: datetime) -> list[UsageReading]:
@@ -93,8 +89,8 @@ def of_machine(identity: UUID, stats: Mapping[str, Any], at: datetime) -> list[U
     """One machine's values; its counters begin anew each time it is powered on."""
     return [
         *(
-            UsageReading(identity=identity, metric=m, value=v, at=at, counter=True)
-            for m, v in _counters(stats)
+            UsageReading(identity=identity, metric=m, value=v, at=at, counter=True, part=part)
+            for m, part, v in _counters(stats)
         ),
         *(
             UsageReading(identity=identity, metric=m, value=v, at=at, counter=False)
@@ -103,14 +99,19 @@ def of_machine(identity: UUID, stats: Mapping[str, Any], at: datetime) -> list[U
     ]
 
 
-def _counters(stats: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _counters(stats: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Metric, part and value. Each disk has its own: without it, the sum over the others would begin anew."""
     if "cpu.time" in stats:
-        yield "cpu_ms", stats["cpu.time"] // NANOSECONDS_PER_MS
-    for metric, (kind, field) in _DEVICES.items():
-        keys = [f"{kind}.{i}.{field}" for i in range(stats.get(f"{kind}.count", 0))]
+        yield "cpu_ms", "", stats["cpu.time"] // NANOSECONDS_PER_MS
+    for metric, field in _DISKS.items():
+        for disk in (f"block.{i}" for i in range(stats.get("block.count", 0))):
+            if f"{disk}.{field}" in stats:
+                yield metric, stats[f"{disk}.name"], stats[f"{disk}.{field}"]
+    for metric, field in _CARDS.items():
+        keys = [f"net.{i}.{field}" for i in range(stats.get("net.count", 0))]
         values = [stats[key] for key in keys if key in stats]
         if values:
-            yield metric, sum(values)
+            yield metric, "", sum(values)
 
 
 def _gauges(stats: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

@@ -11,8 +11,8 @@ from chargeback.counters import LAST, Reading, Sampled, sampled
 NOTHING = LAST.empty_table()
 
 
-def cpu(value: int, at: int, meter: str = "cpu_ms", machine: str = "m") -> Reading:
-    return Reading(machine, meter, value, at, counter=True)
+def cpu(value: int, at: int, meter: str = "cpu_ms", machine: str = "m", part: str = "") -> Reading:
+    return Reading(machine, meter, value, at, counter=True, part=part)
 
 
 def after(last: Any, *readings: Reading, **more: Any) -> tuple[Sampled, Any]:
@@ -80,6 +80,20 @@ def test_counters_of_one_metric_count_together_and_a_new_one_only_from_now_on() 
     assert in_all(found) == 30
     found, _ = after(last, cpu(40_000, 120, "disk_read_bytes"), cpu(1_009_000, 120, "disk_written_bytes"))
     assert in_all(found) == 10
+
+
+def test_a_disk_that_comes_or_goes_leaves_the_others_counters_as_they_are() -> None:
+    def disks(at: int, **read: int) -> list[Reading]:
+        return [cpu(value, at, "disk_read_bytes", part=part) for part, value in read.items()]
+
+    _, last = after(NOTHING, *disks(100, vda=900_000, sdb=70_000))
+    found, last = after(last, *disks(110, vda=905_000))
+    assert (in_all(found), found.notes) == (5, [])
+    found, last = after(last, *disks(120, vda=905_000, sdc=30_000))
+    assert in_all(found) == 30, "all that a disk has read that was not there before"
+    found, last = after(last, *disks(130, vda=906_000, sdb=2_000))
+    assert in_all(found) == 1 + 2
+    assert "disk_read_bytes/sdb fell from 70000 to 2000" in found.notes[0]
 
 
 def test_a_long_time_without_readings_is_told_and_what_was_gained_is_spread() -> None:

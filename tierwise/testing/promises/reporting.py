@@ -199,7 +199,7 @@ def measured(connector: Connector, identity: UUID, beginning: str = "") -> list[
     return [r for r in readings if r.identity == identity and r.metric.startswith(beginning)]
 
 
-def counters(readings: Iterable[UsageReading]) -> dict[str, int]:
-    """The last value of each counter."""
+def counters(readings: Iterable[UsageReading]) -> dict[tuple[str, str], int]:
+    """The last value of each counter, by metric and part."""
     ordered = sorted((r for r in readings if r.counter), key=lambda r: r.at)
-    return {reading.metric: reading.value for reading in ordered}
+    return {(reading.metric, reading.part): reading.value for reading in ordered}
