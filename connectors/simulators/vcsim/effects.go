@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"html"
 	"net/http"
@@ -86,6 +87,10 @@ func (e *effects) of(c *call, played *answer) *answer {
 		}
 	case "RevertToSnapshot_Task":
 		e.revert(c.this)
+	case "RevertToCurrentSnapshot_Task":
+		e.revert(*simulator.Map.Get(c.this).(*simulator.VirtualMachine).Snapshot.CurrentSnapshot)
+	case "ReconfigureComputeResource_Task":
+		reconfigured(c)
 	case "RelocateVM_Task":
 		rehosted(c.this)
 		restored(c, e.policies.moved)
@@ -103,6 +108,28 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.policies.keep(c, machine)
 	}
 	return played
+}
+
+// reconfigured switches a cluster's DRS and HA on and off; the simulator does neither, and says that it did.
+func reconfigured(c *call) {
+	var asked struct {
+		DRS *bool `xml:"Body>ReconfigureComputeResource_Task>spec>drsConfig>enabled"`
+		HA  *bool `xml:"Body>ReconfigureComputeResource_Task>spec>dasConfig>enabled"`
+	}
+	cluster, ok := simulator.Map.Get(c.this).(*simulator.ClusterComputeResource)
+	if !ok || xml.Unmarshal(c.body, &asked) != nil {
+		return
+	}
+	simulator.Map.WithLock(cluster, func() {
+		config := *cluster.ConfigurationEx.(*types.ClusterConfigInfoEx)
+		if asked.DRS != nil {
+			config.DrsConfig.Enabled = asked.DRS
+		}
+		if asked.HA != nil {
+			config.DasConfig.Enabled = asked.HA
+		}
+		simulator.Map.Update(cluster, []types.PropertyChange{{Name: "configurationEx", Val: &config}})
+	})
 }
 
 // rehosted lets hosts list a machine where it is; the simulator leaves it in the list of the host it came from.

@@ -23,6 +23,9 @@ const (
 	currentTime = `<CurrentTime xmlns="urn:vim25"><_this type="ServiceInstance">ServiceInstance</_this></CurrentTime>`
 	login       = `<Login xmlns="urn:vim25"><_this type="SessionManager">SessionManager</_this>` +
 		`<userName>%s</userName><password>%s</password></Login>`
+	retrieve = `<RetrievePropertiesEx xmlns="urn:vim25"><_this type="PropertyCollector">propertyCollector</_this><specSet>` +
+		`<propSet><type>%s</type><pathSet>%s</pathSet></propSet><objectSet><obj type="%s">%s</obj></objectSet>` +
+		`</specSet><options></options></RetrievePropertiesEx>`
 	logout = `<Logout xmlns="urn:vim25"><_this type="SessionManager">SessionManager</_this></Logout>`
 )
 

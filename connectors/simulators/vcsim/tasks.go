@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -99,6 +100,21 @@ func (f *front) findAll(c *call) *answer {
 	}
 	return soapAnswer(http.StatusOK, fmt.Sprintf(`<%sResponse xmlns="urn:vim25">%s</%sResponse>`,
 		c.method, found.String(), c.method))
+}
+
+var propertyAsked = regexp.MustCompile(`<prop[^>]*>([^<]+)</prop>`)
+
+// unset says whether a call reads a property that has no value; the simulator ends such a connection without an answer.
+func (f *front) unset(c *call) bool {
+	asked := propertyAsked.FindSubmatch(c.body)
+	if asked == nil {
+		return false
+	}
+	kind := escaped(c.this.Type)
+	probe := c.ask(f.next, fmt.Sprintf(retrieve, kind, asked[1], kind, escaped(c.this.Value)))
+	found := probe.body.Bytes()
+	return probe.status == http.StatusOK && !bytes.Contains(found, []byte("<propSet>")) &&
+		!bytes.Contains(found, []byte("<missingSet>"))
 }
 
 var (
@@ -194,6 +210,10 @@ func (f *front) answer(c *call) *answer {
 		return f.endLease(c)
 	case "CancelTask":
 		return f.cancels.cancel(c)
+	case "Fetch":
+		if f.unset(c) {
+			return soapAnswer(http.StatusOK, `<FetchResponse xmlns="urn:vim25"></FetchResponse>`)
+		}
 	}
 	if c.method == "RelocateVM_Task" && scattered(c) {
 		return faultAnswer("NotSupported", "this simulator moves all of a machine's files together")
@@ -205,8 +225,12 @@ func (f *front) answer(c *call) *answer {
 		return faultAnswer("TaskInProgress", "A lease is open on the machine.")
 	}
 	if !c.isTask() || f.taskDelay == 0 || simulator.Map.Get(c.this) == nil {
+		owner := entityOf(c.this)
 		f.effects.before(c)
 		played := c.play(f.next, c.body, c.request.Header.Get("Cookie"))
+		if ref, ok := played.task(); ok && owner != nil && owner.Reference() != c.this {
+			update(simulator.Map.Get(ref).(*simulator.Task), "info.entity", owner.Reference())
+		}
 		return f.pager.of(c, f.effects.of(c, played))
 	}
 	// A task must not be given to somebody whose session has ended: any call tells.
@@ -258,12 +282,22 @@ func (f *front) playAsSystem(c *call) *answer {
 }
 
 func newTask(c *call) *simulator.Task {
-	object := simulator.Map.Get(c.this)
+	object := entityOf(c.this)
 	name := strings.Replace(c.method, "_Task", "Task", 1)
 	if c.method == "CloneVM_Task" {
 		name = "cloneTask" // the tasks of this one call are told apart by their description, which is vCenter's own
 	}
 	return simulator.CreateTask(object, name, nil)
+}
+
+// entityOf is what a task of an object is told to be about: of a snapshot its machine, for a snapshot is no entity, and
+// pyvmomi reads no task that says so.
+func entityOf(ref types.ManagedObjectReference) mo.Reference {
+	object := simulator.Map.Get(ref)
+	if snapshot, ok := object.(*simulator.VirtualMachineSnapshot); ok {
+		return simulator.Map.Get(snapshot.Vm)
+	}
+	return object
 }
 
 func failedTask(c *call, r *rule) types.ManagedObjectReference {

@@ -197,6 +197,28 @@ def test_ha_and_drs_that_are_off_are_not_configured_and_say_where(start: Start) 
         assert provider in gap.detail
 
 
+def test_ha_and_drs_that_somebody_switches_are_told_by_the_next_look(start: Start, look: Look) -> None:
+    from pyVim.task import WaitForTask
+    from pyVmomi import vim
+
+    simulator = start()
+
+    def told() -> list[bool]:
+        (pool,) = connector.probe().pools
+        return [pool.capabilities.has(one) for one in (Capability.HA_RESTART, Capability.DRS)]
+
+    with registry.connect(simulator.endpoint(), simulator.password) as connector, look(simulator) as raw:
+        assert told() == [True, True]
+        (cluster,) = raw.clusters()
+        for ha, drs in ((False, True), (True, False)):
+            spec = vim.cluster.ConfigSpecEx(
+                dasConfig=vim.cluster.DasConfigInfo(enabled=ha),
+                drsConfig=vim.cluster.DrsConfigInfo(enabled=drs),
+            )
+            WaitForTask(cluster.ReconfigureComputeResource_Task(spec, modify=True))
+            assert told() == [ha, drs]
+
+
 def test_without_drs_the_driver_chooses_a_host_itself(start: Start, spec: VmSpec) -> None:
     simulator = start(Estate(without_drs=("DC0_C0",)))
     with registry.connect(simulator.endpoint(), simulator.password) as connector:

@@ -13,7 +13,7 @@ from catalog.resources import Resources
 from connectors import registry
 from connectors.contract import Connector, NewDisk, PowerAction, VmSpec
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded
-from connectors.simulators.vsphere import Rule, VsphereSimulator
+from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
 from tierwise.testing.promises.base import snapshot_names
 
 pytestmark = pytest.mark.counterpart("vcsim")
@@ -44,6 +44,27 @@ def files(raw: Any, machine: UUID) -> set[str]:
     (vm,) = raw.of(machine)
     folder = Path(vm.datastore[0].info.url) / vm.config.files.vmPathName.partition("] ")[2]
     return {file.name for file in folder.parent.iterdir()}
+
+
+@pytest.mark.parametrize("delay_s", [0, 0.02], ids=["at-once", "later"])
+def test_pyvmomi_takes_reverts_and_removes_snapshots_by_its_own_means(
+    start: Callable[..., VsphereSimulator], look: Look, delay_s: float
+) -> None:
+    from pyVim.task import WaitForTask
+    from pyVmomi import vim
+
+    with look(start(Estate(vms=1), task_delay_s=delay_s)) as raw:
+        (vm,) = raw.machines()
+        assert vm.snapshot is None
+        WaitForTask(vm.CreateSnapshot_Task("one", "", memory=False, quiesce=False))
+        WaitForTask(vm.PowerOffVM_Task())
+        for vcpu in (2, 4):
+            WaitForTask(vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=vcpu)))
+        WaitForTask(vm.RevertToCurrentSnapshot_Task())
+        assert vm.config.hardware.numCPU == 1
+        task = vm.snapshot.currentSnapshot.RemoveSnapshot_Task(removeChildren=False)
+        WaitForTask(task)
+        assert (task.info.entity, vm.snapshot) == (vm, None)
 
 
 @pytest.mark.parametrize("on", [False, True], ids=["off", "running"])
