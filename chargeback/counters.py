@@ -8,6 +8,7 @@ quantities that add up to the gain exactly; what is less than one unit for one s
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -98,11 +99,13 @@ def sampled(
     *,
     endpoint: str,
     since: int | None = None,
+    since_of: Mapping[str, int] = MappingProxyType({}),
     expected_interval_s: int = 3600,
 ) -> tuple[Sampled, Any]:
     """The samples between the last readings (a table of `LAST`) and these, and the last readings from now on.
 
-    With `since`, counters began at 0 then, whatever was read before. A machine's first reading of an
+    With `since`, counters began at 0 then, those of machines in `since_of` at their own moment; where one began before
+    what is counted already, it is left for the next time. A machine's first reading of an
     ordinary counter is only where counting begins. Readings that are not newer than the last change
     nothing, so giving them again is harmless.
     """
@@ -114,7 +117,8 @@ def sampled(
     for reading in readings:
         machines[reading.machine].append(reading)
     for machine in sorted(machines):
-        _counted(found, machine, [r for r in machines[machine] if r.counter], since, expected_interval_s)
+        start = None if since is None else since_of.get(machine, since)
+        _counted(found, machine, [r for r in machines[machine] if r.counter], start, expected_interval_s)
         _gauged(found, machine, {r.meter: r for r in machines[machine] if not r.counter})
     rows = [(endpoint, *key, str(kept.value), kept.at) for key, kept in sorted(found.kept.items())]
     others = last.filter(pa.array([name != endpoint for name in last["endpoint"].to_pylist()], pa.bool_()))
@@ -147,8 +151,10 @@ def _counted(
                     f"machine {machine}: {metric} was read at {utc_text(at)}, before the last reading at {utc_text(until.at)}; left out"
                 )
             continue
+        if since is not None and until is not None and since < until.at:
+            continue  # another collection counted it meanwhile
         gain = sum(_gain(found, machine, reading, since) for reading in parts)
-        begin, rest = (since, 0) if until is None else (until.at, until.value)
+        begin, rest = (since, 0) if until is None else (max(until.at, since or until.at), until.value)
         for reading in parts:
             found.kept[machine, reading.key] = _Kept(reading.value, at)
         if begin is not None and begin < at:

@@ -418,6 +418,10 @@ class Connector(ABC):
         """Measured values since a time; counters are cumulative from an arbitrary start."""
         raise self.unsupported(Capability.METRICS_CPU)
 
+    def count_from(self, moments: Mapping[UUID, datetime]) -> None:
+        """Before a first `usage` that `counts_from_since`: these machines' counters begin then, in place of its `since`."""
+        del moments
+
     def secure_boot(self, spec: VmSpec) -> str:
         """Which secure boot a machine made of `spec` would get, and by what, for people; empty where the driver sets none."""
         del spec

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -115,3 +116,46 @@ def test_counters_that_count_from_a_moment_are_read_by_a_connector_of_their_own(
         collect(metered.app)
         metered.clock.advance(timedelta(minutes=10))
     assert used(metered, "vcpu:usage") == 3 * (3600 + 2 * 600), "the first look goes back an hour"
+
+
+def test_what_a_machine_did_before_the_others_were_last_read_is_not_lost(
+    metered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One machine's host tells 20 s later than the other's; it is off in one look, and had run until a minute before."""
+    endpoint = where(metered)
+    metered.deliver("shop-02")
+    ahead, behind = (UUID(one) for (one,) in metered.rows("SELECT id FROM machine ORDER BY name"))
+    begun: dict[UUID, datetime] = {}
+    off = False
+
+    def count_from(_: Simulated, moments: dict[UUID, datetime]) -> None:
+        begun.clear()
+        begun.update(moments)
+
+    def usage(self: Simulated, since: datetime) -> Iterator[UsageReading]:
+        if self.endpoint.name != endpoint:
+            return
+        now = metered.clock.now()
+        for identity, at in ((ahead, now), (behind, now - timedelta(seconds=20))):
+            if identity == behind and off:
+                continue
+            ran = at - begun.get(identity, since)
+            ran -= stood_still if identity == behind else timedelta(0)
+            cpu_ms = int(ran.total_seconds()) * 1000
+            yield UsageReading(identity=identity, metric="cpu_ms", value=cpu_ms, at=at, counter=True)
+
+    monkeypatch.setattr(Simulated, "counts_from_since", True)
+    monkeypatch.setattr(Simulated, "count_from", count_from)
+    monkeypatch.setattr(Simulated, "usage", usage)
+    stood_still = timedelta(0)
+    collect(metered.app)
+    for off_now, off_for_min in ((False, 0), (True, 0), (False, 1), (False, 0)):
+        off, stood_still = off_now, timedelta(minutes=off_for_min)
+        metered.clock.advance(timedelta(minutes=5))
+        collect(metered.app)
+    rows = sample_store(metered.app).read().to_pylist()
+    counted = {
+        one: sum(r["quantity"] * r["seconds"] for r in rows if r["machine"] == one)
+        for one in (str(ahead), str(behind))
+    }
+    assert counted == {str(ahead): 3600 + 20 * 60, str(behind): 3600 - 20 + 20 * 60 - 60}

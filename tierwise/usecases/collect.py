@@ -1,9 +1,11 @@
 """Measured use from the hypervisors' own meters."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,8 +36,10 @@ class Collected:
 @dataclass(frozen=True)
 class _Read:
     readings: tuple[Reading, ...]
-    since: int | None
+    since: int | None = None
     """When the counters began at 0, where they count from the moment that was asked for."""
+    since_of: Mapping[str, int] = field(default_factory=dict)
+    """The same of machines that were read before."""
 
 
 def collect(app: App) -> list[Collected]:
@@ -62,8 +66,8 @@ def _last(app: App) -> Any:
 
 
 def _read(app: App, name: str, last: Any) -> _Read | ConnectorError | InvalidInput:
-    known = pc.max(last.filter(pc.equal(last["endpoint"], name))["at"]).as_py()
-    since = epoch(app.clock.now()) - FIRST_LOOK_S if known is None else known
+    since_of = _since_of(last.filter(pc.equal(last["endpoint"], name)))
+    since = min(since_of.values(), default=epoch(app.clock.now()) - FIRST_LOOK_S)
     try:
         with app.endpoints.lease(name) as connector:
             counts_from_since = connector.counts_from_since
@@ -72,10 +76,26 @@ def _read(app: App, name: str, last: Any) -> _Read | ConnectorError | InvalidInp
         if counts_from_since:
             # What it counted before is in nobody's samples but another connector's; one of its own counts from `since`.
             with app.endpoints.fresh(name) as connector:
+                connector.count_from(
+                    {UUID(one): datetime.fromtimestamp(at, UTC) for one, at in since_of.items()}
+                )
                 found = _readings(connector, since)
+                return _Read(found, since, since_of)
     except (ConnectorError, InvalidInput) as error:
         return error
-    return _Read(found, since if counts_from_since else None)
+    return _Read(found)
+
+
+def _since_of(last: Any) -> dict[str, int]:
+    """Until when each machine of an endpoint is counted, but no longer before its last collection than a first one asks.
+
+    Hosts tell at moments of their own: one moment for all machines would leave out what some did before it.
+    """
+    if not last.num_rows:
+        return {}
+    oldest = pc.max(last["at"]).as_py() - FIRST_LOOK_S
+    until = last.group_by("machine").aggregate([("at", "max")]).to_pylist()
+    return {row["machine"]: max(row["at_max"], oldest) for row in until}
 
 
 def _readings(connector: Connector, since: int) -> tuple[Reading, ...]:
@@ -95,7 +115,7 @@ def _stored(app: App, name: str, read: _Read) -> Collected:
         )
     store = sample_store(app)
     with store.writing():
-        found, kept = sampled(readings, _last(app), endpoint=name, since=read.since)
+        found, kept = sampled(readings, _last(app), endpoint=name, since=read.since, since_of=read.since_of)
         added = added_to(
             store, found.table(), seconds=pa.array(found.seconds, pa.int64()), source=f"endpoint {name}",
             recorded_at=recordable(app), what=f"endpoint {name}", state=kept,

@@ -62,6 +62,10 @@ class Meters:
         self._ids: dict[str, int] = {}
         self._login: Any = None
 
+    def count_from(self, moments: Mapping[UUID, datetime]) -> None:
+        """Where the counters of some machines begin; those of others begin at the first look's `since`."""
+        self._meters = {identity: _Meter(at=at) for identity, at in moments.items()}
+
     def readings(self, op: Op, machines: Mapping[str, UUID], since: datetime) -> list[UsageReading]:
         """Each machine's values at its newest sample; nothing where that is older than `since`."""
         for gone in self._meters.keys() - set(machines.values()):

@@ -167,6 +167,10 @@ class XenConnector(Connector):
         """Counters summed up from the hosts' measured rates, and memory, of machines that run."""
         return self._run("usage", lambda op: self._meters.readings(op, since, self._clock()))
 
+    def count_from(self, moments: Mapping[UUID, datetime]) -> None:
+        """As the contract says."""
+        self._meters.count_from(moments)
+
     def details(self, identity: UUID) -> VmDetails:
         """Firmware, disks and cards."""
         return self._run("details", lambda op: disks.details(op, estate.need_machine(op, identity)))

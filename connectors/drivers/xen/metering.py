@@ -67,6 +67,10 @@ class Meters:
     def __init__(self) -> None:
         self._meters: dict[UUID, _Meter] = {}
 
+    def count_from(self, moments: Mapping[UUID, datetime]) -> None:
+        """Where the counters of some machines begin; those of others begin at the first look's `since`."""
+        self._meters = {identity: _Meter(math.floor(at.timestamp())) for identity, at in moments.items()}
+
     def readings(self, op: Op, since: datetime, now: datetime) -> list[UsageReading]:
         """The values of every running machine of ours, each at the end of the last step that was counted."""
         now_s = int(now.timestamp())

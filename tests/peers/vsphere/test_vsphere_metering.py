@@ -81,6 +81,14 @@ def test_what_was_before_the_time_asked_for_is_not_counted(
     assert by_metric(connector.usage(at(begin_s + 60)))["cpu_ms"] == 140 * 100
 
 
+def test_a_machine_that_was_read_before_counts_from_where_it_was_left(
+    simulator: VsphereSimulator, connector: Connector, running: tuple[UUID, str], begin_s: int
+) -> None:
+    simulator.set_load(running[1], (begin_s, {"cpu.used.summation": 100}), (begin_s + 200, {}))
+    connector.count_from({running[0]: at(begin_s + 60)})
+    assert by_metric(connector.usage(at(begin_s)))["cpu_ms"] == 140 * 100
+
+
 def test_a_sample_that_was_counted_is_not_counted_again(
     simulator: VsphereSimulator, connector: Connector, running: tuple[UUID, str], begin_s: int
 ) -> None:

@@ -1,6 +1,7 @@
 """Counters from the hosts' archives: worked out by hand, over gaps, archives and hosts."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -171,6 +172,20 @@ def by_hand(begin_s: int, end_s: int) -> dict[str, int]:
     even, odd = map(len, seconds)
     factor = {"cpu_ms": 2}
     return {name: factor.get(name, 1) * (a * even + b * odd) for name, (a, b) in LOAD.items()}
+
+
+@pytest.mark.counterpart("xen-sim")
+def test_a_machine_that_was_read_before_counts_from_where_it_was_left(
+    simulator: XenSimulator, connector: Connector
+) -> None:
+    identity, other = made(connector), made(connector)
+    forward(simulator, connector, 3000)
+    left = int(time.time()) // 60 * 60 + 2400
+    connector.count_from({identity: datetime.fromtimestamp(left, UTC)})
+    since = datetime.fromtimestamp(left - 900, UTC)
+    for one, begin_s in ((identity, left), (other, left - 900)):
+        found, end_s = looked(connector, one, since)
+        assert found == by_hand(begin_s, end_s)
 
 
 @pytest.mark.counterpart("xen-sim")

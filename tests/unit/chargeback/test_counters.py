@@ -110,6 +110,23 @@ def test_counters_that_count_from_a_moment_are_taken_from_there_whatever_was_rea
     assert [(row[2], row[3]) for row in found.rows] == [(110, 2)]
 
 
+def test_each_machine_counts_from_its_own_moment() -> None:
+    of = {"m": 90, "other": 110}
+    _, last = after(NOTHING, cpu(0, 90), cpu(0, 100, machine="other"))
+    found, _ = after(last, cpu(30_000, 120), cpu(5_000, 115, machine="other"), since=90, since_of=of)
+    assert found.rows == [("m", "vcpu", 90, 1), ("other", "vcpu", 110, 1)]
+    assert found.seconds == [30, 5]
+
+
+def test_what_another_collection_counted_meanwhile_is_not_counted_again() -> None:
+    _, before = after(NOTHING, cpu(10_000, 110), since=100)
+    _, last = after(before, cpu(20_000, 130), since=110)
+    found, again = after(last, cpu(30_000, 140), since=110)
+    assert (found.rows, again) == ([], last)
+    found, _ = after(again, cpu(20_000, 150), since=130)
+    assert in_all(found) == 20
+
+
 def test_of_several_gauges_of_memory_the_one_that_says_most_is_taken_once() -> None:
     readings = [
         Reading("m", meter, n, 100, counter=False)
