@@ -64,7 +64,7 @@ var memoryWanted = regexp.MustCompile(`<memory[^>]*>(true|1)</memory>`)
 
 func (e *effects) of(c *call, played *answer) *answer {
 	if c.method != "Fetch" { // which reads a property
-		defer published(c.this)
+		defer published(c.about)
 	}
 	ref, ok := played.task()
 	if !ok {
@@ -208,6 +208,7 @@ func published(ref types.ManagedObjectReference) {
 		config := machine.Config
 		changes := []types.PropertyChange{
 			{Name: "name", Val: machine.Name},
+			{Name: "runtime.host", Val: machine.Runtime.Host},
 			{Name: "config.modified", Val: config.Modified},
 			{Name: "config.template", Val: config.Template},
 			{Name: "config.uuid", Val: config.Uuid},

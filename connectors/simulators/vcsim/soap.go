@@ -33,6 +33,7 @@ const (
 type call struct {
 	method  string
 	this    types.ManagedObjectReference
+	about   types.ManagedObjectReference // the machine of a snapshot, or else what the call is for
 	body    []byte
 	request *http.Request
 }

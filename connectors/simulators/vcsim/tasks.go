@@ -195,6 +195,10 @@ func nameTaken(c *call) bool {
 
 // answer lets the simulator answer: at once, or for a task with the reference of one that is still to run.
 func (f *front) answer(c *call) *answer {
+	c.about = c.this
+	if entity := entityOf(c.this); entity != nil {
+		c.about = entity.Reference()
+	}
 	switch c.method {
 	case "ContinueRetrievePropertiesEx":
 		return f.pager.next(c)
@@ -225,11 +229,10 @@ func (f *front) answer(c *call) *answer {
 		return faultAnswer("TaskInProgress", "A lease is open on the machine.")
 	}
 	if !c.isTask() || f.taskDelay == 0 || simulator.Map.Get(c.this) == nil {
-		owner := entityOf(c.this)
 		f.effects.before(c)
 		played := c.play(f.next, c.body, c.request.Header.Get("Cookie"))
-		if ref, ok := played.task(); ok && owner != nil && owner.Reference() != c.this {
-			update(simulator.Map.Get(ref).(*simulator.Task), "info.entity", owner.Reference())
+		if ref, ok := played.task(); ok && c.about != c.this {
+			update(simulator.Map.Get(ref).(*simulator.Task), "info.entity", c.about)
 		}
 		return f.pager.of(c, f.effects.of(c, played))
 	}
@@ -287,7 +290,9 @@ func newTask(c *call) *simulator.Task {
 	if c.method == "CloneVM_Task" {
 		name = "cloneTask" // the tasks of this one call are told apart by their description, which is vCenter's own
 	}
-	return simulator.CreateTask(object, name, nil)
+	task := simulator.CreateTask(object, name, nil)
+	task.Info.Name = c.method
+	return task
 }
 
 // entityOf is what a task of an object is told to be about: of a snapshot its machine, for a snapshot is no entity, and

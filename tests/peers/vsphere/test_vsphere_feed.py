@@ -39,7 +39,8 @@ def test_what_another_client_does_is_told(
     with look(simulator) as raw:
         (machine,) = raw.machines()
         cluster = next(c for c in raw.clusters() if c.name == "DC0_C0")
-        other = next(h for h in cluster.host if h.name != machine.runtime.host.name)
+        here = machine.runtime.host
+        other = next(h for h in cluster.host if h.name != here.name)
         steps: list[Callable[[], object]] = [
             lambda: wait(machine.Rename_Task("renamed")),
             lambda: wait(machine.ReconfigVM_Task(vim.vm.ConfigSpec(annotation="by hand"))),
@@ -47,8 +48,10 @@ def test_what_another_client_does_is_told(
             lambda: wait(machine.PowerOffVM_Task()),
             lambda: wait(machine.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=3, memoryMB=64))),
             lambda: wait(cluster.Rename_Task("other")),
+            lambda: wait(machine.CreateSnapshot_Task("one", "", memory=False, quiesce=False)),
+            lambda: wait(machine.snapshot.currentSnapshot.RemoveSnapshot_Task(removeChildren=True)),
             machine.MarkAsTemplate,
-            lambda: machine.MarkAsVirtualMachine(pool=cluster.resourcePool),
+            lambda: machine.MarkAsVirtualMachine(pool=cluster.resourcePool, host=here),
             lambda: wait(machine.Destroy_Task()),
         ]
         for number, step in enumerate(steps):
