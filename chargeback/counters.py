@@ -1,6 +1,6 @@
 """From hypervisors' meters to samples: differences of counters, whole and without loss.
 
-A counter only grows, until its machine restarts (it begins at 0 again) or its bits are used up (it goes
+A counter only grows (one that is rounded may fall a little), until its machine restarts (it begins at 0 again) or its bits are used up (it goes
 on from 0). What it gained between two readings is spread over the time between them in whole
 quantities that add up to the gain exactly; what is less than one unit for one second waits for the next.
 """
@@ -18,15 +18,32 @@ from chargeback.samples import SCHEMA
 from chargeback.usage import Metric
 
 _PER_UNIT_SECOND = 1000
-"""Milliseconds of a processor in a second, and bytes in a kB: both counters are counted in thousandths."""
+"""Milliseconds of a processor in a second, and bytes in a kB: what counters gained is added up in thousandths."""
 
-COUNTERS: Mapping[str, Metric] = {
-    "cpu_ms": Metric.VCPU,
-    "disk_bytes": Metric.DISK_IO_KBPS,
-    "disk_read_bytes": Metric.DISK_IO_KBPS, "disk_written_bytes": Metric.DISK_IO_KBPS,
-    "net_received_bytes": Metric.NET_IO_KBPS, "net_sent_bytes": Metric.NET_IO_KBPS,
-}  # fmt: skip
-"""Counter -> the metric that it is a part of."""
+
+class _Source(NamedTuple):
+    """The metric that a counter is a part of, and how many thousandths of its unit for one second the counter's one is."""
+
+    metric: Metric
+    thousandths: int = 1
+
+
+_MB = 2**20
+"""Hyper-V's, in bytes."""
+
+COUNTERS: Mapping[str, _Source] = {
+    "cpu_ms": _Source(Metric.VCPU),
+    "cpu_mhz_s": _Source(Metric.CPU_MHZ, 1000),
+    "disk_bytes": _Source(Metric.DISK_IO_KBPS),
+    "disk_read_bytes": _Source(Metric.DISK_IO_KBPS),
+    "disk_written_bytes": _Source(Metric.DISK_IO_KBPS),
+    "disk_read_mb": _Source(Metric.DISK_IO_KBPS, _MB),
+    "disk_written_mb": _Source(Metric.DISK_IO_KBPS, _MB),
+    "net_received_bytes": _Source(Metric.NET_IO_KBPS),
+    "net_sent_bytes": _Source(Metric.NET_IO_KBPS),
+    "net_received_mb": _Source(Metric.NET_IO_KBPS, _MB),
+    "net_sent_mb": _Source(Metric.NET_IO_KBPS, _MB),
+}
 
 GAUGES = (
     "memory_used_mib",
@@ -59,6 +76,8 @@ class Reading(NamedTuple):
     counter: bool
     part: str = ""
     """The disk whose counter it is; counters of a meter for several parts add up."""
+    begun: int | None = None
+    """When the counter was at 0, where that is told."""
 
     @property
     def key(self) -> str:
@@ -141,7 +160,7 @@ def _counted(
     by_metric: dict[Metric, list[Reading]] = defaultdict(list)
     for reading in readings:
         if reading.meter in COUNTERS:
-            by_metric[COUNTERS[reading.meter]].append(reading)
+            by_metric[COUNTERS[reading.meter].metric].append(reading)
     for metric, parts in by_metric.items():
         at = max(reading.at for reading in parts)
         until = found.kept.get((machine, metric.value))
@@ -153,10 +172,14 @@ def _counted(
             continue
         if since is not None and until is not None and since < until.at:
             continue  # another collection counted it meanwhile
-        gain = sum(_gain(found, machine, reading, since) for reading in parts)
+        gain = sum(
+            _gain(found, machine, reading, since) * COUNTERS[reading.meter].thousandths for reading in parts
+        )
         begin, rest = (since, 0) if until is None else (max(until.at, since or until.at), until.value)
         for reading in parts:
-            found.kept[machine, reading.key] = _Kept(reading.value, at)
+            last = found.kept.get((machine, reading.key))
+            value = last.value if last is not None and _rounded(reading, last) else reading.value
+            found.kept[machine, reading.key] = _Kept(value, at)
         if begin is not None and begin < at:
             rest = _spread(found, machine, metric, begin, at, gain + rest, expected_interval_s)
         found.kept[machine, metric.value] = _Kept(rest, at)
@@ -172,8 +195,10 @@ def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> 
     last = found.kept.get((machine, reading.key))
     if last is None:
         return reading.value if (machine, reading.meter) in found.divided else 0
-    if reading.value >= last.value:
-        return reading.value - last.value
+    if reading.begun is not None and reading.begun > last.at:
+        return reading.value
+    if reading.value >= last.value or _rounded(reading, last):
+        return max(0, reading.value - last.value)
     for size in (2**32, 2**64):
         if last.value < size and last.value * 4 > size * 3 and reading.value * 4 < size:
             found.notes.append(f"machine {machine}: {reading.key} went over {size - 1} and on from 0")
@@ -183,6 +208,12 @@ def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> 
         "what it gained before that is not known"
     )
     return reading.value
+
+
+def _rounded(reading: Reading, last: _Kept) -> bool:
+    """Whether a counter fell without having begun anew."""
+    began_before = reading.begun is not None and reading.begun <= last.at
+    return began_before and reading.value < last.value <= 2 * reading.value
 
 
 def _spread(

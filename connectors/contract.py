@@ -173,6 +173,10 @@ class UsageReading(Value):
     part: str = Field(
         default="", description="The disk that has this counter; empty for the whole machine."
     )
+    begun_at: AwareDatetime | None = Field(
+        default=None,
+        description="When a counter was at 0, where the hypervisor tells; one that is rounded may fall a little since.",
+    )
 
 
 class DiskFormat(StrEnum):

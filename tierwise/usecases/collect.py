@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chargeback.counters import LAST, Reading, sampled
-from connectors.contract import Connector
+from connectors.contract import Connector, UsageReading
 from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput
@@ -99,9 +99,13 @@ def _since_of(last: Any) -> dict[str, int]:
 
 
 def _readings(connector: Connector, since: int) -> tuple[Reading, ...]:
-    return tuple(
-        Reading(str(one.identity), one.metric, one.value, epoch(one.at), one.counter, one.part)
-        for one in connector.usage(datetime.fromtimestamp(since, UTC))
+    return tuple(map(_reading, connector.usage(datetime.fromtimestamp(since, UTC))))
+
+
+def _reading(told: UsageReading) -> Reading:
+    begun = None if told.begun_at is None else epoch(told.begun_at)
+    return Reading(
+        str(told.identity), told.metric, told.value, epoch(told.at), told.counter, told.part, begun
     )
 
 

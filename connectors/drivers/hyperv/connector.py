@@ -196,7 +196,7 @@ class HypervConnector(Connector):
         self._of("delete_snapshot", identity, lambda op, found: operating.delete_snapshot(op, found, name))
 
     def usage(self, since: datetime) -> Iterable[UsageReading]:
-        """Present values of all machines of ours; counters go on over a reset of Hyper-V's metering."""
+        """Present values of all machines of ours."""
         return [reading for reading in self._run("usage", self._usage) if reading.at >= since]
 
     def tags(self, identity: UUID) -> Mapping[str, str]:

@@ -1,13 +1,12 @@
 """Measured values of our machines, from Hyper-V's resource metering (Measure-VM).
 
 Hyper-V tells averages and sums since metering began, of the network one for each metered address. An average times its duration is a sum, and a sum is
-what a counter is. When somebody resets the metering, its duration falls: a new segment begins, on top of
-what was counted before.
+what a counter is. When somebody resets the metering, the counters begin anew; the duration says when that was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,28 +30,24 @@ MS_PER_S = 1000
 
 @dataclass
 class _Segment:
-    """What is known of one machine's metering: the present segment, and the sum of those before."""
+    """What is known of one machine's metering since it began."""
 
     duration_ms: int = 0
     sums: dict[str, int] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
 
     def counted(self, duration_ms: int, sums: Mapping[str, int]) -> dict[str, int]:
-        """The counters after one more look; they never fall."""
+        """The counters after one more look; they never fall while the metering goes on."""
         if duration_ms < self.duration_ms:
-            self.before = {
-                m: self.before.get(m, 0) + self.sums.get(m, 0) for m in {*self.before, *self.sums}
-            }
             self.sums = {}
         self.duration_ms = duration_ms
         for metric, value in sums.items():
             # An average is rounded, so average times duration may step back by a little.
             self.sums[metric] = max(value, self.sums.get(metric, 0))
-        return {metric: self.before.get(metric, 0) + self.sums[metric] for metric in sums}
+        return {metric: self.sums[metric] for metric in sums}
 
 
 class Meters:
-    """The counters of all machines, for as long as one connector lives; a new one may begin lower."""
+    """The counters of all machines. One connector's never fall by rounding; a new one may begin a little lower."""
 
     def __init__(self) -> None:
         self._segments: dict[UUID, _Segment] = {}
@@ -71,8 +66,11 @@ class Meters:
             duration_ms = int(row[0]["MeteringDuration"])
             segment = self._segments.setdefault(identity, _Segment())
             counters = segment.counted(duration_ms, _sums(duration_ms, row[0]))
+            begun_at = at - timedelta(milliseconds=duration_ms)
             for metric, value in counters.items():
-                yield UsageReading(identity=identity, metric=metric, value=value, at=at, counter=True)
+                yield UsageReading(
+                    identity=identity, metric=metric, value=value, at=at, counter=True, begun_at=begun_at
+                )
 
 
 def _sums(duration_ms: int, row: Mapping[str, Any]) -> dict[str, int]:

@@ -127,6 +127,39 @@ def test_what_another_collection_counted_meanwhile_is_not_counted_again() -> Non
     assert in_all(found) == 20
 
 
+def mhz_s(value: int, at: int, begun: int) -> Reading:
+    return Reading("m", "cpu_mhz_s", value, at, counter=True, begun=begun)
+
+
+def test_hyper_vs_counters_are_megahertz_and_megabytes() -> None:
+    read = [cpu(value, at, "disk_read_mb") for value, at in ((7, 100), (9, 110))]
+    _, last = after(NOTHING, mhz_s(1000, 100, 0), read[0])
+    found, _ = after(last, mhz_s(1045, 110, 0), read[1])
+    kb = 2 * 2**20 // 1000
+    assert [(row[1], row[3], s) for row, s in zip(found.rows, found.seconds, strict=True)] == [
+        ("cpu_mhz", 5, 5), ("cpu_mhz", 4, 5),
+        ("disk_io_kbps", kb // 10 + 1, kb % 10), ("disk_io_kbps", kb // 10, 10 - kb % 10),
+    ]  # fmt: skip
+
+
+def test_a_counter_that_is_a_little_lower_by_rounding_counts_nothing_twice() -> None:
+    _, last = after(NOTHING, mhz_s(1_000_000, 100, 0))
+    found, last = after(last, mhz_s(999_000, 110, 0))
+    assert (in_all(found), found.notes) == (0, [])
+    found, _ = after(last, mhz_s(1_000_500, 120, 0))
+    assert in_all(found) == 500
+
+
+def test_a_counter_that_was_reset_counts_anew_however_far_it_has_come() -> None:
+    _, last = after(NOTHING, mhz_s(1000, 100, 0))
+    found, last = after(last, mhz_s(4000, 110, 102))
+    assert in_all(found) == 4000
+    found, last = after(last, mhz_s(3900, 120, 112))
+    assert in_all(found) == 3900, "nearly as far as before, but from 0"
+    found, _ = after(last, mhz_s(10, 130, 120))
+    assert in_all(found) == 10, "reset in the second of the last reading"
+
+
 def test_of_several_gauges_of_memory_the_one_that_says_most_is_taken_once() -> None:
     readings = [
         Reading("m", meter, n, 100, counter=False)
