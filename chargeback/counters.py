@@ -78,6 +78,8 @@ class Reading(NamedTuple):
     """The disk whose counter it is; counters of a meter for several parts add up."""
     begun: int | None = None
     """When the counter was at 0, where that is told."""
+    bits: int = 64
+    """Of the counter, which goes on from 0 after as many."""
 
     @property
     def key(self) -> str:
@@ -199,10 +201,10 @@ def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> 
         return reading.value
     if reading.value >= last.value or _rounded(reading, last):
         return max(0, reading.value - last.value)
-    for size in (2**32, 2**64):
-        if last.value < size and last.value * 4 > size * 3 and reading.value * 4 < size:
-            found.notes.append(f"machine {machine}: {reading.key} went over {size - 1} and on from 0")
-            return reading.value + size - last.value
+    size = 2**reading.bits
+    if last.value * 4 > size * 3 and reading.value * 4 < size:
+        found.notes.append(f"machine {machine}: {reading.key} went over {size - 1} and on from 0")
+        return reading.value + size - last.value
     found.notes.append(
         f"machine {machine}: {reading.key} fell from {last.value} to {reading.value}, so it began anew; "
         "what it gained before that is not known"
