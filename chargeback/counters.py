@@ -121,14 +121,16 @@ def sampled(
     endpoint: str,
     since: int | None = None,
     since_of: Mapping[str, int] = MappingProxyType({}),
+    on_since: Mapping[str, int] = MappingProxyType({}),
     expected_interval_s: int = 3600,
 ) -> tuple[Sampled, Any]:
     """The samples between the last readings (a table of `LAST`) and these, and the last readings from now on.
 
-    With `since`, counters began at 0 then, those of machines in `since_of` at their own moment; where one began before
-    what is counted already, it is left for the next time. A machine's first reading of an
-    ordinary counter is only where counting begins. Readings that are not newer than the last change
-    nothing, so giving them again is harmless.
+        With `since`, counters began at 0 then, those of machines in `since_of` at their own moment; where one began before
+        what is counted already, it is left for the next time. What a machine in `on_since` gained, it gained from then on: it
+    was off before, though it may have run before that. A machine's first reading of an
+        ordinary counter is only where counting begins. Readings that are not newer than the last change
+        nothing, so giving them again is harmless.
     """
     before = _kept(last, endpoint)
     parted = (key for key in before if "/" in key[1])
@@ -139,7 +141,8 @@ def sampled(
         machines[reading.machine].append(reading)
     for machine in sorted(machines):
         start = None if since is None else since_of.get(machine, since)
-        _counted(found, machine, [r for r in machines[machine] if r.counter], start, expected_interval_s)
+        counters = [reading for reading in machines[machine] if reading.counter]
+        _counted(found, counters, start, on_since.get(machine, 0), expected_interval_s)
         _gauged(found, machine, {r.meter: r for r in machines[machine] if not r.counter})
     rows = [(endpoint, *key, str(kept.value), kept.at) for key, kept in sorted(found.kept.items())]
     others = last.filter(pa.array([name != endpoint for name in last["endpoint"].to_pylist()], pa.bool_()))
@@ -157,13 +160,10 @@ def _kept(last: Any, endpoint: str) -> dict[tuple[str, str], _Kept]:
 
 
 def _counted(
-    found: Sampled, machine: str, readings: list[Reading], since: int | None, expected_interval_s: int
+    found: Sampled, readings: list[Reading], since: int | None, on_since: int, expected_interval_s: int
 ) -> None:
-    by_metric: dict[Metric, list[Reading]] = defaultdict(list)
-    for reading in readings:
-        if reading.meter in COUNTERS:
-            by_metric[COUNTERS[reading.meter].metric].append(reading)
-    for metric, parts in by_metric.items():
+    for metric, parts in _by_metric(readings).items():
+        machine = parts[0].machine
         at = max(reading.at for reading in parts)
         until = found.kept.get((machine, metric.value))
         if until is not None and at <= until.at:
@@ -177,7 +177,11 @@ def _counted(
         gain = sum(
             _gain(found, machine, reading, since) * COUNTERS[reading.meter].thousandths for reading in parts
         )
-        begin, rest = (since, 0) if until is None else (max(until.at, since or until.at), until.value)
+        rest = 0 if until is None else until.value
+        known = since if until is None else until.at
+        begin = None if known is None else max(known, since or 0, on_since if on_since < at else 0)
+        if until is not None and begin is not None and until.at < begin:
+            found.add(machine, metric, until.at, 0, begin - until.at)
         for reading in parts:
             last = found.kept.get((machine, reading.key))
             value = last.value if last is not None and _rounded(reading, last) else reading.value
@@ -185,6 +189,14 @@ def _counted(
         if begin is not None and begin < at:
             rest = _spread(found, machine, metric, begin, at, gain + rest, expected_interval_s)
         found.kept[machine, metric.value] = _Kept(rest, at)
+
+
+def _by_metric(readings: list[Reading]) -> Mapping[Metric, list[Reading]]:
+    found: dict[Metric, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        if reading.meter in COUNTERS:
+            found[COUNTERS[reading.meter].metric].append(reading)
+    return found
 
 
 def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> int:
@@ -201,7 +213,7 @@ def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> 
         return reading.value
     if reading.value >= last.value or _rounded(reading, last):
         return max(0, reading.value - last.value)
-    size = 2**reading.bits
+    size = 1 << reading.bits
     if last.value * 4 > size * 3 and reading.value * 4 < size:
         found.notes.append(f"machine {machine}: {reading.key} went over {size - 1} and on from 0")
         return reading.value + size - last.value

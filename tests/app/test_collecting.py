@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 
 from chargeback.basis import Options, effective
-from connectors.contract import UsageReading
+from connectors.contract import PowerAction, UsageReading
 from connectors.drivers.simulated.driver import Simulated
 from connectors.registry import connect
+from tierwise.usecases import change
 from tierwise.usecases.collect import Collected, collect
 from tierwise.usecases.metering import epoch, interval_store, meter
 from tierwise.usecases.samples import sample_store
@@ -159,3 +160,15 @@ def test_what_a_machine_did_before_the_others_were_last_read_is_not_lost(
         for one in (str(ahead), str(behind))
     }
     assert counted == {str(ahead): 3600 + 20 * 60, str(behind): 3600 - 20 + 20 * 60 - 60}
+
+
+def test_what_a_machine_used_since_it_was_switched_on_is_not_spread_over_the_night(metered: Any) -> None:
+    collect(metered.app)
+    metered.clock.advance(timedelta(minutes=10))
+    collect(metered.app)
+    evening = used(metered, "vcpu:usage")
+    for number, (action, hours) in enumerate(((PowerAction.OFF, 12), (PowerAction.ON, 0.5))):
+        change.power(metered.app, UUID(int=number), "shop-01", action)
+        metered.clock.advance(timedelta(hours=hours))
+    collect(metered.app)
+    assert used(metered, "vcpu:usage") > evening, "all of it while the machine was on"

@@ -16,7 +16,7 @@ from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput
 from tierwise.usecases.metering import epoch
-from tierwise.usecases.samples import SKEW_S, added_to, recordable, sample_store
+from tierwise.usecases.samples import SKEW_S, added_to, recordable, sample_store, switched_on
 
 FIRST_LOOK_S = 3600
 """How far back the first collection of an endpoint asks."""
@@ -124,9 +124,12 @@ def _stored(app: App, name: str, read: _Read) -> Collected:
         notes.append(
             f"{len(read.readings) - len(readings)} readings are in the future and left out; set the clock of {name} right"
         )
+    on_since = switched_on(app, sorted({reading.machine for reading in readings}))
     store = sample_store(app)
     with store.writing():
-        found, kept = sampled(readings, _last(app), endpoint=name, since=read.since, since_of=read.since_of)
+        found, kept = sampled(
+            readings, _last(app), endpoint=name, since=read.since, since_of=read.since_of, on_since=on_since
+        )
         added = added_to(
             store, found.table(), seconds=pa.array(found.seconds, pa.int64()), source=f"endpoint {name}",
             recorded_at=recordable(app), what=f"endpoint {name}", state=kept,

@@ -211,7 +211,7 @@ def _impossible(app: App, table: Any, created: Mapping[str, int], file: str) -> 
 
 def _after_the_end(app: App, table: Any, machines: Sequence[str]) -> Iterator[Outside]:
     """The samples of machines of ours from times when these were deleted."""
-    ends = _first_events(app, machines, EventKind.DELETED)
+    ends = _events(app, machines, sa.func.min, EventKind.DELETED)
     for machine, end in sorted(ends.items()):
         late = table.filter(
             pc.and_(pc.equal(table["machine"], machine), pc.greater_equal(table["at"], end))
@@ -224,16 +224,21 @@ def _after_the_end(app: App, table: Any, machines: Sequence[str]) -> Iterator[Ou
 
 def creations(app: App, machines: list[str]) -> Mapping[str, int]:
     """When those of the machines that are ours were created."""
-    return _first_events(app, machines)
+    return _events(app, machines, sa.func.min)
 
 
-def _first_events(app: App, machines: Sequence[str], *kinds: EventKind) -> Mapping[str, int]:
-    """When the first event of some kinds, or of any, was of each machine that has one."""
+def switched_on(app: App, machines: Sequence[str]) -> Mapping[str, int]:
+    """When those of the machines that are ours were switched on last."""
+    return _events(app, machines, sa.func.max, EventKind.POWERED_ON)
+
+
+def _events(app: App, machines: Sequence[str], which: Any, *kinds: EventKind) -> Mapping[str, int]:
+    """When the first or the last event of some kinds, or of any, was of each machine that has one."""
     found: dict[str, int] = {}
     with app.session() as session:
         for start in range(0, len(machines), _AT_ONCE):
             query = (
-                select(MachineEventRow.machine, sa.func.min(MachineEventRow.at))
+                select(MachineEventRow.machine, which(MachineEventRow.at))
                 .where(col(MachineEventRow.machine).in_(machines[start : start + _AT_ONCE]))
                 .group_by(MachineEventRow.machine)
             )

@@ -117,8 +117,8 @@ def test_each_machine_counts_from_its_own_moment() -> None:
     of = {"m": 90, "other": 110}
     _, last = after(NOTHING, cpu(0, 90), cpu(0, 100, machine="other"))
     found, _ = after(last, cpu(30_000, 120), cpu(5_000, 115, machine="other"), since=90, since_of=of)
-    assert found.rows == [("m", "vcpu", 90, 1), ("other", "vcpu", 110, 1)]
-    assert found.seconds == [30, 5]
+    assert found.rows == [("m", "vcpu", 90, 1), ("other", "vcpu", 100, 0), ("other", "vcpu", 110, 1)]
+    assert found.seconds == [30, 10, 5]
 
 
 def test_what_another_collection_counted_meanwhile_is_not_counted_again() -> None:
@@ -161,6 +161,16 @@ def test_a_counter_that_was_reset_counts_anew_however_far_it_has_come() -> None:
     assert in_all(found) == 3900, "nearly as far as before, but from 0"
     found, _ = after(last, mhz_s(10, 130, 120))
     assert in_all(found) == 10, "reset in the second of the last reading"
+
+
+def test_what_a_machine_gained_it_gained_while_it_was_on() -> None:
+    _, last = after(NOTHING, cpu(5_000, 100), cpu(5_000, 100, machine="other"))
+    found, _ = after(
+        last, cpu(15_000, 200), cpu(15_000, 200, machine="other"), on_since={"m": 190, "other": 300}
+    )
+    assert [row for row in found.rows if row[0] == "m"] == [("m", "vcpu", 100, 0), ("m", "vcpu", 190, 1)]
+    assert found.seconds[:2] == [90, 10]
+    assert in_all(found) == 20
 
 
 def test_of_several_gauges_of_memory_the_one_that_says_most_is_taken_once() -> None:
