@@ -42,16 +42,25 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
 )
 
 
-def of_cluster(
-    provider: str, *, is_cluster: bool, ha: bool, drs: bool, monitored: bool = True
-) -> dict[Capability, Gap]:
-    """The gaps that a cluster's own settings make; `provider` is its name in the messages."""
-    found = {}
+def live_migrate(provider: str, *, is_cluster: bool, hosts: int) -> Gap | None:
+    """Why machines cannot move; None where there is somewhere to go."""
     if not is_cluster:
         detail = (
             f"host '{provider}' stands alone; put it in a cluster, between whose hosts machines can move"
         )
-        found[Capability.LIVE_MIGRATE] = Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
+    elif hosts < 2:
+        detail = f"cluster '{provider}' has one host only; add a second one to it"
+    else:
+        return None
+    return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
+
+
+def of_cluster(
+    provider: str, *, is_cluster: bool, hosts: int, ha: bool, drs: bool, monitored: bool = True
+) -> dict[Capability, Gap]:
+    """The gaps that a cluster's own size and settings make; `provider` is its name in the messages."""
+    moving = live_migrate(provider, is_cluster=is_cluster, hosts=hosts)
+    found = {} if moving is None else {Capability.LIVE_MIGRATE: moving}
     if not ha:
         found[Capability.HA_RESTART] = _off("vSphere HA", provider, is_cluster=is_cluster)
     elif not monitored:

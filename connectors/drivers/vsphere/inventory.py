@@ -276,6 +276,7 @@ def _pool(
     narrowed = gaps.of_cluster(
         provider.name,
         is_cluster=provider.is_cluster,
+        hosts=len(hosts),
         ha=_enabled(config, "dasConfig"),
         drs=_enabled(config, "drsConfig"),
         monitored=traits.restarts(config),

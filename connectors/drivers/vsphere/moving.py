@@ -30,8 +30,9 @@ def migrate(op: Op, machine: Machine, name: str) -> None:
     target = _host(op, provider, name)
     if target is not None and ref_id(target.object) == here:
         return
-    if not provider.is_cluster:
-        gap = gaps.of_cluster(provider.name, is_cluster=False, ha=False, drs=False)[Capability.LIVE_MIGRATE]
+    hosts = len(provider.row.get("host", ()))
+    gap = gaps.live_migrate(provider.name, is_cluster=provider.is_cluster, hosts=hosts)
+    if gap is not None:
         raise Unsupported(op.endpoint, Capability.LIVE_MIGRATE, gap)
     if target is None:
         hint = "the endpoint's probe lists the hosts there are"

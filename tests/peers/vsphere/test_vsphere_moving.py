@@ -115,6 +115,20 @@ def test_between_hosts_that_stand_alone_there_is_no_move_and_the_probe_says_so(
     assert caught.value.gap == pool.capabilities.gap(Capability.LIVE_MIGRATE)
 
 
+def test_in_a_cluster_of_one_host_there_is_no_move_and_the_probe_says_so(
+    start: Start, spec: VmSpec
+) -> None:
+    simulator = start(Estate(hosts=1))
+    identity = uuid4()
+    with registry.connect(simulator.endpoint(), simulator.password) as connector:
+        (pool,) = connector.probe().pools
+        view = connector.create_vm(spec, identity)
+        assert connector.migrate(identity, view.host) == view
+        with pytest.raises(Unsupported, match="has one host only") as caught:
+            connector.migrate(identity, "DC0_C0_H1")
+    assert caught.value.gap == pool.capabilities.gap(Capability.LIVE_MIGRATE)
+
+
 @pytest.mark.parametrize("action", ["fault", "task_error"])
 @pytest.mark.parametrize(
     ("fault", "kind"),
