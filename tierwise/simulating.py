@@ -24,6 +24,9 @@ class Simulation(Protocol):
     def endpoint(self, name: str) -> Endpoint:
         """How a catalog names it."""
 
+    def wait(self) -> None:
+        """Until its process ends."""
+
 
 class Kind(StrEnum):
     """The hypervisors for which there is a simulator that speaks their own protocol."""
@@ -138,7 +141,11 @@ def _vsphere(
     with vsphere.VsphereSimulator(
         binary, facts_, listen=listen, task_delay_s=task_delay_ms / 1000
     ) as simulator:
-        simulator.rules(*ruled)
+        try:
+            simulator.rules(*ruled)
+        except ValueError as error:
+            msg = f"the list of rules is not valid: {error}"
+            raise InvalidInput(msg) from None
         yield simulator
 
 

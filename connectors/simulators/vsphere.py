@@ -209,6 +209,7 @@ class VsphereSimulator:
                 stderr=errors,
                 env=environment,
                 text=True,
+                start_new_session=True,  # Ctrl-C is for this process, which ends that one
             )
             if process.stdout is not None:
                 self._read_announcement(process.stdout, errors)
@@ -226,6 +227,11 @@ class VsphereSimulator:
         announced = json.loads(line)
         self.address, self.scheme = announced["address"], announced["scheme"]
         self._control = announced["control"]
+
+    def wait(self) -> None:
+        """Until the process ends, by itself or because somebody ends it; nothing if it does not run."""
+        if self._process is not None:
+            self._process.wait()
 
     def stop(self) -> None:
         """End the process and remove its files; nothing if it does not run."""

@@ -42,6 +42,7 @@ def start(real: Any) -> Iterator[Start]:
                 stderr=subprocess.PIPE,
                 text=True,
                 env=real.environment(),
+                start_new_session=True,
             ) as started:
                 try:
                     yield started
@@ -73,6 +74,24 @@ def test_what_is_printed_is_an_endpoint_that_the_driver_opens(start: Start, kind
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
     assert not Path(str(endpoint.secret).removeprefix("file:")).exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ctrl_c_of_a_terminal_ends_it_without_a_traceback(start: Start, kind: str) -> None:
+    _, _, process = start(kind)
+    os.killpg(process.pid, signal.SIGINT)
+    assert (process.wait(30), process.stderr and process.stderr.read()) == (0, "stopped\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_simulator_that_dies_is_told(start: Start, kind: str) -> None:
+    _, _, process = start(kind)
+    (children,) = Path(f"/proc/{process.pid}/task").glob(f"{process.pid}/children")
+    (child,) = children.read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    assert process.wait(30) == 1
+    assert process.stderr is not None
+    assert process.stderr.read().startswith("error: the simulator ended by itself")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +138,14 @@ def test_rules_from_a_file_make_calls_go_wrong(start: Start, tmp_path: Path) -> 
     endpoint, password, _ = start("xen", "--rules", str(rules))
     with pytest.raises(Refused, match="SESSION_AUTHENTICATION_FAILED"), connect(endpoint, password):
         pass
+
+
+@pytest.mark.counterpart("vcsim")
+def test_a_fault_that_vsphere_does_not_have_is_refused(tierwise: Any, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("- {method: PowerOnVM_Task, action: fault, fault: NoSuchFault}\n")
+    said = tierwise("sim", "vsphere", "--rules", str(rules), code=3).err
+    assert "no such fault: NoSuchFault" in said
 
 
 @pytest.mark.counterpart("xen-sim")

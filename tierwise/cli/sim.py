@@ -30,9 +30,9 @@ def sim(
     """Run a simulated hypervisor until Ctrl-C, and print the endpoint to write into a catalog."""
     import signal
     import tempfile
-    import threading
     from contextlib import suppress
 
+    from tierwise.errors import TierwiseError
     from tierwise.simulating import Kind, simulating
     from tierwise.simulating import facts as known
 
@@ -61,7 +61,9 @@ def sim(
         secret.write_text(simulator.password.get_secret_value(), encoding="utf-8")
         typer.echo(_document(simulator.endpoint(name or f"{kind}-sim"), secret))
         note("it runs until you press Ctrl-C; its machines end with it")
-        threading.Event().wait()
+        simulator.wait()
+        msg = "the simulator ended by itself, and its machines with it; start it again"
+        raise TierwiseError(msg)
     note("stopped")
 
 

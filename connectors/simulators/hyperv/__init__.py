@@ -104,6 +104,7 @@ class HypervSimulator:
                 stderr=errors,
                 env=environment,
                 text=True,
+                start_new_session=True,  # Ctrl-C is for this process, which ends that one
             )
             try:
                 started = self._ask(self._configuration | {"store": str(store)})
@@ -115,6 +116,11 @@ class HypervSimulator:
                 msg = f"the Hyper-V simulator did not start; it said: {said}"
                 raise RuntimeError(msg) from error
         return self
+
+    def wait(self) -> None:
+        """Until the process ends, by itself or because somebody ends it; nothing if it does not run."""
+        if self._process is not None:
+            self._process.wait()
 
     def stop(self) -> None:
         """End the process and remove its files; nothing if it does not run."""

@@ -81,6 +81,7 @@ class XenSimulator:
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[3],
+            start_new_session=True,  # Ctrl-C is for this process, which ends that one
         )
         if process.stdin is None or process.stdout is None:
             msg = "the XenAPI simulator has no pipes"
@@ -98,6 +99,11 @@ class XenSimulator:
         self.address, self.scheme = announced["address"], announced["scheme"]
         self._control = announced["control"]
         return self
+
+    def wait(self) -> None:
+        """Until the process ends, by itself or because somebody ends it; nothing if it does not run."""
+        if self._process is not None:
+            self._process.wait()
 
     def stop(self) -> None:
         """End the process; nothing if it does not run."""
