@@ -432,6 +432,10 @@ class Connector(ABC):
         del spec
         return ""
 
+    def network(self) -> str | None:
+        """The vendor's name of the network of new machines: empty where they get no card, None where it is not told."""
+        return None
+
     def details(self, identity: UUID) -> VmDetails:
         """Firmware, disks and network cards of a machine. Raises NotFound.
 

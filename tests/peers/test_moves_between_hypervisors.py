@@ -41,6 +41,11 @@ pytestmark = [
 ]
 
 POOLS = {"xen": "hosted-nl", "hyperv": "fra-test-1", "vsphere": "fra-prod-1"}
+OPTIONS: dict[str, dict[str, str]] = {
+    "fra-vcenter": {"network": "VM Network"},
+    "fra-hyperv": {"secure_boot": "linux", "switch": "External"},
+    "hosted-xen": {},
+}
 IDENTITY = uuid5(NAMESPACE_URL, "traveller")
 GIB, MIB = 2**30, 2**20
 DISK_GIB = 2
@@ -63,8 +68,7 @@ def live(request: pytest.FixtureRequest) -> Iterator[dict[str, Endpoint]]:
             stack.enter_context(simulator)
             variable = f"TIERWISE_TEST_{name.upper().replace('-', '_')}"
             patch.setenv(variable, simulator.password.get_secret_value())
-            options = {"secure_boot": "linux"} if name == "fra-hyperv" else {}
-            endpoint = simulator.endpoint(name, options=options)
+            endpoint = simulator.endpoint(name, options=OPTIONS[name])
             found[name] = endpoint.model_copy(update={"secret": f"env:{variable}"})
         yield found
 
@@ -202,6 +206,32 @@ def test_what_secure_boot_a_machine_gets_at_hyper_v_is_said_before_and_is_what_i
         assert connector.details(IDENTITY).secure_boot_keys == keys
     assert said("vsphere", "secure boot") == ""
     assert keys in said("vsphere", "firmware")
+
+
+def test_what_network_card_a_machine_gets_is_said_before_and_is_what_it_then_has(app: App, go: Go) -> None:
+    def said(pool: str) -> str:
+        (line,) = (
+            one
+            for one in move.preflight(app, "traveller", POOLS[pool]).lines
+            if one.subject == "network card"
+        )
+        return line.text
+
+    def has(endpoint: str) -> list[str]:
+        with opened(app, endpoint) as connector:
+            return [card.network for card in connector.details(IDENTITY).cards]
+
+    deliver(app, POOLS["xen"])
+    assert has("hosted-xen") == []
+    assert said("hyperv") == "it has none, and gets one on the network 'External'"
+    go(POOLS["hyperv"])
+    assert has("fra-hyperv") == ["External"]
+    assert "on 'External'; it gets another model and MAC, and the network 'VM Network'" in said("vsphere")
+    go(POOLS["vsphere"])
+    assert has("fra-vcenter") == ["VM Network"]
+    assert "machines of the new pool get no network card" in said("xen")
+    go(POOLS["xen"])
+    assert has("hosted-xen") == []
 
 
 def test_machines_of_all_three_are_in_the_estate_and_survive_its_export(app: App, tmp_path: Path) -> None:

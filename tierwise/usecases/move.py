@@ -317,11 +317,16 @@ def _machine(app: App, machine: MachineRow, target: PoolEntry) -> Sequence[Line]
             taken = connector.list_snapshots(identity) if report.has(Capability.SNAPSHOT) else []
         spec = carrying.spec_of(app, machine.id, target.name, details)
         with app.endpoints.lease(target.endpoint) as connector:
-            secure_boot = connector.secure_boot(spec)
+            secure_boot, network = connector.secure_boot(spec), connector.network()
     except ConnectorError as error:
         return [Line(Kind.BLOCKS, machine.name, str(error))]
     gets = [Line(Kind.CHANGES, "secure boot", secure_boot)] if secure_boot else []
-    return [*_blockers(machine, view, details), *_losses(details, taken), *gets, _downtime(machine, view)]
+    return [
+        *_blockers(machine, view, details),
+        *_losses(details, taken, network),
+        *gets,
+        _downtime(machine, view),
+    ]
 
 
 def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator[Line]:
@@ -342,21 +347,34 @@ def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator
         yield Line(Kind.CHANGES, "firmware", text)
 
 
-def _losses(details: VmDetails, taken: Sequence[VmSnapshot]) -> Iterator[Line]:
+def _losses(details: VmDetails, taken: Sequence[VmSnapshot], network: str | None) -> Iterator[Line]:
     text = f"{details.firmware}; the move ends before anything is carried where the new pool's machines cannot start by it"
     yield Line(Kind.NOTE, "firmware", text)
     for disk in details.disks:
         text = f"{disk.size_bytes // GIB} GiB on bus '{disk.bus}'; the guest needs a driver for the new hypervisor's"
         yield Line(Kind.CHANGES, f"disk {disk.key}", text)
-    for card in details.cards:
-        text = f"'{card.model}' with MAC {card.mac or 'unknown'} on '{card.network}'; it gets another model and MAC, and the new pool's network"
-        yield Line(Kind.CHANGES, "network card", text)
+    yield from _cards(details, network)
     if details.guest_tools:
         text = f"{details.guest_tools} in the guest do not serve the new hypervisor; install its own"
         yield Line(Kind.CHANGES, "guest tools", text)
     if taken:
         text = f"{len(taken)} stay behind and are lost with the old copy: {', '.join(one.name for one in taken[:5])}"
         yield Line(Kind.CHANGES, "snapshots", text)
+
+
+def _cards(details: VmDetails, network: str | None) -> Iterator[Line]:
+    """The new pool's machines have one card on `network`, or none where it is empty."""
+    where = "the new pool's network" if network is None else f"the network '{network}'"
+    gets = f"it gets another model and MAC, and {where}"
+    if network == "":
+        gets = "machines of the new pool get no network card; its endpoint's options can name a network"
+    for number, card in enumerate(details.cards):
+        text = f"'{card.model}' with MAC {card.mac or 'unknown'} on '{card.network}'; "
+        yield Line(
+            Kind.CHANGES, "network card", text + ("only the first one is made again" if number else gets)
+        )
+    if network and not details.cards:
+        yield Line(Kind.CHANGES, "network card", f"it has none, and gets one on the network '{network}'")
 
 
 def _downtime(machine: MachineRow, view: VmView) -> Line:

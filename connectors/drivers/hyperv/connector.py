@@ -212,6 +212,10 @@ class HypervConnector(Connector):
         options = Settings.of(self.endpoint).options
         return "" if offering.generation(options, spec) == 1 else secure_boot.words(options, spec)
 
+    def network(self) -> str:
+        """As the endpoint's option says."""
+        return Settings.of(self.endpoint).options.switch or ""
+
     def details(self, identity: UUID) -> VmDetails:
         """Firmware by generation, disks by controller, and cards; a card has its address once it ran."""
         return self._of("details", identity, details.details)

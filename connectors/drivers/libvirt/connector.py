@@ -231,6 +231,10 @@ class LibvirtConnector(Connector):
 
         return [reading for reading in self._run("usage", measure) if reading.at >= since]
 
+    def network(self) -> str:
+        """As the endpoint's options say."""
+        return ", ".join(filter(None, (self._options.network, self._options.bridge)))
+
     def details(self, identity: UUID) -> VmDetails:
         def look(connection: Any, found: hosts.HostFacts) -> VmDetails:
             if found.domain_type == "lxc":

@@ -390,6 +390,10 @@ class Simulated(Connector):
         views = sorted((machine.view() for machine in found), key=lambda v: (v.name, v.native_id))
         return Changes(cursor=cursor, vms=tuple(views), gone=tuple(gone), full=full)
 
+    def network(self) -> str:
+        """None: simulated machines have no network card."""
+        return ""
+
     def usage(self, since: datetime) -> Iterable[UsageReading]:
         """The meters as they stand now; nothing when `since` is in the future."""
         if not (self._has(Capability.METRICS_CPU) or self._has(Capability.METRICS_MEMORY)):

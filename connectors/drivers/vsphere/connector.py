@@ -51,6 +51,7 @@ from connectors.drivers.vsphere.faults import is_fault
 from connectors.drivers.vsphere.feed import Feed
 from connectors.drivers.vsphere.metering import Meters
 from connectors.drivers.vsphere.session import CUT_OFF, Op, Session
+from connectors.drivers.vsphere.settings import Settings
 from connectors.errors import Unreachable
 
 Result = TypeVar("Result")
@@ -171,6 +172,10 @@ class VsphereConnector(Connector):
             "delete_snapshot",
             lambda op: operating.delete_snapshot(op, estate.need_machine(op, identity), name),
         )
+
+    def network(self) -> str:
+        """As the endpoint's option says."""
+        return Settings.of(self.endpoint).options.network or ""
 
     def details(self, identity: UUID) -> VmDetails:
         """Read by one property collection, and one more for each kind of network."""

@@ -47,6 +47,7 @@ from connectors.drivers.xen.faults import TRANSPORT_ERRORS, code_of, of_failure,
 from connectors.drivers.xen.feed import Feed
 from connectors.drivers.xen.metering import Meters
 from connectors.drivers.xen.session import Op, Record, Session
+from connectors.drivers.xen.settings import Settings
 from connectors.errors import Unreachable
 
 Result = TypeVar("Result")
@@ -170,6 +171,10 @@ class XenConnector(Connector):
     def count_from(self, moments: Mapping[UUID, datetime]) -> None:
         """As the contract says."""
         self._meters.count_from(moments)
+
+    def network(self) -> str:
+        """As the endpoint's option says."""
+        return Settings.of(self.endpoint).options.network or ""
 
     def details(self, identity: UUID) -> VmDetails:
         """Firmware, disks and cards."""
