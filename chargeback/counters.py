@@ -126,11 +126,10 @@ def sampled(
 ) -> tuple[Sampled, Any]:
     """The samples between the last readings (a table of `LAST`) and these, and the last readings from now on.
 
-        With `since`, counters began at 0 then, those of machines in `since_of` at their own moment; where one began before
-        what is counted already, it is left for the next time. What a machine in `on_since` gained, it gained from then on: it
-    was off before, though it may have run before that. A machine's first reading of an
-        ordinary counter is only where counting begins. Readings that are not newer than the last change
-        nothing, so giving them again is harmless.
+    With `since`, counters began at 0 then, those of machines in `since_of` at their own moment; where one began before
+    what is counted already, it is left for the next time. What a machine in `on_since` gained, it gained from then on: it
+    was off before, though it may have run before that. A machine's first reading of an ordinary counter is only where
+    counting begins. Readings that are not newer than the last change nothing, so giving them again is harmless.
     """
     before = _kept(last, endpoint)
     parted = (key for key in before if "/" in key[1])
