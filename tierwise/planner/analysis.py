@@ -53,6 +53,8 @@ class Sensitivity(Value):
     percent: Decimal
     saving_micros: int
     """As assumed, over the horizon."""
+    unplaced: int
+    """Machines that it leaves without a place: what they would cost is missing, not saved."""
     swings: tuple[Swing, ...]
 
 
@@ -71,6 +73,11 @@ class Point(Value):
         """What the first costs less than the second."""
         return self.second_micros - self.first_micros
 
+    @property
+    def side(self) -> int:
+        """1: the first is cheaper; -1: the second is; 0: they cost the same."""
+        return (self.better_micros > 0) - (self.better_micros < 0)
+
 
 class BreakEven(Value):
     """Between which changes of the world two scenarios change places."""
@@ -81,7 +88,7 @@ class BreakEven(Value):
     points: tuple[Point, ...]
     """Every one that was solved, in order."""
     crossings: tuple[tuple[Point, Point], ...]
-    """Neighbours of which one has the first cheaper and the other has not."""
+    """Neighbours of which not the same one is cheaper; where both cost the same, neither is."""
     errors: tuple[str, ...] = ()
 
 
@@ -158,7 +165,7 @@ def sensitivity(
         variants.append(Variant(f"{name} more", scenario, knob(percent)))
     found = {one.name: one for one in ask(prepared, variants, limits, workers)}
     base = found["as assumed"]
-    if base.saving_micros is None:
+    if base.result is None or base.saving_micros is None:
         msg = f"scenario {scenario.name} could not be answered: {base.error}"
         raise InvalidInput(msg)
     swings = [_swing(name, found[f"{name} less"], found[f"{name} more"]) for name in knobs(prepared)]
@@ -166,6 +173,7 @@ def sensitivity(
         scenario=scenario.name,
         percent=percent,
         saving_micros=base.saving_micros,
+        unplaced=base.result.unplaced,
         swings=tuple(sorted(swings, key=lambda one: (-one.width_micros, one.knob))),
     )
 
@@ -213,11 +221,10 @@ def break_even(
         known.update(_points(prepared, (first, second), knob[1], new, limits, workers, told))
 
     solve([_rounded(low + (high - low) * n / steps) for n in range(steps + 1)])
-    while wide := [pair for pair in _crossings(known) if pair[1].percent - pair[0].percent > _CLOSE]:
-        middles = [_rounded((a.percent + b.percent) / 2) for a, b in wide]
+    asked: set[Decimal] = set()  # One that cannot be solved is not asked for again.
+    while middles := [one for one in _middles(known) if one not in asked]:
+        asked.update(middles)
         solve(middles)
-        if not all(one in known for one in middles):  # One that cannot be solved would be asked for ever.
-            break
     return BreakEven(
         first=_name(first),
         second=_name(second),
@@ -270,11 +277,15 @@ def _points(
     return found
 
 
+def _middles(known: dict[Decimal, Point]) -> list[Decimal]:
+    """Where to look next: half-way between neighbours that are not close."""
+    wide = [(a.percent, b.percent) for a, b in _crossings(known) if b.percent - a.percent > _CLOSE]
+    return [_rounded((low + high) / 2) for low, high in wide]
+
+
 def _crossings(known: dict[Decimal, Point]) -> list[tuple[Point, Point]]:
     ordered = [known[at] for at in sorted(known)]
-    return [
-        (a, b) for a, b in itertools.pairwise(ordered) if (a.better_micros > 0) != (b.better_micros > 0)
-    ]
+    return [(a, b) for a, b in itertools.pairwise(ordered) if a.side != b.side]
 
 
 def _name(scenario: Scenario | None) -> str:

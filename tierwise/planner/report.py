@@ -9,7 +9,7 @@ from fractions import Fraction
 from catalog.wording import first_few
 from chargeback.money import Rounding, divided, split
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
-from tierwise.planner.analysis import BreakEven, Pareto, Sensitivity
+from tierwise.planner.analysis import BreakEven, Pareto, Point, Sensitivity
 from tierwise.planner.diff import break_even as month_of
 from tierwise.planner.diff import difference, holds, missing, percent, tib, why
 from tierwise.planner.document import WhatIf
@@ -353,7 +353,7 @@ def _places(found: BreakEven) -> Table:
             point.vcpus,
             _whole(point.first_micros),
             _whole(point.second_micros),
-            found.first if point.better_micros > 0 else found.second if point.better_micros else "",
+            _cheaper(found, point),
         )
         for point in found.points
     )
@@ -405,7 +405,7 @@ def _analysis_chart(analysis: Analysis) -> Iterator[Chart]:
             (
                 name,
                 tuple(
-                    _whole((micros or analysis.saving_micros) - analysis.saving_micros) for micros in side
+                    0 if micros is None else _whole(micros - analysis.saving_micros) for micros in side
                 ),
             )
             for name, side in sides
@@ -457,6 +457,8 @@ def _said(analysis: Analysis) -> Iterator[str]:
             )
         if never := analysis.steps[-1].unplaced:
             yield f"with all its moves, {never:,} machines have no place: what they would cost is in no row"
+    if isinstance(analysis, Sensitivity) and analysis.unplaced:
+        yield f"{analysis.unplaced:,} machines have no place: what they would cost is in no row"
     errors = (
         [text for one in analysis.swings for text in one.errors]
         if isinstance(analysis, Sensitivity)
@@ -467,15 +469,18 @@ def _said(analysis: Analysis) -> Iterator[str]:
 
 def crossings(found: BreakEven) -> Iterator[str]:
     """Where two scenarios change places, in words."""
+    same = f"{found.first} and {found.second} cost the same"
     for before, after in found.crossings:
-        cheaper = found.first if after.better_micros > 0 else found.second
+        name = _cheaper(found, after)
         between = f"{before.percent.normalize():f} % and {after.percent.normalize():f} %"
         size = f"{after.machines:,} machines, {after.vcpus:,} vCPU"
-        yield f"{cheaper} is cheaper from between {between} of {found.knob} on ({size})"
+        said = f"{name} is cheaper" if name else same
+        yield f"{said} from between {between} of {found.knob} on ({size})"
     if not found.crossings and found.points:
-        point = found.points[0]
-        if not any(one.better_micros for one in found.points):
-            yield f"{found.first} and {found.second} cost the same over the whole range of {found.knob}"
-        else:
-            cheaper = found.first if point.better_micros > 0 else found.second
-            yield f"{cheaper} is cheaper over the whole range of {found.knob}"
+        name = _cheaper(found, found.points[0])
+        yield f"{f'{name} is cheaper' if name else same} over the whole range of {found.knob}"
+
+
+def _cheaper(found: BreakEven, point: Point) -> str:
+    """Which of the two; nothing where they cost the same."""
+    return {1: found.first, 0: "", -1: found.second}[point.side]

@@ -130,6 +130,24 @@ def test_where_one_is_always_cheaper_there_is_no_crossing(asked: Asked) -> None:
     assert [one.percent for one in found.points] == [0, 25, 50]
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_where_both_begin_to_cost_the_same_is_a_crossing_too(asked: Asked, swapped: bool) -> None:
+    """With cheap licences the cheapest plan is today's, whichever of the two is asked about first."""
+    prepared = asked(SCENARIOS)
+    pair = (prepared.scenario("rearranged"), None)
+    found = break_even(
+        prepared,
+        *(reversed(pair) if swapped else pair),
+        ("licence suite", licence_of("suite")),
+        (Decimal(-100), Decimal(0)),
+        Limits(),
+    )
+    ((before, after),) = found.crossings
+    exact = -100 + Decimal((4800 + 2400 - 6000) * MICROS + MOVES) / (LICENCES * MICROS) * 100
+    assert before.percent <= exact <= after.percent
+    assert (before.better_micros, after.better_micros > 0) == (0, not swapped)
+
+
 def test_what_machines_without_a_place_cost_is_told_to_be_missing(asked: Asked) -> None:
     stuck = "  stuck: {changes: [{kind: fixed}, {kind: hypervisor_retired, hypervisor: vsphere}]}\n"
     prepared = asked(SCENARIOS + stuck)
@@ -151,7 +169,7 @@ def test_growth_is_told_in_machines_and_cores(asked: Asked) -> None:
         Limits(),
         steps=1,
     )
-    first, last = found.points
+    first, *_, last = found.points
     assert (first.machines, first.vcpus) == (12, 40)
     assert last.machines == 18
     leave = prepared.scenario("leave")

@@ -150,3 +150,27 @@ def test_crossings_are_told_as_sentences() -> None:
     assert list(crossings(never)) == ["stay is cheaper over the whole range of machines"]
     same = never.model_copy(update={"points": (point(0, 4, 4),)})
     assert list(crossings(same)) == ["leave and stay cost the same over the whole range of machines"]
+    pair = (point(0, 4, 5), point(1, 5, 5))
+    level = found.model_copy(update={"points": pair, "crossings": (pair,)})
+    assert list(crossings(level)) == [
+        "leave and stay cost the same from between 0 % and 1 % of machines on (11 machines, 40 vCPU)"
+    ]
+
+
+def test_a_saving_that_is_lost_to_the_cent_is_drawn_as_lost(asked: Asked) -> None:
+    prepared = asked("scenarios: {rearranged: {changes: []}}\n")
+    found = sensitivity(prepared, prepared.scenario("rearranged"), Limits(), percent=Decimal(100))
+    (suite,) = [one for one in found.swings if one.knob == "licence suite"]
+    assert (found.saving_micros, suite.less_micros) == (8_808_937_496, 0)  # Free licences: all stays.
+    (chart,) = report_of(found, "EUR", prepared.document).charts
+    assert chart.labels[0] == "licence suite"
+    assert [amounts[0] for _, amounts in chart.series] == [-8_809, 10_368]
+
+
+def test_what_a_swing_leaves_out_is_told(asked: Asked) -> None:
+    stuck = "scenarios: {stuck: {changes: [{kind: fixed}, {kind: hypervisor_retired, hypervisor: vsphere}]}}\n"
+    prepared = asked(stuck)
+    found = sensitivity(prepared, prepared.scenario("stuck"), Limits())
+    assert report_of(found, "EUR", prepared.document).notes == (
+        "8 machines have no place: what they would cost is in no row",
+    )
