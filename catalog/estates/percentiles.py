@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _SECONDS_PER_HOUR = 3600
+_DECIMALS = 12
+"""Of a percentage: sums in binary end a hair above 55, and sizes are rounded up."""
 
 
 class Series(NamedTuple):
@@ -118,4 +120,4 @@ def utilization(cpu: Series, memory: Series, machines: int, percentile: float) -
 
 
 def _percent(summary: Summary, i: int) -> float | None:
-    return float(summary.percent[i]) if summary.samples[i] else None
+    return round(float(summary.percent[i]), _DECIMALS) if summary.samples[i] else None

@@ -3,6 +3,7 @@
 import io
 import tarfile
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from catalog.estates import Estate, EstateHost, EstateMachine, Utilization
+from catalog.estates.sizing import Bounds, SizingPolicy, rightsize
 from chargeback.samples import STORED
 from tierwise.errors import InvalidInput
 from tierwise.estates.utilization import age_days, from_path, from_samples, own
@@ -116,6 +118,34 @@ def test_samples_of_the_store_become_percent_of_each_machines_size() -> None:
     with_clock = from_samples(ESTATE, table, 95, mhz_per_core=2000)
     assert uses(with_clock.estate)[:2] == [(25, 25), (25, 25)]
     assert len(with_clock.notes) == 1
+
+
+@pytest.mark.parametrize("cells", ["55", "54.9 55.1"])
+def test_what_fits_to_the_processor_is_given_no_more(cells: str, tmp_path: Path) -> None:
+    """55 % of 20 are 11, and of 100 GiB 55 GiB; 55 / 100 x 100 is 55.00000000000001 in binary."""
+    machine = ESTATE.machines[0].model_copy(update={"vcpus": 20, "memory_mib": 100 * 1024})
+    estate = ESTATE.model_copy(update={"machines": (machine,)})
+    rows = [f"id-1,{1_790_000_000 + n * 3600},{cell},{cell}" for n, cell in enumerate(cells.split())]
+    in_percent = from_path(
+        estate, file(tmp_path, "\n".join(["machine,at,cpu_percent,memory_percent", *rows])), 50
+    )
+    in_units = from_samples(
+        estate,
+        stored([("id-1", "cpu_mhz", 0, 27_500), ("id-1", "memory_mib", 0, 55 * 1024)]),
+        50,
+    )
+    exact = Bounds(headroom_percent=Decimal(0), step=1)
+    policy = SizingPolicy(
+        percentile=Decimal(50),
+        vcpu=exact,
+        memory_mib=exact.model_copy(update={"step": 1024}),
+        min_samples=0,
+        min_hours=0,
+    )
+    for measured in (in_percent, in_units):
+        assert uses(measured.estate) == [(55, 55)]
+        found = rightsize(measured.estate.machines[0], policy).resources
+        assert (found.vcpu, found.memory_mib) == (11, 55 * 1024)
 
 
 def test_a_store_without_samples_leaves_the_estate_as_it_is() -> None:
