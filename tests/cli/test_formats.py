@@ -153,8 +153,11 @@ def test_a_cell_that_a_spreadsheet_would_run_is_only_text(tierwise: Any) -> None
     out = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", out)
-        emit([{"name": "=1+1", "amount": "-412.09"}], Format.CSV)
-    assert out.getvalue() == "name,amount\n'=1+1,-412.09\n"
+        for name in ("=1+1", "-1+cmd", " =1", "\n=1", "\uff1d1"):
+            emit([{"name": name, "amount": "-412.09", "in_euro": "EUR -412.09"}], Format.CSV)
+    rows = list(csv.reader(io.StringIO(out.getvalue(), newline="")))
+    assert [row[0] for row in rows[1::2]] == ["'=1+1", "'-1+cmd", "' =1", "'\n=1", "'\uff1d1"]
+    assert {tuple(row[1:]) for row in rows[1::2]} == {("-412.09", "EUR -412.09")}
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,11 @@ def _csv(rows: Sequence[Row], names: Sequence[str]) -> None:
 
 
 def _cell(value: object) -> object:
-    """A leading =, +, - or @ would be run as a formula by a spreadsheet: quote text that has one."""
-    if isinstance(value, str) and value[:1] in {"=", "+", "@", "\t", "\r"}:
-        return "'" + value
+    """A number below zero begins like a formula too, and stays a number."""
+    from tierwise.reports.words import harmless
+
+    if isinstance(value, str):
+        return value if _NUMBER.fullmatch(value) else harmless(value)
     if isinstance(value, list | dict | tuple):
         return _json(value)
     return value
