@@ -404,9 +404,7 @@ def _analysis_chart(analysis: Analysis) -> Iterator[Chart]:
         series = tuple(
             (
                 name,
-                tuple(
-                    0 if micros is None else _whole(micros - analysis.saving_micros) for micros in side
-                ),
+                tuple(0 if micros is None else _whole(micros - analysis.saving_micros) for micros in side),
             )
             for name, side in sides
         )

@@ -168,7 +168,9 @@ def test_a_saving_that_is_lost_to_the_cent_is_drawn_as_lost(asked: Asked) -> Non
 
 
 def test_what_a_swing_leaves_out_is_told(asked: Asked) -> None:
-    stuck = "scenarios: {stuck: {changes: [{kind: fixed}, {kind: hypervisor_retired, hypervisor: vsphere}]}}\n"
+    stuck = (
+        "scenarios: {stuck: {changes: [{kind: fixed}, {kind: hypervisor_retired, hypervisor: vsphere}]}}\n"
+    )
     prepared = asked(stuck)
     found = sensitivity(prepared, prepared.scenario("stuck"), Limits())
     assert report_of(found, "EUR", prepared.document).notes == (
