@@ -9,7 +9,11 @@ from itertools import count
 
 from chargeback.report import Chart, Kind, Shape, shown
 
-COLOURS = ("#1f4e79", "#d98c21", "#3a8f6f", "#8a5fa8", "#b5485d", "#6b7785", "#4aa3c7", "#a68a3a")
+COLOURS = (
+    "#1f4e79", "#d98c21", "#3a8f6f", "#8a5fa8", "#b5485d", "#6b7785", "#4aa3c7", "#a68a3a",
+    "#8fbf5a", "#d99ab4", "#5b6fd0", "#c9b08a",
+)  # fmt: skip
+"""One for each term of cost that a what-if has by itself; those that documents add begin again."""
 INK, FAINT, LINE = "#1c2733", "#5b6875", "#c9d1d9"
 
 _NARROW = 480

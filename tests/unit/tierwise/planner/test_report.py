@@ -10,10 +10,12 @@ from chargeback.report import Report
 from placement.plan import Limits
 from tierwise.planner.analysis import BreakEven as Found
 from tierwise.planner.analysis import Pareto, Point, Step, break_even, licence_of, pareto, sensitivity
+from tierwise.planner.checking import TERMS
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.report import crossings, report, report_of
 from tierwise.planner.run import run
 from tierwise.reports import SUFFIXES, render
+from tierwise.reports.charts import COLOURS
 
 Asked = Callable[..., Prepared]
 SCENARIOS = """\
@@ -55,6 +57,10 @@ def test_terms_add_up_to_the_cost_of_each_scenario(made: Report) -> None:
         (cost,) = [row[1] for row in overview.rows if row[0] == name]
         assert terms.totals[column] == cost  # The horizon is a year.
     assert terms.total("today") == 16_968
+
+
+def test_each_term_of_cost_has_a_colour_of_its_own() -> None:
+    assert len(TERMS) <= len(set(COLOURS)) == len(COLOURS)
 
 
 def test_the_headline_is_what_the_first_scenario_saves(made: Report) -> None:
