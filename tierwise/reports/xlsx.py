@@ -64,11 +64,10 @@ class _Writer:
 
     def table(self, table: Table) -> None:
         """A sheet: title, headings that stay in sight, rows with a filter, total."""
-        page = self.sheet(table.title)
+        page = self.sheet(table.title or "Overview")
         page.write_string(0, 0, self.report.title, self.format("title", bold=True, font_size=14))
-        page.write_string(
-            1, 0, f"{table.title}. {self.report.subtitle}", self.format("faint", font_color="#5b6875")
-        )
+        said = ". ".join(text for text in (table.title, self.report.subtitle) if text)
+        page.write_string(1, 0, said, self.format("faint", font_color="#5b6875"))
         for i, column in enumerate(table.columns):
             page.write_string(_TOP, i, heading(column, self.report), self._head(column, first=i == 0))
             page.set_column(i, i, self._width(table, i))
@@ -120,9 +119,9 @@ class _Writer:
         page.set_column(0, 0, 22)
         page.set_column(1, 1, 90)
         facts = [
-            ("Report", self.report.title), ("Month", self.report.subtitle), *self.report.facts,
-            ("Status", self.report.status or "issued"),
+            ("Report", self.report.title), ("Period", self.report.subtitle), *self.report.facts,
         ]  # fmt: skip
+        facts += [("Status", self.report.status)] if self.report.status else []
         facts += [("Note", note) for note in self.report.notes]
         for i, (label, value) in enumerate(facts):
             page.write_string(i, 0, label, self.format("bold", bold=True, valign="top"))

@@ -114,6 +114,9 @@ def test_every_kind_of_file_can_be_made(made: Report, suffix: str) -> None:
         book = openpyxl.load_workbook(io.BytesIO(content))
         cells = [cell.value for sheet in book for row in sheet.iter_rows() for cell in row]
         assert {10_368, 8_809, "vm-00", "leave"} <= set(cells)
+        first, *_, about = book
+        assert (first.title, first["A2"].value) == ("Overview", made.subtitle)
+        assert "Status" not in [row[0].value for row in about]  # A what-if is not issued.
     elif suffix == ".html":
         text = content.decode()
         assert "Saved per year by leave" in text
