@@ -36,10 +36,10 @@ def read_saved(path: Path) -> WhatIfResult:
             msg = f"{path}: is no result: its format must be {FORMAT}; write one by `tierwise whatif run --save`"
             raise InvalidInput(msg)
         return WhatIfResult.model_validate(tree)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        msg = f"{path}: cannot be read as JSON: {error}; write it again by `tierwise whatif run --save`"
-        raise InvalidInput(msg) from None
     except ValidationError as error:
         details = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:20]]
         msg = f"{path}: is not a whole result; write it again by `tierwise whatif run --save`"
         raise InvalidInput(msg, details=details) from None
+    except (ValueError, RecursionError) as error:
+        msg = f"{path}: cannot be read as JSON: {error}; write it again by `tierwise whatif run --save`"
+        raise InvalidInput(msg) from None

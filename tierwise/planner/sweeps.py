@@ -80,7 +80,7 @@ class Kept:
             sealed = json.loads(self._file(key).read_text(encoding="utf-8"))
             found: Result = sealed["result"]
             whole = sealed["sha256"] == _digest(json.dumps(found))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return found if whole else None  # A damaged file is as good as none: it is made anew.
 

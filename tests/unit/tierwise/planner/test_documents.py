@@ -121,6 +121,8 @@ def test_a_disk_that_is_full_leaves_what_was_saved_before(answered: WhatIfResult
     ("text", "word"),
     [
         ("{", "cannot be read as JSON"),
+        ('{"a":' * 100_000, "cannot be read as JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "cannot be read as JSON"),
         ("{}", "its format must be"),
         ('{"format": "tierwise-whatif-result/1"}', "not a whole"),
     ],
