@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
@@ -99,8 +99,9 @@ def estate_document(
 ) -> str:
     """The YAML of a forecast document on which all machines stay and grow, and none come.
 
-    Machines of one number of vCPU and amount of memory are a class, with the mean of their disk. Comments say what was
-    assumed and what was left out: machines in no pool, pools without hosts, and disk where a pool's datastores are not known.
+    Machines of one number of vCPU and amount of memory are a class; where disk is known, those of a pool that have the
+    same mean of it. Comments say what was assumed and what was left out: machines in no pool, pools without hosts, and
+    disk where a pool's datastores are not known.
     """
     left_out: list[str] = []
     pools = [name for name in estate.pool_names() if _hosts(estate, name)]
@@ -118,13 +119,17 @@ def estate_document(
                 f"{count} machines in {pool}: no host that runs is known there, or no size of theirs"
             )
     disk = _disk(estate, pools, left_out)
+    counted = {pool: _counted(there, with_disk=bool(disk)) for pool, there in machines.items()}
     sections = {
         "format": FORMAT,
         "start": start,
         "months": months,
-        "classes": _classes([one for there in machines.values() for one in there], with_disk=bool(disk)),
+        "classes": {
+            size.name: size.body()
+            for size in sorted({size for there in counted.values() for size in there})
+        },
         "pools": {
-            names[pool]: _pool(estate, pool, machines[pool], vcpu_per_core, keeps_hosts, disk.get(pool))
+            names[pool]: _pool(estate, pool, counted[pool], vcpu_per_core, keeps_hosts, disk.get(pool))
             for pool in pools
         },
     }
@@ -160,28 +165,39 @@ def _names(pools: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _class_name(machine: Machine) -> str:
-    return f"c{machine.vcpus}-m{machine.memory_mib}"
+class _Size(NamedTuple):
+    """What machines of a class need."""
+
+    vcpu: int
+    memory_mib: int
+    disk_gib: int | None
+
+    @property
+    def name(self) -> str:
+        disk = "" if self.disk_gib is None else f"-d{self.disk_gib}"
+        return f"c{self.vcpu}-m{self.memory_mib}{disk}"
+
+    def body(self) -> dict[str, int]:
+        return {name: amount for name, amount in self._asdict().items() if amount is not None}
 
 
-def _classes(machines: Sequence[Machine], *, with_disk: bool) -> dict[str, dict[str, int]]:
-    by_name: dict[str, list[Machine]] = {}
-    for machine in sorted(machines, key=lambda m: (m.vcpus, m.memory_mib)):
-        by_name.setdefault(_class_name(machine), []).append(machine)
+def _counted(machines: Sequence[Machine], *, with_disk: bool) -> dict[_Size, int]:
+    """How many of each size a pool has; their disk is its mean in this pool, rounded up."""
+    alike: dict[tuple[int, int], list[Machine]] = {}
+    for machine in machines:
+        alike.setdefault((machine.vcpus, machine.memory_mib), []).append(machine)
     found = {}
-    for name, alike in by_name.items():
-        body = {"vcpu": alike[0].vcpus, "memory_mib": alike[0].memory_mib}
-        if with_disk:
-            total = sum(machine.provisioned_mib for machine in alike)
-            body["disk_gib"] = -(-total // (MIB_PER_GIB * len(alike)))
-        found[name] = body
+    for (vcpu, memory_mib), several in alike.items():
+        total = sum(one.provisioned_mib for one in several)
+        mean = -(-total // (MIB_PER_GIB * len(several))) if with_disk else None
+        found[_Size(vcpu, memory_mib, mean)] = len(several)
     return found
 
 
 def _pool(
     estate: Estate,
     pool: str,
-    machines: Sequence[Machine],
+    machines: Mapping[_Size, int],
     vcpu_per_core: int,
     keeps_hosts: int,
     disk_gib: int | None,
@@ -190,13 +206,12 @@ def _pool(
     hosts = [
         {"count": n, "vcpu": vcpu, "memory_mib": memory} for (vcpu, memory), n in sorted(sizes.items())
     ]
-    counts = Counter(_class_name(machine) for machine in machines)
     body: dict[str, Any] = {"hosts": hosts, "keeps_hosts": min(keeps_hosts, sum(sizes.values()) - 1)}
     if disk_gib is not None:
         body["shared"] = {"disk_gib": disk_gib}
-    if counts:
+    if machines:
         body["machines"] = [
-            {"workload_class": name, "count": n, "stay": True} for name, n in sorted(counts.items())
+            {"workload_class": size.name, "count": n, "stay": True} for size, n in sorted(machines.items())
         ]
     return body
 
@@ -204,7 +219,7 @@ def _pool(
 def _disk(estate: Estate, pools: Sequence[str], left_out: list[str]) -> dict[str, int]:
     """Pool -> GiB of the datastores that it has to itself; nothing at all where one pool has none.
 
-    A class needs as much disk in each pool, so that a pool whose disk is not known would seem full.
+    A pool whose disk is not known would seem full.
     """
     home = {host.name: pool for pool in pools for host in estate.hosts_of(pool)}
     found: dict[str, int] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from catalog.resources import ResourceClass
 from placement.forecast.document import ForecastDocument, read_forecast
 from tierwise.planner.forecast_estate import estate_document
 from tierwise.usecases.forecast import run
@@ -83,13 +84,20 @@ def test_pools_hosts_and_machines_are_those_of_the_estate() -> None:
     # One of two hosts that run is kept; of a single host, none can be.
     assert first.limits().tolist() == [40, 100_000, 2000]
     assert second.limits().tolist() == [40, 100_000, 1000]
-    assert {one.workload_class: one.count for one in found.problem.machines["prod-a"]} == {
-        "c4-m8192": 10,
-        "c2-m4096": 3,
-    }
-    classes = found.problem.models.classes
-    assert classes["c4-m8192"].each.disk_gib == 15  # the mean of 10 and 20
-    assert classes["c2-m4096"].each.disk_gib == 1
+    assert counts(found, "prod-a") == {"c4-m8192-d10": 10, "c2-m4096-d1": 3}
+    assert counts(found, "prod-a-2") == {"c4-m8192-d20": 10}
+
+
+def counts(found: ForecastDocument, pool: str) -> dict[str, int]:
+    return {one.workload_class: one.count for one in found.problem.machines[pool]}
+
+
+def test_a_pool_needs_the_disk_of_its_own_machines_not_of_others_of_their_size() -> None:
+    """10 machines of 10 GiB and 3 of 1,000 MiB here, 10 of 20 GiB there, of the same vCPU and memory."""
+    _, found = read(ESTATE)
+    first, second = run(found, runs=1).pools
+    assert first.demand[ResourceClass.DISK_GIB].mean[0] == 10 * 10 + 3
+    assert second.demand[ResourceClass.DISK_GIB].mean[0] == 10 * 20
 
 
 def test_what_is_left_out_or_renamed_is_said() -> None:
