@@ -18,6 +18,8 @@ INK, FAINT, LINE = "#1c2733", "#5b6875", "#c9d1d9"
 
 _NARROW = 480
 _SIZE = 11
+_GAP = 14
+"""Between two labels."""
 _CHARACTER = 0.58
 """About how wide a letter is, in its size; nothing here knows the reader's font."""
 
@@ -203,16 +205,25 @@ class _Lines:
             yield Words(self.left - 8, y + _SIZE * 0.36, text, "end", FAINT)
 
     def _labels(self) -> Iterator[Mark]:
-        widest = max(map(_wide, self.chart.labels)) + 14
-        last, count = len(self.chart.labels) - 1, len(self.chart.labels)
-        apart = max(1, -(-count * round(widest) // max(round(self.right - self.left), 1)))
-        for i, label in enumerate(self.chart.labels):
-            # The last label always stands; one that would touch it does not.
-            if i != last and (i % apart or last - i < apart):
+        room = self.right - self.left
+        texts = [_cut(label, room) for label in self.chart.labels]
+        last = len(texts) - 1
+        apart = max(1, -(-len(texts) * round(max(map(_wide, texts)) + _GAP) // max(round(room), 1)))
+        # The first and the last label stand within the picture, so not below their values; what would touch them does not.
+        shown_until, end = float("-inf"), self._label(last, texts[last])
+        for i in [*range(0, last, apart), last]:
+            x = self._label(i, texts[i])
+            if i != last and not (
+                shown_until + _GAP <= x - _wide(texts[i]) and x + _GAP <= end - _wide(texts[last])
+            ):
                 continue
-            x = min(max(self._x(i), self.left + _wide(label) / 2), self.right - _wide(label) / 2)
-            text = _cut(label, self.right - self.left)
-            yield Words(x + _wide(text) / 2, self.top + self.height + 18, text, "end", FAINT)
+            shown_until = x
+            yield Words(x, self.top + self.height + 18, texts[i], "end", FAINT)
+
+    def _label(self, i: int, text: str) -> float:
+        """Where a label ends that is in the middle below its value, or as near to it as the picture goes."""
+        half = _wide(text) / 2
+        return min(max(self._x(i), self.left + half), self.right - half) + half
 
     def _strokes(self) -> Iterator[Mark]:
         for j, (name, values) in enumerate(self.chart.series):

@@ -53,16 +53,23 @@ def test_values_stand_on_one_line_with_their_scale(values: list[int], width: flo
 
 
 @pytest.mark.parametrize("width", [320.0, 720.0])
-def test_labels_do_not_touch_each_other_and_the_last_one_stands(width: float) -> None:
-    drawn = picture(CASH, width, 2, "EUR")
+@pytest.mark.parametrize("months", [1, 2, 3, 5, 12, 24, 36, 37, 60])
+def test_labels_do_not_touch_each_other_and_the_last_one_stands(width: float, months: int) -> None:
+    labels = tuple(f"{2026 + n // 12}-{n % 12 + 1:02}" for n in range(months))
+    drawn = picture(
+        Chart("c", labels, (("s", tuple(range(months))),), Shape.LINES, Kind.COUNT), width, 2, "EUR"
+    )
     below = max(word.y for word in drawn.shapes if isinstance(word, Words))
     ends = [
         (word.x - len(word.text) * 11 * 0.58, word.x, word.text)
         for word in drawn.shapes
         if isinstance(word, Words) and word.y == below
     ]
-    assert ends[-1][2] == "2027-12"
-    assert all(first[1] <= second[0] for first, second in pairwise(ends))
+    assert ends[-1][2] == labels[-1]
+    assert len(ends) > 1 or months == 1
+    assert all(begin >= 0 and end <= width for begin, end, _ in ends)
+    # Digits of some fonts are a tenth wider than is counted with.
+    assert all(second[0] - first[1] > 7 * 11 * 0.06 for first, second in pairwise(ends))
 
 
 def test_counts_are_shown_without_a_currency_and_without_cents() -> None:
