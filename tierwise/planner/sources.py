@@ -1,6 +1,7 @@
 """The files that a what-if document names -> values, with every problem of every file told at once."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,15 +13,15 @@ from catalog.estates.class_rules import ClassRules
 from catalog.estates.classified import Decision
 from catalog.estates.classifying import classify
 from catalog.estates.mapping import read_mapping
-from catalog.estates.model import Estate
-from catalog.estates.sizing import SizingPolicy, rightsize
+from catalog.estates.model import Estate, PowerState
+from catalog.estates.sizing import Sized, SizingPolicy, rightsize
 from catalog.estates.sizing_documents import load_sizing
 from chargeback.economics.document import Economics, load_economics
 from tierwise.documents import MAX_FILE_BYTES, load
 from tierwise.errors import InvalidInput
 from tierwise.planner.document import LIVE, WhatIf
 from tierwise.planner.inputs import Inputs
-from tierwise.planner.prepare import Prepared, prepare
+from tierwise.planner.prepare import Prepared, prepare, sizes
 from tierwise.planner.reading import Loaded
 from tierwise.planner.reading import load as load_document
 
@@ -90,9 +91,11 @@ class _Reader:
         if rules is not None:
             classified = {one.machine: one for one in classify(estate, rules, classes, decisions)}
         used = {}
-        if policy is not None:
+        if policy is not None and "use" in sizes(document):
             # Use was measured when the estate was looked at; how old that is, the confidence says.
-            used = {one.id: rightsize(one, policy).resources for one in estate.machines}
+            found = {one.id: rightsize(one, policy) for one in estate.machines}
+            self.notes += _keeping(estate, found)
+            used = {name: one.resources for name, one in found.items()}
         return Inputs(estate, economics, classes, classified, used, (*estate.notes, *self.notes))
 
     def _estate(self) -> Estate:
@@ -190,3 +193,17 @@ def _invalid(file: Path, details: list[str]) -> InvalidInput:
     found = sorted(set(details))
     noun = "problem" if len(found) == 1 else "problems"
     return InvalidInput(f"{file}: {len(found)} {noun}; nothing was planned", details=found)
+
+
+def _keeping(estate: Estate, found: Mapping[str, Sized]) -> Iterator[str]:
+    """How many machines of those that may run are not sized by what they used, and the most frequent reason."""
+    running = [
+        found[one.id] for one in estate.machines if one.power not in {PowerState.OFF, PowerState.SUSPENDED}
+    ]
+    reasons = Counter(one.reason for one in running if not one.confidence)
+    if reasons:
+        (most, _), *_ = reasons.most_common(1)
+        yield (
+            f"right-sizing: {reasons.total():,} of {len(running):,} machines that run keep their size; "
+            f"the most frequent reason: {most.removeprefix('kept: ')}"
+        )

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from catalog.estates.model import Utilization
 from placement.plan import Limits
 from tierwise.errors import InvalidInput
+from tierwise.estates import write
 from tierwise.planner.changes import kinds
 from tierwise.planner.diff import difference, holds, table, why
 from tierwise.planner.prepare import Prepared
@@ -20,6 +22,7 @@ from tierwise.planner.run import run
 from tierwise.planner.saved import read_saved, write_saved
 from tierwise.planner.schema import schema_text
 from tierwise.planner.sources import prepared
+from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, two_pools
 
 ROOT = Path(__file__).parents[4]
 EXAMPLE = ROOT / "examples/acme/whatif/leave-vsphere.yaml"
@@ -164,6 +167,42 @@ def test_a_mapping_that_a_person_edited_wins_and_use_sizes_machines(tmp_path: Pa
     assert used < today
     groups = found.problem(()).groups
     assert int(groups.demand[:, 0] @ groups.count) == int(used)
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({}, "right-sizing: 12 of 12 machines that run keep their size; the most frequent reason: its use is not known"),
+        ({f"m{n:02}": 720 for n in range(11)} | {"m11": 1}, "right-sizing: 1 of 12 machines"),
+        ({f"m{n:02}": 720 for n in range(12)}, ""),
+    ],
+)  # fmt: skip
+def test_machines_whose_use_does_not_do_for_right_sizing_are_told(
+    tmp_path: Path, known: dict[str, int], told: str
+) -> None:
+    machines = tuple(
+        one.model_copy(
+            update={
+                "utilization": Utilization(
+                    cpu_percent=40, percentile=95, samples=known[one.id], hours=known[one.id]
+                )
+            }
+        )
+        if one.id in known
+        else one
+        for one in two_pools().machines
+    )
+    write(two_pools().model_copy(update={"machines": machines}), tmp_path / "estate.json")
+    (tmp_path / "economics.yaml").write_text(ECONOMICS)
+    file = tmp_path / "w.yaml"
+    text = DOCUMENT.replace("estate: unused", "estate: estate.json")
+    text = text.replace("economics: unused", "economics: economics.yaml")
+    file.write_text(text + "scenarios: {a: {changes: [{kind: sizes, by: use}]}}\n")
+    notes = [one for one in prepared(file).notes if one.startswith("right-sizing")]
+    assert len(notes) == bool(told)
+    assert all(one.startswith(told) for one in notes)
+    file.write_text(text + "scenarios: {a: {changes: []}}\n")
+    assert not any(one.startswith("right-sizing") for one in prepared(file).notes)
 
 
 def sap_machines() -> list[str]:
