@@ -12,7 +12,7 @@ from catalog.estates import Estate, EstateMachine, PowerState, Utilization
 from tierwise.cli import estate_classes
 from tierwise.cli.context import Context
 from tierwise.errors import InvalidInput
-from tierwise.estates import write
+from tierwise.estates import read, write
 
 ACME = Path(__file__).parents[2] / "examples" / "acme"
 USE = Utilization(cpu_percent=20, memory_percent=70, percentile=95, samples=800, hours=800)
@@ -183,6 +183,21 @@ def test_a_policy_and_measured_use_are_taken_from_files(estate: Path, tmp_path: 
     )
     assert rows["sql-2"]["reason"] == "8 vCPU to 7 vCPU: 87.5 % used; memory kept: its use is not known"
     assert set(rows["sql-2"]) == set(estate_classes.SIZES.meanings)
+
+
+def test_an_estate_is_written_with_the_use_that_a_what_if_can_size_by(estate: Path, tmp_path: Path) -> None:
+    use, to = tmp_path / "use.csv", tmp_path / "measured.json"
+    use.write_text("machine,cpu_percent,percentile,samples,hours\nsql-2,30,95,720,720\n", encoding="utf-8")
+    found = run("rightsize", estate, "--usage", use, "--to", to)
+    assert found.stderr.splitlines()[-1] == f"written: {to}"
+    again = read(to)
+    assert [one.utilization.cpu_percent for one in again.machines] == [20, 30, None, 0]
+    assert again.model_copy(update={"machines": ()}) == ESTATE.model_copy(update={"machines": ()})
+    # 8 x 0.3 x 1.2 = 2.88, so 3, without the file of samples.
+    assert ["sql-2", "active", "8", "3", "65536", "65536", "1.00"] in [
+        line.split() for line in run("rightsize", to).stdout.splitlines()
+    ]
+    assert "let the file's name end" in str(failure("rightsize", estate, "--to", tmp_path / "x.csv"))
 
 
 def test_two_sources_of_use_are_refused(estate: Path) -> None:

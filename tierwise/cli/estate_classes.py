@@ -135,6 +135,10 @@ def rightsize(
     mhz_per_core: Annotated[
         int, typer.Option(min=0, max=100_000, help="Clock of hosts whose speed the estate does not say.")
     ] = 0,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Write the estate with this use (.json): a what-if can size by it."),
+    ] = None,
     output: Output = Format.TABLE,
     columns: Columns = "",
     sort: Sort = "",
@@ -145,7 +149,11 @@ def rightsize(
     from tierwise.errors import InvalidInput
     from tierwise.estates.classes import policy_of
     from tierwise.estates.utilization import age_days, from_path, own
+    from tierwise.estates.writing import check_suffix
+    from tierwise.estates.writing import write as write_estate
 
+    if to is not None:
+        check_suffix(to)
     if usage is not None and collected:
         msg = "--usage and --collected are two sources of the same figures; give one of them"
         raise InvalidInput(msg)
@@ -167,6 +175,10 @@ def rightsize(
     emit([_size_row(*pair) for pair in shown], output, fields=SIZES, view=view(columns, sort))
     for line in _saved([one for _, one in pairs], measured.machines):
         note(line)
+    if to is not None:
+        for line in write_estate(measured.estate, to):
+            note(line)
+        note(f"written: {to}")
 
 
 def _must_keep(to: Path | None, mapping: Path | None) -> None:

@@ -25,6 +25,8 @@ from tierwise.planner.prepare import Prepared, prepare, sizes
 from tierwise.planner.reading import Loaded
 from tierwise.planner.reading import load as load_document
 
+_KEPT = "kept: "
+"""What a reason of `rightsize` begins with where the size is today's for want of data."""
 T = TypeVar("T")
 LiveEstate = Callable[[], Estate]
 ReadEstate = Callable[[Path], Estate]
@@ -200,10 +202,10 @@ def _keeping(estate: Estate, found: Mapping[str, Sized]) -> Iterator[str]:
     running = [
         found[one.id] for one in estate.machines if one.power not in {PowerState.OFF, PowerState.SUSPENDED}
     ]
-    reasons = Counter(one.reason for one in running if not one.confidence)
+    reasons = Counter(one.reason for one in running if one.reason.startswith(_KEPT))
     if reasons:
         (most, _), *_ = reasons.most_common(1)
         yield (
             f"right-sizing: {reasons.total():,} of {len(running):,} machines that run keep their size; "
-            f"the most frequent reason: {most.removeprefix('kept: ')}"
+            f"the most frequent reason: {most.removeprefix(_KEPT)}"
         )
