@@ -19,6 +19,11 @@ MICROS = 10**6
 _MOVES_SHOWN = 5000
 """Moves of one scenario that a report lists; more are in the result's file."""
 
+_BESIDE = 6
+"""Scenarios whose terms stand beside those of today in one table."""
+_LINES = 12
+"""Lines of one chart that can be told apart."""
+
 Analysis = Sensitivity | BreakEven | Pareto
 
 
@@ -95,7 +100,7 @@ def _tables(
     result: WhatIfResult, every: Sequence[ScenarioResult], analyses: Sequence[Analysis]
 ) -> Iterator[Table]:
     yield _overview(every)
-    yield _terms(every)
+    yield from _terms(every)
     yield _pools(every)
     if any(one.licences for one in every):
         yield _licences(every)
@@ -151,17 +156,22 @@ def _overview_row(one: ScenarioResult, today: ScenarioResult) -> tuple[Cell, ...
     )
 
 
-def _terms(every: Sequence[ScenarioResult]) -> Table:
-    columns = (
-        Column("term", "Cost by term, over the horizon"),
-        *(Column(one.name, one.name, Kind.MONEY, adds=True) for one in every),
-    )
-    parts = [_parts(one.terms, one.cost_micros) for one in every]
-    names = dict.fromkeys(name for one in parts for name in one)
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, *(one.get(name, 0) for one in parts)) for name in names
-    )
-    return Table("What it is made of", columns, rows)
+def _terms(every: Sequence[ScenarioResult]) -> Iterator[Table]:
+    """Today beside the scenarios, as many at a time as a page has room for."""
+    today, *scenarios = every
+    for first in range(0, max(len(scenarios), 1), _BESIDE):
+        shown = (today, *scenarios[first : first + _BESIDE])
+        columns = (
+            Column("term", "Cost by term, over the horizon"),
+            *(Column(one.name, one.name, Kind.MONEY, adds=True) for one in shown),
+        )
+        parts = [_parts(one.terms, one.cost_micros) for one in shown]
+        names = dict.fromkeys(name for one in parts for name in one)
+        rows: tuple[tuple[Cell, ...], ...] = tuple(
+            (name, *(one.get(name, 0) for one in parts)) for name in names
+        )
+        more = f" ({shown[1].name} to {shown[-1].name})" if first else ""
+        yield Table(f"What it is made of{more}", columns, rows)
 
 
 def _pools(every: Sequence[ScenarioResult]) -> Table:
@@ -386,10 +396,11 @@ def _charts(
         months = tuple(str(n) for n in range(1, result.months + 1))
         lines = tuple(
             (one.name, tuple(_whole(micros) for micros in one.cash.cumulative_micros))
-            for one in flows
+            for one in flows[:_LINES]
             if one.cash is not None
         )
-        yield Chart("Saved against today, by the end of each month", months, lines, Shape.LINES)
+        of = f", of the first {_LINES} scenarios" if len(flows) > _LINES else ""
+        yield Chart(f"Saved against today, by the end of each month{of}", months, lines, Shape.LINES)
     for analysis in analyses:
         yield from _analysis_chart(analysis)
 

@@ -73,8 +73,23 @@ class Picture:
 
 def picture(chart: Chart, width: float, digits: int, currency: str) -> Picture:
     """The chart at a width. Where that is small, labels stand above their bars."""
-    drawing = _Lines(chart, width, digits) if chart.shape is Shape.LINES else _Drawing(chart, width, digits)
-    return drawing.picture(currency)
+    if chart.shape is Shape.LINES:
+        return _Lines(chart, width, digits).picture(currency)
+    return _Drawing(chart, width, digits).picture(currency, range(len(chart.labels)))
+
+
+def pieces(chart: Chart, width: float, digits: int, currency: str, height: float) -> list[Picture]:
+    """The chart as one picture, or in one scale as several of which none is higher than `height`, if a bar is not."""
+    whole = picture(chart, width, digits, currency)
+    count = len(chart.labels)
+    if whole.height <= height or chart.shape is Shape.LINES:
+        return [whole]
+    drawing = _Drawing(chart, width, digits)
+    one = drawing.picture(currency, range(1)).height
+    each = max(1, int((height - one) // ((whole.height - one) / (count - 1)))) if count > 1 else 1
+    return [
+        drawing.picture(currency, range(first, min(first + each, count))) for first in range(0, count, each)
+    ]
 
 
 def _title(chart: Chart, currency: str) -> str:
@@ -103,16 +118,16 @@ class _Drawing:
         self.scale = (self.right - self.left) / max(high - low, 1)
         self.zero = self.left - low * self.scale
 
-    def picture(self, currency: str) -> Picture:
-        """All shapes, from the legend down."""
+    def picture(self, currency: str, some: range) -> Picture:
+        """The shapes of some labels, from the legend down."""
         shapes: list[Mark] = []
         y = 4.0
         if len(self.chart.series) > 1:
             legend, y = _legend(self.chart, self.left, y, self.width)
             shapes += legend
         top = y
-        for i, label in enumerate(self.chart.labels):
-            row, y = self._row(i, label, y)
+        for i in some:
+            row, y = self._row(i, self.chart.labels[i], y)
             shapes += row
         axis = Box(self.zero - 0.5, top, 1, y - top, LINE)
         title, said = _title(self.chart, currency), _said(self.chart, self.digits)

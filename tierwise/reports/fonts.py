@@ -57,6 +57,14 @@ def wrapped(text: str, font: str, size: float, room: float) -> tuple[str, ...]:
     return (*lines, line)
 
 
+def cut(text: str, font: str, size: float, room: float) -> str:
+    """The text, or as much of it as `room` has for, with three points after it."""
+    if width(text, font, size) <= room:
+        return text
+    first, *_ = _pieces(text, font, size, room - width("…", font, size))
+    return f"{first}…"
+
+
 def _pieces(word: str, font: str, size: float, room: float) -> list[str]:
     pieces, piece = [], ""
     for c in word:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chargeback.report import Report, spelled
-from tierwise.reports.charts import Box, Stroke, picture
+from tierwise.reports.charts import Box, Picture, Stroke, pieces
 from tierwise.reports.fonts import BOLD, PLAIN, width, wrapped
 from tierwise.reports.pdf_pages import ALERT, DEEP, FAINT, LINE, Pages
 from tierwise.reports.pdf_tables import draw_table
@@ -40,7 +40,10 @@ def _head(pages: Pages, report: Report) -> None:
     for line in wrapped(pages.clean(report.title), BOLD, 18, room):
         pages.words(pages.left, y + 4, line, font=BOLD, size=18)
         y += 23
-    pages.words(pages.left, y + 1, report.subtitle, size=10, fill=FAINT)
+    lines = wrapped(pages.clean(report.subtitle), PLAIN, 10, room)
+    for n, line in enumerate(lines):
+        pages.words(pages.left, y + 1 + 13 * n, line, size=10, fill=FAINT)
+    y += 13 * (len(lines) - 1)
     if report.status:
         y += 16
         pages.words(pages.left, y + 1, report.status.upper(), font=BOLD, size=8.5, fill=ALERT)
@@ -57,36 +60,43 @@ def _facts(pages: Pages, facts: Sequence[tuple[str, str]]) -> None:
     column = pages.room / count
     for i in range(0, len(facts), count):
         cells = [wrapped(pages.clean(value), PLAIN, 9.5, column - 14) for _, value in facts[i : i + count]]
+        height = 16 + 12 * max(map(len, cells))
+        pages.need(height)
         for j, lines in enumerate(cells):
             x = pages.left + j * column
             pages.words(x, pages.y + 9, facts[i + j][0], size=7.5, fill=FAINT)
             for n, line in enumerate(lines):
                 pages.words(x, pages.y + 21 + 12 * n, line, size=9.5)
-        pages.y += 16 + 12 * max(map(len, cells))
+        pages.y += height
     pages.line(pages.left, pages.y + 2, pages.right, LINE)
     pages.y += 4
 
 
 def _charts(pages: Pages, report: Report) -> None:
+    height = pages.bottom - 100  # of a page that has nothing else on it
     for chart in report.charts:
         if not chart.labels:
             continue
-        drawn = picture(chart, pages.room, report.minor_digits, report.currency)
-        pages.y += 16
-        pages.need(min(drawn.height + 26, pages.bottom - 80))
-        pages.words(pages.left, pages.y + 14, drawn.title, font=BOLD, size=11, fill=DEEP)
-        pages.y += 24
-        for shape in drawn.shapes:
-            if isinstance(shape, Box):
-                pages.box(pages.left + shape.x, pages.y + shape.y, shape.width, shape.height, shape.fill)
-            elif isinstance(shape, Stroke):
-                pages.stroke([(pages.left + x, pages.y + y) for x, y in shape.points], shape.colour)
-            else:
-                pages.words(
-                    pages.left + shape.x, pages.y + shape.y, shape.text,
-                    size=8.5, fill=shape.fill, end=shape.anchor == "end",
-                )  # fmt: skip
-        pages.y += drawn.height
+        for drawn in pieces(chart, pages.room, report.minor_digits, report.currency, height):
+            pages.y += 16
+            pages.need(drawn.height + 26)
+            _chart(pages, drawn)
+
+
+def _chart(pages: Pages, drawn: Picture) -> None:
+    pages.words(pages.left, pages.y + 14, drawn.title, font=BOLD, size=11, fill=DEEP)
+    pages.y += 24
+    for shape in drawn.shapes:
+        if isinstance(shape, Box):
+            pages.box(pages.left + shape.x, pages.y + shape.y, shape.width, shape.height, shape.fill)
+        elif isinstance(shape, Stroke):
+            pages.stroke([(pages.left + x, pages.y + y) for x, y in shape.points], shape.colour)
+        else:
+            pages.words(
+                pages.left + shape.x, pages.y + shape.y, shape.text,
+                size=8.5, fill=shape.fill, end=shape.anchor == "end",
+            )  # fmt: skip
+    pages.y += drawn.height
 
 
 def _notes(pages: Pages, report: Report) -> None:

@@ -9,7 +9,7 @@ from reportlab.lib.pagesizes import A4, landscape  # type: ignore[import-untyped
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]  # as above
 
 from tierwise.reports import fonts
-from tierwise.reports.fonts import BOLD, PLAIN, printable, width
+from tierwise.reports.fonts import BOLD, PLAIN, cut, printable, width
 
 INK, FAINT, DEEP, LINE, WASH, ALERT = "#1c2733", "#5b6875", "#1f4e79", "#d5dce3", "#f3f6f9", "#8a4a10"
 
@@ -53,7 +53,7 @@ class Pages:
         self.pages.append([])
         self.y = _TOP + 26
         at = self.y - 22
-        self.words(self.left, at, self.running, size=8, fill=FAINT)
+        self.words(self.left, at, cut(self.clean(self.running), PLAIN, 8, self.room), size=8, fill=FAINT)
         self.line(self.left, at + 6, self.right, LINE)
 
     def need(self, height: float) -> bool:
@@ -132,7 +132,7 @@ class Pages:
                 draw(canvas)
             canvas.setFillColor(_colour(FAINT))
             canvas.setFont(PLAIN, 8)
-            canvas.drawString(self.left, 30, printable(self.title))
+            canvas.drawString(self.left, 30, cut(printable(self.title), PLAIN, 8, self.room - 80))
             canvas.drawRightString(self.right, 30, f"page {number} of {count}")
             canvas.showPage()
         canvas.save()

@@ -5,6 +5,7 @@ such a text has its total as text too.
 """
 
 import io
+import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +26,9 @@ DIGITS = 15
 
 _CREATED = datetime(2000, 1, 1, tzinfo=UTC)
 """The workbook's date; the real one would make every copy of a bill another file."""
+
+_NAME_MOST = 31
+"""How long spreadsheets let a sheet's name be."""
 
 _TOP = 3
 """The row of the column headings, counted from 0."""
@@ -129,9 +133,12 @@ class _Writer:
 
     def sheet(self, title: str) -> Any:
         """A new sheet; its name has no characters that spreadsheets refuse, and stands once."""
-        name = "".join(" " if c in "[]:*?/\\" else c for c in title).strip("'")[:28] or "Sheet"
-        while name.lower() in self.used:
-            name += "_"
+        plain = "".join(" " if c in "[]:*?/\\" else c for c in title)
+        name = base = plain.strip("'")[:28].rstrip("'") or "Sheet"
+        for number in itertools.count(2):
+            if name.lower() not in self.used:
+                break
+            name = f"{base[: _NAME_MOST - len(str(number)) - 1]} {number}"
         self.used.add(name.lower())
         return self.book.add_worksheet(name)
 

@@ -123,6 +123,36 @@ def test_every_kind_of_file_can_be_made(made: Report, suffix: str) -> None:
         assert "<script" not in text
 
 
+def test_many_scenarios_of_long_names_have_room_in_every_file(asked: Asked) -> None:
+    """30 scenarios: sheets of which the names begin alike, bars for two pages, terms in tables that can be read."""
+    pypdf = pytest.importorskip("pypdf")
+    openpyxl = pytest.importorskip("openpyxl")
+    names = [f"a-rather-long-name-of-a-scenario-{n}" for n in range(1, 31)]
+    prepared = asked("scenarios:\n" + "".join(f"  {name}: {{changes: []}}\n" for name in names))
+    result = run(prepared, names[:1], Limits())
+    (one,) = result.scenarios
+    every = tuple(one.model_copy(update={"name": name}) for name in names)
+    many = report(result.model_copy(update={"scenarios": every}))
+    terms = [table for table in many.tables if table.title.startswith("What it is made of")]
+    assert [name for table in terms for name in table.names[2:]] == names
+    assert all(len(table.columns) <= 8 and table.total("today") == 16_968 for table in terms)
+    book = openpyxl.load_workbook(io.BytesIO(render(many, ".xlsx")))
+    assert len(book.sheetnames) == len(many.tables) + 2
+    assert all(len(name) <= 31 for name in book.sheetnames)
+    pages = pypdf.PdfReader(io.BytesIO(render(many, ".pdf"))).pages
+    beyond: list[str] = []
+
+    def seen(text: str, outer: list[float], inner: list[float], font: object, size: float) -> None:
+        del font
+        end = outer[4] + inner[4] + len(text.strip()) * 0.3 * size
+        if text.strip() and (end > float(pages[0].mediabox.width) or outer[5] + inner[5] < 25):
+            beyond.append(text)
+
+    for page in pages:
+        page.extract_text(visitor_text=seen)
+    assert beyond == []
+
+
 def test_an_analysis_alone_is_a_report_too(asked: Asked) -> None:
     prepared = asked(SCENARIOS)
     found = sensitivity(prepared, prepared.scenario("leave"), Limits(), percent=Decimal(10))
