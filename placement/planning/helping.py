@@ -3,6 +3,7 @@
 Each is verified: with that one change, all machines of the group that wait are seated beside all others, and every row holds.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -62,23 +63,27 @@ def _hosts(seating: Seating, g: int) -> Iterator[_Change]:
     facts, blocks = seating.facts, seating.facts.problem.blocks
     for b in np.flatnonzero((blocks.capacity > 0).any(axis=1)).tolist():
         p = int(blocks.pool_of[b])
-        if not facts.problem.groups.allowed[g, p]:
+        if not facts.problem.groups.allowed[g, p] or not _fits(_more(seating, b, _MOST_HOSTS), g, b):
             continue
-        for hosts in range(1, _MOST_HOSTS + 1):
-            most = blocks.most.copy()
-            most[b] = max(int(most[b]), int(seating.decided.hosts[b]) + hosts)
-            more = replace(facts.problem, blocks=replace(blocks, most=most))
-            if not _fits(more, g, b):
-                break
-            if _with(seating, g, more, b, hosts) is not None:
-                name = facts.problem.pools.ids[p]
-                yield (
-                    f"{hosts} more host{'s' if hosts > 1 else ''} of '{blocks.ids[b]}' in pool '{name}'",
-                    more,
-                    b,
-                    hosts,
-                )
-                break
+
+        def enough(hosts: int, b: int = b) -> bool:
+            return _with(seating, g, _more(seating, b, hosts), b, hosts) is not None
+
+        # More hosts have room for whom fewer have: where the most are not enough, no number is.
+        if not enough(_MOST_HOSTS):
+            continue
+        hosts = bisect_left(range(1, _MOST_HOSTS), True, key=enough) + 1
+        name = facts.problem.pools.ids[p]
+        words = f"{hosts} more host{'s' if hosts > 1 else ''} of '{blocks.ids[b]}' in pool '{name}'"
+        yield words, _more(seating, b, hosts), b, hosts
+
+
+def _more(seating: Seating, b: int, hosts: int) -> PlanningProblem:
+    """The problem in which a block can have so many hosts more than are decided."""
+    problem = seating.facts.problem
+    most = problem.blocks.most.copy()
+    most[b] = max(int(most[b]), int(seating.decided.hosts[b]) + hosts)
+    return replace(problem, blocks=replace(problem.blocks, most=most))
 
 
 def _fits(problem: PlanningProblem, g: int, b: int) -> bool:

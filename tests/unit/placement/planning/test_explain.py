@@ -10,10 +10,12 @@ import pytest
 
 from placement.arrays import Int64
 from placement.licensing.products import Alternative
+from placement.planning import helping
 from placement.planning.explain import ha_verdict
 from placement.planning.host_check import packed
 from placement.planning.plan import HOURS_PER_MONTH, MICROS
 from placement.planning.problem import Blocks, Groups, PlanningProblem, Pools
+from placement.planning.seating import Seating
 from placement.planning.solve import solve
 from tierwise.testing.tiny_planning import least, lifted, random_problem, ruled
 
@@ -143,6 +145,32 @@ def test_the_cheapest_single_change_is_told_and_is_enough() -> None:
     assert one.would_help.startswith("1 more host of 'a0' in pool 'a'; then they cost at most ")
     more = replace(problem, blocks=replace(problem.blocks, most=problem.blocks.most + np.array([1, 0])))
     assert not solve(more).unplaced.any()
+
+
+@pytest.mark.parametrize(
+    ("machines", "more_hosts", "trials"),
+    [
+        (60, 22, 8),  # 240 vCPU on 25 hosts, of which one may fail
+        (165, 64, 8),  # 660 on 67
+        (200, 0, 1),  # 800 on 81: more than are looked for
+    ],
+)
+def test_the_fewest_hosts_that_are_enough_are_told_after_few_trials(
+    machines: int, more_hosts: int, trials: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def counted(
+        seating: Seating, g: int, problem: PlanningProblem, block: int, hosts: int
+    ) -> Seating | None:
+        tried.append(hosts)
+        return with_change(seating, g, problem, block, hosts)
+
+    with_change = helping._with
+    monkeypatch.setattr(helping, "_with", counted)
+    (one,) = solve(estate(machines)).impossible
+    assert one.would_help.split(" of ")[0] == (f"{more_hosts} more hosts" if more_hosts else "")
+    assert len(tried) <= trials
 
 
 def test_no_change_is_told_where_none_is_enough_by_itself() -> None:
