@@ -1,7 +1,7 @@
 """What if: changes of a placement problem, written as short texts such as ``price:tier-1=+50%``."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -159,16 +159,44 @@ def parse(texts: Sequence[str]) -> tuple[Change, ...]:
 
 
 def apply(problem: PlacementProblem, changes: Sequence[Change]) -> PlacementProblem:
-    """The problem with all changes made, in their order. Raises ScenarioInvalid for unknown names."""
+    """The problem with all changes made, in their order.
+
+    Raises ScenarioInvalid for unknown names, for two changes of the same, and for changes of what another takes away.
+    """
     problems: list[str] = []
+    contradictions = list(_contradictions(problem, changes))
     for change in changes:
         try:
             problem = change.apply(problem)
         except (ScenarioInvalid, InvalidProblem) as error:
             problems.append(str(error) if isinstance(error, ScenarioInvalid) else f"'{change}': {error}")
+    problems += contradictions
     if problems:
         raise ScenarioInvalid(problems)
     return problem
+
+
+def _contradictions(problem: PlacementProblem, changes: Sequence[Change]) -> Iterator[str]:
+    first: dict[str, Change] = {}
+    gone: dict[str, Change] = {}
+    for change in changes:
+        earlier = first.setdefault(str(change).partition("=")[0], change)
+        if earlier is not change:
+            yield f"'{change}' changes the same as '{earlier}'; keep one of them"
+        for pool, tier in zip(problem.pool_ids, problem.tier_of, strict=True):
+            lost = isinstance(change, PoolLost) and change.pool == pool
+            if lost or (isinstance(change, TierClosed) and change.tier == tier):
+                gone.setdefault(pool, change)
+    for change in changes:
+        if isinstance(change, CapacityChange):
+            pools = [change.pool]
+        elif isinstance(change, PriceChange):
+            tiers = zip(problem.pool_ids, problem.tier_of, strict=True)
+            pools = [pool for pool, tier in tiers if tier == change.tier]
+        else:
+            continue
+        if pools and all(pool in gone for pool in pools):
+            yield f"'{change}' contradicts '{gone[pools[0]]}': nothing is left of {', '.join(pools)}; leave one of them out"
 
 
 _NAME = r"[^\s:=.][^\s:=]*?"

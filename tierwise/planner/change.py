@@ -43,12 +43,12 @@ class Change(Value, ABC):
         """What it changes, in words: two changes of a scenario never touch the same."""
 
     def removes(self, known: Known) -> frozenset[str]:
-        """Pools on which nothing can be afterwards."""
+        """Pools on which nothing can be afterwards, and editions of licences that cannot be had (`editions`)."""
         return frozenset()
 
-    def needs(self, known: Known) -> frozenset[str]:
-        """Pools that must still be there for it to make sense; one of them is enough."""
-        return frozenset()
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
+        """What others may remove and must still be there for it to make sense: of each set, one is enough."""
+        return ()
 
     def sizes(self) -> frozenset[SizedBy]:
         """Sizes that machines must be told apart by, beside those of the document."""

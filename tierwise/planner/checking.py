@@ -10,6 +10,7 @@ from chargeback.economics.document import Economics
 from tierwise.planner.change import Change
 from tierwise.planner.changes.price import LICENCES
 from tierwise.planner.figures import wrong_edit
+from tierwise.planner.licensing import of_pools
 from tierwise.planner.reading import Loaded
 from tierwise.planner.selecting import Known, PoolSelector
 from tierwise.planner.world import FigureEdit, World
@@ -57,6 +58,20 @@ def known_of(
         owned=frozenset(
             (one.name, way.name) for one in economics.licences for way in one.alternatives if way.owned
         ),
+        running=frozenset(
+            (one.name, way.name)
+            for one in economics.licences
+            for way in one.alternatives
+            if any(owned.until > loaded.document.start for owned in way.owned)
+        ),
+        needed_on={
+            one.name: frozenset(
+                name
+                for name, pool in pools.items()
+                if of_pools(one.match).needs(hypervisor=pool.hypervisor.value, pool=name)
+            )
+            for one in economics.licences
+        },
         blocks={name: tuple(types) for name, types in blocks.items()},
         hosts=hosts,
         sizes={name: tuple(one.sizes) for name, one in classes.items()},
@@ -115,14 +130,14 @@ def _contradictions(
             first.setdefault(one, i)
     removed = {name: (i, one) for i, one in enumerate(changes) for name in one.removes(known)}
     for i, change in enumerate(changes):
-        needed = change.needs(known)
-        gone = [removed[name] for name in sorted(needed) if name in removed]
-        if needed and len(gone) == len(needed):
-            j, other = gone[0]
+        without = [needed for needed in change.needs(known) if needed and needed <= removed.keys()]
+        if without:
+            needed = sorted(without[0])
+            j, other = removed[needed[0]]
             yield loaded.problem(
                 ("scenarios", scenario, "changes", i),
                 f"'{change}' contradicts '{other}' ({_line(loaded, scenario, j)}): nothing is left of "
-                f"{', '.join(sorted(needed)[:4])}; leave one of them out",
+                f"{', '.join(needed[:4])}; leave one of them out",
             )
 
 

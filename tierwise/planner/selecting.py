@@ -82,6 +82,10 @@ class Known:
     """Product and alternative -> what it counts."""
     owned: frozenset[tuple[str, str]] = frozenset()
     """Products and alternatives of which packs are owned."""
+    running: frozenset[tuple[str, str]] = frozenset()
+    """Those of them of which packs are owned beyond the first day."""
+    needed_on: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Product -> pools where machines may need it."""
     blocks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Pool -> the types of its hosts."""
     hosts: Mapping[str, int] = field(default_factory=dict)

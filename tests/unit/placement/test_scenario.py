@@ -1,6 +1,7 @@
 """Changes are read, refused in words, and applied exactly."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_all_that_is_wrong_is_told_together(problem_of: Callable[..., PlacementP
         parse(["x", "y", "grow=+1%"])
     assert len(caught.value.problems) == 2
     problem = problem_of([[1]], [[1], [1]], [[1, 1]])
-    texts = ["pool:z=lost", "price:gold=+1%", "capacity:a.gpu=+1%", "pool:a=lost"]
+    texts = ["pool:z=lost", "price:gold=+1%", "capacity:a.gpu=+1%", "pool:b=lost"]
     with pytest.raises(ScenarioInvalid) as caught:
         apply(problem, parse(texts))
     assert caught.value.problems == (
@@ -110,6 +111,34 @@ def test_a_lost_pool_and_a_closed_tier_refuse_every_request_and_say_so(
         "b is lost in this what-if",
     ]
     assert problem.allowed().all()
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (["price:tier-1=+50%", "price:tier-1=+20%"], "'price:tier-1=+20%' changes the same as 'price:tier-1=+50%'; keep one of them"),
+        (["grow=+5%", "pool:a=lost", "grow=+5%"], "'grow=+5%' changes the same as 'grow=+5%'; keep one of them"),
+        (["capacity:b=+50%", "pool:b=lost"], "'capacity:b=+50%' contradicts 'pool:b=lost': nothing is left of b; leave one of them out"),
+        (["tier:tier-2=closed", "capacity:b.vcpu=-5%"], "'capacity:b.vcpu=-5%' contradicts 'tier:tier-2=closed': nothing is left of b; leave one of them out"),
+        (["price:tier-2=+5%", "tier:tier-2=closed"], "'price:tier-2=+5%' contradicts 'tier:tier-2=closed': nothing is left of b, c; leave one of them out"),
+        (["pool:b=lost", "price:tier-2=+5%", "pool:c=lost"], "'price:tier-2=+5%' contradicts 'pool:b=lost': nothing is left of b, c; leave one of them out"),
+    ],
+)  # fmt: skip
+def test_changes_that_contradict_each_other_are_refused_with_both(
+    problem_of: Callable[..., PlacementProblem], texts: list[str], told: str
+) -> None:
+    problem = replace(problem_of([[1]], [[9]] * 3, [[1, 1, 1]]), tier_of=("tier-1", "tier-2", "tier-2"))
+    with pytest.raises(ScenarioInvalid) as caught:
+        apply(problem, parse(texts))
+    assert caught.value.problems == (told,)
+
+
+def test_what_is_only_partly_lost_can_change_too(problem_of: Callable[..., PlacementProblem]) -> None:
+    problem = replace(problem_of([[1]], [[9]] * 3, [[1, 1, 2]]), tier_of=("tier-1", "tier-2", "tier-2"))
+    some = ["pool:b=lost", "price:tier-2=+50%", "tier:tier-1=closed", "capacity:c=-50%"]
+    changed = apply(problem, parse(some))
+    assert changed.allowed().tolist() == [[False, False, True]]
+    assert (int(changed.cost_micros[0, 2]), int(changed.free[2, 0])) == (3, 4)
 
 
 def test_growth_copies_requests_in_proportion_with_their_rules(

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tierwise.planner.change import Change
+from tierwise.planner.changes.licence import needs_of
 from tierwise.planner.changes.price import Percent
 from tierwise.planner.selecting import Known, Mistake
 from tierwise.planner.world import FigureEdit, World
@@ -45,6 +46,18 @@ class Figure(Change):
     def touches(self, known: Known) -> frozenset[str]:
         """The figure."""
         return frozenset({f"the figure {self.path}"})
+
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
+        """For a figure of a site, its pools; for the price of an edition of which nothing is owned, that, and a pool for it."""
+        for site in known.sites:
+            if self.path.startswith(f"sites.{site}."):
+                return (frozenset(name for name, pool in known.pools.items() if pool.site == site),)
+        for product, ways in known.products.items():
+            for n, way in enumerate(ways):
+                prices = f"licences.{product}.alternatives.{n}."
+                if self.path.startswith(prices) and (product, way) not in known.running:
+                    return needs_of(product, (way,), known)
+        return ()
 
     def apply(self, world: World) -> World:
         """The world with the figure changed."""

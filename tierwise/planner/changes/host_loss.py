@@ -38,9 +38,9 @@ class HostLoss(Change):
         """The pool's hosts."""
         return frozenset({f"the loss of hosts of {self.pool}"})
 
-    def needs(self, known: Known) -> frozenset[str]:
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
         """The pool itself."""
-        return frozenset({self.pool})
+        return (frozenset({self.pool}),)
 
     def apply(self, world: World) -> World:
         """The world without the hosts."""

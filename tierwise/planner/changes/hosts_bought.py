@@ -45,9 +45,9 @@ class HostsBought(Change):
         """Hosts of the type."""
         return frozenset({f"how many {self.type} are bought for {self.pool}"})
 
-    def needs(self, known: Known) -> frozenset[str]:
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
         """The pool."""
-        return frozenset({self.pool})
+        return (frozenset({self.pool}),)
 
     def apply(self, world: World) -> World:
         """The world with more hosts."""

@@ -97,6 +97,17 @@ class Licence(Change):
             f"the {part} of licence {self.product} ({way})" for part in parts for way in self._ways(known)
         )
 
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
+        """For a price or a way of counting: an edition that has it, and a pool where the product is needed."""
+        ways = self._ways(known)
+        parts = [ways] if self.percent is not None else []
+        for name in self.settings:
+            counted = BELONGS_TO.get(name)
+            parts.append(
+                tuple(way for way in ways if not counted or known.metrics[self.product, way] in counted)
+            )
+        return tuple(one for part in parts for one in needs_of(self.product, part, known))
+
     def apply(self, world: World) -> World:
         """The world with the licence changed."""
         edit = LicenceEdit(
@@ -107,6 +118,18 @@ class Licence(Change):
 
 def _metrics(known: Known, ways: Iterable[tuple[str, str]]) -> str:
     return " or ".join(sorted({known.metrics[way] for way in ways}))
+
+
+def editions(product: str, alternatives: Iterable[str]) -> frozenset[str]:
+    """What changes say of the sale of alternatives in `removes` and `needs`."""
+    return frozenset(f"licence {product} ({way})" for way in alternatives)
+
+
+def needs_of(
+    product: str, alternatives: Iterable[str], known: Known
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What a change of the price or the counting of these alternatives needs: one of them, and a pool."""
+    return editions(product, alternatives), known.needed_on.get(product, frozenset())
 
 
 def wrong_product(product: str, alternative: str, known: Known) -> Iterator[Mistake]:

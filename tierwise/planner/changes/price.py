@@ -48,6 +48,10 @@ class Price(Change):
         pools = self.of.names(known) if self.of else known.pools
         return frozenset(f"the price of {self.term or 'everything'} on {pool}" for pool in pools)
 
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
+        """Any of the pools."""
+        return (self.of.names(known),) if self.of else ()
+
     def apply(self, world: World) -> World:
         """The world with the prices changed."""
         return replace(world, factors=(*world.factors, Factor(self.percent, self.of, self.term)))

@@ -53,6 +53,10 @@ class Promised(Change):
         pools = self.of.names(known) if self.of else known.pools
         return frozenset(f"the {part} overcommit of {name}" for part in self.parts for name in pools)
 
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
+        """Any of the pools."""
+        return (self.of.names(known),) if self.of else ()
+
     def apply(self, world: World) -> World:
         """The world with the overcommit."""
         pools = {}

@@ -51,6 +51,10 @@ class Reserve(Change):
             return frozenset({"whether room for failures is kept"})
         return frozenset(f"N+k of {name}" for name in (self.of.names(known) if self.of else known.pools))
 
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
+        """Any of the pools."""
+        return (self.of.names(known),) if self.of else ()
+
     def apply(self, world: World) -> World:
         """The world with the reserve."""
         if self.enforce is not None:

@@ -42,7 +42,7 @@ class Rule(Change):
         if self.name in known.rules:
             yield (
                 ("name",),
-                f"the document has a rule '{self.name}' already; name it otherwise, or lift that one",
+                f"the document has a rule '{self.name}' already; name it otherwise, and lift that one too if it replaces it",
             )
         yield from ((("machines", *path), why) for path, why in self.machines.mistakes(known))
         for field, pools in (("only", self.only), ("never", self.never)):
@@ -53,9 +53,9 @@ class Rule(Change):
         """The rule."""
         return frozenset({f"the rule {self.name}"})
 
-    def needs(self, known: Known) -> frozenset[str]:
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
         """Where the machines may only go."""
-        return self.only.names(known) if self.only else frozenset()
+        return (self.only.names(known),) if self.only else ()
 
     def apply(self, world: World) -> World:
         """The world with the rule."""

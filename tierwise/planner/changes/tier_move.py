@@ -33,9 +33,9 @@ class TierMove(Change):
         """The tier of these machines."""
         return frozenset({f"the tier of {self.machines}"})
 
-    def needs(self, known: Known) -> frozenset[str]:
+    def needs(self, known: Known) -> tuple[frozenset[str], ...]:
         """The tier's pools."""
-        return frozenset(name for name, one in known.pools.items() if one.tier == self.to)
+        return (frozenset(name for name, one in known.pools.items() if one.tier == self.to),)
 
     def apply(self, world: World) -> World:
         """The world with a rule that holds them to the tier."""

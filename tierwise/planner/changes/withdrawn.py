@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 from tierwise.planner.change import Change
-from tierwise.planner.changes.licence import wrong_product
+from tierwise.planner.changes.licence import editions, wrong_product
 from tierwise.planner.selecting import Known, Mistake
 from tierwise.planner.world import LicenceEdit, World
 
@@ -37,6 +37,11 @@ class Withdrawn(Change):
     def touches(self, known: Known) -> frozenset[str]:
         """The alternative."""
         return frozenset({f"the sale of {self.product} ({self.alternative})"})
+
+    def removes(self, known: Known) -> frozenset[str]:
+        """The alternative, unless packs of it are owned: with these it can be had until they end."""
+        owned = (self.product, self.alternative) in known.running
+        return frozenset() if owned else editions(self.product, (self.alternative,))
 
     def apply(self, world: World) -> World:
         """The world without the alternative."""

@@ -36,9 +36,12 @@ def solved(asked: Asked, *changes: str, more: str = "", **rest: Any) -> Scenario
     return run(asked(more + scenario(*changes), **rest), limits=Limits()).scenarios[0]
 
 
-def told(asked: Asked, *changes: str, more: str = "") -> list[str]:
+SITES = f"{small.ECONOMICS}sites: {{north: {{price_per_kwh: 0.3}}}}\n"
+
+
+def told(asked: Asked, *changes: str, more: str = "", **rest: Any) -> list[str]:
     with pytest.raises(DocumentError) as error:
-        asked(more + scenario(*changes))
+        asked(more + scenario(*changes), **rest)
     return [str(one) for one in error.value.problems]
 
 
@@ -274,6 +277,13 @@ def test_a_name_that_is_nowhere_is_told_with_its_place_and_the_nearest(
         ("{kind: site_loss, site: south}", "{kind: hosts_bought, pool: Beta, type: small, hosts: 1}", "contradicts 'site south lost' (line 18)"),
         ("{kind: hypervisor_retired, hypervisor: vsphere}", "{kind: tier_move, to: tier-1}", "nothing is left of Alpha"),
         ("{kind: pool_closed, of: {pools: [Alpha]}}", "{kind: host_loss, pool: Alpha, hosts: 1}", "contradicts"),
+        ("{kind: withdrawn, product: suite, alternative: plus}", "{kind: licence, product: suite, alternative: plus, percent: 5}", "'licence suite (plus): +5%' contradicts 'suite (plus) no longer on sale' (line 18): nothing is left of licence suite (plus); leave one of them out"),
+        ("{kind: withdrawn, product: suite, alternative: plus}", "{kind: figure, path: licences.suite.alternatives.1.prices.0.amount, percent: 5}", "nothing is left of licence suite (plus)"),
+        ("{kind: hypervisor_retired, hypervisor: vsphere}", "{kind: licence, product: suite, per_socket_minimum: 8}", "'licence suite: per socket minimum 8' contradicts 'vSphere retired' (line 18): nothing is left of Alpha"),
+        ("{kind: site_loss, site: north}", "{kind: figure, path: sites.north.price_per_kwh, percent: 5}", "'sites.north.price_per_kwh +5%' contradicts 'site north lost'"),
+        ("{kind: pool_closed, of: {pools: [Beta]}}", "{kind: price, of: {tiers: [tier-2]}, percent: 5}", "nothing is left of Beta"),
+        ("{kind: pool_closed, of: {pools: [Beta]}}", "{kind: promised, of: {tiers: [tier-2]}, memory: 2}", "nothing is left of Beta"),
+        ("{kind: site_loss, site: south}", "{kind: reserve, of: {tiers: [tier-2]}, losses: 2}", "nothing is left of Beta"),
         ("{kind: price, percent: 5}", "{kind: price, percent: 6}", "changes the price of everything on Alpha, and 1 more already"),
         ("{kind: most_moves, machines: 3}", "{kind: most_moves, machines: 4}", "changes how many machines may move already"),
         ("{kind: sizes, by: use}", "{kind: sizes, by: today}", "changes the sizes of machines already"),
@@ -284,9 +294,45 @@ def test_a_name_that_is_nowhere_is_told_with_its_place_and_the_nearest(
 def test_changes_that_contradict_each_other_are_told_with_both_places(
     asked: Asked, first: str, second: str, word: str
 ) -> None:
-    (problem,) = told(asked, first, second)
+    (problem,) = told(asked, first, second, economics=SITES)
     assert word in problem
     assert problem.startswith("whatif.yaml:19:")
+
+
+def test_a_minimum_of_a_product_needs_an_edition_that_it_counts_in_and_that_is_sold(asked: Asked) -> None:
+    by_vcpu = "{name: by vcpu, metric: per_vcpu, prices: [{amount: 1, period: month}]}"
+    document = f"{small.ECONOMICS}      - {by_vcpu}\n"
+    minimum = "{kind: licence, product: suite, per_machine_minimum: 8}"
+    (problem,) = told(
+        asked, minimum, "{kind: withdrawn, product: suite, alternative: by vcpu}", economics=document
+    )
+    assert "contradicts 'suite (by vcpu) no longer on sale' (line 19)" in problem
+    # One that counts in another edition is left alone.
+    asked(scenario(minimum, "{kind: withdrawn, product: suite, alternative: plus}"), economics=document)
+
+
+OWNED = small.ECONOMICS.replace(
+    "period: month}]}\n      - {name: plus",
+    "period: month}], owned: [{packs: 60, until: 2027-07-01}]}\n      - {name: plus",
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # What is owned can be used until its renewal, and more of it bought.
+        ["{kind: withdrawn, product: suite, alternative: standard}", "{kind: licence, product: suite, alternative: standard, percent: 5}"],
+        ["{kind: withdrawn, product: suite, alternative: standard}", "{kind: licence, product: suite, renewal: 2027-10-01}"],
+        # What is sunk is paid wherever machines are.
+        ["{kind: hypervisor_retired, hypervisor: vsphere}", "{kind: licence, product: suite, renewal: 2027-10-01}"],
+        # Another edition, or another pool, is still there.
+        ["{kind: withdrawn, product: suite, alternative: plus}", "{kind: licence, product: suite, percent: 5}"],
+        ["{kind: pool_closed, of: {pools: [Beta]}}", "{kind: price, percent: 5}", "{kind: reserve, losses: 0}"],
+        ["{kind: reserve, losses: 2}", "{kind: reserve, enforce: false}"],
+    ],
+)  # fmt: skip
+def test_changes_that_go_together_are_not_refused(asked: Asked, changes: list[str]) -> None:
+    assert solved(asked, *changes, economics=OWNED).terms
 
 
 def test_a_figure_that_says_nothing_of_the_horizon_is_told(asked: Asked) -> None:
