@@ -15,6 +15,8 @@ from chargeback.economics.terms import LicenceTerms
 from chargeback.economics.trace import Line, micros_of, month_number, share
 from chargeback.money import Rounding, divided, split
 
+ONE = Fraction(1)
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:
@@ -97,17 +99,23 @@ def purchases(lines: Iterable[Line], quantity: int = 1) -> Iterator[Payment]:
 
 
 def subscriptions(
-    terms: LicenceTerms, alternative: str, packs: int, *, add_on: str = ""
+    terms: LicenceTerms, alternative: str, packs: int, *, add_on: str = "", factor: Fraction = ONE
 ) -> Iterator[Payment]:
     """What so many packs of an alternative cost when they fall due; what is owned is paid for already.
 
-    `add_on` names what is bought beside them instead: `packs` are then its own.
+    `add_on` names what is bought beside them instead: `packs` are then its own. Prices are multiplied by `factor`. What falls
+    due rounds what has come together so far, half up.
     """
     owned = next(way.owned_packs for way in terms.alternatives if way.name == alternative)
     more = packs if add_on else max(0, packs - owned)
     key = f"{alternative} + {add_on}" if add_on else alternative
-    for due in terms.dues[key] if more else ():
-        yield Payment(due.month, "licences", due.micros * more, f"{terms.name}: {key}")
+    exact, paid = Fraction(0), 0
+    for due in sorted(terms.dues[key], key=lambda due: due.month) if more else ():
+        exact += due.micros * more * factor
+        micros = divided(exact.numerator, exact.denominator, Rounding.HALF_UP) - paid
+        paid += micros
+        if micros:
+            yield Payment(due.month, "licences", micros, f"{terms.name}: {key}")
 
 
 def migration(micros: int, moved: Sequence[int]) -> Iterator[Payment]:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from chargeback.economics.document import Economics
-from chargeback.economics.figures import Figure
+from chargeback.economics.figures import MICROS, Figure
 from chargeback.economics.licences import Licence, Owned, Price, Way
 from chargeback.economics.terms import AddOnTerms, AlternativeTerms, Due, LicenceTerms
 from chargeback.economics.trace import (
@@ -22,7 +22,6 @@ from chargeback.economics.trace import (
     Recurring,
     Span,
     Use,
-    micros_of,
     recurring,
     resolved,
 )
@@ -150,18 +149,21 @@ class _Piece:
         cost = self._pack_cost(way.prices, way.pack_size, f"{at}.prices", f"a pack of {way.name}", way)
         fees = self._fees(way, at)
         self.lines += fees
-        cost += sum(line.micros for line in fees)
+        whole, rest = divmod(cost + _exactly(fees), 1)
         more = way.add_on
         add_on = None
         if more is not None:
-            price = self._pack_cost(
-                more.prices, more.pack_size, f"{at}.add_on.prices", f"a pack of {more.name}", way
+            price, part = divmod(
+                self._pack_cost(
+                    more.prices, more.pack_size, f"{at}.add_on.prices", f"a pack of {more.name}", way
+                ),
+                1,
             )
             add_on = AddOnTerms(
-                more.name, more.amount, price, more.unit_amount, more.granted, more.pack_size
+                more.name, more.amount, price, more.unit_amount, more.granted, more.pack_size, part
             )
         return AlternativeTerms(
-            name=way.name, metric=way.metric, pack_cost_micros=cost, add_on=add_on,
+            name=way.name, metric=way.metric, pack_cost_micros=whole, pack_cost_rest=rest, add_on=add_on,
             per_socket_minimum=way.per_socket_minimum, per_host_minimum=way.per_host_minimum,
             core_factor_thousandths=dict(way.core_factor_thousandths), per_machine_minimum=way.per_machine_minimum,
             unit_covers=dict(way.unit_covers), amount=way.amount, unit_amount=way.unit_amount, principals=way.principals,
@@ -174,12 +176,12 @@ class _Piece:
         """The contracts that pay for this piece."""
         return [owned for owned in way.owned if self.day < owned.until]
 
-    def _pack_cost(self, prices: Sequence[Price], pack_size: int, at: str, what: str, way: Way) -> int:
-        found = 0
+    def _pack_cost(self, prices: Sequence[Price], pack_size: int, at: str, what: str, way: Way) -> Fraction:
+        found = Fraction(0)
         for n, price in enumerate(prices):
             lines = self._priced(price, pack_size, f"{at}.{n}.amount", what, "pack", way)
             self.lines += lines
-            found += sum(line.micros for line in lines)
+            found += _exactly(lines)
         return found
 
     def _priced(self, price: Price, pack_size: int, at: str, what: str, part: str, way: Way) -> list[Line]:
@@ -280,7 +282,7 @@ class _Piece:
         return found
 
     def _all_dues(self, way: Way, at: str) -> Iterator[tuple[str, tuple[Due, ...]]]:
-        fees = sum(line.micros for line in self._fees(way, at))
+        fees = _exactly(self._fees(way, at))
         late = self._late(way)
         paid = [*self._dues(way.prices, way.pack_size, at, way)]
         if late is not None and fees:
@@ -298,7 +300,7 @@ class _Piece:
             path, size = f"{at}.prices.{n}.amount", pack_size if price.per == "unit" else 1
             if price.period == "once":
                 if self.begin == self._bought(way):
-                    yield Due(self.begin, micros_of(self._on(price.amount, path, self.begin) * size))
+                    yield Due(self.begin, self._on(price.amount, path, self.begin) * size * MICROS)
                 continue
             every = 1 if price.period == "hour" else price.months
             for month in range(self.begin, self.end, every):
@@ -306,7 +308,11 @@ class _Piece:
                 if price.period == "hour":
                     amount *= Fraction(1, self.span.months)
                 paid = every if self.end == self.span.months else min(every, self.end - month)
-                yield Due(month, micros_of(amount * Fraction(paid, every)))
+                yield Due(month, amount * Fraction(paid, every) * MICROS)
 
     def _on(self, figure: Figure, at: str, month: int) -> Fraction:
         return Use(at, figure, "price").on(self.span.day(month), self.region).value
+
+
+def _exactly(lines: Iterable[Line]) -> Fraction:
+    return sum((line.exact_micros for line in lines), Fraction(0))

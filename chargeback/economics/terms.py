@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
 
 from chargeback.economics.licences import LicenceMatch
 from chargeback.economics.trace import Line
@@ -18,11 +19,20 @@ class AddOnTerms:
     unit_amount: int = 1
     granted: int = 0
     pack_size: int = 1
+    pack_cost_rest: Fraction = Fraction(0)
+
+    @property
+    def pack_cost(self) -> Fraction:
+        """What a pack costs, in micro-units."""
+        return self.pack_cost_micros + self.pack_cost_rest
 
 
 @dataclass(frozen=True, slots=True)
 class AlternativeTerms:
-    """One legal way to license a product; the fields are those of placement's alternatives, and mean the same."""
+    """One legal way to license a product; the fields are those of placement's alternatives, and mean the same.
+
+    What a pack costs is exact, as prices are shared out over months: whole micro-units, and the rest of one.
+    """
 
     name: str
     metric: str
@@ -44,17 +54,23 @@ class AlternativeTerms:
     add_on: AddOnTerms | None = None
     valid_from: date | None = None
     valid_until: date | None = None
+    pack_cost_rest: Fraction = Fraction(0)
+
+    @property
+    def pack_cost(self) -> Fraction:
+        """What a pack costs, in micro-units."""
+        return self.pack_cost_micros + self.pack_cost_rest
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What one pack of an alternative costs in cash, in a month of the horizon, from 0.
+    """What one pack of an alternative costs in cash, exactly, in a month of the horizon, from 0.
 
     What is bought before a renewal is paid for until that; at the horizon's end whole years and terms are paid for.
     """
 
     month: int
-    micros: int
+    micros: Fraction
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from catalog.resources import ResourceClass
+from placement.amounts import Exact
 from placement.licensing.products import Alternative, Processors, Product
 from placement.licensing.reaching import Counted, counted, scopes_of
 from placement.licensing.tally import Tally, after, rest_to_pay
@@ -23,14 +24,15 @@ def product_cost(
     there are few states even where there are many scopes.
     """
     hours, ways = problem.horizon_hours, product.alternatives
-    states: dict[Tallies, int] = {(Tally(),) * len(ways): 0}
+    states: dict[Tallies, Exact] = {(Tally(),) * len(ways): 0}
     for inside, machines in _machines(problem, product, seats):
         hosts = [counted(problem, product, processors, v) for v in inside]
         states = _after_scope(ways, hours, states, hosts, machines)
-    return min(
+    least = min(
         paid + sum(rest_to_pay(way, hours, total) for way, total in zip(ways, tallies, strict=True))
         for tallies, paid in states.items()
     )
+    return int(least)  # Packs of documents cost whole micro-units.
 
 
 def parts(way: Alternative, hosts: Sequence[Counted], machines: Sequence[int]) -> list[int]:
@@ -85,11 +87,11 @@ def _vcpu(problem: PlacementProblem) -> list[int]:
 def _after_scope(
     ways: Sequence[Alternative],
     hours: int,
-    states: Mapping[Tallies, int],
+    states: Mapping[Tallies, Exact],
     hosts: Sequence[Counted],
     machines: Sequence[int],
-) -> dict[Tallies, int]:
-    found: dict[Tallies, int] = {}
+) -> dict[Tallies, Exact]:
+    found: dict[Tallies, Exact] = {}
     for n, way in enumerate(ways):
         counts, amount = parts(way, hosts, machines), _amount(way, hosts)
         for tallies, paid in states.items():

@@ -4,6 +4,7 @@ Nothing here knows a vendor: prices, minimums and what narrows a reach stand in 
 """
 
 from datetime import date
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 from catalog.base import Value
 from catalog.frozen import FrozenMapping
 from catalog.licence_metrics import Limiter, Metric
-from placement.amounts import Count, Micros, Size
+from placement.amounts import Count, Exact, Micros, Size
 from placement.licensing.metrics import said_in_vain
 
 Text = Annotated[str, Field(min_length=1)]
@@ -49,6 +50,11 @@ class AddOn(Value):
     """Units in a pack of the add-on."""
     pack_cost_micros: Micros
     """What such a pack costs over the horizon."""
+
+    @property
+    def pack_cost(self) -> Exact:
+        """The same, exactly."""
+        return self.pack_cost_micros
 
 
 class Alternative(Value):
@@ -135,6 +141,11 @@ class Alternative(Value):
         )
 
     @property
+    def pack_cost(self) -> Exact:
+        """What a pack costs over the horizon, exactly."""
+        return self.pack_cost_micros
+
+    @property
     def of_hosts(self) -> bool:
         """Whether it counts hosts, not machines or people."""
         return self.metric not in {"per_vcpu", "per_machine", "per_principal"}
@@ -173,6 +184,33 @@ class Alternative(Value):
             (self.valid_from is None or self.valid_from <= day)
             and (self.valid_until is None or day < self.valid_until)
         )
+
+
+Rest = Annotated[Fraction, Field(ge=0, lt=1)]
+"""The part of a micro-unit that an amount in whole ones leaves out."""
+
+
+class ExactAddOn(AddOn):
+    """An add-on whose packs may cost parts of a micro-unit."""
+
+    pack_cost_rest: Rest = Fraction(0)
+
+    @property
+    def pack_cost(self) -> Exact:
+        """What a pack costs over the horizon, exactly."""
+        return self.pack_cost_micros + self.pack_cost_rest if self.pack_cost_rest else self.pack_cost_micros
+
+
+class ExactAlternative(Alternative):
+    """An alternative whose packs may cost parts of a micro-unit, as prices that are shared out over months do."""
+
+    pack_cost_rest: Rest = Fraction(0)
+    add_on: ExactAddOn | None = None
+
+    @property
+    def pack_cost(self) -> Exact:
+        """What a pack costs over the horizon, exactly."""
+        return self.pack_cost_micros + self.pack_cost_rest if self.pack_cost_rest else self.pack_cost_micros
 
 
 class Limit(Value):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from placement.amounts import Exact
 from placement.licensing.products import AddOn, Alternative
 
 
@@ -22,7 +23,7 @@ class Tally:
 
 def after(
     way: Alternative, hours: int, so_far: Tally, parts: Sequence[int], amount: int
-) -> tuple[Tally, int]:
+) -> tuple[Tally, Exact]:
     """The tally with one more scope, of so many `parts` by core factor, and what is paid at once.
 
     What cannot change the rest of the sum is paid at once, so that few different tallies are left.
@@ -44,10 +45,10 @@ def after(
         return replace(found, amount=found.amount + amount), 0
     size = _pack_size(way)
     extra = max(0, found.units // size - max(_minimum(way, hours), way.owned_packs))
-    return replace(found, units=found.units - extra * size), extra * way.pack_cost_micros
+    return replace(found, units=found.units - extra * size), extra * way.pack_cost
 
 
-def rest_to_pay(way: Alternative, hours: int, total: Tally) -> int:
+def rest_to_pay(way: Alternative, hours: int, total: Tally) -> Exact:
     """What is still to be paid of a tally when no scope is left."""
     hours = hours if way.per_hour else 1
     units = total.units + sum(n > 0 for n in total.parts) * hours
@@ -64,7 +65,7 @@ def needed(add_on: AddOn, amount: int) -> int:
     return -(-amount // add_on.unit_amount)
 
 
-def _with_add_on(way: Alternative, add_on: AddOn, packs: int, amount: int) -> int:
+def _with_add_on(way: Alternative, add_on: AddOn, packs: int, amount: int) -> Exact:
     """The least over how many packs of the add-on are bought: more of the licences bring more along.
 
     As many units come with `size` packs of the licences as with `granted` packs of the add-on, so that there are
@@ -79,11 +80,11 @@ def _with_add_on(way: Alternative, add_on: AddOn, packs: int, amount: int) -> in
         choices += [(-(-(missing - n * size) // granted), n) for n in range(min(most, granted))]
         more = -(-missing // granted)
         choices += [(n, -(-(missing - n * granted) // size)) for n in range(min(more, size))]
-    return min(_paid(way, packs + n) + m * add_on.pack_cost_micros for n, m in choices)
+    return min(_paid(way, packs + n) + m * add_on.pack_cost for n, m in choices)
 
 
-def _paid(way: Alternative, packs: int) -> int:
-    return max(0, packs - way.owned_packs) * way.pack_cost_micros
+def _paid(way: Alternative, packs: int) -> Exact:
+    return max(0, packs - way.owned_packs) * way.pack_cost
 
 
 def _minimum(way: Alternative, hours: int) -> int:

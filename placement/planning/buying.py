@@ -5,11 +5,17 @@ The meaning is that of `placement.licensing.tally`; there, hosts are given.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
+from placement.amounts import Exact
 from placement.licensing.products import AddOn, Alternative
 from placement.planning.columns import Columns, Sum, added, one
+
+_FINEST = 10**6
+"""Parts of a micro-unit that prices are counted in at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +56,7 @@ def _bought_for(
     columns.below(bought, added([one(scope.on, 1, most) for scope in scopes]))
     for scope in scopes:
         columns.below(one(scope.on, 1), scope.machines)
-    columns.cost(bought.columns, np.array([way.pack_cost_micros], dtype=np.int64))
+    _pay(columns, (bought, way.pack_cost))
     return bought
 
 
@@ -59,12 +65,12 @@ def buy(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought]
     if not scopes:
         return
     hours = hours if way.per_hour else 1
-    packs = _packs_of(columns, way, hours, scopes)
     minimum = -(-max(way.order_minimum, way.principals * hours) // way.pack_size)
-    if not (minimum or way.owned_packs or way.add_on):
-        columns.cost(packs.columns, packs.factors * way.pack_cost_micros)
+    if minimum or way.owned_packs or way.add_on:
+        _buy_together(columns, way, _packs_of(columns, way, hours, scopes), minimum, scopes)
         return
-    _buy_together(columns, way, packs, minimum, scopes)
+    for some in [scopes] if way.pack_scope == "order" else [[scope] for scope in scopes]:
+        _pay(columns, (_packs(columns, way, hours, some), way.pack_cost))
 
 
 def rounded(columns: Columns, units: Sum, size: int) -> Sum:
@@ -98,22 +104,44 @@ def _buy_together(
     columns.below(packs, one(bought, most))
     for scope in scopes if minimum else ():
         columns.below(one(scope.on, 1, minimum), one(bought, most))
+    paid = []
     if way.add_on is not None:
-        _buy_add_on(columns, way.add_on, scopes, one(bought, most))
-    paid = bought
+        more = _packs_beside(columns, way.add_on, scopes, one(bought, most))
+        paid.append((more, way.add_on.pack_cost))
     if way.owned_packs:
-        paid = columns.column(most)
-        columns.below(one(bought, most), one(paid, most), way.owned_packs)
-    columns.cost(np.array([paid]), np.array([way.pack_cost_micros], dtype=np.int64))
+        beyond = columns.column(most)
+        columns.below(one(bought, most), one(beyond, most), way.owned_packs)
+        bought = beyond
+    _pay(columns, (one(bought, most), way.pack_cost), *paid)
 
 
-def _buy_add_on(columns: Columns, add_on: AddOn, scopes: Sequence[Bought], bought: Sum) -> None:
+def _packs_beside(columns: Columns, add_on: AddOn, scopes: Sequence[Bought], bought: Sum) -> Sum:
     """Packs of it for the units that those of the licences do not bring along."""
     needed = rounded(columns, added([scope.amount for scope in scopes]), add_on.unit_amount)
     most = -(-needed.most // add_on.pack_size)
     more = columns.column(most)
     columns.below(needed, added([one(more, most, add_on.pack_size), bought.times(add_on.granted)]))
-    columns.cost(np.array([more]), np.array([add_on.pack_cost_micros], dtype=np.int64))
+    return one(more, most)
+
+
+def _pay(columns: Columns, *bought: tuple[Sum, Exact]) -> None:
+    """Packs at their prices, together rounded half up to micro-units: what prices have beside whole ones has a column.
+
+    Of prices in parts too fine for the model it pays less, and never more.
+    """
+    rests = []
+    for packs, price in bought:
+        whole, rest = divmod(Fraction(price), 1)
+        columns.cost(packs.columns, packs.factors * whole)
+        rests.append((packs, rest))
+    size = min(_FINEST, lcm(*(rest.denominator for _, rest in rests)))
+    parts = added([packs.times(int(rest * size)) for packs, rest in rests])
+    if parts.empty:
+        return
+    most = (2 * parts.most + size) // (2 * size)
+    rounded_up = columns.column(most, whole=False)
+    columns.below(parts.times(2), one(rounded_up, most, 2 * size), size - 1)
+    columns.cost(np.array([rounded_up]), np.array([1], dtype=np.int64))
 
 
 def _most_missing(add_on: AddOn, scopes: Sequence[Bought]) -> int:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
+from placement.amounts import half_up
 from placement.arrays import Int64
 from placement.licensing.products import Alternative
 from placement.licensing.tally import Tally, after, rest_to_pay
@@ -111,7 +113,7 @@ def _asked(problem: PlanningProblem, taken: Sequence[_Taken]) -> list[int]:
         if len(some) == 1:
             continue
         packs = {i: _packs(problem, taken[i].way, taken[i].scopes)[1] for i in some}
-        cheapest = min(some, key=lambda i: taken[i].way.pack_cost_micros)
+        cheapest = min(some, key=lambda i: taken[i].way.pack_cost)
         way = taken[cheapest].way
         missing = -(-way.shared_minimum // way.pack_size) - sum(packs.values())
         for i in some:
@@ -235,7 +237,7 @@ def _licence(
     product = problem.products[taken.product]
     shared = least != taken.way.order_minimum
     way = taken.way.model_copy(update={"order_minimum": least}) if shared else taken.way
-    tally, paid = Tally(), 0
+    tally, paid = Tally(), Fraction(0)
     for scope in scopes:
         tally, now = after(way, problem.horizon_hours, tally, scope.parts, scope.amount)
         paid += now
@@ -252,7 +254,7 @@ def _licence(
         machines=machines,
         units=max(units, minimum),
         packs=packs,
-        cost_micros=paid + rest_to_pay(way, problem.horizon_hours, tally),
+        cost_micros=half_up(paid + rest_to_pay(way, problem.horizon_hours, tally)),
         rule=_rule(taken.way, sum(blocks.values()), machines, max(units, minimum), packs, shared=shared),
         blocks=blocks,
         scopes=tuple(scope.name for scope in scopes) if together else (),

@@ -50,7 +50,7 @@ def most_covers(blocks: Blocks, way: Alternative, ways: Sequence[Alternative], i
     for other in ways:
         plain = other.flat and other.of_hosts and other.covers is None and other.per_hour == way.per_hour
         if plain and not (other.order_minimum or other.principals or other.add_on):
-            beside = (1 + len(other.factors)) * other.pack_cost_micros + way.pack_cost_micros
+            beside = float((1 + len(other.factors)) * other.pack_cost + way.pack_cost)
             needed = _price_of_host(blocks, other)[inside] + beside
             if (own > 0).all():
                 caps.append(int(np.ceil((needed / own).max())) + 1)
@@ -60,7 +60,7 @@ def most_covers(blocks: Blocks, way: Alternative, ways: Sequence[Alternative], i
 def _price_of_host(blocks: Blocks, way: Alternative) -> npt.NDArray[np.float64]:
     """[B] micro-units, before anything is rounded."""
     parts = units_of_host(blocks, way) * factors_of_hosts(blocks, way)
-    return parts / way.parts / way.pack_size * way.pack_cost_micros
+    return parts / way.parts / way.pack_size * float(way.pack_cost)
 
 
 def amount(blocks: Blocks, name: str) -> Int64:

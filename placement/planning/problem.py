@@ -118,7 +118,8 @@ class PlannedProduct:
     groups: Bool
     """[G] whose machines need it."""
     alternatives: tuple[Alternative, ...]
-    """Legal ways to count it (`placement.licensing.products`); packs cost what they cost over the horizon."""
+    """Legal ways to count it (`placement.licensing.products`); packs cost what they cost over the horizon, also in parts of
+    micro-units (`ExactAlternative`): what an order or a scope comes to is rounded once, half up."""
     pools: Bool | None = None
     """[P] where it must be licensed; None: wherever its machines are."""
     reach: str = "pool"

@@ -100,7 +100,7 @@ def _licence_costs(seating: Seating) -> Int64:
         if a < 0:
             continue
         way = product.alternatives[a]
-        price = (facts.problem.horizon_hours if way.per_hour else 1) * way.pack_cost_micros
+        price = int((facts.problem.horizon_hours if way.per_hour else 1) * way.pack_cost)
         if way.of_machines:
             each = machine_weight(facts, way) * price // way.pack_size
             found[:, list(scope.pools)] += (each * product.groups)[:, None]

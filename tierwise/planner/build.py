@@ -10,6 +10,7 @@ from catalog.workload_classes import WorkloadClass
 from chargeback.economics.costing import Line
 from chargeback.economics.document import Economics
 from chargeback.economics.trace import MissingFigure, Span
+from placement.amounts import half_up
 from placement.arrays import Bool, Int64
 from placement.planning.problem import Blocks, Groups, PlanningProblem, Pools
 from placement.problem import InvalidProblem
@@ -18,7 +19,7 @@ from tierwise.planner.document import WhatIf
 from tierwise.planner.figures import edited
 from tierwise.planner.grouping import RESOURCES, MachineGroups
 from tierwise.planner.licensing import MEMORY, RAW_STORAGE, Licensing, Needs, licensing
-from tierwise.planner.pricing import Prices, half_up, prices
+from tierwise.planner.pricing import Prices, prices
 from tierwise.planner.rooms import Rooms, rooms
 from tierwise.planner.selecting import MachineFacts, MachineSelector
 from tierwise.planner.world import Growth, Stream, World

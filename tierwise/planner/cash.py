@@ -21,15 +21,15 @@ from chargeback.economics.cash import (
     running,
     subscriptions,
 )
-from chargeback.economics.terms import LicenceTerms
 from chargeback.economics.trace import Line
 from chargeback.money import split
+from placement.amounts import half_up
 from placement.arrays import Int64
 from placement.planning.plan import Licence
 from tierwise.planner.accounts import MOVING
 from tierwise.planner.build import Built
 from tierwise.planner.document import WhatIf
-from tierwise.planner.pricing import factor_of, half_up
+from tierwise.planner.pricing import factor_of
 from tierwise.planner.result import Cash
 from tierwise.planner.world import PoolState
 
@@ -189,19 +189,11 @@ def _licences(built: Built, licences: Sequence[Licence]) -> Iterator[Payment]:
         costs[one.product, one.alternative] += one.cost_micros
     for (product, name), count in packs.items():
         terms, way = terms_of[product], ways[product, name]
-        of_packs = max(0, count - way.owned_packs) * way.pack_cost_micros
-        yield from _subscribed(terms, name, count, of_packs)
-        if costs[product, name] > of_packs:
+        plain = next(one for one in terms.alternatives if one.name == name).pack_cost
+        yield from subscriptions(
+            terms, name, count, factor=Fraction(way.pack_cost) / plain if plain else Fraction(1)
+        )
+        of_packs = half_up(max(0, count - way.owned_packs) * way.pack_cost)
+        if way.add_on is not None and costs[product, name] > of_packs:
             what = f"{product}: what comes on top of {name}"
             yield Payment(terms.first_month, "licences", costs[product, name] - of_packs, what)
-
-
-def _subscribed(terms: LicenceTerms, name: str, packs: int, cost: int) -> Iterator[Payment]:
-    """Dues of the document, scaled by what a scenario made of the price."""
-    way = next(one for one in terms.alternatives if one.name == name)
-    plain = max(0, packs - way.owned_packs) * way.pack_cost_micros
-    factor = Fraction(cost, plain) if plain else Fraction(1)
-    for due in subscriptions(terms, name, packs):
-        micros = half_up(due.micros * factor)
-        if micros:
-            yield Payment(due.month, due.term, micros, due.what)

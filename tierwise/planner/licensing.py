@@ -1,7 +1,7 @@
 """Licences of an economics document as products that planning counts, with a scenario's edits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from fractions import Fraction
 
@@ -10,12 +10,13 @@ import numpy as np
 from chargeback.economics.costing import Line, counted_once, products_of_regions, region_of
 from chargeback.economics.document import Economics
 from chargeback.economics.licences import LicenceMatch
-from chargeback.economics.terms import AlternativeTerms, LicenceTerms
+from chargeback.economics.terms import AddOnTerms, AlternativeTerms, LicenceTerms
 from chargeback.economics.trace import Span
+from placement.amounts import Exact
 from placement.arrays import Bool
-from placement.licensing.products import AddOn, Alternative
+from placement.licensing.products import ExactAlternative
 from placement.planning.problem import PlannedProduct
-from tierwise.planner.pricing import half_up, pool_facts
+from tierwise.planner.pricing import pool_facts
 from tierwise.planner.selecting import MachineFacts
 from tierwise.planner.world import LicenceEdit, PoolState
 
@@ -156,21 +157,24 @@ def _on_sale(way: AlternativeTerms, product: str, edits: Sequence[LicenceEdit]) 
     )
 
 
-def _edited(way: AlternativeTerms, product: str, edits: Sequence[LicenceEdit]) -> Alternative:
-    cost, settings = way.pack_cost_micros, {}
-    add_on = way.add_on
+def _edited(way: AlternativeTerms, product: str, edits: Sequence[LicenceEdit]) -> ExactAlternative:
+    factor, settings = Fraction(1), {}
     for one in edits:
         if one.product != product or one.alternative not in {"", way.name}:
             continue
         settings.update(_of_its_metric(way, one.settings))
         if one.percent is not None:
-            factor = (Fraction(one.percent) + 100) / 100
-            cost = half_up(cost * factor)
-            if add_on is not None:
-                add_on = replace(add_on, pack_cost_micros=half_up(add_on.pack_cost_micros * factor))
-    fields = {**asdict(way), **settings, "pack_cost_micros": cost}
-    fields["add_on"] = None if add_on is None else AddOn(**asdict(add_on))
-    return Alternative.model_validate(fields)
+            factor *= (Fraction(one.percent) + 100) / 100
+    fields = {**asdict(way), **settings, **_times(way, factor)}
+    if way.add_on is not None:
+        fields["add_on"] = {**asdict(way.add_on), **_times(way.add_on, factor)}
+    return ExactAlternative.model_validate(fields)
+
+
+def _times(priced: AlternativeTerms | AddOnTerms, factor: Fraction) -> dict[str, Exact]:
+    """What a pack costs then."""
+    whole, rest = divmod(priced.pack_cost * factor, 1)
+    return {"pack_cost_micros": whole, "pack_cost_rest": rest}
 
 
 def counts_of_hosts(economics: Economics, amount: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from chargeback.economics.costing import (
 )
 from chargeback.economics.document import Economics
 from chargeback.economics.trace import Span
+from placement.amounts import half_up
 from placement.arrays import Int64
 from tierwise.planner.grouping import RESOURCES
 from tierwise.planner.rooms import Rooms
@@ -267,11 +268,6 @@ def factor_of(world: World, pool: PoolState, term: str) -> Fraction:
         if one.term in {"", term} and (one.pools is None or one.pools.fits(pool.like)):
             factor *= (Fraction(one.percent) + 100) / 100
     return factor
-
-
-def half_up(value: Fraction) -> int:
-    """Rounded to the next integer; a half goes up."""
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
 def _scaled(values: Int64, factor: Fraction) -> Int64:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
 from placement.arrays import Int64
-from placement.licensing.products import Alternative
+from placement.licensing.products import AddOn, Alternative, ExactAlternative
 from placement.planning.counted import Chosen, cost_terms, licences_of, pools_by_scope
 from placement.planning.problem import Blocks, Groups, PlannedProduct, PlanningProblem, Pools
 from policies.decisions import Rejection
@@ -120,6 +121,26 @@ def at_two_prices(seed: int) -> PlanningProblem:
         for p, pool in enumerate(problem.pools.ids)
     ]
     return replace(problem, products=tuple(both))
+
+
+def in_parts(problem: PlanningProblem, seed: int) -> PlanningProblem:
+    """The same with packs that cost parts of a micro-unit, so that what is rounded, and when, makes a difference."""
+    rng = np.random.default_rng(seed)
+
+    def parts(priced: Alternative | AddOn) -> dict[str, Any]:
+        whole, rest = divmod(Fraction(priced.pack_cost_micros) + Fraction(int(rng.integers(0, 12)), 12), 3)
+        more = {**priced.model_dump(), "pack_cost_micros": whole, "pack_cost_rest": rest / 3}
+        if isinstance(priced, Alternative) and priced.add_on is not None:
+            more["add_on"] = parts(priced.add_on)
+        return more
+
+    priced = [
+        replace(
+            one, alternatives=tuple(ExactAlternative.model_validate(parts(way)) for way in one.alternatives)
+        )
+        for one in problem.products
+    ]
+    return replace(problem, products=tuple(priced))
 
 
 def ruled(problem: PlanningProblem) -> PlanningProblem:
@@ -279,19 +300,18 @@ def _at_once(alone: PlanningProblem, counts: Int64, chosen: Sequence[Chosen]) ->
         )
         for one in alone.products
     ]
-    found = licences_of(replace(alone, products=tuple(plain)), counts, chosen)
-    total = sum(one.cost_micros for one in found)
-    for name in {one.alternative for one in found}:
-        some = [one for one in found if one.alternative == name]
-        ways = [
-            way
-            for product in alone.products
-            for way in product.alternatives
-            if way.name == name and product.name in {one.product for one in some}
-        ]
-        asked = -(-ways[0].order_minimum // ways[0].pack_size)
-        missing = max(0, asked - sum(one.packs for one in some))
-        total += missing * min(way.pack_cost_micros for way in ways)
+    packs: dict[str, dict[str, int]] = {}
+    for one in licences_of(replace(alone, products=tuple(plain)), counts, chosen):
+        some = packs.setdefault(one.alternative, {})
+        some[one.product] = some.get(one.product, 0) + one.packs
+    ways = {(one.name, way.name): way for one in alone.products for way in one.alternatives}
+    total = 0
+    for name, some in packs.items():
+        cheapest = min(some, key=lambda product: ways[product, name].pack_cost)
+        way = ways[cheapest, name]
+        some[cheapest] += max(0, -(-way.order_minimum // way.pack_size) - sum(some.values()))
+        exact = [Fraction(n * ways[product, name].pack_cost) for product, n in some.items()]
+        total += sum(int(one + Fraction(1, 2)) for one in exact)
     return total
 
 

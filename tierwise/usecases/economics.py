@@ -15,6 +15,7 @@ from chargeback.economics.figures import Evidence, Statement
 from chargeback.economics.fleet import TierCost, tier_cost
 from chargeback.economics.rates import InvalidRates, Proposal, ProposedRate, propose
 from chargeback.money import Rounding, exact_text, format_minor, nanos_to_text, round_to_minor
+from placement.amounts import half_up
 from tierwise.documents import MAX_FILE_BYTES
 from tierwise.errors import InvalidInput
 
@@ -87,8 +88,8 @@ def licence_rows(
         {
             "product": terms.product, "from": terms.start.isoformat(), "months": terms.months,
             "alternative": way.name, "metric": way.metric, "pack_size": way.pack_size, "owned_packs": way.owned_packs,
-            "pack_cost": money.micros(way.pack_cost_micros), "sunk": money.micros(terms.sunk_micros), "reach": terms.reach,
-            "accepts": ", ".join(terms.accepts), "pack_cost_micros": way.pack_cost_micros, "sunk_micros": terms.sunk_micros,
+            "pack_cost": money.micros(half_up(way.pack_cost)), "sunk": money.micros(terms.sunk_micros), "reach": terms.reach,
+            "accepts": ", ".join(terms.accepts), "pack_cost_micros": half_up(way.pack_cost), "sunk_micros": terms.sunk_micros,
         }
         for terms in found
         for way in terms.alternatives

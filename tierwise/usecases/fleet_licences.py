@@ -20,7 +20,7 @@ from chargeback.economics.sections import Fleet
 from chargeback.economics.trace import later
 from chargeback.money import split
 from placement.licensing.mistakes import OF_ANY_HOST
-from placement.licensing.products import Alternative
+from placement.licensing.products import ExactAlternative
 from placement.planning.problem import Blocks, Groups, PlannedProduct, PlanningProblem, Pools
 from tierwise.planner.licensing import MEMORY, RAW_STORAGE
 from tierwise.planner.today import cheapest_licences
@@ -145,7 +145,9 @@ def _counted(order: Sequence[tuple[LicenceTerms, Sequence[Fleet]]], hours: int) 
             PlannedProduct(
                 name=str(n),
                 groups=np.ones(len(sizes), dtype=np.bool_),
-                alternatives=tuple(Alternative.model_validate(asdict(way)) for way in terms.alternatives),
+                alternatives=tuple(
+                    ExactAlternative.model_validate(asdict(way)) for way in terms.alternatives
+                ),
                 pools=np.array([one in some for one in fleets], dtype=np.bool_),
                 reach="fleets" if terms.reach == "pool" else terms.reach,
                 order=terms.name,

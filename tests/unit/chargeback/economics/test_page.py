@@ -10,7 +10,7 @@ from chargeback.economics.costing import HostFacts, host_costs, products
 from chargeback.economics.document import Economics, load_economics
 from chargeback.economics.figures import Evidence, Figure
 from chargeback.money import exact_text, format_minor
-from placement.licensing.products import Alternative
+from placement.licensing.products import ExactAlternative
 from tierwise.testing.licensed import estate, paid_on_first
 
 ROOT = Path(__file__).parents[4]
@@ -43,7 +43,7 @@ def test_the_pages_renewal_is_what_comes_out_piece_by_piece() -> None:
     lines = part("renewal").splitlines()[:2]
     for piece in products(loaded(1), date(2026, 12, 1), 12):
         (way,) = piece.alternatives
-        cost = paid_on_first(estate([(1, 1)] * 60, [1], Alternative.model_validate(asdict(way))))
+        cost = paid_on_first(estate([(1, 1)] * 60, [1], ExactAlternative.model_validate(asdict(way))))
         cells = [piece.start, piece.months, 960, way.owned_packs]
         money = [format_minor(n // 10**4, 2) for n in (way.pack_cost_micros, cost, piece.sunk_micros)]
         lines.append(f"| {' | '.join(map(str, [*cells, *money]))} |")

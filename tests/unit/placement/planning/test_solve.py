@@ -10,7 +10,7 @@ from placement.planning import solve as solving
 from placement.planning.problem import Blocks, Groups, PlannedProduct, PlanningProblem, Pools
 from placement.planning.solve import solve
 from placement.problem import InvalidProblem
-from tierwise.testing.tiny_planning import at_two_prices, least, random_problem, way
+from tierwise.testing.tiny_planning import at_two_prices, in_parts, least, random_problem, way
 
 
 @pytest.mark.parametrize("products", [0, 1, 2])
@@ -22,17 +22,37 @@ def test_no_other_plan_of_a_tiny_problem_is_better(seed: int, products: int) -> 
     assert plan.bound_micros == plan.cost_micros
 
 
-@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("crowds", [False, True])
+@pytest.mark.parametrize("products", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(25))
+def test_prices_in_parts_of_a_micro_unit_are_rounded_where_plans_are_compared(
+    seed: int, products: int, crowds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of no products are those of one order at two prices."""
+    if crowds:
+        monkeypatch.setattr(solving, "_SMALL", -1)
+    problem = in_parts(
+        random_problem(seed, products=products) if products else at_two_prices(seed), seed + 100
+    )
+    plan, best = solve(problem), least(problem)
+    if not crowds:
+        assert (int(plan.unplaced.sum()), plan.cost_micros, plan.moves) == best
+        assert plan.bound_micros == plan.cost_micros
+    elif int(plan.unplaced.sum()) == best[0]:
+        assert plan.bound_micros <= best[1] <= plan.cost_micros
+
+
+@pytest.mark.parametrize("crowds", [False, True])
 @pytest.mark.parametrize("seed", range(40))
 def test_minimums_of_an_order_at_two_prices_are_asked_once(
-    seed: int, in_parts: bool, monkeypatch: pytest.MonkeyPatch
+    seed: int, crowds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if in_parts:
+    if crowds:
         monkeypatch.setattr(solving, "_SMALL", -1)
     problem = at_two_prices(seed)
     plan, best = solve(problem), least(problem)
     assert plan.unplaced_bound <= best[0]
-    if not in_parts:
+    if not crowds:
         assert (int(plan.unplaced.sum()), plan.cost_micros, plan.moves) == best
         assert plan.bound_micros == plan.cost_micros
     elif int(plan.unplaced.sum()) == best[0]:

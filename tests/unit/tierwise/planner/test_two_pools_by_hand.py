@@ -1,6 +1,7 @@
 """Every figure of a scenario with two pools, recomputed here from the prices of `tierwise.testing.two_pools`."""
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 
@@ -124,6 +125,37 @@ def test_licences_of_whole_hosts_that_could_be_divided_are_told(
         ]
         notes = [text.partition(";")[0] for text in one.notes if "hard partitions" in text]
         assert notes == (wanted if told else [])
+
+
+HOURLY = """\
+  os:
+    layer: guest
+    match: {guest_os: ["linux*"]}
+    reach: estate
+    alternatives:
+      - {name: vcpu, metric: per_vcpu, per_hour: true, prices: [{amount: 0.00037, period: hour}]}
+      - {name: cores, metric: per_core, prices: [{amount: 9000, period: year}], owned: [{packs: 1, until: 2027-06-01}]}
+"""
+
+
+def test_hours_over_a_part_of_the_horizon_cost_what_they_do_to_the_micro_unit(
+    asked: Callable[..., Prepared],
+) -> None:
+    """40 vCPU for 8,760 hours: five months of them before the other edition's renewal and seven after, 33.3 % dearer."""
+    dearer = "scenarios:\n  dearer:\n    changes: [{kind: licence, product: os, percent: 33.3}, {kind: most_moves, machines: 0}]\n"
+    found = run(asked(dearer, economics=ECONOMICS + HOURLY), limits=Limits())
+    for one, factor in ((found.today, Fraction(1)), (found.scenarios[0], Fraction("1.333"))):
+        hour = Fraction("0.00037") * factor * MICROS
+        exact = [40 * 8760 * hour * months / 12 for months in (5, 7)]
+        assert [
+            (each.alternative, each.units, each.cost_micros)
+            for each in one.licences
+            if each.product.startswith("os")
+        ] == [("vcpu", 40 * 8760, int(part + Fraction(1, 2))) for part in exact]
+        suite = sum(each.cost_micros for each in one.licences if each.product == "suite")
+        assert abs(one.terms["licences"] - suite - sum(exact)) <= 1
+        # What runs is paid as it is counted: hosts, disks, the suite, hours; of moves and purchases there are none.
+        assert sum(one.payments_micros) == one.cost_micros - one.sunk_micros
 
 
 def test_machines_of_no_pool_need_a_move_too(asked: Callable[..., Prepared]) -> None:
