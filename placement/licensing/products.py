@@ -161,12 +161,13 @@ class Alternative(Value):
         return not self.of_machines and self.covers is None and "machines" not in self.unit_covers
 
     @property
-    def shared_minimum(self) -> int:
-        """Units that one order of several prices must buy at least; 0 where there is no such minimum.
+    def shared(self) -> bool:
+        """Whether what one order buys at one price hangs on what it buys at others: by its minimum, or as it rounds once.
 
-        What is owned, people and add-ons are counted for each price by itself, and the minimum with them.
+        What is owned, and people, are counted for each price by itself, and all with them.
         """
-        return 0 if self.owned_packs or self.principals or self.add_on else self.order_minimum
+        at_once = bool(self.order_minimum) or self.pack_scope == "order"
+        return at_once and not (self.owned_packs or self.principals)
 
     @property
     def parts(self) -> int:

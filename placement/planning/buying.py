@@ -33,31 +33,46 @@ class Bought:
 
 
 def buy_order(columns: Columns, hours: int, ways: Sequence[tuple[Alternative, Sequence[Bought]]]) -> None:
-    """An alternative of one order at several prices: its minimum is asked once, of those prices that license anything."""
-    if len(ways) == 1 or not ways[0][0].shared_minimum:
-        for way, scopes in ways:
-            buy(columns, way, hours, scopes)
+    """An alternative of one order at its prices."""
+    if len(ways) > 1 and ways[0][0].shared:
+        _buy_at_prices(columns, hours, ways)
         return
-    minimum = -(-ways[0][0].shared_minimum // ways[0][0].pack_size)
-    every = added([_bought_for(columns, way, hours, scopes, minimum) for way, scopes in ways])
-    for _, scopes in ways:
+    for way, scopes in ways:
+        buy(columns, way, hours, scopes)
+
+
+def _buy_at_prices(
+    columns: Columns, hours: int, ways: Sequence[tuple[Alternative, Sequence[Bought]]]
+) -> None:
+    """What is of the order counts once, of those prices that license anything; as `tally.packs_at_prices`."""
+    way, every = ways[0][0], [scope for _, scopes in ways for scope in scopes]
+    hours = hours if way.per_hour else 1
+    at_once = way.pack_scope == "order"
+    alone = [] if at_once else [_packs_of(columns, way, hours, scopes) for _, scopes in ways]
+    together = _packs(columns, way, hours, every) if at_once else added(alone)
+    minimum = -(-way.order_minimum // way.pack_size)
+    most = max(together.most, minimum) + _most_beside(way, every)
+    paid: list[tuple[Sum, Exact]] = []
+    for n, (priced, scopes) in enumerate(ways):
+        bought = one(columns.column(most), most)
+        if at_once:
+            units = _whole_units(columns, way, scopes).times(hours)
+            columns.below(units, bought.times(way.pack_size), way.pack_size - 1)
+        else:
+            columns.below(alone[n], bought)
+        columns.below(bought, added([one(scope.on, 1, most) for scope in scopes]))
         for scope in scopes:
-            columns.below(one(scope.on, 1, minimum), every)
-
-
-def _bought_for(
-    columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought], minimum: int
-) -> Sum:
-    """Packs at one price: those that are needed or more, and none where no machine is licensed at it."""
-    packs = _packs_of(columns, way, hours if way.per_hour else 1, scopes)
-    most = max(packs.most, minimum)
-    bought = one(columns.column(most), most)
-    columns.below(packs, bought)
-    columns.below(bought, added([one(scope.on, 1, most) for scope in scopes]))
-    for scope in scopes:
-        columns.below(one(scope.on, 1), scope.machines)
-    _pay(columns, (bought, way.pack_cost))
-    return bought
+            columns.below(one(scope.on, 1), scope.machines)
+        paid.append((bought, priced.pack_cost))
+    packs = added([bought for bought, _ in paid])
+    if at_once:
+        columns.below(together, packs)
+    for scope in every if minimum else ():
+        columns.below(one(scope.on, 1, minimum), packs)
+    for (priced, scopes), (bought, _) in zip(ways, paid.copy(), strict=True):
+        if priced.add_on is not None:
+            paid.append((_packs_beside(columns, priced.add_on, scopes, bought), priced.add_on.pack_cost))
+    _pay(columns, *paid)
 
 
 def buy(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought]) -> None:
@@ -83,6 +98,20 @@ def rounded(columns: Columns, units: Sum, size: int) -> Sum:
     return one(count, most)
 
 
+def _whole_units(columns: Columns, way: Alternative, scopes: Sequence[Bought]) -> Sum:
+    """Units of some scopes, or fewer by less than one of each core factor."""
+    found = []
+    for some in zip(*(scope.parts for scope in scopes), strict=True):
+        parts = added(list(some))
+        if not (parts.factors % way.parts).any():
+            found.append(Sum(parts.columns, parts.factors // way.parts, parts.most // way.parts))
+            continue
+        most = parts.most // way.parts
+        found.append(one(columns.column(most), most))
+        columns.below(parts, found[-1].times(way.parts), way.parts - 1)
+    return added(found)
+
+
 def _packs_of(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Bought]) -> Sum:
     if way.pack_scope == "scope":
         return added([_packs(columns, way, hours, [scope]) for scope in scopes])
@@ -98,8 +127,7 @@ def _packs(columns: Columns, way: Alternative, hours: int, scopes: Sequence[Boug
 def _buy_together(
     columns: Columns, way: Alternative, packs: Sum, minimum: int, scopes: Sequence[Bought]
 ) -> None:
-    beside = 0 if way.add_on is None else _most_missing(way.add_on, scopes)
-    most = max(packs.most, minimum, way.owned_packs) + beside
+    most = max(packs.most, minimum, way.owned_packs) + _most_beside(way, scopes)
     bought = columns.column(most)
     columns.below(packs, one(bought, most))
     for scope in scopes if minimum else ():
@@ -144,7 +172,9 @@ def _pay(columns: Columns, *bought: tuple[Sum, Exact]) -> None:
     columns.cost(np.array([rounded_up]), np.array([1], dtype=np.int64))
 
 
-def _most_missing(add_on: AddOn, scopes: Sequence[Bought]) -> int:
-    """Packs of the licences that would bring along all that can be needed."""
-    needed = -(-sum(scope.amount.most for scope in scopes) // add_on.unit_amount)
-    return -(-needed // add_on.granted) if add_on.granted else 0
+def _most_beside(way: Alternative, scopes: Sequence[Bought]) -> int:
+    """Packs that would bring along all that the add-on can be needed for."""
+    if way.add_on is None or not way.add_on.granted:
+        return 0
+    needed = -(-sum(scope.amount.most for scope in scopes) // way.add_on.unit_amount)
+    return -(-needed // way.add_on.granted)

@@ -99,11 +99,19 @@ def _of_order(problem: PlanningProblem, members: Sequence[int]) -> Iterator[str]
     for n in members:
         for a, way in enumerate(problem.products[n].alternatives):
             other = first.setdefault(way.name, way)
-            if (way.shared_minimum, way.pack_size) != (other.shared_minimum, other.pack_size):
+            if (way.shared or other.shared) and _counted(way) != _counted(other):
                 yield (
-                    f"products[{n}].alternatives[{a}]: '{way.name}' has another minimum or other packs than elsewhere in the "
+                    f"products[{n}].alternatives[{a}]: '{way.name}' has another minimum or other packs, or counts otherwise, than elsewhere in the "
                     f"order '{problem.products[n].order}'; make them the same, or name it otherwise"
                 )
+
+
+def _counted(way: Alternative) -> Mapping[str, Any]:
+    """All that says what an order buys, but for prices."""
+    prices = {"pack_cost_micros", "pack_cost_rest"}
+    return way.model_dump(exclude=prices | {"add_on"}) | {
+        "add_on": way.add_on and way.add_on.model_dump(exclude=prices)
+    }
 
 
 def _without_factor(problem: PlanningProblem, product: PlannedProduct, way: Alternative) -> list[str]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from placement.amounts import half_up
 from placement.arrays import Int64
 from placement.licensing.products import Alternative
-from placement.licensing.tally import Tally, after, rest_to_pay
+from placement.licensing.tally import Tally, after, packs_at_prices, rest_to_pay
 from placement.planning.plan import Licence
 from placement.planning.problem import Blocks, PlannedProduct, PlanningProblem
 
@@ -100,25 +100,49 @@ def licences_of_order(
             if scopes:
                 taken.append(_Taken(n, way, scopes))
     found: dict[int, list[Licence]] = {n: [] for n in machines}
-    for one, least in zip(taken, _asked(problem, taken), strict=True):
-        found[one.product] += _licences(problem, one, least)
+    for several in _by_name(taken):
+        shared = len(several) > 1 and several[0].way.shared
+        for one, bought in zip(several, _at_prices(problem, several), strict=True) if shared else ():
+            found[one.product].append(_licence(problem, one, one.scopes, bought))
+        for one in () if shared else several:
+            found[one.product] += _licences(problem, one)
     return found
 
 
-def _asked(problem: PlanningProblem, taken: Sequence[_Taken]) -> list[int]:
-    """Units that each buys at least: where prices share a minimum, what is missing is bought at the lowest of them."""
-    found = [one.way.order_minimum for one in taken]
-    for name in dict.fromkeys(one.way.name for one in taken if one.way.shared_minimum):
-        some = [i for i, one in enumerate(taken) if one.way.name == name]
-        if len(some) == 1:
-            continue
-        packs = {i: _packs(problem, taken[i].way, taken[i].scopes)[1] for i in some}
-        cheapest = min(some, key=lambda i: taken[i].way.pack_cost)
-        way = taken[cheapest].way
-        missing = -(-way.shared_minimum // way.pack_size) - sum(packs.values())
-        for i in some:
-            more = missing > 0 and i == cheapest
-            found[i] = (packs[i] + missing) * way.pack_size if more else 0
+def _by_name(taken: Sequence[_Taken]) -> Iterator[list[_Taken]]:
+    """What is taken of each alternative, at all prices of the order."""
+    for name in dict.fromkeys(one.way.name for one in taken):
+        yield [one for one in taken if one.way.name == name]
+
+
+@dataclass(frozen=True)
+class _Bought:
+    """What is bought at one of an order's prices."""
+
+    packs: int
+    cost_micros: int
+
+
+def _at_prices(problem: PlanningProblem, several: Sequence[_Taken]) -> list[_Bought]:
+    """Of an alternative at several prices of one order: its minimum is asked once, and it is rounded once, also in money."""
+    way = several[0].way
+    hours = problem.horizon_hours if way.per_hour else 1
+    together = -(-way.order_minimum // way.pack_size)
+    if way.pack_scope == ORDER:
+        every = [scope for one in several for scope in one.scopes]
+        together = max(together, _packs(problem, way, every)[1])
+        parts = [zip(*(scope.parts for scope in one.scopes), strict=True) for one in several]
+        least = [sum(sum(some) // way.parts for some in one) * hours // way.pack_size for one in parts]
+    else:
+        least = [_packs(problem, one.way, one.scopes)[1] for one in several]
+    amounts = [sum(scope.amount for scope in one.scopes) for one in several]
+    found, exact, paid = [], Fraction(0), 0
+    bought = packs_at_prices([one.way for one in several], least, amounts, together)
+    for one, (packs, beside) in zip(several, bought, strict=True):
+        exact += packs * one.way.pack_cost
+        exact += beside * one.way.add_on.pack_cost if one.way.add_on is not None else 0
+        found.append(_Bought(packs, half_up(exact) - paid))
+        paid = half_up(exact)
     return found
 
 
@@ -210,14 +234,14 @@ def _amount(blocks: Blocks, name: str, b: int) -> int:
     return int(blocks.amounts[name][b]) if name in blocks.amounts else 0
 
 
-def _licences(problem: PlanningProblem, taken: _Taken, least: int) -> Iterator[Licence]:
-    """One for each scope, or one for all where packs or minimums are of the order; of `least` units or more."""
+def _licences(problem: PlanningProblem, taken: _Taken) -> Iterator[Licence]:
+    """One for each scope, or one for all where packs or minimums are of the order."""
     way, scopes = taken.way, taken.scopes
     together = (
         way.pack_scope == "order" or way.order_minimum or way.owned_packs or way.principals or way.add_on
     )
     for some in [scopes] if together else [[scope] for scope in scopes]:
-        yield _licence(problem, taken, some, least, together=bool(together))
+        yield _licence(problem, taken, some, together=bool(together))
 
 
 def _packs(problem: PlanningProblem, way: Alternative, scopes: Sequence[_Scope]) -> tuple[int, int]:
@@ -232,18 +256,28 @@ def _packs(problem: PlanningProblem, way: Alternative, scopes: Sequence[_Scope])
 
 
 def _licence(
-    problem: PlanningProblem, taken: _Taken, scopes: Sequence[_Scope], least: int, *, together: bool
+    problem: PlanningProblem,
+    taken: _Taken,
+    scopes: Sequence[_Scope],
+    bought: _Bought | None = None,
+    *,
+    together: bool = True,
 ) -> Licence:
-    product = problem.products[taken.product]
-    shared = least != taken.way.order_minimum
-    way = taken.way.model_copy(update={"order_minimum": least}) if shared else taken.way
-    tally, paid = Tally(), Fraction(0)
-    for scope in scopes:
-        tally, now = after(way, problem.horizon_hours, tally, scope.parts, scope.amount)
-        paid += now
+    """Of some scopes; `bought` is what they take of an order at several prices."""
+    product, way = problem.products[taken.product], taken.way
     units, packs = _packs(problem, way, scopes)
-    minimum = max(least, way.principals * (problem.horizon_hours if way.per_hour else 1))
-    packs = max(packs, -(-minimum // way.pack_size))
+    if bought is None:
+        tally, paid = Tally(), Fraction(0)
+        for scope in scopes:
+            tally, now = after(way, problem.horizon_hours, tally, scope.parts, scope.amount)
+            paid += now
+        minimum = max(way.order_minimum, way.principals * (problem.horizon_hours if way.per_hour else 1))
+        units, packs = max(units, minimum), max(packs, -(-minimum // way.pack_size))
+        cost = half_up(paid + rest_to_pay(way, problem.horizon_hours, tally))
+    else:
+        more = bought.packs > packs
+        packs, cost = bought.packs, bought.cost_micros
+        units = packs * way.pack_size if more else units
     blocks = {problem.blocks.ids[b]: n for scope in scopes for b, n in scope.hosts.items()}
     machines = sum(n for scope in scopes for n in scope.machines.values())
     return Licence(
@@ -252,10 +286,10 @@ def _licence(
         alternative=way.name,
         hosts=sum(blocks.values()),
         machines=machines,
-        units=max(units, minimum),
+        units=units,
         packs=packs,
-        cost_micros=half_up(paid + rest_to_pay(way, problem.horizon_hours, tally)),
-        rule=_rule(taken.way, sum(blocks.values()), machines, max(units, minimum), packs, shared=shared),
+        cost_micros=cost,
+        rule=_rule(way, sum(blocks.values()), machines, units, packs, shared=bought is not None),
         blocks=blocks,
         scopes=tuple(scope.name for scope in scopes) if together else (),
     )
@@ -263,6 +297,7 @@ def _licence(
 
 def _rule(way: Alternative, hosts: int, machines: int, units: int, packs: int, *, shared: bool) -> str:
     """In words with the numbers."""
+    everywhere = ", over all its prices" if shared else ""
     of = f"{hosts} hosts" if way.of_hosts else f"{machines} machines"
     if way.metric == "per_principal":
         of = f"{way.principals} people or devices"
@@ -277,11 +312,10 @@ def _rule(way: Alternative, hosts: int, machines: int, units: int, packs: int, *
     if way.core_factor_thousandths:
         said.append("cores times their family's factor, rounded up for each factor")
     if way.order_minimum:
-        said.append(f"at least {way.order_minimum} in the order{', over all its prices' if shared else ''}")
+        said.append(f"at least {way.order_minimum} in the order{everywhere}")
     size = f" of {way.pack_size}" if way.pack_size > 1 else ""
-    said.append(
-        f"{packs} packs{size}, rounded up once for {'the order' if way.pack_scope == ORDER else 'each scope'}"
-    )
+    once = f"the order{everywhere}" if way.pack_scope == ORDER else "each scope"
+    said.append(f"{packs} packs{size}, rounded up once for {once}")
     if way.owned_packs:
         said.append(f"{way.owned_packs} packs are owned")
     if way.add_on is not None:

@@ -59,6 +59,8 @@ class _Posting:
     product: PlannedProduct
     bought: Sequence[list[Bought]]
     """[A]"""
+    several: bool
+    """Whether its order has other prices, too."""
     scopes: list[PostedScope] = field(default_factory=list)
 
     @property
@@ -89,7 +91,9 @@ def post_order(columns: Columns, facts: Facts, base: Base, members: Sequence[int
     ways: dict[str, list[tuple[Alternative, list[Bought]]]] = {}
     for n in members:
         product = facts.problem.products[n]
-        posting = _Posting(columns, facts, base, product, [[] for _ in product.alternatives])
+        posting = _Posting(
+            columns, facts, base, product, [[] for _ in product.alternatives], len(members) > 1
+        )
         for scope in scopes_of(facts, n):
             _post_scope(posting, scope)
         for way, bought in zip(product.alternatives, posting.bought, strict=True):
@@ -260,7 +264,8 @@ def _units(
     if way.covers is None:
         return tuple(_sum(posting, blocks, hosts, weight) for weight in weights)
     covers = rounded_up(posting.columns, added(list(machines)), way.covers)
-    cap = most_covers(every, way, posting.product.alternatives, blocks)
+    shared = posting.several and way.shared
+    cap = None if shared else most_covers(every, way, posting.product.alternatives, blocks)
     if cap is not None and cap < covers.most:
         posting.columns.row(covers, upper=cap)
         for some in machines:  # So the linear program sees it at once.

@@ -131,7 +131,7 @@ class PlannedProduct:
     """Whether all hosts of a pool must be licensed alike if any machine is there (hypervisors)."""
     order: str = ""
     """Products with the same are one order at several prices: what alternatives of the same name ask at least is asked
-    once over all of them (`Alternative.shared_minimum`). Empty: an order of its own."""
+    once over all of them, and what the order rounds is rounded once (`Alternative.shared`). Empty: an order of its own."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,6 +86,7 @@ class Way:
     owned: tuple[tuple[int, date], ...] = ()
     paid: tuple[Value, ...] = ()
     """What contracts cost that run, where the price is another since."""
+    rounded: str = "scope"
 
 
 @dataclass
@@ -187,6 +188,8 @@ def drawn(seed: int) -> Case:
             ways[n] = replace(way, order_minimum=chance.choice([6, 30]))
         elif same and chance.random() < 0.5:  # What is owned belongs to one order.
             ways[n] = replace(way, owned=((chance.choice([2, 8]), day()),))
+    apart = random.Random(-1 - seed)
+    ways = [replace(way, rounded=apart.choice(["scope", "order"])) for way in ways]
     figures = {
         "maintenance": values(100, 900), "power": values(1, 9), "storage": values(1, 9), "labour": values(10, 99),
         "opening": values(0, 900), "machine": values(0, 3000), "tib": values(0, 3000), "purchase": values(5000, 60000),
@@ -211,7 +214,7 @@ def _economics(case: Case) -> Doc:
     }  # fmt: skip
     alternatives = [
         {
-            "name": way.name, "metric": way.metric, "pack_size": way.pack, "order_minimum": way.order_minimum,
+            "name": way.name, "metric": way.metric, "pack_size": way.pack, "pack_scope": way.rounded, "order_minimum": way.order_minimum,
             "per_socket_minimum" if way.metric == "per_core" else "per_machine_minimum": way.minimum,
             "prices": [{"amount": written(way.price), "period": "month"}],
             "owned": [{"packs": packs, "until": until.isoformat()} for packs, until in way.owned],
@@ -410,15 +413,22 @@ class Recount:
         ]
         found = []
         for choice in itertools.product(range(len(self.case.ways)), repeat=len(scopes)):
-            packs: dict[tuple[int, int], int] = {}
+            units: dict[tuple[int, int], list[int]] = {}
             for (o, inside, ways), w in zip(scopes, choice, strict=True):
-                units = self._units(ways[w][0], inside, there, hosts)
-                packs[w, o] = packs.get((w, o), 0) + -(-units // ways[w][0].pack)
+                units.setdefault((w, o), []).append(self._units(ways[w][0], inside, there, hosts))
             total = Fraction(0)
             for w in set(choice):
-                some = {o: n for (v, o), n in packs.items() if v == w}
                 way = orders[0][1][w][0]
-                missing = -(-way.order_minimum // way.pack) - sum(some.values())
+                mine = {o: some for (v, o), some in units.items() if v == w}
+                asked = -(-way.order_minimum // way.pack)
+                if (
+                    way.rounded == "order"
+                ):  # Whole packs at each price, and the rest of all of them together.
+                    some = {o: sum(each) // way.pack for o, each in mine.items()}
+                    asked = max(asked, -(-sum(sum(each) for each in mine.values()) // way.pack))
+                else:
+                    some = {o: sum(-(-n // way.pack) for n in each) for o, each in mine.items()}
+                missing = asked - sum(some.values())
                 if missing > 0:
                     some[min(some, key=lambda o: orders[o][1][w][1])] += missing
                 total += sum(max(0, n - orders[o][1][w][2]) * orders[o][1][w][1] for o, n in some.items())

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, product
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -102,19 +103,25 @@ def random_problem(seed: int, *, products: int = 1) -> PlanningProblem:
 
 
 def at_two_prices(seed: int) -> PlanningProblem:
-    """A product that is dearer in the second pool, or cheaper, and bought for both in one order with minimums."""
+    """A product that is dearer in the second pool, or cheaper, and bought for both in one order: with minimums, or rounded once."""
     rng = np.random.default_rng(seed)
     problem = random_problem(seed, products=1)
-    priced = [{**WAYS[n], "order_minimum": int(rng.integers(3, 12))} for n in (0, 1, 11)]
-    wanted = rng.permutation(3)[: int(rng.integers(1, 4))]
+    some = (0, 1, 3, 9, 10, 11)
+    priced = [{**WAYS[n], "order_minimum": int(rng.choice([0, *range(3, 12)]))} for n in some]
+    beside = {"granted": int(rng.integers(0, 3)), "pack_size": int(rng.integers(1, 4))}
+    wanted = rng.permutation(len(some))[: int(rng.integers(1, 4))].tolist()
+
+    def here(said: Mapping[str, Any]) -> dict[str, Any]:
+        more = {**said, "price": said["price"] + int(rng.integers(0, 4))}
+        if "add_on" in said:
+            more["add_on"] = {**said["add_on"], **beside, "pack_cost_micros": int(rng.integers(2, 6))}
+        return more
+
     both = [
         replace(
             problem.products[0],
             name=f"product in {pool}",
-            alternatives=tuple(
-                way(f"way {n}", {**priced[n], "price": priced[n]["price"] + int(rng.integers(0, 4))})
-                for n in wanted.tolist()
-            ),
+            alternatives=tuple(way(f"way {n}", here(priced[n])) for n in wanted),
             pools=np.arange(2) == p,
             order="both",
         )
@@ -292,27 +299,97 @@ def _one_by_one(alone: PlanningProblem, counts: Int64, chosen: Sequence[Chosen])
 
 
 def _at_once(alone: PlanningProblem, counts: Int64, chosen: Sequence[Chosen]) -> int:
-    """Without minimums; then what each alternative lacks to its own, at the lowest price that any machine is licensed at."""
-    plain = [
-        replace(
-            one,
-            alternatives=tuple(way.model_copy(update={"order_minimum": 0}) for way in one.alternatives),
+    """All that could be bought of each alternative at its prices is tried, without any code that plans are counted by."""
+    names = {alone.products[one.product].alternatives[one.alternative].name for one in chosen}
+    return sum(_of_name(alone, counts, chosen, name) for name in names)
+
+
+def _of_name(alone: PlanningProblem, counts: Int64, chosen: Sequence[Chosen], name: str) -> int:
+    """At each price at least the packs, or the whole packs, of what it licenses; together what the order takes."""
+    taken: dict[int, tuple[Alternative, list[dict[int, Fraction]], int]] = {}
+    for one in chosen:
+        way = alone.products[one.product].alternatives[one.alternative]
+        if way.name == name:
+            _, units, amount = taken.get(one.product, (way, [], 0))
+            taken[one.product] = (
+                way,
+                [*units, _units(alone, way, one, counts)],
+                amount + _amount(alone, way, one),
+            )
+    way = next(way for way, _, _ in taken.values())
+    every = [units for _, some, _ in taken.values() for units in some]
+    asked = ceil(Fraction(way.order_minimum, way.pack_size))
+    if way.pack_scope == "order":
+        asked = max(asked, _packs(way, every))
+    elif not (asked or way.add_on):
+        return sum(
+            _half_up(_packs(way, [one]) * way.pack_cost) for way, some, _ in taken.values() for one in some
         )
-        for one in alone.products
+    tried = []
+    for way, some, amount in taken.values():
+        least = sum(_packs(way, [one]) for one in some)
+        if way.pack_scope == "order":
+            least = sum(map(int, _added(some))) // way.pack_size
+        missing = 0 if way.add_on is None else ceil(Fraction(amount, way.add_on.unit_amount))
+        tried.append([(n, _paid(way, n, missing)) for n in range(least, least + asked + missing + 1)])
+    if not asked:
+        return sum(_half_up(min(paid for _, paid in some)) for some in tried)
+    return _half_up(
+        min(sum(paid for _, paid in some) for some in product(*tried) if sum(n for n, _ in some) >= asked)
+    )
+
+
+def _half_up(micros: Fraction | int) -> int:
+    return int(micros + Fraction(1, 2))
+
+
+def _packs(way: Alternative, some: Sequence[Mapping[int, Fraction]]) -> int:
+    return ceil(Fraction(sum(map(ceil, _added(some))), way.pack_size))
+
+
+def _amount(alone: PlanningProblem, way: Alternative, one: Chosen) -> int:
+    if way.add_on is None:
+        return 0
+    return sum(int(alone.blocks.amounts[way.add_on.amount][b]) * n for b, n in one.hosts.items())
+
+
+def _paid(way: Alternative, packs: int, missing: int) -> Fraction:
+    if way.add_on is None:
+        return Fraction(packs * way.pack_cost)
+    beside = ceil(Fraction(max(0, missing - packs * way.add_on.granted), way.add_on.pack_size))
+    return Fraction(packs * way.pack_cost + beside * way.add_on.pack_cost)
+
+
+def _added(units: Sequence[Mapping[int, Fraction]]) -> list[Fraction]:
+    """By factor."""
+    return [
+        sum((one.get(f, Fraction(0)) for one in units), Fraction(0))
+        for f in {f for one in units for f in one}
     ]
-    packs: dict[str, dict[str, int]] = {}
-    for one in licences_of(replace(alone, products=tuple(plain)), counts, chosen):
-        some = packs.setdefault(one.alternative, {})
-        some[one.product] = some.get(one.product, 0) + one.packs
-    ways = {(one.name, way.name): way for one in alone.products for way in one.alternatives}
-    total = 0
-    for name, some in packs.items():
-        cheapest = min(some, key=lambda product: ways[product, name].pack_cost)
-        way = ways[cheapest, name]
-        some[cheapest] += max(0, -(-way.order_minimum // way.pack_size) - sum(some.values()))
-        exact = [Fraction(n * ways[product, name].pack_cost) for product, n in some.items()]
-        total += sum(int(one + Fraction(1, 2)) for one in exact)
-    return total
+
+
+def _units(alone: PlanningProblem, way: Alternative, one: Chosen, counts: Int64) -> dict[int, Fraction]:
+    """Units of a scope by core factor, before anything is rounded; of the ways of `at_two_prices`."""
+    planned, blocks = alone.products[one.product], alone.blocks
+    pools = pools_by_scope(alone, planned)[one.scope]
+    machines = counts[:, pools].sum(axis=1) * planned.groups
+    if way.metric == "per_vcpu":
+        vcpu = np.maximum(alone.groups.demand[:, 0], way.per_machine_minimum)
+        return {1: Fraction(int(machines @ vcpu))}
+    found: dict[int, Fraction] = {}
+    covers = ceil(Fraction(int(machines.sum()), way.covers)) if way.covers else 1
+    for b, n in one.hosts.items():
+        factor = way.core_factor_thousandths.get(blocks.families[b], 1000)
+        each = Fraction(1)
+        if way.metric == "per_core":
+            assert blocks.sockets is not None
+            assert blocks.cores_per_socket is not None
+            cores = max(int(blocks.cores_per_socket[b]), way.per_socket_minimum)
+            each = Fraction(int(blocks.sockets[b]) * cores * factor, 1000)
+        elif way.amount is not None:
+            each = Fraction(int(blocks.amounts[way.amount][b]), way.unit_amount)
+        found[factor] = found.get(factor, Fraction(0)) + covers * n * each
+    return found
 
 
 def _choices(

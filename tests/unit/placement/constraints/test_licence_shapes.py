@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from catalog.licence_metrics import Metric
@@ -197,6 +200,34 @@ def test_what_comes_along_is_for_all_scopes_together() -> None:
     scopes = {"one": ("h0",), "two": ("h1",)}
     problem = estate([large, full], [1, 1], way(metric="per_core", add_on=more), scopes=scopes)
     assert [paid(problem, 0, 0), paid(problem, 1, 1), paid(problem, 0, 1)] == [20, 9, 22]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 7), st.integers(0, 9)), min_size=1, max_size=3),
+    st.integers(0, 4), st.integers(1, 4), st.integers(0, 25),
+)  # fmt: skip
+def test_of_all_that_could_be_bought_at_several_prices_the_order_takes_the_cheapest(
+    prices: list[tuple[int, int, int, int]], granted: int, size: int, together: int
+) -> None:
+    def cost(packs: int, price: int, beside: int, amount: int) -> int:
+        return packs * price + -(-max(0, amount - packs * granted) // size) * beside
+
+    ways = []
+    for price, beside, _, _ in prices:
+        more = AddOn(name="x", amount="tib", granted=granted, pack_size=size, pack_cost_micros=beside)
+        ways.append(way(metric="per_host", price=price, add_on=more))
+    bought = tally.packs_at_prices(ways, [one[2] for one in prices], [one[3] for one in prices], together)
+    assert all(n >= least for (n, _), (_, _, least, _) in zip(bought, prices, strict=True))
+    assert sum(n for n, _ in bought) >= together
+    paid = sum(n * price + m * beside for (n, m), (price, beside, _, _) in zip(bought, prices, strict=True))
+    tried = [
+        [(n, cost(n, price, beside, amount)) for n in range(least, least + together + amount + 1)]
+        for price, beside, least, amount in prices
+    ]
+    assert paid == min(
+        sum(money for _, money in some) for some in product(*tried) if sum(n for n, _ in some) >= together
+    )
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ REGIONS = BOTH.replace("site: north}", "site: north, region: DE}").replace(
     "    hypervisor: vsphere\n", "    hypervisor: vsphere\n    region: US\n"
 )
 DEARER_IN_US = "{value: 10, changes: [{value: 11, region: US}]}"
+MEMORY = "add_on: {name: gib, amount: memory_gib, granted: 3, prices: [{amount: 5, period: month}]}"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,14 @@ DEARER_IN_US = "{value: 10, changes: [{value: 11, region: US}]}"
         # The order's minimum is asked once: the 120 that 80 lack are bought where a core costs 10.
         (DEARER_IN_US, ", order_minimum: 200", {"Alpha": 168 * 120, "Beta": 32 * 132}),
         (DEARER_IN_US, ", order_minimum: 80", {"Alpha": 48 * 120, "Beta": 32 * 132}),
+        # In packs of 20, whole ones are bought at their price, two and one; of the four that 80 take the last costs the less.
+        (DEARER_IN_US, ", pack_size: 20, pack_scope: order", {"Alpha": 60 * 120, "Beta": 20 * 132}),
+        (DEARER_IN_US, ", pack_size: 20, pack_scope: scope", {"Alpha": 60 * 120, "Beta": 40 * 132}),
+        ("10", ", pack_size: 20, pack_scope: order", {"Alpha+Beta": 80 * 120}),
+        # Alpha has 384 GiB and Beta 256; a core brings 3 along that cost 5 each, so that 128 and 85 are bought, and 1 GiB.
+        (DEARER_IN_US, f", order_minimum: 200, {MEMORY}", {"Alpha": 128 * 120, "Beta": 85 * 132 + 60}),
+        # Of the 87 that then lack one costs 11 and spares 5.
+        (DEARER_IN_US, f", order_minimum: 300, {MEMORY}", {"Alpha": 214 * 120, "Beta": 86 * 132}),
         # One price everywhere is one order: 60 packs of 80 are owned.
         ("10", ", owned: [{packs: 60, until: 2030-01-01}]", {"Alpha+Beta": 20 * 120}),
     ],
