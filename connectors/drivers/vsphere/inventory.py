@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from catalog.capabilities import CapabilityReport
+from catalog.capabilities import Capability, CapabilityReport, Gap
 from catalog.pools import Host, Hypervisor, Template
 from catalog.resources import Resources
-from connectors import templates
+from connectors import storages, templates
 from connectors.contract import PoolSnapshot, PowerState, VmView
 from connectors.drivers.vsphere import gaps, traits
 from connectors.drivers.vsphere.marks import (
@@ -43,6 +43,7 @@ HOST_PATHS = (
     "parent",
     "runtime.connectionState",
     "runtime.inMaintenanceMode",
+    "datastore",
     "summary.hardware.numCpuPkgs",
     "summary.hardware.numCpuCores",
     "summary.hardware.numCpuThreads",
@@ -140,6 +141,20 @@ def host_resources(row: Row) -> Resources:
 def datastore_usable(row: Row) -> bool:
     """Whether machines can be put on the datastore now."""
     return bool(row.get("summary.accessible")) and row.get("summary.maintenanceMode", "normal") == "normal"
+
+
+def storage_migrate(provider: Provider, hosts: Iterable[Row], datastores: Rows) -> Gap | None:
+    """Why no machine's files can move; None where one of the hosts mounts a datastore to move from, and one to move to.
+
+    What enters maintenance can still be moved from.
+    """
+    for host in hosts:
+        mounted = [datastores[ref] for ref in host.get("datastore", ()) if ref in datastores]
+        readable = sum(bool(store.get("summary.accessible")) for store in mounted)
+        if readable > 1 and any(map(datastore_usable, mounted)):
+            return None
+    kind, where = ("cluster", "its hosts") if provider.is_cluster else ("host", "it")
+    return storages.no_second(f"{kind} '{provider.name}'", "datastore", f"mount one on {where}")
 
 
 def disk_gib(row: Row) -> int:
@@ -281,6 +296,8 @@ def _pool(
         drs=_enabled(config, "drsConfig"),
         monitored=traits.restarts(config),
     )
+    if (gap := storage_migrate(provider, rows, datastores)) is not None:
+        narrowed[Capability.STORAGE_MIGRATE] = gap
     return PoolSnapshot(
         provider=provider.name,
         hypervisor=Hypervisor.VSPHERE,

@@ -9,8 +9,6 @@ from connectors.drivers.vsphere.inventory import Provider
 from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
 from connectors.errors import NotFound, Refused, Unsupported
 
-_HOST_PATHS = (*inventory.HOST_PATHS, "datastore")
-
 
 class _Target(NamedTuple):
     """A host of the machine's provider."""
@@ -45,7 +43,7 @@ def migrate(op: Op, machine: Machine, name: str) -> None:
 def _host(op: Op, provider: Provider, name: str) -> _Target | None:
     kind = op.session.vim.HostSystem
     objects = [op.session.object(kind, ref) for ref in provider.row.get("host", ())]
-    for host, row in read_objects(op.session, kind, objects, _HOST_PATHS):
+    for host, row in read_objects(op.session, kind, objects, inventory.HOST_PATHS):
         if inventory.shown_name(row["name"]) == name:
             return _Target(host, row)
     return None

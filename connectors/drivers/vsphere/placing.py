@@ -12,7 +12,7 @@ from connectors.drivers.vsphere.policies import Policy
 from connectors.drivers.vsphere.session import Op, Properties, read_objects, ref_id
 from connectors.errors import NotFound, Refused
 
-_HOST_PATHS = (*inventory.HOST_PATHS, "datastore", "summary.quickStats.overallMemoryUsage")
+_HOST_PATHS = (*inventory.HOST_PATHS, "summary.quickStats.overallMemoryUsage")
 
 
 class Target(NamedTuple):

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from catalog.capabilities import Capability
 from connectors.contract import Tell
 from connectors.drivers.vsphere import inventory, policies, tasks
 from connectors.drivers.vsphere.estate import Machine, disks, provider_of
 from connectors.drivers.vsphere.inventory import MIB, Provider, shown_name
 from connectors.drivers.vsphere.policies import Policy
 from connectors.drivers.vsphere.session import Op, Properties, read_object, read_objects, ref_id
-from connectors.errors import NotFound, Refused
+from connectors.errors import NotFound, Refused, Unsupported
 
 _PERCENT = 100
 
@@ -23,7 +24,7 @@ class _Store(NamedTuple):
 
 
 def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
-    """Bring all files of the machine there; nothing if they are there. Raises NotFound, Refused.
+    """Bring all files of the machine there; nothing if they are there. Raises NotFound, Refused, Unsupported.
 
     What can be told without moving is checked before; snapshots and licences are vCenter's to judge, which it
     does before it moves anything. Storage policies go along, for what is not told of vCenter may take away.
@@ -31,10 +32,19 @@ def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
     host = str(machine.row.get("runtime.host", ""))
     provider = provider_of(op, host)
     stores = _stores(op, provider)
-    store = _named(op, provider, stores, storage)
-    if _is_there(op, machine, store):
+    store = next((one for one in stores if one.name == storage), None)
+    if store is not None and _is_there(op, machine, store):
         return
-    _check(op, machine, store, host)
+    mounts = _mounts(op, provider)
+    gap = inventory.storage_migrate(
+        provider, mounts.values(), {ref_id(one.object): one.row for one in stores}
+    )
+    if gap is not None:
+        raise Unsupported(op.endpoint, Capability.STORAGE_MIGRATE, gap)
+    if store is None:
+        why = f"cluster '{provider.name}' has no datastore '{storage}'"
+        raise op.error(NotFound, why, hint=f"it has {', '.join(sorted(one.name for one in stores))}")
+    _check(op, machine, store, mounts.get(host, {}))
     held = disks(op, machine.row)
     size_bytes = sum(disk.capacityInKB * 1024 for disk in held)
     kept = policies.of_machine(op, machine, held)
@@ -64,12 +74,11 @@ def _stores(op: Op, provider: Provider) -> list[_Store]:
     ]
 
 
-def _named(op: Op, provider: Provider, stores: list[_Store], storage: str) -> _Store:
-    for one in stores:
-        if one.name == storage:
-            return one
-    why = f"cluster '{provider.name}' has no datastore '{storage}'"
-    raise op.error(NotFound, why, hint=f"it has {', '.join(sorted(one.name for one in stores))}")
+def _mounts(op: Op, provider: Provider) -> dict[str, Properties]:
+    """What each of the provider's hosts mounts, by its managed object id."""
+    kind = op.session.vim.HostSystem
+    objects = [op.session.object(kind, ref) for ref in provider.row.get("host", ())]
+    return {ref_id(host): row for host, row in read_objects(op.session, kind, objects, ["datastore"])}
 
 
 def _check_policies(
@@ -107,13 +116,11 @@ def _store_of(file_name: str) -> str:
     return file_name.partition("]")[0].removeprefix("[")
 
 
-def _check(op: Op, machine: Machine, store: _Store, host: str) -> None:
+def _check(op: Op, machine: Machine, store: _Store, host: Properties) -> None:
     if not inventory.datastore_usable(store.row):
         why = f"datastore '{store.name}' is not accessible, or in maintenance"
         raise op.error(Refused, why, hint="bring it back, or choose another one")
-    kind = op.session.vim.HostSystem
-    mounted = read_object(op.session, op.session.object(kind, host), ["datastore"]).get("datastore", ())
-    if ref_id(store.object) not in mounted:
+    if ref_id(store.object) not in host.get("datastore", ()):
         why = f"the machine's host does not mount datastore '{store.name}'"
         raise op.error(Refused, why, hint="mount it there, or move the machine to a host that does")
     takes_bytes = int(machine.row.get("summary.storage.committed", 0))

@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from catalog.capabilities import Capability, GapReason
 from connectors import registry
 from connectors.contract import Connector, DiskFormat, PowerAction, PowerState, VmSpec
-from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, NotFound, Refused
+from connectors.drivers.vsphere.inventory import Provider, storage_migrate
+from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, NotFound, Refused, Unsupported
 from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
 from tierwise.testing.promises.disks import written_disk
 
@@ -126,6 +128,63 @@ def test_a_datastore_that_the_machines_host_does_not_mount_is_refused(
         other.configManager.datastoreSystem.CreateLocalDatastore(name="theirs", path=str(tmp_path))
     with pytest.raises(Refused, match="does not mount"):
         connector.storage_migrate(identity, "theirs", nothing)
+
+
+def test_with_one_datastore_there_is_no_move_until_a_host_mounts_a_second(
+    start: Start, spec: VmSpec, look: Look, tmp_path: Path
+) -> None:
+    simulator = start(Estate(standalone_hosts=1))
+    identity = uuid4()
+    with connected(simulator) as connector:
+        cluster, alone = connector.probe().pools
+        connector.create_vm(spec, identity)
+        connector.storage_migrate(identity, HERE, nothing)
+        with pytest.raises(Unsupported) as caught:
+            connector.storage_migrate(identity, THERE, nothing)
+        gap = cluster.capabilities.gap(Capability.STORAGE_MIGRATE)
+        assert caught.value.gap == gap
+        assert gap is not None
+        assert gap.reason is GapReason.NOT_CONFIGURED
+        assert gap.detail == (
+            "cluster 'DC0_C0' has no second datastore that disks can move to; mount one on its hosts"
+        )
+        assert "host 'DC0_H0'" in str(alone.capabilities.gap(Capability.STORAGE_MIGRATE))
+        here = connector.get_vm(identity).host
+        with look(simulator) as raw:
+            hosts = [host for one in raw.clusters() for host in one.host]
+            host = next(host for host in hosts if host.name == here)
+            host.configManager.datastoreSystem.CreateLocalDatastore(name="second", path=str(tmp_path))
+        cluster, alone = connector.probe().pools
+        assert cluster.capabilities.has(Capability.STORAGE_MIGRATE)
+        assert not alone.capabilities.has(Capability.STORAGE_MIGRATE)
+        assert "RelocateVM_Task" not in simulator.calls()
+        connector.storage_migrate(identity, "second", nothing)
+    assert files(simulator, HERE) == set()
+
+
+READY = {"summary.accessible": True, "summary.maintenanceMode": "normal"}
+LEAVING = {"summary.accessible": True, "summary.maintenanceMode": "enteringMaintenance"}
+LOST = {"summary.accessible": False, "summary.maintenanceMode": "normal"}
+
+
+@pytest.mark.parametrize(
+    ("mounts", "stores", "can"),
+    [
+        (["a b"], {"a": READY, "b": READY}, True),
+        (["a", "b"], {"a": READY, "b": READY}, False),  # each host has its own
+        (["a b"], {"a": READY, "b": LEAVING}, True),  # what is on b can go to a
+        (["a b"], {"a": LEAVING, "b": LEAVING}, False),
+        (["a b"], {"a": READY, "b": LOST}, False),
+        (["a", "a b"], {"a": READY, "b": READY}, True),
+        ([], {"a": READY, "b": READY}, False),
+    ],
+)
+def test_a_host_needs_a_datastore_to_move_from_and_one_to_move_to(
+    mounts: list[str], stores: dict[str, dict[str, object]], *, can: bool
+) -> None:
+    cluster = Provider("c", "domain-c1", {"configurationEx": None}, None)
+    hosts = [{"datastore": mounted.split()} for mounted in mounts]
+    assert (storage_migrate(cluster, hosts, stores) is None) is can
 
 
 def test_a_datastore_without_room_is_refused_before_vcenter_is_asked(start: Start, spec: VmSpec) -> None:
