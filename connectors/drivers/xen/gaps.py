@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from catalog.capabilities import Capability, Gap, GapReason
+from connectors import storages
 
 
 def _not_yet(detail: str) -> Gap:
@@ -55,6 +56,11 @@ def of_pool(pool: str, *, ha: bool, hosts: int) -> dict[Capability, Gap]:
 def live_migrate(pool: str, *, hosts: int) -> Gap | None:
     """Why machines cannot move; None where there is somewhere to go."""
     return None if hosts > 1 else _off(f"'{pool}' has one host only; let a second one join its pool")
+
+
+def one_storage(pool: str) -> Gap:
+    """Why disks cannot move."""
+    return storages.no_second(f"'{pool}'", "storage repository", "attach one to its hosts")
 
 
 NO_ONLINE_RESIZE = Gap(

@@ -110,6 +110,12 @@ def usable_srs(srs: Records, pbds: Records) -> dict[str, Record]:
     }
 
 
+def has_second_sr(srs: Mapping[str, Record], pbds: Records) -> bool:
+    """Whether a host sees two of these, as it must to bring a disk from one to the other."""
+    seeing = Counter(pbd["host"] for pbd in pbds.values() if pbd["currently_attached"] and pbd["SR"] in srs)
+    return any(count > 1 for count in seeing.values())
+
+
 def free_bytes(sr: Record) -> int:
     """What no disk takes; thin disks may have been promised more."""
     return int(sr["physical_size"]) - int(sr["physical_utilisation"])
@@ -229,6 +235,8 @@ def _live_gaps(
         more |= {} if gap is None else {capability: gap}
     if not online:
         more[Capability.GROW_DISK_HOT] = gaps.NO_ONLINE_RESIZE
+    if not has_second_sr(srs, found.pbds):
+        more[Capability.STORAGE_MIGRATE] = gaps.one_storage(provider)
     if not options.templates:
         more[Capability.TEMPLATE] = templates.NONE
     return more

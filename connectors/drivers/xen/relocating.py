@@ -13,24 +13,26 @@ from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
 
+from catalog.capabilities import Capability
 from connectors.contract import Tell
-from connectors.drivers.xen import inventory, marks, tasks
+from connectors.drivers.xen import gaps, inventory, marks, tasks
 from connectors.drivers.xen.electing import suppress_gone
-from connectors.drivers.xen.estate import Machine, pool_record, records
+from connectors.drivers.xen.estate import Machine, pool_record, provider_name, records
 from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.protecting import RESTART
 from connectors.drivers.xen.session import NULL, Op, Record
-from connectors.errors import Conflict, NotFound, Refused
+from connectors.errors import Conflict, NotFound, Refused, Unsupported
 
 MIB = 1 << 20
 
 
 class Place(NamedTuple):
-    """A storage repository to move to, and the hosts that see it."""
+    """A storage repository to move to, the hosts that see it, and whether one of the pool's hosts sees two."""
 
     ref: str
     record: Record
     hosts: frozenset[str]
+    second: bool
 
 
 class Attached(NamedTuple):
@@ -43,12 +45,14 @@ class Attached(NamedTuple):
 
 
 def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
-    """Bring the disk there; nothing if it is there. Raises NotFound, Conflict, Refused."""
+    """Bring the disk there; nothing if it is there. Raises NotFound, Conflict, Refused, Unsupported."""
     identity = marks.claim(machine.record)
     assert identity is not None, machine.ref
     place = _place(op, storage)
     disk = _own_disk(op, machine, identity)
     if disk.record["SR"] != place.ref:
+        if not place.second:
+            raise _one_storage(op)
         _check(op, machine, disk, place)
         if machine.power == "Running":
             vdi = _mirrored(op, machine, disk, place, tell)
@@ -66,8 +70,11 @@ def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
 def _place(op: Op, storage: str) -> Place:
     pbds = records(op, "PBD")
     srs = inventory.usable_srs(records(op, "SR"), pbds)
+    second = inventory.has_second_sr(srs, pbds)
     found = [ref for ref, sr in srs.items() if storage in {sr["name_label"], sr["uuid"]}]
     if not found:
+        if not second:
+            raise _one_storage(op)
         known = ", ".join(sorted(sr["name_label"] for sr in srs.values()))
         why = f"there is no storage repository '{storage}' that is attached"
         raise op.error(NotFound, why, hint=f"the pool's are {known}")
@@ -75,7 +82,12 @@ def _place(op: Op, storage: str) -> Place:
         why = f"there are {len(found)} storage repositories '{storage}'"
         raise op.error(Refused, why, hint="name one by its uuid")
     hosts = [pbd["host"] for pbd in pbds.values() if pbd["SR"] == found[0] and pbd["currently_attached"]]
-    return Place(found[0], srs[found[0]], frozenset(hosts))
+    return Place(found[0], srs[found[0]], frozenset(hosts), second)
+
+
+def _one_storage(op: Op) -> Unsupported:
+    gap = gaps.one_storage(provider_name(op, pool_record(op)))
+    return Unsupported(op.endpoint, Capability.STORAGE_MIGRATE, gap)
 
 
 def _own_disk(op: Op, machine: Machine, identity: UUID) -> Attached:

@@ -9,11 +9,21 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from catalog.capabilities import Capability, GapReason
 from catalog.resources import Resources
 from catalog.workload_classes import Availability
 from connectors import registry
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec, VmView
-from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, NotFound, Refused, Unreachable
+from connectors.drivers.xen.inventory import has_second_sr
+from connectors.errors import (
+    Conflict,
+    ConnectorError,
+    DeadlineExceeded,
+    NotFound,
+    Refused,
+    Unreachable,
+    Unsupported,
+)
 from connectors.simulators.xen import Estate, Rule, XenSimulator
 from tests.peers.xen.test_xen_disks import carry_in, carry_out, image, nothing, same
 
@@ -292,6 +302,45 @@ def test_storage_that_the_machines_host_does_not_see_is_refused(start: Start) ->
             connector.storage_migrate(identity, f"Local storage on {other}", nothing)
         view = connector.storage_migrate(identity, f"Local storage on {there}", nothing)
         assert (view.host, view.power) == (there, PowerState.ON)
+
+
+def test_with_one_storage_repository_there_is_no_move_and_the_probe_says_so(start: Start) -> None:
+    simulator = start(Estate())
+    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as connector:
+        identity = made(connector)
+        before = connector.get_vm(identity)
+        (pool,) = connector.probe().pools
+        gap = pool.capabilities.gap(Capability.STORAGE_MIGRATE)
+        assert gap is not None
+        assert gap.reason is GapReason.NOT_CONFIGURED
+        assert gap.detail == (
+            "'xen-pool' has no second storage repository that disks can move to; attach one to its hosts"
+        )
+        assert connector.storage_migrate(identity, "shared", nothing) == before
+        with pytest.raises(Unsupported) as caught:
+            connector.storage_migrate(identity, "fast", nothing)
+        assert caught.value.gap == gap
+
+
+@pytest.mark.parametrize(
+    ("seen", "can"),
+    [
+        ("1:a 1:b", True),
+        ("1:a 2:b", False),  # each host has its own
+        ("1:a 1:iso", False),
+        ("1:a 2:a 2:b", True),
+        ("1:a 1:-b", False),  # not attached
+    ],
+)
+def test_disks_move_where_a_host_sees_two_storage_repositories(seen: str, *, can: bool) -> None:
+    pbds = {}
+    for number, (host, sr) in enumerate(one.split(":") for one in seen.split()):
+        pbds[str(number)] = {
+            "host": host,
+            "SR": sr.removeprefix("-"),
+            "currently_attached": not sr.startswith("-"),
+        }
+    assert has_second_sr({"a": {}, "b": {}}, pbds) is can
 
 
 def test_a_full_storage_repository_is_refused(start: Start) -> None:
