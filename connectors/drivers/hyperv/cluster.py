@@ -9,10 +9,11 @@ import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from catalog.capabilities import Capability
 from catalog.pools import Endpoint, Host, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import EndpointSnapshot, PoolSnapshot, PowerState
-from connectors.drivers.hyperv import machines
+from connectors.drivers.hyperv import gaps, machines
 from connectors.drivers.hyperv.dispatcher import Command, Scalar
 from connectors.drivers.hyperv.host import HostFacts, on_shared_volume, used
 from connectors.drivers.hyperv.machines import Machine
@@ -136,8 +137,10 @@ def snapshot(
         for name, state in sorted(states.items())
     ]
     usable = [one.resources for one in hosts if one.usable]
+    member = found.pools[0]
+    gap = gaps.live_migrate(member.provider, nodes=len(states))
     pool = PoolSnapshot(
-        provider=found.pools[0].provider,
+        provider=member.provider,
         hypervisor=Hypervisor.HYPERV,
         total=Resources(
             vcpu=sum(one.vcpu for one in usable),
@@ -146,9 +149,9 @@ def snapshot(
         ),
         used=used(listed),
         hosts=tuple(hosts),
-        capabilities=found.pools[0].capabilities,
-        traits=found.pools[0].traits,
-        templates=found.pools[0].templates,
+        capabilities=member.capabilities.narrowed({} if gap is None else {Capability.LIVE_MIGRATE: gap}),
+        traits=member.traits,
+        templates=member.templates,
     )
     note = "; ".join(filter(None, [found.note, *_absent(op, states)]))
     return found.model_copy(update={"pools": (pool,), "note": note})

@@ -161,7 +161,7 @@ class HypervConnector(Connector):
         return self._changed(
             "storage_migrate",
             identity,
-            lambda op, found: relocating.relocate(op, found, storage, tell),
+            lambda op, found: relocating.relocate(op, self._facts(op), found, storage, tell),
         )
 
     def add_disk(self, identity: UUID, disk: NewDisk) -> VmView:
@@ -257,7 +257,7 @@ class HypervConnector(Connector):
         offered = tuple(t for t in one.templates if all(t.trait != templates.trait(name) for name in lacks))
         one = one._replace(lacking=lacks, templates=offered)
         secure = op.session.settings.encrypted and self.endpoint.tls.unverified_because is None
-        gap = relocating.missing(op.session.settings)
+        gap = relocating.missing(op.session.settings, one)
         report = self.declared().narrowed({} if gap is None else {Capability.STORAGE_MIGRATE: gap})
         snapshot = host.snapshot(self.endpoint.name, one, found, report=report, secure=secure)
         if op.nodes:
@@ -288,6 +288,9 @@ class HypervConnector(Connector):
             raise Unsupported(
                 op.endpoint, Capability.LIVE_MIGRATE, self._facts(op).gaps[Capability.LIVE_MIGRATE]
             )
+        gap = gaps.live_migrate(self._facts(op).provider, nodes=len(self._states))
+        if gap is not None and found.node != host:
+            raise Unsupported(op.endpoint, Capability.LIVE_MIGRATE, gap)
         cluster.migrate(op, self._states, found, host)
 
     def _of(self, operation: str, identity: UUID, work: Callable[[Op, Machine], Result]) -> Result:

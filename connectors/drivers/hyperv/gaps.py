@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from catalog.capabilities import Capability, Gap, GapReason
+from connectors import storages
 
 
 def _not_yet(detail: str) -> Gap:
@@ -54,6 +55,19 @@ def of_host(host: str, cluster: str | None, *, whole: bool, balances: bool) -> d
         detail = f"the endpoint is host '{host}' alone, of failover cluster '{cluster}'; set the option 'cluster'"
     return dict.fromkeys(
         (Capability.HA_RESTART, Capability.LIVE_MIGRATE, Capability.DRS), _not_configured(detail)
+    )
+
+
+def live_migrate(cluster: str, *, nodes: int) -> Gap | None:
+    """Why machines of a whole cluster cannot move; None where there is somewhere to go."""
+    detail = f"failover cluster '{cluster}' has one node only; add a second one to it"
+    return None if nodes > 1 else _not_configured(detail)
+
+
+def one_storage(pool: str) -> Gap:
+    """Why disks cannot move: the one folder that is named is that of new machines."""
+    return storages.no_second(
+        f"'{pool}'", "storage", "name another folder in the endpoint's option 'storages'"
     )
 
 

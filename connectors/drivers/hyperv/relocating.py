@@ -11,7 +11,7 @@ from catalog.capabilities import Capability, Gap
 from connectors.contract import PowerState, Tell
 from connectors.drivers.hyperv import gaps
 from connectors.drivers.hyperv.dispatcher import Command, Scalar, Table
-from connectors.drivers.hyperv.host import on_shared_volume
+from connectors.drivers.hyperv.host import HostFacts, on_shared_volume
 from connectors.drivers.hyperv.machines import NO_SNAPSHOTS, Machine
 from connectors.drivers.hyperv.removing import own_folder
 from connectors.drivers.hyperv.session import Op
@@ -28,39 +28,37 @@ _JOBS = Command(
 )
 
 
-def missing(settings: Settings) -> Gap | None:
-    """Why the endpoint's settings let no disk be moved; None where they do."""
+def missing(settings: Settings, host: HostFacts) -> Gap | None:
+    """Why the endpoint's settings let no disk be moved; None where they do. All nodes of a cluster have one folder."""
     if not settings.storages:
         return gaps.NO_STORAGES
     if settings.options.cluster:
         own = [folder for folder in settings.storages.values() if not on_shared_volume(folder)]
-        return gaps.not_shared(own[0], "storages") if own else None
-    return None
+        if own:
+            return gaps.not_shared(own[0], "storages")
+    folders = {folder.lower() for folder in settings.storages.values()}
+    return gaps.one_storage(host.provider) if folders == {host.folder.lower()} else None
 
 
-def relocate(op: Op, machine: Machine, storage: str, tell: Tell) -> None:
+def relocate(op: Op, host: HostFacts, machine: Machine, storage: str, tell: Tell) -> None:
     """Bring the machine's files to the folder of a storage; nothing if they are there.
 
-    Raises NotFound, Conflict, Refused, and Unsupported where the endpoint names no storages.
+    Raises NotFound, Conflict, Refused, and Unsupported where the endpoint names no storage to move to.
     """
-    target = _folder(op, storage)
-    own, path = own_folder(machine), _own_disk(op, machine)
-    base, _, name = own.rpartition("\\")
-    if base.lower() == target.lower():
+    base, _, name = own_folder(machine).rpartition("\\")
+    target = op.session.settings.storages.get(storage)
+    if target is not None and base.lower() == target.lower():
         return
+    if gap := missing(op.session.settings, host):
+        raise Unsupported(op.endpoint, Capability.STORAGE_MIGRATE, gap)
+    if target is None:
+        why = f"the endpoint's option 'storages' has no '{storage}'"
+        known = ", ".join(sorted(op.session.settings.storages))
+        raise op.error(NotFound, why, hint=f"it has {known}")
+    path = _own_disk(op, machine)
     _check(op, machine)
     size_bytes = _check_room(op, path, target, storage)
     _move(op, machine, path, f"{target}\\{name}", _Progress(op, machine, size_bytes, tell))
-
-
-def _folder(op: Op, storage: str) -> str:
-    settings = op.session.settings
-    if gap := missing(settings):
-        raise Unsupported(op.endpoint, Capability.STORAGE_MIGRATE, gap)
-    if storage not in settings.storages:
-        why = f"the endpoint's option 'storages' has no '{storage}'"
-        raise op.error(NotFound, why, hint=f"it has {', '.join(sorted(settings.storages))}")
-    return settings.storages[storage]
 
 
 def _own_disk(op: Op, machine: Machine) -> str:

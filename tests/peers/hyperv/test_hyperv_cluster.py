@@ -193,6 +193,25 @@ def made_alone(nodes: HypervSimulator, connect: Connect, node: str = "HV-A") -> 
     return connect(nodes)
 
 
+def test_in_a_cluster_of_one_node_there_is_no_move_and_the_probe_says_so(
+    start: Start, connect: Connect
+) -> None:
+    simulator = start(ESTATE.model_copy(update={"nodes": ()}))
+    folder = "C:\\ClusterStorage\\Volume1"
+    connector = connect(simulator, cluster=True, nodes=f"HV-A={simulator.address}", folder=folder)
+    (pool,) = connector.probe().pools
+    view = connector.create_vm(SPEC, IDENTITY)
+    assert connector.migrate(IDENTITY, "HV-A") == view
+    with pytest.raises(Unsupported) as caught:
+        connector.migrate(IDENTITY, "HV-B")
+    gap = pool.capabilities.gap(Capability.LIVE_MIGRATE)
+    assert caught.value.gap == gap
+    assert gap is not None
+    assert gap.reason is GapReason.NOT_CONFIGURED
+    assert gap.detail == "failover cluster 'FRA-HV' has one node only; add a second one to it"
+    assert pool.capabilities.has(Capability.HA_RESTART)
+
+
 @pytest.mark.parametrize("action", [None, PowerAction.ON])
 def test_a_machine_that_is_no_role_moves_too_and_stays_none(
     nodes: HypervSimulator, connect: Connect, action: PowerAction | None

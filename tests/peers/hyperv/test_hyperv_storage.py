@@ -125,6 +125,32 @@ def test_without_storages_the_pool_says_what_is_to_be_set(host: HypervSimulator,
     assert caught.value.gap == gap
 
 
+def test_where_the_only_storage_is_the_folder_of_new_machines_there_is_no_move_and_the_probe_says_so(
+    host: HypervSimulator, connect: Connect
+) -> None:
+    connector = connect(host, storages="slow=d:\\machines\\, again=D:\\Machines")
+    before = connector.create_vm(SPEC, IDENTITY)
+    (pool,) = connector.probe().pools
+    gap = pool.capabilities.gap(Capability.STORAGE_MIGRATE)
+    assert gap is not None
+    assert gap.reason is GapReason.NOT_CONFIGURED
+    assert gap.detail == (
+        f"'{pool.provider}' has no second storage that disks can move to; "
+        "name another folder in the endpoint's option 'storages'"
+    )
+    assert connector.storage_migrate(IDENTITY, "slow", ignore) == before
+    with pytest.raises(Unsupported) as caught:
+        connector.storage_migrate(IDENTITY, "fast", ignore)
+    assert caught.value.gap == gap
+    elsewhere = connect(host, storages="fast=E:\\Machines")
+    assert elsewhere.probe().pools[0].capabilities.has(Capability.STORAGE_MIGRATE)
+    assert elsewhere.storage_migrate(IDENTITY, "fast", ignore) == before
+    # Back to the one storage that this endpoint names is no move between two of it.
+    with pytest.raises(Unsupported):
+        connector.storage_migrate(IDENTITY, "slow", ignore)
+    assert folders(host) == ["E:\\Machines"]
+
+
 def test_machines_of_a_cluster_are_moved_between_shared_volumes_only(
     start: Start, connect: Connect
 ) -> None:
