@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from catalog.capabilities import Capability, GapReason
 from catalog.pools import Endpoint
 from catalog.resources import Resources
 from connectors.contract import PowerAction, PowerState, Seed, VmSpec, VmView
@@ -21,6 +22,7 @@ from connectors.errors import (
     NotFound,
     Refused,
     Unreachable,
+    Unsupported,
 )
 from connectors.registry import connect
 from connectors.simulators import libvirt_guest, libvirt_pair, libvirtd
@@ -383,6 +385,32 @@ def test_snapshots_and_the_copies_of_others_are_conflicts(
     daemon.virsh("snapshot-delete", str(identity), "before")
     strange.unlink()
     assert is_where_it_was(daemon, fast, identity, runs=True)
+
+
+def test_with_one_pool_there_is_no_move_and_the_probe_says_so(
+    daemon: libvirtd.PrivateLibvirtd, fast: Path, identity: UUID
+) -> None:
+    before = make(daemon.qemu_endpoint(), identity, on=False)
+    with connect(daemon.qemu_endpoint()) as connector:
+        assert connector.probe().pools[0].capabilities.has(Capability.STORAGE_MIGRATE)
+        daemon.virsh("pool-destroy", FAST)
+        try:
+            (pool,) = connector.probe().pools
+            gap = pool.capabilities.gap(Capability.STORAGE_MIGRATE)
+            assert gap is not None
+            assert gap.reason is GapReason.NOT_CONFIGURED
+            assert gap.detail == (
+                f"'{pool.provider}' has no second storage pool that disks can move to; "
+                "make one of type dir, fs or netfs with virsh pool-define-as, and pool-start it"
+            )
+            assert connector.storage_migrate(identity, "default", lambda _: None) == before
+            for other in (FAST, "slow"):
+                with pytest.raises(Unsupported) as caught:
+                    connector.storage_migrate(identity, other, lambda _: None)
+                assert caught.value.gap == gap
+        finally:
+            daemon.virsh("pool-start", FAST)
+        assert connector.probe().pools[0].capabilities.has(Capability.STORAGE_MIGRATE)
 
 
 def test_an_unknown_pool_is_not_found_and_those_there_are_named(

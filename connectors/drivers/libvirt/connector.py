@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from catalog.capabilities import Capability
+from catalog.capabilities import Capability, Gap
 from catalog.pools import Endpoint, Hypervisor
 from catalog.resources import Resources
 from connectors.contract import (
@@ -35,7 +35,7 @@ from connectors.drivers.libvirt import creating, gaps, hardware, metering, snaps
 from connectors.drivers.libvirt import host as hosts
 from connectors.drivers.libvirt.migrating import Migration, Side
 from connectors.drivers.libvirt.power import Power
-from connectors.drivers.libvirt.relocating import Relocation
+from connectors.drivers.libvirt.relocating import Relocation, nowhere
 from connectors.drivers.libvirt.resizing import Resize
 from connectors.drivers.libvirt.session import Session
 from connectors.drivers.libvirt.settings import Options, Transport, peer_of, transport_of
@@ -89,11 +89,16 @@ class LibvirtConnector(Connector):
     def inventory(self) -> tuple[EndpointSnapshot, list[VmView]]:
         """What `probe` and `list_vms` give, from one look at the machines."""
 
-        def look(connection: Any) -> tuple[hosts.HostFacts, list[VmView]]:
-            found = self._facts(connection)
-            return found, views.every(self._session.vendor, connection, found)
+        def look(connection: Any) -> tuple[hosts.HostFacts, list[VmView], Gap | None]:
+            found, vendor = self._facts(connection), self._session.vendor
+            return (
+                found,
+                views.every(vendor, connection, found),
+                nowhere(vendor, connection, found.provider),
+            )
 
-        found, machines = self._session.run("probe", look)
+        found, machines, gap = self._session.run("probe", look)
+        lacking = {} if gap is None else {Capability.STORAGE_MIGRATE: gap}
         self._host = found
         pool = PoolSnapshot(
             provider=found.provider,
@@ -103,7 +108,7 @@ class LibvirtConnector(Connector):
             hosts=(hosts.as_host(found),),
             traits=found.traits,
             templates=found.templates,
-            capabilities=self.declared().narrowed(found.gaps),
+            capabilities=self.declared().narrowed({**lacking, **found.gaps}),
         )
         snapshot = EndpointSnapshot(
             endpoint=self.endpoint.name,
@@ -324,8 +329,14 @@ class LibvirtConnector(Connector):
     def storage_migrate(self, identity: UUID, storage: str, tell: Tell) -> VmView:
         self._needs("storage_migrate", Capability.STORAGE_MIGRATE)
         find = functools.partial(self._find, identity=identity, operation="storage_migrate")
-        limit = self._options.copy_mib_per_s
-        Relocation(self._session, find, identity=identity, pool_name=storage, most_mib_per_s=limit).go(tell)
+        Relocation(
+            self._session,
+            find,
+            identity=identity,
+            provider=self._opened("storage_migrate").provider,
+            pool_name=storage,
+            most_mib_per_s=self._options.copy_mib_per_s,
+        ).go(tell)
         return self.get_vm(identity)
 
     def tags(self, identity: UUID) -> Mapping[str, str]:

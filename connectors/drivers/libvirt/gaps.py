@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from catalog.capabilities import Capability, Gap, GapReason
+from connectors import storages
 
 
 def _gap(reason: GapReason, detail: str) -> Gap:
@@ -195,6 +196,15 @@ def not_offered(os_type: str, offered: Iterable[str]) -> dict[Capability, Gap]:
     """The gap of a Xen host that does not run the machines that its option asks for."""
     detail = f"this Xen host runs no '{os_type}' machines; set the option os_type to one of {', '.join(sorted(offered))}"
     return {Capability.CREATE: _gap(GapReason.NOT_CONFIGURED, detail)}
+
+
+def one_storage(pool: str) -> Gap:
+    """Why disks cannot move."""
+    return storages.no_second(
+        f"'{pool}'",
+        "storage pool",
+        "make one of type dir, fs or netfs with virsh pool-define-as, and pool-start it",
+    )
 
 
 def no_storage(problem: str) -> dict[Capability, Gap]:

@@ -11,16 +11,22 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
 
+from catalog.capabilities import Capability, Gap
 from connectors.contract import PowerState, Tell
-from connectors.drivers.libvirt import documents, faults, hardware, storage, views
+from connectors.drivers.libvirt import documents, faults, gaps, hardware, storage, views
 from connectors.drivers.libvirt.session import Session
-from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused
+from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused, Unsupported
 
 OPERATION = "storage_migrate"
 MIB = 1024 * 1024
 _LOOKS = 20
 """How often in the time of one timeout a copy's progress is looked at."""
 _LONGEST_LOOK_S = 0.5
+
+
+def nowhere(vendor: Any, connection: Any, provider: str) -> Gap | None:
+    """Why no disk can move to another pool; None where one can. Raises libvirtError."""
+    return None if storage.has_second(vendor, connection) else gaps.one_storage(provider)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Relocation:
         find: Callable[[Any], Any],
         *,
         identity: UUID,
+        provider: str,
         pool_name: str,
         most_mib_per_s: int,
     ) -> None:
@@ -62,6 +69,7 @@ class Relocation:
         self.endpoint = session.endpoint.name
         self.find = find
         self.identity = identity
+        self.provider = provider
         self.pool_name = pool_name
         self.most_mib_per_s = most_mib_per_s
         self._mine = False
@@ -124,20 +132,26 @@ class Relocation:
         )
 
     def _pool(self, connection: Any) -> Any:
-        """The pool to move to. Raises NotFound, Refused."""
+        """The pool to move to. Raises NotFound, Refused, and Unsupported where the host has one only."""
         try:
             pool = connection.storagePoolLookupByName(self.pool_name)
         except self.vendor.libvirtError as error:
             if error.get_error_code() != faults.NO_STORAGE_POOL:
                 raise
+            self._check_second(connection)
             known = ", ".join(sorted(pool.name() for pool in storage.active_pools(self.vendor, connection)))
             why = f"there is no storage pool '{self.pool_name}'"
             raise NotFound(self.endpoint, OPERATION, why, hint=f"the host's are {known}") from error
         _, problem = storage.capacity_gib(self.vendor, connection, self.pool_name)
         if problem is not None:
+            self._check_second(connection)
             raise Refused(self.endpoint, OPERATION, problem)
         pool.refresh(0)
         return pool
+
+    def _check_second(self, connection: Any) -> None:
+        if (gap := nowhere(self.vendor, connection, self.provider)) is not None:
+            raise Unsupported(self.endpoint, Capability.STORAGE_MIGRATE, gap)
 
     def _is_in(self, pool: Any, volume: Any) -> bool:
         """By path, for two pools may be one folder."""

@@ -101,6 +101,15 @@ def active_pools(vendor: Any, connection: Any) -> list[Any]:
     return list(connection.listAllStoragePools(vendor.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE))
 
 
+def has_second(vendor: Any, connection: Any) -> bool:
+    """Whether two pools of the host can have disks. Raises libvirtError."""
+    kinds = []
+    for pool in active_pools(vendor, connection):
+        with suppress(vendor.libvirtError):  # it went meanwhile, or is not the user's to read
+            kinds.append(documents.parse(pool.XMLDesc(0)).get("type"))
+    return sum(kind in _FILE_POOLS for kind in kinds) > 1
+
+
 def remains(vendor: Any, pool: Any, identity: UUID) -> bool:
     """Whether the pool has a volume of this machine. Raises libvirtError."""
     return any(lookup(vendor, pool, identity, name) is not None for name in _names(pool, identity))
