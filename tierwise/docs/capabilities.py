@@ -22,9 +22,9 @@ anew with `python -m tierwise.docs.capabilities > docs/reference/capabilities.md
 - anything else is missing, for one of four reasons: *never* (it does not exist there), *not yet* (tierwise
   has not built it), *not licensed* or *not configured* (someone can switch it on).
 
-A probe of the live endpoint may find more that is missing, for instance a cluster without DRS or a host
-that is too old; `tierwise pool capabilities` gives the reasons of one pool. No vendor library is needed to make
-this page.
+A probe of the live endpoint may find more that is missing, for instance a cluster without DRS, a host
+that is too old, or a pool with one host or one storage, between which nothing moves; `tierwise pool
+capabilities` gives the reasons of one pool. No vendor library is needed to make this page.
 """
 
 
