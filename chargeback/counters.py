@@ -75,7 +75,7 @@ class Reading(NamedTuple):
     at: int
     counter: bool
     part: str = ""
-    """The disk whose counter it is; counters of a meter for several parts add up."""
+    """The disk or network card whose counter it is; counters of a meter for several parts add up."""
     begun: int | None = None
     """When the counter was at 0, where that is told."""
     bits: int = 64

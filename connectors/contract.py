@@ -171,7 +171,8 @@ class UsageReading(Value):
     at: AwareDatetime
     counter: bool
     part: str = Field(
-        default="", description="The disk that has this counter; empty for the whole machine."
+        default="",
+        description="The disk or network card that has this counter; empty for the whole machine.",
     )
     bits: Literal[32, 64] = Field(default=64, description="After as many bits a counter goes on from 0.")
     begun_at: AwareDatetime | None = Field(

@@ -1,6 +1,7 @@
 """Containers of a real libvirtd's LXC driver: what they are, read in the kernel and on the disk by others."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from catalog.capabilities import Capability, GapReason
 from catalog.resources import Resources
+from chargeback.counters import LAST, Reading, sampled
 from connectors.contract import Connector, Firmware, PowerAction, PowerState, VmSpec
 from connectors.errors import ConnectorError, Refused, Unsupported
 from connectors.registry import connect
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.counterpart("libvirt-lxc")
 SMALL = Resources(vcpu=1, memory_mib=64, disk_gib=1)
 GIB = 2**30
 WAIT_S = 30
+SECOND = "52:54:00:00:00:02"
 
 
 @pytest.fixture
@@ -137,6 +140,57 @@ def test_what_a_container_sent_and_received_is_what_the_kernel_counts_at_its_end
     assert len(said) < before["tx"]["bytes"] <= seen["net_sent_bytes"] <= after["tx"]["bytes"]
     assert before["rx"]["bytes"] <= seen["net_received_bytes"] <= after["rx"]["bytes"]
     assert after["rx"]["bytes"] < len(said), "else sent and received could be exchanged unnoticed"
+
+
+def test_a_card_that_is_taken_out_charges_nothing_twice_of_the_one_that_stays(
+    daemon: libvirtd.PrivateLibvirtd, bridge: str, identity: UUID
+) -> None:
+    last, at = LAST.empty_table(), 1_800_000_000
+
+    def virsh(*words: str) -> str:
+        return daemon.virsh(*words, address=daemon.lxc_address)
+
+    def cards() -> dict[str, str]:
+        """The host's interface by MAC."""
+        rows = (line.split() for line in virsh("domiflist", str(identity)).splitlines())
+        return {row[4]: row[0] for row in rows if row}
+
+    def charged(connector: Connector) -> int:
+        """The kB since the last reading; each is told to be a minute after the one before."""
+        nonlocal last, at
+        at += 60
+        readings = [
+            Reading(str(identity), one.metric, one.value, at, counter=True, part=one.part)
+            for one in connector.usage(datetime.now(UTC) - timedelta(minutes=1))
+            if one.metric.startswith("net_")
+        ]
+        assert {one.part for one in readings} == cards().keys()
+        found, last = sampled(readings, last, endpoint="lxc")
+        assert found.notes == []
+        return sum(row[3] * seconds for row, seconds in zip(found.rows, found.seconds, strict=True))
+
+    def send(interface: str, frames: int) -> None:
+        """Frames of 1000 bytes to the container."""
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+            wire.bind((interface, 0))
+            for _ in range(frames):
+                wire.send(b"\xff" * 12 + b"\x88\xb5" + b"x" * 986)
+
+    with connect(daemon.lxc_endpoint(bridge=bridge)) as connector:
+        connector.create_vm(spec(connector, identity), identity)
+        (first,) = cards()
+        virsh("attach-interface", str(identity), "bridge", bridge, "--mac", SECOND, "--config")
+        connector.power(identity, PowerAction.ON)
+        within = ["nsenter", f"--net={init_of(identity) / 'ns' / 'net'}"]
+        for name in ("eth0", "eth1"):
+            subprocess.run([*within, "ip", "link", "set", name, "up"], check=True)
+        charged(connector)
+        for interface in cards().values():
+            send(interface, 400)
+        assert 800 <= charged(connector) < 900
+        virsh("detach-interface", str(identity), "bridge", "--mac", SECOND, "--live")
+        send(cards()[first], 100)
+        assert 100 <= charged(connector) < 200, "its 400 kB from before are charged already"
 
 
 def card_of(within: list[str]) -> Any:

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.counterpart("libvirt-qemu")
 
 SMALL = Resources(vcpu=1, memory_mib=128, disk_gib=1)
 BOOT_LIMIT_S = 120
+NETWORK = ("net_received_bytes", "net_sent_bytes")
+SECOND = "52:54:00:00:00:02"
 
 
 @pytest.fixture(scope="module")
@@ -200,13 +202,26 @@ def test_a_running_machine_does_not_shrink(tiny: Connector, identity: UUID) -> N
     assert tiny.get_vm(identity) == before
 
 
-def test_a_machine_with_a_network_card_has_its_traffic_counted(
+def test_each_network_card_of_a_machine_has_its_traffic_counted(
     daemon: libvirtd.PrivateLibvirtd, bridge: str, identity: UUID
 ) -> None:
+    def seen() -> dict[str, set[str]]:
+        found = connector.usage(datetime.now(UTC) - timedelta(minutes=1))
+        return {m: {one.part for one in found if one.metric == m} for m in NETWORK}
+
+    def macs() -> set[str]:
+        rows = (line.split() for line in daemon.virsh("domiflist", str(identity)).splitlines())
+        return {row[4] for row in rows if row and row[2] == bridge}
+
     with connect(daemon.qemu_endpoint(bridge=bridge)) as connector:
         assert connector.probe().pools[0].capabilities.has(Capability.METRICS_NET)
         make(connector, identity)
-        seen = {r.metric for r in connector.usage(datetime.now(UTC) - timedelta(minutes=1))}
-        assert {"net_received_bytes", "net_sent_bytes"} <= seen
-        assert bridge in daemon.virsh("domiflist", str(identity))
+        before = macs()
+        assert len(before) == 1
+        assert seen() == dict.fromkeys(NETWORK, before)
+        connector.power(identity, PowerAction.OFF)
+        daemon.virsh("attach-interface", str(identity), "bridge", bridge, "--mac", SECOND, "--config")
+        connector.power(identity, PowerAction.ON)
+        assert macs() == before | {SECOND}
+        assert seen() == dict.fromkeys(NETWORK, macs())
         connector.delete_vm(identity)

@@ -1,12 +1,13 @@
 """Measured values of running machines, from libvirt's statistics."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from connectors.contract import UsageReading
-from connectors.drivers.libvirt import documents, faults, views
+from connectors.drivers.libvirt import faults, views
 
 NANOSECONDS_PER_MS = 1_000_000
 KIB_PER_MIB = 1024
@@ -27,8 +28,9 @@ def readings(vendor: Any, connection: Any, at: datetime) -> list[UsageReading]:
     found = []
     for domain, stats in connection.getAllDomainStats(flags, active):
         try:
-            if views.is_ours(domain):
-                found += of_machine(UUID(domain.UUIDString()), stats, at)
+            cards = views.cards_of_ours(domain)
+            if cards is not None:
+                found += of_machine(UUID(domain.UUIDString()), stats, cards, at)
         except vendor.libvirtError as error:
             if error.get_error_code() != faults.NO_DOMAIN:  # gone since it was listed
                 raise
@@ -40,10 +42,11 @@ def container_readings(vendor: Any, connection: Any, at: datetime) -> list[Usage
     found = []
     for domain in connection.listAllDomains(vendor.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
         try:
-            if views.is_ours(domain):
+            cards = views.cards_of_ours(domain)
+            if cards is not None:
                 own = {"cpu.time": domain.info()[4], "balloon.rss": domain.memoryStats()["rss"]}
-                stats = own | _card_counters(domain)
-                found += of_machine(UUID(domain.UUIDString()), stats, at)
+                stats = own | _card_counters(domain, cards)
+                found += of_machine(UUID(domain.UUIDString()), stats, cards, at)
         except vendor.libvirtError as error:
             if error.get_error_code() not in {faults.NO_DOMAIN, faults.OPERATION_INVALID}:
                 raise  # else gone, or off, since it was listed
@@ -55,42 +58,41 @@ def xen_readings(vendor: Any, connection: Any, at: datetime) -> list[UsageReadin
     found = []
     for domain in views.machines(connection, vendor.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
         try:
-            if views.is_ours(domain):
+            cards = views.cards_of_ours(domain)
+            if cards is not None:
                 own = {"cpu.time": domain.info()[4], "balloon.rss": domain.memoryStats()["actual"]}
-                stats = own | _card_counters(domain)
-                found += of_machine(UUID(domain.UUIDString()), stats, at)
+                stats = own | _card_counters(domain, cards)
+                found += of_machine(UUID(domain.UUIDString()), stats, cards, at)
         except vendor.libvirtError as error:
             if error.get_error_code() not in {faults.NO_DOMAIN, faults.OPERATION_INVALID}:
                 raise  # else gone, or off, since it was listed
     return found
 
 
-def _card_counters(domain: Any) -> dict[str, int]:
-    """The network counters of a machine that runs, as libvirt's statistics name them. Raises libvirtError.
-
-    Emulated cards of Xen are left out, see `gaps.EMULATED_CARDS`.
-    """
-    found: dict[str, int] = {}
-    targets = documents.parse(domain.XMLDesc(0)).findall("devices/interface/target")
-    for name in (target.get("dev", "") for target in targets):
-        if name.endswith("-emu"):
-            continue
+def _card_counters(domain: Any, cards: Mapping[str, str]) -> dict[str, Any]:
+    """The network counters of a machine that runs, as libvirt's statistics name them. Raises libvirtError."""
+    found: dict[str, Any] = {"net.count": len(cards)}
+    for number, name in enumerate(cards):
         received, _, _, _, sent, *_ = domain.interfaceStats(name)
-        number = found.get("net.count", 0)
         found |= {
+            f"net.{number}.name": name,
             f"net.{number}.rx.bytes": received,
             f"net.{number}.tx.bytes": sent,
-            "net.count": number + 1,
         }
     return found
 
 
-def of_machine(identity: UUID, stats: Mapping[str, Any], at: datetime) -> list[UsageReading]:
-    """One machine's values; its counters begin anew each time it is powered on."""
+def of_machine(
+    identity: UUID, stats: Mapping[str, Any], cards: Mapping[str, str], at: datetime
+) -> list[UsageReading]:
+    """One machine's values; its counters begin anew each time it is powered on.
+
+    `cards` has the MAC of each interface.
+    """
     return [
         *(
             UsageReading(identity=identity, metric=m, value=v, at=at, counter=True, part=part)
-            for m, part, v in _counters(stats)
+            for m, part, v in _counters(stats, cards)
         ),
         *(
             UsageReading(identity=identity, metric=m, value=v, at=at, counter=False)
@@ -99,8 +101,11 @@ def of_machine(identity: UUID, stats: Mapping[str, Any], at: datetime) -> list[U
     ]
 
 
-def _counters(stats: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """Metric, part and value. Each disk has its own: without it, the sum over the others would begin anew."""
+def _counters(stats: Mapping[str, Any], cards: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    """Metric, part and value.
+
+    Each disk and each card has its own: one that is taken out would let a sum over them fall, as if it began anew.
+    """
     if "cpu.time" in stats:
         yield "cpu_ms", "", stats["cpu.time"] // NANOSECONDS_PER_MS
     for metric, field in _DISKS.items():
@@ -108,10 +113,13 @@ def _counters(stats: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
             if f"{disk}.{field}" in stats:
                 yield metric, stats[f"{disk}.name"], stats[f"{disk}.{field}"]
     for metric, field in _CARDS.items():
-        keys = [f"net.{i}.{field}" for i in range(stats.get("net.count", 0))]
-        values = [stats[key] for key in keys if key in stats]
-        if values:
-            yield metric, "", sum(values)
+        by_mac: Counter[str] = Counter()  # of which cards may share one
+        for card in (f"net.{i}" for i in range(stats.get("net.count", 0))):
+            mac = cards.get(stats[f"{card}.name"])
+            if mac is not None and f"{card}.{field}" in stats:  # else gone since the statistics
+                by_mac[mac] += stats[f"{card}.{field}"]
+        for mac, value in by_mac.items():
+            yield metric, mac, value
 
 
 def _gauges(stats: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

@@ -2,7 +2,7 @@
 
 import functools
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ _KEPT = 2**15
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Definition:
-    """What a view takes of a definition; disks by target device, with their paths."""
+    """What is taken of a definition; disks by target device, with their paths."""
 
     uuid: str
     name: str
@@ -36,6 +36,8 @@ class _Definition:
     vcpu: int
     memory_mib: int
     disks: tuple[tuple[str, str], ...]
+    cards: tuple[tuple[str, str], ...]
+    """The host's interface, while the machine runs, and the MAC of each."""
 
 
 def every(vendor: Any, connection: Any, host: HostFacts) -> list[VmView]:
@@ -122,6 +124,15 @@ def is_ours(domain: Any) -> bool:
     return _read(domain.XMLDesc(0)).mark is not None
 
 
+def cards_of_ours(domain: Any) -> Mapping[str, str] | None:
+    """The MAC of each card by the host's interface, whose name is another at each start.
+
+    None of a machine that tierwise did not make. Raises libvirtError.
+    """
+    found = _read(domain.XMLDesc(0))
+    return None if found.mark is None else dict(found.cards)
+
+
 def _view(
     vendor: Any, connection: Any, domain: Any, stats: dict[str, Any], power: PowerState, host: HostFacts
 ) -> VmView:
@@ -144,7 +155,17 @@ def _read(text: str) -> _Definition:
         vcpu=int(count),
         memory_mib=memory_kib // documents.KIB,
         disks=() if devices is None or not len(devices) else tuple(documents.disks(root)),
+        cards=() if devices is None else tuple(_cards(devices)),
     )
+
+
+def _cards(devices: ET.Element) -> Iterator[tuple[str, str]]:
+    """Emulated cards of Xen are left out, see `gaps.EMULATED_CARDS`."""
+    for card in devices.findall("interface"):
+        target, mac = card.find("target"), card.find("mac")
+        name = "" if target is None else target.get("dev", "")
+        if mac is not None and name and not name.endswith("-emu"):
+            yield name, mac.get("address", "")
 
 
 @functools.lru_cache(_KEPT)
