@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, expm1, lgamma, log
+from math import ceil, exp, expm1, lgamma, log
 
 import numpy as np
 
 from catalog.base import Value
-from placement.arrays import Int64
+from placement.arrays import Bool, Int64
 from placement.forecast.arrivals import WEEK_HOURS, Arrivals, BatchSizes, CountedSizes, NegativeBinomial
 from placement.forecast.numbers import DAYS_PER_MONTH, HOURS_PER_DAY, Float64
 
@@ -17,11 +17,19 @@ WEEK_BATCHES, DAY_BATCHES = 2000, 240
 """So many batches are needed to tell the 168 hours of a week apart, or the 24 of a day."""
 COUNTED_BATCHES = 500
 """From so many on, batch sizes are those that were counted; below, a negative binomial."""
+GAP_DAYS = 5
+"""A stretch without a batch that is shorter is no gap: a long weekend has four days."""
+_GAP_CHANCE = 1e-6
+_GAP_SIDES = 4
+"""How many times as long as a gap the time before and after it is that tells how many should have come."""
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """[B] batches of some classes, from hour 0 to `span_hours`; hour 0 is midnight of `first_weekday` (0: Monday)."""
+    """[B] batches of some classes, from hour 0 to `span_hours`; hour 0 is midnight of `first_weekday` (0: Monday).
+
+    Nothing is known of `unseen_days`, numbered from 0: they count neither as time nor as days without a batch.
+    """
 
     hours: Float64
     workload_class: Int64
@@ -29,6 +37,7 @@ class Arrived:
     classes: tuple[str, ...]
     span_hours: float
     first_weekday: int
+    unseen_days: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.hours) == len(self.workload_class) == len(self.size):
@@ -43,11 +52,23 @@ class Arrived:
         if len(self.size) and self.size.min() < 1:
             msg = "sizes must be at least 1"
             raise ValueError(msg)
+        if np.isin(self.hours // HOURS_PER_DAY, self.unseen_days).any():
+            msg = "batches came on unseen_days"
+            raise ValueError(msg)
+        if self.seen_hours < HOURS_PER_DAY:
+            msg = "unseen_days leave less than a whole day"
+            raise ValueError(msg)
 
     @property
-    def whole_days(self) -> int:
-        """The days that were seen from beginning to end."""
-        return int(self.span_hours // HOURS_PER_DAY)
+    def whole_days(self) -> Int64:
+        """The days that were seen from beginning to end, by their numbers."""
+        every = np.arange(int(self.span_hours // HOURS_PER_DAY))
+        return every[~np.isin(every, self.unseen_days)]
+
+    @property
+    def seen_hours(self) -> float:
+        """How long was seen."""
+        return self.span_hours - HOURS_PER_DAY * len(self.unseen_days)
 
     def until(self, days: int) -> "Arrived":
         """Only the first days."""
@@ -55,13 +76,42 @@ class Arrived:
         return Arrived(
             self.hours[early], self.workload_class[early], self.size[early],
             self.classes, float(days * HOURS_PER_DAY), self.first_weekday,
+            tuple(day for day in self.unseen_days if day < days),
         )  # fmt: skip
 
     def daily(self, workload_class: int | None = None) -> Int64:
         """[D] batches of a class, or of all, on each whole day."""
         chosen = self.hours if workload_class is None else self.hours[self.workload_class == workload_class]
         day = (chosen // HOURS_PER_DAY).astype(np.int64)
-        return np.bincount(day[day < self.whole_days], minlength=self.whole_days)
+        return np.bincount(day, minlength=ceil(self.span_hours / HOURS_PER_DAY))[self.whole_days]
+
+
+def gaps(hours: Float64) -> list[range]:
+    """Runs of whole days in which no batch came, by their numbers, though chance cannot have made them so long.
+
+    Both the batches before and those after must say so: as many as came there, at random in that time and the gap, had
+    all missed the gap. A stream that begins, ends or grows has no gap there.
+    """
+    at = np.sort(hours)
+    found = []
+    for i in np.flatnonzero(np.diff(at) > GAP_DAYS * HOURS_PER_DAY).tolist():
+        length = float(at[i + 1] - at[i])
+        days = range(ceil(at[i] / HOURS_PER_DAY), int(at[i + 1] // HOURS_PER_DAY))
+        before, after = (at[i] - at[:i])[::-1], at[i + 2 :] - at[i + 1]
+        chance = max(_missed(side, length) for side in (before, after))
+        if len(days) >= GAP_DAYS and chance < _GAP_CHANCE:
+            found.append(days)
+    return found
+
+
+def _missed(away: Float64, length: float) -> float:
+    """The chance that a gap of this length was missed by all batches, given how far away from it they came."""
+    near = away[away <= _GAP_SIDES * length]
+    if not len(near):
+        return 1.0
+    whole = len(near) < len(away)
+    side = _GAP_SIDES * length if whole else max(float(near[-1]), HOURS_PER_DAY)
+    return float((side / (side + length)) ** len(near))
 
 
 class ArrivalGoodness(Value):
@@ -93,8 +143,9 @@ def fit_arrivals(arrived: Arrived, *, hold_out_days: int = 3, trend: bool = True
     fitted from two weeks on; it is the stream's own growth, which nothing promises will go on.
     """
     goodness = None
-    early = arrived.whole_days - hold_out_days
-    if hold_out_days > 0 and early >= 2:
+    days = arrived.whole_days
+    if hold_out_days > 0 and len(days) >= hold_out_days + 2:
+        early = int(days[-hold_out_days])
         goodness = _judged(arrived, _fit(arrived.until(early), trend=trend), early)
     return FittedArrivals(arrivals=_fit(arrived, trend=trend), goodness=goodness)
 
@@ -116,15 +167,17 @@ def _week(arrived: Arrived, chosen: np.ndarray) -> tuple[float, ...]:
     """Weights with mean 1: of 168 hours, of 24, or 1, as there are enough batches."""
     hours = arrived.hours[chosen]
     n = len(hours)
-    if n < DAY_BATCHES or arrived.span_hours < 2 * HOURS_PER_DAY:
+    if n < DAY_BATCHES or arrived.seen_hours < 2 * HOURS_PER_DAY:
         return (1.0,)
     span = int(np.ceil(arrived.span_hours))
     covered = np.diff(np.minimum(np.arange(span + 1), arrived.span_hours))
-    fits_week = n >= WEEK_BATCHES and arrived.span_hours >= 2 * WEEK_HOURS
-    period = WEEK_HOURS if fits_week else HOURS_PER_DAY
+    covered[np.isin(np.arange(span) // HOURS_PER_DAY, arrived.unseen_days)] = 0
     begin = arrived.first_weekday * HOURS_PER_DAY
-    slot = (np.arange(span) + begin) % period
-    seen = np.bincount(slot, weights=covered, minlength=period)
+    slot = (np.arange(span) + begin) % WEEK_HOURS
+    seen = np.bincount(slot, weights=covered, minlength=WEEK_HOURS)
+    fits_week = n >= WEEK_BATCHES and arrived.seen_hours >= 2 * WEEK_HOURS and bool(seen.all())
+    period = WEEK_HOURS if fits_week else HOURS_PER_DAY
+    seen = seen.reshape(-1, period).sum(axis=0)
     counts = np.bincount((hours.astype(np.int64) + begin) % period, minlength=period)
     weights = counts / seen
     weights = weights / weights.mean()
@@ -135,12 +188,12 @@ def _stream(arrived: Arrived, c: int, weights: tuple[float, ...], sizes: Int64, 
     counts = arrived.daily(c).astype(np.float64)
     days = arrived.whole_days
     plain = Arrivals(batches_per_day=1, hour_weights=weights)
-    weekdays = (arrived.first_weekday + np.arange(days)) % 7
+    weekdays = (arrived.first_weekday + days) % 7
     of_day = np.array(plain.week()).reshape(7, HOURS_PER_DAY).mean(axis=1)[weekdays]
     # Time counts from the end of what was seen: there the forecast begins.
-    months = (np.arange(days, dtype=np.float64) + 0.5 - days) / DAYS_PER_MONTH
+    months = (days + 0.5 - (days[-1] + 1)) / DAYS_PER_MONTH
     level, slope, level_error, slope_error, told = _log_linear(
-        counts, of_day, months, trend=trend and days >= TREND_DAYS and counts.sum() >= 100
+        counts, of_day, months, trend=trend and len(days) >= TREND_DAYS and counts.sum() >= 100
     )
     extra = ((counts - told) ** 2 - told).sum() / max((told**2).sum(), 1e-12)
     return Arrivals(
@@ -211,12 +264,13 @@ def _likelihood(values: Int64, counts: Int64, more: float, shape: float) -> floa
 
 
 def _judged(arrived: Arrived, fitted: dict[str, Arrivals], early: int) -> ArrivalGoodness:
-    days = np.arange(early, arrived.whole_days)
+    held_out: Bool = arrived.whole_days >= early
+    days = arrived.whole_days[held_out]
     weekdays = (arrived.first_weekday + days) % 7
     months = (days.astype(np.float64) + 0.5 - early) / DAYS_PER_MONTH
     told, came, inside = np.zeros(len(days)), np.zeros(len(days)), []
     for c, name in enumerate(arrived.classes):
-        counts = arrived.daily(c)[early:]
+        counts = arrived.daily(c)[held_out]
         came += counts
         if name in fitted:
             mean, spread = _band(fitted[name], weekdays, months)
@@ -225,7 +279,7 @@ def _judged(arrived: Arrived, fitted: dict[str, Arrivals], early: int) -> Arriva
     total = max(1.0, float(came.sum()))
     return ArrivalGoodness(
         batches=len(arrived.hours),
-        days=arrived.whole_days,
+        days=len(arrived.whole_days),
         held_out_days=len(days),
         bias_percent=100 * float(told.sum() - came.sum()) / total,
         daily_error_percent=100 * float((np.abs(told - came) / np.maximum(came, 1)).mean()),

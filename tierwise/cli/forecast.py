@@ -207,6 +207,13 @@ def fit_demand(
     trend: Annotated[
         bool, typer.Option("--trend/--no-trend", help="Fit a trend, or the mean rate of all days.")
     ] = True,
+    gaps: Annotated[
+        bool,
+        typer.Option(
+            "--gaps/--no-gaps",
+            help="Leave out stretches whose machines must be missing, or count them as quiet.",
+        ),
+    ] = True,
     result: Annotated[
         Path | None,
         typer.Option("--result", help="Write classes and lifetimes of a document to this file."),
@@ -225,7 +232,9 @@ def fit_demand(
     except ValueError:
         msg = f"--until must be a time such as 2026-10-01T08:30:00: {until!r}"
         raise InvalidInput(msg) from None
-    fitted = use.fit(history, until=written, trend=trend)
+    fitted = use.fit(history, until=written, trend=trend, leave_out_gaps=gaps)
+    for one in use.notes(fitted):
+        note(one)
     if result is not None:
         write_whole(result, use.as_yaml(fitted).encode())
     emit(use.rows(fitted), output, fields=FIT)

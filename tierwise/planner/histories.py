@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from catalog.base import Name
 from catalog.resources import ResourceClass
-from placement.forecast.fit_arrivals import Arrived
+from placement.forecast.fit_arrivals import Arrived, gaps
 from placement.forecast.fit_lifetimes import Lived
+from placement.forecast.numbers import HOURS_PER_DAY
 from tierwise.errors import InvalidInput
 
 REQUIRED = ("created_at", "deleted_at", "class")
@@ -45,14 +46,22 @@ class History:
     """By class: of each resource that the file has, what most of its machines need."""
     since: datetime
     until: datetime
+    gaps: tuple[tuple[date, date], ...]
+    """First and last day of each stretch in which nothing came for so long that its machines must be missing."""
+
+    @property
+    def without_gaps(self) -> bool:
+        """Whether the gaps are left out, and no time in which nothing came."""
+        return bool(self.arrived.unseen_days)
 
 
-def read_history(path: Path, until: datetime | None = None) -> History:
+def read_history(path: Path, until: datetime | None = None, *, leave_out_gaps: bool = True) -> History:
     """Read a CSV with the columns created_at, deleted_at (empty: still there) and class.
 
     It may have tenant, vcpu, memory_mib and disk_gib too. Times are ISO 8601, all with a zone (they are taken to UTC) or
     all without. `until` is when the file was written; without it, the last time in it. Removed machines must be in
-    it, or lives would seem longer than they are. Raises InvalidInput with every bad line, up to twenty.
+    it, or lives would seem longer than they are. Gaps that are half of the time and more are how machines come, and
+    are not left out. Raises InvalidInput with every bad line, up to twenty.
     """
     machines = _machines(path)
     last = max(time for m in machines for time in (m.created, m.deleted) if time is not None)
@@ -67,19 +76,29 @@ def read_history(path: Path, until: datetime | None = None) -> History:
     # A machine that came at the very end belongs to the time that was seen.
     span_hours = max(24.0, (end - since).total_seconds() / 3600 + 1e-6)
     first = np.flatnonzero(np.diff(batch, prepend=-1))
+    hours = np.array([(ordered[i].created - since).total_seconds() / 3600 for i in first.tolist()])
+    missing = gaps(hours)
+    days = tuple(day for gap in missing for day in gap)
+    if 2 * HOURS_PER_DAY * len(days) >= span_hours or not leave_out_gaps:
+        days = ()
     return History(
         arrived=Arrived(
-            hours=np.array([(ordered[i].created - since).total_seconds() / 3600 for i in first.tolist()]),
+            hours=hours,
             workload_class=np.array([kinds.index(ordered[i].kind) for i in first.tolist()], dtype=np.int64),
             size=np.bincount(batch),
             classes=kinds,
             span_hours=span_hours,
             first_weekday=since.weekday(),
+            unseen_days=days,
         ),
         lived={kind: _lived(ordered, batch, kind, end) for kind in kinds},
         sizes={kind: _sizes([m for m in ordered if m.kind == kind]) for kind in kinds},
         since=since,
         until=end,
+        gaps=tuple(
+            (since.date() + timedelta(days=gap.start), since.date() + timedelta(days=gap.stop - 1))
+            for gap in missing
+        ),
     )
 
 

@@ -27,9 +27,11 @@ class FittedHistory:
     lifetimes: dict[str, FittedLifetimes]
 
 
-def fit(path: Path, *, until: datetime | None = None, trend: bool = True) -> FittedHistory:
+def fit(
+    path: Path, *, until: datetime | None = None, trend: bool = True, leave_out_gaps: bool = True
+) -> FittedHistory:
     """Fit arrivals and lifetimes of each class. Raises InvalidInput where the file cannot be read."""
-    history = read_history(path, until)
+    history = read_history(path, until, leave_out_gaps=leave_out_gaps)
     arrivals = fit_arrivals(history.arrived, trend=trend)
     found = {}
     for kind, lived in history.lived.items():
@@ -43,6 +45,19 @@ def fit(path: Path, *, until: datetime | None = None, trend: bool = True) -> Fit
 
 
 _ENDS_LEAST = 10
+
+
+def notes(fitted: FittedHistory) -> list[str]:
+    """What was found missing in the history, and what was made of it."""
+    counted_as = (
+        "its machines must be missing, so it is left out; --no-gaps counts it as time in which nothing came"
+        if fitted.history.without_gaps
+        else "counted as time in which nothing came, and rates are lower if its machines are only missing"
+    )
+    return [
+        f"no machine came from {first} to {last} ({(last - first).days + 1} days), far too long for chance: {counted_as}"
+        for first, last in fitted.history.gaps
+    ]
 
 
 def rows(fitted: FittedHistory) -> list[Row]:
@@ -73,6 +88,7 @@ def as_yaml(fitted: FittedHistory) -> str:
     """The sections ``classes`` and ``lifetimes`` of a forecast document, with what they were fitted to as comments."""
     history = fitted.history
     lines = [f"# fitted to machines made from {history.since.isoformat()} to {history.until.isoformat()}"]
+    lines += [f"# {one}" for one in notes(fitted)]
     good = fitted.arrivals.goodness
     if good:
         lines.append(

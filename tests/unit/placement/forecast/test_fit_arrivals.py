@@ -1,5 +1,6 @@
 """Fits of arrivals and growth against streams whose law is known."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import lgamma, log
 
@@ -12,6 +13,7 @@ from placement.forecast.fit_arrivals import (
     fit_arrivals,
     fit_batch_sizes,
     fit_negative_binomial,
+    gaps,
     largest_gap,
 )
 from placement.forecast.fit_growth import fit_growth
@@ -150,3 +152,41 @@ def test_more_weeks_held_out_never_use_them() -> None:
     errors = [fit_growth(use, hold_out_weeks=1).goodness.error_percent for use in (calm, jump)]
     assert [a < b for a, b in pairwise(errors)] == [True]
     assert errors[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_stream_with_weekends_a_trend_or_few_batches_has_no_gaps() -> None:
+    for seed in range(40):
+        assert gaps(stream(180, 2, 0.0, seed).hours) == []
+        assert gaps(stream(180, 3, 0.0, seed, variance=0.3).hours) == []
+        assert gaps(stream(360, 20, 0.6, seed).hours) == []
+        assert gaps(stream(360, 0.2, 0.0, seed).hours) == []
+
+
+def test_a_missing_stretch_leaves_level_trend_and_hours_as_they_are() -> None:
+    whole = stream(140, 300, 0.1, 5)
+    day = whole.hours // 24
+    cut = (day < 60) | (day >= 95)
+    assert gaps(whole.hours[cut]) == [range(60, 95)]
+    left = replace(
+        whole, hours=whole.hours[cut], workload_class=whole.workload_class[cut], size=whole.size[cut],
+        unseen_days=tuple(range(60, 95)),
+    )  # fmt: skip
+    found = fit_arrivals(left)
+    one = found.arrivals["web"]
+    assert one.batches_per_day == pytest.approx(300, abs=4 * 300 * one.level_error)
+    assert one.growth_percent_per_month == pytest.approx(10, abs=4 * one.growth_error_points)
+    assert one.daily_variance < 0.01
+    assert np.array(one.week()) == pytest.approx(WEIGHTS, abs=0.35)
+    assert found.goodness
+    assert (found.goodness.days, found.goodness.held_out_days) == (105, 3)
+
+
+def test_hours_of_a_week_that_was_never_seen_whole_are_those_of_a_day() -> None:
+    whole = stream(28, 200, 0.0, 6)
+    fridays = (1, 8, 15, 22)
+    seen = ~np.isin(whole.hours // 24, fridays)
+    left = replace(
+        whole, hours=whole.hours[seen], workload_class=whole.workload_class[seen], size=whole.size[seen],
+        unseen_days=fridays,
+    )  # fmt: skip
+    assert len(fit_arrivals(left).arrivals["web"].hour_weights) == 24

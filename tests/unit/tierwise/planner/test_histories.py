@@ -1,7 +1,8 @@
 """A history of one's own: read by hand, fitted, and forecast from."""
 
 import csv
-from datetime import datetime, timedelta
+import json
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,40 @@ def test_the_command_writes_the_sections_and_shows_how_good_they_are(
     assert result.read_text().startswith("# fitted to machines made from 2026-01-05")
     refused = CliRunner().invoke(app, ["fit-demand", str(long_history), "--until", "soon"])
     assert isinstance(refused.exception, InvalidInput)
+
+
+def without(history: Path, folder: Path, first: int, last: int) -> Path:
+    """The history without the machines that were made from one day to another, the last not included."""
+    lines = history.read_text().splitlines(keepends=True)
+    days = [(datetime.fromisoformat(line.split(",")[0]) - datetime(2026, 1, 5)).days for line in lines[1:]]  # noqa: DTZ001 - the history has no zone
+    kept = [line for line, day in zip(lines[1:], days, strict=True) if not first <= day < last]
+    return write(folder, "".join([lines[0], *kept]))
+
+
+@pytest.mark.parametrize(("first", "last"), [(40, 80), (60, 67)])
+def test_a_missing_stretch_is_told_and_is_no_time(
+    long_history: Path, tmp_path: Path, first: int, last: int
+) -> None:
+    part = without(long_history, tmp_path, first, last)
+    batches = len(forecast_fit.fit(part).history.arrived.hours)
+    (row,) = forecast_fit.rows(forecast_fit.fit(part, trend=False))
+    assert row["batches_per_day"] == pytest.approx(batches / (120 - last + first), rel=0.01)
+    app = typer.Typer()
+    register(app)
+    result = tmp_path / "demand.yaml"
+    said = f"from {date(2026, 1, 5) + timedelta(days=first)} to {date(2026, 1, 4) + timedelta(days=last)}"
+    done = CliRunner().invoke(app, ["fit-demand", str(part), "--result", str(result)])
+    for text in (" ".join(done.stderr.split()), result.read_text()):
+        assert f"{said} ({last - first} days)" in text
+        assert "left out" in text
+    quiet = CliRunner().invoke(app, ["fit-demand", str(part), "--no-gaps", "--no-trend", "-o", "json"])
+    assert json.loads(quiet.stdout)[0]["batches_per_day"] == pytest.approx(batches / 120, rel=0.01)
+    assert "counted as time in which nothing came" in " ".join(quiet.stderr.split())
+
+
+def test_machines_that_come_on_one_day_a_month_have_no_gaps_left_out(tmp_path: Path) -> None:
+    lines = [f"2026-{month:02}-01T{hour:02}:00:00,,web\n" for month in range(1, 13) for hour in range(24)]
+    fitted = forecast_fit.fit(write(tmp_path, "".join(["created_at,deleted_at,class\n", *lines])))
+    assert not fitted.history.without_gaps
+    assert all("counted as time" in one for one in forecast_fit.notes(fitted))
+    assert forecast_fit.rows(fitted)[0]["batches_per_day"] < 2
