@@ -170,6 +170,12 @@ class MachineSelector(Value):
         ):
             yield from unknown((name,), values, there)
 
+    def in_order(self) -> Self:
+        """The same machines, whose selectors that differ in order, repetition or capitals only are equal and read alike."""
+        return self.model_copy(
+            update={name: _in_order(getattr(self, name)) for name in type(self).model_fields}
+        )
+
     def __str__(self) -> str:
         parts = [
             f"{name.replace('_', ' ')} {_joined(value)}"
@@ -252,6 +258,14 @@ def _any(wanted: tuple[str, ...] | None, *values: str) -> bool:
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(translate(text) if WILD.search(text) else re.escape(text), re.IGNORECASE)
+
+
+def _in_order(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: value[key].lower() for key in sorted(value)}
+    if not isinstance(value, tuple):
+        return value
+    return tuple(sorted({one if isinstance(one, Hypervisor) else one.lower() for one in value}))
 
 
 def _joined(value: object) -> str:

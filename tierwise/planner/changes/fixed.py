@@ -31,7 +31,7 @@ class Fixed(Change):
 
     def touches(self, known: Known) -> frozenset[str]:
         """Whether these machines may move."""
-        return frozenset({f"whether {self.machines} may move"})
+        return frozenset({f"whether {self.machines.in_order()} may move"})
 
     def apply(self, world: World) -> World:
         """The world in which they stay."""

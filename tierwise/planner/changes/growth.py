@@ -37,7 +37,7 @@ class Growth(Change):
 
     def touches(self, known: Known) -> frozenset[str]:
         """The growth of these machines."""
-        return frozenset({f"the growth of {self.machines}"})
+        return frozenset({f"the growth of {self.machines.in_order()}"})
 
     def apply(self, world: World) -> World:
         """The world with more machines."""

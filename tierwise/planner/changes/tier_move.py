@@ -31,7 +31,7 @@ class TierMove(Change):
 
     def touches(self, known: Known) -> frozenset[str]:
         """The tier of these machines."""
-        return frozenset({f"the tier of {self.machines}"})
+        return frozenset({f"the tier of {self.machines.in_order()}"})
 
     def needs(self, known: Known) -> tuple[frozenset[str], ...]:
         """The tier's pools."""
