@@ -64,6 +64,7 @@ def known_of(
             for way in one.alternatives
             if any(owned.until > loaded.document.start for owned in way.owned)
         ),
+        not_in_contract=frozenset(one.name for one in economics.licences if not one.applies),
         needed_on={
             one.name: frozenset(
                 name

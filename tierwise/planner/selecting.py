@@ -84,6 +84,8 @@ class Known:
     """Products and alternatives of which packs are owned."""
     running: frozenset[tuple[str, str]] = frozenset()
     """Those of them of which packs are owned beyond the first day."""
+    not_in_contract: frozenset[str] = frozenset()
+    """Products whose rule does not apply, so that nothing of them is paid."""
     needed_on: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Product -> pools where machines may need it."""
     blocks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tierwise.planner.change import Change
-from tierwise.planner.changes.licence import needs_of
+from tierwise.planner.changes.licence import needs_of, not_in_contract
 from tierwise.planner.changes.price import Percent
 from tierwise.planner.selecting import Known, Mistake
 from tierwise.planner.world import FigureEdit, World
@@ -42,6 +42,9 @@ class Figure(Change):
         field, why = known.figure(self.path, self.percent, None if self.value is None else str(self.value))
         if why:
             yield (field,), why
+        for product in sorted(known.not_in_contract):
+            if self.path.startswith(f"licences.{product}."):
+                yield ("path",), not_in_contract(product)
 
     def touches(self, known: Known) -> frozenset[str]:
         """The figure."""

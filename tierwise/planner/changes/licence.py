@@ -132,10 +132,20 @@ def needs_of(
     return editions(product, alternatives), known.needed_on.get(product, frozenset())
 
 
+def not_in_contract(product: str) -> str:
+    """Why a change of a product does nothing."""
+    return (
+        f"licence '{product}' has 'applies: false' in the economics document, so that nothing of it is paid and the change "
+        "does nothing; set it to true there, or leave the change out"
+    )
+
+
 def wrong_product(product: str, alternative: str, known: Known) -> Iterator[Mistake]:
     """Mistakes about a product and one of its alternatives."""
     if product not in known.products:
         yield ("product",), f"there is no licence '{product}'; {known_names(product, known.products)}"
+    elif product in known.not_in_contract:
+        yield ("product",), not_in_contract(product)
     elif alternative and alternative not in known.products[product]:
         ways = known.products[product]
         yield (

@@ -302,6 +302,22 @@ def test_changes_that_contradict_each_other_are_told_with_both_places(
     assert problem.startswith("whatif.yaml:19:")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "{kind: licence, product: suite, percent: 5}",
+        "{kind: withdrawn, product: suite, alternative: plus}",
+        "{kind: figure, path: licences.suite.alternatives.1.prices.0.amount, percent: 5}",
+    ],
+)
+def test_a_change_of_a_licence_that_is_not_in_the_contract_is_refused(asked: Asked, change: str) -> None:
+    asked(scenario(change))
+    off = small.ECONOMICS.replace("  suite:\n", "  suite:\n    applies: false\n")
+    assert off != small.ECONOMICS
+    (problem,) = told(asked, change, economics=off)
+    assert "'applies: false'" in problem
+
+
 def test_a_minimum_of_a_product_needs_an_edition_that_it_counts_in_and_that_is_sold(asked: Asked) -> None:
     by_vcpu = "{name: by vcpu, metric: per_vcpu, prices: [{amount: 1, period: month}]}"
     document = f"{small.ECONOMICS}      - {by_vcpu}\n"
