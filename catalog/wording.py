@@ -78,6 +78,12 @@ def known_names(wanted: object, names: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'? {listed}" if close else listed
 
 
+def counted(count: int, noun_: str, one: str = "", many: str = "") -> str:
+    """``1 machine``, ``2,101 machines``; with the two forms of a verb, ``1 machine has``, ``2,101 machines have``."""
+    words = f"{count:,} {noun_}" if count == 1 else f"{count:,} {noun_}s"
+    return f"{words} {one if count == 1 else many}" if one else words
+
+
 def first_few(names: Sequence[str], shown_names: int = 5) -> str:
     """The first names, and how many more there are: ``a, b, c, d, e and 1,204 more``."""
     more = len(names) - shown_names

@@ -70,7 +70,7 @@ def do_all_to_a_machine(acme: Any, wait: Callable[[What, str], Told]) -> None:
 def test_each_change_is_told_and_the_stored_inventory_follows(acme: Any) -> None:
     acme.deliver("shop-01")
     with watching(acme, list_s=30) as wait:
-        assert wait(What.FOLLOWING, XEN).text == "1 machines, followed by its change feed"
+        assert wait(What.FOLLOWING, XEN).text == "1 machine, followed by its change feed"
         do_all_to_a_machine(acme, wait)
         with connect(acme.endpoint(XEN)) as other:
             (vm,) = other.list_vms()

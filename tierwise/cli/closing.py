@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from catalog.wording import counted
 from tierwise.cli.output import note, stdout
-from tierwise.cli.words import counted, day, money
+from tierwise.cli.words import day, money
 
 if TYPE_CHECKING:
     from chargeback.adjustment_explained import TermExplanation, TermStep

@@ -26,7 +26,7 @@ def disks(
     sort: Sort = "",
 ) -> None:
     """List the disks that a machine has at its hypervisor."""
-    from tierwise.cli.words import counted
+    from catalog.wording import counted
     from tierwise.usecases.disks import listed
 
     context: Context = ctx.obj

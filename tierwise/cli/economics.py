@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.wording import counted
 from tierwise.cli.context import Context
 from tierwise.cli.fields import FINDINGS, Columns, Fields, Sort, view
 from tierwise.cli.output import Format, Output, document, emit, note, write
@@ -236,5 +237,5 @@ def rates(
             note(words)
     use = f"recovered by what was metered in {month}" if month else "recovered by what the fleet uses"
     note(
-        f"{months} months from {first}, {use}; without guests' licences: a fleet does not say what machines run"
+        f"{counted(months, 'month')} from {first}, {use}; without guests' licences: a fleet does not say what machines run"
     )

@@ -261,7 +261,7 @@ def _saved(found: "list[Sized]", measured: int) -> list[str]:
     """The sums of what changes, and how many do nothing, a line each."""
     from catalog.resources import ResourceClass
     from catalog.units import amount_of
-    from tierwise.cli.words import counted
+    from catalog.wording import counted
 
     lines = [f"the use of {measured:,} of {len(found):,} machines is known"]
     for word, sign in (("less", 1), ("more", -1)):

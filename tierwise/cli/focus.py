@@ -70,8 +70,9 @@ def export(
     ] = False,
 ) -> None:
     """Write a month's statements as FOCUS files with manifest and checksums."""
+    from catalog.wording import counted
     from chargeback.focus.columns import Version
-    from tierwise.cli.words import check_month, counted
+    from tierwise.cli.words import check_month
     from tierwise.usecases.focus import ISSUER, export
 
     check_month(month)
@@ -105,8 +106,8 @@ def check(
     output: Output = Format.TABLE,
 ) -> None:
     """Check FOCUS files: every computable rule on every row, and the datasets together."""
+    from catalog.wording import counted
     from chargeback.focus.rules.releases import Dataset, Release
-    from tierwise.cli.words import counted
     from tierwise.errors import ExitCode
     from tierwise.usecases.focus_checks import check_files
 

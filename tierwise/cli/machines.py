@@ -45,7 +45,8 @@ def list_(
     sort: Sort = "",
 ) -> None:
     """List the machines of every endpoint together."""
-    from tierwise.cli.words import counted, must_be_known
+    from catalog.wording import counted
+    from tierwise.cli.words import must_be_known
     from tierwise.usecases.inventory import Drift, inventory
     from tierwise.usecases.observe import observe
 

@@ -46,7 +46,7 @@ def moves(
     sort: Sort = "",
 ) -> None:
     """List the moves that are under way or wait to be confirmed."""
-    from tierwise.cli.words import counted
+    from catalog.wording import counted
     from tierwise.usecases.move import listed
 
     context: Context = ctx.obj

@@ -195,7 +195,8 @@ def list_(
     sort: Sort = "",
 ) -> None:
     """List orders, newest first."""
-    from tierwise.cli.words import counted, must_be_known
+    from catalog.wording import counted
+    from tierwise.cli.words import must_be_known
     from tierwise.usecases import order as usecase
 
     context: Context = ctx.obj

@@ -88,8 +88,8 @@ def check(
 
     A plan that does not hold ends with 5, and each breach is printed.
     """
+    from catalog.wording import counted
     from placement.document import InvalidDocument
-    from tierwise.cli.words import counted
     from tierwise.errors import InvalidInput, RefusedByPolicy
     from tierwise.usecases import place_check, place_file
 

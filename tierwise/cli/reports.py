@@ -115,7 +115,7 @@ def statements(
     known_at: KnownAt = None,
 ) -> None:
     """Write every tenant's statement of a month into a folder, as MONTH-TENANT.pdf."""
-    from tierwise.cli.words import counted
+    from catalog.wording import counted
     from tierwise.reports import render, suffix_of
     from tierwise.reports.files import write_whole
     from tierwise.usecases import reports

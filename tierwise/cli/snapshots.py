@@ -23,7 +23,7 @@ def snapshots(
     """List the snapshots that a machine has at its hypervisor, the oldest first."""
     from datetime import UTC
 
-    from tierwise.cli.words import counted
+    from catalog.wording import counted
     from tierwise.usecases.snapshots import listed
 
     context: Context = ctx.obj

@@ -29,8 +29,8 @@ def import_(
     ] = 3600,
 ) -> None:
     """Import usage samples; all of the file or folder or nothing of it."""
+    from catalog.wording import counted
     from chargeback.importers import ImportOptions
-    from tierwise.cli.words import counted
     from tierwise.usecases.samples import import_samples
 
     context: Context = ctx.obj
@@ -49,8 +49,8 @@ def collect(ctx: typer.Context) -> None:
 
     Ends with an error if an endpoint with meters could not be read; what the others gave is stored.
     """
+    from catalog.wording import counted
     from tierwise.cli.failures import endpoint_failure
-    from tierwise.cli.words import counted
     from tierwise.errors import ExitCode, InvalidInput
     from tierwise.usecases.collect import collect as collect_all
 

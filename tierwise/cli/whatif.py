@@ -80,7 +80,8 @@ def now(
 
 
 def _print(found: "Answer", money: "Money") -> None:
-    from tierwise.cli.words import bullets, counted
+    from catalog.wording import counted
+    from tierwise.cli.words import bullets
 
     console = stdout()
     emit(found.cost_rows(money), Format.TABLE, title="cost of a 30-day month")

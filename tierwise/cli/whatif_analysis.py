@@ -193,8 +193,7 @@ def moves(
     """Write a scenario's moves as a document of moves, from which `whatif waves` makes waves."""
     import json
 
-    from catalog.wording import first_few
-    from tierwise.cli.words import counted
+    from catalog.wording import counted, first_few
     from tierwise.planner.diff import facts_against
     from tierwise.planner.moves_document import moves_document
     from tierwise.planner.run import solve_scenario, solve_today
@@ -223,7 +222,9 @@ def moves(
             f"by hand; say in the source which host or pool they run on to plan them from there: {first_few(by_hand)}"
         )
     if result.unplaced:
-        note(f"{result.unplaced:,} machines have no place in {scenario}; they stay where they are")
+        note(
+            f"{counted(result.unplaced, 'machine', 'has', 'have')} no place in {scenario}; they stay where they are"
+        )
     for stranded in result.stranded:
         note(f"{first_few(stranded.names) or stranded.group}: {'; '.join(facts_against(stranded))}")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.wording import counted
 from tierwise.cli.context import Context, progress
 from tierwise.cli.output import Format, Output, document, emit, note, stdout, write
 from tierwise.cli.targets import check_writable
@@ -243,7 +244,7 @@ def _show(result: "WhatIfResult", output: Format) -> None:
     elif output is not Format.TABLE:
         document(result.model_dump(mode="json"), output)
     else:
-        title = f"{result.title or result.document}: {result.months} months from {result.start}"
+        title = f"{result.title or result.document}: {counted(result.months, 'month')} from {result.start}"
         for text in result.notes:
             note(f"note: {text}")
         emit(table(result, money_of(result.currency)), Format.TABLE, title=title)

@@ -62,11 +62,6 @@ def requester() -> str:
         return f"uid {os.getuid()}"
 
 
-def counted(count: int, noun_: str) -> str:
-    """``1 machine``, ``2,101 machines``."""
-    return f"{count:,} {noun_}" if count == 1 else f"{count:,} {noun_}s"
-
-
 def must_be_known(what: str, wanted: str | None, names: "Iterable[str]") -> None:
     """Raises InvalidInput, with the closest known name, where `wanted` is given and not among the names."""
     from catalog.wording import known_names

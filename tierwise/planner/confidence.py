@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
+from catalog.wording import counted
 from chargeback.economics.costing import Line
 from tierwise.planner.grouping import MachineGroups
 from tierwise.planner.result import Confidence
@@ -91,10 +92,10 @@ def _reasons(
     if by_class is None:
         yield "no machine is classified"
     elif needs_eye:
-        yield f"{needs_eye} machines need a person's eye (`tierwise estate classify`)"
+        yield f"{counted(needs_eye, 'machine', 'needs', 'need')} a person's eye (`tierwise estate classify`)"
     if age_days is None:
         yield "the estate does not say when it was looked at"
     elif age_days > FRESH_DAYS:
-        yield f"the estate is {age_days} days old on the first day of the horizon"
+        yield f"the estate is {counted(age_days, 'day')} old on the first day of the horizon"
     if assumed:
         yield f"{float(assumed):.0%} of the cost stands on assumptions (`tierwise economics check`)"

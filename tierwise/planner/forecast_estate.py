@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
+from catalog.wording import counted
 from placement.forecast.document import FORMAT
 
 MIB_PER_GIB = 1024
@@ -116,20 +117,20 @@ def estate_document(
     for pool, count in homeless.items():
         if count > 0:
             left_out.append(
-                f"{count} machines in {pool}: no host that runs is known there, or no size of theirs"
+                f"{counted(count, 'machine')} in {pool}: no host that runs is known there, or no size of theirs"
             )
     disk = _disk(estate, pools, left_out)
-    counted = {pool: _counted(there, with_disk=bool(disk)) for pool, there in machines.items()}
+    of_size = {pool: _counted(there, with_disk=bool(disk)) for pool, there in machines.items()}
     sections = {
         "format": FORMAT,
         "start": start,
         "months": months,
         "classes": {
             size.name: size.body()
-            for size in sorted({size for there in counted.values() for size in there})
+            for size in sorted({size for there in of_size.values() for size in there})
         },
         "pools": {
-            names[pool]: _pool(estate, pool, counted[pool], vcpu_per_core, keeps_hosts, disk.get(pool))
+            names[pool]: _pool(estate, pool, of_size[pool], vcpu_per_core, keeps_hosts, disk.get(pool))
             for pool in pools
         },
     }

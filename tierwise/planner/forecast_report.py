@@ -5,6 +5,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 from catalog.resources import ResourceClass
+from catalog.wording import counted
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 from placement.forecast.document import ForecastDocument
 from placement.forecast.result import Forecast, Full, PoolForecast
@@ -35,11 +36,11 @@ def forecast_report(
     return Report(
         name=f"forecast-{name}",
         title="When are we full?",
-        subtitle=f"{found.months} months from {found.start}, {found.runs:,} runs with seed {found.seed}",
+        subtitle=f"{counted(found.months, 'month')} from {found.start}, {found.runs:,} runs with seed {found.seed}",
         currency="",
         minor_digits=0,
         total_minor=len(full),
-        total_title=f"Pools full within {found.months} months in half of the runs or more, of {len(pools)}",
+        total_title=f"Pools full within {counted(found.months, 'month')} in half of the runs or more, of {len(pools)}",
         tables=(_pools(found, pools), _bands(found, pools, times, every=every_time)),
         charts=tuple(_charts(found, pools[:POOLS_DRAWN])),
         facts=tuple((one.pool, _said(found, one)) for one in pools[:POOLS_DRAWN]),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from catalog.wording import counted
 from chargeback.money import Rounding, divided, split
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 from tierwise.planner.growing import GrowthPlan, Period
@@ -56,11 +57,11 @@ def growth_report(found: GrowthPlan, title: str) -> Report:
     return Report(
         name=f"growth-{found.scenario}",
         title=title,
-        subtitle=f"{found.scenario}, {months} months from {found.periods[0].begin}, {asked.percent_per_month} % a month",
+        subtitle=f"{found.scenario}, {counted(months, 'month')} from {found.periods[0].begin}, {asked.percent_per_month} % a month",
         currency=found.currency,
         minor_digits=0,
         total_minor=total,
-        total_title=f"Cost of {months} months",
+        total_title=f"Cost of {counted(months, 'month')}",
         tables=(_periods(found, costs), _orders(found)),
         charts=tuple(_charts(found)),
         facts=(
@@ -146,7 +147,7 @@ def told(found: GrowthPlan) -> Iterator[str]:
     late = [one for one in found.periods if _late(found, one)]
     if late:
         yield (
-            f"hosts take {found.asked.lead_months} months to come: none are bought for the periods from "
+            f"hosts take {counted(found.asked.lead_months, 'month')} to come: none are bought for the periods from "
             f"{', '.join(str(one.begin) for one in late)}"
         )
     yield "each period has room for what runs at its end; machines that have a place stay there, hosts once given up are gone"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.estates.model import Estate, EstateHost
-from catalog.wording import first_few
+from catalog.wording import counted, first_few
 from tierwise.planner.grouping import RESOURCES
 from tierwise.planner.result import ScenarioResult
 from tierwise.planner.rooms import host_room
@@ -80,7 +80,7 @@ def on_hosts(
         known = {one.name: one for one in estate.hosts_of(pool)}
         lost = [one["id"] for m, one in mine if host_of.get(m, "") not in known]
         if lost or not all(one.cores and one.memory_mib for one in known.values()):
-            why = f"the host of {len(lost)} machines is" if lost else "the size of its hosts is"
+            why = f"the host of {counted(len(lost), 'machine')} is" if lost else "the size of its hosts is"
             notes.append(f"{pool}: {why} not known; it is taken as one place")
             continue
         hosts[pool] = [*_today(pool, known, world), *_bought(pool, world, result)]

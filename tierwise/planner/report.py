@@ -6,7 +6,7 @@ Amounts are in whole units of the currency. The parts of a sum are rounded so th
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from catalog.wording import first_few
+from catalog.wording import counted, first_few
 from chargeback.money import Rounding, divided, split
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 from tierwise.planner.analysis import BreakEven, Pareto, Point, Sensitivity
@@ -37,7 +37,7 @@ def report(result: WhatIfResult, analyses: Sequence[Analysis] = ()) -> Report:
     return Report(
         name=f"whatif-{result.document}",
         title=result.title or result.document,
-        subtitle=f"{result.months} months from {result.start}: today{', ' if named else ''}{named}",
+        subtitle=f"{counted(result.months, 'month')} from {result.start}: today{', ' if named else ''}{named}",
         currency=result.currency,
         minor_digits=0,
         total_minor=_whole(Fraction(saving, result.months)),
@@ -56,7 +56,7 @@ def report_of(found: Analysis, currency: str, document: WhatIf) -> Report:
     return Report(
         name=f"whatif-{document.name}-{type(found).__name__.lower()}",
         title=document.title or document.name,
-        subtitle=f"{table.title}, {document.months} months from {document.start}",
+        subtitle=f"{table.title}, {counted(document.months, 'month')} from {document.start}",
         currency=currency,
         minor_digits=0,
         total_minor=_whole(total[1]),
@@ -465,9 +465,12 @@ def _said(analysis: Analysis) -> Iterator[str]:
                 "what they cost is missing, not saved"
             )
         if never := analysis.steps[-1].unplaced:
-            yield f"with all its moves, {never:,} machines have no place: what they would cost is in no row"
+            yield f"with all its moves, {counted(never, 'machine', 'has', 'have')} no place: what they would cost is in no row"
     if isinstance(analysis, Sensitivity) and analysis.unplaced:
-        yield f"{analysis.unplaced:,} machines have no place: what they would cost is in no row"
+        yield (
+            f"{counted(analysis.unplaced, 'machine', 'has', 'have')} no place: "
+            "what they would cost is in no row"
+        )
     errors = (
         [text for one in analysis.swings for text in one.errors]
         if isinstance(analysis, Sensitivity)
@@ -482,7 +485,7 @@ def crossings(found: BreakEven) -> Iterator[str]:
     for before, after in found.crossings:
         name = _cheaper(found, after)
         between = f"{before.percent.normalize():f} % and {after.percent.normalize():f} %"
-        size = f"{after.machines:,} machines, {after.vcpus:,} vCPU"
+        size = f"{counted(after.machines, 'machine')}, {after.vcpus:,} vCPU"
         said = f"{name} is cheaper" if name else same
         yield f"{said} from between {between} of {found.knob} on ({size})"
     if not found.crossings and found.points:

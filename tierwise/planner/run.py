@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from catalog.wording import counted
 from chargeback.money import Rounding, divided
 from chargeback.report import spelled
 from placement.arrays import Int64
@@ -186,7 +187,10 @@ def already_broken(built: Built, counts: Int64) -> list[str]:
             for one in reasons:
                 text = f"{one.rule_id} on {one.pool}: {one.why}"
                 found[text] = found.get(text, 0) + int(counts[g, p])
-    return [f"already so today: {count} machines break {text}" for text, count in sorted(found.items())]
+    return [
+        f"already so today: {counted(count, 'machine', 'breaks', 'break')} {text}"
+        for text, count in sorted(found.items())
+    ]
 
 
 def _result(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from catalog.estates.model import MIB_PER_GIB, Estate, EstateHost, EstatePool
 from catalog.pools import Hypervisor
 from catalog.problems import Path
-from catalog.wording import first_few, known_names
+from catalog.wording import counted, first_few, known_names
 from tierwise.planner.document import Pool, WhatIf
 from tierwise.planner.selecting import PoolLike
 from tierwise.planner.world import Block, PoolState, World
@@ -168,31 +168,31 @@ def _disks(estate: Estate, notes: list[str]) -> dict[str, int]:
 def _host_notes(estate: Estate) -> Iterator[str]:
     resting = sum(one.in_maintenance for one in estate.hosts)
     if resting:
-        yield f"{resting} hosts are in maintenance; they count as if they were not"
+        yield f"{counted(resting, 'host', 'is', 'are')} in maintenance and counted as if not"
     unknown = [one.name for one in estate.hosts if not one.cores]
     if unknown:
         yield (
-            f"{len(unknown)} hosts have no cores in the source and are left out, of costs and licences too: "
+            f"{counted(len(unknown), 'host', 'has', 'have')} no cores in the source and {'is' if len(unknown) == 1 else 'are'} left out, of costs and licences too: "
             f"{', '.join(unknown[:5])}"
         )
     threads = [one.name for one in estate.hosts if one.cores_are_threads]
     if threads:
         yield (
-            f"{len(threads)} hosts tell threads and no cores: their room and what is paid by core count each thread, and "
+            f"{counted(len(threads), 'host', 'tells', 'tell')} threads and no cores: room and what is paid by core count each thread, and "
             f"licences of cores are refused there: {', '.join(threads[:5])}"
         )
     empty = [one.name for one in estate.hosts if one.cores and not one.memory_mib]
     if empty:
-        yield f"{len(empty)} hosts have no memory in the source and give nothing: {', '.join(empty[:5])}"
+        yield f"{counted(len(empty), 'host', 'has', 'have')} no memory in the source and {'gives' if len(empty) == 1 else 'give'} nothing: {', '.join(empty[:5])}"
     whole = [one.name for one in estate.hosts if one.cores and not one.sockets]
     if whole:
         yield (
-            f"{len(whole)} hosts do not say how many sockets they have, and licences count one for each: "
+            f"{counted(len(whole), 'host', 'does', 'do')} not say how many sockets there are, and licences count one for each: "
             f"{', '.join(whole[:5])}"
         )
     adrift = [one.name for one in estate.machines if not estate.pool_of(one)]
     if adrift:
         yield (
-            f"{len(adrift)} machines are in no pool; they are planned as machines that are yet to come, and carried by hand at "
-            f"no cost; say in the source which host or pool they run on: {first_few(adrift)}"
+            f"{counted(len(adrift), 'machine', 'is', 'are')} in no pool: planned as yet to come, and carried by hand at "
+            f"no cost; say in the source the host or pool of each: {first_few(adrift)}"
         )

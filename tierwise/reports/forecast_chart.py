@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from catalog.resources import ResourceClass
+from catalog.wording import counted
 from placement.forecast.result import Forecast, PoolForecast
 from tierwise.reports.charts import COLOURS, FAINT, INK, LINE
 
@@ -57,7 +58,7 @@ def _nothing_of_the_day(suffix: str) -> dict[str, None]:
 def _title(found: Forecast, drawn: int) -> str:
     rest = len(found.pools) - drawn
     more = f"; {rest} pools that are full later are not drawn" if rest else ""
-    return f"{found.months} months from {found.start}, {found.runs:,} runs: median, and 8 of 10 runs between{more}"
+    return f"{counted(found.months, 'month')} from {found.start}, {found.runs:,} runs: median, and 8 of 10 runs between{more}"
 
 
 def _days(found: Forecast) -> list[Any]:

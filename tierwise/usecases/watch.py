@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from catalog.wording import counted
 from connectors.contract import Connector, VmView
 from connectors.errors import ConnectorError
 from tierwise.app import App
@@ -59,7 +60,9 @@ class Following:
         if not self.started:
             self.started = True
             how = "by its change feed" if feed else "by listing its machines now and then"
-            return [Told(self.endpoint, What.FOLLOWING, "", f"{len(now)} machines, followed {how}")]
+            return [
+                Told(self.endpoint, What.FOLLOWING, "", f"{counted(len(now), 'machine')}, followed {how}")
+            ]
         return list(_differences(self.endpoint, before, now))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from catalog.wording import counted
 from tierwise.planner.change import Change
 from tierwise.planner.selecting import Known
 from tierwise.planner.world import World
@@ -19,7 +20,7 @@ class MostMoves(Change):
     machines: Annotated[int, Field(strict=True, ge=0, le=10**7)]
 
     def __str__(self) -> str:
-        return f"at most {self.machines} machines move"
+        return f"at most {counted(self.machines, 'machine', 'moves', 'move')}"
 
     def touches(self, known: Known) -> frozenset[str]:
         """The limit."""

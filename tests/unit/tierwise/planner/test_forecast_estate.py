@@ -103,8 +103,8 @@ def test_a_pool_needs_the_disk_of_its_own_machines_not_of_others_of_their_size()
 def test_what_is_left_out_or_renamed_is_said() -> None:
     text, _ = read(ESTATE)
     for line in (
-        "# left out: 1 machines in lost: no host that runs is known there, or no size of theirs",
-        "# left out: 1 machines in Prod A:",
+        "# left out: 1 machine in lost: no host that runs is known there, or no size of theirs",
+        "# left out: 1 machine in Prod A:",
         "# pool prod-a is 'Prod A'",
         "# pool prod-a-2 is 'prod-a'",
         "# assumed: 4 vCPU to a core",

@@ -137,7 +137,7 @@ def test_a_pool_whose_hosts_are_not_known_stays_one_place(asked: Asked) -> None:
     estate = on_their_hosts(two_pools())
     lost = [one.model_copy(update={"host": ""}) if one.name == "vm-00" else one for one in estate.machines]
     found = made(asked, estate.model_copy(update={"machines": tuple(lost)}))
-    assert "Alpha: the host of 1 machines is not known; it is taken as one place" in found.notes
+    assert "Alpha: the host of 1 machine is not known; it is taken as one place" in found.notes
     assert {one["from"] for one in found.document["machines"] if one["id"] < "vm-08"} == {"Alpha"}
     assert planned(found.document).left_rows() == []
 

@@ -115,8 +115,8 @@ def test_hosts_without_cores_and_disks_of_several_pools_are_told(asked: Asked) -
     )
     prepared = asked(estate=estate)
     told = " ".join(prepared.notes)
-    assert "1 hosts have no cores in the source and are left out, of costs and licences too: Beta-9" in told
-    assert "1 hosts have no memory in the source and give nothing: Beta-8" in told
+    assert "1 host has no cores in the source and is left out, of costs and licences too: Beta-9" in told
+    assert "1 host has no memory in the source and gives nothing: Beta-8" in told
     assert "datastore 'lost' is reached from no pool and is left out" in told
     assert (
         "1 datastores are reached from several pools and count for the one with most hosts there: both"

@@ -219,7 +219,7 @@ def test_what_an_estate_does_not_say_of_hosts_is_not_counted_as_if_it_did(
     estate = two_pools()
     hosts = tuple(one.model_copy(update={"sockets": 0}) for one in estate.hosts)
     prepared = asked(estate=estate.model_copy(update={"hosts": hosts}))
-    assert "5 hosts do not say how many sockets they have, and licences count one for each" in " ".join(
+    assert "5 hosts do not say how many sockets there are, and licences count one for each" in " ".join(
         prepared.notes
     )
 
@@ -243,8 +243,8 @@ def test_machines_of_no_pool_are_told_as_unplaced(asked: Callable[..., Prepared]
     estate = two_pools()
     more: Any = (*estate.machines, machine(30, "", 2, 8, 20))
     prepared = asked(estate=estate.model_copy(update={"machines": more}))
-    (told,) = (text for text in prepared.notes if text.startswith("1 machines are in no pool;"))
-    assert told.endswith("say in the source which host or pool they run on: vm-30")
+    (told,) = (text for text in prepared.notes if text.startswith("1 machine is in no pool:"))
+    assert told.endswith("say in the source the host or pool of each: vm-30")
     today_ = solve_today(prepared, Limits())
     assert today_.unplaced == 1
     assert [one.conflict for one in today_.stranded] == [("the estate does not say in which pool it runs",)]
