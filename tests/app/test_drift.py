@@ -1,5 +1,8 @@
 """What the hypervisors show that is not in the books, and what the books hold that is not there."""
 
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +12,8 @@ from connectors.contract import PowerAction, PowerState, VmSpec
 from connectors.drivers.simulated import control
 from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
+from tierwise.store.views import EndpointView
+from tierwise.usecases import change
 from tierwise.usecases.doctor import examine
 from tierwise.usecases.inventory import Drift, inventory
 from tierwise.usecases.observe import observe
@@ -76,9 +81,44 @@ def test_a_machine_removed_behind_our_back_is_gone_and_one_not_seen_for_long_is_
     assert "gone from its endpoint" in found
 
 
-def test_a_machine_that_came_back_after_its_removal_is_left_over(acme: Any) -> None:
-    from tierwise.usecases import change
+def test_what_was_done_after_the_look_began_is_no_drift(acme: Any) -> None:
+    """As where `vm list` in one process looks while another delivers, switches off and removes machines."""
 
+    def found(seen: Mapping[str, EndpointView]) -> dict[str, Drift]:
+        return {machine.name: machine.drift for machine in inventory(acme.app, seen).machines}
+
+    first = acme.deliver("shop-01")
+    acme.deliver("shop-02")
+    acme.clock.advance(timedelta(seconds=1))
+    seen = observe(acme.app)
+    acme.clock.advance(timedelta(seconds=1))
+    acme.deliver("shop-03")
+    change.power(acme.app, UUID(int=1), "shop-01", PowerAction.OFF)
+    change.delete(acme.app, UUID(int=2), "shop-02")
+    assert found(seen) == {"shop-01": Drift.NONE, "shop-03": Drift.UNSEEN}
+    acme.clock.advance(timedelta(seconds=1))
+    assert found(observe(acme.app)) == {"shop-01": Drift.NONE, "shop-03": Drift.NONE}
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.power(UUID(first.id), PowerAction.ON)
+    assert found(observe(acme.app))["shop-01"] is Drift.CHANGED
+
+
+def test_a_look_that_began_before_another_one_does_not_replace_it(acme: Any) -> None:
+    row = acme.deliver("shop-01")
+    looks = len(acme.calls(XEN, "list_vms"))
+    acme.fault(VCENTER, "probe", FaultKind.DELAY, delay_ms=2000)
+    with ThreadPoolExecutor(1) as thread, connect(acme.endpoint(XEN)) as connector:
+        slow = thread.submit(observe, acme.app)
+        while len(acme.calls(XEN, "list_vms")) == looks:
+            time.sleep(0.01)
+        acme.clock.advance(timedelta(seconds=1))
+        connector.power(UUID(row.id), PowerAction.OFF)
+        observe(acme.app, XEN)
+        (shown,) = inventory(acme.app, slow.result()).machines
+    assert (shown.power, shown.drift) == (PowerState.OFF, Drift.CHANGED)
+
+
+def test_a_machine_that_came_back_after_its_removal_is_left_over(acme: Any) -> None:
     row = acme.deliver("shop-01")
     change.delete(acme.app, UUID(int=1), "shop-01")
     with connect(acme.endpoint(XEN)) as connector:

@@ -15,6 +15,7 @@ from tierwise.store.tables import EndpointViewRow
 class EndpointView(Value):
     """One endpoint's last snapshot and machines, and the error of the last try if it failed.
 
+    `tried_at` and `seen_at` are the moments in which the last look began, and the last one that succeeded.
     `foreign` is what machines hold that tierwise did not make, per provider. `generation` grows
     whenever what a probe sees of capacity, capabilities or foreign machines changes.
     """
@@ -68,6 +69,12 @@ def save_seen(
         row.snapshot = text
     row.tried_at, row.seen_at, row.error = at, at, None
     session.add(row)
+
+
+def is_overtaken(session: Session, endpoint: str, began_at: datetime, now: datetime) -> bool:
+    """Whether a look that began later is remembered already; what a clock that was set back left is none."""
+    row = session.get(EndpointViewRow, endpoint)
+    return row is not None and row.seen_at is not None and began_at < row.seen_at <= now
 
 
 def save_machines(session: Session, endpoint: str, at: datetime, vms: tuple[VmView, ...]) -> None:

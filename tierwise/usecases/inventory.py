@@ -12,7 +12,7 @@ from catalog.capabilities import Capability, Gap
 from catalog.resources import ResourceClass, Resources
 from connectors.contract import PowerState, VmView
 from tierwise.app import App
-from tierwise.store import moves
+from tierwise.store import events, moves
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MachineState, MoveRow, MoveState
 from tierwise.store.views import EndpointView
@@ -66,6 +66,7 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
     """Machines of all endpoints as last seen, joined with what tierwise has delivered.
 
     `seen` is what `observe` just gave, where it was asked; without it the stored views are read.
+    What tierwise did to a machine after the look at its endpoint began is no drift.
     """
     seen = views(app) if seen is None else seen
     with app.session() as session:
@@ -73,17 +74,22 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
         ours = {row.id: row for row in session.exec(active)}
         live = order_store.identities(session)
         moving = {row.machine: row for row in moves.all_moves(session, only_open=True)}
+        looks = [view.seen_at for view in seen.values() if view.seen_at is not None]
+        changed_at = events.latest_since(session, min(looks)) if looks else {}
     pool_of = {(p.endpoint, p.provider): p for p in app.documents.catalog.pools.values()}
     machines: list[Machine] = []
     found: set[str] = set()
     for view in seen.values():
         for vm in view.vms:
             row = ours.get(str(vm.identity))
+            later = _is_later(changed_at.get(str(vm.identity)), view)
+            if row is None and later:
+                continue  # Removed since.
             own = row if row is not None and row.endpoint == view.endpoint else None
             if own is not None:
                 found.add(own.id)
             entry = pool_of.get((view.endpoint, vm.provider))
-            differs = tuple(_differences(app, vm, own)) if own else ()
+            differs = tuple(_differences(app, vm, own)) if own and not later else ()
             machines.append(
                 Machine(
                     identity=str(vm.identity) if vm.identity else vm.native_id,
@@ -101,9 +107,17 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
                     differs=differs,
                 )
             )
-    machines += [_unseen(row, seen.get(row.endpoint)) for row in ours.values() if row.id not in found]
+    machines += [
+        _unseen(row, seen.get(row.endpoint), changed_at.get(row.id))
+        for row in ours.values()
+        if row.id not in found
+    ]
     machines.sort(key=lambda m: (m.tier or "~", m.pool, m.name, m.identity))
     return Inventory(tuple(machines), len(app.endpoints.names), _stale(app, seen))
+
+
+def _is_later(changed_at: datetime | None, view: EndpointView) -> bool:
+    return changed_at is not None and view.seen_at is not None and changed_at > view.seen_at
 
 
 def _drift(
@@ -142,8 +156,8 @@ def _differences(app: App, vm: VmView, row: MachineRow) -> Iterator[str]:
         yield "something else stands on it than what was last written there"
 
 
-def _unseen(row: MachineRow, view: EndpointView | None) -> Machine:
-    reached = view is not None and view.error is None
+def _unseen(row: MachineRow, view: EndpointView | None, changed_at: datetime | None) -> Machine:
+    reached = view is not None and view.error is None and not _is_later(changed_at, view)
     return Machine(
         identity=row.id,
         name=row.name,

@@ -37,14 +37,16 @@ def observe(app: App, only: str | None = None) -> dict[str, EndpointView]:
     names = app.endpoints.names if only is None else (app.endpoints.get(only).name,)
     if names:
         with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="probe") as pool:
-            seen = list(pool.map(lambda name: _look(app, name), names))
+            looks = list(pool.map(lambda name: (app.clock.now(), _look(app, name)), names))
         with app.session() as session:
             order_store.lock(session)  # Others may look at the same moment.
-            for name, result in zip(names, seen, strict=True):
+            for name, (began_at, result) in zip(names, looks, strict=True):
+                if view_store.is_overtaken(session, name, began_at, app.clock.now()):
+                    continue
                 if isinstance(result, str):
-                    view_store.save_failed(session, name, app.clock.now(), result)
+                    view_store.save_failed(session, name, began_at, result)
                 else:
-                    view_store.save_seen(session, name, app.clock.now(), *result)
+                    view_store.save_seen(session, name, began_at, *result)
             session.commit()
     return views(app)
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from catalog.wording import counted
@@ -119,18 +120,20 @@ def _until_lost(
 ) -> None:
     feed = has_feed(connector.probe())
     while not stop.is_set():
+        began_at = app.clock.now()
         told = following.pull(connector, feed=feed)
         if told:
-            _save(app, following)
+            _save(app, following, began_at)
         for one in told:
             tell(one)
         stop.wait(pace_s[0] if feed else pace_s[1])
 
 
-def _save(app: App, following: Following) -> None:
+def _save(app: App, following: Following, began_at: datetime) -> None:
     with app.session() as session:
         order_store.lock(session)
-        view_store.save_machines(session, following.endpoint, app.clock.now(), following.machines.listed())
+        if not view_store.is_overtaken(session, following.endpoint, began_at, app.clock.now()):
+            view_store.save_machines(session, following.endpoint, began_at, following.machines.listed())
         session.commit()
 
 
