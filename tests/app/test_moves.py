@@ -284,6 +284,18 @@ def test_a_suspended_machine_is_not_moved(acme: Any) -> None:
     assert "suspended" in why
 
 
+def test_a_machine_that_is_suspended_after_the_check_is_not_moved(acme: Any) -> None:
+    row = acme.deliver("shop-01")
+    checked = move.preflight(acme.app, "shop-01", TARGET)
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.power(UUID(row.id), PowerAction.SUSPEND)
+    result = move.start(UUID(int=1), checked).get_result(polling_interval_sec=0.05)
+    with pytest.raises(NotSupported, match="it is suspended, and what is in its memory would be lost"):
+        move.finish(result, checked.machine)
+    assert where(acme) == {XEN: PowerState.SUSPENDED}
+    assert states(acme) == []
+
+
 def test_an_endpoint_that_goes_away_for_good_ends_the_move_and_says_so(acme: Any) -> None:
     acme.deliver("shop-01")
     checked = move.preflight(acme.app, "shop-01", TARGET)

@@ -42,7 +42,7 @@ def endpoints(app: App, row: MoveRow) -> Ends:
 
 
 def look(app: App, machine_id: str) -> Outcome:
-    """What the machine is made of, and whether it runs."""
+    """What the machine is made of, and whether it runs; an error where it does neither that nor is off."""
     with app.session() as session:
         endpoint = session.get_one(MachineRow, machine_id).endpoint
     found: list[tuple[VmView, VmDetails]] = []
@@ -55,7 +55,17 @@ def look(app: App, machine_id: str) -> Outcome:
     if "error" in done:
         return done
     view, details = found[-1]
+    why = power_gap(view)
+    if why:
+        return _no("Unsupported", why)
     return {"was_on": view.power is PowerState.ON, "details": details.model_dump(mode="json")}
+
+
+def power_gap(view: VmView) -> str:
+    """Why a machine cannot move as its power is now, or nothing."""
+    if view.power in {PowerState.ON, PowerState.OFF}:
+        return ""
+    return f"it is {view.power.value}, and what is in its memory would be lost; switch it on or off first"
 
 
 def hold(

@@ -330,11 +330,8 @@ def _machine(app: App, machine: MachineRow, target: PoolEntry) -> Sequence[Line]
 
 
 def _blockers(machine: MachineRow, view: VmView, details: VmDetails) -> Iterator[Line]:
-    if view.power not in {PowerState.ON, PowerState.OFF}:
-        text = (
-            f"it is {view.power.value}, and what is in its memory would be lost; switch it on or off first"
-        )
-        yield Line(Kind.BLOCKS, "power", text)
+    if why := move_changes.power_gap(view):
+        yield Line(Kind.BLOCKS, "power", why)
     if len(details.disks) != 1:
         text = f"it has {len(details.disks)} disks, and a move carries one: detach the others first, at its hypervisor"
         yield Line(Kind.BLOCKS, "disks", text)
