@@ -13,7 +13,7 @@ from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import driver_names
 from tierwise.app import wire
 from tierwise.jobs.runtime import running
-from tierwise.usecases.doctor import examine
+from tierwise.usecases.doctor import Verdict, examine
 from tierwise.usecases.inventory import inventory
 from tierwise.usecases.observe import observe
 from tierwise.usecases.order import quote
@@ -67,6 +67,23 @@ def test_with_every_endpoint_down_from_the_first_day_an_order_still_gets_every_r
     assert "endpoint 'hosted-xen' was never reached: open at endpoint 'hosted-xen'" in found["hosted-nl"]
     assert as_planned(acme.app).pools == ()
     assert quote(acme.app, as_planned(acme.app), acme.order("shop-02")).assignment.pool is None
+
+
+@pytest.mark.parametrize(
+    ("resting", "verdict", "said"),
+    [
+        (0, None, ""),
+        (1, Verdict.NOTE, "1 of 2 hosts takes no machines"),
+        (2, Verdict.BAD, "2 of 2 hosts take no machines"),
+    ],
+)
+def test_hosts_that_take_no_machines_are_found(
+    estate: Any, resting: int, verdict: Verdict | None, said: str
+) -> None:
+    acme = estate(hosts=2, hosts_in_maintenance=resting)
+    found = [f for f in examine(acme.settings) if f.subject == "pool hosted-nl"]
+    assert [f.verdict for f in found] == ([] if verdict is None else [verdict])
+    assert all(f.text.startswith(said) and "hosted-nl-host-2" in f.text for f in found)
 
 
 def with_secret(acme: Any, reference: str | None) -> Any:

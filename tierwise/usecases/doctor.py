@@ -10,12 +10,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from catalog.pools import Pool
 from connectors.registry import driver_names
 from tierwise.app import App, wire
 from tierwise.errors import TierwiseError
 from tierwise.settings import Settings
 from tierwise.store.engine import revision
 
+_NAMED = 5
+"""How many hosts a finding names."""
 OUR_PACKAGES = ("catalog", "policies", "placement", "connectors", "chargeback", "tierwise")
 
 
@@ -123,8 +126,26 @@ def _endpoints(app: App) -> Iterator[Finding]:
             parts.append(snapshot.note)
         verdict = Verdict.OK if snapshot.secure else Verdict.NOTE
         yield Finding(f"endpoint {name}", verdict, "; ".join(parts))
-    for pool, why in join(app.documents.catalog, seen, app.clock.now()).unusable.items():
+    joined = join(app.documents.catalog, seen, app.clock.now())
+    for pool, why in joined.unusable.items():
         yield Finding(f"pool {pool}", Verdict.BAD, why)
+    for one in joined.pools:
+        if one.name not in joined.unusable:
+            yield from _resting(one)
+
+
+def _resting(pool: Pool) -> Iterator[Finding]:
+    """Hosts that its hypervisor keeps from taking machines, whose room is missing in every plan."""
+    names = [host.name for host in pool.hosts if not host.usable]
+    if not names:
+        return
+    listed = ", ".join(names[:_NAMED]) + (" and more" if len(names) > _NAMED else "")
+    take = "takes" if len(names) == 1 else "take"
+    text = (
+        f"{len(names)} of {_counted(len(pool.hosts), 'host')} {take} no machines (in maintenance, disabled or not "
+        f"connected): {listed}; end that at the hypervisor, and the room counts again"
+    )
+    yield Finding(f"pool {pool.name}", Verdict.BAD if len(names) == len(pool.hosts) else Verdict.NOTE, text)
 
 
 def _counted(count: int, noun: str) -> str:
