@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -293,6 +294,24 @@ def test_a_machine_that_is_suspended_after_the_check_is_not_moved(acme: Any) -> 
     with pytest.raises(NotSupported, match="it is suspended, and what is in its memory would be lost"):
         move.finish(result, checked.machine)
     assert where(acme) == {XEN: PowerState.SUSPENDED}
+    assert states(acme) == []
+
+
+def test_a_machine_whose_removal_is_under_way_is_not_moved(acme: Any) -> None:
+    """As where a process was killed in a removal, which the next one does while it is told to move the machine."""
+    acme.deliver("shop-01")
+    checked = move.preflight(acme.app, "shop-01", TARGET)
+    acme.fault(XEN, "delete_vm", FaultKind.DELAY, delay_ms=1500)
+    deletions = len(acme.calls(XEN, "delete_vm"))
+    with ThreadPoolExecutor(1) as thread:
+        removal = thread.submit(change.delete, acme.app, UUID(int=9), "shop-01")
+        while len(acme.calls(XEN, "delete_vm")) == deletions and not removal.done():
+            time.sleep(0.01)
+        result = move.start(UUID(int=1), checked).get_result(polling_interval_sec=0.05)
+        removal.result()
+    with pytest.raises(TierwiseError, match="there is no machine"):
+        move.finish(result, checked.machine)
+    assert where(acme) == {}
     assert states(acme) == []
 
 

@@ -28,8 +28,11 @@ from tierwise.usecases.observe import observe
 
 _OPEN = ["PENDING", "ENQUEUED"]
 """What an earlier process left undone is put into a queue before it goes on."""
-_BY_NAME = ["change_disk", "take_snapshot", "revert", "delete_snapshot"]
-"""The work that names a disk or a snapshot, which must find no other one of that name."""
+_CHANGES = [
+    "change_power", "change_size", "change_disk", "migrate", "migrate_storage",
+    "take_snapshot", "revert", "delete_snapshot", "tag", "remove",
+]  # fmt: skip
+"""The work on one machine; a move, which may last long, has a row of its own."""
 
 
 def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
@@ -119,8 +122,8 @@ def require(app: App, machine: MachineRow, capability: Capability) -> None:
 
 
 def await_open_changes(machine: MachineRow) -> None:
-    """What an earlier process left undone of the machine's disks and snapshots ends first. Raises TierwiseError."""
-    while any(_is_of(machine, work.input) for work in DBOS.list_workflows(name=_BY_NAME, status=_OPEN)):
+    """What an earlier process left undone of the machine ends first. Raises TierwiseError."""
+    while any(_is_of(machine, work.input) for work in DBOS.list_workflows(name=_CHANGES, status=_OPEN)):
         if current().stopped:
             msg = f"an earlier change of {machine.name} stopped half-way; `tierwise order resume` ends it"
             raise TierwiseError(msg, details=list(current().stopped.values()))

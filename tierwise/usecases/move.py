@@ -102,10 +102,16 @@ def preflight(app: App, wanted: str, pool: str) -> Preflight:
 
 
 def start(move_id: UUID, checked: Preflight) -> "WorkflowHandle[dict[str, Any]]":
-    """Begin the move; `finish` waits for it. Raises NotSupported, with every reason, where it is blocked."""
+    """Begin the move when earlier changes of the machine have ended; `finish` waits for it.
+
+    Raises NotSupported, with every reason, where it is blocked.
+    """
     if checked.blocked:
         msg = f"{checked.machine.name} cannot move to {checked.target.name}"
         raise NotSupported(msg, details=checked.blocked)
+    from tierwise.usecases.change import await_open_changes  # noqa: PLC0415 - it imports this module
+
+    await_open_changes(checked.machine)
     with SetWorkflowID(f"move:{move_id}"):
         return DBOS.start_workflow(
             moving.move, str(move_id), checked.machine.id, checked.target.name, dict(checked.forms)
