@@ -1,7 +1,7 @@
 """From hypervisors' meters to samples: differences of counters, whole and without loss.
 
-A counter only grows (one that is rounded may fall a little), until its machine restarts (it begins at 0 again) or its bits are used up (it goes
-on from 0). What it gained between two readings is spread over the time between them in whole
+A counter only grows (one that is rounded may fall a little), until its machine restarts (it begins at 0 again) or its 64
+bits are used up (it goes on from 0). What it gained between two readings is spread over the time between them in whole
 quantities that add up to the gain exactly; what is less than one unit for one second waits for the next.
 """
 
@@ -19,6 +19,9 @@ from chargeback.usage import Metric
 
 _PER_UNIT_SECOND = 1000
 """Milliseconds of a processor in a second, and bytes in a kB: what counters gained is added up in thousandths."""
+
+_LIMIT = 2**64
+"""Where counters go on from 0. Those of 32 bits would look like a restart; no driver has any."""
 
 
 class _Source(NamedTuple):
@@ -78,8 +81,6 @@ class Reading(NamedTuple):
     """The disk or network card whose counter it is; counters of a meter for several parts add up."""
     begun: int | None = None
     """When the counter was at 0, where that is told."""
-    bits: int = 64
-    """Of the counter, which goes on from 0 after as many."""
 
     @property
     def key(self) -> str:
@@ -168,7 +169,8 @@ def _counted(
         if until is not None and at <= until.at:
             if at < until.at:
                 found.notes.append(
-                    f"machine {machine}: {metric} was read at {utc_text(at)}, before the last reading at {utc_text(until.at)}; left out"
+                    f"machine {machine}: {metric} was read at {utc_text(at)}, before the last reading at "
+                    f"{utc_text(until.at)}; left out"
                 )
             continue
         if since is not None and until is not None and since < until.at:
@@ -212,10 +214,9 @@ def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> 
         return reading.value
     if reading.value >= last.value or _rounded(reading, last):
         return max(0, reading.value - last.value)
-    size = 1 << reading.bits
-    if last.value * 4 > size * 3 and reading.value * 4 < size:
-        found.notes.append(f"machine {machine}: {reading.key} went over {size - 1} and on from 0")
-        return reading.value + size - last.value
+    if last.value * 4 > _LIMIT * 3 and reading.value * 4 < _LIMIT:
+        found.notes.append(f"machine {machine}: {reading.key} went over {_LIMIT - 1} and on from 0")
+        return reading.value + _LIMIT - last.value
     found.notes.append(
         f"machine {machine}: {reading.key} fell from {last.value} to {reading.value}, so it began anew; "
         "what it gained before that is not known"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import BinaryIO, ClassVar, Literal, Self
+from typing import BinaryIO, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, SecretStr
@@ -174,7 +174,6 @@ class UsageReading(Value):
         default="",
         description="The disk or network card that has this counter; empty for the whole machine.",
     )
-    bits: Literal[32, 64] = Field(default=64, description="After as many bits a counter goes on from 0.")
     begun_at: AwareDatetime | None = Field(
         default=None,
         description="When a counter was at 0, where the hypervisor tells; one that is rounded may fall a little since.",

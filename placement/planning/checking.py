@@ -101,8 +101,8 @@ def _of_order(problem: PlanningProblem, members: Sequence[int]) -> Iterator[str]
             other = first.setdefault(way.name, way)
             if (way.shared or other.shared) and _counted(way) != _counted(other):
                 yield (
-                    f"products[{n}].alternatives[{a}]: '{way.name}' has another minimum or other packs, or counts otherwise, than elsewhere in the "
-                    f"order '{problem.products[n].order}'; make them the same, or name it otherwise"
+                    f"products[{n}].alternatives[{a}]: '{way.name}' has another minimum or other packs, or counts otherwise, "
+                    f"than elsewhere in the order '{problem.products[n].order}'; make them the same, or name it otherwise"
                 )
 
 

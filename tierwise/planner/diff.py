@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from catalog.base import Value
+from catalog.wording import counted
 from tierwise.planner.result import MIB_PER_TIB, TODAY, Room, ScenarioResult, Stranded, WhatIfResult
 
 Money = Callable[[int], str]
@@ -162,17 +163,21 @@ def break_even(one: ScenarioResult) -> str:
         return ""
     month = one.cash.break_even_month
     without = f", without {one.unplaced:,}" if one.unplaced else ""
-    return f"month {month}{without}" if month is not None else f"not in {one.months} months{without}"
+    return (
+        f"month {month}{without}"
+        if month is not None
+        else f"not in {counted(one.months, 'month')}{without}"
+    )
 
 
 def why(one: ScenarioResult) -> list[str]:
     """Why machines have no place: as many as share the same reasons together, most first."""
-    counted: Counter[tuple[str, ...]] = Counter()
+    alike: Counter[tuple[str, ...]] = Counter()
     for stranded in one.stranded:
-        counted[facts_against(stranded)] += stranded.machines
+        alike[facts_against(stranded)] += stranded.machines
     return [
-        f"{count:,} machine{'s' if count > 1 else ''}: {'; '.join(conflict)}"
-        for conflict, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+        f"{counted(count, 'machine')}: {'; '.join(conflict)}"
+        for conflict, count in sorted(alike.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 

@@ -153,7 +153,7 @@ def told(found: GrowthPlan) -> Iterator[str]:
     yield "each period has room for what runs at its end; machines that have a place stay there, hosts once given up are gone"
     for one in found.periods:
         if one.displaced:
-            yield f"{one.begin}: {_machines(one.displaced)} to move from where they were until then, as others would have no place"
+            yield f"{one.begin}: {counted(one.displaced, 'machine')} to move from where they were until then, as others would have no place"
         if one.put_out:
             yield f"{one.begin}: of those without a place {one.put_out:,} had one until then, which others have now"
     yield (
@@ -169,14 +169,10 @@ def told(found: GrowthPlan) -> Iterator[str]:
     elif found.apart_unplaced:
         yield (
             f"hosts and moves are chosen knowing all periods: buying and giving up in each what is cheapest for it alone would "
-            f"leave {_machines(found.apart_unplaced)} more without a place"
+            f"leave {counted(found.apart_unplaced, 'machine')} more without a place"
         )
     elif len(found.periods) > 1:
         yield "what is cheapest for each period by itself was the cheapest that was found for all of them together, too"
-
-
-def _machines(count: int) -> str:
-    return f"{count:,} machine{'' if count == 1 else 's'}"
 
 
 def _late(found: GrowthPlan, one: Period) -> bool:

@@ -30,9 +30,9 @@ def moves_document(
 ) -> dict[str, Any]:
     """The document: all machines of the estate, those that move and those that stay.
 
-    Machines in no pool are outside, at their site, until they are carried from there. A pool has the room of today's hosts or of the scenario's, whichever is more, with as many lost as may
-    fail: hosts are bought before the moves and given up after them. Where the scenario loses hosts, these give no room.
-    Machines without a place stay.
+    Machines in no pool are outside, at their site, until they are carried from there. A pool has the room of today's hosts
+    or of the scenario's, whichever is more, with as many lost as may fail: hosts are bought before the moves and given up
+    after them. Where the scenario loses hosts, these give no room. Machines without a place stay.
     """
     target = {move.machine: move.target for move in result.moves}
     world = prepared.changed(changes_of(prepared.document.scenarios[result.name]))

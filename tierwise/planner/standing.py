@@ -171,24 +171,25 @@ def _host_notes(estate: Estate) -> Iterator[str]:
         yield f"{counted(resting, 'host', 'is', 'are')} in maintenance and counted as if not"
     unknown = [one.name for one in estate.hosts if not one.cores]
     if unknown:
+        one, several = "has no cores in the source and is", "have no cores in the source and are"
         yield (
-            f"{counted(len(unknown), 'host', 'has', 'have')} no cores in the source and {'is' if len(unknown) == 1 else 'are'} left out, of costs and licences too: "
-            f"{', '.join(unknown[:5])}"
+            f"{counted(len(unknown), 'host', one, several)} left out, of costs and licences too: {first_few(unknown)}"
         )
     threads = [one.name for one in estate.hosts if one.cores_are_threads]
     if threads:
         yield (
             f"{counted(len(threads), 'host', 'tells', 'tell')} threads and no cores: room and what is paid by core count each thread, and "
-            f"licences of cores are refused there: {', '.join(threads[:5])}"
+            f"licences of cores are refused there: {first_few(threads)}"
         )
     empty = [one.name for one in estate.hosts if one.cores and not one.memory_mib]
     if empty:
-        yield f"{counted(len(empty), 'host', 'has', 'have')} no memory in the source and {'gives' if len(empty) == 1 else 'give'} nothing: {', '.join(empty[:5])}"
+        one, several = "has no memory in the source and gives", "have no memory in the source and give"
+        yield f"{counted(len(empty), 'host', one, several)} nothing: {first_few(empty)}"
     whole = [one.name for one in estate.hosts if one.cores and not one.sockets]
     if whole:
         yield (
             f"{counted(len(whole), 'host', 'does', 'do')} not say how many sockets there are, and licences count one for each: "
-            f"{', '.join(whole[:5])}"
+            f"{first_few(whole)}"
         )
     adrift = [one.name for one in estate.machines if not estate.pool_of(one)]
     if adrift:

@@ -105,14 +105,7 @@ def _readings(connector: Connector, since: int) -> tuple[Reading, ...]:
 def _reading(told: UsageReading) -> Reading:
     begun = None if told.begun_at is None else epoch(told.begun_at)
     return Reading(
-        str(told.identity),
-        told.metric,
-        told.value,
-        epoch(told.at),
-        told.counter,
-        told.part,
-        begun,
-        told.bits,
+        str(told.identity), told.metric, told.value, epoch(told.at), told.counter, told.part, begun
     )
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from catalog.pools import Pool
+from catalog.wording import counted, first_few
 from connectors.registry import driver_names
 from tierwise.app import App, wire
 from tierwise.errors import TierwiseError
 from tierwise.settings import Settings
 from tierwise.store.engine import revision
 
-_NAMED = 5
-"""How many hosts a finding names."""
 OUR_PACKAGES = ("catalog", "policies", "placement", "connectors", "chargeback", "tierwise")
 
 
@@ -98,7 +97,7 @@ def _database(app: App) -> Iterator[Finding]:
             count = int(connection.execute(pending).scalar_one())
         if count:
             are = "is" if count == 1 else "are"
-            text = f"{_counted(count, 'change')} {are} unfinished; `tierwise order resume` finishes them"
+            text = f"{counted(count, 'change')} {are} unfinished; `tierwise order resume` finishes them"
             yield Finding("work", Verdict.NOTE, text)
 
 
@@ -115,7 +114,7 @@ def _endpoints(app: App) -> Iterator[Finding]:
         snapshot = view.snapshot
         parts = [
             snapshot.product,
-            f"{_counted(len(snapshot.pools), 'provider')}, {_counted(len(view.vms), 'machine')}",
+            f"{counted(len(snapshot.pools), 'provider')}, {counted(len(view.vms), 'machine')}",
         ]
         parts.append(
             "secure connection"
@@ -139,17 +138,12 @@ def _resting(pool: Pool) -> Iterator[Finding]:
     names = [host.name for host in pool.hosts if not host.usable]
     if not names:
         return
-    listed = ", ".join(names[:_NAMED]) + (" and more" if len(names) > _NAMED else "")
     take = "takes" if len(names) == 1 else "take"
     text = (
-        f"{len(names)} of {_counted(len(pool.hosts), 'host')} {take} no machines (in maintenance, disabled or not "
-        f"connected): {listed}; end that at the hypervisor, and the room counts again"
+        f"{len(names)} of {counted(len(pool.hosts), 'host')} {take} no machines (in maintenance, disabled or not "
+        f"connected): {first_few(names)}; end that at the hypervisor, and the room counts again"
     )
     yield Finding(f"pool {pool.name}", Verdict.BAD if len(names) == len(pool.hosts) else Verdict.NOTE, text)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _left_over(app: App) -> Iterator[Finding]:
