@@ -1,5 +1,6 @@
 """JSON Schemas (draft 2020-12) of what can be ordered, and of catalog documents."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -8,6 +9,9 @@ from catalog.catalog import ALSO_KNOWN, SECTIONS, Catalog
 from catalog.offerings import CONTROL_CHARACTER, MAX_TEXT, Offering, Parameter, ParameterKind
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+_NAMES = {"properties", "$defs"}
+"""What holds names of fields and objects, which may be called as the schema's own words are."""
 
 
 def offering_schema(catalog: Catalog, offering: Offering) -> dict[str, Any]:
@@ -89,3 +93,30 @@ def _section(definitions: dict[str, Any], model: str) -> dict[str, Any]:
         "propertyNames": definition["properties"].pop("name"),
         "additionalProperties": {"$ref": f"#/$defs/{model}"},
     }
+
+
+def tidied(
+    part: Any,
+    *,
+    defaults: bool = False,
+    other: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
+) -> Any:
+    """What pydantic made, without the titles that repeat names, with texts in one line, and closed where keys have a form.
+
+    Defaults stay if `defaults`. Where `other` has another form for an object, that stands in its place.
+    """
+    if isinstance(part, list):
+        return [tidied(one, defaults=defaults, other=other) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if other and (form := other(part)) is not None:
+        return form
+    found: dict[str, Any] = {}
+    for key, value in part.items():
+        if key in _NAMES:
+            found[key] = {name: tidied(one, defaults=defaults, other=other) for name, one in value.items()}
+        elif not (key == "title" and isinstance(value, str)) and (defaults or key != "default"):
+            found[key] = tidied(value, defaults=defaults, other=other)
+    _close(found)
+    text = found.get("description")
+    return {**found, "description": " ".join(text.split())} if isinstance(text, str) else found

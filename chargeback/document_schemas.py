@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from catalog.base import Value
 from catalog.discovery import declared
+from catalog.json_schema import DRAFT, tidied
 from chargeback.adjustment import Selector
 from chargeback.adjustment_documents import StackBody
 from chargeback.adjustments import kinds
@@ -18,8 +19,6 @@ from chargeback.budgets import Budget
 from chargeback.fx import Billing, FxRate
 from chargeback.json_forms import DAY, LABELS, MOMENT, MONTH, Form
 from chargeback.shared_costs.documents import CostEntry, FxEntry, SharedEntry
-
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def terms_schema() -> Form:
@@ -99,7 +98,7 @@ def _with_value(name: str) -> Form:
 def _definitions(models: Sequence[type[Value]]) -> dict[str, Form]:
     wanted: list[Any] = [(model, "validation") for model in models]
     _, made = models_json_schema(wanted, ref_template="#/$defs/{model}")
-    found: dict[str, Form] = _tidy(made["$defs"])
+    found: dict[str, Form] = tidied(made["$defs"])
     return found
 
 
@@ -135,20 +134,3 @@ def _document(title: str, sections: Mapping[str, Form], definitions: Mapping[str
         "$schema": DRAFT, "title": title, "type": "object", "properties": dict(sections),
         "$defs": dict(sorted(definitions.items())),
     }  # fmt: skip
-
-
-def _tidy(part: Any) -> Any:
-    """Without titles and defaults that pydantic makes, mappings closed, and texts in one line."""
-    if isinstance(part, list):
-        return [_tidy(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    found = {
-        key: _tidy(value)
-        for key, value in part.items()
-        if not (key == "title" and isinstance(value, str)) and key != "default"
-    }
-    for pattern, values in found.pop("patternProperties", {}).items():
-        found |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
-    text = found.get("description")
-    return {**found, "description": " ".join(text.split())} if isinstance(text, str) else found

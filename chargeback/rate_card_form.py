@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 from catalog.base import Name, Value
 from catalog.discovery import declared
 from catalog.frozen import FrozenMapping
+from catalog.json_schema import DRAFT, tidied
 from chargeback.focus.vocabulary import known_currency
 from chargeback.money import Rounding
 from chargeback.periods import TimeZone
@@ -15,8 +16,6 @@ from chargeback.rates import Basis, Category, Conventions, Currency, Frequency, 
 from chargeback.shape import JSON_NUMBER, SHAPE_MARK, InnerShape, price_nanos
 from chargeback.shapes import kinds
 from chargeback.usage import Metric
-
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 _Moment = Annotated[
     str,
@@ -91,7 +90,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of documents with rate cards; what only the whole card shows is not in it."""
     models: list[Any] = [(model, "validation") for model in (CardEntry, RateEntry, *kinds().values())]
     _, made = models_json_schema(models, ref_template="#/$defs/{model}")
-    definitions: dict[str, Any] = _with_shapes(made["$defs"])
+    definitions: dict[str, Any] = tidied(made["$defs"], other=_shape)
     card = definitions["CardEntry"]
     card["properties"].pop("name")
     card["properties"]["rates"] = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/RateEntry"}}
@@ -119,18 +118,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _with_shapes(part: Any) -> Any:
-    """Every place that holds a shape as a reference, closed mappings of labels, and texts in one line."""
-    if isinstance(part, list):
-        return [_with_shapes(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    if all(part.get(key) == value for key, value in SHAPE_MARK.items()):
-        return {"$ref": "#/$defs/Shape"}
-    found = {
-        key: _with_shapes(value)
-        for key, value in part.items()
-        if not (key == "title" and isinstance(value, str)) and key != "default"
-    }
-    text = found.get("description")
-    return {**found, "description": " ".join(text.split())} if isinstance(text, str) else found
+def _shape(part: dict[str, Any]) -> dict[str, Any] | None:
+    """The reference that stands where a shape is held."""
+    held = all(part.get(key) == value for key, value in SHAPE_MARK.items())
+    return {"$ref": "#/$defs/Shape"} if held else None

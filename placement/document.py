@@ -5,6 +5,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, create_model
 
+from catalog.json_schema import DRAFT, tidied
 from placement.documents import kinds
 from placement.documents.form import Document
 from placement.documents.reading import problem_of
@@ -13,10 +14,6 @@ from placement.documents.writing import document_of
 from placement.problem import PlacementProblem
 
 __all__ = ["InvalidDocument", "read", "schema", "write"]
-
-_NAMES = {"properties", "$defs"}
-"""What holds names of fields and objects, which may be called as the schema's own words are."""
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def read(document: Mapping[str, Any] | bytes) -> PlacementProblem:
@@ -40,7 +37,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of documents, with every kind of constraint that there is here."""
     form: Any = create_model("Document", __base__=Document, __doc__=Document.__doc__, **_constraints())
     made = form.model_json_schema(ref_template="#/$defs/{model}")
-    return {"$schema": _DRAFT, **_plain(made), "title": "tierwise placement problem"}
+    return {"$schema": DRAFT, **tidied(made, defaults=True), "title": "tierwise placement problem"}
 
 
 def _constraints() -> dict[str, Any]:
@@ -51,18 +48,3 @@ def _constraints() -> dict[str, Any]:
     one: Any = classes[0] if len(classes) == 1 else Annotated[Union[classes], Field(discriminator="kind")]  # noqa: UP007 - made from values
     described = Document.model_fields["constraints"].description
     return {"constraints": (tuple[one, ...], Field(default=(), description=described))}
-
-
-def _plain(part: Any) -> Any:
-    """Without titles that only repeat names, texts in one line, and closed where keys have a form."""
-    if isinstance(part, list):
-        return [_plain(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    found = {
-        name: {key: _plain(one) for key, one in inner.items()} if name in _NAMES else _plain(inner)
-        for name, inner in part.items()
-        if not (name == "title" and isinstance(inner, str))
-    }
-    text = found.get("description")
-    return {**found, "description": " ".join(text.split())} if isinstance(text, str) else found

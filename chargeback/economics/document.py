@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from catalog.base import Value
 from catalog.documents import DocumentError, Located, Problem, checked, entries, parse, unknown_sections
+from catalog.json_schema import DRAFT, tidied
 from catalog.wording import known_names
 from chargeback.economics.figures import Figure, Percent, Text
 from chargeback.economics.licences import Licence
@@ -30,7 +31,6 @@ from chargeback.rates import Currency
 from chargeback.shape import JSON_NUMBER
 
 FORMAT = "tierwise-economics/1"
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 V = TypeVar("V", bound=Value)
 
@@ -200,7 +200,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of economics documents; what only the whole document shows is not in it."""
     models: list[Any] = [(model, "validation") for model in (Header, *_SINGLES.values(), *_LISTS.values())]
     _, made = models_json_schema(models, by_alias=True, ref_template="#/$defs/{model}")
-    definitions: dict[str, Any] = {key: _tidied(value) for key, value in made["$defs"].items()}
+    definitions: dict[str, Any] = tidied(made["$defs"])
     for model in _LISTS.values():
         entry = definitions[model.__name__]
         entry["properties"].pop("name", None)
@@ -221,18 +221,3 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         "$defs": definitions,
     }
-
-
-def _tidied(part: Any) -> Any:
-    """Without titles that repeat names and without defaults; descriptions in one line."""
-    if isinstance(part, list):
-        return [_tidied(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    found = {
-        key: _tidied(value)
-        for key, value in part.items()
-        if not (key == "title" and isinstance(value, str)) and key != "default"
-    }
-    text = found.get("description")
-    return {**found, "description": " ".join(text.split())} if isinstance(text, str) else found

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from catalog.json_schema import DRAFT
+from catalog.json_schema import DRAFT, tidied
 from tierwise.planner.changes import kinds
 from tierwise.planner.document import FORMAT, HostType, Pool, Rule, WhatIf
 
@@ -18,7 +18,7 @@ def schema() -> dict[str, Any]:
         (model, "validation") for model in (WhatIf, Pool, Rule, HostType, *kinds().values())
     ]
     _, made = models_json_schema(models, by_alias=True, ref_template="#/$defs/{model}")
-    definitions = {name: _tidied(body) for name, body in made["$defs"].items()}
+    definitions = tidied(made["$defs"])
     names = {kind: _of_kind(definitions, kind) for kind in kinds()}
     for model in ("Pool", "Rule", "HostType"):
         _without_name(definitions[_module(definitions, model)])
@@ -84,18 +84,3 @@ def _scenario(changes: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "additionalProperties": False,
     }
-
-
-def _tidied(part: Any) -> Any:
-    """Without titles that repeat names and without defaults; descriptions in one line."""
-    if isinstance(part, list):
-        return [_tidied(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    found = {
-        key: _tidied(value)
-        for key, value in part.items()
-        if not (key == "title" and isinstance(value, str)) and key != "default"
-    }
-    text = found.get("description")
-    return {**found, "description": " ".join(text.split())} if isinstance(text, str) else found
