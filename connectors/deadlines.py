@@ -87,7 +87,9 @@ class _BoundedReader(io.RawIOBase):
         super().close()
 
 
-class _BoundedAnswer(http.client.HTTPResponse):
+class BoundedAnswer(http.client.HTTPResponse):
+    """An answer that is read within the deadline, whichever library's connection it came over."""
+
     def __init__(self, sock: socket.socket, *arguments: Any, deadline: Deadline, **more: Any) -> None:
         super().__init__(sock, *arguments, **more)
         self.fp.close()
@@ -102,7 +104,7 @@ class _Bounded(http.client.HTTPConnection):
         self._deadline = deadline
         self._answer: http.client.HTTPResponse | None = None
         self._create_connection = self._dial
-        answer: Any = functools.partial(_BoundedAnswer, deadline=deadline)
+        answer: Any = functools.partial(BoundedAnswer, deadline=deadline)
         self.response_class = answer
 
     def _dial(self, address: tuple[str, int], *_arguments: Any) -> socket.socket:

@@ -4,8 +4,6 @@ Their own timeouts count anew with every packet.
 """
 
 import functools
-import http.client
-import io
 import socket
 import ssl
 from typing import Any
@@ -15,7 +13,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from connectors.deadlines import Deadline
+from connectors.deadlines import BoundedAnswer, Deadline
 
 
 def bind(session: requests.Session, url: str, context: ssl.SSLContext, deadline: Deadline) -> None:
@@ -26,45 +24,18 @@ def bind(session: requests.Session, url: str, context: ssl.SSLContext, deadline:
     session.mount(url, _Adapter(context, deadline))
 
 
-class _BoundedReader(io.RawIOBase):
-    """The answer's bytes; each read may take what is left of the call's time."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock  # both libraries find the server's certificate by this name
-        self._deadline = deadline
-        self._raw = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._deadline.left_s())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _BoundedAnswer(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *arguments: Any, deadline: Deadline, **more: Any) -> None:
-        super().__init__(sock, *arguments, **more)
-        self.fp.close()
-        self.fp = io.BufferedReader(_BoundedReader(sock, deadline), 1 << 16)
-
-
 class _Bounded(HTTPConnection):
     """Connects, sends and reads within the deadline."""
 
     def __init__(self, *arguments: Any, deadline: Deadline, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._deadline = deadline
-        self._answer: _BoundedAnswer | None = None
+        self._answer: BoundedAnswer | None = None
         new_answer: Any = self._new_answer
         self.response_class = new_answer
 
-    def _new_answer(self, sock: socket.socket, *arguments: Any, **more: Any) -> _BoundedAnswer:
-        self._answer = _BoundedAnswer(sock, *arguments, deadline=self._deadline, **more)
+    def _new_answer(self, sock: socket.socket, *arguments: Any, **more: Any) -> BoundedAnswer:
+        self._answer = BoundedAnswer(sock, *arguments, deadline=self._deadline, **more)
         return self._answer
 
     def close(self) -> None:
