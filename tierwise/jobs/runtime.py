@@ -10,12 +10,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SQLAlchemyDatasource
-from filelock import FileLock, Timeout
 from sqlmodel import Session, col, select
 
 from tierwise.app import App
-from tierwise.errors import StoreBusy, TierwiseError
 from tierwise.store import orders as order_store
+from tierwise.store.locks import alone
 from tierwise.store.tables import AppliedStepRow
 
 WORKFLOW_ABI = "1"
@@ -108,19 +107,9 @@ def running(app: App) -> Iterator[Runtime]:
     """
     from tierwise.jobs import moving, workflows  # noqa: F401, PLC0415 - registers them; they import this module
 
-    lock = FileLock(str(app.settings.data_dir / "tierwise.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        msg = (
-            f"another tierwise process works on {app.settings.data_dir}; "
-            "wait until it ends, or use another --data-dir"
-        )
-        raise StoreBusy(msg) from None
-    except OSError as error:
-        msg = f"{app.settings.data_dir} cannot be written: {error}; check its rights and free space"
-        raise TierwiseError(msg) from None
-    try:
+    folder = app.settings.data_dir
+    busy = f"another tierwise process works on {folder}; wait until it ends, or use another --data-dir"
+    with alone(folder / "tierwise.lock", busy, patience_s=0):
         runtime = _prepare(app)
         # Set before the launch: recovery starts workflows at once, and they ask for it.
         _current.append(runtime)
@@ -132,8 +121,6 @@ def running(app: App) -> Iterator[Runtime]:
         finally:
             DBOS.destroy()
             _current.remove(runtime)
-    finally:
-        lock.release()
 
 
 def _forget_finished(app: App) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from chargeback.ledger import SCHEMA
-from tierwise.errors import StoreBusy, TierwiseError
+from tierwise.errors import TierwiseError
+from tierwise.store.locks import alone
 
 _SHOWN = 16
 
@@ -36,20 +36,9 @@ class LedgerFiles:
 
         The database alone decides who closed a period; this spares two from doing the same work.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(str(self.folder / "closing.lock"))
-            lock.acquire(timeout=self._patience_s)
-        except Timeout:
-            msg = f"another tierwise process closes a period in {self.folder}; look at `tierwise charge periods` when it has ended"
-            raise StoreBusy(msg) from None
-        except OSError as error:
-            msg = f"{self.folder} cannot be written: {error}; check its rights and free space"
-            raise TierwiseError(msg) from None
-        try:
+        busy = f"another tierwise process closes a period in {self.folder}; look at `tierwise charge periods` when it has ended"
+        with alone(self.folder / "closing.lock", busy, patience_s=self._patience_s):
             yield
-        finally:
-            lock.release()
 
     def write(self, period: str, table: Any) -> str:
         """Keep the lines of a period, inside `closing`, on the disk when this returns; gives their hash.

@@ -17,10 +17,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
-from tierwise.errors import StoreBusy, TierwiseError
+from tierwise.errors import TierwiseError
 from tierwise.store import usage_files as files_of
+from tierwise.store.locks import alone
 from tierwise.store.manifest import Manifest, UsageFile, load, save
 from tierwise.store.usage_files import Layout
 
@@ -51,20 +51,9 @@ class UsageStore:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Be the only writer. Raises StoreBusy when another has not ended within `patience_s`."""
-        self._make_folder()
-        lock = FileLock(str(self.folder / "writer.lock"))
-        try:
-            lock.acquire(timeout=self._patience_s)
-        except Timeout:
-            msg = f"another tierwise process writes usage in {self.folder}; try again when it has ended"
-            raise StoreBusy(msg) from None
-        except OSError as error:
-            msg = f"{self.folder} cannot be written: {error}; check its rights and free space"
-            raise TierwiseError(msg) from None
-        try:
+        busy = f"another tierwise process writes usage in {self.folder}; try again when it has ended"
+        with alone(self.folder / "writer.lock", busy, patience_s=self._patience_s):
             yield
-        finally:
-            lock.release()
 
     def read(
         self,
@@ -286,13 +275,6 @@ class UsageStore:
             for file in made:
                 _remove(file.with_name(file.name + ".part"))
                 _remove(file)
-
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"the folder {self.folder} cannot be made: {error}"
-            raise TierwiseError(msg) from None
 
 
 def _may_be_unfinished(path: str, manifest: Manifest) -> bool:

@@ -205,7 +205,7 @@ def test_a_writer_in_another_process_is_named_instead_of_waited_for_for_ever(sto
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = UsageStore(tmp_path / "file" / "usage", SCHEMA, LAYOUT)
-    with pytest.raises(TierwiseError, match="cannot be made"), store.writing():
+    with pytest.raises(TierwiseError, match="cannot be written"), store.writing():
         pytest.fail("there is no folder")
 
 
