@@ -2,42 +2,25 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from tierwise.app import wire
-from tierwise.clock import SteppedClock
-from tierwise.jobs.runtime import running
+from tests.last_month import MONTH, MONTH_BEGIN, THIS_MONTH, live
 from tierwise.settings import Settings
-from tierwise.usecases.order import new_order, submit
 
 LEDGER_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "ledger.md"
-BERLIN = ZoneInfo("Europe/Berlin")
-THIS_MONTH = datetime.now(BERLIN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-MONTH_BEGIN = (THIS_MONTH - timedelta(days=1)).replace(day=1)
-MONTH = MONTH_BEGIN.strftime("%Y-%m")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def lives(settings: Settings) -> None:
     """Two machines of two tenants through the whole of last month, the first that there is usage of."""
-    app = wire(settings, SteppedClock(MONTH_BEGIN.astimezone(UTC)))
-    with running(app):
-        for name, offering, tenant in (
-            ("pay-01", "app-medium", "payroll"),
-            ("web-01", "web-small", "web-shop"),
-        ):
-            order = new_order(
-                app, order_id=uuid5(NAMESPACE_URL, name), offering=offering, tenant=tenant, machine_name=name,
-                parameters={}, tier=None, ordered_by="a test",
-            )  # fmt: skip
-            submit(app, uuid5(NAMESPACE_URL, f"batch {name}"), [order])
-    app.close()
+    live(
+        settings,
+        (MONTH_BEGIN, "pay-01", "app-medium", "payroll"),
+        (MONTH_BEGIN, "web-01", "web-small", "web-shop"),
+    )
 
 
 def test_a_month_is_previewed_reviewed_closed_explained_and_verified(tierwise: Any) -> None:

@@ -3,45 +3,21 @@
 import csv
 import io
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from tierwise.app import wire
-from tierwise.clock import SteppedClock
-from tierwise.jobs.runtime import running
+from tests.last_month import MONTH, MONTH_BEGIN, THIS_MONTH, live_one_long_and_one_from_the_eleventh
 from tierwise.settings import Settings
-from tierwise.usecases.order import new_order, submit
-
-BERLIN = ZoneInfo("Europe/Berlin")
-THIS_MONTH = datetime.now(BERLIN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-MONTH_BEGIN = (THIS_MONTH - timedelta(days=1)).replace(day=1)
-MONTH = MONTH_BEGIN.strftime("%Y-%m")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def lives(settings: Settings) -> None:
     """One machine through the whole of last month, and one from its 11th on."""
-    clock = SteppedClock((MONTH_BEGIN - timedelta(days=2)).astimezone(UTC))
-    app = wire(settings, clock)
-    with running(app):
-        for name, offering, tenant in (
-            ("pay-01", "db-medium", "payroll"),
-            ("web-01", "web-small", "web-shop"),
-        ):
-            if name == "web-01":
-                clock.set((MONTH_BEGIN + timedelta(days=10)).astimezone(UTC))
-            order = new_order(
-                app, order_id=uuid5(NAMESPACE_URL, name), offering=offering, tenant=tenant, machine_name=name,
-                parameters={}, tier=None, ordered_by="a test",
-            )  # fmt: skip
-            submit(app, uuid5(NAMESPACE_URL, f"batch {name}"), [order])
-    app.close()
+    live_one_long_and_one_from_the_eleventh(settings)
 
 
 def number(text: str) -> Fraction:

@@ -5,29 +5,18 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
-from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
 
-from tierwise.app import wire
+from tests.last_month import MONTH, live_one_long_and_one_from_the_eleventh
 from tierwise.cli.main import app as command
-from tierwise.clock import SteppedClock
-from tierwise.jobs.runtime import running
 from tierwise.testing.estate import simulated_acme
-from tierwise.usecases.order import new_order, submit
 
 pytest.importorskip("marimo", reason="notebooks need marimo, the extra of that name")
 ROOT = Path(__file__).parents[2]
-BERLIN = ZoneInfo("Europe/Berlin")
-BEGIN = (
-    datetime.now(BERLIN).replace(day=1, hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-).replace(day=1)
-MONTH = BEGIN.strftime("%Y-%m")
 
 
 def notebook(name: str) -> Any:
@@ -43,21 +32,7 @@ def notebook(name: str) -> Any:
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One machine through the whole of last month, and one from its 11th on."""
     settings = simulated_acme(tmp_path_factory.mktemp("acme"))
-    clock = SteppedClock((BEGIN - timedelta(days=2)).astimezone(UTC))
-    app = wire(settings, clock)
-    with running(app):
-        for name, offering, tenant in (
-            ("pay-01", "db-medium", "payroll"),
-            ("web-01", "web-small", "web-shop"),
-        ):
-            if name == "web-01":
-                clock.set((BEGIN + timedelta(days=10)).astimezone(UTC))
-            order = new_order(
-                app, order_id=uuid5(NAMESPACE_URL, name), offering=offering, tenant=tenant, machine_name=name,
-                parameters={}, tier=None, ordered_by="a test",
-            )  # fmt: skip
-            submit(app, uuid5(NAMESPACE_URL, f"batch {name}"), [order])
-    app.close()
+    live_one_long_and_one_from_the_eleventh(settings)
     return settings.data_dir
 
 

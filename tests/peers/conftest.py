@@ -1,7 +1,10 @@
 """A libvirt daemon of its own for each file of tests that asks for one, and the driver at it."""
 
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -47,3 +50,26 @@ def bridge() -> Iterator[str]:
         pytest.skip(f"no bridge can be made here: {made.stderr.decode().strip()}")
     yield name
     subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@pytest.fixture
+def leaves_nothing(daemon: libvirtd.PrivateLibvirtd) -> Callable[[Callable[[Connector], Any]], None]:
+    """Says that connecting, using and closing leaves no file, socket or thread in this process."""
+
+    def open_files() -> int:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+    def checked(use: Callable[[Connector], Any]) -> None:
+        def once() -> None:
+            with connect(daemon.qemu_endpoint()) as connector:
+                use(connector)
+
+        once()  # the event loop's own pipe stays
+        files, threads = open_files(), threading.active_count()
+        for _ in range(10):
+            once()
+        tick = threading.Event()  # libvirt's event loop closes the sockets a moment later
+        assert any(open_files() <= files or tick.wait(0.05) for _ in range(200))
+        assert threading.active_count() <= threads
+
+    return checked

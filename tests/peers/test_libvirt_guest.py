@@ -26,15 +26,6 @@ NETWORK = ("net_received_bytes", "net_sent_bytes")
 SECOND = "52:54:00:00:00:02"
 
 
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
-    problem = libvirtd.missing()
-    if problem is not None:
-        pytest.skip(problem)
-    with libvirtd.PrivateLibvirtd() as running:
-        yield running
-
-
 @pytest.fixture
 def tiny(daemon: libvirtd.PrivateLibvirtd) -> Iterator[Connector]:
     with connect(daemon.qemu_endpoint()) as connector:

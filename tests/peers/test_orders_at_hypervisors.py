@@ -124,14 +124,6 @@ def test_what_hyper_v_measures_is_sampled_whoever_collects(
     assert used["net_io_kbps"] == 0
 
 
-@pytest.fixture
-def daemon() -> Iterator[libvirtd.PrivateLibvirtd]:
-    if problem := libvirtd.missing():
-        pytest.skip(problem)
-    with libvirtd.PrivateLibvirtd() as running:
-        yield running
-
-
 @pytest.mark.counterpart("libvirt-qemu")
 def test_a_disk_is_moved_to_another_storage_and_an_unknown_one_is_named(
     tmp_path: Path, daemon: libvirtd.PrivateLibvirtd
