@@ -427,6 +427,13 @@ class Connector(ABC):
         """Before a first `usage` that `counts_from_since`: these machines' counters begin then, in place of its `since`."""
         del moments
 
+    def clocks(self) -> Mapping[str, datetime]:
+        """What the clocks show now by which the endpoint tells moments, in UTC, by the names of those that have them.
+
+        Whole seconds will do. Empty where the endpoint tells none.
+        """
+        return {}
+
     def secure_boot(self, spec: VmSpec) -> str:
         """Which secure boot a machine made of `spec` would get, and by what, for people; empty where the driver sets none."""
         del spec

@@ -90,7 +90,7 @@ def test_readings_from_a_clock_that_is_ahead_are_left_out_and_told(
     monkeypatch.setattr(Simulated, "_readings", early)
     found = of(collect(metered.app), where(metered))
     assert found.added == 0
-    assert "1 readings are in the future and left out" in found.notes[0]
+    assert "1 reading is in the future and left out" in found.notes[0]
     assert sample_store(metered.app).read().num_rows == 0
 
 

@@ -14,7 +14,7 @@ import pytest
 
 BROKEN = '''
 import contextlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -264,6 +264,12 @@ class TestTellsSnapshotsInLocalTime(Broken):
             return [one.model_copy(update={"taken_at": one.taken_at + local}) for one in there]
 
 
+class TestTellsItsClockInLocalTime(Broken):
+    class Driver(Simulated):
+        def clocks(self):
+            return {"sim": datetime.now(UTC) + timedelta(hours=2)}
+
+
 class TestTellsTheNewestSnapshotAsCurrent(Broken):
     class Driver(Simulated):
         def list_snapshots(self, identity):
@@ -336,6 +342,7 @@ NOTICED_BY = {
     "TestMeterRunsBackwards": {"counters_never_fall"},
     "TestOrdersSnapshotsByName": {"snapshots_are_listed_oldest_first_and_once"},
     "TestTellsSnapshotsInLocalTime": {"snapshots_have_the_times_at_which_they_were_taken"},
+    "TestTellsItsClockInLocalTime": {"clocks_that_are_told_show_the_time_in_utc"},
     "TestTellsTheNewestSnapshotAsCurrent": {"snapshots_tell_which_they_came_from_where_they_tell_anything"},
     "TestTellsTheOneBeforeAsASnapshotsParent": {
         "snapshots_tell_which_they_came_from_where_they_tell_anything"

@@ -25,6 +25,7 @@ from tierwise.store.orders import find_machine
 from tierwise.testing.estate import simulated_acme
 from tierwise.usecases import change
 from tierwise.usecases.collect import collect
+from tierwise.usecases.doctor import Verdict, examine
 from tierwise.usecases.order import new_order, submit
 from tierwise.usecases.samples import sample_store
 
@@ -94,6 +95,32 @@ def test_a_machine_has_what_its_class_says_of_a_hosts_failure(
         assert session.xenapi.VM.get_ha_restart_priority(vm) == "best-effort"
         session.xenapi.session.logout()
         session("close")()
+
+
+@pytest.mark.counterpart("xen-sim")
+@pytest.mark.parametrize(
+    ("off_s", "said"),
+    [
+        (7200, "the clock of 'xen-1' is 2 hours ahead of that of this machine"),
+        (-5460, "the clock of 'xen-1' is 1 hour 31 minutes behind that of this machine"),
+        (200, None),
+    ],
+)
+def test_a_hosts_clock_that_is_wrong_is_told_by_doctor_and_by_who_collects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off_s: int, said: str | None
+) -> None:
+    with XenSimulator(Estate(hosts=1)) as simulator:
+        monkeypatch.setenv("XEN_TEST_PASSWORD", simulator.password.get_secret_value())
+        endpoint = simulator.endpoint("hosted-xen", timeout_s=20).model_copy(
+            update={"secret": "env:XEN_TEST_PASSWORD"}
+        )
+        with acme(tmp_path, "hosted-nl", "xen-pool", endpoint) as app:
+            simulator.forward(off_s)
+            found = [one for one in examine(app.settings) if "the clock of" in one.text]
+            assert [one.verdict for one in found] == [Verdict.BAD] * (said is not None)
+            notes = next(one.notes for one in collect(app) if one.endpoint == "hosted-xen")
+            for texts in ([one.text for one in found], notes):
+                assert [text.partition(";")[0] for text in texts] == [said] * (said is not None)
 
 
 @pytest.mark.counterpart("hyperv-sim")

@@ -10,11 +10,13 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.wording import counted
 from chargeback.counters import LAST, Reading, sampled
 from connectors.contract import Connector, UsageReading
 from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput
+from tierwise.usecases.clocks import wrong_clocks
 from tierwise.usecases.metering import epoch
 from tierwise.usecases.samples import SKEW_S, added_to, recordable, sample_store, switched_on
 
@@ -40,6 +42,7 @@ class _Read:
     """When the counters began at 0, where they count from the moment that was asked for."""
     since_of: Mapping[str, int] = field(default_factory=dict)
     """The same of machines that were read before."""
+    notes: tuple[str, ...] = ()
 
 
 def collect(app: App) -> list[Collected]:
@@ -80,7 +83,11 @@ def _read(app: App, name: str, last: Any) -> _Read | ConnectorError | InvalidInp
                     {UUID(one): datetime.fromtimestamp(at, UTC) for one, at in since_of.items()}
                 )
                 found = _readings(connector, since)
-                return _Read(found, since, since_of)
+                wrong = (
+                    f"{text}; until then use is left out, or charged as of another time"
+                    for text in wrong_clocks(app.clock, connector)
+                )
+                return _Read(found, since, since_of, tuple(wrong))
     except (ConnectorError, InvalidInput) as error:
         return error
     return _Read(found)
@@ -112,10 +119,12 @@ def _reading(told: UsageReading) -> Reading:
 def _stored(app: App, name: str, read: _Read) -> Collected:
     latest = epoch(app.clock.now() + timedelta(seconds=SKEW_S))
     readings = [reading for reading in read.readings if reading.at <= latest]
-    notes = []
+    notes = [*read.notes]
     if len(readings) < len(read.readings):
+        early = len(read.readings) - len(readings)
+        are = "is" if early == 1 else "are"
         notes.append(
-            f"{len(read.readings) - len(readings)} readings are in the future and left out; set the clock of {name} right"
+            f"{counted(early, 'reading')} {are} in the future and left out; set the clock of {name} right"
         )
     on_since = switched_on(app, sorted({reading.machine for reading in readings}))
     store = sample_store(app)

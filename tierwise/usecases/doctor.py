@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from catalog.pools import Pool
 from catalog.wording import counted, first_few
+from connectors.errors import ConnectorError
 from connectors.registry import driver_names
 from tierwise.app import App, wire
-from tierwise.errors import TierwiseError
+from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.settings import Settings
 from tierwise.store.engine import revision
 
@@ -125,12 +126,26 @@ def _endpoints(app: App) -> Iterator[Finding]:
             parts.append(snapshot.note)
         verdict = Verdict.OK if snapshot.secure else Verdict.NOTE
         yield Finding(f"endpoint {name}", verdict, "; ".join(parts))
+        yield from _clocks(app, name)
     joined = join(app.documents.catalog, seen, app.clock.now())
     for pool, why in joined.unusable.items():
         yield Finding(f"pool {pool}", Verdict.BAD, why)
     for one in joined.pools:
         if one.name not in joined.unusable:
             yield from _resting(one)
+
+
+def _clocks(app: App, name: str) -> Iterator[Finding]:
+    from tierwise.usecases.clocks import wrong_clocks  # noqa: PLC0415 - as above
+
+    try:
+        with app.endpoints.lease(name) as connector:
+            wrong = wrong_clocks(app.clock, connector)
+    except (ConnectorError, InvalidInput) as error:
+        yield Finding(f"endpoint {name}", Verdict.NOTE, f"its clock cannot be read: {error}")
+        return
+    for text in wrong:
+        yield Finding(f"endpoint {name}", Verdict.BAD, f"{text}: use and snapshots are told by it")
 
 
 def _resting(pool: Pool) -> Iterator[Finding]:

@@ -199,6 +199,10 @@ class HypervConnector(Connector):
         """Present values of all machines of ours."""
         return [reading for reading in self._run("usage", self._usage) if reading.at >= since]
 
+    def clocks(self) -> Mapping[str, datetime]:
+        """Of the host, or of each node; by them only checkpoints are told."""
+        return self._run("clocks", lambda op: dict(map(host.clock, op.everywhere())))
+
     def tags(self, identity: UUID) -> Mapping[str, str]:
         """The annotations in the machine's notes."""
         return self._of("tags", identity, tagging.read)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from catalog.capabilities import Capability, CapabilityReport, Gap, GapReason
@@ -23,6 +24,7 @@ _HOST = Command(
 _SYSTEM = Command(
     "CimCmdlets\\Get-CimInstance", {"ClassName": "Win32_OperatingSystem"}, select=("Caption", "Version")
 )
+_CLOCK = _SYSTEM._replace(select=("CSName", "LocalDateTime"))
 CLUSTER = Command("FailoverClusters\\Get-Cluster", select=("Name", "AutoBalancerMode"), optional=True)
 """Optional, for the cmdlet is not there, or fails, on a host without the feature."""
 
@@ -78,6 +80,12 @@ def on_shared_volume(folder: str) -> bool:
 def facts(op: Op) -> HostFacts:
     """The host, without its machines."""
     return _facts(op, op.run(*_commands(op)))
+
+
+def clock(op: Op) -> tuple[str, datetime]:
+    """The host's name and what its clock shows, in UTC, which the dispatcher makes of the local time."""
+    ((row,),) = op.run(_CLOCK)
+    return row["CSName"], datetime.fromisoformat(row["LocalDateTime"])
 
 
 def inventory(op: Op) -> tuple[HostFacts, list[Machine]]:

@@ -74,7 +74,7 @@ class Meters:
             # Once a login: the list is long, and only another vCenter numbers counters differently.
             self._ids, self._login = _counter_ids(op), op.session.content
         ids = self._ids
-        now: datetime = op.session.object(op.session.vim.ServiceInstance, "ServiceInstance").CurrentTime()
+        now = op.session.now()
         found: list[UsageReading] = []
         refs = iter(machines)
         while batch := list(islice(refs, BATCH)):

@@ -4,6 +4,7 @@ import http.client
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -96,6 +97,11 @@ class Session:
     def object(self, kind: Any, ref: str) -> Any:
         """The managed object of a managed object id."""
         return kind(ref, self._stub)
+
+    def now(self) -> datetime:
+        """The present time by vCenter's clock, in UTC."""
+        told: datetime = self.object(self.vim.ServiceInstance, "ServiceInstance").CurrentTime()
+        return told.astimezone(UTC)
 
     def connection(self, url: str) -> tuple[http.client.HTTPConnection, str]:
         """A connection, within the deadline, to an address that vCenter gave out, and the path to ask for.

@@ -172,6 +172,10 @@ class XenConnector(Connector):
         """As the contract says."""
         self._meters.count_from(moments)
 
+    def clocks(self) -> Mapping[str, datetime]:
+        """Of each host that is up, in whole seconds."""
+        return self._run("clocks", estate.clocks)
+
     def network(self) -> str:
         """As the endpoint's option says."""
         return Settings.of(self.endpoint).options.network or ""

@@ -1,5 +1,7 @@
 """Reading machines, hosts and storage from a pool."""
 
+from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -61,6 +63,33 @@ def records(op: Op, class_name: str) -> dict[str, Any]:
     """All records of a class, by reference."""
     found: dict[str, Any] = op.call_long(f"{class_name}.get_all_records")
     return found
+
+
+def clocks(op: Op) -> dict[str, datetime]:
+    """What the clocks of the hosts that are up show, by the hosts' names."""
+    metrics = records(op, "host_metrics")
+    up = {
+        ref: str(host["name_label"])
+        for ref, host in records(op, "host").items()
+        if host["metrics"] in metrics and metrics[host["metrics"]]["live"]
+    }
+    found = {}
+    for ref, name in up.items():
+        try:
+            found[name] = moment(op.call("host.get_servertime", ref))
+        except op.session.failure as failure:
+            if code_of(failure) not in {"HOST_OFFLINE", "HANDLE_INVALID"}:
+                raise  # else gone since it was listed
+    return found
+
+
+def moment(told: Any) -> datetime:
+    """XenAPI's times are in UTC: ``20261130T09:30:00Z``. Raises HTTPException for what is none."""
+    try:
+        return datetime.fromisoformat(str(told).removesuffix("Z")).replace(tzinfo=UTC)
+    except ValueError as error:
+        msg = f"a time that is not XenAPI's ({error})"
+        raise HTTPException(msg) from error
 
 
 def pool_record(op: Op) -> Record:

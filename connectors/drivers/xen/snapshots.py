@@ -1,12 +1,11 @@
 """Snapshots of one machine."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 from connectors.contract import VmSnapshot
 from connectors.drivers.xen import marks, tasks
 from connectors.drivers.xen.electing import remove_record, suppress_gone
-from connectors.drivers.xen.estate import Machine, disks
+from connectors.drivers.xen.estate import Machine, disks, moment
 from connectors.drivers.xen.session import NULL, Op, Record, Records
 from connectors.errors import NotFound
 from connectors.removal import only_snapshot
@@ -29,17 +28,12 @@ def views(op: Op, machine: Machine) -> list[VmSnapshot]:
     return [
         VmSnapshot(
             name=record["name_label"],
-            taken_at=_moment(str(record["snapshot_time"])),
+            taken_at=moment(record["snapshot_time"]),
             parent=found[record["parent"]]["name_label"] if record["parent"] in found else "",
             current=ref == machine.record["parent"],
         )
         for ref, record in found.items()
     ]
-
-
-def _moment(text: str) -> datetime:
-    """XenAPI's times are in UTC: ``20261130T09:30:00Z``."""
-    return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
 
 
 def _depth(found: Records, ref: str) -> int:

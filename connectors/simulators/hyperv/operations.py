@@ -287,7 +287,12 @@ def get_system(call: Call) -> Found:
         what = f"CIM class {call.arguments['ClassName']}"
         raise NotImplementedHere(what)
     estate = call.world.estate
-    properties = {"Caption": estate.caption, "Version": estate.version}
+    properties = {
+        "Caption": estate.caption,
+        "CSName": estate.host,
+        "LocalDateTime": call.world.now(),
+        "Version": estate.version,
+    }
     return [NetObject("Win32_OperatingSystem", properties)]
 
 

@@ -2,11 +2,12 @@
 """Messages about sessions, tasks, events, and the pool itself."""
 
 from typing import Any
+from xmlrpc.client import DateTime
 
 from connectors.simulators.xen.failure import Failure
 from connectors.simulators.xen.messages import all_messages, message
 from connectors.simulators.xen.schema import schema
-from connectors.simulators.xen.store import HIDDEN, now
+from connectors.simulators.xen.store import HIDDEN, now, written
 from connectors.simulators.xen.wire import Int32
 from connectors.simulators.xen.world import Context, World
 
@@ -47,6 +48,15 @@ def compute_free_memory(world: World, context: Context, host: str) -> int:
     """Bytes that a new machine could have on the host."""
     world.store.row("host", host)
     return max(0, world.free_memory(host))
+
+
+@message("host.get_servertime", "host ref", writes=False)
+def get_servertime(world: World, context: Context, host: str) -> DateTime:
+    """The time by the host's clock. Raises Failure HOST_OFFLINE."""
+    metrics = world.store.row("host", host)["metrics"]
+    if not world.store.row("host_metrics", metrics)["live"]:
+        raise Failure("HOST_OFFLINE", host)
+    return written(world.seconds())
 
 
 @message("host.disable", "host ref", "bool", optional=1, can_be_async=True)

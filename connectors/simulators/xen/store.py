@@ -2,6 +2,7 @@
 """The simulated xapi's database: objects by class and reference, and what changed when."""
 
 import threading
+import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
@@ -195,4 +196,9 @@ def _reverses(class_name: str) -> tuple[tuple[str, tuple[str, str]], ...]:
 
 def now() -> DateTime:
     """The present time, in seconds, as xapi writes it."""
-    return DateTime(datetime.now(UTC).strftime("%Y%m%dT%H:%M:%SZ"))
+    return written(time.time())
+
+
+def written(seconds: float) -> DateTime:
+    """A moment, in seconds since 1970, as xapi writes it."""
+    return DateTime(datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%dT%H:%M:%SZ"))

@@ -157,6 +157,14 @@ class ReportingPromises(Counterpart):
         found = [view for view in connector.list_vms() if view.name == "somebody-elses"]
         assert [view.identity for view in found] == [None]
 
+    def test_clocks_that_are_told_show_the_time_in_utc(self, connector: Connector) -> None:
+        earliest = datetime.now(UTC) - self.clock_skew
+        told = connector.clocks()
+        latest = datetime.now(UTC) + self.clock_skew
+        for name, at in told.items():
+            assert at.utcoffset() == timedelta(), f"the clock of '{name}' is not told in UTC"
+            assert earliest <= at <= latest, f"the clock of '{name}' is {at}, at {latest}"
+
     @pytest.mark.parametrize("capability", METRICS, ids=lambda c: c.value)
     def test_a_running_machine_is_measured(
         self, capability: Capability, connector: Connector, needs: Needs, machines: Machines
