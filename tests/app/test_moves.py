@@ -242,7 +242,11 @@ def test_the_inventory_tells_the_machine_from_its_copy(acme: Any) -> None:
     assert found == {(HYPERV, Drift.NONE), (XEN, Drift.LEFT_OVER)}
 
 
-def test_a_preflight_says_what_changes_and_changes_nothing(acme: Any) -> None:
+@pytest.mark.parametrize(("pass_mib_s", "downtime"), [(80, "up to 35 minutes"), (4096, "up to 1 minute")])
+def test_a_preflight_says_what_changes_and_changes_nothing(
+    acme: Any, monkeypatch: pytest.MonkeyPatch, pass_mib_s: int, downtime: str
+) -> None:
+    monkeypatch.setattr(move, "PASS_MIB_S", pass_mib_s)
     acme.deliver("shop-01")
     before = acme.rows("SELECT * FROM machine"), acme.rows("SELECT * FROM allocation")
     found = move.preflight(acme.app, "shop-01", TARGET)
@@ -251,7 +255,7 @@ def test_a_preflight_says_what_changes_and_changes_nothing(acme: Any) -> None:
     assert said["tier"].startswith("from tier-3 to tier-2: ")
     assert "40 GiB" in said["disk disk-0"]
     # 4 passes x 40 GiB x 1024 MiB / 80 MiB/s = 2048 s, or 35 minutes begun.
-    assert said["downtime"].startswith("up to 35 minutes: 4 passes over 40 GiB at 80 MiB/s")
+    assert said["downtime"].startswith(f"{downtime}: 4 passes over 40 GiB at {pass_mib_s} MiB/s")
     assert (acme.rows("SELECT * FROM machine"), acme.rows("SELECT * FROM allocation")) == before
     assert where(acme) == {XEN: PowerState.ON}
 

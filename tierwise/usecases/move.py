@@ -16,6 +16,7 @@ from dbos import DBOS, SetWorkflowID, WorkflowHandle
 from catalog.capabilities import Capability, CapabilityReport
 from catalog.pools import PoolEntry
 from catalog.units import format_amount
+from catalog.wording import counted
 from connectors import disks
 from connectors.contract import DiskFormat, PowerState, VmDetails, VmSnapshot, VmView
 from connectors.errors import ConnectorError
@@ -385,7 +386,7 @@ def _downtime(machine: MachineRow, view: VmView) -> Line:
         return Line(Kind.NOTE, "downtime", "none: it is switched off")
     passes = 4
     minutes = -(-machine.disk_gib * 1024 * passes // (PASS_MIB_S * 60))
-    text = f"up to {minutes} minutes: {passes} passes over {machine.disk_gib} GiB at {PASS_MIB_S} MiB/s; what was never written goes faster"
+    text = f"up to {counted(minutes, 'minute')}: {passes} passes over {machine.disk_gib} GiB at {PASS_MIB_S} MiB/s; what was never written goes faster"
     return Line(Kind.CHANGES, "downtime", text)
 
 
