@@ -24,6 +24,10 @@ _LIMIT = 2**64
 """Where counters go on from 0. Those of 32 bits would look like a restart; no driver has any."""
 
 
+_BEGUN_WITHIN_S = 5
+"""How exactly the moment is told at which a counter was at 0."""
+
+
 class _Source(NamedTuple):
     """The metric that a counter is a part of, and how many thousandths of its unit for one second the counter's one is."""
 
@@ -214,9 +218,21 @@ def _gain(found: Sampled, machine: str, reading: Reading, since: int | None) -> 
         return reading.value
     if reading.value >= last.value or _rounded(reading, last):
         return max(0, reading.value - last.value)
+    return _fallen(found, reading, last)
+
+
+def _fallen(found: Sampled, reading: Reading, last: _Kept) -> int:
+    """The gain of a counter that is lower than before."""
+    machine = reading.machine
     if last.value * 4 > _LIMIT * 3 and reading.value * 4 < _LIMIT:
         found.notes.append(f"machine {machine}: {reading.key} went over {_LIMIT - 1} and on from 0")
         return reading.value + _LIMIT - last.value
+    if reading.begun is not None and reading.begun < last.at - _BEGUN_WITHIN_S:
+        found.notes.append(
+            f"machine {machine}: {reading.key} fell from {last.value} to {reading.value} and began no later than before, "
+            "as where a machine is put back to an older state; it is counted from there on"
+        )
+        return 0
     found.notes.append(
         f"machine {machine}: {reading.key} fell from {last.value} to {reading.value}, so it began anew; "
         "what it gained before that is not known"

@@ -158,6 +158,15 @@ def test_a_counter_that_was_reset_counts_anew_however_far_it_has_come() -> None:
     assert in_all(found) == 10, "reset in the second of the last reading"
 
 
+def test_a_counter_that_was_put_back_to_an_older_state_counts_nothing_twice() -> None:
+    _, last = after(NOTHING, mhz_s(9000, 100, 0))
+    found, last = after(last, mhz_s(2000, 110, 0))
+    assert in_all(found) == 0
+    assert "put back to an older state" in found.notes[0]
+    found, _ = after(last, mhz_s(2100, 120, 0))
+    assert in_all(found) == 100
+
+
 def test_what_a_machine_gained_it_gained_while_it_was_on() -> None:
     _, last = after(NOTHING, cpu(5_000, 100), cpu(5_000, 100, machine="other"))
     found, _ = after(
