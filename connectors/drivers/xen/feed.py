@@ -2,7 +2,8 @@
 
 A cursor holds the pool, a digest of its own and its hosts' names, xapi's token, and how many VM objects there
 were. xapi tells which objects are there now (`valid_ref_counts`): where that is not the number of before, with
-what was made since and without what was deleted since, xapi has forgotten deletions, as after a restart.
+what was made since and without what was deleted since, xapi has forgotten deletions, as after a restart. Where xapi's
+own token is of before the cursor's, its database was put back to an older state.
 """
 
 import zlib
@@ -90,7 +91,9 @@ class Feed:
 
     def _since(self, op: Op, pool: Pool, cursor: Cursor, batch: Record) -> Changes | None:
         """What a batch of events says; None where a deletion is missing, or of something unknown."""
-        if _count(batch) != cursor.vms + _growth(batch):
+        if _count(batch) != cursor.vms + _growth(batch) or _generation(batch["token"]) < _generation(
+            cursor.token
+        ):
             return None
         known = dict(self._uuids)
         gone = set()
@@ -146,6 +149,12 @@ def _of_class(batch: Record, name: str) -> list[Any]:
 def _count(batch: Record) -> int:
     """How many VM objects there are now: machines, templates, snapshots and control domains."""
     return int(batch["valid_ref_counts"]["vm"])
+
+
+def _generation(token: str) -> int:
+    """The number of the last event that a token knows; that of a pool whose database was put back is lower than before."""
+    number = token.partition(",")[0]
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def _growth(batch: Record) -> int:

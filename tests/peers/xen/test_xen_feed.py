@@ -150,6 +150,14 @@ def test_a_cursor_that_xapi_does_not_take_any_more_gives_everything(
     assert connector.changes(cursor).full
 
 
+def test_a_pool_that_was_put_back_to_before_the_cursor_gives_everything(connector: Connector) -> None:
+    made(connector)
+    *known, token = connector.changes().cursor.split(";")
+    number, _, rest = token.partition(",")
+    later = ";".join([*known, f"{int(number) + 1000:020d},{rest}"])
+    assert connector.changes(later).full
+
+
 def test_a_cursor_of_another_pool_gives_everything(start: Start, connector: Connector) -> None:
     stranger = start()
     with registry.connect(stranger.endpoint(timeout_s=10), stranger.password) as other:
