@@ -31,6 +31,10 @@ var (
 	diskLocator  = regexp.MustCompile(`(?s)<disk[ >].*?</disk>`)
 )
 
+var powerOnAsked = regexp.MustCompile(`<powerOn[^>]*>(true|1)</powerOn>`)
+
+const powerOn = `<PowerOnVM_Task xmlns="urn:vim25"><_this type="VirtualMachine">%s</_this></PowerOnVM_Task>`
+
 const reconfigure = `<ReconfigVM_Task xmlns="urn:vim25"><_this type="VirtualMachine">%s</_this>%s</ReconfigVM_Task>`
 
 // clone plays CloneVM_Task. Its caller keeps all others away.
@@ -57,13 +61,28 @@ func (f *front) clone(c *call, next http.Handler, cookie string) *answer {
 		return played
 	}
 	made := simulator.Map.Get(task.Info.Result.(types.ManagedObjectReference)).(*simulator.VirtualMachine)
-	rehost(made, plain)
+	f.rehost(made, plain)
 	if fault := f.change(c, next, cookie, source, made, config); fault != nil {
 		c.play(next, soapAnswer(http.StatusOK, fmt.Sprintf(destroyMachine, made.Self.Value)).body.Bytes(), cookie)
 		finish(task, nil, fault)
 		return played
 	}
 	copyDisks(source, made)
+	if powerOnAsked.Match(plain) {
+		c.play(next, soapAnswer(http.StatusOK, fmt.Sprintf(powerOn, made.Self.Value)).body.Bytes(), cookie)
+	}
+	return played
+}
+
+// create plays CreateVM_Task, and brings the machine to a host that takes it where the call leaves the choice.
+func (f *front) create(c *call, next http.Handler, cookie string) *answer {
+	played := c.play(next, c.body, cookie)
+	if ref, ok := played.task(); ok {
+		task := simulator.Map.Get(ref).(*simulator.Task)
+		if made, ok := task.Info.Result.(types.ManagedObjectReference); ok {
+			f.rehost(simulator.Map.Get(made).(*simulator.VirtualMachine), c.body)
+		}
+	}
 	return played
 }
 
@@ -128,15 +147,18 @@ func copied(devices []types.BaseVirtualDevice) []types.BaseVirtualDevice {
 	return again.VirtualDevice
 }
 
-// rehost brings a new clone to the host that the call names, or to one of the pool's; it begins on the source's.
-func rehost(made *simulator.VirtualMachine, body []byte) {
+// rehost brings a new machine to the host that the call names, or to one of the pool's that takes it; a clone begins on
+// the source's, another on any.
+func (f *front) rehost(made *simulator.VirtualMachine, body []byte) {
 	host, pool := cloneHost.FindSubmatch(body), clonePool.FindSubmatch(body)
 	target := *made.Runtime.Host
 	if host != nil {
 		target = types.ManagedObjectReference{Type: "HostSystem", Value: string(host[1])}
-	} else if pool != nil {
-		ref := types.ManagedObjectReference{Type: "ResourcePool", Value: string(pool[1])}
-		target = hostOf(simulator.Map.Get(ref).(*simulator.ResourcePool).Owner, target)
+	} else if owner := ownerOf(made.ResourcePool); pool != nil && owner != nil {
+		target = f.hostOf(*owner, target)
+	}
+	if target == *made.Runtime.Host {
+		return
 	}
 	simulator.Map.WithLock(made, func() {
 		simulator.Map.Update(made, []types.PropertyChange{
@@ -147,12 +169,11 @@ func rehost(made *simulator.VirtualMachine, body []byte) {
 	rehosted(made.Self)
 }
 
-// hostOf is the host itself where it belongs to the cluster, else the cluster's first.
-func hostOf(owner, host types.ManagedObjectReference) types.ManagedObjectReference {
+// hostOf is the host itself where it belongs to the cluster and takes machines, else the cluster's first that does.
+func (f *front) hostOf(owner, host types.ManagedObjectReference) types.ManagedObjectReference {
 	first := host
-	for _, entity := range simulator.Map.All("HostSystem") {
-		one := entity.(*simulator.HostSystem)
-		if *one.Parent != owner {
+	for _, one := range hostsOf(owner) {
+		if !f.takes(one.Self) {
 			continue
 		}
 		if one.Self == host {

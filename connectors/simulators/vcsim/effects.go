@@ -31,22 +31,23 @@ type effects struct {
 // does. The simulator deletes other files of the machine, its disk's too, and ends with an error of its own where other
 // snapshots stay.
 func (e *effects) before(c *call) {
-	snapshot, ok := simulator.Map.Get(c.this).(*simulator.VirtualMachineSnapshot)
-	if !ok || c.method != "RemoveSnapshot_Task" {
+	machine, ok := simulator.Map.Get(c.about).(*simulator.VirtualMachine)
+	if !ok || c.method != "RemoveSnapshot_Task" && c.method != "RemoveAllSnapshots_Task" {
 		return
 	}
 	e.mutex.Lock()
-	_ = os.Remove(pathOf(e.files[c.this]))
-	delete(e.files, c.this)
-	e.mutex.Unlock()
-	machine := simulator.Map.Get(snapshot.Vm).(*simulator.VirtualMachine)
+	defer e.mutex.Unlock()
 	simulator.Map.WithLock(machine, func() {
-		for at, layout := range machine.LayoutEx.Snapshot {
-			if layout.Key == c.this {
-				machine.LayoutEx.Snapshot = append(machine.LayoutEx.Snapshot[:at], machine.LayoutEx.Snapshot[at+1:]...)
-				break
+		kept := []types.VirtualMachineFileLayoutExSnapshotLayout{}
+		for _, layout := range machine.LayoutEx.Snapshot {
+			if c.method == "RemoveSnapshot_Task" && layout.Key != c.this {
+				kept = append(kept, layout)
+				continue
 			}
+			_ = os.Remove(pathOf(e.files[layout.Key]))
+			delete(e.files, layout.Key)
 		}
+		machine.LayoutEx.Snapshot = kept
 		info := machine.Snapshot
 		if info == nil || info.CurrentSnapshot == nil || *info.CurrentSnapshot != c.this {
 			return
@@ -91,11 +92,15 @@ func (e *effects) of(c *call, played *answer) *answer {
 		e.revert(*simulator.Map.Get(c.this).(*simulator.VirtualMachine).Snapshot.CurrentSnapshot)
 	case "ReconfigureComputeResource_Task":
 		reconfigured(c)
+	case "ExitMaintenanceMode_Task":
+		tellMaintenance(simulator.Map.Get(c.this).(*simulator.HostSystem), false)
 	case "RelocateVM_Task":
 		rehosted(c.this)
 		restored(c, e.policies.moved)
 		machine, _ := simulator.Map.Get(c.this).(*simulator.VirtualMachine)
 		e.policies.keep(c, machine)
+	case "CopyVirtualDisk_Task":
+		renamed(c)
 	case "MoveVirtualDisk_Task":
 		renamed(c)
 		e.policies.moved(pathOf(named(diskSource, c)), pathOf(named(diskPlace, c)))
@@ -171,7 +176,7 @@ func named(element *regexp.Regexp, c *call) string {
 	return ""
 }
 
-// renamed lets the descriptor of a disk that was moved name its extent; the simulator moves only the files.
+// renamed lets the descriptor of a disk that was moved or copied name its extent; the simulator does so with the files only.
 func renamed(c *call) {
 	target, home := diskTarget.FindSubmatch(c.body), diskHome.FindSubmatch(c.body)
 	if target == nil || home == nil {

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"reflect"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -67,6 +70,8 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 		f.book.mutex.Lock()
 		defer f.book.mutex.Unlock()
 		_ = json.NewEncoder(w).Encode(f.book.calls)
+	case "POST /_sim/methods":
+		f.sortMethods(w, r)
 	case "GET /_sim/leases":
 		f.leases.mutex.Lock()
 		defer f.leases.mutex.Unlock()
@@ -101,6 +106,72 @@ func (f *front) setRules(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// sortMethods tells which of some names are no methods of the vendor's, and what the simulator has.
+func (f *front) sortMethods(w http.ResponseWriter, r *http.Request) {
+	var names []string
+	if err := json.NewDecoder(r.Body).Decode(&names); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var sorted struct {
+		Unknown []string `json:"unknown"`
+		Known   []string `json:"known"`
+	}
+	sorted.Known = append(f.methods(), transfers...)
+	for _, name := range names {
+		if name != "*" && !isMethod(name) && !isTransfer(name) {
+			sorted.Unknown = append(sorted.Unknown, name)
+		}
+	}
+	_ = json.NewEncoder(w).Encode(sorted)
+}
+
+// isMethod says whether the vendor has such a method: each has a type of its parameters.
+func isMethod(name string) bool {
+	for _, service := range []string{"", "pbm:"} {
+		_, call := types.TypeFunc()(service + name)
+		_, parameters := types.TypeFunc()(service + strings.TrimSuffix(name, "_Task") + "RequestType")
+		if call && parameters {
+			return true
+		}
+	}
+	return false
+}
+
+// methods are those that the simulator's objects have; of objects that are still to be made its own list knows none.
+func (f *front) methods() []string {
+	listed := &answer{header: http.Header{}, status: http.StatusOK}
+	request, _ := http.NewRequest(http.MethodGet, "/about", nil)
+	f.next.ServeHTTP(listed, request)
+	var about struct{ Methods []string }
+	_ = json.Unmarshal(listed.body.Bytes(), &about)
+	later := []interface{}{
+		&simulator.VirtualMachine{}, &simulator.VirtualMachineSnapshot{}, &simulator.ContainerView{}, &collector{},
+		&profileManager{}, &placementSolver{},
+	}
+	for _, object := range later {
+		kind := reflect.TypeOf(object)
+		for i := 0; i < kind.NumMethod(); i++ {
+			if name := strings.Replace(kind.Method(i).Name, "Task", "_Task", 1); isMethod(name) {
+				about.Methods = append(about.Methods, name)
+			}
+		}
+	}
+	return about.Methods
+}
+
+// transfers are what rules name the requests for disks.
+var transfers = []string{"GET /nfc", "POST /nfc"}
+
+func isTransfer(name string) bool {
+	for _, one := range transfers {
+		if name == one {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *rule) problem() string {
 	switch r.Action {
 	case "delay", "reset", "http":
@@ -132,7 +203,7 @@ func (f *front) apply(r *rule, c *call, w http.ResponseWriter) {
 	case "fault":
 		faultAnswer(r.Fault, r.Message).sendTo(w)
 	case "task_error":
-		taskAnswer(c.method, failedTask(c, r)).sendTo(w)
+		taskAnswer(c.method, failedTask(c, newFault(r.Fault, c.this))).sendTo(w)
 	case "http":
 		w.WriteHeader(r.Status)
 	case "reset":

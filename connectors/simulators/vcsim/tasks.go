@@ -33,6 +33,7 @@ type front struct {
 	loads       loads
 	clones      underWay
 	cancels     cancels
+	maintenance maintenance
 	// whole keeps readers away while a call makes or removes objects: the simulator shows machines to searches
 	// before they have a configuration, and panics on them.
 	whole sync.RWMutex
@@ -46,6 +47,7 @@ func newFront(next http.Handler, user *url.Userinfo, kept *policies, o options) 
 	f.loads = loads{steps: map[string][]step{}}
 	f.clones = underWay{names: map[string]bool{}}
 	f.cancels = cancels{told: map[types.ManagedObjectReference]chan struct{}{}}
+	f.maintenance = maintenance{hosts: map[types.ManagedObjectReference]bool{}}
 	f.book.calls = map[string]int{}
 	f.effects.policies = kept
 	f.effects.withMemory = map[types.ManagedObjectReference]bool{}
@@ -138,16 +140,27 @@ func (f *front) guarded(next http.Handler) http.Handler {
 		c, known := r.Context().Value(callKey{}).(*call)
 		switch {
 		case known && strings.HasPrefix(c.method, "WaitForUpdates") && knownVersion.Match(c.body) && !noWait.Match(c.body):
-		case known && (c.isTask() || c.method == "ImportVApp"):
+		case known && (c.isTask() || checked[c.method]):
 			f.whole.Lock()
 			defer f.whole.Unlock()
 			if f.uniqueNames && nameTaken(c) {
 				faultAnswer("DuplicateName", "The name already exists.").sendTo(w)
 				return
 			}
-			if c.method == "CloneVM_Task" && r.Context().Value(wholeKey{}) == true {
+			whole := r.Context().Value(wholeKey{}) == true
+			if fault := f.refused(c); whole && fault != nil {
+				refusal(c, fault).sendTo(w)
+				return
+			}
+			switch {
+			case whole && c.method == "CloneVM_Task":
 				f.clone(c, next, r.Header.Get("Cookie")).sendTo(w)
 				return
+			case whole && c.method == "CreateVM_Task":
+				f.create(c, next, r.Header.Get("Cookie")).sendTo(w)
+				return
+			case whole:
+				f.effects.before(c)
 			}
 		default:
 			f.whole.RLock()
@@ -186,10 +199,13 @@ func newMachine(c *call) (*simulator.Folder, string) {
 	return folder, html.UnescapeString(string(match[1]))
 }
 
-// nameTaken says whether the call makes a machine of a name that the folder has; vCenter refuses that, the simulator
-// does not.
+// nameTaken says whether the call gives something a name that the folder has; vCenter refuses that, the simulator does
+// not.
 func nameTaken(c *call) bool {
 	folder, name := newMachine(c)
+	if folder == nil {
+		folder, name = renamedTo(c)
+	}
 	return folder != nil && simulator.Map.FindByName(name, folder.ChildEntity) != nil
 }
 
@@ -214,6 +230,8 @@ func (f *front) answer(c *call) *answer {
 		return f.endLease(c)
 	case "CancelTask":
 		return f.cancels.cancel(c)
+	case "EnterMaintenanceMode_Task":
+		return f.enter(c)
 	case "Fetch":
 		if f.unset(c) {
 			return soapAnswer(http.StatusOK, `<FetchResponse xmlns="urn:vim25"></FetchResponse>`)
@@ -229,7 +247,6 @@ func (f *front) answer(c *call) *answer {
 		return faultAnswer("TaskInProgress", "A lease is open on the machine.")
 	}
 	if !c.isTask() || f.taskDelay == 0 || simulator.Map.Get(c.this) == nil {
-		f.effects.before(c)
 		played := c.play(f.next, c.body, c.request.Header.Get("Cookie"))
 		if ref, ok := played.task(); ok && c.about != c.this {
 			update(simulator.Map.Get(ref).(*simulator.Task), "info.entity", c.about)
@@ -258,7 +275,6 @@ func (f *front) runLater(task *simulator.Task, c *call) {
 		finish(task, nil, newFault("RequestCanceled", c.this))
 		return
 	}
-	f.effects.before(c)
 	played := f.effects.of(c, f.playAsSystem(c))
 	f.whole.Lock()
 	defer f.whole.Unlock()
@@ -305,9 +321,9 @@ func entityOf(ref types.ManagedObjectReference) mo.Reference {
 	return object
 }
 
-func failedTask(c *call, r *rule) types.ManagedObjectReference {
+func failedTask(c *call, fault types.BaseMethodFault) types.ManagedObjectReference {
 	task := newTask(c)
-	finish(task, nil, newFault(r.Fault, c.this))
+	finish(task, nil, fault)
 	return task.Self
 }
 

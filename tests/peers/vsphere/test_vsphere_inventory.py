@@ -170,6 +170,8 @@ def test_a_host_in_maintenance_or_out_of_reach_leaves_the_total(
     with registry.connect(simulator.endpoint(), simulator.password) as connector, look(simulator) as raw:
         whole = connector.probe().pools[0].total
         first, second, third = raw.clusters()[0].host
+        for machine in first.vm:
+            wait(machine.PowerOff())
         wait(first.EnterMaintenanceMode_Task(0))
         simulator.set_host_connection(second._moId, "notResponding")
         pool = connector.probe().pools[0]

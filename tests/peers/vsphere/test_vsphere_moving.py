@@ -61,6 +61,8 @@ def test_a_host_that_cannot_take_it_is_refused_before_vcenter_is_asked(
     with look(simulator) as raw:
         cluster = next(c for c in raw.clusters() if c.name == "DC0_C0")
         host = next(h for h in cluster.host if h.name == there)
+        for machine in host.vm:
+            WaitForTask(machine.PowerOff())
         WaitForTask(host.EnterMaintenanceMode_Task(timeout=0))
         with pytest.raises(Refused, match="maintenance"):
             connector.migrate(identity, there)

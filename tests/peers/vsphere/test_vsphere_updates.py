@@ -93,7 +93,7 @@ def test_a_machine_that_changed_thrice_is_told_once_as_it_is_and_properties_nobo
         wait(machine.Rename_Task("first"))
         wait(machine.Rename_Task("second"))
         wait(machine.ReconfigVM_Task(vim.vm.ConfigSpec(annotation="by hand")))
-        wait(other.ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=64)))
+        wait(other.ReconfigVM_Task(vim.vm.ConfigSpec(alternateGuestName="other")))
         told = mine.hear()
         assert [kind for kind, _, _ in told] == ["modify"] * len(told)
         (values,) = [values for _, ref, values in told if ref == machine._moId]
