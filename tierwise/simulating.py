@@ -127,6 +127,14 @@ def _need(absent: str | None) -> None:
         raise TierwiseError(absent)
 
 
+def _rule(simulator: Any, rules: Sequence[Any]) -> None:
+    try:
+        simulator.rules(*rules)
+    except ValueError as error:
+        msg = f"the list of rules is not valid: {error}"
+        raise InvalidInput(msg) from None
+
+
 @contextmanager
 def _vsphere(
     estate: Mapping[str, str], port: int, rules: Sequence[Any], task_delay_ms: int, cache_dir: Path
@@ -141,11 +149,7 @@ def _vsphere(
     with vsphere.VsphereSimulator(
         binary, facts_, listen=listen, task_delay_s=task_delay_ms / 1000
     ) as simulator:
-        try:
-            simulator.rules(*ruled)
-        except ValueError as error:
-            msg = f"the list of rules is not valid: {error}"
-            raise InvalidInput(msg) from None
+        _rule(simulator, ruled)
         yield simulator
 
 
@@ -162,7 +166,7 @@ def _hyperv(
         raise InvalidInput(msg)
     _need(hyperv.missing())
     with hyperv.HypervSimulator(facts_, port=port) as simulator:
-        simulator.rules(*ruled)
+        _rule(simulator, ruled)
         yield simulator
 
 
@@ -175,7 +179,7 @@ def _xen(
     facts_ = _checked(xen.Estate, estate, "the estate of xen")
     ruled = _valid(list[xen.Rule], rules, "the list of rules")
     with xen.XenSimulator(facts_, port=port, task_delay_s=task_delay_ms / 1000) as simulator:
-        simulator.rules(*ruled)
+        _rule(simulator, ruled)
         yield simulator
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 from uuid import uuid4
 
 from catalog.pools import Endpoint, Option, TlsPolicy
@@ -26,11 +26,11 @@ from connectors.simulators import (
     libvirt_polkit,
     libvirt_sasl,
 )
+from connectors.simulators.processes import end
 
 ADDRESS = "127.0.0.1"
 HOST = "tierwise-kvm"
 START_LIMIT_S = 60.0
-STOP_LIMIT_S = 20.0
 _POLL_S = 0.03
 
 NO_TLS = TlsPolicy(
@@ -154,7 +154,7 @@ class PrivateLibvirtd:
     def __exit__(self, *_exc: object) -> None:
         self._let_go()
         if self._first is not None:
-            _end(self._first)
+            end(self._first)
             self._first = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -405,7 +405,7 @@ class PrivateLibvirtd:
 
     def _let_go(self) -> None:
         if self._anchor is not None:
-            _end(self._anchor)
+            end(self._anchor)
             self._anchor = None
 
 
@@ -430,16 +430,3 @@ def _say(process: "subprocess.Popen[str]", verb: str) -> None:
 
 def _line(process: "subprocess.Popen[str]") -> str:
     return _pipe(process.stdout).readline().strip()
-
-
-def _end(process: "subprocess.Popen[Any]") -> None:
-    """Let the process end by the end of its input; kill it where it does not."""
-    with suppress(BrokenPipeError, subprocess.TimeoutExpired):
-        if process.stdin is not None:
-            process.stdin.close()
-        process.wait(STOP_LIMIT_S)
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

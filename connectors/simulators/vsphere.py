@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -22,6 +21,7 @@ from pydantic import Field, SecretStr
 
 from catalog.base import Value
 from catalog.pools import Endpoint, Option, TlsPolicy
+from connectors.simulators.processes import STOP_LIMIT_S, SimulatorProcess, must_be_there
 
 SOURCE = Path(__file__).parent / "vcsim"
 GOPATH = Path("/usr/share/gocode")
@@ -29,7 +29,6 @@ LIBRARY = GOPATH / "src/github.com/vmware/govmomi/simulator"
 USER = "operator"
 
 START_LIMIT_S = 180.0
-STOP_LIMIT_S = 10.0
 
 
 def missing() -> str | None:
@@ -51,6 +50,7 @@ def build(cache_dir: Path) -> Path:
     """
     if problem := missing():
         raise RuntimeError(problem)
+    cache_dir = cache_dir.absolute()  # the compiler runs elsewhere
     binary = cache_dir / f"vcsim-{_source_hash()}"
     if binary.exists():
         return binary
@@ -82,7 +82,7 @@ def _go_environment(cache_dir: Path) -> dict[str, str]:
         "GO111MODULE": "off",
         "GOPATH": str(GOPATH),
         "GOFLAGS": "-buildvcs=false",
-        "GOCACHE": str((cache_dir / "go-build").absolute()),
+        "GOCACHE": str(cache_dir / "go-build"),
     }
     return {**os.environ, **build_settings}
 
@@ -146,11 +146,8 @@ class Rule(Value):
     skip: int = Field(default=0, ge=0)
 
 
-class VsphereSimulator:
-    """A running simulator; a context manager that ends its process and removes its files.
-
-    The process also ends by itself when this one dies, because its standard input closes.
-    """
+class VsphereSimulator(SimulatorProcess):
+    """A running simulator; stopping it removes its files."""
 
     def __init__(
         self,
@@ -185,14 +182,7 @@ class VsphereSimulator:
         ]
         if certificate is not None:
             self._command += [f"-tls-cert={certificate}", f"-tls-key={key}"]
-        self._process: subprocess.Popen[str] | None = None
         self._folder = ""
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
 
     def start(self) -> Self:
         """Start, and return when it answers. Raises RuntimeError with what the program said."""
@@ -228,32 +218,12 @@ class VsphereSimulator:
         self.address, self.scheme = announced["address"], announced["scheme"]
         self._control = announced["control"]
 
-    def wait(self) -> None:
-        """Until the process ends, by itself or because somebody ends it; nothing if it does not run."""
-        if self._process is not None:
-            self._process.wait()
-
     def stop(self) -> None:
         """End the process and remove its files; nothing if it does not run."""
-        if self._process is not None:
-            self._end(self._process)
-            self._process = None
+        super().stop()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = ""
-
-    @staticmethod
-    def _end(process: subprocess.Popen[str]) -> None:
-        with suppress(OSError):
-            if process.stdin is not None:
-                process.stdin.close()
-        try:
-            process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
     @property
     def files(self) -> Path:
@@ -284,7 +254,10 @@ class VsphereSimulator:
         )
 
     def rules(self, *rules: Rule) -> None:
-        """Replace all rules and start the call counters anew. Raises ValueError for an unknown fault."""
+        """Replace all rules and start the call counters anew. Raises ValueError for an unknown fault or method."""
+        asked = json.loads(self._ask("POST", "/_sim/methods", [rule.method for rule in rules]))
+        for method in asked["unknown"] or ():
+            must_be_there("method", method, asked["known"])
         self._ask("POST", "/_sim/rules", [rule.model_dump() for rule in rules])
 
     def calls(self) -> dict[str, int]:
@@ -325,6 +298,5 @@ class VsphereSimulator:
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
-            msg = f"{method} {path}: {answer.status} {content.decode().strip()}"
-            raise ValueError(msg)
+            raise ValueError(content.decode().strip())
         return content

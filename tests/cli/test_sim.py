@@ -148,6 +148,62 @@ def test_a_fault_that_vsphere_does_not_have_is_refused(tierwise: Any, tmp_path: 
     assert "no such fault: NoSuchFault" in said
 
 
+@pytest.mark.parametrize(
+    ("kind", "rule", "said"),
+    [
+        pytest.param(
+            "vsphere",
+            "{method: PowerOnVMTask, action: delay}",
+            "there is no method 'PowerOnVMTask'; did you mean 'PowerOnVM_Task'?",
+            marks=pytest.mark.counterpart("vcsim"),
+        ),
+        pytest.param(
+            "xen",
+            "{method: VM.startt, action: delay}",
+            "there is no method 'VM.startt'; did you mean 'VM.start'?",
+            marks=pytest.mark.counterpart("xen-sim"),
+        ),
+        pytest.param(
+            "hyperv",
+            "{method: New-Vm, action: error}",
+            "there is no operation or cmdlet 'New-Vm'; did you mean 'New-VM'?",
+            marks=pytest.mark.counterpart("hyperv-sim"),
+        ),
+        pytest.param(
+            "hyperv",
+            "{method: New-VM, action: fault}",
+            "there is no operation or cmdlet 'New-VM'; known are",
+            marks=pytest.mark.counterpart("hyperv-sim"),
+        ),
+    ],
+)
+def test_a_rule_for_what_there_is_not_is_refused_with_the_nearest(
+    tierwise: Any, tmp_path: Path, kind: str, rule: str, said: str
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(f"- {rule}\n")
+    assert said in tierwise("sim", kind, "--rules", str(rules), code=3).err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rules_for_every_kind_of_call_are_taken(kind: str, tmp_path: Path) -> None:
+    calls = {
+        "vsphere": [
+            "*",
+            "PowerOnVM_Task",
+            "PbmQueryProfile",
+            "MigrateVM_Task",
+            "GET /nfc",
+            "FindAllByUuid",
+        ],
+        "xen": ["*", "VM.start", "Async.VM.start", "VM.snapshot_with_quiesce", "GET /rrd_updates"],
+        "hyperv": ["Create", "Signal", "New-VM", "Get-VHD", "Write-Chunk", "Get-CimInstance"],
+    }[kind]
+    rules = [{"method": call, "action": "delay"} for call in calls]
+    with simulating(Kind(kind), {}, rules=rules, cache_dir=tmp_path) as simulator:
+        assert simulator.endpoint("sim").driver == kind
+
+
 @pytest.mark.counterpart("xen-sim")
 def test_a_terminated_simulator_ends_and_takes_its_child_along(start: Start) -> None:
     endpoint, password, process = start("xen")

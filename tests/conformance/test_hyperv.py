@@ -118,7 +118,7 @@ class HypervCounterpart(Counterpart):
 
     @pytest.fixture
     def lose_next_create_reply(self, simulator: HypervSimulator) -> Callable[[], None]:
-        return lambda: simulator.rules(Rule(on="New-VM", action="reset", after=True, times=1))
+        return lambda: simulator.rules(Rule(method="New-VM", action="reset", after=True, times=1))
 
     @pytest.fixture
     def plant_foreign(self, simulator: HypervSimulator) -> Callable[[str], None]:

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -27,12 +26,12 @@ from connectors.simulators.certificates import Certificate
 from connectors.simulators.hyperv.estate import Estate
 from connectors.simulators.hyperv.rules import Rule
 from connectors.simulators.hyperv.shells import Limits
+from connectors.simulators.processes import SimulatorProcess
 
 __all__ = ["Estate", "HypervSimulator", "Limits", "Rule", "missing"]
 
 USER = "operator"
 START_LIMIT_S = 60.0
-STOP_LIMIT_S = 10.0
 
 
 def missing() -> str | None:
@@ -42,11 +41,8 @@ def missing() -> str | None:
     return None
 
 
-class HypervSimulator:
-    """A running simulator; a context manager that ends its process and removes its files.
-
-    The process also ends by itself when this one dies, because its standard input closes.
-    """
+class HypervSimulator(SimulatorProcess):
+    """A running simulator; stopping it removes its files."""
 
     def __init__(
         self,
@@ -73,19 +69,12 @@ class HypervSimulator:
             "limits": (limits or Limits()).model_dump(),
         }
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
         self._folder = ""
 
     @property
     def scheme(self) -> str:
         """``https`` with a certificate, else ``http``."""
         return "http" if self._certificate is None else "https"
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
 
     def start(self) -> Self:
         """Start, and return when it answers. Raises RuntimeError with what the program said."""
@@ -117,16 +106,9 @@ class HypervSimulator:
                 raise RuntimeError(msg) from error
         return self
 
-    def wait(self) -> None:
-        """Until the process ends, by itself or because somebody ends it; nothing if it does not run."""
-        if self._process is not None:
-            self._process.wait()
-
     def stop(self) -> None:
         """End the process and remove its files; nothing if it does not run."""
-        process, self._process = self._process, None
-        if process is not None:
-            _end(process)
+        super().stop()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = ""
@@ -158,7 +140,7 @@ class HypervSimulator:
         )
 
     def rules(self, *rules: Rule) -> None:
-        """Replace all rules and start the call counters anew."""
+        """Replace all rules and start the call counters anew. Raises ValueError for what there is not."""
         self._control("rules", [rule.model_dump() for rule in rules])
 
     def calls(self) -> dict[str, int]:
@@ -251,16 +233,3 @@ def _python_path() -> str:
     """Where this process finds its packages, so that the other finds the same."""
     root = str(Path(__file__).parents[3])
     return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    with suppress(OSError):
-        if process.stdin is not None:
-            process.stdin.close()
-    try:
-        process.wait(STOP_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

@@ -155,7 +155,7 @@ class _Process:
             raise NotImplementedHere(what)
         cmdlet = CMDLETS[name]
         cmdlet.bind(arguments)
-        rule = self.rules.called(name.rpartition("\\")[2])
+        rule = self.rules.called(cmdlet_name(name))
         if rule is not None and rule.action == "error" and not rule.after:
             raise cmdlet.error(rule.error_id, "NotSpecified", rule.message)
         with self.world.lock:
@@ -179,6 +179,11 @@ class _Process:
         if name:
             kept = [one.read(name) for one in kept]
         return kept[0] if len(kept) == 1 else kept
+
+
+def cmdlet_name(name: str) -> str:
+    """A cmdlet's name without its module's, as rules and counters have it."""
+    return name.rpartition("\\")[2]
 
 
 def project(one: NetObject, path: str) -> Any:

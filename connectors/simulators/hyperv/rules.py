@@ -11,16 +11,16 @@ from catalog.base import Value
 
 
 class Rule(Value):
-    """One misbehaviour: what happens at `on`, a WS-Management operation or a cmdlet.
+    """One misbehaviour: what happens to calls of `method`, a WS-Management operation or a cmdlet.
 
-    `on` is ``Create``, ``Command``, ``Send``, ``Receive``, ``Signal``, ``Delete`` of a shell, or a cmdlet
+    `method` is ``Create``, ``Command``, ``Send``, ``Receive``, ``Signal``, ``Delete`` of a shell, or a cmdlet
     as ``New-VM``. `fault` answers with the WS-Management fault of number `code` (operations only), `error`
     with PowerShell's error of id `error_id` (cmdlets only), `reset` with a TCP reset (of a cmdlet: when its
     output is asked for), `delay` rightly but late. With `after` the call takes effect first. `times` 0 is
     always; `skip` calls pass first.
     """
 
-    on: str
+    method: str
     action: Literal["fault", "error", "reset", "delay"]
     code: int = 0
     error_id: str = ""
@@ -59,11 +59,11 @@ class Rules:
             self._armed = [_Armed(rule) for rule in rules]
             self.calls = {}
 
-    def called(self, on: str) -> Rule | None:
+    def called(self, method: str) -> Rule | None:
         """Count a call; the rule that applies to it, if one does. Waits out the rule's delay."""
         with self._lock:
-            self.calls[on] = self.calls.get(on, 0) + 1
-            applying = [one.rule for one in self._armed if one.rule.on == on and one.applies()]
+            self.calls[method] = self.calls.get(method, 0) + 1
+            applying = [one.rule for one in self._armed if one.rule.method == method and one.applies()]
         if not applying:
             return None
         time.sleep(applying[0].delay_ms / 1000)

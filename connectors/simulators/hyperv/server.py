@@ -12,16 +12,18 @@ import ssl
 import struct
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from connectors.simulators.hyperv import hardware, sealing, soap
 from connectors.simulators.hyperv.estate import Adapter, Disk, Estate, Metering, Vm, World
-from connectors.simulators.hyperv.interpreter import ConnectionLost
+from connectors.simulators.hyperv.interpreter import ConnectionLost, cmdlet_name
+from connectors.simulators.hyperv.operations import OPERATIONS
 from connectors.simulators.hyperv.rules import Rule, Rules
-from connectors.simulators.hyperv.shells import Limits, Shells
+from connectors.simulators.hyperv.shells import SHELL_OPERATIONS, Limits, Shells
+from connectors.simulators.processes import must_be_there
 
 PATH = "/wsman"
 ABORT = struct.pack("ii", 1, 0)
@@ -50,7 +52,7 @@ class Host:
     def command(self, name: str, argument: Any) -> Any:
         """One request of the control channel."""
         commands = {
-            "rules": lambda: self.rules.replace([Rule.model_validate(one) for one in argument]),
+            "rules": lambda: self.rule(argument),
             "calls": lambda: dict(self.rules.calls),
             "shells": lambda: sum(host.shells.count() for host in (self, *self.others)),
             "machines": lambda: {name: sorted(node.vms) for name, node in self.world.nodes.items()},
@@ -68,6 +70,17 @@ class Host:
             "reset": self.reset,
         }
         return commands[name]()
+
+    def rule(self, given: Iterable[Any]) -> None:
+        """Let these rules be in force, and no others. Raises ValueError for what the simulator does not have."""
+        rules = [Rule.model_validate(one) for one in given]
+        cmdlets = {cmdlet_name(name) for name in OPERATIONS}
+        for rule in rules:
+            names = {"error": cmdlets, "fault": SHELL_OPERATIONS}.get(
+                rule.action, SHELL_OPERATIONS | cmdlets
+            )
+            must_be_there("operation or cmdlet", rule.method, names)
+        self.rules.replace(rules)
 
     def plant(self, given: Mapping[str, Any]) -> str:
         """Register a machine as somebody else would have made it; its id."""
@@ -286,8 +299,10 @@ def main() -> None:
         name, argument = json.loads(line)
         try:
             _say({"ok": host.command(name, argument)})
-        except (KeyError, ValueError) as error:
-            _say({"error": f"{type(error).__name__}: {error}"})
+        except ValueError as error:
+            _say({"error": str(error)})
+        except KeyError as error:
+            _say({"error": f"there is no {error}"})
 
 
 def _listen(host: Host, configuration: Mapping[str, Any]) -> str:

@@ -26,6 +26,8 @@ TIMED_OUT = 2150858793
 SHELL_NOT_FOUND = 2150858843
 TOO_MANY_SHELLS = 2150859173
 TOO_MANY_OPERATIONS = 2150859174
+SHELL_OPERATIONS = frozenset({"Create", "Delete", "Command", "Send", "Receive", "Signal"})
+"""What a client asks of a shell, as rules and counters name it."""
 
 ENVELOPE_SHARE = 0.6
 """Of what a client takes in one envelope, the part that output may fill: base64 makes it a third longer."""
@@ -78,7 +80,7 @@ class Shells:
     def handle(self, message: Message) -> str:
         """The body of the answer. Raises Fault, and ConnectionLost where a rule says so."""
         operation = self._operation(message)
-        rule = self._rules.called(operation.__name__.removeprefix("_").capitalize())
+        rule = self._rules.called(message.action.rpartition("/")[2])
         if rule is not None and not rule.after:
             _obey(rule)
         body = operation(message)

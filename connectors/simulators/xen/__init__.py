@@ -12,13 +12,13 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import SecretStr
 
 from catalog.pools import Endpoint, Option, TlsPolicy
+from connectors.simulators.processes import STOP_LIMIT_S, SimulatorProcess
 from connectors.simulators.xen.rules import Rule
 from connectors.simulators.xen.world import READER, Estate
 
@@ -26,10 +26,9 @@ __all__ = ["READER", "USER", "Estate", "Rule", "XenSimulator"]
 
 USER = "root"
 START_LIMIT_S = 60.0
-STOP_LIMIT_S = 10.0
 
 
-class XenSimulator:
+class XenSimulator(SimulatorProcess):
     """A running simulator; a context manager that ends its process.
 
     `slaves` are further loopback addresses where other members of the pool answer, at the same port. The
@@ -65,13 +64,6 @@ class XenSimulator:
             "task_delay_s": task_delay_s,
             "speaks_json": speaks_json,
         }
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
 
     def start(self) -> Self:
         """Start, and return when it answers. Raises RuntimeError where it does not start."""
@@ -100,27 +92,6 @@ class XenSimulator:
         self._control = announced["control"]
         return self
 
-    def wait(self) -> None:
-        """Until the process ends, by itself or because somebody ends it; nothing if it does not run."""
-        if self._process is not None:
-            self._process.wait()
-
-    def stop(self) -> None:
-        """End the process; nothing if it does not run."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with suppress(OSError):
-            if process.stdin is not None:
-                process.stdin.close()
-        try:
-            process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
     def endpoint(
         self,
         name: str = "xen-sim",
@@ -145,7 +116,7 @@ class XenSimulator:
         )
 
     def rules(self, *rules: Rule) -> None:
-        """Replace all rules and start the call counters anew."""
+        """Replace all rules and start the call counters anew. Raises ValueError for a method that there is not."""
         self._ask("/rules", [rule.model_dump() for rule in rules])
 
     def calls(self) -> dict[str, int]:
@@ -185,6 +156,5 @@ class XenSimulator:
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
-            msg = f"{path}: {answer.status} {content.decode().strip()}"
-            raise ValueError(msg)
+            raise ValueError(content.decode().strip())
         return json.loads(content)

@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+from connectors.simulators.processes import must_be_there
 from connectors.simulators.xen import wire
-from connectors.simulators.xen.dispatch import Dispatcher, known
+from connectors.simulators.xen.dispatch import ASYNC, Dispatcher, known
 from connectors.simulators.xen.failure import Failure
 from connectors.simulators.xen.rules import Rule, Rules
-from connectors.simulators.xen.transfers import Member, Request
+from connectors.simulators.xen.schema import beyond
+from connectors.simulators.xen.transfers import ENDPOINTS, Member, Request
 from connectors.simulators.xen.world import Estate, World
 
 HANDSHAKE_LIMIT_S = 30.0
@@ -157,6 +160,19 @@ def _failed(failure: Failure, call: wire.Call, *, is_json: bool) -> bytes:
     return wire.json_failure(call, failure) if is_json else wire.xml_failure(failure)
 
 
+@cache
+def rulable() -> frozenset[str]:
+    """What a rule can be for: all calls, one message of xapi's, by itself or as a task, or an HTTP request."""
+    messages = known().keys() | beyond()
+    return frozenset({"*", *messages, *(f"{ASYNC}{one}" for one in messages), *ENDPOINTS})
+
+
+def _rule(given: Any) -> Rule:
+    rule = Rule.model_validate(given)
+    must_be_there("method", rule.method, rulable())
+    return rule
+
+
 class Process:
     """The listeners of one simulated pool, and what its owner can ask of them."""
 
@@ -214,7 +230,7 @@ class Process:
         world = self.dispatcher.world
         with world.store.changed:
             if path == "/rules":
-                self.rules.replace([Rule.model_validate(one) for one in document])
+                self.rules.replace([_rule(one) for one in document])
                 self.dispatcher.calls.clear()
             elif path == "/restart":
                 world.forget_clients()

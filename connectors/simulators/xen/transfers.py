@@ -69,7 +69,7 @@ class Request:
         try:
             if rule is not None and not rule.after:
                 self._misbehave(rule)
-            _ENDPOINTS.get(self.name, _nothing)(self)
+            ENDPOINTS.get(self.name, _nothing)(self)
         except Answer as answer:
             self._end(answer)
         except Failure as failure:
@@ -262,7 +262,7 @@ def _nothing(_request: Request) -> None:
     raise Answer(HTTPStatus.NOT_FOUND)
 
 
-_ENDPOINTS: Mapping[str, Callable[[Request], None]] = {
+ENDPOINTS: Mapping[str, Callable[[Request], None]] = {
     "GET /export_raw_vdi": _export,
     "PUT /import_raw_vdi": _import,
     "GET /rrd_updates": _rrd_updates,

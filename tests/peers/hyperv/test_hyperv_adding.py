@@ -69,7 +69,7 @@ def test_a_call_that_was_cut_off_is_repeated_and_adds_the_disk_once(
 ) -> None:
     connector = connect(simulator)
     made(connector, on=on)
-    simulator.rules(Rule(on=cmdlet, action="reset", after=after, times=1))
+    simulator.rules(Rule(method=cmdlet, action="reset", after=after, times=1))
     with suppress(ConnectorError):
         connector.add_disk(IDENTITY, DATA)
     simulator.rules()
@@ -84,7 +84,7 @@ def test_a_disk_that_cannot_be_plugged_in_is_removed_again(
     connector = connect(simulator)
     made(connector)
     before = simulator.disks()
-    simulator.rules(Rule(on="Add-VMHardDiskDrive", action="error", error_id="OperationFailed"))
+    simulator.rules(Rule(method="Add-VMHardDiskDrive", action="error", error_id="OperationFailed"))
     with pytest.raises(Refused):
         connector.add_disk(IDENTITY, DATA)
     simulator.rules()

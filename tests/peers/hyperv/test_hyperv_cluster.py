@@ -132,7 +132,7 @@ def test_a_machine_does_not_move_to_a_node_that_is_down_full_or_unknown(
     connector.power(IDENTITY, PowerAction.ON)
     with pytest.raises(NotFound, match="HV-A, HV-B"):
         connector.migrate(IDENTITY, "HV-Z")
-    nodes.rules(Rule(on="Move-ClusterVirtualMachineRole", action="error", error_id="OutOfMemory"))
+    nodes.rules(Rule(method="Move-ClusterVirtualMachineRole", action="error", error_id="OutOfMemory"))
     with pytest.raises(Refused, match="node 'HV-A'"):
         connector.migrate(IDENTITY, "HV-B")
     nodes.rules()
@@ -146,7 +146,7 @@ def test_a_failed_creation_leaves_no_role_and_no_machine(
     nodes: HypervSimulator, connector: Connector
 ) -> None:
     # The role is made, and then the notes are not written.
-    nodes.rules(Rule(on="Set-VM", action="error", error_id="OperationFailed", skip=1, times=1))
+    nodes.rules(Rule(method="Set-VM", action="error", error_id="OperationFailed", skip=1, times=1))
     with pytest.raises(Refused):
         connector.create_vm(SPEC, IDENTITY)
     assert (nodes.roles(), nodes.disks(), nodes.machines()) == ({}, [], {"HV-A": [], "HV-B": []})
@@ -241,10 +241,10 @@ def test_what_a_host_says_against_a_machine_that_is_no_role_is_told(
     connector = made_alone(nodes, connect)
     before = connector.get_vm(IDENTITY)
     words = "no credentials are available in the security package (0x8009030E)"
-    nodes.rules(Rule(on="Move-VM", action="error", error_id="OperationFailed", message=words))
+    nodes.rules(Rule(method="Move-VM", action="error", error_id="OperationFailed", message=words))
     with pytest.raises(Refused, match="0x8009030E"):
         connector.migrate(IDENTITY, "HV-B")
-    nodes.rules(Rule(on="Move-VM", action="reset", after=True, times=1))
+    nodes.rules(Rule(method="Move-VM", action="reset", after=True, times=1))
     with pytest.raises(Unreachable):
         connector.migrate(IDENTITY, "HV-B")
     assert connector.migrate(IDENTITY, "HV-B") == before.model_copy(update={"host": "HV-B"})

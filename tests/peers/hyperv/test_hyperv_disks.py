@@ -129,7 +129,7 @@ def test_zeros_are_not_sent_and_each_part_has_its_own_time(
     connector: Connector, simulator: HypervSimulator, connect: Connect, tmp_path: Path
 ) -> None:
     sent = image(tmp_path / "sent", DiskFormat.VHD, fixed=True)
-    slow = [Rule(on="Write-Chunk", action="delay", delay_ms=1500, skip=n, times=1) for n in range(4)]
+    slow = [Rule(method="Write-Chunk", action="delay", delay_ms=1500, skip=n, times=1) for n in range(4)]
     simulator.rules(*slow)
     told = take(connect(simulator, timeout_s=5), sent)
     # Three places and the footer, at 1.5 s each: more than the limit in all.
@@ -146,7 +146,7 @@ def test_a_part_that_is_late_ends_the_transfer_and_leaves_the_old_disk(
     take(connector, old)
     (attached,) = simulator.disks()
     late = connect(simulator, timeout_s=3)
-    simulator.rules(Rule(on="Write-Chunk", action="delay", delay_ms=6000, times=1))
+    simulator.rules(Rule(method="Write-Chunk", action="delay", delay_ms=6000, times=1))
     with pytest.raises(DeadlineExceeded):
         take(late, image(tmp_path / "new", DiskFormat.VHDX, 2))
     disks.must_be_equal(old, Image(simulator.content(attached), DiskFormat.VHDX))
@@ -205,8 +205,8 @@ def test_what_a_killed_import_left_is_removed_by_the_next(
 ) -> None:
     sent = image(tmp_path / "sent", DiskFormat.VHDX)
     simulator.rules(
-        Rule(on="Rename-Item", action="error", error_id="RenameItemIOError", times=1),
-        Rule(on="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1),
+        Rule(method="Rename-Item", action="error", error_id="RenameItemIOError", times=1),
+        Rule(method="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1),
     )
     with pytest.raises(Refused):
         take(connector, sent)
@@ -224,7 +224,9 @@ def test_what_a_killed_export_left_is_removed_by_the_next(
     sent = image(tmp_path / "sent", DiskFormat.VHDX)
     take(connector, sent)
     disk = at_host(simulator)
-    simulator.rules(Rule(on="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1))
+    simulator.rules(
+        Rule(method="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1)
+    )
     with pytest.raises(Conflict):
         give(connector, Image(tmp_path / "first", DiskFormat.VHD))
     assert len(simulator.disks()) == 2
@@ -301,7 +303,7 @@ def test_an_export_that_fails_leaves_no_file_at_the_host(
     cmdlet: str, connector: Connector, simulator: HypervSimulator, tmp_path: Path
 ) -> None:
     old = simulator.disks()
-    simulator.rules(Rule(on=cmdlet, action="error", error_id="OperationFailed", after=True, times=1))
+    simulator.rules(Rule(method=cmdlet, action="error", error_id="OperationFailed", after=True, times=1))
     with pytest.raises(Refused):
         give(connector, Image(tmp_path / "out", DiskFormat.VHD))
     assert simulator.disks() == old
@@ -326,7 +328,7 @@ def test_a_shell_that_goes_in_the_middle_is_opened_anew(
     connector: Connector, simulator: HypervSimulator, tmp_path: Path
 ) -> None:
     sent = image(tmp_path / "sent", DiskFormat.VHDX)
-    simulator.rules(Rule(on="Command", action="fault", code=SHELL_GONE, skip=4, times=2))
+    simulator.rules(Rule(method="Command", action="fault", code=SHELL_GONE, skip=4, times=2))
     take(connector, sent)
     disks.must_be_equal(sent, at_host(simulator))
 
@@ -400,7 +402,7 @@ def test_a_machine_of_generation_1_starts_by_bios_from_ide(
 def test_a_machine_that_is_gone_when_its_disk_is_asked_for_is_not_found(
     connector: Connector, simulator: HypervSimulator, connect: Connect, tmp_path: Path
 ) -> None:
-    simulator.rules(Rule(on="Get-VM", action="error", error_id="InvalidParameter", skip=1, times=1))
+    simulator.rules(Rule(method="Get-VM", action="error", error_id="InvalidParameter", skip=1, times=1))
     with pytest.raises(NotFound):
         give(connector, Image(tmp_path / "out", DiskFormat.VHDX))
 

@@ -39,7 +39,7 @@ def test_every_command_is_ended_whatever_it_answered(
     simulator: HypervSimulator, connect: Callable[..., Connector], spec: VmSpec
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on="New-VM", action="error", error_id="OutOfMemory", times=1))
+    simulator.rules(Rule(method="New-VM", action="error", error_id="OutOfMemory", times=1))
     with pytest.raises(Refused):
         connector.create_vm(spec, IDENTITY)
     calls = simulator.calls()
@@ -50,7 +50,7 @@ def test_a_shell_survives_a_lost_connection_and_is_still_deleted(
     simulator: HypervSimulator, connect: Callable[..., Connector]
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on="Receive", action="reset", times=1))
+    simulator.rules(Rule(method="Receive", action="reset", times=1))
     with pytest.raises(Unreachable) as caught:
         connector.list_vms()
     assert caught.value.retriable
@@ -66,7 +66,7 @@ def test_a_connection_lost_while_tidying_up_leaves_no_shell(
     on: str, after: bool, simulator: HypervSimulator, connect: Callable[..., Connector]
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on=on, action="reset", after=after, times=1))
+    simulator.rules(Rule(method=on, action="reset", after=after, times=1))
     assert connector.list_vms() == []
     connector.close()
     assert simulator.shells() == 0
@@ -77,7 +77,7 @@ def test_a_connection_lost_while_a_command_is_ended_costs_no_later_call(
     after: bool, simulator: HypervSimulator, connect: Callable[..., Connector]
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on="Signal", action="reset", after=after, times=1))
+    simulator.rules(Rule(method="Signal", action="reset", after=after, times=1))
     for _ in range(3):
         assert connector.list_vms() == []
     assert simulator.shells() == 1
@@ -87,7 +87,7 @@ def test_a_shell_that_is_gone_is_opened_anew_unnoticed(
     simulator: HypervSimulator, connect: Callable[..., Connector]
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on="Command", action="fault", code=2150858843, times=1))
+    simulator.rules(Rule(method="Command", action="fault", code=2150858843, times=1))
     assert connector.list_vms() == []
     assert simulator.calls()["Create"] == 1
 
@@ -97,7 +97,7 @@ def test_a_full_quota_is_waited_for(
     code: int, simulator: HypervSimulator, connect: Callable[..., Connector]
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on="Command", action="fault", code=code, times=2))
+    simulator.rules(Rule(method="Command", action="fault", code=code, times=2))
     assert connector.list_vms() == []
     assert simulator.calls()["Command"] == 3
 
@@ -150,7 +150,7 @@ def test_powershells_error_id_is_kept(
 ) -> None:
     connector = connect(simulator)
     connector.create_vm(spec, IDENTITY)
-    simulator.rules(Rule(on="Start-VM", action="error", error_id=error_id, message="no, said the host"))
+    simulator.rules(Rule(method="Start-VM", action="error", error_id=error_id, message="no, said the host"))
     with pytest.raises(expected, match="no, said the host") as caught:
         connector.power(IDENTITY, PowerAction.ON)
     code = caught.value.vendor_code  # type: ignore[attr-defined]  # of every ConnectorError
@@ -170,7 +170,7 @@ def test_a_create_that_fails_anywhere_leaves_nothing_behind(
     spec: VmSpec,
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on=cmdlet, action="error", error_id="OperationFailed", after=after, times=1))
+    simulator.rules(Rule(method=cmdlet, action="error", error_id="OperationFailed", after=after, times=1))
     with pytest.raises(Refused):
         connector.create_vm(spec, IDENTITY)
     assert connector.list_vms() == []
@@ -318,7 +318,7 @@ def test_memory_that_the_host_has_not_left_or_the_guest_does_not_take_is_refused
         connector.create_vm(spec, identity)
     connector.power(IDENTITY, PowerAction.ON)
     more = spec.resources + Resources(memory_mib=256)
-    simulator.rules(Rule(on="Set-VMMemory", action="error", error_id="InvalidState", times=1))
+    simulator.rules(Rule(method="Set-VMMemory", action="error", error_id="InvalidState", times=1))
     with pytest.raises(Conflict, match="state does not allow"):
         connector.resize(IDENTITY, more)
     connector.power(UUID(int=1), PowerAction.ON)
@@ -376,7 +376,9 @@ def test_a_file_in_use_is_waited_for(
 ) -> None:
     connector = connect(simulator)
     connector.create_vm(spec, IDENTITY)
-    busy = Rule(on="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1, times=2)
+    busy = Rule(
+        method="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError", skip=1, times=2
+    )
     simulator.rules(busy)
     connector.delete_vm(IDENTITY)
     assert simulator.calls()["Remove-Item"] == 4
@@ -389,7 +391,7 @@ def test_a_disk_that_cannot_be_removed_is_told_and_its_machine_stays(
     connector = connect(simulator)
     made = connector.create_vm(spec, IDENTITY)
     denied = "RemoveFileSystemItemUnAuthorizedAccess"
-    simulator.rules(Rule(on="Remove-Item", action="error", error_id=denied))
+    simulator.rules(Rule(method="Remove-Item", action="error", error_id=denied))
     with pytest.raises(Refused) as caught:
         connector.delete_vm(IDENTITY)
     assert caught.value.vendor_code.startswith(denied)
@@ -400,7 +402,7 @@ def test_a_create_whose_answer_is_lost_takes_back_what_it_made(
     simulator: HypervSimulator, connect: Callable[..., Connector], spec: VmSpec
 ) -> None:
     connector = connect(simulator)
-    simulator.rules(Rule(on="New-VM", action="reset", after=True, times=1))
+    simulator.rules(Rule(method="New-VM", action="reset", after=True, times=1))
     with pytest.raises(Unreachable):
         connector.create_vm(spec, IDENTITY)
     assert connector.list_vms() == []
@@ -416,7 +418,7 @@ def test_workers_that_create_one_machine_at_different_paces_make_one(
         identity = uuid4()
         # Every second call of it is slow, so workers overtake each other in the middle of a creation.
         simulator.rules(
-            *(Rule(on=slow, action="delay", delay_ms=150, skip=n, times=1) for n in (0, 2, 4, 6))
+            *(Rule(method=slow, action="delay", delay_ms=150, skip=n, times=1) for n in (0, 2, 4, 6))
         )
         with ThreadPoolExecutor(4) as threads:
             views = list(threads.map(lambda worker: worker.create_vm(spec, identity), workers))  # noqa: B023 -- all are done before it changes

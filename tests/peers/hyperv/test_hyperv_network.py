@@ -86,7 +86,7 @@ def test_a_cmdlet_that_does_not_end_is_given_up_at_the_deadline(
 ) -> None:
     patient, hasty = connect(simulator), connect(simulator, timeout_s=1.5)
     patient.create_vm(spec, IDENTITY)
-    simulator.rules(Rule(on="Start-VM", action="delay", delay_ms=8_000, times=1))
+    simulator.rules(Rule(method="Start-VM", action="delay", delay_ms=8_000, times=1))
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded) as caught:
         hasty.power(IDENTITY, PowerAction.ON)

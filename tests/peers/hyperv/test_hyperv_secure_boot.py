@@ -150,8 +150,8 @@ def test_a_machine_whose_creation_was_cut_off_before_ends_with_what_the_option_s
 ) -> None:
     connector = connect(simulator, timeout_s=5, secure_boot="linux")
     simulator.rules(
-        Rule(on="Set-VMFirmware", action="error", error_id="OperationFailed", times=1),
-        Rule(on="Remove-Item", action="error", error_id="OperationFailed"),  # so that it is left behind
+        Rule(method="Set-VMFirmware", action="error", error_id="OperationFailed", times=1),
+        Rule(method="Remove-Item", action="error", error_id="OperationFailed"),  # so that it is left behind
     )
     with pytest.raises(Refused):
         connector.create_vm(SPEC, IDENTITY)

@@ -101,7 +101,7 @@ def test_a_call_that_was_cut_off_is_repeated_and_deletes_one_checkpoint(
     before = simulator.disks()
     for name in ("one", "two"):
         connector.snapshot(IDENTITY, name)
-    simulator.rules(Rule(on="Remove-VMSnapshot", action="reset", after=after, times=1))
+    simulator.rules(Rule(method="Remove-VMSnapshot", action="reset", after=after, times=1))
     with suppress(ConnectorError):
         connector.delete_snapshot(IDENTITY, "one")
     simulator.rules()

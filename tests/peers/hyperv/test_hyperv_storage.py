@@ -196,7 +196,7 @@ def test_a_move_that_the_host_refuses_leaves_the_machine_where_it_was(
     host: HypervSimulator, connector: Connector, error_id: str, kind: type[ConnectorError]
 ) -> None:
     before = connector.get_vm(IDENTITY)
-    host.rules(Rule(on="Move-VMStorage", action="error", error_id=error_id))
+    host.rules(Rule(method="Move-VMStorage", action="error", error_id=error_id))
     with pytest.raises(kind):
         connector.storage_migrate(IDENTITY, "fast", ignore)
     assert (connector.get_vm(IDENTITY), folders(host)) == (before, ["D:\\Machines"])
@@ -204,7 +204,7 @@ def test_a_move_that_the_host_refuses_leaves_the_machine_where_it_was(
 
 def test_a_lost_answer_is_settled_by_repeating(host: HypervSimulator, connector: Connector) -> None:
     before = connector.get_vm(IDENTITY)
-    host.rules(Rule(on="Move-VMStorage", action="reset", after=True, times=1))
+    host.rules(Rule(method="Move-VMStorage", action="reset", after=True, times=1))
     with pytest.raises(ConnectorError):
         connector.storage_migrate(IDENTITY, "fast", ignore)
     assert connector.storage_migrate(IDENTITY, "fast", ignore) == before

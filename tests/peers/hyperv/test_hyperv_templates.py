@@ -205,7 +205,7 @@ def test_a_lost_answer_does_not_end_the_copy(
     connector = opened(connect, simulator)
     connector.list_vms()
     threading.Timer(
-        0.1, lambda: (wait_for(simulator), simulator.rules(Rule(on="Receive", action="reset", times=1)))
+        0.1, lambda: (wait_for(simulator), simulator.rules(Rule(method="Receive", action="reset", times=1)))
     ).start()
     connector.create_vm(SPEC, IDENTITY)
     assert calls(simulator, "Receive") > 1, "no answer was lost"
@@ -221,7 +221,7 @@ def test_an_answer_lost_while_the_machine_is_finished_costs_no_second_copy(
 ) -> None:
     simulator = host()
     connector = opened(connect, simulator, timeout_s=20)
-    simulator.rules(Rule(on="Set-VM", action="reset", after=after, times=1))
+    simulator.rules(Rule(method="Set-VM", action="reset", after=after, times=1))
     with pytest.raises(Unreachable):
         connector.create_vm(SPEC, IDENTITY)
     assert len(made_at(simulator)) == 1
@@ -248,7 +248,7 @@ def test_a_request_of_which_nobody_knows_whether_it_arrived_makes_one_copy(
     simulator = host(Estate(conversion_ms=500))
     connector = opened(connect, simulator, timeout_s=10)
     # The first five requests are looks; the sixth is to copy, and gets nowhere.
-    simulator.rules(Rule(on=on, action="reset", after=on == "Command", skip=5, times=1))
+    simulator.rules(Rule(method=on, action="reset", after=on == "Command", skip=5, times=1))
     connector.create_vm(SPEC, IDENTITY)
     assert calls(simulator, "Convert-VHD") == 1
     must_be_one(simulator, connector, golden)
@@ -261,7 +261,7 @@ def test_a_process_that_pauses_for_so_long_that_another_takes_over_makes_no_seco
     simulator = host(Estate(conversion_ms=1000))
     workers = [opened(connect, simulator, timeout_s=15), opened(connect, simulator, timeout_s=15)]
     # The first renames when it begins, and when it claims its copy.
-    simulator.rules(Rule(on=paused, action="delay", delay_ms=7000, skip=skip, times=1))
+    simulator.rules(Rule(method=paused, action="delay", delay_ms=7000, skip=skip, times=1))
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(workers[0].create_vm, SPEC, IDENTITY)
         wait_for(simulator)
@@ -279,7 +279,7 @@ def test_workers_that_make_one_machine_of_a_template_at_different_paces_make_one
 ) -> None:
     simulator = host(Estate(conversion_ms=300))
     workers = [opened(connect, simulator) for _ in range(3)]
-    simulator.rules(*(Rule(on=slow, action="delay", delay_ms=400, skip=n, times=1) for n in (0, 2, 4)))
+    simulator.rules(*(Rule(method=slow, action="delay", delay_ms=400, skip=n, times=1) for n in (0, 2, 4)))
     with ThreadPoolExecutor(3) as threads:
         views = list(threads.map(lambda worker: worker.create_vm(SPEC, IDENTITY), workers))
     assert [view.identity for view in workers[0].list_vms()] == [IDENTITY], "a loser was left behind"
@@ -305,7 +305,7 @@ def test_a_create_of_a_template_that_fails_anywhere_leaves_nothing_behind(
 ) -> None:
     simulator = host()
     connector = opened(connect, simulator, timeout_s=15)
-    simulator.rules(Rule(on=cmdlet, action="error", error_id="OperationFailed", after=after))
+    simulator.rules(Rule(method=cmdlet, action="error", error_id="OperationFailed", after=after))
     with pytest.raises(Refused):
         connector.create_vm(SPEC, IDENTITY)
     assert (connector.list_vms(), made_at(simulator)) == ([], [])
@@ -321,7 +321,7 @@ def test_a_copy_that_something_has_open_for_a_moment_is_not_made_again(
     simulator = host()
     connector = opened(connect, simulator)
     begins = int(cmdlet == "Rename-Item")
-    simulator.rules(Rule(on=cmdlet, action="error", error_id="OperationFailed", skip=begins, times=2))
+    simulator.rules(Rule(method=cmdlet, action="error", error_id="OperationFailed", skip=begins, times=2))
     connector.create_vm(SPEC, IDENTITY)
     assert calls(simulator, "Convert-VHD") == 1
     must_be_one(simulator, connector, golden)

@@ -57,7 +57,7 @@ def test_a_call_that_was_cut_off_is_repeated_and_removes_the_disk_and_its_file(
 ) -> None:
     connector = connect(simulator)
     disk = made(connector, on=on)
-    simulator.rules(Rule(on=cmdlet, action="reset", after=after, times=1))
+    simulator.rules(Rule(method=cmdlet, action="reset", after=after, times=1))
     with suppress(ConnectorError):
         connector.remove_disk(IDENTITY, disk)
     simulator.rules()
@@ -72,7 +72,7 @@ def test_a_file_that_windows_still_holds_is_removed_when_it_lets_go(
     connector = connect(simulator)
     disk = made(connector, on=True)
     held = Rule(
-        on="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError,Remove-Item", times=2
+        method="Remove-Item", action="error", error_id="RemoveFileSystemItemIOError,Remove-Item", times=2
     )
     simulator.rules(held)
     connector.remove_disk(IDENTITY, disk)
@@ -85,7 +85,7 @@ def test_a_file_of_another_size_that_no_machine_has_stays(
 ) -> None:
     connector = connect(simulator)
     disk = made(connector)
-    simulator.rules(Rule(on="Remove-Item", action="error", error_id="OperationFailed"))
+    simulator.rules(Rule(method="Remove-Item", action="error", error_id="OperationFailed"))
     with pytest.raises(ConnectorError):
         connector.remove_disk(IDENTITY, disk)
     simulator.rules()
