@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
@@ -380,6 +381,38 @@ def test_a_move_that_is_killed_anywhere_goes_on_and_ends_whole(
         assert acme.kinds("shop-01") == kinds
         move.confirm(acme.app, UUID(int=2), "shop-01")
         assert where(acme) == {HYPERV: PowerState.ON}
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda app: change.delete(app, UUID(int=9), "shop-01"),
+        lambda app: change.resize(app, UUID(int=9), "shop-01", Resources(memory_mib=8192)),
+        lambda app: change.power(app, UUID(int=9), "shop-01", PowerAction.OFF),
+        lambda app: move.confirm(app, UUID(int=9), "shop-01"),
+    ],
+    ids=["delete", "resize", "power", "confirm"],
+)
+def test_what_follows_a_move_that_was_killed_before_it_held_its_room_waits_for_it(
+    estate: Any, begin: Callable[[Any], object]
+) -> None:
+    found = estate()
+    with found.running() as acme:
+        acme.deliver("shop-01")
+        acme.fault(XEN, "details", FaultKind.DELAY, delay_ms=700)
+    command = [sys.executable, "-c", MOVE, str(found.settings.data_dir.parent), TARGET]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        begun = "SELECT count(*) FROM workflow_status WHERE name = 'move'"
+        while process.poll() is None and found.rows(begun) == [(0,)]:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    assert found.rows("SELECT id FROM move") == []
+    with found.running() as acme:
+        with pytest.raises(InvalidInput, match=f"shop-01 is on its way to {TARGET}"):
+            begin(acme.app)
+        drain(acme.app)
+        assert where(acme) == {XEN: PowerState.OFF, HYPERV: PowerState.ON}
+        assert states(acme) == ["moved"]
 
 
 def without(acme: Any, pool: str) -> Any:

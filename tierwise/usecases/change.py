@@ -1,6 +1,5 @@
 """Changing a machine that is there: power, size, removal. Durable, and refused before it is tried."""
 
-import time
 from typing import Any
 from uuid import UUID
 
@@ -19,26 +18,17 @@ from tierwise.errors import (
     TierwiseError,
 )
 from tierwise.jobs import workflows
-from tierwise.jobs.runtime import current
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow
 from tierwise.usecases.inventory import gap_of
 from tierwise.usecases.move import forbid_open_move
 from tierwise.usecases.observe import observe
-
-_OPEN = ["PENDING", "ENQUEUED"]
-"""What an earlier process left undone is put into a queue before it goes on."""
-_CHANGES = [
-    "change_power", "change_size", "change_disk", "migrate", "migrate_storage",
-    "take_snapshot", "revert", "delete_snapshot", "tag", "remove",
-]  # fmt: skip
-"""The work on one machine; a move, which may last long, has a row of its own."""
+from tierwise.usecases.open_work import await_open_changes
 
 
 def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
     """Bring a machine to a power state."""
-    machine = find(app, wanted)
-    forbid_open_move(app, machine, unless_moved=True)
+    machine = ready(app, wanted, unless_moved=True)
     require(app, machine, action.capability)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.change_power, str(change_id), machine.id, action.value)
@@ -47,8 +37,7 @@ def power(app: App, change_id: UUID, wanted: str, action: PowerAction) -> None:
 
 def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None:
     """Give a machine other resources; zero in `resources` means: as it is."""
-    machine = find(app, wanted)
-    forbid_open_move(app, machine)
+    machine = ready(app, wanted)
     # What was removed since the last look must not count as room in use.
     observe(app, machine.endpoint)
     now = {rc.value: int(getattr(machine, rc.value)) for rc in ResourceClass}
@@ -66,8 +55,7 @@ def resize(app: App, change_id: UUID, wanted: str, resources: Resources) -> None
 
 def migrate(app: App, change_id: UUID, wanted: str, host: str) -> None:
     """Bring a machine to another host of its pool, running if it runs."""
-    machine = find(app, wanted)
-    forbid_open_move(app, machine)
+    machine = ready(app, wanted)
     require(app, machine, Capability.LIVE_MIGRATE)
     hosts = _hosts(app, machine)
     if host not in hosts:
@@ -80,8 +68,7 @@ def migrate(app: App, change_id: UUID, wanted: str, host: str) -> None:
 
 def migrate_storage(app: App, change_id: UUID, wanted: str, storage: str) -> None:
     """Bring a machine's disk to another storage of its pool, running if it runs."""
-    machine = find(app, wanted)
-    forbid_open_move(app, machine)
+    machine = ready(app, wanted)
     require(app, machine, Capability.STORAGE_MIGRATE)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.migrate_storage, str(change_id), machine.id, storage)
@@ -99,8 +86,7 @@ def _hosts(app: App, machine: MachineRow) -> list[str]:
 
 def delete(app: App, change_id: UUID, wanted: str) -> None:
     """Remove a machine and its disks."""
-    machine = find(app, wanted)
-    forbid_open_move(app, machine)
+    machine = ready(app, wanted)
     require(app, machine, Capability.DELETE)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.remove, str(change_id), machine.id)
@@ -121,17 +107,15 @@ def require(app: App, machine: MachineRow, capability: Capability) -> None:
         raise NotSupported(msg, details=[f"pool {machine.pool}: {gap}"])
 
 
-def await_open_changes(machine: MachineRow) -> None:
-    """What an earlier process left undone of the machine ends first. Raises TierwiseError."""
-    while any(_is_of(machine, work.input) for work in DBOS.list_workflows(name=_CHANGES, status=_OPEN)):
-        if current().stopped:
-            msg = f"an earlier change of {machine.name} stopped half-way; `tierwise order resume` ends it"
-            raise TierwiseError(msg, details=list(current().stopped.values()))
-        time.sleep(0.05)
+def ready(app: App, wanted: str, *, unless_moved: bool = False) -> MachineRow:
+    """The machine, when what an earlier process left undone of it has ended.
 
-
-def _is_of(machine: MachineRow, given: Any) -> bool:
-    return given is not None and machine.id in given["args"]
+    Raises InvalidInput where it has an open move, and TierwiseError where that work cannot end.
+    """
+    await_open_changes(find(app, wanted))
+    machine = find(app, wanted)
+    forbid_open_move(app, machine, unless_moved=unless_moved)
+    return machine
 
 
 def finish(result: dict[str, Any], machine: MachineRow) -> None:

@@ -14,8 +14,7 @@ from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
 from tierwise.store.tables import MachineRow
-from tierwise.usecases.change import await_open_changes, find, finish, require
-from tierwise.usecases.move import forbid_open_move
+from tierwise.usecases.change import find, finish, ready, require
 from tierwise.usecases.observe import observe
 
 GIB = 2**30
@@ -80,10 +79,7 @@ def _new(name: str, size_gib: int) -> NewDisk:
 
 def _ready(app: App, wanted: str) -> MachineRow:
     """The machine, with what its endpoint shows now, so that what was removed counts as room no more."""
-    machine = find(app, wanted)
-    forbid_open_move(app, machine)
-    await_open_changes(machine)
-    observe(app, machine.endpoint)
+    observe(app, ready(app, wanted).endpoint)
     return find(app, wanted)
 
 

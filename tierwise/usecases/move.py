@@ -28,6 +28,7 @@ from tierwise.store import moves
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MoveRow, MoveState, OrderRow
 from tierwise.usecases.observe import observe
+from tierwise.usecases.open_work import await_open_changes
 
 GIB = 2**30
 
@@ -110,8 +111,6 @@ def start(move_id: UUID, checked: Preflight) -> "WorkflowHandle[dict[str, Any]]"
     if checked.blocked:
         msg = f"{checked.machine.name} cannot move to {checked.target.name}"
         raise NotSupported(msg, details=checked.blocked)
-    from tierwise.usecases.change import await_open_changes  # noqa: PLC0415 - it imports this module
-
     await_open_changes(checked.machine)
     with SetWorkflowID(f"move:{move_id}"):
         return DBOS.start_workflow(
@@ -190,6 +189,9 @@ def finish(result: Mapping[str, Any], machine: MachineRow) -> None:
 
 
 def _open(app: App, wanted: str, *states: MoveState) -> tuple[MachineRow, MoveRow]:
+    with app.session() as session:
+        machine = order_store.find_machine(session, wanted)
+    await_open_changes(machine)
     with app.session() as session:
         machine = order_store.find_machine(session, wanted)
         row = moves.open_move(session, machine.id)

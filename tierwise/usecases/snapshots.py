@@ -13,8 +13,7 @@ from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
 from tierwise.jobs.runtime import current
 from tierwise.store.tables import MachineRow
-from tierwise.usecases.change import await_open_changes, find, finish, require
-from tierwise.usecases.move import forbid_open_move
+from tierwise.usecases.change import find, finish, ready, require
 
 NAME_LENGTH_MAX = 80
 """The longest name that vCenter takes."""
@@ -32,7 +31,7 @@ def listed(app: App, wanted: str) -> list[VmSnapshot]:
 def take(app: App, change_id: UUID, wanted: str, name: str) -> None:
     """Keep what the machine is now under a name. Raises InvalidInput for a name that it has, or that cannot be."""
     _check(name)
-    machine = _ready(app, wanted)
+    machine = ready(app, wanted)
     require(app, machine, Capability.SNAPSHOT)
     if any(one.name == name for one in _at_hypervisor(app, machine)):
         msg = f"{machine.name} has a snapshot '{name}' already; delete it, or choose another name"
@@ -45,7 +44,7 @@ def revert(app: App, change_id: UUID, wanted: str, name: str) -> MachineRow:
 
     Rules and quotas are not asked: it had that size before.
     """
-    machine = _ready(app, wanted)
+    machine = ready(app, wanted)
     require(app, machine, Capability.REVERT)
     _must_have(app, machine, name)
     _carry_out(workflows.revert, change_id, machine, name)
@@ -54,7 +53,7 @@ def revert(app: App, change_id: UUID, wanted: str, name: str) -> MachineRow:
 
 def delete(app: App, change_id: UUID, wanted: str, name: str) -> None:
     """Delete one snapshot; the machine and its other snapshots stay as they are."""
-    machine = _ready(app, wanted)
+    machine = ready(app, wanted)
     require(app, machine, Capability.DELETE_SNAPSHOT)
     _must_have(app, machine, name)
     _carry_out(workflows.delete_snapshot, change_id, machine, name)
@@ -68,13 +67,6 @@ def _check(name: str) -> None:
             "break, '/', '\\' or '%', and no blank at its ends"
         )
         raise InvalidInput(msg)
-
-
-def _ready(app: App, wanted: str) -> MachineRow:
-    machine = find(app, wanted)
-    forbid_open_move(app, machine)
-    await_open_changes(machine)
-    return machine
 
 
 def _must_have(app: App, machine: MachineRow, name: str) -> None:

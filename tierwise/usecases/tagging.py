@@ -10,8 +10,7 @@ from connectors.errors import ConnectorError
 from tierwise.app import App
 from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.jobs import workflows
-from tierwise.usecases.change import find, finish, require
-from tierwise.usecases.move import forbid_open_move
+from tierwise.usecases.change import find, finish, ready, require
 
 OURS = "tierwise."
 """What the names of the annotations begin with that say whose a machine is."""
@@ -27,8 +26,7 @@ def tag(app: App, change_id: UUID, wanted: str, changes: Mapping[str, str]) -> N
     itself writes; NotSupported where the machine's pool has no tags.
     """
     _check(changes)
-    machine = find(app, wanted)
-    forbid_open_move(app, machine)
+    machine = ready(app, wanted)
     require(app, machine, Capability.TAGS)
     with SetWorkflowID(f"change:{change_id}"):
         handle = DBOS.start_workflow(workflows.tag, str(change_id), machine.id, dict(changes))
