@@ -100,10 +100,13 @@ def test_a_machine_moves_with_its_content_and_its_copy_is_kept_until_it_is_confi
         (TARGET, "tier-2", HYPERV, "on")
     ]
     assert acme.kinds("shop-01") == ["created", "powered_on", "powered_off", "moved", "powered_on"]
+    observe(acme.app)
+    acme.clock.advance(timedelta(seconds=1))
     move.confirm(acme.app, UUID(int=2), "shop-01")
     assert where(acme) == {HYPERV: PowerState.ON}
     assert total_held(acme) == {TARGET: SIZE}
     assert states(acme) == ["confirmed"]
+    assert [(m.endpoint, m.drift) for m in inventory(acme.app).machines] == [(HYPERV, Drift.NONE)]
     assert not (acme.settings.data_dir / "moves" / str(UUID(int=1))).exists()
 
 

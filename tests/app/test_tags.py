@@ -1,5 +1,6 @@
 """Tags of a machine that is there: set at its hypervisor, shown, and seen to be changed by others."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
 from tierwise.errors import EndpointDown, InvalidInput
 from tierwise.store.tables import MachineRow
-from tierwise.usecases import tagging
+from tierwise.usecases import label, tagging
 from tierwise.usecases.inventory import Drift, inventory
 from tierwise.usecases.observe import observe
 
@@ -37,6 +38,24 @@ def test_tags_are_set_and_taken_away_at_the_hypervisor_and_are_no_drift(acme: An
     assert there["env"] == "test"
     assert there["tierwise.order"] == row.id, "what says whose machine it is has stayed"
     assert acme.kinds("shop-01") == ["created", "powered_on"], "nothing that a bill depends on has happened"
+
+
+def test_a_look_before_the_tags_were_set_shows_no_drift_and_hides_none_of_before(acme: Any) -> None:
+    row = acme.deliver("shop-01")
+    acme.clock.advance(timedelta(seconds=1))
+    observe(acme.app)
+    acme.clock.advance(timedelta(seconds=1))
+    tagging.tag(acme.app, UUID(int=1), "shop-01", {"env": "prod"})
+    (machine,) = inventory(acme.app).machines
+    assert machine.drift is Drift.NONE
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.tag(UUID(row.id), {"env": "theirs"})
+    acme.clock.advance(timedelta(seconds=1))
+    observe(acme.app)
+    acme.clock.advance(timedelta(seconds=1))
+    label.change_labels(acme.app, UUID(int=2), "shop-01", {"env": "prod"})
+    (machine,) = inventory(acme.app).machines
+    assert machine.drift is Drift.CHANGED, "a label changes nothing at the hypervisor"
 
 
 def test_tags_that_others_change_are_drift_until_they_are_set_again(acme: Any) -> None:

@@ -230,6 +230,7 @@ def record_reverted(
     machine = session.get_one(MachineRow, machine_id)
     machine.annotations = annotations_text(view)
     session.add(machine)
+    changed(session, app, machine_id)
     amounts = _amounts(view.resources)
     if amounts != {name: getattr(machine, name) for name in amounts}:
         record_resized(session, app, f"{change_id}:size", machine_id, amounts)
@@ -265,11 +266,12 @@ def annotations_text(view: VmView) -> str:
     return json.dumps(dict(view.annotations), sort_keys=True)
 
 
-def record_tagged(session: Session, machine_id: str, vm: dict[str, Any]) -> None:
+def record_tagged(session: Session, app: App, machine_id: str, vm: dict[str, Any]) -> None:
     """Other things are written on the machine; what it holds and costs stays the same."""
     machine = session.get_one(MachineRow, machine_id)
     machine.annotations = annotations_text(VmView.model_validate(vm))
     session.add(machine)
+    changed(session, app, machine_id)
 
 
 def release(session: Session, machine_id: str, resources: dict[str, int]) -> None:
@@ -319,6 +321,15 @@ def event(
         source="order",
         details=details,
     )
+    changed(session, app, machine)
+
+
+def changed(session: Session, app: App, machine_id: str) -> None:
+    """The machine was changed at its endpoint: what was seen there before is old."""
+    machine = session.get(MachineRow, machine_id)
+    if machine is not None:
+        machine.changed_at = app.clock.now()
+        session.add(machine)
 
 
 def _amounts(resources: Resources) -> dict[str, int]:

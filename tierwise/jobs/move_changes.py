@@ -200,6 +200,7 @@ def end(session: Session, app: App, move_id: str, state: str, error: str) -> Non
     if row.state not in moves.OPEN:
         row.ended_at = app.clock.now()
         order_store.touch(session)
+    changes.changed(session, app, row.machine)
     session.add(row)
 
 

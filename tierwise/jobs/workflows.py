@@ -281,7 +281,7 @@ def tag(change_id: str, machine_id: str, tags: dict[str, str]) -> dict[str, Any]
     with current().working(f"change:{change_id}") as runtime:
         done = DBOS.run_step({"name": "tag"}, lambda: steps.tag(runtime.app, machine_id, tags))
         if "error" not in done:
-            runtime.transaction("record", changes.record_tagged, machine_id, done["vm"])
+            runtime.transaction("record", changes.record_tagged, runtime.app, machine_id, done["vm"])
         return dict(done)
 
 

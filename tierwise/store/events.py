@@ -52,16 +52,6 @@ def latest(session: Session, machine: str) -> datetime:
     return session.exec(query).one() or datetime.fromtimestamp(0, UTC)
 
 
-def latest_since(session: Session, moment: datetime) -> dict[str, datetime]:
-    """When the newest event of each machine was recorded that has one after `moment`."""
-    query = (
-        select(MachineEventRow.machine, sa.func.max(MachineEventRow.recorded_at))
-        .where(col(MachineEventRow.recorded_at) > moment)
-        .group_by(col(MachineEventRow.machine))
-    )
-    return {row[0]: row[1] for row in session.exec(query).all()}
-
-
 def known_at(session: Session, moment: datetime, machine: str | None = None) -> list[MachineEventRow]:
     """The events recorded up to and including `moment`, by machine, time and sequence."""
     query = select(MachineEventRow).where(col(MachineEventRow.recorded_at) <= moment)

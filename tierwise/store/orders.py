@@ -106,6 +106,12 @@ def identities(session: Session) -> frozenset[str]:
     return frozenset(session.exec(select(OrderRow.id).where(col(OrderRow.status).in_(LIVE))))
 
 
+def changed_since(session: Session, moment: datetime) -> dict[str, datetime]:
+    """When tierwise last changed each machine, there or removed, that it changed after `moment`."""
+    query = select(MachineRow.id, MachineRow.changed_at).where(col(MachineRow.changed_at) > moment)
+    return {machine: at for machine, at in session.exec(query) if at is not None}
+
+
 def allocated(session: Session) -> dict[str, Resources]:
     """What orders hold, and what open moves hold beside them, per pool."""
     held = _sums(session, sa.select(col(AllocationRow.pool), *_SUMS).group_by(col(AllocationRow.pool)))

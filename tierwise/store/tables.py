@@ -148,6 +148,11 @@ class MachineRow(SQLModel, table=True):
         default=None,
         description="What its endpoint showed when they were last written, JSON; null: unknown.",
     )
+    changed_at: datetime | None = _moment(
+        default=None,
+        nullable=True,
+        description="When tierwise last changed it at its endpoint; null: unknown.",
+    )
 
 
 class MachineEventRow(SQLModel, table=True):

@@ -12,7 +12,7 @@ from catalog.capabilities import Capability, Gap
 from catalog.resources import ResourceClass, Resources
 from connectors.contract import PowerState, VmView
 from tierwise.app import App
-from tierwise.store import events, moves
+from tierwise.store import moves
 from tierwise.store import orders as order_store
 from tierwise.store.tables import MachineRow, MachineState, MoveRow, MoveState
 from tierwise.store.views import EndpointView
@@ -75,7 +75,7 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
         live = order_store.identities(session)
         moving = {row.machine: row for row in moves.all_moves(session, only_open=True)}
         looks = [view.seen_at for view in seen.values() if view.seen_at is not None]
-        changed_at = events.latest_since(session, min(looks)) if looks else {}
+        changed_at = order_store.changed_since(session, min(looks)) if looks else {}
     pool_of = {(p.endpoint, p.provider): p for p in app.documents.catalog.pools.values()}
     machines: list[Machine] = []
     found: set[str] = set()
@@ -83,9 +83,9 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
         for vm in view.vms:
             row = ours.get(str(vm.identity))
             later = _is_later(changed_at.get(str(vm.identity)), view)
-            if row is None and later:
-                continue  # Removed since.
             own = row if row is not None and row.endpoint == view.endpoint else None
+            if own is None and later and str(vm.identity) not in moving:
+                continue  # Removed since.
             if own is not None:
                 found.add(own.id)
             entry = pool_of.get((view.endpoint, vm.provider))
