@@ -300,7 +300,7 @@ def _streamed(stream: Stream, classes: Mapping[str, WorkloadClass], months: int)
     lasts = [months - month + 1 for month in range(stream.first_month, last + 1)]
     size = classes[stream.workload_class].sizes[stream.size]
     return _Row(
-        id=f"{stream.workload_class} {stream.size} to come",
+        id=stream.id,
         count=stream.per_month * len(lasts),
         demand=(size.vcpu, size.memory_mib, size.disk_gib),
         current=-1,

@@ -1,5 +1,6 @@
 """What a document says of the estate and of prices: names that are nowhere, and changes that contradict each other."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from catalog.estates.classified import Classified
@@ -122,7 +123,7 @@ def _contradictions(
     first: dict[str, int] = {}
     for i, change in enumerate(changes):
         path = ("scenarios", scenario, "changes", i)
-        again = sorted(one for one in change.touches(known) if one in first)
+        again = sorted((one for one in change.touches(known) if one in first), key=_by_number)
         if again:
             earlier = f"change {first[again[0]] + 1} of this scenario ({_line(loaded, scenario, first[again[0]])})"
             more = f", and {len(again) - 1} more" if len(again) > 1 else ""
@@ -140,6 +141,11 @@ def _contradictions(
                 f"'{change}' contradicts '{other}' ({_line(loaded, scenario, j)}): nothing is left of "
                 f"{', '.join(needed[:4])}; leave one of them out",
             )
+
+
+def _by_number(text: str) -> list[tuple[int, str]]:
+    """Month 2 before month 10."""
+    return [(int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", text)]
 
 
 def _line(loaded: Loaded, scenario: str, change: int) -> str:

@@ -116,6 +116,7 @@ class Growth:
 class Stream:
     """New machines of a class, so many each month."""
 
+    id: str
     workload_class: str
     size: str
     per_month: int

@@ -41,7 +41,13 @@ class Demand(Change):
         return self
 
     def __str__(self) -> str:
-        return f"{self.per_month} {self.workload_class} {self.size} a month from month {self.first_month}"
+        until = "" if self.last_month is None else f" to {self.last_month}"
+        return f"{self.per_month} {self._what} a month from month {self.first_month}{until}"
+
+    @property
+    def _what(self) -> str:
+        software = f" with {', '.join(sorted(self.software))}" if self.software else ""
+        return f"{self.workload_class} {self.size}{software}"
 
     def mistakes(self, known: Known) -> Iterator[Mistake]:
         """Unknown class, size or software."""
@@ -64,12 +70,15 @@ class Demand(Change):
             )
 
     def touches(self, known: Known) -> frozenset[str]:
-        """The demand of the class and size."""
-        return frozenset({f"the demand of {self.workload_class} {self.size}"})
+        """Each month's demand of the class, size and software."""
+        months = range(self.first_month, (self.last_month or known.months) + 1)
+        return frozenset(f"the demand of {self._what} in month {month}" for month in months)
 
     def apply(self, world: World) -> World:
         """The world with the machines to come."""
+        since = f" from month {self.first_month}" if self.first_month > 1 else ""
         stream = Stream(
-            self.workload_class, self.size, self.per_month, self.first_month, self.last_month, self.software
-        )
+            f"{self._what} to come{since}", self.workload_class, self.size, self.per_month,
+            self.first_month, self.last_month, self.software,
+        )  # fmt: skip
         return replace(world, streams=(*world.streams, stream))

@@ -42,8 +42,9 @@ class HostsBought(Change):
             )
 
     def touches(self, known: Known) -> frozenset[str]:
-        """Hosts of the type."""
-        return frozenset({f"how many {self.type} are bought for {self.pool}"})
+        """Hosts of the type, for certain or on offer."""
+        how = "bought" if self.certain else "offered"
+        return frozenset({f"how many {self.type} are {how} for {self.pool}"})
 
     def needs(self, known: Known) -> tuple[frozenset[str], ...]:
         """The pool."""
@@ -61,9 +62,11 @@ class HostsBought(Change):
         if not self.certain:
             more = replace(chosen, most=chosen.most + self.hosts)
             return replace(world, blocks=tuple(more if one is chosen else one for one in world.blocks))
+        # Named by its type: others of it may be on offer, too, and the order of changes does not matter.
         bought = replace(
-            chosen, id=f"{chosen.id} bought", existing=self.hosts, most=self.hosts, paid=True, today=0
-        )
+            chosen, id=f"{self.pool}: {self.type} bought", existing=self.hosts, most=self.hosts, paid=True, today=0,
+            type=self.type,
+        )  # fmt: skip
         return replace(world, blocks=(*world.blocks, bought))
 
     def _chosen(self, blocks: tuple[Block, ...]) -> Block:

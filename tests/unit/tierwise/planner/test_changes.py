@@ -109,7 +109,7 @@ def test_hosts_that_are_bought_for_those_that_are_lost_are_not_lost_themselves(a
     )
     assert {one.block: (one.kept, one.bought) for one in found.hosts if one.pool == "Beta"} == {
         "Beta: hosts (16 cores, 131072 MiB)": (0, 0),
-        "Beta: small (new) bought": (0, 2),
+        "Beta: small bought": (0, 2),
     }
     assert found.unplaced == 0
 
@@ -300,6 +300,22 @@ def test_changes_that_contradict_each_other_are_told_with_both_places(
     (problem,) = told(asked, first, second, economics=SITES)
     assert word in problem
     assert problem.startswith("whatif.yaml:19:")
+
+
+@pytest.mark.parametrize("type_", ["small", "hosts"])
+def test_hosts_are_bought_for_certain_and_more_of_them_on_offer(asked: Asked, type_: str) -> None:
+    # 256 GiB leave Alpha, and 64 are on Beta: with N+1 four hosts of 128, of which two are there.
+    retired = "{kind: hypervisor_retired, hypervisor: vsphere}"
+    asked_for = f"{{kind: hosts_bought, pool: Beta, type: {type_}, hosts:"
+    both = [f"{asked_for} 1, certain: true}}", f"{asked_for} 3}}"]
+    document = small.DOCUMENT.replace("most: 2", "most: 0")
+    found = [solved(asked, retired, *some, document=document) for some in (both, both[::-1])]
+    bought = [{one.block: one.bought for one in each.hosts if one.bought} for each in found]
+    offered = "Beta: hosts (16 cores, 131072 MiB) (new)" if type_ == "hosts" else "Beta: small (new)"
+    assert bought == 2 * [{f"Beta: {type_} bought": 1, offered: 1}]
+    assert found[0].cost_micros == found[1].cost_micros
+    (problem,) = told(asked, both[1], both[1])
+    assert f"changes how many {type_} are offered for Beta already" in problem
 
 
 @pytest.mark.parametrize(

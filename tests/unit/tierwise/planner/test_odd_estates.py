@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -13,6 +14,8 @@ from catalog.resources import Resources
 from chargeback.economics.document import load_economics
 from placement.plan import Limits
 from tierwise.errors import InvalidInput
+from tierwise.planner.growing import Asked as Growing
+from tierwise.planner.growing import plan_growth
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.prepare import Prepared, changes_of, prepare
 from tierwise.planner.reading import load
@@ -185,11 +188,29 @@ def test_machines_to_come_need_room_from_the_start_and_cost_from_their_month_on(
     change = "{kind: demand, class: web, size: small, per_month: 2, first_month: 4, last_month: 6}"
     prepared = with_classes(f"scenarios:\n  one: {{changes: [{change}]}}\n")
     groups = prepared.problem(changes_of(prepared.scenario("one"))).groups
-    g = groups.ids.index("web small to come")
+    g = groups.ids.index("web small to come from month 4")
     assert int(groups.count[g]) == 6
     assert groups.demand[g].tolist() == [2, 4096, 40]
     # Of twelve months they are there for 9, 8 and 7: two thirds on average, at 40 GiB x 0.05 x 12.
     assert int(groups.costs["storage"][g, 0]) == 24 * 10**6 * 2 // 3
+
+
+DEMAND = "{kind: demand, class: web, size: small, per_month:"
+
+
+def test_machines_of_one_class_come_so_many_until_a_month_and_others_from_then_on() -> None:
+    changes = f"{DEMAND} 2, last_month: 6}}, {DEMAND} 5, first_month: 7}}"
+    prepared = with_classes(f"scenarios:\n  one: {{changes: [{changes}]}}\n")
+    groups = prepared.problem(changes_of(prepared.scenario("one"))).groups
+    coming = dict(zip(groups.ids, groups.count.tolist(), strict=True))
+    assert {name: coming[name] for name in coming if "to come" in name} == {
+        "web small to come": 12, "web small to come from month 7": 30,
+    }  # fmt: skip
+    found = plan_growth(prepared, prepared.scenario("one"), Growing(Decimal(0), 3), Limits())
+    # 2 a month, then 5, beside the 12 of today.
+    assert [one.machines for one in found.periods] == [12 + 6, 12 + 12, 12 + 27, 12 + 42]
+    with pytest.raises(DocumentError, match=r"the demand of web small in month 6, and 6 more already"):
+        with_classes(f"scenarios:\n  one: {{changes: [{DEMAND} 2}}, {DEMAND} 5, first_month: 6}}]}}\n")
 
 
 def test_machines_to_come_are_paid_for_from_their_month_on() -> None:
