@@ -72,15 +72,22 @@ class MoveCost:
 
 
 def host_costs(
-    economics: Economics, host: HostFacts, start: date, months: int, *, new: bool = False, on_day: int = 0
+    economics: Economics,
+    host: HostFacts,
+    start: date,
+    months: int,
+    *,
+    bought_on: date | None = None,
+    on_day: int = 0,
 ) -> HostCost:
     """What one host costs over `months` from `start` (see `Span`).
 
-    A purchase counts as it is written off; what is bought for this is bought at the start. A `new` host does not stand yet:
-    what it costs in percent of its purchase, is of the price at the start. Raises MissingFigure.
+    A purchase counts as it is written off; what is bought for this is bought at the start, or on the day `bought_on` before
+    it. With `bought_on` it is no host of today: what it costs in percent of its purchase, is of that day's price. Raises
+    MissingFigure.
     """
     span = Span(start, months, on_day=on_day)
-    about = HostLines(economics, host, start if new else None)
+    about = HostLines(economics, host, bought_on)
     lines = [line for wanted in about.running() for line in recurring(wanted, span, about.region)]
     lines += about.purchases(span)
     known = tuple(lines)
@@ -103,14 +110,23 @@ def unit_costs(
 
 
 def open_costs(
-    economics: Economics, pool: PoolFacts, start: date, months: int, *, on_day: int = 0
+    economics: Economics,
+    pool: PoolFacts,
+    start: date,
+    months: int,
+    *,
+    opened_on: date | None = None,
+    on_day: int = 0,
 ) -> OpenCost:
-    """What it costs over `months` that a pool is there at all. Raises MissingFigure."""
+    """What it costs over `months` that a pool is there at all; what is bought for it, on the day `opened_on`, else at the start.
+
+    Raises MissingFigure.
+    """
     span, region = Span(start, months, on_day=on_day), region_of(economics, pool)
     lines: list[Line] = []
     for opening in economics.opening:
         if opening.match.has(pool):
-            lines += _opened(opening, span, region)
+            lines += _opened(opening, span, region, opened_on or start)
     for other in economics.other:
         if other.per == "pool" and other.match.has(pool):
             at = f"other.{other.name}"
@@ -203,7 +219,7 @@ def _of_disk(economics: Economics, pool: PoolFacts) -> Iterator[Recurring]:
         yield Recurring("power", part, "power of disks", (watts, GIB_PER_TIB, KILO, HOURS, *pue, kwh))
 
 
-def _opened(opening: Opening, span: Span, region: str | None) -> Iterator[Line]:
+def _opened(opening: Opening, span: Span, region: str | None, opened_on: date) -> Iterator[Line]:
     at, term, what = f"opening.{opening.name}", opening.term, opening.name
     for wanted in priced(term, "open", what, at, opening.per_month, opening.per_year):
         yield from recurring(wanted, span, region)
@@ -212,7 +228,7 @@ def _opened(opening: Opening, span: Span, region: str | None) -> Iterator[Line]:
     price = Use(f"{at}.purchase_price", opening.purchase_price, "purchase price")
     life = Use(f"{at}.depreciation_months", opening.depreciation_months, "depreciation in months")
     part = "open" if opening.bought_on is None else "sunk"
-    bought = span.start if opening.bought_on is None else opening.bought_on
+    bought = opened_on if opening.bought_on is None else opening.bought_on
     yield from written_off(term, part, what, (price,), life, span, bought, region)
     if opening.maintenance_percent_per_year is not None:
         percent = Use(

@@ -21,6 +21,7 @@ class HostLines:
         self.economics = economics
         self.host = host
         self.type = host_type_of(economics, host)
+        self._new_on = bought_on
         self._bought_on = bought_on or self.type.bought_on
         self.site = site_of(economics, host.site)
         self.region = host.region or (self.site.region if self.site else None)
@@ -62,7 +63,7 @@ class HostLines:
                 yield from priced(other.term, "kept", other.name, at, other.per_month, other.per_year)
 
     def purchases(self, span: Span) -> Iterator[Line]:
-        """What is written off: of a host that is bought at the start, and of one that was bought once."""
+        """What is written off: of a host that is bought for this, else at the start, and of one that was bought once."""
         kind = self.type
         if kind.depreciation_months is not None:
             life = Use(
@@ -80,7 +81,8 @@ class HostLines:
         self, term: str, what: str, prices: Iterable[tuple[Part, ...]], life: Use, span: Span
     ) -> Iterator[Line]:
         for price in prices:
-            yield from written_off(term, "bought", what, price, life, span, span.start, self.region)
+            new_on = self._new_on or span.start
+            yield from written_off(term, "bought", what, price, life, span, new_on, self.region)
             if self.type.bought_on is not None:
                 yield from written_off(
                     term, "sunk", what, price, life, span, self.type.bought_on, self.region

@@ -115,8 +115,10 @@ def look_ahead(
     counts = [np.where(cells >= 0, whole[cells], 0) for cells in joint.cells] if small else []
     # What was rounded up may be more than a later period has: nothing comes back.
     kept = np.minimum.accumulate(whole[joint.kept], axis=0)
+    # Hosts that cost nothing until the end of what they are written off over are not bought before they are of use.
+    bought = np.minimum(whole[joint.bought], whole[joint.hosts] - kept)
     return Ahead(
-        kept, np.maximum.accumulate(whole[joint.bought], axis=0), prices, bound, small and staying, counts
+        kept, np.maximum.accumulate(np.maximum(bought, 0), axis=0), prices, bound, small and staying, counts
     )
 
 
@@ -160,6 +162,8 @@ class _Joint:
     """[T, B] columns."""
     bought: Int64
     """[T, B] columns."""
+    hosts: Int64
+    """[T, B] columns: those that run."""
     coupled: Int64
     """[T, B] rows that say that hosts are kept or bought."""
     unplaced: Sequence[Int64]
@@ -204,7 +208,7 @@ class _Joint:
             switches=np.concatenate([model.switches + at for model, at in own]),
             splits=(),
         )
-        return cls(joint, kept, bought, coupled, unplaced, cells)
+        return cls(joint, kept, bought, hosts, coupled, unplaced, cells)
 
 
 def _beside(columns: Columns, model: Model) -> int:

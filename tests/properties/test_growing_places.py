@@ -61,6 +61,14 @@ class Hosts:
     gib: int
     cost: int
     """Of one in a month."""
+    writes_off: tuple[int, ...] = (2,)
+    """Of one that is bought, in a month; the n-th if it is bought in the n-th month, and the last one in all later ones."""
+    life: int = 50
+    """The months over which it is written off."""
+
+    def written_off(self, month: int) -> int:
+        """By the month of its purchase, from 1."""
+        return self.writes_off[min(month, len(self.writes_off)) - 1]
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,14 @@ def prepared(case: Case) -> Prepared:
         "currency": "EUR",
         "host_types": {
             name: {
-                "match": {"model": name}, "purchase_price": {"value": 100}, "depreciation_months": 60,
+                "match": {"model": name}, "depreciation_months": some.life,
+                "purchase_price": {
+                    "value": some.life * some.writes_off[0],
+                    "changes": [
+                        {"value": some.life * each, "from": f"2027-{month:02}-01"}
+                        for month, each in enumerate(some.writes_off[1:], 2)
+                    ],
+                },
                 "maintenance_per_year": {"value": 12 * some.cost},
             }
             for name, some in case.hosts.items()
@@ -231,6 +246,57 @@ def test_whoever_can_have_a_place_has_one(seed: int) -> None:
     found = asked(case)
     out = [fewest_out(case, one.first_month, one.last_month) for one in found.periods]
     assert [one.unplaced for one in found.periods] == out
+
+
+def least_cost(hosts: Hosts, needed: Sequence[int], every: int) -> int:
+    """The least that hosts of one pool cost in all months of which so many must run in each period: every sequence is tried."""
+    found = []
+    more = [max(0, count - hosts.existing) for count in needed]
+    for bought in itertools.product(range(hosts.buyable + 1), repeat=len(needed)):
+        there = list(itertools.accumulate(bought))
+        if there[-1] <= hosts.buyable and all(a <= b for a, b in zip(more, there, strict=True)):
+            cost = sum(needed) * every * hosts.cost
+            for s, count in enumerate(bought):
+                left = min(hosts.life, (len(needed) - s) * every)
+                cost += count * left * hosts.written_off(s * every + 1)
+            found.append(cost)
+    return min(found)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_hosts_are_priced_from_the_month_in_which_they_are_bought(seed: int) -> None:
+    chance = random.Random(seed)
+    every = chance.choice([1, 2])
+    coming = [0] * MONTHS
+    for _ in range(chance.randint(0, 3)):
+        coming[chance.randrange(MONTHS)] += 1
+    existing = chance.randint(0, 2)
+    path = [chance.randint(1, 9) for _ in range(MONTHS)]
+    dearer = chance.random() < 0.5
+    hosts = Hosts(
+        existing, sum(coming), 8, chance.choice([1, 10]),
+        writes_off=tuple(path if dearer else sorted(path, reverse=True)), life=chance.randint(1, 8),
+    )  # fmt: skip
+    case = Case(
+        machines=tuple(Machine(8, "A", 1, "") for _ in range(existing)),
+        hosts={"A": hosts, "B": Hosts(0, 0, 8, 1)},
+        every=every, lead=0, most_moves=None, move=0,
+        changes=tuple(
+            {**demand("s8", month), "per_month": count} for month, count in enumerate(coming, 1) if count
+        ),
+        only="", only_from_gib=4,
+    )  # fmt: skip
+    found = asked(case)
+    needed = [existing + sum(coming[: one.last_month]) for one in found.periods]
+    assert [one.unplaced for one in found.periods] == [0] * len(needed)
+    bought = [sum(one.bought.values()) for one in found.periods]
+    cost = sum(needed) * every * hosts.cost
+    for one, count in zip(found.periods, bought, strict=True):
+        left = min(hosts.life, MONTHS - one.first_month + 1)
+        cost += count * left * hosts.written_off(one.first_month)
+    assert found.cost_micros == cost * 10**6
+    assert found.bound_micros is not None
+    assert found.bound_micros <= least_cost(hosts, needed, every) * 10**6 <= found.cost_micros
 
 
 def test_hosts_are_kept_for_machines_that_only_a_later_period_has() -> None:

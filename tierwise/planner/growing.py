@@ -19,7 +19,7 @@ from fractions import Fraction
 import numpy as np
 
 from catalog.estates.model import MIB_PER_GIB
-from chargeback.economics.trace import MissingFigure, later
+from chargeback.economics.trace import MissingFigure, Span, later
 from placement.arrays import Int64
 from placement.plan import Limits
 from placement.planning.plan import PlanningPlan
@@ -27,8 +27,9 @@ from placement.planning.problem import PlanningProblem
 from placement.planning.solve import solve
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
-from tierwise.planner.document import Scenario
+from tierwise.planner.document import Scenario, WhatIf
 from tierwise.planner.growing_ahead import Guide, guided, lasting, moves_borne_later, possible, proven
+from tierwise.planner.growing_prices import Purchases
 from tierwise.planner.growing_rows import Rows
 from tierwise.planner.prepare import Prepared, changes_of
 from tierwise.planner.pricing import moves_from
@@ -36,7 +37,6 @@ from tierwise.planner.rooms import DISK
 from tierwise.planner.selecting import MachineSelector
 from tierwise.planner.world import Block, Growth, Stream, World
 
-BOUGHT = " bought earlier"
 _MOST_PERCENT = 10_000
 """As of a `growth` change: an estate grows at most a hundredfold."""
 _REASONS = 3
@@ -137,7 +137,10 @@ class _State:
     """What earlier periods leave: hosts of today that are still there, hosts bought, and who is where."""
 
     kept: dict[str, int]
-    bought: dict[str, int] = field(default_factory=dict)
+    bought: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Block -> period -> hosts."""
+    opened: dict[str, int] = field(default_factory=dict)
+    """Pool -> the first period in which it has a host."""
     placed: dict[str, Int64] = field(default_factory=dict)
 
 
@@ -200,8 +203,11 @@ class _Horizon:
     spans: Sequence[tuple[int, int]]
     """First month and number of months of each period."""
     worlds: Sequence[World]
+    begin: Built
+    """The first period."""
     frees: Sequence[Built]
-    """With all hosts of today."""
+    """With all hosts of today, and such prices of hosts that all together prove a bound (`Purchases.together`)."""
+    purchases: Purchases
     relaxed: Sequence[PlanningPlan]
     """The best plan of each period by itself."""
     fewest: Sequence[int]
@@ -214,20 +220,23 @@ class _Horizon:
             (first, min(asked.every_months, months - first + 1))
             for first in range(1, months + 1, asked.every_months)
         ]
-        worlds = [_at(changed, asked, *span) for span in spans]
-        frees = [_built(prepared, world, *span) for world, span in zip(worlds, spans, strict=True)]
-        relaxed = [
-            solve(_free(built.problem) if t else built.problem, limits) for t, built in enumerate(frees)
-        ]
+        worlds = [_at(changed, asked, prepared.document.start, *span) for span in spans]
+        periods = [_built(prepared, world, *span) for world, span in zip(worlds, spans, strict=True)]
+        first = sum(month <= asked.lead_months for month, _ in spans)
+        purchases = Purchases(periods, [_span(prepared.document, *span) for span in spans], first)
+        with _figures_of(prepared):
+            apart, together = purchases.apart(), purchases.together()
+        frees = [replace(one, problem=problem) for one, problem in zip(periods, together, strict=True)]
+        relaxed = [solve(_free(one) if t else periods[0].problem, limits) for t, one in enumerate(apart)]
         fewest = [int(plan.unplaced.sum()) for plan in relaxed]
-        return cls(prepared, asked, limits, spans, worlds, frees, relaxed, fewest)
+        return cls(prepared, asked, limits, spans, worlds, periods[0], frees, purchases, relaxed, fewest)
 
     def sequence(self, guide: Guide | None) -> list[Period]:
         """Period after period, each as if it were the last one, or as all together want it."""
         state = _State({one.id: one.existing for one in self.worlds[0].blocks})
         periods = []
         for t, (span, world) in enumerate(zip(self.spans, self.worlds, strict=True)):
-            built = _built(self.prepared, _with_hosts(world, state), *span) if t else self.frees[0]
+            built = _built(self.prepared, self._with_hosts(world, state, t), *span) if t else self.begin
             wanted = guide.places[t] if guide is not None and guide.places else {}
             rows = Rows.of(built.problem.groups, state.placed, wanted)
             plan, later_micros = self._solved(t, built, rows, guide, state)
@@ -240,8 +249,28 @@ class _Horizon:
                     put_out=rows.put_out(plan),
                 )
             )
-            _leave(built, plan, rows, state)
+            _leave(built, plan, rows, state, t)
         return periods
+
+    def _with_hosts(self, world: World, state: _State, t: int) -> World:
+        """Hosts that were given up are gone; those that were bought are there, and paid for."""
+        blocks: list[Block] = []
+        for one in world.blocks:
+            existing, bought = state.kept[one.id], state.bought.get(one.id, {})
+            gone = one.existing - existing
+            most = max(existing, one.most - gone - sum(bought.values()))
+            blocks.append(replace(one, existing=existing, most=most))
+            for orders in self.purchases.orders(one, bought, t):
+                name, count = f"{one.id} bought {orders[0][0]}", sum(hosts for _, hosts in orders)
+                there = replace(one, id=name, existing=count, most=count, paid=True, today=0, orders=orders)
+                blocks.append(there)
+        opened = {
+            name: replace(pool, opened_on=self.purchases.spans[state.opened[name]].start)
+            if name in state.opened
+            else pool
+            for name, pool in world.pools.items()
+        }
+        return replace(world, blocks=tuple(blocks), pools=opened)
 
     def _solved(
         self, t: int, built: Built, rows: Rows, guide: Guide | None, state: "_State"
@@ -268,7 +297,8 @@ class _Horizon:
         if guide is None:
             yield staying, None
         else:
-            wanted = guide.held(t, built, staying, state.bought)
+            bought = {name: sum(hosts.values()) for name, hosts in state.bought.items()}
+            wanted = guide.held(t, built, staying, bought)
             yield wanted, staying.groups.move_cost
             # Averages may want too few hosts: then more are bought.
             yield (
@@ -281,7 +311,7 @@ class _Horizon:
             if guide is None:
                 yield free, None
             else:
-                wanted = guide.held(t, built, free, state.bought)
+                wanted = guide.held(t, built, free, bought)
                 yield replace(wanted, blocks=replace(wanted.blocks, most=free.blocks.most)), moves
 
     def _moves(self, t: int, built: Built, rows: Rows) -> Int64:
@@ -314,6 +344,10 @@ def _figures_of(prepared: Prepared) -> Iterator[None]:
         raise InvalidInput(msg) from None
 
 
+def _span(document: WhatIf, first: int, months: int) -> Span:
+    return Span(later(document.start, first - 1), months, on_day=document.start.day)
+
+
 def _built(prepared: Prepared, world: World, first: int, months: int) -> Built:
     document = prepared.document.model_copy(
         update={"start": later(prepared.document.start, first - 1), "months": months}
@@ -329,14 +363,18 @@ def _built(prepared: Prepared, world: World, first: int, months: int) -> Built:
         )
 
 
-def _at(world: World, asked: Asked, first: int, months: int) -> World:
-    """The world of a period: all that has come by its end, and what can be bought by its beginning."""
+def _at(world: World, asked: Asked, start: date, first: int, months: int) -> World:
+    """The world of a period: all that has come by its end, and what can be bought by its beginning.
+
+    What is bought for certain is bought at the start.
+    """
     last = first + months - 1
     percent = asked.grown_percent(last)
     growth = (*world.growth, Growth(MachineSelector(), percent, 0)) if percent else world.growth
     blocks = world.blocks
     if first <= asked.lead_months:
         blocks = tuple(replace(one, most=one.existing) for one in blocks)
+    blocks = tuple(replace(one, orders=((start, one.existing),)) if one.paid else one for one in blocks)
     streams = tuple(_come(one, last) for one in world.streams if one.first_month <= last)
     return replace(world, growth=growth, streams=streams, blocks=blocks)
 
@@ -348,28 +386,16 @@ def _come(stream: Stream, last: int) -> Stream:
     return replace(stream, per_month=count, first_month=1, last_month=1)
 
 
-def _with_hosts(world: World, state: _State) -> World:
-    """Hosts that were given up are gone; those that were bought are there, and paid for."""
-    blocks: list[Block] = []
-    for one in world.blocks:
-        existing, bought = state.kept[one.id], state.bought.get(one.id, 0)
-        gone = one.existing - existing
-        blocks.append(replace(one, existing=existing, most=max(existing, one.most - gone - bought)))
-        if bought:
-            blocks.append(
-                replace(one, id=one.id + BOUGHT, existing=bought, most=bought, paid=True, today=0)
-            )
-    return replace(world, blocks=tuple(blocks))
-
-
 def _free(problem: PlanningProblem) -> PlanningProblem:
     """The same without what moves cost: whoever moved, may have done so before."""
     return replace(problem, groups=replace(problem.groups, move_cost=None))
 
 
-def _leave(built: Built, plan: PlanningPlan, rows: Rows, state: _State) -> None:
+def _leave(built: Built, plan: PlanningPlan, rows: Rows, state: _State, t: int) -> None:
     """What the next period begins with."""
     state.placed = rows.placed(built.problem.groups, plan)
+    for p in built.problem.blocks.pool_of[plan.hosts > 0].tolist():
+        state.opened.setdefault(built.problem.pools.ids[p], t)
     for b, block in enumerate(built.room.blocks):
         hosts, existing = int(plan.hosts[b]), int(built.room.existing[b])
         if block.paid:
@@ -378,7 +404,7 @@ def _leave(built: Built, plan: PlanningPlan, rows: Rows, state: _State) -> None:
         lost = 0 if block.pool in built.world.closed else built.world.blocks[b].existing - existing
         state.kept[block.id] = min(hosts, existing) + lost
         if hosts > existing:
-            state.bought[block.id] = state.bought.get(block.id, 0) + hosts - existing
+            state.bought.setdefault(block.id, {})[t] = hosts - existing
 
 
 def _period(

@@ -1,7 +1,7 @@
 """What hosts, machines, pools and moves cost in a world: columns of integers, and the lines that they are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from math import lcm
@@ -10,8 +10,10 @@ from operator import mul
 import numpy as np
 
 from chargeback.economics.costing import (
+    HostCost,
     HostFacts,
     Line,
+    OpenCost,
     PoolFacts,
     host_costs,
     move_cost,
@@ -149,11 +151,35 @@ def moves_from(
     return _Maker(economics, world, room, Span(day, 1)).moves(current, copy_mib, count)
 
 
+def host_cost(
+    economics: Economics, world: World, block: Block, span: Span, bought_on: date | None
+) -> HostCost:
+    """What one host of a block costs, as a scenario changes its prices; `bought_on` as in `host_costs`. Raises MissingFigure."""
+    pool = world.pools[block.pool]
+    cost = host_costs(
+        economics, host_facts(block, pool), span.start, span.months, bought_on=bought_on, on_day=span.on_day
+    )
+    return replace(cost, kept=_factored(world, pool, cost.kept), bought=_factored(world, pool, cost.bought))
+
+
+def open_cost(economics: Economics, world: World, pool: PoolState, span: Span) -> OpenCost:
+    """What it costs that a pool is there at all, as a scenario changes its prices. Raises MissingFigure."""
+    cost = open_costs(
+        economics, pool_facts(pool), span.start, span.months, opened_on=pool.opened_on, on_day=span.on_day
+    )
+    return replace(cost, avoidable=_factored(world, pool, cost.avoidable))
+
+
+def _factored(world: World, pool: PoolState, terms: Mapping[str, int]) -> dict[str, int]:
+    return {term: half_up(micros * factor_of(world, pool, term)) for term, micros in terms.items()}
+
+
 class _Maker:
     def __init__(self, economics: Economics, world: World, room: Rooms, span: Span) -> None:
         self.economics = economics
         self.world = world
         self.room = room
+        self.span = span
         self.start, self.months, self.on_day = span.start, span.months, span.on_day
         self.kept: dict[str, Int64] = {}
         self.bought: dict[str, Int64] = {}
@@ -169,34 +195,33 @@ class _Maker:
     def hosts(self) -> None:
         """Of every block. What is bought for certain is sunk, as are hosts that are lost or given up."""
         for b, block in enumerate(self.room.blocks):
-            pool = self.world.pools[block.pool]
-            cost = host_costs(
-                self.economics, host_facts(block, pool), self.start, self.months,
-                new=not block.today, on_day=self.on_day,
-            )  # fmt: skip
-            self.host_lines.append(cost.lines)
-            for column, terms in ((self.kept, cost.kept), (self.bought, cost.bought)):
+            ordered = sum(one.existing for one in self.world.blocks if one.id == block.id)
+            orders = block.orders or ((self.start, ordered),)
+            costs = [
+                host_cost(self.economics, self.world, block, self.span, None if block.today else day)
+                for day, _ in orders
+            ]
+            self.host_lines.append(tuple(line for cost in costs for line in cost.lines))
+            for column, terms in ((self.kept, costs[-1].kept), (self.bought, costs[-1].bought)):
                 for term, micros in terms.items():
-                    self._column(column, term, len(self.room.blocks))[b] = self._factored(
-                        pool, term, micros
-                    )
-            if block.paid:
-                ordered = sum(one.existing for one in self.world.blocks if one.id == block.id)
-                for term, micros in cost.bought.items():
-                    self._sink(term, ordered * self._factored(pool, term, micros))
-            for term, micros in cost.sunk.items():
+                    self._column(column, term, len(self.room.blocks))[b] = micros
+            for cost, (_, count) in zip(costs, orders, strict=True):
+                for term, micros in cost.bought.items() if block.paid else ():
+                    self._sink(term, count * micros)
+            for term, micros in costs[-1].sunk.items():
                 self._sink(term, block.today * micros)
 
     def pools(self, demand: Int64) -> None:
         """Of every pool, and of a machine of each group in it."""
         pools = self.room.pools
         for p, pool in enumerate(pools):
-            facts = pool_facts(pool)
-            opening = open_costs(self.economics, facts, self.start, self.months, on_day=self.on_day)
-            units = unit_costs(self.economics, facts, self.start, self.months, on_day=self.on_day)
+            opening = open_cost(self.economics, self.world, pool, self.span)
+            units = unit_costs(
+                self.economics, pool_facts(pool), self.start, self.months, on_day=self.on_day
+            )
             self.pool_lines.append((*opening.lines, *units.lines))
             for term, micros in opening.avoidable.items():
-                self._column(self.open, term, len(pools))[p] = self._factored(pool, term, micros)
+                self._column(self.open, term, len(pools))[p] = micros
             for term, micros in opening.sunk.items():
                 if not pool.new:
                     self._sink(term, micros)
@@ -249,9 +274,6 @@ class _Maker:
 
     def _factor(self, pool: PoolState, term: str) -> Fraction:
         return factor_of(self.world, pool, term)
-
-    def _factored(self, pool: PoolState, term: str, micros: int) -> int:
-        return half_up(micros * self._factor(pool, term))
 
     def _column(self, columns: dict[str, Int64], term: str, size: int) -> Int64:
         return columns.setdefault(term, np.zeros(size, dtype=np.int64))

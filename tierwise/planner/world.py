@@ -27,6 +27,8 @@ class PoolState:
     disk_gib: int | None
     """What its shared datastores hold; None: nobody says, and disk is not looked at."""
     least_hosts: int
+    opened_on: date | None = None
+    """When it was opened for this what-if; None: at the start of what is planned."""
 
     @property
     def hypervisor(self) -> Hypervisor:
@@ -53,6 +55,8 @@ class Block:
     """What licences count of one host, where they count raw storage."""
     paid: bool = False
     """Whether existing hosts are bought for this what-if, and paid whatever becomes of them."""
+    orders: tuple[tuple[date, int], ...] = ()
+    """When how many of those that are paid were bought; empty: all at the start of what is planned."""
     type: str = ""
     """What the document calls hosts that could be bought; empty for those that are there."""
     today: int = 0

@@ -109,7 +109,7 @@ def test_a_new_host_of_a_kind_that_stands_is_maintained_by_the_price_at_which_it
         "purchase_price: {value: 12000, changes: [{value: 18000, from: 2026-11-01}, {value: 24000, from: 2027-03-01}]}",
     )
     known = load_economics(text, "economics.yaml")
-    stands, new = (host_costs(known, OLD, START, 12, new=new) for new in (False, True))
+    stands, new = (host_costs(known, OLD, START, 12, bought_on=day) for day in (None, START))
     # 10 % a year of what was paid in June 2024, and of what is paid in December 2026, whatever prices are later.
     assert (stands.kept["maintenance"], new.kept["maintenance"]) == (1200 * EUR, 1800 * EUR)
     assert stands.bought == new.bought == {"hardware": 4500 * EUR, "network": 360 * EUR}

@@ -232,6 +232,51 @@ def test_hosts_are_bought_beside_those_that_are_bought_for_certain(asked: Ask) -
     assert [one.bought.get(SMALL, 0) for one in found.periods] == [1, 0]
 
 
+def test_hosts_and_what_a_pool_opens_with_are_priced_from_the_month_in_which_they_are_bought(
+    asked: Ask,
+) -> None:
+    # Beta buys 2, 1 and 1 hosts in January, April and July; they cost 6,000, 9,000 and 12,000 there, over ten months.
+    # 10 % a year is for maintenance of the price that was paid: 50, 75 and 100 a month; of a host of today it is none.
+    dearer = "changes: [{value: 9000, from: 2027-04-01}, {value: 12000, from: 2027-07-01}]"
+    text = ECONOMICS.replace(
+        "  any:\n    purchase",
+        f"""\
+  small:
+    match: {{model: small}}
+    purchase_price: {{value: 6000, source: quote, {dearer}}}
+    depreciation_months: {{value: 10, source: policy}}
+    maintenance_percent_per_year: {{value: 10, source: contract}}
+  any:
+    purchase""",
+        1,
+    )
+    array = "{match: {name: Beta}, purchase_price: {value: 4000, changes: [{value: 9999, from: 2027-02-01}]}, depreciation_months: 8}"
+    prepared = asked(SCENARIOS, document=MANY, economics=f"{text}opening:\n  array: {array}\n")
+    found = plan_growth(prepared, prepared.scenario("leave"), Asked(Decimal(6), 3), Limits())
+    assert [one.bought.get(SMALL, 0) for one in found.periods] == [2, 1, 1, 0]
+    disk = [one.room["disk_gib"][0] * 3 for one in found.periods]
+    moves = 8 * (40 * 10**6 + -(-50 * 100 * 10**6 // 1024))
+    hosts = [
+        2 * 300 + 2 * 3 * (600 + 50),
+        2 * 300 + 2 * 3 * (600 + 50) + 3 * (900 + 75),
+        2 * 300 + 2 * 3 * (600 + 50) + 3 * (900 + 75) + 3 * (1200 + 100),
+        2 * 300
+        + 2 * (600 + 3 * 50)
+        + 3 * (900 + 75)
+        + 3 * (1200 + 100),  # The first two have one month left.
+    ]
+    opened = [1500, 1500, 1000, 0]
+    costs = [(a + b) * 10**6 + c * 50_000 for a, b, c in zip(hosts, opened, disk, strict=True)]
+    assert [one.cost_micros for one in found.periods] == [costs[0] + moves, *costs[1:]]
+    # By itself no period costs less than with all of its hosts bought in January.
+    fewer = [0, 3 * 325, 3 * 325 + 3 * 650, (2925 - 750) + (3900 - 750)]
+    assert [one.bound_micros for one in found.periods[1:]] == [
+        cost - less * 10**6 for cost, less in zip(costs[1:], fewer[1:], strict=True)
+    ]
+    assert found.bound_micros is not None
+    assert found.bound_micros <= found.cost_micros
+
+
 def test_growth_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"--percent: -1 percent a month must be from 0 to 100"):
         Asked(Decimal(-1))
