@@ -10,7 +10,7 @@ from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from tierwise.planner.change import Change
 from tierwise.planner.changes.price import LICENCES
-from tierwise.planner.figures import wrong_edit
+from tierwise.planner.figures import paying, wrong_edit
 from tierwise.planner.licensing import of_pools
 from tierwise.planner.reading import Loaded
 from tierwise.planner.selecting import Known, PoolSelector
@@ -80,6 +80,7 @@ def known_of(
         rules=tuple(loaded.document.rules),
         terms=tuple(one for one in TERMS if one != LICENCES or _beside_products(economics)),
         months=loaded.document.months,
+        paying=paying(economics, world),
         figure=lambda path, percent, value: wrong_edit(
             economics, FigureEdit(tuple(path.split(".")), percent, value)
         ),

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from catalog.wording import known_names
 from chargeback.economics.document import Economics
+from chargeback.economics.finding import migration_of, site_of, storage_of
 from chargeback.money import exact_text
-from tierwise.planner.world import FigureEdit, LicenceEdit
+from tierwise.planner.pricing import host_facts, pool_facts
+from tierwise.planner.world import FigureEdit, LicenceEdit, World
 
 
 def wrong_path(economics: Economics, path: str) -> str:
@@ -31,6 +33,41 @@ def wrong_edit(economics: Economics, edit: FigureEdit) -> tuple[str, str]:
         said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         return "value" if edit.value is not None else "percent", f"the figure cannot be that: {said}"
     return "", ""
+
+
+_SUNK = frozenset({"purchase_price", "purchase_per_core", "purchase_per_memory_gib", "depreciation_months"})
+"""Figures that what was bought once is written off by, whatever becomes of its pool."""
+
+
+def paying(economics: Economics, world: World) -> dict[str, frozenset[str]]:
+    """Figure -> the pools that pay by it, of figures that are about some pools; for a move, those that it goes to."""
+    facts = {name: pool_facts(pool) for name, pool in world.pools.items()}
+    found: dict[str, set[str]] = {}
+    for block in world.blocks:
+        host = host_facts(block, world.pools[block.pool])
+        for one in (each for each in economics.host_types if each.match.has(host)):
+            found.setdefault(f"host_types.{one.name}", set()).add(block.pool)
+            break
+    for name, pool in facts.items():
+        site, storage = site_of(economics, pool.site), storage_of(economics, pool)
+        about = [
+            f"sites.{site.name}" if site else "",
+            f"storage.{storage.name}" if storage else "",
+            *(f"opening.{one.name}" for one in economics.opening if one.match.has(pool)),
+            *(f"other.{one.name}" for one in economics.other if one.match.has(pool)),
+        ]
+        moves = (migration_of(economics, origin, pool) for origin in facts.values() if origin != pool)
+        about += [f"migration.{one.name}" for one in moves if one]
+        for at in about:
+            found.setdefault(at, set()).add(name)
+    bought = {f"host_types.{one.name}" for one in economics.host_types if one.bought_on}
+    bought |= {f"opening.{one.name}" for one in economics.opening if one.bought_on}
+    return {
+        path: frozenset(pools)
+        for path, _ in economics.figures()
+        for at, pools in found.items()
+        if path.startswith(f"{at}.") and not (at in bought and path.rpartition(".")[2] in _SUNK)
+    }
 
 
 def edited(

@@ -97,6 +97,8 @@ class Known:
     rules: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     months: int = 0
+    paying: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Figure -> the pools that pay by it, of figures that are about some pools."""
     figure: Callable[[str, Decimal | None, str | None], tuple[str, str]] = _any_figure
     """Which field of a figure's change (path, percent, value) is wrong, and why; empty: none is."""
 

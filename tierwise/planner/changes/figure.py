@@ -51,10 +51,9 @@ class Figure(Change):
         return frozenset({f"the figure {self.path}"})
 
     def needs(self, known: Known) -> tuple[frozenset[str], ...]:
-        """For a figure of a site, its pools; for the price of an edition of which nothing is owned, that, and a pool for it."""
-        for site in known.sites:
-            if self.path.startswith(f"sites.{site}."):
-                return (frozenset(name for name, pool in known.pools.items() if pool.site == site),)
+        """Pools that pay by it; for the price of an edition of which nothing is owned, that, and a pool for it."""
+        if self.path in known.paying:
+            return (known.paying[self.path],)
         for product, ways in known.products.items():
             for n, way in enumerate(ways):
                 prices = f"licences.{product}.alternatives.{n}."

@@ -36,7 +36,13 @@ def solved(asked: Asked, *changes: str, more: str = "", **rest: Any) -> Scenario
     return run(asked(more + scenario(*changes), **rest), limits=Limits()).scenarios[0]
 
 
-SITES = f"{small.ECONOMICS}sites: {{north: {{price_per_kwh: 0.3}}}}\n"
+LARGE = "  large: {match: {pool: Alpha}, purchase_price: 9, depreciation_months: 60}\n  any:"
+SITES = f"""\
+{small.ECONOMICS.replace("  any:", LARGE, 1)}
+sites: {{north: {{price_per_kwh: 0.3}}}}
+opening: {{array: {{match: {{name: Alpha}}, purchase_price: 9, depreciation_months: 60, bought_on: 2026-01-01, per_month: 1}}}}
+other: {{fee: {{term: network, match: {{tier: tier-1}}, per: pool, per_month: 1}}}}
+"""
 
 
 def told(asked: Asked, *changes: str, more: str = "", **rest: Any) -> list[str]:
@@ -281,6 +287,10 @@ def test_a_name_that_is_nowhere_is_told_with_its_place_and_the_nearest(
         ("{kind: withdrawn, product: suite, alternative: plus}", "{kind: figure, path: licences.suite.alternatives.1.prices.0.amount, percent: 5}", "nothing is left of licence suite (plus)"),
         ("{kind: hypervisor_retired, hypervisor: vsphere}", "{kind: licence, product: suite, per_socket_minimum: 8}", "'licence suite: per socket minimum 8' contradicts 'vSphere retired' (line 18): nothing is left of Alpha"),
         ("{kind: site_loss, site: north}", "{kind: figure, path: sites.north.price_per_kwh, percent: 5}", "'sites.north.price_per_kwh +5%' contradicts 'site north lost'"),
+        ("{kind: pool_closed, of: {pools: [Alpha]}}", "{kind: figure, path: host_types.large.purchase_price, percent: 5}", "nothing is left of Alpha"),
+        ("{kind: pool_closed, of: {pools: [Alpha]}}", "{kind: figure, path: opening.array.per_month, percent: 5}", "nothing is left of Alpha"),
+        ("{kind: site_loss, site: north}", "{kind: figure, path: other.fee.per_month, percent: 5}", "nothing is left of Alpha"),
+        ("{kind: site_loss, site: south}", "{kind: figure, path: migration.away.per_machine, percent: 5}", "nothing is left of Beta"),
         ("{kind: pool_closed, of: {pools: [Beta]}}", "{kind: price, of: {tiers: [tier-2]}, percent: 5}", "nothing is left of Beta"),
         ("{kind: pool_closed, of: {pools: [Beta]}}", "{kind: promised, of: {tiers: [tier-2]}, memory: 2}", "nothing is left of Beta"),
         ("{kind: site_loss, site: south}", "{kind: reserve, of: {tiers: [tier-2]}, losses: 2}", "nothing is left of Beta"),
@@ -300,6 +310,19 @@ def test_changes_that_contradict_each_other_are_told_with_both_places(
     (problem,) = told(asked, first, second, economics=SITES)
     assert word in problem
     assert problem.startswith("whatif.yaml:19:")
+
+
+@pytest.mark.parametrize(
+    "path", ["migration.away.per_machine", "host_types.any.purchase_price", "opening.array.purchase_price"]
+)
+def test_a_figure_that_still_counts_when_a_pool_is_closed_may_change(asked: Asked, path: str) -> None:
+    # Alpha's machines move, hosts that could be bought for Beta are of type any, and what was bought once is sunk.
+    closed, dearer = (
+        "{kind: pool_closed, of: {pools: [Alpha]}}",
+        f"{{kind: figure, path: {path}, percent: 900}}",
+    )
+    before, after = (solved(asked, *some, economics=SITES) for some in ([closed], [closed, dearer]))
+    assert after.cost_micros > before.cost_micros
 
 
 @pytest.mark.parametrize("type_", ["small", "hosts"])
