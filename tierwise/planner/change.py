@@ -8,7 +8,7 @@ from pydantic import Field
 
 from catalog.base import Value
 from tierwise.planner.document import SizedBy
-from tierwise.planner.selecting import Known, Mistake
+from tierwise.planner.selecting import Known, MachineSelector, Mistake
 from tierwise.planner.world import World
 
 Why = Annotated[str, Field(max_length=500)]
@@ -41,6 +41,10 @@ class Change(Value, ABC):
     @abstractmethod
     def touches(self, known: Known) -> frozenset[str]:
         """What it changes, in words: two changes of a scenario never touch the same."""
+
+    def only_of(self) -> MachineSelector | None:
+        """Machines: two changes of a scenario and of this kind never mean exactly the same ones. None: they may."""
+        return None
 
     def removes(self, known: Known) -> frozenset[str]:
         """Pools on which nothing can be afterwards, and editions of licences that cannot be had (`editions`)."""

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from catalog.estates.classified import Classified
 from catalog.estates.model import Estate
 from catalog.problems import Problem
+from catalog.wording import counted
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from tierwise.planner.change import Change
 from tierwise.planner.changes.price import LICENCES
 from tierwise.planner.figures import paying, wrong_edit
+from tierwise.planner.grouping import MachineGroups
 from tierwise.planner.licensing import of_pools
 from tierwise.planner.reading import Loaded
 from tierwise.planner.selecting import Known, PoolSelector
@@ -142,6 +144,26 @@ def _contradictions(
                 f"'{change}' contradicts '{other}' ({_line(loaded, scenario, j)}): nothing is left of "
                 f"{', '.join(needed[:4])}; leave one of them out",
             )
+
+
+def chosen_twice(loaded: Loaded, groups: MachineGroups) -> Iterator[Problem]:
+    """Two changes of a kind whose selectors differ and mean the same machines of the estate."""
+    for name, scenario in loaded.document.scenarios.items():
+        first: dict[tuple[str, bytes], int] = {}
+        changes = [one for one in scenario.changes if isinstance(one, Change)]
+        for i, change in enumerate(changes):
+            only = change.only_of()
+            if only is None or not groups.selected[only].any():
+                continue
+            chosen = groups.selected[only]
+            j = first.setdefault((change.kind, chosen.tobytes()), i)
+            if j < i:
+                count = counted(int(groups.count[chosen].sum()), "machine")
+                yield loaded.problem(
+                    ("scenarios", name, "changes", i),
+                    f"'{change}' is of the same {count} as change {j + 1} of this scenario ({_line(loaded, name, j)}), "
+                    f"'{changes[j]}'; keep one of them",
+                )
 
 
 def _by_number(text: str) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ from placement.planning.problem import PlanningProblem
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.change import Change
-from tierwise.planner.checking import known_of, problems
+from tierwise.planner.checking import chosen_twice, known_of, problems
 from tierwise.planner.document import Scenario, SizedBy, WhatIf
 from tierwise.planner.grouping import MachineGroups, facts_of, group
 from tierwise.planner.inputs import Inputs
@@ -99,6 +99,9 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         document.sizing,
         sizes(document),
     )
+    wrong = list(chosen_twice(loaded, groups))
+    if wrong:
+        raise DocumentError(wrong)
     taken = estate.taken_at
     return Prepared(
         document=document,

@@ -18,6 +18,7 @@ from tierwise.planner.build import Built
 from tierwise.planner.cash import against, cash_flow
 from tierwise.planner.confidence import confidence
 from tierwise.planner.document import Scenario
+from tierwise.planner.grouping import MachineGroups
 from tierwise.planner.moving import moves
 from tierwise.planner.prepare import Prepared, changes_of
 from tierwise.planner.result import (
@@ -80,7 +81,13 @@ def solve_scenario(
     words = tuple(str(one) for one in changes)
     found = _result(prepared, built, plan, sums, scenario.name, scenario.title, words)
     unpacked = (str(one) for one in packed(built.problem, plan, _PACKING) if one.left_out)
-    notes = (*unpacked, *_must_be_held(built, plan), *_undivided(built, plan), *_otherwise_moved(found))
+    notes = (
+        *unpacked,
+        *_must_be_held(built, plan),
+        *_undivided(built, plan),
+        *_otherwise_moved(found),
+        *_grown_twice(built, prepared.groups),
+    )
     paid = _paid(prepared, built, plan, sums, today.payments_micros)
     cash = against(today.payments_micros, paid, built, prepared.document)
     return found.model_copy(update={"payments_micros": paid, "cash": cash, "notes": notes})
@@ -96,6 +103,23 @@ def _undivided(built: Built, plan: PlanningPlan) -> Iterator[str]:
                 f"{licence.machines:,} of the machines; where partitions exist, put their hosts into pools of their own, with "
                 "the cores that count"
             )
+
+
+def _grown_twice(built: Built, groups: MachineGroups) -> Iterator[str]:
+    """Machines that grow by several changes, each by its own percentage of those that are there."""
+    growth = built.world.growth
+    times = np.zeros_like(groups.count)
+    for one in growth:
+        times += groups.selected[one.machines]
+    twice = times > 1
+    if twice.any():
+        meant = counted(int(groups.count[twice].sum()), "machine", "grows", "grow")
+        each = [
+            f"'{one.percent:+}% {one.machines}'"
+            for one in growth
+            if (groups.selected[one.machines] & twice).any()
+        ]
+        yield f"{meant} by several changes, and each adds its own: {', '.join(each)}"
 
 
 def _otherwise_moved(found: ScenarioResult) -> Iterator[str]:

@@ -33,6 +33,10 @@ class Fixed(Change):
         """Whether these machines may move."""
         return frozenset({f"whether {self.machines.in_order()} may move"})
 
+    def only_of(self) -> MachineSelector:
+        """Its machines."""
+        return self.machines
+
     def apply(self, world: World) -> World:
         """The world in which they stay."""
         why = self.reason or "it stays where it is in this scenario"

@@ -39,6 +39,10 @@ class Growth(Change):
         """The growth of these machines."""
         return frozenset({f"the growth of {self.machines.in_order()}"})
 
+    def only_of(self) -> MachineSelector:
+        """Its machines."""
+        return self.machines
+
     def apply(self, world: World) -> World:
         """The world with more machines."""
         return replace(world, growth=(*world.growth, GrowthEdit(self.machines, self.percent, self.seed)))

@@ -33,6 +33,10 @@ class TierMove(Change):
         """The tier of these machines."""
         return frozenset({f"the tier of {self.machines.in_order()}"})
 
+    def only_of(self) -> MachineSelector:
+        """Its machines."""
+        return self.machines
+
     def needs(self, known: Known) -> tuple[frozenset[str], ...]:
         """The tier's pools."""
         return (frozenset(name for name, one in known.pools.items() if one.tier == self.to),)

@@ -159,6 +159,16 @@ def test_growth_adds_machines_in_proportion_and_spread_over_sizes(asked: Asked) 
     )
 
 
+def test_machines_that_several_changes_grow_are_told(asked: Asked) -> None:
+    beta = "{kind: growth, machines: {tiers: [tier-2]}, percent: 25}"
+    found = solved(asked, "{kind: growth, percent: 50}", beta)
+    assert found.machines == 12 + 6 + 1
+    told = "4 machines grow by several changes, and each adds its own: '+25% machines of tiers tier-2', '+50% all machines'"
+    assert told in found.notes
+    apart = solved(asked, "{kind: growth, machines: {pools: [Alpha]}, percent: 50}", beta)
+    assert not any("several changes" in note for note in apart.notes)
+
+
 def test_growth_with_a_seed_takes_as_many_and_the_same_each_time(asked: Asked) -> None:
     def counts(seed: int) -> list[int]:
         prepared = asked(scenario(f"{{kind: growth, percent: 25, seed: {seed}}}"))
@@ -299,6 +309,9 @@ def test_a_name_that_is_nowhere_is_told_with_its_place_and_the_nearest(
         ("{kind: growth, machines: {pools: [Alpha, Beta]}, percent: 5}", "{kind: growth, machines: {pools: [beta, Alpha, beta]}, percent: 6}", "changes the growth of machines of pools alpha or beta already"),
         ("{kind: fixed, machines: {hypervisors: [vsphere, hyperv]}}", "{kind: fixed, machines: {hypervisors: [hyperv, vsphere]}}", "changes whether machines of hypervisors hyperv or vsphere may move already"),
         ("{kind: tier_move, machines: {pools: [Alpha, Beta]}, to: tier-2}", "{kind: tier_move, machines: {pools: [Beta, Alpha]}, to: tier-2}", "changes the tier of machines of pools alpha or beta already"),
+        ("{kind: growth, machines: {tiers: [tier-2]}, percent: 5}", "{kind: growth, machines: {pools: [Beta]}, percent: 6}", "'+6% machines of pools Beta' is of the same 4 machines as change 1 of this scenario (line 18), '+5% machines of tiers tier-2'; keep one of them"),
+        ("{kind: fixed, machines: {sites: [north]}}", "{kind: fixed, machines: {hypervisors: [vsphere]}}", "is of the same 8 machines as change 1"),
+        ("{kind: tier_move, machines: {names: ['*']}, to: tier-2}", "{kind: tier_move, to: tier-1}", "is of the same 12 machines as change 1"),
         ("{kind: sizes, by: use}", "{kind: sizes, by: today}", "changes the sizes of machines already"),
         ("{kind: reserve, losses: 1}", "{kind: reserve, of: {pools: [Beta]}, losses: 2}", "changes N+k of Beta already"),
         ("{kind: licence, product: suite, percent: 5}", "{kind: licence, product: suite, alternative: plus, percent: 9}", "changes the price of licence suite (plus) already"),
