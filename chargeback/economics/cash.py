@@ -16,6 +16,8 @@ from chargeback.economics.trace import Line, micros_of, month_number, share
 from chargeback.money import Rounding, divided, split
 
 ONE = Fraction(1)
+ROUNDING_MICROS = 10_000
+"""Plans that are less apart than this cost the same: each month of each line is rounded by itself, to a micro-unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,9 @@ class Comparison:
     def break_even_month(self) -> int | None:
         """The first month, from 1, from whose end on it has cost no more for good; None: not within the horizon.
 
-        1 for a plan that never costs more.
+        1 for a plan that never costs more, but for rounding.
         """
-        behind = [n for n, saved in enumerate(self.cumulative, start=1) if saved < 0]
+        behind = [n for n, saved in enumerate(self.cumulative, start=1) if saved <= -ROUNDING_MICROS]
         if not behind:
             return 1
         return behind[-1] + 1 if behind[-1] < len(self.saved) else None

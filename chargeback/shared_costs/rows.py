@@ -165,11 +165,17 @@ def headline(found: Allocation, recovered_minor: int) -> str:
     apart = sum(part.amount_minor for part in idle if not charged(part))
     amount = apart or sum(part.amount_minor for part in idle)
     ways = sorted({part.by for part in idle if part.tenant})
-    share = Fraction(1000 * amount, recovered_minor) if recovered_minor else Fraction(0)
-    percent = format_minor(divided(share.numerator, share.denominator, Rounding.HALF_UP), 1)
     how = f"shared by {' and by '.join(ways)}" if ways else "kept apart"
     what = "idle cost not passed on" if apart else "idle cost passed on"
-    return f"{what} {_thousands(amount, found)} ({percent} %), {how}"
+    return f"{what} {_thousands(amount, found)}{_of(amount, recovered_minor)}, {how}"
+
+
+def _of(amount_minor: int, recovered_minor: int) -> str:
+    """In percent of what is charged; where nothing is, there is no such percentage."""
+    if not recovered_minor:
+        return ""
+    share = Fraction(1000 * amount_minor, recovered_minor)
+    return f" ({format_minor(divided(share.numerator, share.denominator, Rounding.HALF_UP), 1)} %)"
 
 
 def _thousands(amount_minor: int, found: Allocation) -> str:

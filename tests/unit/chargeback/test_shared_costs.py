@@ -263,7 +263,7 @@ def test_the_headline_is_the_one_of_the_month_s_close() -> None:
     found = shared([one], [held("a", "p", CPU, 4, used=SECONDS)], POOL)
     assert headline(found, 318_204_17) == "idle cost not passed on EUR 9,118.80 (2.9 %), shared by use"
     apart = shared([cost("p", 100, {CPU: 1})], [held("a", "p", CPU, 4)], POOL)
-    assert headline(apart, 0) == "idle cost not passed on EUR 60.00 (0.0 %), kept apart"
+    assert headline(apart, 0) == "idle cost not passed on EUR 60.00, kept apart", "of nothing, no part"
     passed_on = shared(
         [cost("p", 100, {CPU: 1}, idle=By.ALLOCATION, charge=Charged.IDLE)], [held("a", "p", CPU, 4)], POOL
     )

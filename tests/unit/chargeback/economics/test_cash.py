@@ -106,6 +106,9 @@ def flow(*micros: int) -> CashFlow:
     return CashFlow(len(micros), tuple(Payment(n, "power", paid) for n, paid in enumerate(micros)))
 
 
+CENT = EUR // 100
+
+
 @pytest.mark.parametrize(
     ("base", "plan", "month"),
     [
@@ -114,12 +117,21 @@ def flow(*micros: int) -> CashFlow:
         ((10, 10, 10), (10, 10, 10), 1),
         ((10, 10, 10), (5, 20, 1), 3),  # 5, -5, 4: ahead, behind, and ahead for good
         ((10, 10, 10), (20, 0, 10), 2),
+        ((10, 10, 10), (11, 9, 10), 2),  # a single cent is still a cost
     ],
 )
 def test_break_even_is_the_month_from_whose_end_on_a_plan_costs_no_more(
     base: tuple[int, ...], plan: tuple[int, ...], month: int | None
 ) -> None:
-    assert compared(flow(*base), flow(*plan)).break_even_month == month
+    by_cents = [flow(*(CENT * cents for cents in plan)) for plan in (base, plan)]
+    assert compared(*by_cents).break_even_month == month
+
+
+def test_a_plan_that_is_behind_by_rounding_alone_never_costs_more() -> None:
+    # A pool's disk costs 1/3 of a micro-unit a month. Three pools pay 0, 0, 1 each; together they pay 1, 1, 1.
+    apart, together = flow(0, 0, 3), flow(1, 1, 1)
+    assert compared(apart, together).break_even_month == 1
+    assert compared(apart, together).cumulative == (-1, -2, 0)
 
 
 def test_present_value_discounts_each_month_and_rounds_once() -> None:
