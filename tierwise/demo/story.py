@@ -3,7 +3,7 @@
 import csv
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -95,16 +95,22 @@ def tell(output: Path, *, orders: int, seed: int, simulated: bool) -> None:
             issued = _close_month(teller, app, clock)
             _late_fact(teller, app, clock, issued)
             _files(teller, app, issued, output)
-    _next_steps(teller, output)
+    stopped = [name for name, c in counterparts.items() if c.endpoint.driver != "simulated"]
+    _next_steps(teller, output, stopped)
 
 
 def _clear(output: Path) -> None:
-    marker = output / "data" / "catalog"
-    if output.exists() and any(output.iterdir()) and not marker.is_dir():
+    output.mkdir(parents=True, exist_ok=True)
+    marker, earlier = output / ".tierwise-demo", list(output.iterdir())
+    if earlier and marker not in earlier:
         msg = f"the folder {output} holds something else than an earlier demo; name another with --output"
         raise InvalidInput(msg)
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
+    for path in earlier:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != marker:
+            path.unlink()
+    marker.touch()
 
 
 @contextmanager
@@ -356,7 +362,7 @@ def _files(teller: Teller, app: App, issued: Bill, output: Path) -> None:
     )
 
 
-def _next_steps(teller: Teller, output: Path) -> None:
+def _next_steps(teller: Teller, output: Path, stopped: Sequence[str]) -> None:
     teller.step(
         "Try next",
         f"export TIERWISE_DATA_DIR={output / 'data'}",
@@ -364,5 +370,7 @@ def _next_steps(teller: Teller, output: Path) -> None:
         ".venv/bin/tierwise order show cards-01",
         ".venv/bin/tierwise whatif --change price:tier-1=+50% --change pool:fra-kvm-b=lost --no-refresh",
         "",
-        "The counterparts have stopped with the demo; `pool list` and `vm list` will say so.",
+        f"The counterparts of {', '.join(stopped)} have stopped with the demo; `pool list` and `vm list` will say so."
+        if stopped
+        else "The simulations are files beside these, so `pool list` and `vm list` go on answering.",
     )
