@@ -18,6 +18,7 @@ from typer.core import TyperArgument, TyperGroup
 
 from chargeback import document_schemas
 from tierwise.cli import economics, estate_classes, forecast, waves
+from tierwise.cli.examples import EXAMPLES as OF_COMMANDS
 from tierwise.cli.fields import LISTS, Fields
 from tierwise.cli.main import app
 from tierwise.docs import capabilities, placement_constraints, placement_problem, shapes
@@ -195,7 +196,10 @@ def _commands(command: Any, path: str) -> Iterator[str]:
 def _command(command: Any, path: str) -> str:
     rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
     table = "\n| parameter | meaning |\n| --- | --- |\n" + "".join(rows) if rows else ""
-    return f"## {path}\n\n{inspect.cleandoc(command.help or '')}\n{table}"
+    example = (
+        f"\n```\n{OF_COMMANDS[words]}\n```\n" if (words := path.partition(" ")[2]) in OF_COMMANDS else ""
+    )
+    return f"## {path}\n\n{inspect.cleandoc(command.help or '')}\n{example}{table}"
 
 
 def _parameter(parameter: Any) -> str:

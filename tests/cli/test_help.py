@@ -1,11 +1,14 @@
 """Help: quick, complete, and telling in one line what each command is for."""
 
+import re
+import shlex
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+from tierwise.cli.examples import EXAMPLES
 from tierwise.cli.fields import LISTS
 
 
@@ -35,6 +38,20 @@ def test_every_command_that_prints_rows_offers_the_four_formats(commands: dict[s
     for words in ("catalog list", "pool list", "pool capabilities", "order list", "vm list"):
         options = {name for parameter in commands[f"tierwise {words}"].params for name in parameter.opts}
         assert {"--columns", "--sort"} <= options, words
+
+
+def test_every_command_ends_its_help_with_an_example_that_it_understands(commands: dict[str, Any]) -> None:
+    leaves = {
+        words.partition(" ")[2] for words, command in commands.items() if not hasattr(command, "commands")
+    }
+    assert set(EXAMPLES) == leaves
+    for words, example in EXAMPLES.items():
+        command = commands[f"tierwise {words}"]
+        assert command.epilog == f"Example: {example}"
+        typed, _, arguments = example.partition(words)
+        assert typed == "tierwise ", example
+        # Raises where an option is unknown, a value is none of its choices or a parameter is missing.
+        command.make_context(words, shlex.split(re.sub(r" > \S+$", "", arguments)))
 
 
 def test_help_of_every_command_fits_100_columns_and_ends_with_0(

@@ -83,11 +83,17 @@ ECONOMICS_LINES = Fields(
 
 Document = Annotated[Path, typer.Argument(help="A document of the format tierwise-economics/1.")]
 OnDay = Annotated[
-    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only what holds on this day.")
+    datetime | None,
+    typer.Option("--day", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only what holds on this day."),
 ]
 Start = Annotated[
     datetime | None,
-    typer.Option("--start", formats=["%Y-%m-%d"], help="The first day; this month's if left out."),
+    typer.Option(
+        "--start",
+        formats=["%Y-%m-%d"],
+        metavar="YYYY-MM-DD",
+        help="The first day; this month's if left out.",
+    ),
 ]
 Months = Annotated[int, typer.Option("--months", min=1, max=120, help="How many months.")]
 Region = Annotated[str | None, typer.Option("--region", help="With --day: what holds in this region.")]

@@ -61,9 +61,7 @@ SIZES = Fields(
     ("machine", "activity", "vcpu_was", "vcpu", "memory_mib_was", "memory_mib", "confidence"),
 )
 
-EstateFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="An estate of any kind that `estate import` reads.")
-]
+EstateFile = Annotated[Path, typer.Argument(help="An estate of any kind that `estate import` reads.")]
 
 
 def register(estate: typer.Typer) -> None:

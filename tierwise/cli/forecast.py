@@ -89,7 +89,10 @@ def register(group: typer.Typer) -> None:
 
 def forecast(
     file: Annotated[
-        Path, typer.Argument(help="A document of kind tierwise-forecast/1.", metavar="DOCUMENT")
+        Path,
+        typer.Argument(
+            help="A document of kind tierwise-forecast/1, or an estate as `estate import` reads."
+        ),
     ],
     runs: Annotated[
         int | None, typer.Option("--runs", min=1, max=1_000_000, help="Instead of the document's.")
@@ -114,7 +117,7 @@ def forecast(
         Path | None, typer.Option("--to", help="Write a report with charts: .html, .pdf, .xlsx or .csv.")
     ] = None,
     start: Annotated[
-        str, typer.Option("--start", help="Of an estate: from which day.", metavar="DAY")
+        str, typer.Option("--start", help="Of an estate: from which day.", metavar="YYYY-MM-DD")
     ] = "",
     months: Annotated[
         int, typer.Option("--months", min=1, max=240, help="Of an estate: for how many months.")

@@ -12,6 +12,7 @@ from tierwise.cli import (
     economics,
     estate_classes,
     estates,
+    examples,
     failures,
     focus,
     machines,
@@ -52,6 +53,7 @@ setup.register(app)
 quotes.register(app)
 whatif.register(app)
 sim.register(app)
+examples.tell(app)
 
 _started: list[Context] = []
 """What this process works on, for the place where a bug's traceback is kept."""

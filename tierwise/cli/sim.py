@@ -14,7 +14,7 @@ def register(root: typer.Typer) -> None:
 
 
 def sim(
-    kind: Annotated[str, typer.Argument(help="vsphere, hyperv or xen.", metavar="HYPERVISOR")],
+    kind: Annotated[str, typer.Argument(help="vsphere, hyperv or xen.")],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A fact of the estate: NAME=VALUE.", metavar="NAME=VALUE"),

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 def rebalance(
     ctx: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="An estate of any kind that is imported, or `live`.", metavar="ESTATE")
+        Path, typer.Argument(help="An estate of any kind that is imported, or `live`.")
     ],
     pool: Annotated[
         list[str] | None, typer.Option("--pool", help="Only this pool; repeatable. All, if left out.")
