@@ -51,6 +51,9 @@ def test_a_report_is_in_one_currency_and_names_the_others(app: App) -> None:
     dollars = reports.run(app, "tenant", Asked("2026-10", currency="USD"))
     assert (dollars.total_minor, dollars.currency) == (1070, "USD")
     assert not any("--currency" in note for note in dollars.notes)
+    for ask in (reports.run, lambda app, _, asked: list(reports.statements(app, asked))):
+        with pytest.raises(InvalidInput, match="is billed in 'CHF'; say --currency EUR or JPY or USD"):
+            ask(app, "tenant", Asked("2026-10", currency="CHF"))
 
 
 def test_a_statement_is_in_the_currency_of_its_tenant_with_its_decimals(app: App) -> None:

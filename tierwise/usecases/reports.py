@@ -69,6 +69,7 @@ def statement(app: App, asked: Asked, tenant: str) -> Report:
 def statements(app: App, asked: Asked) -> Iterator[tuple[str, Report]]:
     """Every statement of the month, each after its file's name: MONTH-TENANT, with the currency where there are several."""
     found = bill(app, asked.month, known_at=asked.known_at)
+    _check_currency(found, asked)
     billed: dict[str, set[str]] = {}
     for row in found.rows:
         if asked.currency in {"", row["currency"]}:
@@ -92,7 +93,16 @@ def books(app: App, asked: Asked, *, compare: bool = False) -> Books:
     return _books(app, found, asked, earlier)
 
 
+def _check_currency(found: Bill, asked: Asked) -> None:
+    """Raises InvalidInput for a currency in which nothing is billed, unless it is the rate card's."""
+    known = {found.card.currency, *(str(row["currency"]) for row in found.rows)}
+    if asked.currency and asked.currency not in known:
+        msg = f"nothing of {asked.month} is billed in '{asked.currency}'; say --currency {' or '.join(sorted(known))}"
+        raise InvalidInput(msg)
+
+
 def _books(app: App, found: Bill, asked: Asked, earlier: Sequence[Row] = ()) -> Books:
+    _check_currency(found, asked)
     currency = asked.currency or found.card.currency
     rows, elsewhere = _in(currency, found.rows)
     note = found.note + (
