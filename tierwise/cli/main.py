@@ -91,7 +91,7 @@ def run() -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError as error:
-        discard()
+        discard(sys.stdout)
         code = code or failures.unexpected(error, None)
     sys.exit(code)
 

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -50,26 +50,26 @@ READER_GONE = 141
 """What shells give a command whose reader closed the pipe: ``tierwise vm list | head -1``."""
 
 
-class _Stdout(Console):
+class _Console(Console):
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        _end_silently()
+        _end_silently(sys.stderr if self.stderr else sys.stdout)
 
 
-def _end_silently() -> NoReturn:
+def _end_silently(stream: TextIO) -> NoReturn:
     """Nobody reads any more: say nothing."""
-    discard()
+    discard(stream)
     raise SystemExit(READER_GONE)
 
 
-def discard() -> None:
+def discard(stream: TextIO) -> None:
     """Keep Python from trying again, when it ends, to write what could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def stdout() -> Console:
     """Where data goes. A pipe has no width of its own: lines are then cut by nobody."""
-    return _Stdout(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, soft_wrap=True)
+    return _Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, soft_wrap=True)
 
 
 def write(text: str) -> None:
@@ -78,12 +78,12 @@ def write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _end_silently()
+        _end_silently(sys.stdout)
 
 
 def stderr() -> Console:
     """Where notes, progress and errors go."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def visible(text: str) -> str:
