@@ -56,7 +56,7 @@ def read_texts(path: Path) -> dict[str, str]:
     Raises InvalidInput when there is none, or one cannot be read as UTF-8 text.
     """
     if not path.is_dir():
-        return {str(path): _read_text(path)}
+        return {str(path): read_text(path)}
     return {name: text for name, text in _in_folder(path).items() if not _OF_A_FORMAT.search(text)}
 
 
@@ -73,10 +73,11 @@ def _in_folder(path: Path) -> dict[str, str]:
             f"the folder {path} holds no .yaml file; `tierwise init --example acme` writes a worked example"
         )
         raise InvalidInput(msg)
-    return {str(file): _read_text(file) for file in files}
+    return {str(file): read_text(file) for file in files}
 
 
-def _read_text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A document's text. Raises InvalidInput where it is too large, cannot be read, or is not UTF-8."""
     try:
         size = file.stat().st_size
         if size > MAX_FILE_BYTES:

@@ -204,6 +204,21 @@ def test_rules_for_every_kind_of_call_are_taken(kind: str, tmp_path: Path) -> No
         assert simulator.endpoint("sim").driver == kind
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[" * 20_000, "not readable as YAML: nested deeper than 40 levels"),
+        ("rules: []", "rules.yaml must hold a list of rules"),
+    ],
+)
+def test_a_file_that_holds_no_list_of_rules_is_refused(
+    tierwise: Any, tmp_path: Path, text: str, why: str
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(text)
+    assert why in tierwise("sim", "xen", "--rules", rules, code=3).err
+
+
 @pytest.mark.counterpart("xen-sim")
 def test_a_terminated_simulator_ends_and_takes_its_child_along(start: Start) -> None:
     endpoint, password, process = start("xen")
@@ -226,7 +241,7 @@ def test_a_terminated_simulator_ends_and_takes_its_child_along(start: Start) -> 
         (["xen", "--set", "hosts"], 2, "is not NAME=VALUE"),
         (["xen", "--set", "hots=3"], 3, "has no hots; there are: pool, hosts,"),
         (["xen", "--set", "hosts=none"], 3, "hosts: Input should be a valid integer"),
-        (["xen", "--rules", "/no/such/file"], 3, "/no/such/file cannot be read"),
+        (["xen", "--rules", "/no/such/file"], 3, "/no/such/file: cannot be read"),
         (["hyperv", "--task-delay-ms", "5"], 3, "no tasks to delay"),
     ],
 )

@@ -80,21 +80,20 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _read(rules: Path | None) -> list[Any]:
+    from catalog.yaml_nodes import read_values
+    from tierwise.documents import read_text
     from tierwise.errors import InvalidInput
 
     if rules is None:
         return []
-    import yaml
-
-    try:
-        found = yaml.safe_load(rules.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        msg = f"{rules} cannot be read: {error}"
-        raise InvalidInput(msg) from None
-    if not isinstance(found, list):
-        msg = f"{rules} must hold a list of rules, not {type(found).__name__}"
+    found = read_values(read_text(rules), str(rules))
+    if found.problems:
+        msg = f"{rules} cannot be read"
+        raise InvalidInput(msg, details=[str(one) for one in found.problems])
+    if not isinstance(found.tree, list):
+        msg = f"{rules} must hold a list of rules"
         raise InvalidInput(msg)
-    return found
+    return found.tree
 
 
 def _document(endpoint: Any, secret: Path) -> str:
