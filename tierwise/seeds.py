@@ -37,7 +37,7 @@ def _text(file: Path, *, missing: str | None) -> str:
         if missing is not None:
             return missing
         there = sorted(one.parent.name for one in file.parent.parent.glob(f"*/{USER_DATA}"))
-        known = f"there are: {', '.join(there)}" if there else "there is none"
+        known = f"there are: {', '.join(there)}" if there else "write it"
         msg = f"seed '{file.parent.name}' has no file {file}; {known}"
         raise InvalidInput(msg) from None
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """Each exit code of the reference page is what a real run of the installed command ends with."""
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -139,6 +140,11 @@ WRONG = {
     "no change": (2, "Invalid value for '--change': say what changes", ["whatif"]),
     "nothing to resize": (2, "say what it shall have", ["vm", "resize", "web-01"]),
     "negative size": (2, "greater than or equal to 0", ["vm", "resize", "web-01", "--vcpu", "-1"]),
+    "size beyond all": (2, "less than or equal to 9007199254740992", ["vm", "resize", "web-01", "--vcpu", "9" * 30]),
+    "moment of no computer": (2, "is before 1970", ["vm", "label", "web-01", "env=prod", "--since", "0001-01-01"]),
+    "currency": (3, "nothing of 2026-10 is billed in 'XXX'; say --currency EUR", ["report", "run", "tenant", "--month", "2026-10", "--currency", "XXX"]),
+    "seed's name": (3, "seed: must be a name of lower-case letters", ["order", "create", "web-small", "--tenant", "web-shop", "--name", "web-09", "--seed", "../x"]),
+    "no seed": (3, "error: 1 problem in 1 order; nothing was ordered", ["order", "create", "web-small", "--tenant", "web-shop", "--name", "web-09", "--seed", "x"]),
     "power action": (2, "'dance' is not one of", ["vm", "power", "web-01", "dance"]),
     "nobody to ask": (2, "say --yes", ["vm", "delete", "web-01"]),
     "nobody to ask of a disk": (2, "all that is on it; where nobody can be asked, say --yes", ["vm", "remove-disk", "web-01", "data"]),
@@ -247,3 +253,15 @@ def test_a_reader_who_has_seen_enough_ends_the_command_without_a_word(tierwise: 
         ["bash", "-c", command], env=tierwise.environment(), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_reader_of_notes_who_is_gone_takes_no_data_with_it(tierwise: Any) -> None:
+    nobody, notes = os.pipe()
+    os.close(nobody)
+    command = [tierwise.command, "order", "list", "-o", "csv"]
+    done = subprocess.run(
+        command, env=tierwise.environment(), stdout=subprocess.PIPE, stderr=notes, text=True, check=False
+    )
+    os.close(notes)
+    assert done.returncode == 141
+    assert "web-01" in done.stdout

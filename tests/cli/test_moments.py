@@ -40,6 +40,13 @@ def test_what_is_no_moment_is_told_how_to_be_written(text: str) -> None:
         moment(text)
 
 
+def test_a_moment_before_clocks_of_computers_begin_is_refused() -> None:
+    assert moment("1970-01-01").timestamp() == 0
+    for text in ("1969-12-31", "1970-01-01T00:30+01:00", "0001-01-01"):
+        with pytest.raises(typer.BadParameter, match="is before 1970, when no machine was known"):
+            moment(text)
+
+
 @pytest.mark.parametrize(
     "text", ["2026-02-30", "2026-10-20T24:30", "2026-10-20T04:61", "0001-01-01T00:00+02:00"]
 )

@@ -8,6 +8,7 @@ from pydantic import Field
 from catalog.base import Name, Value
 from catalog.documents import DocumentError, Located, Problem, checked, read
 from catalog.orders import Order, ParameterValue
+from catalog.wording import counted
 from tierwise.app import App
 from tierwise.documents import read_texts
 from tierwise.errors import InvalidInput
@@ -64,7 +65,7 @@ def read_batch(app: App, file: Path, ordered_by: str) -> list[Order]:
     except DocumentError as error:
         problems = list(error.problems)
     if problems:
-        msg = f"{file}: {len(problems)} problems; nothing was ordered"
+        msg = f"{file}: {counted(len(problems), 'problem')}; nothing was ordered"
         raise InvalidInput(msg, details=[str(p) for p in sorted(problems)])
     return orders
 

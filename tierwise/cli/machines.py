@@ -182,9 +182,11 @@ def power(
 def resize(
     ctx: typer.Context,
     name: Name,
-    vcpu: Annotated[int, typer.Option(min=0, help="Virtual processors; 0: as it is.")] = 0,
-    memory_mib: Annotated[int, typer.Option(min=0, help="Memory in MiB; 0: as it is.")] = 0,
-    disk_gib: Annotated[int, typer.Option(min=0, help="Disk in GiB; 0: as it is. It can only grow.")] = 0,
+    vcpu: Annotated[int, typer.Option(min=0, max=2**53, help="Virtual processors; 0: as it is.")] = 0,
+    memory_mib: Annotated[int, typer.Option(min=0, max=2**53, help="Memory in MiB; 0: as it is.")] = 0,
+    disk_gib: Annotated[
+        int, typer.Option(min=0, max=2**53, help="Disk in GiB; 0: as it is. It can only grow.")
+    ] = 0,
 ) -> None:
     """Give a machine other resources."""
     from uuid import uuid4

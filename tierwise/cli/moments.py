@@ -7,6 +7,7 @@ import typer
 
 _WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 METAVAR = "YYYY-MM-DD[THH:MM[:SS]]"
 
 
@@ -19,7 +20,11 @@ def moment(text: str | datetime) -> datetime:
         raise typer.BadParameter(msg)
     try:
         found = datetime.fromisoformat(text)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         msg = f"'{text}' is a day or a time that no calendar or clock has; correct it"
         raise typer.BadParameter(msg) from None
+    if found < EARLIEST:
+        msg = f"'{text}' is before 1970, when no machine was known; correct it"
+        raise typer.BadParameter(msg)
+    return found

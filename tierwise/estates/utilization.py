@@ -14,6 +14,7 @@ import pyarrow as pa
 from catalog.estates.model import Estate
 from catalog.estates.percentiles import Counts, Floats, Series, utilization
 from catalog.problems import Problem
+from catalog.wording import counted
 from chargeback.importers import ImportOptions
 from chargeback.importers import import_samples as read_samples
 from chargeback.usage import Metric
@@ -201,7 +202,7 @@ def _some(names: Iterable[str]) -> str:
 def _refuse(path: Path, problems: Iterable[Problem]) -> None:
     found = list(dict.fromkeys(problems))
     if found:
-        msg = f"{path}: {len(found):,} problems; nothing was read"
+        msg = f"{path}: {counted(len(found), 'problem')}; nothing was read"
         raise InvalidInput(msg, details=list(_shown(found)))
 
 

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from catalog.orders import Order, ParameterValue, Request
 from catalog.resolve import OrderInvalid, resolve
+from catalog.wording import counted, expectation, shown
 from chargeback.labels import labels_text
 from chargeback.quotes import Quote, Whose, price
 from chargeback.quotes_adjusted import AdjustedQuote, for_tenant
@@ -60,7 +61,7 @@ def resolved(app: App, order: Order) -> Request:
         try:
             seeds.read(app.settings.seeds_dir, order.seed)
         except InvalidInput as error:
-            problems.append(f"seed: {error}")
+            problems.append(str(error))
     if problems:
         msg = f"order for '{order.machine_name}' is not valid"
         raise InvalidInput(msg, details=problems)
@@ -130,7 +131,7 @@ def submit(
         msg = f"batch {batch_id} was not accepted: {error}"
         raise TierwiseError(msg) from None
     if result["clashes"]:
-        msg = f"{len(result['clashes'])} clashes; nothing was ordered"
+        msg = "names and ids must be unused; nothing was ordered"
         raise InvalidInput(msg, details=result["clashes"])
     return follow(app, str(batch_id), progress)
 
@@ -144,7 +145,7 @@ def _resolve_all(app: App, orders: Sequence[Order]) -> list[Request]:
         except InvalidInput as error:
             problems += [f"{order.machine_name}: {detail}" for detail in error.details]
     if problems:
-        msg = f"{len(problems)} problems in {len(orders)} orders; nothing was ordered"
+        msg = f"{counted(len(problems), 'problem')} in {counted(len(orders), 'order')}; nothing was ordered"
         raise InvalidInput(msg, details=problems)
     return requests
 
@@ -274,7 +275,7 @@ def new_order(
         )
     except ValidationError as error:
         details = [
-            f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']} (found {e['input']!r})"
+            f"{'.'.join(str(p) for p in e['loc'])}: {expectation(dict(e), ())} (found {shown(e['input'])})"
             for e in error.errors()
         ]
         msg = "the order is not valid"
