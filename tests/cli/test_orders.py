@@ -129,6 +129,7 @@ def test_an_order_whose_command_is_killed_is_delivered_once_by_resume(
     (vm,) = machines(settings, "killed-01")
     assert vm.power == "on"
     assert tierwise("order", "resume").err == "no order was left open\n"
+    assert json.loads(tierwise("order", "resume", "-o", "json").out) == []
     assert len(machines(settings, "killed-01")) == 1
 
 

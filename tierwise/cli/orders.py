@@ -259,7 +259,7 @@ def resume(ctx: typer.Context, output: Output = Format.TABLE) -> None:
             note(
                 f"the move of {move['machine']} from {move['source']} to {move['target']} is {move['state']}{why}"
             )
-        if rows:
-            _finish(app_, rows, output)
-        elif not moves:
+        if not rows and not moves:
             note("no order was left open")
+        if rows or output is not Format.TABLE:
+            _finish(app_, rows, output)
