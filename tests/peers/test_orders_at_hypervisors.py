@@ -16,7 +16,7 @@ from catalog.pools import Endpoint
 from connectors.simulators import libvirtd, vsphere
 from connectors.simulators.hyperv import Estate as HypervEstate
 from connectors.simulators.hyperv import HypervSimulator
-from connectors.simulators.xen import Estate, XenSimulator
+from connectors.simulators.xen import Estate, Rule, XenSimulator
 from tierwise.app import App, wire
 from tierwise.clock import SystemClock
 from tierwise.errors import TierwiseError
@@ -121,6 +121,11 @@ def test_a_hosts_clock_that_is_wrong_is_told_by_doctor_and_by_who_collects(
             notes = next(one.notes for one in collect(app) if one.endpoint == "hosted-xen")
             for texts in ([one.text for one in found], notes):
                 assert [text.partition(";")[0] for text in texts] == [said] * (said is not None)
+            simulator.rules(Rule(method="host.get_servertime", action="fail", code="PERMISSION_DENIED"))
+            (kept,) = (one for one in collect(app) if one.endpoint == "hosted-xen")
+            assert kept.why_not is None, "what the meters told was lost"
+            (note,) = kept.notes
+            assert note.startswith("its clock cannot be read: ")
 
 
 @pytest.mark.counterpart("hyperv-sim")

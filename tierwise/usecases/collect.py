@@ -83,14 +83,19 @@ def _read(app: App, name: str, last: Any) -> _Read | ConnectorError | InvalidInp
                     {UUID(one): datetime.fromtimestamp(at, UTC) for one, at in since_of.items()}
                 )
                 found = _readings(connector, since)
-                wrong = (
-                    f"{text}; until then use is left out, or charged as of another time"
-                    for text in wrong_clocks(app.clock, connector)
-                )
-                return _Read(found, since, since_of, tuple(wrong))
+                return _Read(found, since, since_of, _wrong(app, connector))
     except (ConnectorError, InvalidInput) as error:
         return error
     return _Read(found)
+
+
+def _wrong(app: App, connector: Connector) -> tuple[str, ...]:
+    """Of clocks that are wrong; what was read is kept where they cannot be asked."""
+    try:
+        wrong = wrong_clocks(app.clock, connector)
+    except ConnectorError as error:
+        return (f"its clock cannot be read: {error}",)
+    return tuple(f"{text}; until then use is left out, or charged as of another time" for text in wrong)
 
 
 def _since_of(last: Any) -> dict[str, int]:
