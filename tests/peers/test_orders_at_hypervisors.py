@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from catalog.pools import Endpoint
+from connectors.contract import PowerState
 from connectors.simulators import libvirtd, vsphere
 from connectors.simulators.hyperv import Estate as HypervEstate
 from connectors.simulators.hyperv import HypervSimulator
@@ -26,10 +27,19 @@ from tierwise.testing.estate import simulated_acme
 from tierwise.usecases import change
 from tierwise.usecases.collect import collect
 from tierwise.usecases.doctor import Verdict, examine
+from tierwise.usecases.inventory import Drift, inventory
+from tierwise.usecases.observe import observe
 from tierwise.usecases.order import new_order, submit
 from tierwise.usecases.samples import sample_store
 
 IDENTITY = uuid5(NAMESPACE_URL, "one")
+
+
+@pytest.fixture(scope="module")
+def vcsim(request: pytest.FixtureRequest) -> Path:
+    if problem := vsphere.missing():
+        pytest.skip(problem)
+    return vsphere.build(request.config.rootpath / ".build" / "vcsim")
 
 
 @contextmanager
@@ -126,6 +136,43 @@ def test_a_hosts_clock_that_is_wrong_is_told_by_doctor_and_by_who_collects(
             assert kept.why_not is None, "what the meters told was lost"
             (note,) = kept.notes
             assert note.startswith("its clock cannot be read: ")
+
+
+@pytest.mark.counterpart("vcsim")
+@pytest.mark.parametrize(
+    ("forbidden", "runs", "said"),
+    [
+        (["Destroy_Task"], True, "it was switched off for that, and runs again"),
+        (["Destroy_Task", "PowerOnVM_Task"], False, "it was switched off for that, and is off"),
+        (["PowerOffVM_Task"], True, "NoPermission"),
+    ],
+)
+def test_a_machine_whose_removal_is_forbidden_runs_again_or_is_off_in_the_books_too(
+    vcsim: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forbidden: Sequence[str],
+    runs: bool,
+    said: str,
+) -> None:
+    with vsphere.VsphereSimulator(vcsim, vsphere.Estate(hosts=1)) as simulator:
+        monkeypatch.setenv("VCENTER_TEST_PASSWORD", simulator.password.get_secret_value())
+        endpoint = simulator.endpoint("fra-vcenter", timeout_s=20).model_copy(
+            update={"secret": "env:VCENTER_TEST_PASSWORD"}
+        )
+        with acme(tmp_path, "fra-prod-1", "DC0_C0", endpoint) as app:
+            ordered(app, "tier-1")
+            simulator.rules(
+                *(vsphere.Rule(method=one, action="fault", fault="NoPermission") for one in forbidden)
+            )
+            with pytest.raises(TierwiseError, match=said):
+                change.delete(app, UUID(int=2), "one")
+            simulator.rules()
+            observe(app)
+            (machine,) = [one for one in inventory(app).machines if one.name == "one"]
+            assert machine.power is (PowerState.ON if runs else PowerState.OFF)
+            assert machine.drift is Drift.NONE, machine.differs
+            change.delete(app, UUID(int=3), "one")
 
 
 @pytest.mark.counterpart("hyperv-sim")
@@ -230,14 +277,11 @@ RULE = {
 def test_a_machine_stands_on_the_storage_that_its_order_requires_of_the_pool(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    vcsim: Path,
     required: dict[str, Any],
 ) -> None:
-    if problem := vsphere.missing():
-        pytest.skip(problem)
-    binary = vsphere.build(request.config.rootpath / ".build" / "vcsim")
     estate = vsphere.Estate(clusters=2, datastores=3, storage_policies=("silver@LocalDS_1",))
-    with vsphere.VsphereSimulator(binary, estate) as simulator:
+    with vsphere.VsphereSimulator(vcsim, estate) as simulator:
         monkeypatch.setenv("VC_TEST_PASSWORD", simulator.password.get_secret_value())
         endpoint = simulator.endpoint("fra-vcenter").model_copy(update={"secret": "env:VC_TEST_PASSWORD"})
         with acme(tmp_path, "fra-prod-1", "DC0_C0", endpoint, **required) as app:

@@ -234,7 +234,15 @@ def record_reverted(
     amounts = _amounts(view.resources)
     if amounts != {name: getattr(machine, name) for name in amounts}:
         record_resized(session, app, f"{change_id}:size", machine_id, amounts)
-    if view.power not in {machine.power, PowerState.UNKNOWN}:
+    record_seen_power(session, app, change_id, machine_id, vm)
+
+
+def record_seen_power(
+    session: Session, app: App, change_id: str, machine_id: str, vm: dict[str, Any]
+) -> None:
+    """The machine's power is as seen."""
+    view = VmView.model_validate(vm)
+    if view.power not in {session.get_one(MachineRow, machine_id).power, PowerState.UNKNOWN}:
         record_power(session, app, f"{change_id}:power", machine_id, view.power)
 
 

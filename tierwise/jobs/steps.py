@@ -252,6 +252,23 @@ def delete(app: App, machine_id: str) -> Outcome:
     return call(app, endpoint, act)
 
 
+def back(app: App, machine_id: str, *, start: bool) -> Outcome:
+    """The machine that was not removed, as it is; one that is off and was not runs again where `start`.
+
+    ``said`` is how its power came to be, for whoever wanted it removed.
+    """
+    with app.session() as session:
+        before = session.get_one(MachineRow, machine_id).power
+    seen = look(app, machine_id)
+    if "error" in seen or seen["vm"]["power"] != PowerState.OFF or before == PowerState.OFF:
+        return {**seen, "said": ""}
+    if start and before == PowerState.ON:
+        again = power(app, machine_id, PowerAction.ON)
+        if "error" not in again:
+            return {**again, "said": "; it was switched off for that, and runs again"}
+    return {**seen, "said": "; it was switched off for that, and is off"}
+
+
 def undo(app: App, order_id: str) -> Outcome:
     """Remove what an order may have made; one that was never placed made nothing."""
     with app.session() as session:

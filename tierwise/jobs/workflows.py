@@ -292,4 +292,22 @@ def remove(change_id: str, machine_id: str) -> dict[str, Any]:
         done = DBOS.run_step({"name": "delete"}, lambda: steps.delete(runtime.app, machine_id))
         if "error" not in done:
             runtime.transaction("record", changes.record_deleted, runtime.app, change_id, machine_id)
-        return done
+            return dict(done)
+        return _not_removed(runtime, change_id, machine_id, done["error"])
+
+
+def _not_removed(
+    runtime: Runtime, change_id: str, machine_id: str, error: dict[str, Any]
+) -> dict[str, Any]:
+    """The outcome of a removal that failed, for which the machine may have been switched off.
+
+    It runs again where it ran, unless the removal may still take effect; the books have what it is then.
+    """
+    app = runtime.app
+    back = DBOS.run_step(
+        {"name": "back"}, lambda: steps.back(app, machine_id, start=not error["retriable"])
+    )
+    if "error" not in back:
+        runtime.transaction("power", changes.record_seen_power, app, change_id, machine_id, back["vm"])
+        error = {**error, "message": f"{error['message']}{back['said']}"}
+    return {"error": error}
