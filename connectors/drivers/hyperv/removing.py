@@ -22,17 +22,18 @@ _WILD = re.compile(r"([\[\]`*?])")
 def remove(op: Op, machine: Machine) -> None:
     """Remove a machine of ours and its disks, whatever its state; nothing if it is gone already.
 
-    The disks go before the machine: a removal that is cut off leaves one that can be removed again.
+    The disks go before the machine: a removal that is cut off leaves one that can be removed again. They go after the
+    cluster's role, whose removal needs a right of its own and may be refused.
     """
     vm = {"VM": "0"}
     commands = [Command("Hyper-V\\Get-VM", {"Id": machine.id})]
     if machine.power is not PowerState.OFF:
         commands.append(switch_off(machine))
-    if own := own_folder(machine):
-        commands.append(remove_files(f"{escaped(own)}\\disk[s]"))
     if machine.clustered and machine.node:
         role: dict[str, Scalar] = {"VMId": machine.id, "RemoveResources": True, "Force": True}
         commands.append(Command("FailoverClusters\\Remove-ClusterGroup", role))
+    if own := own_folder(machine):
+        commands.append(remove_files(f"{escaped(own)}\\disk[s]"))
     commands.append(Command("Hyper-V\\Remove-VM", {"Force": True}, vm))
     try:
         op.run(*commands)
