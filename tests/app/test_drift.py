@@ -28,6 +28,11 @@ def drift(acme: Any) -> dict[str, Drift]:
     return {machine.name: machine.drift for machine in inventory(acme.app).machines}
 
 
+def said(acme: Any) -> list[str]:
+    """What `doctor` finds of the machine, and what to do."""
+    return [found.text for found in examine(acme.settings) if found.subject == "machine shop-01"]
+
+
 def test_machines_as_they_were_delivered_show_no_drift(acme: Any) -> None:
     acme.submit(acme.order("shop-01"), acme.order("sap-01", "sap-app", tenant="finance-apps"))
     assert drift(acme) == {"shop-01": Drift.NONE, "sap-01": Drift.NONE}
@@ -46,8 +51,17 @@ def test_a_machine_changed_behind_our_back_is_shown_as_changed(acme: Any) -> Non
     (shown,) = inventory(acme.app).machines
     assert shown.resources.vcpu == 4, "the inventory shows what there is, not what was ordered"
     assert shown.differs == ("vcpu is 4, was 2",)
-    (found,) = [f.text for f in examine(acme.settings) if f.subject == "machine shop-01"]
+    (found,) = said(acme)
     assert "vcpu is 4, was 2" in found
+    assert "`tierwise vm power shop-01` and `vm resize shop-01` set both" in found
+    change.resize(acme.app, UUID(int=1), "shop-01", Resources(vcpu=4))
+    assert (said(acme), acme.kinds("shop-01")) == ([], ["created", "powered_on", "resized"])
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.power(UUID(row.id), PowerAction.OFF)
+        assert drift(acme) == {"shop-01": Drift.CHANGED}
+        change.power(acme.app, UUID(int=2), "shop-01", PowerAction.ON)
+        assert connector.get_vm(UUID(row.id)).power is PowerState.ON
+    assert said(acme) == []
 
 
 def test_a_machine_renamed_or_brought_to_another_pool_behind_our_back_is_shown_as_changed(
@@ -77,8 +91,11 @@ def test_a_machine_removed_behind_our_back_is_gone_and_one_not_seen_for_long_is_
     # The last look at the endpoint was before the machine was made: it is not known to be gone.
     assert drift(acme) == {"shop-01": Drift.UNSEEN}
     assert drift(acme) == {"shop-01": Drift.GONE}
-    (found,) = [f.text for f in examine(acme.settings) if f.subject == "machine shop-01"]
+    (found,) = said(acme)
     assert "gone from its endpoint" in found
+    assert "charged until `tierwise vm delete shop-01`" in found
+    change.delete(acme.app, UUID(int=1), "shop-01")
+    assert (said(acme), acme.kinds("shop-01")[-1]) == ([], "deleted")
 
 
 def test_what_was_done_after_the_look_began_is_no_drift(acme: Any) -> None:
@@ -125,6 +142,7 @@ def test_a_machine_that_came_back_after_its_removal_is_left_over(acme: Any) -> N
         size = Resources(vcpu=2, memory_mib=4096, disk_gib=40)
         connector.create_vm(VmSpec(name="shop-01", provider="hosted-nl", resources=size), UUID(row.id))
     assert drift(acme) == {"shop-01": Drift.LEFT_OVER}
+    assert "nobody is charged for it" in said(acme)[0]
 
 
 def test_machines_of_others_are_unknown_and_the_room_they_take_is_not_given_away(estate: Any) -> None:

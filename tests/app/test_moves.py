@@ -23,6 +23,7 @@ from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
 from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
 from tierwise.usecases import change, move, snapshots
+from tierwise.usecases.doctor import examine
 from tierwise.usecases.inventory import Drift, inventory
 from tierwise.usecases.metering import interval_store, meter
 from tierwise.usecases.observe import observe
@@ -446,6 +447,9 @@ def test_an_undo_that_is_repeated_leaves_a_machine_off_that_was_off(acme: Any) -
     with pytest.raises(TierwiseError):
         move.undo(acme.app, UUID(int=2), "shop-01")
     assert states(acme) == ["stuck"]
+    (found,) = [one.text for one in examine(acme.settings) if one.subject == "machine shop-01"]
+    assert found.startswith("left by a move that failed (endpoint fra-hyperv")
+    assert found.endswith("; `tierwise vm move shop-01 --undo` removes it")
     move.undo(acme.app, UUID(int=3), "shop-01")
     assert where(acme) == {XEN: PowerState.OFF}
     assert states(acme) == ["undone"]

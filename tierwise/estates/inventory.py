@@ -23,7 +23,7 @@ from tierwise.usecases.inventory import Drift, Inventory, Machine, inventory
 from tierwise.usecases.metering import fact
 from tierwise.usecases.observe import views
 
-_NOT_HERE = frozenset({Drift.GONE, Drift.KEPT, Drift.COMING})
+_NOT_HERE = frozenset({Drift.GONE, Drift.KEPT, Drift.COMING, Drift.STUCK})
 """What is not a machine of the estate, or is one that stands elsewhere in it already."""
 _MIB_PER_GIB = 1024
 

@@ -164,8 +164,15 @@ def _resting(pool: Pool) -> Iterator[Finding]:
 def _left_over(app: App) -> Iterator[Finding]:
     from tierwise.usecases.inventory import Drift, inventory  # noqa: PLC0415 - as above
 
+    remedies = {
+        Drift.LEFT_OVER: "nobody is charged for it; remove it there if nobody needs it",
+        Drift.GONE: "it is charged until `tierwise vm delete {}` takes it out of the books; bring it back there if it is needed",
+        Drift.CHANGED: "it is charged as in the books; `tierwise vm power {0}` and `vm resize {0}` set both to what it shall be",
+        Drift.STUCK: "`tierwise vm move {} --undo` removes it",
+    }
     for machine in inventory(app).machines:
-        if machine.drift in {Drift.LEFT_OVER, Drift.GONE, Drift.CHANGED}:
+        if machine.drift in remedies:
             how = f": {'; '.join(machine.differs)}" if machine.differs else ""
-            text = f"{machine.drift.value}{how} (endpoint {machine.endpoint}, {machine.identity})"
+            where = f"(endpoint {machine.endpoint}, {machine.identity})"
+            text = f"{machine.drift.value}{how} {where}; {remedies[machine.drift].format(machine.name)}"
             yield Finding(f"machine {machine.name}", Verdict.NOTE, text)

@@ -29,7 +29,11 @@ class Drift(StrEnum):
     LEFT_OVER = "left over: no order holds it"
     KEPT = "copy of a moved machine, kept until the move is confirmed"
     COMING = "being moved here"
+    STUCK = "left by a move that failed"
     UNSEEN = "not seen since its endpoint was last reached"
+
+
+_OF_MOVES: Mapping[str, Drift] = {MoveState.MOVED: Drift.KEPT, MoveState.STUCK: Drift.STUCK}
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def _drift(
     if own is None:
         if move is None:
             return Drift.LEFT_OVER
-        return Drift.KEPT if move.state == MoveState.MOVED else Drift.COMING
+        return _OF_MOVES.get(move.state, Drift.COMING)
     return Drift.CHANGED if differs else Drift.NONE
 
 
