@@ -17,7 +17,7 @@ from connectors.contract import PowerState
 from connectors.simulators import libvirtd, vsphere
 from connectors.simulators.hyperv import Estate as HypervEstate
 from connectors.simulators.hyperv import HypervSimulator
-from connectors.simulators.xen import Estate, Rule, XenSimulator
+from connectors.simulators.xen import READER, Estate, Rule, XenSimulator
 from tierwise.app import App, wire
 from tierwise.clock import SystemClock
 from tierwise.errors import TierwiseError
@@ -136,6 +136,29 @@ def test_a_hosts_clock_that_is_wrong_is_told_by_doctor_and_by_who_collects(
             assert kept.why_not is None, "what the meters told was lost"
             (note,) = kept.notes
             assert note.startswith("its clock cannot be read: ")
+
+
+@pytest.mark.counterpart("xen-sim")
+def test_a_role_that_may_only_read_is_no_place_for_an_order_and_doctor_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with XenSimulator() as simulator:
+        monkeypatch.setenv("XEN_TEST_PASSWORD", simulator.password.get_secret_value())
+        endpoint = simulator.endpoint("hosted-xen", timeout_s=20).model_copy(
+            update={"secret": "env:XEN_TEST_PASSWORD", "username": READER}
+        )
+        said = "the endpoint's user may not call VM.create, VDI.create, VBD.create; give it the role"
+        with acme(tmp_path, "hosted-nl", "xen-pool", endpoint) as app:
+            order = new_order(
+                app, order_id=IDENTITY, offering="web-small", tenant="web-shop", machine_name="one",
+                parameters={"disk_gib": 1}, tier="tier-3", ordered_by="a test",
+            )  # fmt: skip
+            (row,) = submit(app, UUID(int=1), [order])
+            assert row.status == "refused"
+            assert said in str(row.why)
+            (found,) = [one.text for one in examine(app.settings) if one.subject == "pool hosted-nl"]
+            assert said in found
+        assert simulator.counts(["VDI"]) == {"VDI": 0}
 
 
 @pytest.mark.counterpart("vcsim")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from catalog.capabilities import Capability
 from catalog.pools import Pool
 from catalog.wording import counted, first_few
 from connectors.errors import ConnectorError
@@ -133,6 +134,9 @@ def _endpoints(app: App) -> Iterator[Finding]:
     for one in joined.pools:
         if one.name not in joined.unusable:
             yield from _resting(one)
+            gap = one.capabilities.gap(Capability.CREATE)
+            if gap is not None:
+                yield Finding(f"pool {one.name}", Verdict.BAD, f"no machine can be made there: {gap}")
 
 
 def _clocks(app: App, name: str) -> Iterator[Finding]:

@@ -44,7 +44,8 @@ _HINTS = {
     AUTH_CANCELLED: "the daemon asks for a login; set the endpoint's username and secret",
     MIGRATE_UNSAFE: "libvirt does not know the storage to be shared; set the option migration_storage "
     "to trusted if it is, or to copy",
-    ACCESS_DENIED: "the daemon's access rules forbid it; ask its administrator",
+    ACCESS_DENIED: "the daemon's access rules (polkit, actions of org.libvirt.api) forbid it to this user; have its "
+    "administrator allow it there",
 }
 
 _LOGIN_HINTS = {

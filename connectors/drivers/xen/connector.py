@@ -228,6 +228,8 @@ class XenConnector(Connector):
         product = _product(master)
         chosen, wrong = inventory.offered(settings.options.templates, found.vms, found.vbds, found.vdis)
         note = SIMULATOR_NOTE if "simulator" in product else ""
+        permissions = op.session.permissions()
+        forbidden = gaps.not_permitted(permissions) if permissions else {}
         snapshot = EndpointSnapshot(
             endpoint=self.endpoint.name,
             product=product,
@@ -235,7 +237,7 @@ class XenConnector(Connector):
             note="; ".join(filter(None, (note, templates.problems(wrong)))),
             pools=(
                 inventory.pool_snapshot(
-                    found, provider, settings.options, self.declared(), tuple(chosen.values())
+                    found, provider, settings.options, self.declared(), tuple(chosen.values()), forbidden
                 ),
             ),
         )

@@ -1,6 +1,6 @@
 """What the Xen driver lacks, and what a pool's settings take away."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from catalog.capabilities import Capability, Gap, GapReason
@@ -44,6 +44,49 @@ DECLARED: Mapping[Capability, Gap] = MappingProxyType(
         Capability.EXPORT_DISK_QCOW2: _not_yet(_QCOW2),
     }
 )
+
+
+CALLS: Mapping[Capability, tuple[str, ...]] = MappingProxyType(
+    {
+        Capability.CREATE: ("VM.create", "VDI.create", "VBD.create"),
+        Capability.DELETE: ("VM.destroy", "VDI.destroy"),
+        Capability.POWER_ON: ("VM.start",),
+        Capability.POWER_OFF: ("VM.hard_shutdown",),
+        Capability.SHUTDOWN: ("VM.clean_shutdown",),
+        Capability.SUSPEND: ("VM.suspend",),
+        Capability.RESIZE_COLD: ("VM.set_memory_limits", "VM.set_VCPUs_max", "VDI.resize"),
+        Capability.RESIZE_HOT: ("VM.set_memory_dynamic_range", "VM.set_VCPUs_number_live"),
+        Capability.RESIZE_MEMORY_HOT: ("VM.set_memory_dynamic_range",),
+        Capability.ADD_DISK: ("VDI.create", "VBD.create"),
+        Capability.DISK_HOTPLUG: ("VDI.create", "VBD.create", "VBD.plug"),
+        Capability.GROW_DISK: ("VDI.resize",),
+        Capability.GROW_DISK_HOT: ("VDI.resize_online",),
+        Capability.REMOVE_DISK: ("VBD.destroy", "VDI.destroy"),
+        Capability.REMOVE_DISK_HOT: ("VBD.unplug", "VBD.destroy", "VDI.destroy"),
+        Capability.SNAPSHOT: ("VM.snapshot",),
+        Capability.REVERT: ("VM.revert",),
+        Capability.DELETE_SNAPSHOT: ("VM.destroy", "VDI.destroy"),
+        Capability.LIVE_MIGRATE: ("VM.pool_migrate",),
+        Capability.STORAGE_MIGRATE: ("VDI.pool_migrate",),
+        Capability.TAGS: ("VM.add_tags", "VM.remove_tags"),
+    }
+)
+"""What the driver calls that a role may forbid, of each capability."""
+
+
+def not_permitted(permissions: Collection[str]) -> dict[Capability, Gap]:
+    """What a login may not do that has these permissions, in small letters."""
+    missing = {
+        capability: [call for call in calls if call.lower() not in permissions]
+        for capability, calls in CALLS.items()
+    }
+    return {
+        capability: _off(
+            f"the endpoint's user may not call {', '.join(calls)}; give it the role vm-power-admin or higher"
+        )
+        for capability, calls in missing.items()
+        if calls
+    }
 
 
 def of_pool(pool: str, *, ha: bool, hosts: int) -> dict[Capability, Gap]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -144,8 +145,9 @@ def pool_snapshot(
     options: Options,
     declared: CapabilityReport,
     chosen: tuple[Template, ...] = (),
+    forbidden: Mapping[Capability, Gap] = MappingProxyType({}),
 ) -> PoolSnapshot:
-    """The pool as it is now; `chosen` are the templates that orders can choose."""
+    """The pool as it is now; `chosen` are the templates that orders can choose, `forbidden` what the login may not do."""
     names = host_names(found.hosts)
     hosts = sorted(
         (
@@ -171,7 +173,7 @@ def pool_snapshot(
         hosts=tuple(hosts),
         traits=_traits(found.pool) | templates.traits(chosen),
         templates=chosen,
-        capabilities=declared.narrowed(_live_gaps(found, provider, srs, options)),
+        capabilities=declared.narrowed({**forbidden, **_live_gaps(found, provider, srs, options)}),
     )
 
 

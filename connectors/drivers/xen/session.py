@@ -22,6 +22,8 @@ API_VERSION = "1.0"
 ORIGINATOR = "tierwise"
 """xapi keeps 500 sessions of each originator and drops the oldest; with a name of our own, only ours."""
 MOST_REDIRECTS = 2
+READS = frozenset({"vm.get_all_records"})
+"""What every role may do: a list of permissions without it is none."""
 
 Record = Mapping[str, Any]
 Records = Mapping[str, Record]
@@ -98,6 +100,15 @@ class Session:
         except TRANSPORT_ERRORS:
             self._lost = True
             raise
+
+    def permissions(self) -> frozenset[str]:
+        """What the login may do, as xapi lists it in small letters; empty where it may do all, or nobody tells."""
+        try:
+            told = self.call("session.get_rbac_permissions", self._handle)
+        except self.failure:
+            return frozenset()
+        found = frozenset(str(one).lower() for one in told)
+        return found if found >= READS else frozenset()
 
     def dial(self, member: str) -> http.client.HTTPConnection:
         """A connection to a member for what is not XML-RPC, not dialled yet; TLS as for the calls."""

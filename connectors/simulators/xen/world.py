@@ -292,7 +292,7 @@ class World:
         free: int = total - row["memory_overhead"] - taken
         return free
 
-    def login(self, user: str, password: str, originator: str) -> str:
+    def login(self, user: str, password: str, originator: str, may: Sequence[str] = ()) -> str:
         """A new session. Raises Failure SESSION_AUTHENTICATION_FAILED."""
         if user not in {self.user, READER} or password != self.password:
             raise Failure("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
@@ -305,6 +305,7 @@ class World:
             originator=originator,
             is_local_superuser=user != READER,
             auth_user_name=user,
+            rbac_permissions=list(may),
             pool=False,
             last_active=now(),
         )

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
+from catalog.capabilities import Capability
 from catalog.resources import Resources
 from connectors import registry
 from connectors.contract import Connector, NewDisk, PowerAction, PowerState, VmSpec
@@ -41,6 +42,14 @@ STEPS = (
 )
 """Calls of a create, in its order; each can be the last before the worker dies."""
 
+NEEDED = (
+    Capability.DELETE, Capability.POWER_ON, Capability.POWER_OFF, Capability.SHUTDOWN, Capability.SUSPEND,
+    Capability.RESIZE_COLD, Capability.ADD_DISK, Capability.DISK_HOTPLUG, Capability.GROW_DISK, Capability.REMOVE_DISK,
+    Capability.REMOVE_DISK_HOT, Capability.SNAPSHOT, Capability.REVERT, Capability.DELETE_SNAPSHOT,
+    Capability.LIVE_MIGRATE, Capability.TAGS,
+)  # fmt: skip
+"""What a user who may only read may not do."""
+
 Start = Callable[..., XenSimulator]
 Look = Callable[[XenSimulator], Any]
 
@@ -60,6 +69,15 @@ def test_a_user_who_may_only_read_lists_and_is_refused_the_rest(
         assert connector.list_vms() == []
         with pytest.raises(Refused) as caught:
             connector.create_vm(spec, uuid4())
+        (pool,) = connector.probe().pools
+    gap = pool.capabilities.gap(Capability.CREATE)
+    assert gap is not None
+    assert "may not call VM.create, VDI.create, VBD.create; give it the role" in str(gap)
+    assert {c for c in NEEDED if pool.capabilities.has(c)} == set()
+    assert pool.capabilities.has(Capability.METRICS_CPU)
+    assert pool.capabilities.has(Capability.WATCH)
+    with registry.connect(simulator.endpoint(), simulator.password) as connector:
+        assert "may not call" not in str(connector.probe().pools[0].capabilities)
     assert caught.value.vendor_code == "RBAC_PERMISSION_DENIED"
     assert "role" in caught.value.hint
 

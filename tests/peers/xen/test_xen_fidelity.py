@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from connectors.drivers.xen.faults import MEANINGS
+from connectors.drivers.xen.gaps import CALLS
 from connectors.simulators.xen.dispatch import known
 from connectors.simulators.xen.messages import Message
 from connectors.simulators.xen.schema import LEFT_OUT, beyond, schema
@@ -206,6 +207,14 @@ def driver_calls(folder: Path) -> Iterator[tuple[str, int | None]]:
         name, rest = node.args[before], node.args[before + 1 :]
         if isinstance(name, ast.Constant) and METHOD.match(str(name.value)):
             yield str(name.value), None if any(isinstance(a, ast.Starred) for a in rest) else len(rest)
+
+
+def test_the_role_that_the_driver_asks_for_may_do_all_that_it_says_a_lesser_one_may_not(
+    signatures: dict[str, dict[str, Any]],
+) -> None:
+    calls = {call for needed in CALLS.values() for call in needed}
+    assert {call for call in calls if "vm-power-admin" not in signatures[call]["roles"]} == set()
+    assert {call for call in calls if "read-only" in signatures[call]["roles"]} == set()
 
 
 def test_methods_that_the_driver_names_in_tables_are_the_models(
