@@ -53,7 +53,7 @@ def test_a_machine_changed_behind_our_back_is_shown_as_changed(acme: Any) -> Non
     assert shown.differs == ("vcpu is 4, was 2",)
     (found,) = said(acme)
     assert "vcpu is 4, was 2" in found
-    assert "`tierwise vm power shop-01` and `vm resize shop-01` set both" in found
+    assert "`tierwise vm power shop-01` and `vm resize shop-01`, with its whole size, set both" in found
     change.resize(acme.app, UUID(int=1), "shop-01", Resources(vcpu=4))
     assert (said(acme), acme.kinds("shop-01")) == ([], ["created", "powered_on", "resized"])
     with connect(acme.endpoint(XEN)) as connector:

@@ -171,7 +171,7 @@ def _left_over(app: App) -> Iterator[Finding]:
     remedies = {
         Drift.LEFT_OVER: "nobody is charged for it; remove it there if nobody needs it",
         Drift.GONE: "it is charged until `tierwise vm delete {}` takes it out of the books; bring it back there if it is needed",
-        Drift.CHANGED: "it is charged as in the books; `tierwise vm power {0}` and `vm resize {0}` set both to what it shall be",
+        Drift.CHANGED: "it is charged as in the books; `tierwise vm power {0}` and `vm resize {0}`, with its whole size, set both to what it shall be",
         Drift.STUCK: "`tierwise vm move {} --undo` removes it",
     }
     for machine in inventory(app).machines:
