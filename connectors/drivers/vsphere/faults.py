@@ -108,10 +108,15 @@ def of_fault(endpoint: str, operation: str, fault: object) -> ConnectorError:
 
 
 def _said(fault: object) -> str:
-    """The server's own words; for a missing permission also the privilege."""
+    """The server's own words; for a missing permission also the privileges."""
     words = str(getattr(fault, "msg", None) or "").strip()
-    privilege = getattr(fault, "privilegeId", None)
-    return " ".join(part for part in (words, f"({privilege})" if privilege else "") if part)
+    privileges = [getattr(fault, "privilegeId", None)]
+    for missing in (
+        getattr(fault, "missingPrivileges", None) or ()
+    ):  # in the one's place, or beside it, since 7.0
+        privileges += missing.privilegeIds or ()
+    named = ", ".join(dict.fromkeys(filter(None, privileges)))
+    return " ".join(part for part in (words, f"({named})" if named else "") if part)
 
 
 def of_transport(endpoint: str, operation: str, error: Exception, deadline: Deadline) -> ConnectorError:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from catalog.resources import Resources
 from connectors import registry
 from connectors.contract import Connector, PowerAction, PowerState, VmSpec
+from connectors.drivers.vsphere.faults import of_fault
 from connectors.errors import Conflict, DeadlineExceeded, NotFound, Refused, Unreachable
 from connectors.simulators.vsphere import Estate, Rule, VsphereSimulator
 from tierwise.testing.wire import Fault, Wire
@@ -152,6 +153,23 @@ def test_a_fault_of_a_create_is_named_and_leaves_nothing(
     assert caught.value.vendor_code == fault
     with look(simulator) as raw:
         assert len(raw.machines()) == 1
+
+
+def test_a_missing_privilege_is_named_however_vcenter_tells_it() -> None:
+    vim = pytest.importorskip("pyVmomi").vim
+    power, disk = "VirtualMachine.Interact.PowerOff", "VirtualMachine.Config.AddNewDisk"
+    missing = vim.fault.NoPermission.EntityPrivileges(
+        entity=vim.VirtualMachine("vm-1"), privilegeIds=[power, disk]
+    )
+    for told, named in (
+        ({"privilegeId": power}, f"({power})"),
+        ({"missingPrivileges": [missing]}, f"({power}, {disk})"),
+        ({"privilegeId": power, "missingPrivileges": [missing]}, f"({power}, {disk})"),
+        ({}, "may not do this [NoPermission]"),
+    ):
+        error = of_fault("vcenter", "power_off", vim.fault.NoPermission(**told))
+        assert isinstance(error, Refused)
+        assert named in str(error)
 
 
 def test_a_create_that_fails_half_way_is_undone(
