@@ -43,6 +43,9 @@ func (f *front) refused(c *call) types.BaseMethodFault {
 	}
 	switch body := method.Body.(type) {
 	case *types.CreateVM_Task:
+		if fault := networkless(c.this, body.Config.DeviceChange); fault != nil {
+			return fault
+		}
 		return f.placedAt(body.Host, &body.Pool)
 	case *types.ImportVApp:
 		return f.placedAt(body.Host, &c.this)
@@ -76,7 +79,16 @@ func (f *front) refused(c *call) types.BaseMethodFault {
 	case *types.UpgradeVM_Task:
 		return f.upgrade(machine, body.Version)
 	case *types.ReconfigVM_Task:
+		if fault := networkless(machine.Self, body.Spec.DeviceChange); fault != nil {
+			return fault
+		}
 		return reconfiguration(machine, &body.Spec)
+	case *types.RevertToSnapshot_Task:
+		return f.suppressed(c.this, body.SuppressPowerOn)
+	case *types.RevertToCurrentSnapshot_Task:
+		if machine.Snapshot != nil && machine.Snapshot.CurrentSnapshot != nil {
+			return f.suppressed(*machine.Snapshot.CurrentSnapshot, body.SuppressPowerOn)
+		}
 	case *types.CloneVM_Task:
 		pool := body.Spec.Location.Pool
 		if pool == nil {
@@ -305,6 +317,48 @@ func diskChange(machine *simulator.VirtualMachine, change *types.VirtualDeviceCo
 			InvalidDeviceSpec: types.InvalidDeviceSpec{DeviceIndex: index},
 			BadOp:             types.VirtualDeviceConfigSpecOperationEdit,
 		}
+	}
+	return nil
+}
+
+// networkless is the fault of a network card for a network that the datacenter does not have.
+func networkless(within types.ManagedObjectReference, changes []types.BaseVirtualDeviceConfigSpec) types.BaseMethodFault {
+	for i, one := range changes {
+		card, ok := one.GetVirtualDeviceConfigSpec().Device.(types.BaseVirtualEthernetCard)
+		if !ok {
+			continue
+		}
+		backing, ok := card.GetVirtualEthernetCard().Backing.(*types.VirtualEthernetCardNetworkBackingInfo)
+		if ok && simulator.Map.FindByName(backing.DeviceName, networksOf(within)) == nil {
+			return &types.InvalidDeviceBacking{InvalidDeviceSpec: types.InvalidDeviceSpec{DeviceIndex: int32(i)}}
+		}
+	}
+	return nil
+}
+
+// networksOf are those of the datacenter that something is in.
+func networksOf(within types.ManagedObjectReference) []types.ManagedObjectReference {
+	for {
+		switch one := simulator.Map.Get(within).(type) {
+		case *simulator.Datacenter:
+			return one.Network
+		case mo.Entity:
+			if one.Entity().Parent == nil {
+				return nil
+			}
+			within = *one.Entity().Parent
+		default:
+			return nil
+		}
+	}
+}
+
+// suppressed refuses to bring back a machine that ran and to leave it off: the reference does not say in what state it is then.
+func (f *front) suppressed(snapshot types.ManagedObjectReference, asked *bool) types.BaseMethodFault {
+	f.effects.mutex.Lock()
+	defer f.effects.mutex.Unlock()
+	if is(asked) && f.effects.withMemory[snapshot] {
+		return new(types.NotSupported)
 	}
 	return nil
 }

@@ -71,8 +71,14 @@ func (c *call) ask(next http.Handler, body string) *answer {
 	return c.play(next, soapAnswer(http.StatusOK, body).body.Bytes(), c.request.Header.Get("Cookie"))
 }
 
-// play hands a body to the simulator in the session of a cookie and keeps the answer.
-func (c *call) play(next http.Handler, body []byte, cookie string) *answer {
+// play hands a body to the simulator in the session of a cookie and keeps the answer. Where the simulator panics, as it does
+// on what it does not expect, it cannot do what was asked.
+func (c *call) play(next http.Handler, body []byte, cookie string) (kept *answer) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			kept = faultAnswer("NotSupported", fmt.Sprintf("this simulator cannot do that: %v", broken))
+		}
+	}()
 	known := context.WithValue(context.Background(), callKey{}, c)
 	known = context.WithValue(known, wholeKey{}, &body[0] == &c.body[0])
 	request := c.request.Clone(known)
@@ -82,7 +88,7 @@ func (c *call) play(next http.Handler, body []byte, cookie string) *answer {
 	}
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	request.ContentLength = int64(len(body))
-	kept := &answer{header: http.Header{}, status: http.StatusOK}
+	kept = &answer{header: http.Header{}, status: http.StatusOK}
 	next.ServeHTTP(kept, request)
 	return kept
 }

@@ -270,6 +270,11 @@ func (f *front) answer(c *call) *answer {
 // in a session of its own: a task goes on when the client that asked for it has logged out.
 func (f *front) runLater(task *simulator.Task, c *call) {
 	defer f.clones.end(c)
+	defer func() {
+		if recover() != nil {
+			finish(task, nil, new(types.NotSupported))
+		}
+	}()
 	update(task, "info.state", types.TaskInfoStateRunning)
 	if !f.waited(task, c) {
 		finish(task, nil, newFault("RequestCanceled", c.this))

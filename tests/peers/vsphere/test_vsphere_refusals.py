@@ -296,6 +296,26 @@ def test_what_the_simulator_only_pretends_is_not_supported(raw: Any, machine: An
     assert machine in raw.machines()
 
 
+def test_a_card_for_a_network_that_is_not_there_ends_the_task_and_not_the_simulator(
+    raw: Any, machine: Any
+) -> None:
+    from pyVmomi import vim
+
+    backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName="nowhere")
+    card = vim.vm.device.VirtualVmxnet3(key=-1, backing=backing)
+    change = vim.vm.device.VirtualDeviceSpec(operation="add", device=card)
+    refused(lambda: machine.ReconfigVM_Task(config(deviceChange=[change])), "InvalidDeviceBacking")
+    files = vim.vm.FileInfo(vmPathName="[LocalDS_0]")
+    made = config(name="new", guestId="otherGuest", files=files, deviceChange=[change])
+    refused(lambda: machine.parent.CreateVM_Task(made, machine.resourcePool), "InvalidDeviceBacking")
+    port = vim.dvs.PortConnection(switchUuid="none", portgroupKey="none")
+    card.backing = vim.vm.device.VirtualEthernetCard.DistributedVirtualPortBackingInfo(port=port)
+    with pytest.raises(Exception, match=r"NotSupported|not support|Invalid|NotFound"):
+        wait(machine.ReconfigVM_Task(config(deviceChange=[change])))
+    assert {one.name for one in raw.machines()} >= {machine.name}
+    assert "new" not in {one.name for one in raw.machines()}
+
+
 def test_the_driver_tells_it_in_the_vendors_words(
     simulator: VsphereSimulator, connector: Connector, look: Look
 ) -> None:
