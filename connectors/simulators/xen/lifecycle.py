@@ -18,6 +18,7 @@ _POWER_STATES: Mapping[str, tuple[str, ...]] = {
     "changing_memory_limits": ("Halted",),
     "changing_static_range": ("Halted",),
     "changing_VCPUs": ("Halted",),
+    "make_into_template": ("Halted",),
     "provision": ("Halted",),
     "clone": ("Halted",),
     "unpause": ("Paused",),

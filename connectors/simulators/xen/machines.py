@@ -109,6 +109,17 @@ def provision(world: World, context: Context, ref: str) -> None:
         world.store.set("VM", ref, is_a_template=False)
 
 
+@message("VM.set_is_a_template", "VM ref", "bool")
+def set_is_a_template(world: World, context: Context, ref: str, value: bool) -> None:
+    """Only what is halted becomes a template; a template becomes a machine at once."""
+    if not value:
+        world.store.row("VM", ref)
+        world.store.set("VM", ref, is_a_template=False)
+        return
+    with under_way(world, context, ref, "make_into_template"):
+        world.store.set("VM", ref, is_a_template=True)
+
+
 @message("VM.start", "VM ref", "bool", "bool", can_be_async=True)
 def start(world: World, context: Context, ref: str, paused: bool, _force: bool) -> None:
     """Start on the host with most memory free."""

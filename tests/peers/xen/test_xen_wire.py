@@ -155,6 +155,31 @@ def test_a_state_that_forbids_is_told_in_xapis_words(raw: Any) -> None:
     assert failure(raw.VM.start, template(raw), False, False)[0] == "VM_IS_TEMPLATE"
 
 
+def test_only_a_machine_that_is_halted_becomes_a_template(raw: Any) -> None:
+    vm = raw.VM.clone(template(raw), "one")
+    raw.VM.provision(vm)
+    assert "make_into_template" in raw.VM.get_allowed_operations(vm)
+    raw.VM.start(vm, False, False)
+    assert "make_into_template" not in raw.VM.get_allowed_operations(vm)
+    said = failure(raw.VM.set_is_a_template, vm, True)
+    assert said == ["VM_BAD_POWER_STATE", vm, "halted", "running"]
+    assert raw.VM.get_is_a_template(vm) is False
+    raw.VM.hard_shutdown(vm)
+    raw.VM.set_is_a_template(vm, True)
+    assert failure(raw.VM.set_is_a_template, vm, True)[0] == "VM_IS_TEMPLATE"
+    raw.VM.set_is_a_template(vm, False)
+    assert raw.VM.get_is_a_template(vm) is False
+
+
+def test_a_card_of_no_address_is_refused(raw: Any) -> None:
+    vm, network = raw.VM.clone(template(raw), "one"), raw.network.get_all()[0]
+    card = {"VM": vm, "network": network, "device": "7", "MTU": "1500", "other_config": {}}
+    card |= {"qos_algorithm_type": "", "qos_algorithm_params": {}}
+    assert failure(raw.VIF.create, {**card, "MAC": "zz"}) == ["MAC_INVALID", "zz"]
+    made = raw.VIF.create({**card, "MAC": "02:00:5e:00:00:01"})
+    assert raw.VIF.get_MAC(made) == "02:00:5e:00:00:01"
+
+
 def test_vcpus_and_memory_must_be_set_in_order(raw: Any) -> None:
     ref = machine(raw)
     assert failure(raw.VM.set_VCPUs_at_startup, ref, "2")[:3] == [
@@ -231,6 +256,7 @@ def test_a_disk_larger_than_the_space_left_is_refused(raw: Any) -> None:
         "other_config": {},
     }
     assert failure(raw.VDI.create, disk) == ["SR_FULL", str(2**50), str(1024 * 2**30)]
+    assert failure(raw.VDI.create, {**disk, "virtual_size": "-1"})[0] == "NOT_IMPLEMENTED"
     del disk["SR"]
     assert failure(raw.VDI.create, disk) == ["FIELD_TYPE_ERROR", "SR"]
 
