@@ -15,6 +15,7 @@ from typing import Annotated, Protocol, Self
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from catalog.base import Name, Value
+from catalog.wording import counted
 from chargeback.adjustment import Inapplicable, Month, Nanos, within
 from chargeback.focus.vocabulary import known_currency
 from chargeback.instants import EpochSeconds, zone
@@ -97,7 +98,7 @@ def _last(dated: _Dated, day: date, oldest: int, known_at: int) -> FxRate | None
 
 
 def _missing(dated: _Dated, day: date, oldest: int) -> str:
-    back = f" or at most {oldest} day{'s' if oldest > 1 else ''} before" if oldest else ""
+    back = f" or at most {counted(oldest, 'day')} before" if oldest else ""
     return (
         f"fx '{dated.name}' has no known rate from {dated.from_currency} to {dated.to_currency} of "
         f"{day.isoformat()}{back}; add it, or allow an older one with max_age_days"

@@ -12,6 +12,7 @@ import numpy as np
 
 from catalog.base import Value
 from catalog.units import amount_of
+from catalog.wording import counted
 from placement import constraints
 from placement.arrays import Bool, Int64
 from placement.budget import Budget
@@ -326,7 +327,7 @@ def _room(problem: PlacementProblem, pool: int, k: int) -> Fact:
         inside = problem.providers.free[problem.providers.pool_of == pool, k]
         free, where = (
             min(free, int(inside.sum())),
-            f" on {len(inside)} host{'s' if len(inside) != 1 else ''}, at most {int(inside.max(initial=0)):,}",
+            f" on {counted(len(inside), 'host')}, at most {int(inside.max(initial=0)):,}",
         )
         where += " on one" if len(inside) else ""
     return Fact(

@@ -17,6 +17,7 @@ from catalog.estates.model import (
     PowerState,
     Utilization,
 )
+from catalog.wording import counted
 
 SITES = ("fra", "muc", "ams", "gva", "zrh", "ber")
 """Where estates may stand; the first ones are taken."""
@@ -85,7 +86,7 @@ def generate(
     every = [cluster for group in clusters.values() for cluster in group]
     return Estate(
         name=name,
-        source=f"generated: {machines} machines, seed {seed}",
+        source=f"generated: {counted(machines, 'machine')}, seed {seed}",
         taken_at=taken_at,
         machines=tuple(placed),
         hosts=tuple(host for cluster in every for host in cluster.hosts),

@@ -21,6 +21,7 @@ from catalog.estates.model import Estate, EstateMachine, PowerState, Text, Utili
 from catalog.refusals import refuse
 from catalog.resources import ResourceClass, Resources
 from catalog.units import amount_of, format_amount, noun
+from catalog.wording import counted
 
 Share = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False, max_digits=8)]
 Whole = Annotated[StrictInt, Field(ge=0, le=2**40)]
@@ -213,19 +214,19 @@ def _kept(machine: EstateMachine, policy: SizingPolicy, age_days: int) -> Iterat
         yield "its use is not known"
         return
     if age_days > policy.max_age_days:
-        yield f"its use was measured {age_days} days ago, the policy takes {policy.max_age_days}"
+        yield f"its use was measured {counted(age_days, 'day')} ago, the policy takes {policy.max_age_days}"
     if use.percentile is not None and _exact(use.percentile) < policy.percentile:
         yield f"its use is a percentile of {use.percentile:g}, the policy wants {policy.percentile}"
     if use.samples < policy.min_samples:
         yield f"{_samples(use.samples)}, the policy wants {policy.min_samples}"
     if use.hours < policy.min_hours:
-        yield f"its window is {use.hours} hours, the policy wants {policy.min_hours}"
+        yield f"its window is {counted(use.hours, 'hour')}, the policy wants {policy.min_hours}"
 
 
 def _samples(count: int) -> str:
     if not count:
         return "the source does not say how many samples it has"
-    return f"it has {count} sample{'s' if count != 1 else ''}"
+    return f"it has {counted(count, 'sample')}"
 
 
 def _part(

@@ -11,6 +11,7 @@ from datetime import date
 from fractions import Fraction
 from itertools import accumulate
 
+from catalog.wording import counted
 from chargeback.economics.terms import LicenceTerms
 from chargeback.economics.trace import Line, micros_of, month_number, share
 from chargeback.money import Rounding, divided, split
@@ -41,7 +42,7 @@ class CashFlow:
         """Raises ValueError for a payment outside of the months."""
         for one in self.payments:
             if not 0 <= one.month < self.months:
-                msg = f"{one.what or one.term} is paid in month {one.month}, outside of the {self.months} months"
+                msg = f"{one.what or one.term} is paid in month {one.month}, outside of {counted(self.months, 'month')}"
                 raise ValueError(msg)
 
     @property
@@ -158,7 +159,7 @@ class Comparison:
 def compared(base: CashFlow, plan: CashFlow) -> Comparison:
     """What a plan saves against the base. Raises ValueError where they are of different times."""
     if base.months != plan.months:
-        msg = f"a plan over {plan.months} months cannot be compared with one over {base.months}"
+        msg = f"a plan over {counted(plan.months, 'month')} cannot be compared with one over {base.months}"
         raise ValueError(msg)
     return Comparison(tuple(a - b for a, b in zip(base.by_month, plan.by_month, strict=True)))
 

@@ -10,6 +10,7 @@ from datetime import date
 from fractions import Fraction
 from itertools import pairwise
 
+from catalog.wording import counted
 from chargeback.economics.document import Economics
 from chargeback.economics.figures import MICROS, Figure
 from chargeback.economics.licences import Licence, Owned, Price, Way
@@ -82,7 +83,9 @@ def counted_once(needed: Iterable[tuple[LicenceTerms, Sequence[str | None]]]) ->
             before = seen.setdefault((terms.product, terms.start, way.name), where)
             if before != where:
                 what = (
-                    f"{way.owned_packs} packs owned" if way.owned_packs else f"{way.principals} principals"
+                    f"{counted(way.owned_packs, 'pack')} owned"
+                    if way.owned_packs
+                    else counted(way.principals, "principal")
                 )
                 msg = (
                     f"licences.{terms.product}: '{way.name}' has {what}, and is another order in {where} than in {before}; "
@@ -209,7 +212,7 @@ class _Piece:
         if begin >= end:
             return []
         day = self.span.day(bought)
-        note = f"bought {day}, written off over {price.months} months"
+        note = f"bought {day}, written off over {counted(price.months, 'month')}"
         factors = resolved(parts, day, self.region)
         return [Line("licences", part, what, factors, self.day, begin, end, price.months, note)]
 
@@ -260,7 +263,7 @@ class _Piece:
             n = way.owned.index(owned)
             packs = Factor("packs owned", Fraction(owned.packs))
             paid = owned.paid_per_pack_per_year
-            what = f"{owned.packs} packs of {way.name} until {owned.until}"
+            what = f"{counted(owned.packs, 'pack')} of {way.name} until {owned.until}"
             if paid is not None:
                 amount = Use(f"{at}.owned.{n}.paid_per_pack_per_year", paid, "paid per pack and year")
                 lines = list(

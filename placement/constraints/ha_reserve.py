@@ -28,6 +28,7 @@ from pydantic import Field
 
 from catalog.frozen import FrozenMapping
 from catalog.units import amount_of, format_amount
+from catalog.wording import counted
 from placement import restarts
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
@@ -61,7 +62,7 @@ class HaReserve(Constraint):
     def fact(self, problem: PlacementProblem) -> str:
         """Which pool must survive what."""
         losses = [
-            f"pool {name} must survive the loss of any {losses} host{'s' if losses > 1 else ''}"
+            f"pool {name} must survive the loss of any {counted(losses, 'host')}"
             for name, losses in self.pools.items()
         ]
         return in_words(losses) or "no pool must survive a loss"
@@ -78,7 +79,7 @@ class HaReserve(Constraint):
                 continue
             hosts = len(restarts.hosts_of(problem, problem.pool_ids.index(name)))
             if comb(hosts, losses) > MOST_SETS:
-                sets = f"{hosts} hosts have {comb(hosts, losses):,} sets of {losses}"
+                sets = f"{counted(hosts, 'host', 'has', 'have')} {counted(comb(hosts, losses), 'set')} of {losses}"
                 yield f"pools.{name}: {sets}, more than the {MOST_SETS:,} that are looked at; ask for fewer losses"
         yield from unknown_requests(problem, "restart", self.restart or ())
 
@@ -137,7 +138,7 @@ class HaReserve(Constraint):
                         hosts = " and ".join(names[v] for v in lost)
                         count = len(scene.lost(lost))
                         what = f"{hosts} of {problem.pool_ids[pool]} failed{when}"
-                        yield f"if {what}, the other hosts could not be shown to take their {count} machines"
+                        yield f"if {what}, the other hosts could not be shown to take their {counted(count, 'machine')}"
 
     def blocked(self, after: Placed, request: int) -> Bool | None:
         """Every host with which, with the request on it, any set of hosts of its pool could not fail."""
@@ -241,8 +242,8 @@ def _cannot_fail(problem: PlacementProblem, pool: int, scene: Scene, lost: tuple
         pool=name,
         dimension="ha_restart",
         limit="no way found",
-        need=f"{len(machines)} machines restart",
-        why=f"if {hosts} failed, no way was found to fit each of its {len(machines)} machines on one of the others, "
+        need=counted(len(machines), "machine", "restarts", "restart"),
+        why=f"if {hosts} failed, no way was found to fit its {counted(len(machines), 'machine')} on the others, each on one, "
         f"though {name} has room for them in all",
         remedy=f"draw the room on {name} together on fewer hosts, order a smaller size, or add a host to it",
     )

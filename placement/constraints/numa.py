@@ -10,6 +10,7 @@ from catalog.base import Value
 from catalog.frozen import FrozenMapping
 from catalog.resources import Amount
 from catalog.units import amount_of, format_amount
+from catalog.wording import counted
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
 from placement.kernel import Kernel
@@ -236,7 +237,7 @@ class Numa(Constraint):
 
 
 def _needs(name: str, shape: OnNodes) -> str:
-    nodes = f"{shape.nodes} NUMA node{'s' if shape.nodes > 1 else ''}"
+    nodes = f"{counted(shape.nodes, 'NUMA node')}"
     return f"{name} needs {nodes}{' of dedicated CPUs' if shape.pinned else ''}"
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from catalog.base import Value
+from catalog.wording import counted
 from placement.arrays import Bool, Int64
 from placement.forecast.lifetimes import AnyPart, Between, Exponential, Lifetimes, LogNormal
 from placement.forecast.numbers import Float64
@@ -220,7 +221,7 @@ def _late_mean(lived: Lived) -> float:
 def _enough(lived: Lived) -> None:
     ended = int(lived.ended.sum())
     if ended < 10:
-        msg = f"{ended} machines ended; at least 10 are needed to fit lifetimes, so watch for longer"
+        msg = f"{counted(ended, 'machine')} ended; at least 10 are needed to fit lifetimes, so watch for longer"
         raise ValueError(msg)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from catalog.wording import counted
 from placement.arrays import Int64
 from placement.planning import mip
 from placement.planning.improving import more_hosts, paid
@@ -129,7 +130,9 @@ def _losses(seating: Seating) -> Iterator[Relaxed]:
             losses[p] -= 1
             fewer = replace(facts.problem, pools=replace(pools, losses=losses))
             spared = float((facts.kept_cost + facts.bought_cost)[inside].min(initial=0))
-            words = f"pool '{pools.ids[p]}' had to survive the loss of {int(losses[p])} hosts only"
+            words = (
+                f"pool '{pools.ids[p]}' had to survive the loss of {counted(int(losses[p]), 'host')} only"
+            )
             yield Relaxed("failures", pools.ids[p], words, spared, fewer)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from catalog.wording import counted
 from placement.amounts import half_up
 from placement.arrays import Int64
 from placement.licensing.products import Alternative
@@ -298,26 +299,26 @@ def _licence(
 def _rule(way: Alternative, hosts: int, machines: int, units: int, packs: int, *, shared: bool) -> str:
     """In words with the numbers."""
     everywhere = ", over all its prices" if shared else ""
-    of = f"{hosts} hosts" if way.of_hosts else f"{machines} machines"
+    of = counted(hosts, "host") if way.of_hosts else counted(machines, "machine")
     if way.metric == "per_principal":
         of = f"{way.principals} people or devices"
-    said = [f"{way.metric} of {of}: {units} units"]
+    said = [f"{way.metric} of {of}: {counted(units, 'unit')}"]
     if way.per_socket_minimum or way.per_host_minimum:
         floors = {"socket": way.per_socket_minimum, "host": way.per_host_minimum}
         said.append("at least " + " and ".join(f"{n} for each {of}" for of, n in floors.items() if n))
     if way.per_machine_minimum:
         said.append(f"at least {way.per_machine_minimum} for each machine")
     if way.covers is not None:
-        said.append(f"every host covered once for each {way.covers} of {machines} machines")
+        said.append(f"every host covered once for each {way.covers} of {counted(machines, 'machine')}")
     if way.core_factor_thousandths:
         said.append("cores times their family's factor, rounded up for each factor")
     if way.order_minimum:
         said.append(f"at least {way.order_minimum} in the order{everywhere}")
     size = f" of {way.pack_size}" if way.pack_size > 1 else ""
     once = f"the order{everywhere}" if way.pack_scope == ORDER else "each scope"
-    said.append(f"{packs} packs{size}, rounded up once for {once}")
+    said.append(f"{counted(packs, 'pack')}{size}, rounded up once for {once}")
     if way.owned_packs:
-        said.append(f"{way.owned_packs} packs are owned")
+        said.append(f"{counted(way.owned_packs, 'pack', 'is', 'are')} owned")
     if way.add_on is not None:
         said.append(f"with {way.add_on.name} as far as they do not bring it along")
     return ", ".join(said)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from catalog.wording import counted
 from placement.arrays import Int64
 from placement.planning.facts import Facts
 from placement.planning.helping import would_help
@@ -45,10 +46,12 @@ def ha_verdict(problem: PlanningProblem, headroom: tuple[Headroom, ...]) -> Mapp
         if tight is None:
             found[pool] = "nothing is there that would have to restart"
         elif short:
-            found[pool] = f"no: {-tight.left} {tight.resource_class} short with {losses[pool]} hosts lost"
+            found[pool] = (
+                f"no: {-tight.left} {tight.resource_class} short with {counted(losses[pool], 'host')} lost"
+            )
         else:
             found[pool] = (
-                f"yes: {tight.left} of {tight.without_losses} {tight.resource_class} left with {losses[pool]} hosts lost"
+                f"yes: {tight.left} of {tight.without_losses} {tight.resource_class} left with {counted(losses[pool], 'host')} lost"
             )
     return found
 
@@ -84,12 +87,12 @@ def _against(seating: Seating, g: int, p: int) -> Iterator[Rejection]:
             "moves",
             0,
             1,
-            f"all {problem.most_moves} moves are made",
+            "all moves that are allowed are made",
             "allow more moves",
         )
     there, least = int(problem.blocks.most[inside].sum()), int(facts.least_hosts[p])
     if there < least:
-        why = f"pool '{pool}' has {least} hosts at least if it has any, and could have {there}"
+        why = f"pool '{pool}' has {counted(least, 'host')} at least if it has any, and could have {there}"
         yield _rejected(
             "least-hosts", pool, "hosts", there, least, why, f"offer {least - there} more for it"
         )
@@ -225,15 +228,17 @@ _WORDS: Mapping[str, Callable[[PlanningProblem, int, int], str]] = {
         f"{int(problem.blocks.most[problem.blocks.pool_of == p].sum())}"
     ),
     _LEAST: lambda problem, _g, p: (
-        f"least: pool '{problem.pools.ids[p]}' has {_least_hosts(problem, p)} hosts at least, if it has any"
+        f"least: pool '{problem.pools.ids[p]}' has {counted(_least_hosts(problem, p), 'host')} at least, if it has any"
     ),
     _LOSSES: lambda problem, _g, p: (
-        f"failures: pool '{problem.pools.ids[p]}' must hold what restarts with {int(problem.pools.losses[p])} hosts lost"
+        f"failures: pool '{problem.pools.ids[p]}' must hold what restarts with {counted(int(problem.pools.losses[p]), 'host')} lost"
     ),
     _SHARED: lambda problem, _g, p: (
         f"shared: pool '{problem.pools.ids[p]}' has no more of what its hosts share"
     ),
-    "moves": lambda problem, _g, _p: f"moves: no more than {problem.most_moves} machines may move",
+    "moves": lambda problem, _g, _p: (
+        f"moves: no more than {counted(problem.most_moves or 0, 'machine')} may move"
+    ),
 }
 
 

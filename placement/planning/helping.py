@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from catalog.wording import counted
 from placement.planning.facts import Facts
 from placement.planning.improving import enough_hosts, license_all, paid
 from placement.planning.plan import per_month
@@ -74,7 +75,7 @@ def _hosts(seating: Seating, g: int) -> Iterator[_Change]:
             continue
         hosts = bisect_left(range(1, _MOST_HOSTS), True, key=enough) + 1
         name = facts.problem.pools.ids[p]
-        words = f"{hosts} more host{'s' if hosts > 1 else ''} of '{blocks.ids[b]}' in pool '{name}'"
+        words = f"{counted(hosts, 'more host')} of '{blocks.ids[b]}' in pool '{name}'"
         yield words, _more(seating, b, hosts), b, hosts
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from catalog.wording import counted
 from placement.arrays import Int64
 from placement.hosts.greedy import best
 from placement.hosts.kinds import kinds_of
@@ -37,8 +38,8 @@ class Packed:
     def __str__(self) -> str:
         """In words."""
         if not self.left_out:
-            return f"pool '{self.pool}' packs onto its {self.hosts} hosts"
-        told = f"pool '{self.pool}': {self.left_out} of {self.machines} machines were not packed onto {self.hosts} hosts"
+            return f"pool '{self.pool}' packs onto its {counted(self.hosts, 'host')}"
+        told = f"pool '{self.pool}': {self.left_out:,} of {counted(self.machines, 'machine')} did not pack onto {counted(self.hosts, 'host')}"
         if self.more_hosts < 0:
             return f"{told}; look at their sizes"
         return f"{told}; plan {self.more_hosts} more"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from catalog.wording import counted
 from placement.planning.counted import Chosen, cost_terms, licences_of, machines_by_scope, pools_by_scope
 from placement.planning.plan import Licence, PlanningPlan
 from placement.planning.problem import PlannedProduct, PlanningProblem
@@ -39,7 +40,7 @@ def _of_machines(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
         yield "there are fewer than no machines somewhere"
     for g in np.flatnonzero(plan.counts.sum(axis=1) + plan.unplaced != groups.count).tolist():
         total = int(plan.counts[g].sum() + plan.unplaced[g])
-        yield f"group '{groups.ids[g]}' has {int(groups.count[g])} machines, not {total}"
+        yield f"group '{groups.ids[g]}' has {counted(int(groups.count[g]), 'machine')}, not {total}"
     for g, p in np.argwhere((plan.counts > 0) & ~groups.allowed).tolist():
         yield f"group '{groups.ids[g]}' may not be in pool '{pools.ids[p]}'"
     moves = sum(
@@ -48,11 +49,11 @@ def _of_machines(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
         if int(groups.current[g]) not in {-1, p}
     )
     if moves != plan.moves:
-        yield f"{moves} machines are elsewhere than today, not {plan.moves}"
+        yield f"{counted(moves, 'machine', 'is', 'are')} elsewhere than today, not {plan.moves}"
     if plan.moves_bound > moves:
         yield f"the bound of moves, {plan.moves_bound}, is above {moves}"
     if problem.most_moves is not None and moves > problem.most_moves:
-        yield f"{moves} machines are elsewhere than today, more than {problem.most_moves}"
+        yield f"{counted(moves, 'machine', 'is', 'are')} elsewhere than today, more than {problem.most_moves}"
 
 
 def _of_hosts(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
@@ -60,12 +61,12 @@ def _of_hosts(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
     for b, n in enumerate(plan.hosts.tolist()):
         least = 0 if blocks.least is None else int(blocks.least[b])
         if not least <= n <= int(blocks.most[b]):
-            yield f"block '{blocks.ids[b]}' has {n} hosts, not {least} to {int(blocks.most[b])}"
+            yield f"block '{blocks.ids[b]}' has {counted(n, 'host')}, not {least} to {int(blocks.most[b])}"
     for p, name in enumerate(pools.ids):
         number = sum(int(n) for n, of in zip(plan.hosts, blocks.pool_of, strict=True) if int(of) == p)
         least = 1 if pools.least_hosts is None else int(pools.least_hosts[p])
         if 0 < number < least:
-            yield f"pool '{name}' has {number} hosts, not {least} or more"
+            yield f"pool '{name}' has {counted(number, 'host')}, not {least} or more"
 
 
 def _of_pool(problem: PlanningProblem, plan: PlanningPlan, p: int) -> Iterator[str]:
@@ -106,7 +107,7 @@ def _held(
     """All hosts hold everything; those that remain hold what restarts."""
     groups = problem.groups
     if here and not sum(hosts.values()):
-        yield f"{where} has {sum(here.values())} machines and no host for them"
+        yield f"{where} has {counted(sum(here.values()), 'machine')} and no host for them"
     again = [g for g in here if groups.restart is None or bool(groups.restart[g])]
     for k, resource in enumerate(problem.resource_classes):
         each = sorted(
@@ -120,7 +121,7 @@ def _held(
         left = sum(each[losses:]) + shared
         restarting = sum(int(groups.demand[g, k]) * here[g] for g in again)
         if restarting > left:
-            yield f"{where} has {left} {resource} with {losses} hosts lost, and {restarting} must restart"
+            yield f"{where} has {left} {resource} with {counted(losses, 'host')} lost, and {restarting} must restart"
 
 
 def chosen_of(problem: PlanningProblem, licences: Sequence[Licence]) -> Iterator[Chosen]:
@@ -144,7 +145,7 @@ def _of_licences(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:
         for scope, machines in machines_by_scope(problem, product, plan.counts).items():
             found = [one for one in chosen if one.product == n and one.scope == scope]
             if len(found) != 1:
-                yield f"{product.name} in '{scope}' is licensed {len(found)} times for {sum(machines.values())} machines"
+                yield f"{product.name} in '{scope}' is licensed {counted(len(found), 'time')} for {counted(sum(machines.values()), 'machine')}"
             elif product.alternatives[found[0].alternative].of_hosts:
                 yield from _of_scope(problem, plan, product, found[0])
     again = licences_of(problem, plan.counts, chosen)
@@ -166,16 +167,16 @@ def _of_scope(
         }
         inside = [b for b in range(len(blocks.ids)) if int(blocks.pool_of[b]) == p and int(blocks.most[b])]
         kept = {b: int(plan.hosts[b]) for b in inside}
-        counted = {b: one.hosts.get(b, 0) for b in inside}
+        licensed = {b: one.hosts.get(b, 0) for b in inside}
         where = f"{product.name} in pool '{problem.pools.ids[p]}'"
         for b in inside:
-            if counted[b] > kept[b]:
-                yield f"{where} counts {counted[b]} hosts of '{blocks.ids[b]}', and {kept[b]} are kept"
+            if licensed[b] > kept[b]:
+                yield f"{where} counts {counted(licensed[b], 'host')} of '{blocks.ids[b]}', and keeps {kept[b]}"
         if product.parts and not product.whole_pool:
-            yield from _held(problem, p, here, counted, f"{where}, on the hosts of its rule,")
-            yield from _fitting(problem, p, here, counted, f"{where}, on the hosts of its rule,")
-        elif (here or not product.whole_pool) and counted != kept:
-            yield f"{where} counts {sum(counted.values())} hosts of {sum(kept.values())} that are kept"
+            yield from _held(problem, p, here, licensed, f"{where}, on the hosts of its rule,")
+            yield from _fitting(problem, p, here, licensed, f"{where}, on the hosts of its rule,")
+        elif (here or not product.whole_pool) and licensed != kept:
+            yield f"{where} counts {counted(sum(licensed.values()), 'host')} of {sum(kept.values())} that are kept"
 
 
 def _of_costs(problem: PlanningProblem, plan: PlanningPlan) -> Iterator[str]:

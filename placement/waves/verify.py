@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from catalog.wording import counted
 from placement.waves.problem import Calendar, Carriage, MoveProblem
 from placement.waves.result import Timed, WavePlan
 
@@ -181,7 +182,7 @@ def _times(carriage: Carriage, calendar: Calendar, plan: WavePlan) -> Iterator[s
     for n, wave in enumerate(plan.waves):
         begin, end = calendar.windows[wave.window]
         if len(wave.moves) > calendar.most_moves:
-            yield f"wave {n} has {len(wave.moves)} moves, more than {calendar.most_moves}"
+            yield f"wave {n} has {counted(len(wave.moves), 'move')}, more than {calendar.most_moves}"
         if [move.begin_s for move in wave.moves] != sorted(move.begin_s for move in wave.moves):
             yield f"wave {n}: moves are not in the order of time"
         for i, move in enumerate(wave.moves):

@@ -19,6 +19,7 @@ from fractions import Fraction
 import numpy as np
 
 from catalog.estates.model import MIB_PER_GIB
+from catalog.wording import counted
 from chargeback.economics.trace import MissingFigure, Span, later
 from placement.arrays import Int64
 from placement.plan import Limits
@@ -449,15 +450,11 @@ def _period(
     )
 
 
-def _months(count: int) -> str:
-    return f"{count} month{'s' if count > 1 else ''}"
-
-
 def _too_early(asked: Asked, plan: PlanningPlan, first: int) -> Iterator[str]:
     """That no host could be bought, where machines have no place: then what stands against them may be that alone."""
     if plan.impossible and first <= asked.lead_months:
         yield (
-            f"no host can be bought before month {asked.lead_months + 1}: orders take {_months(asked.lead_months)}; "
+            f"no host can be bought before month {asked.lead_months + 1}: orders take {counted(asked.lead_months, 'month')}; "
             "order earlier, or let machines come or leave their hosts later"
         )
 
@@ -470,4 +467,4 @@ def _why(plan: PlanningPlan) -> Iterator[str]:
         text = "; ".join(reasons[:_REASONS]) or "no room is left, with all hosts that there could be"
         found[text] = found.get(text, 0) + one.machines
     for text, count in found.items():
-        yield f"{count} machine{'s' if count > 1 else ''} without a place: {text}"
+        yield f"{counted(count, 'machine')} without a place: {text}"

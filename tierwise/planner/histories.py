@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from catalog.base import Name
 from catalog.resources import ResourceClass
+from catalog.wording import counted
 from placement.forecast.fit_arrivals import Arrived, gaps
 from placement.forecast.fit_lifetimes import Lived
 from placement.forecast.numbers import HOURS_PER_DAY
@@ -157,7 +158,7 @@ def _machines(path: Path) -> list[_Machine]:
         wrong.append(f"{path}: some times have a zone and some have none; write all of them alike")
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        msg = f"{path}: {len(wrong)} {'line is' if len(wrong) == 1 else 'lines are'} not right; nothing was fitted"
+        msg = f"{path}: {counted(len(wrong), 'line', 'is', 'are')} not right; nothing was fitted"
         raise InvalidInput(msg, details=[*wrong[:_SHOWN], *more])
     if not found:
         msg = f"{path}: holds no machine; it needs a header ({','.join(REQUIRED)}) and a line for each"

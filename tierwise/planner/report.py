@@ -93,7 +93,7 @@ def _parts(parts: Mapping[str, int], total_micros: int) -> dict[str, int]:
 def _facts(every: Sequence[ScenarioResult]) -> Iterator[tuple[str, str]]:
     for one in every[1:]:
         room = f"N+k holds: {holds(one)}"
-        yield one.name, f"{len(one.moves):,} moves; {one.unplaced:,} impossible; {room}"
+        yield one.name, f"{counted(len(one.moves), 'move')}; {one.unplaced:,} impossible; {room}"
 
 
 def _tables(
@@ -461,7 +461,7 @@ def _said(analysis: Analysis) -> Iterator[str]:
         left = [one for one in analysis.steps if analysis.leaves_out(one)]
         if left:
             yield (
-                f"with {left[-1].limit:,} moves or fewer, {left[-1].unplaced:,} machines or more have no place: "
+                f"with {counted(left[-1].limit, 'move')} or fewer, {counted(left[-1].unplaced, 'machine')} or more have no place: "
                 "what they cost is missing, not saved"
             )
         if never := analysis.steps[-1].unplaced:

@@ -120,11 +120,9 @@ def _blocks(pool: Pool, hosts: tuple[EstateHost, ...], notes: list[str]) -> Iter
         even = -(-cores // sockets) * sockets
         if even != cores:
             notes.append(
-                f"{pool.name}: {cores} cores do not spread over {sockets} sockets; licences count {even}"
+                f"{pool.name}: {counted(cores, 'core', 'does', 'do')} not spread over {counted(sockets, 'socket')}; licences count {even}"
             )
-        several = (
-            f"{sockets} socket{'s' if sockets > 1 else ''}, " if alike[model, cores, memory_mib] > 1 else ""
-        )
+        several = f"{counted(sockets, 'socket')}, " if alike[model, cores, memory_mib] > 1 else ""
         name = f"{pool.name}: {model} ({several}{cores} cores, {memory_mib} MiB)"
         yield Block(
             id=name, pool=pool.name, model=model, sockets=sockets, cores=cores, memory_mib=memory_mib,

@@ -14,6 +14,7 @@ import xlsxwriter  # type: ignore[import-untyped]  # ships no type information
 from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-untyped]  # as above
 
 from catalog.estates import Estate, EstateDatastore, EstateHost, EstateMachine, EstatePool, PowerState
+from catalog.wording import counted
 from tierwise.errors import InvalidInput
 from tierwise.estates.rvtools.headings import HEADINGS
 from tierwise.estates.tables import token
@@ -224,9 +225,9 @@ def _left_out(estate: Estate) -> Iterator[str]:
     for what, has in counts:
         number = sum(map(has, estate.machines))
         if number:
-            yield f"{number:,} machines have {what}: such a workbook has no place for it; .json keeps everything"
+            yield f"{counted(number, 'machine', 'has', 'have')} {what}: such a workbook has no place for it; .json keeps everything"
     threads = sum(one.cores_are_threads for one in estate.hosts)
     if threads:
-        yield f"{threads:,} hosts tell threads and no cores: # Cores of the workbook is their threads; .json says so"
+        yield f"{counted(threads, 'host', 'tells', 'tell')} threads and no cores: # Cores of the workbook is threads there; .json says so"
     if estate.dropped:
-        yield f"{len(estate.dropped):,} rows that the import dropped are not in the workbook"
+        yield f"{counted(len(estate.dropped), 'row')} that the import dropped {'is' if len(estate.dropped) == 1 else 'are'} not in the workbook"

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from catalog.wording import known_names
+from catalog.wording import counted, known_names
 from tierwise.planner.change import Change
 from tierwise.planner.selecting import Known, Mistake, Text, unknown
 from tierwise.planner.world import Stream, World
@@ -66,7 +66,7 @@ class Demand(Change):
         if self.first_month > known.months:
             yield (
                 ("first_month",),
-                f"the horizon ends after {known.months} months; say less, or make it longer",
+                f"the horizon ends after {counted(known.months, 'month')}; say less, or make it longer",
             )
 
     def touches(self, known: Known) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from catalog.wording import counted
 from tierwise.planner.change import Change
 from tierwise.planner.selecting import Known, Mistake, unknown
 from tierwise.planner.world import World
@@ -21,7 +22,7 @@ class HostLoss(Change):
     hosts: Annotated[int, Field(strict=True, ge=1, le=100_000)]
 
     def __str__(self) -> str:
-        return f"{self.hosts} host{'s' if self.hosts > 1 else ''} of {self.pool} lost"
+        return f"{counted(self.hosts, 'host')} of {self.pool} lost"
 
     def mistakes(self, known: Known) -> Iterator[Mistake]:
         """An unknown pool, and more hosts than it has."""
@@ -31,7 +32,7 @@ class HostLoss(Change):
         if not found and self.hosts > there:
             yield (
                 ("hosts",),
-                f"'{self.pool}' has {there} hosts, so {self.hosts} cannot be lost; say at most {there}",
+                f"'{self.pool}' has {counted(there, 'host')}, so {self.hosts} cannot be lost; say at most {there}",
             )
 
     def touches(self, known: Known) -> frozenset[str]:

@@ -94,7 +94,7 @@ def test_room_in_pieces_is_no_room_for_a_large_machine() -> None:
     # 4 + 4 + 4 are free on the others, but an 8 does not restart in pieces.
     problem = pool_of([8, 8, 8, 8], [8, 4, 4, 4])
     assert list(ONE.check(problem, seats(0, 1, 2, 3))) == [
-        "if h0 of a failed, the other hosts could not be shown to take their 1 machines"
+        "if h0 of a failed, the other hosts could not be shown to take their 1 machine"
     ]
     assert list(ONE.check(problem, seats(0, 1, 1, 2))) == []
 
@@ -115,7 +115,7 @@ def test_a_host_that_is_too_small_for_one_machine_takes_no_restart_of_it() -> No
     hosts = replace(problem.hosts, largest=np.array([[10, 9], [5, 9]], dtype=np.int64))
     problem = replace(problem, hosts=hosts)
     assert list(ONE.check(problem, seats(0))) == [
-        "if h0 of a failed, the other hosts could not be shown to take their 1 machines"
+        "if h0 of a failed, the other hosts could not be shown to take their 1 machine"
     ]
 
 
@@ -140,7 +140,7 @@ def test_machines_that_are_never_there_together_share_the_reserve() -> None:
     assert unplaced(pool_of([10, 10], [8, 8], ONE, periods=together)) == 1
     problem = pool_of([10, 10], [8, 8], periods=together)
     assert list(ONE.check(problem, seats(0, 1))) == [
-        f"if {host} of a failed in May, the other hosts could not be shown to take their 1 machines"
+        f"if {host} of a failed in May, the other hosts could not be shown to take their 1 machine"
         for host in ("h0", "h1")
     ]
     for periods, blocked in (apart, False), (together, True):
@@ -160,7 +160,7 @@ def test_the_reasons_tell_what_would_have_to_restart_and_what_is_left() -> None:
     pieces = placed(pool_of([8, 8, 8, 8], [4, 4, 4, 8]), np.array([1, 2, 3, -1]))
     (reason,) = ONE.why(pieces, 3, 0)
     assert reason.why == (
-        "if h0 failed, no way was found to fit each of its 1 machines on one of the others, "
+        "if h0 failed, no way was found to fit its 1 machine on the others, each on one, "
         "though a has room for them in all"
     )
 

@@ -117,7 +117,7 @@ def test_the_verdict_on_failures_names_what_is_tightest() -> None:
     problem = estate(5)
     plan = solve(problem)
     assert plan.hosts.tolist() == [3, 0]
-    assert ha_verdict(problem, plan.headroom) == {"a": "yes: 0 of 20 vcpu left with 1 hosts lost"}
+    assert ha_verdict(problem, plan.headroom) == {"a": "yes: 0 of 20 vcpu left with 1 host lost"}
 
 
 def test_a_plan_that_packs_is_told_so() -> None:
@@ -136,7 +136,7 @@ def test_how_many_hosts_more_it_takes_to_pack_is_told() -> None:
     fewer = type(plan)(**{**plan.__dict__, "hosts": plan.hosts - np.array([1, 0])})
     (one,) = packed(problem, fewer)
     assert (one.left_out, one.more_hosts) == (1, 1)
-    assert str(one) == "pool 'a': 1 of 3 machines were not packed onto 2 hosts; plan 1 more"
+    assert str(one) == "pool 'a': 1 of 3 machines did not pack onto 2 hosts; plan 1 more"
 
 
 def test_the_cheapest_single_change_is_told_and_is_enough() -> None:

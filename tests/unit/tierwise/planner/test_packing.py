@@ -16,7 +16,7 @@ STAY = "scenarios:\n  stay: {changes: [{kind: fixed, machines: {pools: [Beta]}, 
     ("gib", "notes"),
     [
         # Two hosts of 128 GiB: of three machines of 80 GiB, 240 GiB in all, each host has room for one.
-        (80, ("pool 'Beta': 1 of 3 machines were not packed onto 2 hosts; plan 1 more",)),
+        (80, ("pool 'Beta': 1 of 3 machines did not pack onto 2 hosts; plan 1 more",)),
         (64, ()),
     ],
 )
