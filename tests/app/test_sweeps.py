@@ -4,6 +4,7 @@ import gc
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tierwise.errors import EndpointDown, InvalidInput
 from tierwise.planner import sweeps
 from tierwise.planner.sweeps import Done, Kept, Task, sweep
 
+ROOT = Path(sweeps.__file__).parents[2]
 distributed = pytest.importorskip("distributed")
 
 
@@ -252,6 +254,45 @@ def test_what_is_no_address_is_told_and_nothing_is_left_that_tries_it(address: s
     assert not [
         one for one in gc.get_objects() if type(one) is distributed.Client and one.status != "closed"
     ]
+
+
+@pytest.fixture
+def changed_code(tmp_path: Path) -> Path:
+    """A folder with all packages, of which one differs by a line."""
+    for package in ("catalog", "chargeback", "placement", "policies", "tierwise"):
+        shutil.copytree(ROOT / package, tmp_path / "code" / package)
+    with (tmp_path / "code/placement/planning/mip.py").open("a") as file:
+        file.write("# changed\n")
+    return tmp_path / "code"
+
+
+def test_what_other_code_of_the_same_version_has_kept_is_made_anew(
+    tmp_path: Path, changed_code: Path
+) -> None:
+    program = (
+        "import sys; from pathlib import Path; from tierwise.planner.sweeps import Kept, Task, sweep; "
+        "print(sweep([Task('a', 'a', 1)], lambda n: {'n': n}, kept=Kept(Path(sys.argv[1])))[0].kept)"
+    )
+
+    def kept(root: Path) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", program, tmp_path / "kept"],
+            cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=True,
+        ).stdout.strip()  # fmt: skip
+
+    assert [kept(ROOT), kept(ROOT), kept(changed_code), kept(changed_code)] == [
+        "False", "True", "False", "True",
+    ]  # fmt: skip
+
+
+def test_a_worker_that_has_other_code_of_the_same_version_is_named(
+    tmp_path: Path, changed_code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scheduler(tmp_path) as address, worker(address, tmp_path), monkeypatch.context() as there:
+        there.setenv("PYTHONPATH", str(changed_code))
+        other = worker(address, tmp_path)
+        with other, pytest.raises(InvalidInput, match=r"worker tcp://\S+ has other code of tierwise"):
+            sweep(tasks(2), squares(), cluster=address)
 
 
 def test_addresses_that_lead_nowhere_say_what_to_start(tmp_path: Path) -> None:

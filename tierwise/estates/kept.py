@@ -8,21 +8,19 @@ estate: the folder and its files are their owner's alone, and what belongs to an
 import hashlib
 import os
 import stat
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from catalog.estates import Estate
+from tierwise.code_sum import sum_of
 from tierwise.estates.importers import importers
 from tierwise.estates.reading import read
 
@@ -159,23 +157,4 @@ def _key(path: Path) -> str:
 def _code() -> str:
     """The same for the same code: ours, that of importers from elsewhere, and the libraries'."""
     packages = {type(one).__module__.partition(".")[0] for one in importers().values()}
-    sum_ = hashlib.sha256(sys.version.encode())
-    for name in _LIBRARIES:
-        sum_.update(f"{name} {version(name)}\n".encode())
-    for package in sorted({"catalog", "tierwise", *packages}):
-        for file in _sources(package):
-            sum_.update(f"{package} {file.name}\n".encode() + file.read_bytes())
-    return sum_.hexdigest()
-
-
-def _sources(package: str) -> Iterator[Path]:
-    """The Python files of a package, or of a module that stands alone. Raises OSError where it has none."""
-    spec = find_spec(package)
-    folders = list((spec and spec.submodule_search_locations) or ())
-    found = [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
-    if not folders and spec is not None and spec.origin:
-        found = [Path(spec.origin)]
-    if not found:
-        msg = f"the source of {package} is nowhere"
-        raise OSError(msg)
-    yield from found
+    return sum_of({"catalog", "tierwise", *packages}, _LIBRARIES)

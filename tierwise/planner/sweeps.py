@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from tierwise.code_sum import sum_of
 from tierwise.errors import EndpointDown, InvalidInput, NotSupported, TierwiseError
+from tierwise.planner.changes import kinds
 
 W = TypeVar("W")
 
@@ -31,8 +34,16 @@ Warned = Callable[[str], None]
 """Something that a person should know, in words."""
 _LOOK_S, _PATIENCE_S = 5, 60
 """How often a cluster is asked for its workers while nothing comes, and how long it may be without any."""
+_LIBRARIES = ("numba", "numpy", "ortools", "pydantic", "pydantic-core")
 _DEATHS = 2
 """How often a piece of work may take its process down before it is left out."""
+
+
+@cache
+def code() -> str:
+    """The same for the same code: ours, that of kinds of changes from elsewhere, and of what solves."""
+    packages = {one.__module__.partition(".")[0] for one in kinds().values()}
+    return sum_of({"catalog", "chargeback", "placement", "policies", "tierwise", *packages}, _LIBRARIES)
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder of results, one file each, named by what they depend on; other versions of tierwise have others."""
+    """A folder of results, one file each, named by what they depend on; other code has others."""
 
     folder: Path
-    version: str = field(default_factory=lambda: version("tierwise"))
+    code: str = field(default_factory=code)
     warn: Warned | None = None
     """Hears, once a sweep, that results can no longer be kept."""
 
@@ -99,7 +110,7 @@ class Kept:
         return ""
 
     def _file(self, key: str) -> Path:
-        return self.folder / f"{_digest(f'{self.version} {key}')}.json"
+        return self.folder / f"{_digest(f'{self.code} {key}')}.json"
 
 
 def _digest(text: str) -> str:
@@ -294,7 +305,7 @@ def _dask() -> Any:
 
 
 def _connected(distributed: Any, address: str) -> Any:
-    """A client of a cluster whose workers have this version of tierwise."""
+    """A client of a cluster whose workers have the code that is here."""
     comm = import_module("distributed.comm")
     try:  # A client that is made of a wrong address takes 20 s to give up, and says so on the screen.
         comm.get_address_host_port(comm.normalize_address(address), strict=True)
@@ -327,4 +338,16 @@ def _check_workers(client: Any, address: str) -> None:
     for worker, found in sorted(theirs.items()):
         if found != ours:
             msg = f"worker {worker} has tierwise {found}, not {ours}; install the same version there"
+            raise InvalidInput(msg)
+    try:
+        sums: dict[str, str] = client.run(code)
+    except Exception as error:
+        msg = f"a worker of {address} cannot tell its code ({error}); install the tierwise of this machine there"
+        raise InvalidInput(msg) from error
+    for worker, found in sorted(sums.items()):
+        if found != code():
+            msg = (
+                f"worker {worker} has other code of tierwise {ours}, of a kind of change, or of the libraries that solve; "
+                "install there what is installed here, so that all answer the same"
+            )
             raise InvalidInput(msg)
