@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from catalog.base import SAFE_INTEGER
 from catalog.frozen import FrozenMapping
 from catalog.units import amount_more, amount_of, format_amount
+from catalog.wording import counted
 from placement.arrays import Bool, Int64
 from placement.constraint import Constraint
 from placement.grouping import Names, called, in_words, is_member, pool_name
@@ -123,15 +124,16 @@ class Quotas(Constraint):
         for name, taken, need in self._exceeded(after, request):
             limit = self.limits[name]
             missing = taken + need - limit
+            whole = counted(limit, "machine") if name == MACHINES else amount_of(name, limit)
+            more = counted(missing, "more machine") if name == MACHINES else amount_more(name, missing)
             yield Rejection(
                 rule_id="quotas",
                 pool=pool_name(after.problem, provider),
                 dimension=name,
-                limit=format_amount(name, limit),
-                need=format_amount(name, need),
-                why=f"the quota of {group} is {amount_of(name, limit)}, {format_amount(name, taken)} of it "
-                f"in use: {amount_more(name, missing)} would be needed",
-                remedy=f"raise the quota by {format_amount(name, missing)}, {_other_ways(name, group)}",
+                limit=_amount(name, limit),
+                need=_amount(name, need),
+                why=f"the quota of {group} is {whole}, {_amount(name, taken)} of it in use: {more} would be needed",
+                remedy=f"raise the quota by {_amount(name, missing)}, {_other_ways(name, group)}",
             )
 
     def _exceeded(self, after: Placed, request: int) -> Iterator[tuple[str, int, int]]:
@@ -148,6 +150,10 @@ class Quotas(Constraint):
             fullest = total.index(max(total))
             if total[fullest] > 0 and used + total[fullest] > limit:
                 yield name, used + taken[fullest], need
+
+
+def _amount(name: str, amount: int) -> str:
+    return counted(amount, "machine") if name == MACHINES else format_amount(name, amount)
 
 
 def _other_ways(name: str, group: str) -> str:

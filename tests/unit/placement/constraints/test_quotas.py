@@ -95,8 +95,8 @@ def test_a_refusal_says_limit_used_need_and_what_else_helps() -> None:
     )
     (number,) = TWO.why(now, 2, 0)
     assert str(number) == (
-        "the quota of web is 2 machines, 2 machines of it in use: 1 more machines would be needed; "
-        "raise the quota by 1 machines, or delete machines of web on any host"
+        "the quota of web is 2 machines, 2 machines of it in use: 1 more machine would be needed; "
+        "raise the quota by 1 machine, or delete machines of web on any host"
     )
 
 
