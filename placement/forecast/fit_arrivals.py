@@ -104,6 +104,18 @@ def gaps(hours: Float64) -> list[range]:
     return found
 
 
+def silent_end(hours: Float64, span_hours: float) -> range:
+    """The whole days at the end in which no batch came, by their numbers, where those before make that no chance; else none.
+
+    Nothing after them tells whether their batches are missing or demand has ended.
+    """
+    last = float(hours.max(initial=0))
+    days = range(ceil(last / HOURS_PER_DAY), int(span_hours // HOURS_PER_DAY))
+    if len(days) < GAP_DAYS or _missed(last - np.sort(hours)[:-1], span_hours - last) >= _GAP_CHANCE:
+        return range(0)
+    return days
+
+
 def _missed(away: Float64, length: float) -> float:
     """The chance that a gap of this length was missed by all batches, given how far away from it they came."""
     near = away[away <= _GAP_SIDES * length]

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from catalog.base import Name
 from catalog.resources import ResourceClass
 from catalog.wording import counted
-from placement.forecast.fit_arrivals import Arrived, gaps
+from placement.forecast.fit_arrivals import Arrived, gaps, silent_end
 from placement.forecast.fit_lifetimes import Lived
 from placement.forecast.numbers import HOURS_PER_DAY
 from tierwise.errors import InvalidInput
@@ -49,6 +49,9 @@ class History:
     until: datetime
     gaps: tuple[tuple[date, date], ...]
     """First and last day of each stretch in which nothing came for so long that its machines must be missing."""
+
+    silent_end: tuple[date, date] | None = None
+    """First and last day of such a stretch at the end, which counts: demand may have ended."""
 
     @property
     def without_gaps(self) -> bool:
@@ -96,11 +99,13 @@ def read_history(path: Path, until: datetime | None = None, *, leave_out_gaps: b
         sizes={kind: _sizes([m for m in ordered if m.kind == kind]) for kind in kinds},
         since=since,
         until=end,
-        gaps=tuple(
-            (since.date() + timedelta(days=gap.start), since.date() + timedelta(days=gap.stop - 1))
-            for gap in missing
-        ),
+        gaps=tuple(_dates(since, gap) for gap in missing),
+        silent_end=_dates(since, silent) if (silent := silent_end(hours, span_hours)) else None,
     )
+
+
+def _dates(since: datetime, days: range) -> tuple[date, date]:
+    return since.date() + timedelta(days=days.start), since.date() + timedelta(days=days.stop - 1)
 
 
 def _end(path: Path, until: datetime, last: datetime) -> datetime:

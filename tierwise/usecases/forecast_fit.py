@@ -1,12 +1,13 @@
 """A history of machines -> the classes and lifetimes of a forecast document, and how good the fit is."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from catalog.wording import counted
 from placement.forecast.arrivals import Arrivals
 from placement.forecast.fit_arrivals import FittedArrivals, fit_arrivals
 from placement.forecast.fit_lifetimes import FittedLifetimes, empirical_lifetimes, fit_lifetimes
@@ -54,10 +55,18 @@ def notes(fitted: FittedHistory) -> list[str]:
         if fitted.history.without_gaps
         else "counted as time in which nothing came, and rates are lower if its machines are only missing"
     )
-    return [
-        f"no machine came from {first} to {last} ({(last - first).days + 1} days), far too long for chance: {counted_as}"
-        for first, last in fitted.history.gaps
-    ]
+    found = [f"{_nothing_came(*gap)}, far too long for chance: {counted_as}" for gap in fitted.history.gaps]
+    if fitted.history.silent_end is not None:
+        since, until = fitted.history.silent_end
+        found.append(
+            f"{_nothing_came(since, until)}, to the end, far too long for chance: counted as time in which nothing came; if "
+            f"arrivals were only recorded until {since}, say --until {since}, and leave out when machines were removed after it"
+        )
+    return found
+
+
+def _nothing_came(first: date, last: date) -> str:
+    return f"no machine came from {first} to {last} ({counted((last - first).days + 1, 'day')})"
 
 
 def rows(fitted: FittedHistory) -> list[Row]:

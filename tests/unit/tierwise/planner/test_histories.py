@@ -177,6 +177,32 @@ def test_a_missing_stretch_is_told_and_is_no_time(
     assert "counted as time in which nothing came" in " ".join(quiet.stderr.split())
 
 
+def test_silence_at_the_end_counts_and_is_told(long_history: Path, tmp_path: Path) -> None:
+    # Machines that were made until the 100th day are removed until the 120th, so the history goes on until then.
+    part = without(long_history, tmp_path, 100, 120)
+    fitted = forecast_fit.fit(part, until=datetime(2026, 5, 5), trend=False)  # noqa: DTZ001 - the history has no zone
+    (told,) = forecast_fit.notes(fitted)
+    assert told.startswith("no machine came from 2026-04-15 to 2026-05-04 (20 days), to the end")
+    assert "say --until 2026-04-15" in told
+    (row,) = forecast_fit.rows(fitted)
+    batches = len(fitted.history.arrived.hours)
+    assert row["batches_per_day"] == pytest.approx(batches / 120, rel=0.01)
+    # What it says to do: no removal is known after that day.
+    cut = [line.split(",") for line in part.read_text().splitlines()]
+    kept = [
+        [made, "" if gone > "2026-04-15" and n else gone, *rest]
+        for n, (made, gone, *rest) in enumerate(cut)
+    ]
+    known = forecast_fit.fit(
+        write(tmp_path, "".join(",".join(line) + "\n" for line in kept)),
+        until=datetime(2026, 4, 15),  # noqa: DTZ001 - as above
+        trend=False,
+    )
+    assert forecast_fit.notes(known) == []
+    assert forecast_fit.rows(known)[0]["batches_per_day"] == pytest.approx(batches / 100, rel=0.01)
+    assert forecast_fit.notes(forecast_fit.fit(long_history)) == []
+
+
 def test_machines_that_come_on_one_day_a_month_have_no_gaps_left_out(tmp_path: Path) -> None:
     lines = [f"2026-{month:02}-01T{hour:02}:00:00,,web\n" for month in range(1, 13) for hour in range(24)]
     fitted = forecast_fit.fit(write(tmp_path, "".join(["created_at,deleted_at,class\n", *lines])))
