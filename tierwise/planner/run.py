@@ -87,6 +87,7 @@ def solve_scenario(
         *_undivided(built, plan),
         *_otherwise_moved(found),
         *_grown_twice(built, prepared.groups),
+        *_put_out(built, plan),
     )
     paid = _paid(prepared, built, plan, sums, today.payments_micros)
     cash = against(today.payments_micros, paid, built, prepared.document)
@@ -120,6 +121,18 @@ def _grown_twice(built: Built, groups: MachineGroups) -> Iterator[str]:
             if (groups.selected[one.machines] & twice).any()
         ]
         yield f"{meant} by several changes, and each adds its own: {', '.join(each)}"
+
+
+def _put_out(built: Built, plan: PlanningPlan) -> Iterator[str]:
+    """Machines of today that have no place where some that come have one."""
+    today = built.machines.of_estate
+    for_room = built.problem.groups.allowed[:today].any(axis=1)
+    out, come = int(plan.unplaced[:today][for_room].sum()), int(plan.counts[today:].sum())
+    if out and come:
+        yield (
+            f"of the machines without a place {out:,} run today, and {counted(come, 'machine', 'has', 'have')} one that only "
+            "come: as few as can be are left out, whichever these are; offer more hosts, or let fewer come"
+        )
 
 
 def _otherwise_moved(found: ScenarioResult) -> Iterator[str]:

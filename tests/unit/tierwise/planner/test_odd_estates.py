@@ -176,12 +176,12 @@ def classified(estate: Estate) -> dict[str, Classified]:
     }
 
 
-def with_classes(text: str, used: dict[str, Resources] | None = None) -> Prepared:
+def with_classes(text: str, used: dict[str, Resources] | None = None, document: str = DOCUMENT) -> Prepared:
     estate = two_pools()
     catalog = load_catalog({"catalog.yaml": CATALOG})
     economics = load_economics(ECONOMICS, "economics.yaml")
     inputs = Inputs(estate, economics, catalog.classes, classified(estate), used or {})
-    return prepare(load(DOCUMENT + text, "whatif.yaml"), inputs)
+    return prepare(load(document + text, "whatif.yaml"), inputs)
 
 
 def test_machines_to_come_need_room_from_the_start_and_cost_from_their_month_on() -> None:
@@ -211,6 +211,22 @@ def test_machines_of_one_class_come_so_many_until_a_month_and_others_from_then_o
     assert [one.machines for one in found.periods] == [12 + 6, 12 + 12, 12 + 27, 12 + 42]
     with pytest.raises(DocumentError, match=r"the demand of web small in month 6, and 6 more already"):
         with_classes(f"scenarios:\n  one: {{changes: [{DEMAND} 2}}, {DEMAND} 5, first_month: 6}}]}}\n")
+
+
+def test_machines_of_today_that_make_room_for_those_that_come_are_told() -> None:
+    # With a host of each pool lost there are 384 GiB, and 64 of them are free: for twelve of 4 GiB, but 24 need the 32 GiB that
+    # one of today's has.
+    few, many = (f"{{changes: [{DEMAND} {n}}}]}}" for n in (1, 2))
+    prepared = with_classes(
+        f"scenarios:\n  few: {few}\n  many: {many}\n", document=DOCUMENT.replace("most: 2", "most: 0")
+    )
+    small, large = run(prepared, limits=Limits()).scenarios
+    assert (small.unplaced, large.unplaced) == (0, 1)
+    (told,) = [note for note in large.notes if "run today" in note]
+    assert told.startswith(
+        "of the machines without a place 1 run today, and 24 machines have one that only come"
+    )
+    assert not any("run today" in note for note in small.notes)
 
 
 def test_machines_to_come_are_paid_for_from_their_month_on() -> None:
