@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -117,3 +118,22 @@ def test_metering_on_a_full_disk_charges_nothing_and_works_again_later(
     assert interval_store(acme.app).files() == []
     ballast.unlink()
     assert meter(replace(acme.app)) == 4
+
+
+def test_what_is_written_to_a_full_disk_says_so_in_a_line_and_leaves_nothing(small_disk: Path) -> None:
+    ballast = fill(small_disk)
+    for command, said in (
+        (("estate", "generate", "--machines", "500", "estate.xlsx"), "estate.xlsx was not written: {}; check its folder,"),
+        (("--data-dir", "new", "init"), "new cannot be written: {}; check its rights and free space"),
+    ):  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "tierwise", *command],
+            cwd=small_disk,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"error: {said.format('No space left on device')}")
+        assert [one for one in small_disk.rglob("*") if one.is_file()] == [ballast]

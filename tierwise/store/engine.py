@@ -47,7 +47,7 @@ class StoreFailed(TierwiseError):
 
 _NOT_OURS = {
     sqlite3.SQLITE_FULL: "free some space",
-    sqlite3.SQLITE_IOERR: "look at the disk",
+    sqlite3.SQLITE_IOERR: "free some space, or look at the disk",
     sqlite3.SQLITE_READONLY: "make it writable",
     sqlite3.SQLITE_CANTOPEN: "check the path, its rights and free space",
     sqlite3.SQLITE_CORRUPT: "restore it from a backup",

@@ -50,7 +50,7 @@ def init(settings: Settings, example: str) -> Path:
         shutil.copytree(source, part)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        msg = f"{settings.data_dir} cannot be written: {error}; check its rights and free space"
+        msg = f"{settings.data_dir} cannot be written: {_reason(error)}; check its rights and free space"
         raise InvalidInput(msg) from None
     try:
         engine = open_engine(settings.database)
@@ -61,6 +61,14 @@ def init(settings: Settings, example: str) -> Path:
         raise
     part.rename(target)
     return target
+
+
+def _reason(error: OSError) -> str:
+    """The system's own words; copying a folder tells one for each file, and they are alike."""
+    if isinstance(error, shutil.Error):
+        (_, _, first), *_ = error.args[0]
+        return str(first).partition("] ")[2].partition(":")[0] or str(first)
+    return error.strerror or str(error)
 
 
 def replace_endpoints(settings: Settings, endpoints: Mapping[str, Endpoint]) -> None:

@@ -1,9 +1,10 @@
 """An estate as a workbook that looks like an RVTools export, for the many tools that read these.
 
-What the estate does not know stays empty; nothing is made up. Rows are written as they come, so that memory does not
-grow with the estate, and the same estate gives the same bytes.
+What the estate does not know stays empty; nothing is made up. Of a large estate only the packed
+file is held in memory, and the same estate gives the same bytes.
 """
 
+import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -11,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import xlsxwriter  # type: ignore[import-untyped]  # ships no type information
-from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-untyped]  # as above
 
 from catalog.estates import Estate, EstateDatastore, EstateHost, EstateMachine, EstatePool, PowerState
 from catalog.wording import counted
 from tierwise.errors import InvalidInput
 from tierwise.estates.rvtools.headings import HEADINGS
 from tierwise.estates.tables import token
+from tierwise.reports.files import write_whole
 
 _POWER = {PowerState.ON: "poweredOn", PowerState.OFF: "poweredOff", PowerState.SUSPENDED: "suspended"}
 _CREATED = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
@@ -33,24 +34,16 @@ Row = Mapping[str, object]
 def workbook(estate: Estate, target: Path) -> tuple[str, ...]:
     """Write the workbook; gives notes about what it has no place for.
 
-    Raises InvalidInput where the file cannot be written or a sheet cannot hold so many rows.
+    Raises InvalidInput where a sheet cannot hold so many rows, and TierwiseError where the file cannot be written.
     """
     if len(estate.machines) > _MOST_ROWS:
         msg = f"{target}: a sheet holds {_MOST_ROWS:,} rows, and the estate has {len(estate.machines):,} machines; write .json"
         raise InvalidInput(msg)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with part.open("wb") as file:
-            book = xlsxwriter.Workbook(
-                file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-            )
-            _fill(book, estate)
-            book.close()
-        part.replace(target)
-    except (OSError, XlsxWriterException) as error:
-        part.unlink(missing_ok=True)
-        msg = f"{target}: cannot be written: {error}; check its folder, rights and free space"
-        raise InvalidInput(msg) from None
+    packed = io.BytesIO()
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(packed, options) as book:
+        _fill(book, estate)
+    write_whole(target, packed.getvalue())
     return tuple(_left_out(estate))
 
 

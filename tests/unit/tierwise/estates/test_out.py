@@ -10,7 +10,7 @@ import pytest
 
 from catalog.estates import Estate, EstateHost, EstateMachine, EstatePool, PowerState, Utilization
 from catalog.estates.generator import generate
-from tierwise.errors import InvalidInput
+from tierwise.errors import InvalidInput, TierwiseError
 from tierwise.estates import document, read, write
 from tierwise.estates.rvtools.headings import HEADINGS
 
@@ -287,9 +287,9 @@ def test_other_endings_are_refused(estate: Estate, tmp_path: Path, name: str) ->
 
 
 def test_a_folder_that_is_not_there_leaves_nothing_behind(estate: Estate, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="cannot be written"):
+    with pytest.raises(TierwiseError, match="was not written: No such file"):
         write(estate, tmp_path / "no" / "a.xlsx")
     (tmp_path / "a.xlsx").mkdir()
-    with pytest.raises(InvalidInput, match="cannot be written"):
+    with pytest.raises(TierwiseError, match="was not written: Is a directory"):
         write(estate, tmp_path / "a.xlsx")
     assert [one.name for one in tmp_path.iterdir()] == ["a.xlsx"]
