@@ -119,6 +119,10 @@ class Span:
         return next((n for n in range(self.months) if self.day(n) >= day), self.months)
 
 
+LAST_START = date(9000, 12, 31)
+"""The last day on which a horizon may begin, so that none reaches the end of the calendar."""
+
+
 def month_number(day: date) -> int:
     """A month's number since the year 0."""
     return day.year * 12 + day.month - 1

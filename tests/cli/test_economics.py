@@ -224,6 +224,25 @@ def test_rates_say_what_the_document_lacks(tmp_path: Path, text: str, said: str)
     assert said in str(error)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("licences", "--start", "9000-12-31"),
+        ("rates", "--start", "9001-01-01"),
+        ("rates", "--month", "9999-12"),
+    ],
+)
+def test_a_time_beyond_the_calendar_is_refused_and_the_last_one_before_is_not(
+    command: tuple[str, ...],
+) -> None:
+    ended = run(command[0], ACME, *command[1:], *(("--months", "120") if "--start" in command else ()))
+    if command[2] == "9000-12-31":
+        assert ended.exit_code == 0
+    else:
+        assert isinstance(ended.exception, InvalidInput)
+        assert "is after 9000-12-31, the last day that can be planned from" in str(ended.exception)
+
+
 def test_files_that_are_none_are_told(tmp_path: Path) -> None:
     assert "cannot be read" in str(run("show", tmp_path / "none.yaml").exception)
     (tmp_path / "latin.yaml").write_bytes(b"title: caf\xe9")

@@ -84,10 +84,14 @@ def test_a_document_with_mistakes_ends_with_all_of_them_and_their_places(
 ) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text(
-        EXAMPLE.read_text().replace("months: 36", "months: 0").replace("kind: site_loss", "kind: site_los")
+        EXAMPLE.read_text()
+        .replace("months: 36", "months: 0")
+        .replace("kind: site_loss", "kind: site_los")
+        .replace("start: 2027-03-01", "start: 9999-12-01")
     )
     ended = tierwise("whatif", "run", file, code=3)
-    assert "wrong.yaml: 2 problems; nothing was planned" in ended.err
+    assert ": start: must be at most 9000-12-31" in ended.err
+    assert "wrong.yaml: 3 problems; nothing was planned" in ended.err
     assert "wrong.yaml:11:9: months: must be at least 1 (found 0)" in ended.err
     assert "there is no change 'site_los'; did you mean 'site_loss'?" in ended.err
 

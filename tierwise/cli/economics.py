@@ -110,10 +110,11 @@ def _month(text: str) -> "tuple[date, int]":
     from tierwise.errors import InvalidInput
 
     try:
-        return datetime.strptime(text, "%Y-%m").date(), 1  # noqa: DTZ007 - a day has no zone
+        first = datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007 - a day has no zone
     except ValueError:
         msg = f"--month: '{text}' is no month; write it like 2026-10"
         raise InvalidInput(msg) from None
+    return _not_too_late(first, "--month"), 1
 
 
 def _metered(ctx: typer.Context, month: str) -> dict[str, dict[str, int]]:
@@ -125,7 +126,17 @@ def _metered(ctx: typer.Context, month: str) -> dict[str, dict[str, int]]:
 
 
 def _first(start: datetime | None) -> "date":
-    return start.date() if start else _today().replace(day=1)
+    return _not_too_late(start.date(), "--start") if start else _today().replace(day=1)
+
+
+def _not_too_late(day: "date", option: str) -> "date":
+    from chargeback.economics.trace import LAST_START
+    from tierwise.errors import InvalidInput
+
+    if day > LAST_START:
+        msg = f"{option}: {day} is after {LAST_START}, the last day that can be planned from; give an earlier one"
+        raise InvalidInput(msg)
+    return day
 
 
 @app.command()

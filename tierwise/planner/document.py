@@ -8,11 +8,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 
 from catalog.base import Name, Value
 from catalog.frozen import FrozenMapping
 from catalog.pools import Hypervisor
+from chargeback.economics.trace import LAST_START
 from tierwise.planner.selecting import MachineSelector, PoolSelector
 
 FORMAT = "tierwise-whatif/1"
@@ -36,7 +44,14 @@ def _day(value: object) -> object:
     return value
 
 
-Day = Annotated[date, BeforeValidator(_day)]
+def _before_the_calendar_ends(day: date) -> date:
+    if day > LAST_START:
+        msg = f"must be at most {LAST_START}"
+        raise ValueError(msg)
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_day), AfterValidator(_before_the_calendar_ends)]
 
 
 class Overcommit(Value):
