@@ -184,6 +184,12 @@ def test_bad_input_ends_with_its_code_and_says_what_to_do(tierwise: Any, case: s
     assert ended.out == "", "data is only what is right"
 
 
+def test_what_is_valid_is_counted_in_words(tierwise: Any) -> None:
+    ended = tierwise("catalog", "validate", tierwise.data / "catalog")
+    assert ": valid; 3 tiers, 9 workload classes, " in ended.err
+    assert ended.err.endswith(", 10 rules, 1 rate card\n")
+
+
 def test_several_wrong_parameters_are_reported_together(tierwise: Any) -> None:
     wrong = ("--set", "vcpu=abc", "--set", "disk", "--set", "vpcu=2")
     ended = tierwise("quote", "db-medium", "--tenant", "payroll", *wrong, code=3)

@@ -17,15 +17,21 @@ def validate(
     path: Annotated[Path, typer.Argument(help="A YAML file, or a folder of them.")],
 ) -> None:
     """Check catalog, rules and rate cards; report every mistake with file, line and column."""
+    from catalog.wording import counted
     from tierwise.documents import load
 
     documents = load(path)
     catalog = documents.catalog
-    note(
-        f"{path}: valid; {len(catalog.tiers)} tiers, {len(catalog.classes)} workload classes, "
-        f"{len(catalog.offerings)} offerings, {len(catalog.pools)} pools, {len(catalog.tenants)} tenants, "
-        f"{len(documents.rules)} rules, {len(documents.rate_cards)} rate cards"
+    there = (
+        counted(len(catalog.tiers), "tier"),
+        f"{len(catalog.classes)} workload {'class' if len(catalog.classes) == 1 else 'classes'}",
+        counted(len(catalog.offerings), "offering"),
+        counted(len(catalog.pools), "pool"),
+        counted(len(catalog.tenants), "tenant"),
+        counted(len(documents.rules), "rule"),
+        counted(len(documents.rate_cards), "rate card"),
     )
+    note(f"{path}: valid; {', '.join(there)}")
     for card in documents.rate_cards:
         for warning in card.warnings:
             note(f"warning: rate card {card.label}: {warning}")

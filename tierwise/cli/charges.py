@@ -106,6 +106,7 @@ def idle(
     output: Output = Format.TABLE,
 ) -> None:
     """Show what pools cost, what of it was held or idle, who bears it, and each tier's margin."""
+    from catalog.wording import counted
     from tierwise.usecases.shared_costs import pass_on as pass_on_costs
     from tierwise.usecases.shared_costs import shared_costs
 
@@ -121,7 +122,9 @@ def idle(
     for text in found.notes:
         note(text)
     if kept:
-        note(f"{len(found.charged_rows)} rows are on the statements from now on, kept in {kept}")
+        note(
+            f"{counted(len(found.charged_rows), 'row', 'is', 'are')} on the statements from now on, kept in {kept}"
+        )
 
 
 @app.command()
@@ -189,6 +192,7 @@ def verify(
     output: Output = Format.TABLE,
 ) -> None:
     """Make closed months' statements again and compare them with the ledger."""
+    from catalog.wording import counted
     from tierwise.cli.closing import verified_rows
     from tierwise.errors import TierwiseError
     from tierwise.usecases.explaining import verify as verify_months
@@ -202,7 +206,7 @@ def verify(
     emit(verified_rows(found), output, fields=Fields(dict.fromkeys(names, ""), names))
     problems = [problem for each in found for problem in each.problems]
     if problems:
-        msg = f"the ledger and what usage and rates give differ in {len(problems)} points; restore what was changed"
+        msg = f"the ledger and what usage and rates give differ in {counted(len(problems), 'point')}; restore what was changed"
         raise TierwiseError(msg, details=problems[:_SHOWN])
 
 

@@ -82,7 +82,8 @@ def _documents(app: App) -> Iterator[Finding]:
     yield Finding(
         "catalog",
         Verdict.OK,
-        f"{len(catalog.offerings)} offerings, {len(catalog.pools)} pools, {len(app.documents.rules)} rules, "
+        f"{counted(len(catalog.offerings), 'offering')}, {counted(len(catalog.pools), 'pool')}, "
+        f"{counted(len(app.documents.rules), 'rule')}, "
         f"rate card {card.label} in {card.currency}",
     )
 
