@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chargeback.money import format_minor
+from chargeback.money import spelled
 from chargeback.periods import BillingPeriod
 from chargeback.statements import COLUMNS, Row, Statement
 
@@ -51,8 +51,8 @@ class Sum(NamedTuple):
 
     @property
     def text(self) -> str:
-        """``EUR 412.60``."""
-        return format_minor(self.amount_minor, self.minor_digits, self.currency)
+        """``EUR 1,412.60``."""
+        return spelled(self.amount_minor, self.minor_digits, self.currency)
 
 
 def sums(rows: Iterable[Row], kind: Callable[[Row], str] = lambda _row: "") -> tuple[Sum, ...]:

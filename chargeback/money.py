@@ -97,6 +97,13 @@ def format_minor(amount_minor: int, minor_digits: int, currency: str = "") -> st
     return f"{currency} {text}" if currency else text
 
 
+def spelled(minor: int, digits: int, currency: str = "") -> str:
+    """An amount in minor units for people: ``EUR 1,234.50``."""
+    whole, point, rest = format_minor(abs(minor), digits).partition(".")
+    text = f"{'-' if minor < 0 else ''}{int(whole):,}{point}{rest}"
+    return f"{currency} {text}" if currency else text
+
+
 def split(total: int, weights: Sequence[int]) -> list[int]:
     """`total` in whole parts proportional to `weights`; the parts add up to `total` exactly.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from chargeback.money import format_minor
+from chargeback.money import spelled
 
 Cell = str | int | Fraction | None
 """One figure or word of a table; None where there is nothing to say."""
@@ -77,13 +77,6 @@ class Table:
     def total(self, name: str) -> int:
         """The sum of a column. Raises ValueError where there is no such column."""
         return added(self.rows, self.names.index(name))
-
-
-def spelled(minor: int, digits: int, currency: str = "") -> str:
-    """An amount in minor units for people: ``EUR 1,234.50``."""
-    whole, point, rest = format_minor(abs(minor), digits).partition(".")
-    text = f"{'-' if minor < 0 else ''}{int(whole):,}{point}{rest}"
-    return f"{currency} {text}" if currency else text
 
 
 def added(rows: Sequence[tuple[Cell, ...]], i: int) -> int:

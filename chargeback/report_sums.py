@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chargeback.books import NONE, Books, Row, amount, dimension
-from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table, spelled
+from chargeback.money import spelled
+from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 
 CHARTED = 12
 """How many bars a chart has at most; what is smaller stands together in the last one."""

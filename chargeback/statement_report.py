@@ -5,7 +5,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from chargeback.books import NONE, Books, Row, amount
-from chargeback.report import Cell, Chart, Column, InvalidReport, Kind, Report, Table, spelled
+from chargeback.money import spelled
+from chargeback.report import Cell, Chart, Column, InvalidReport, Kind, Report, Table
 from chargeback.report_sums import MONTHS, grouped, report, stacked, sums
 from chargeback.statements import COLUMNS
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from chargeback.focus.units import held_unit
 from chargeback.instants import utc_text
-from chargeback.money import Rounding, divided, exact_text, format_minor, split
+from chargeback.money import Rounding, divided, exact_text, format_minor, spelled, split
 from chargeback.shared_costs.allocation import Allocation
 from chargeback.shared_costs.costs import Charged, Due
 from chargeback.shared_costs.parts import Kind, Part, whole_weights
@@ -167,7 +167,9 @@ def headline(found: Allocation, recovered_minor: int) -> str:
     ways = sorted({part.by for part in idle if part.tenant})
     how = f"shared by {' and by '.join(ways)}" if ways else "kept apart"
     what = "idle cost not passed on" if apart else "idle cost passed on"
-    return f"{what} {_thousands(amount, found)}{_of(amount, recovered_minor)}, {how}"
+    return (
+        f"{what} {spelled(amount, found.minor_digits, found.currency)}{_of(amount, recovered_minor)}, {how}"
+    )
 
 
 def _of(amount_minor: int, recovered_minor: int) -> str:
@@ -176,9 +178,3 @@ def _of(amount_minor: int, recovered_minor: int) -> str:
         return ""
     share = Fraction(1000 * amount_minor, recovered_minor)
     return f" ({format_minor(divided(share.numerator, share.denominator, Rounding.HALF_UP), 1)} %)"
-
-
-def _thousands(amount_minor: int, found: Allocation) -> str:
-    text = format_minor(amount_minor, found.minor_digits)
-    whole, point, decimals = text.partition(".")
-    return f"{found.currency} {int(whole):,}{point}{decimals}"

@@ -135,7 +135,7 @@ def statements(
 
 def print_report(found: "Report") -> None:
     """The report for people: its first table, as wide as the terminal, and its notes."""
-    from chargeback.report import spelled
+    from chargeback.money import spelled
 
     console = stdout()
     console.print(f"{found.title}: {found.subtitle}", markup=False)

@@ -31,14 +31,9 @@ def _amount(resource_class: str, amount: int) -> str:
 
 def money(minor: int, card: "RateCard") -> str:
     """``EUR 318,204.17``."""
-    from chargeback.money import format_minor
+    from chargeback.money import spelled
 
-    whole, point, rest = format_minor(minor, card.minor_digits).partition(".")
-    return (
-        f"{card.currency} {int(whole):,}{point}{rest}"
-        if int(whole)
-        else f"{card.currency} {whole}{point}{rest}"
-    )
+    return spelled(minor, card.minor_digits, card.currency)
 
 
 def price_formula(quote: "Quote") -> str:

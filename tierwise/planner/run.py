@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from catalog.wording import counted
-from chargeback.money import Rounding, divided
-from chargeback.report import spelled
+from chargeback.money import Rounding, divided, spelled
 from placement.arrays import Int64
 from placement.plan import Limits
 from placement.planning.counted import pools_by_scope

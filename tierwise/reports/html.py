@@ -5,7 +5,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from chargeback.report import Chart, Report, spelled
+from chargeback.money import spelled
+from chargeback.report import Chart, Report
 from tierwise.reports.charts import Box, Picture, Stroke, picture
 from tierwise.reports.words import sheet
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from chargeback.report import Report, spelled
+from chargeback.money import spelled
+from chargeback.report import Report
 from tierwise.reports.charts import Box, Picture, Stroke, pieces
 from tierwise.reports.fonts import BOLD, PLAIN, width, wrapped
 from tierwise.reports.pdf_pages import ALERT, DEEP, FAINT, LINE, Pages

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from chargeback.money import Rounding, divided, format_minor
-from chargeback.report import Cell, Column, Kind, Report, Table, spelled
+from chargeback.money import Rounding, divided, format_minor, spelled
+from chargeback.report import Cell, Column, Kind, Report, Table
 
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the beginning of a formula; the last four are full-width forms."""

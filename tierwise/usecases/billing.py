@@ -10,7 +10,7 @@ from typing import Any
 
 from chargeback.late import Known
 from chargeback.ledger import exact_number, sums, sums_text
-from chargeback.money import NANOS_PER_UNIT, exact_text, format_minor, round_to_minor
+from chargeback.money import NANOS_PER_UNIT, exact_text, format_minor, round_to_minor, spelled
 from chargeback.periods import BillingPeriod
 from chargeback.rates import RateCard
 from chargeback.statements import Statement
@@ -75,7 +75,7 @@ class Bill:
     @property
     def total(self) -> str:
         """The sum of all statements, per currency: ``EUR 412.60``."""
-        return sums_text(sums(self.rows)) or format_minor(0, self.card.minor_digits, self.card.currency)
+        return sums_text(sums(self.rows)) or spelled(0, self.card.minor_digits, self.card.currency)
 
     @property
     def note(self) -> str:

@@ -14,7 +14,7 @@ from chargeback.economics.document import Economics, load_economics
 from chargeback.economics.figures import Evidence, Statement
 from chargeback.economics.fleet import TierCost, tier_cost
 from chargeback.economics.rates import InvalidRates, Proposal, ProposedRate, propose
-from chargeback.money import Rounding, exact_text, format_minor, nanos_to_text, round_to_minor
+from chargeback.money import Rounding, exact_text, nanos_to_text, round_to_minor, spelled
 from placement.amounts import half_up
 from tierwise.documents import MAX_FILE_BYTES
 from tierwise.errors import InvalidInput
@@ -158,8 +158,7 @@ class Money:
 
     def minor(self, minor: int) -> str:
         """The same of minor units."""
-        whole, point, rest = format_minor(abs(minor), self.minor_digits).partition(".")
-        return f"{self.currency} {'-' if minor < 0 else ''}{int(whole):,}{point}{rest}"
+        return spelled(minor, self.minor_digits, self.currency)
 
 
 def rate_rows(

@@ -15,12 +15,14 @@ from chargeback.ledger import (
     LEDGER_COLUMNS,
     SCHEMA,
     Check,
+    Sum,
     booked,
     checked,
     disagreements,
     exact_number,
     misnumbered,
     statement_number,
+    sums_text,
     to_table,
 )
 from chargeback.metering import intervals
@@ -68,6 +70,11 @@ def test_statements_are_numbered_by_tenant_and_lines_from_one_without_a_gap(book
     numbers = [(row["statement"], row["number"]) for row in rows]
     assert numbers == [(s.number, n) for s in issued for n in range(1, s.lines + 1)]
     assert [row["charge_class"] for row in rows[:8]] == [""] * 4 + ["Correction"] * 4
+
+
+def test_sums_are_told_with_their_thousands_apart_and_each_currency_s_decimals() -> None:
+    found = [Sum("total", *each) for each in (("EUR", 2, 444074), ("JPY", 0, -12345), ("USD", 2, -50))]
+    assert sums_text(found) == "EUR 4,440.74 and JPY -12,345 and USD -0.50"
 
 
 def test_a_ten_thousandth_statement_has_five_digits() -> None:

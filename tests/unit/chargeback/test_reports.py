@@ -13,7 +13,8 @@ from chargeback import frames, reports
 from chargeback.books import Books, Directory
 from chargeback.budgets import Budget
 from chargeback.instants import instant, zone
-from chargeback.report import Chart, Column, InvalidReport, Kind, Table, spelled
+from chargeback.money import spelled
+from chargeback.report import Chart, Column, InvalidReport, Kind, Table
 from chargeback.reports import every, make
 from chargeback.statement_report import statement_report
 from tierwise.testing.bill_rows import DIRECTORY, OCTOBER, books, october, row
