@@ -129,11 +129,14 @@ def test_what_was_tagged_since_is_no_drift_after_going_back(acme: Any) -> None:
     assert acme.drift() is Drift.NONE
 
 
-@pytest.mark.parametrize("name", ["", " a", "a ", "a/b", "a\\b", "50%", "a\nb", "x" * 81])
+@pytest.mark.parametrize("name", ["", " a", "a ", "a/b", "a\\b", "50%", "a\nb", "a\u200bb", "x" * 81])
 def test_a_name_that_vendors_cannot_hold_is_told_before_anything_is_tried(acme: Any, name: str) -> None:
     acme.deliver("shop-01")
-    with pytest.raises(InvalidInput, match="is no name for a snapshot; it has 1 to 80 characters"):
+    with pytest.raises(
+        InvalidInput, match="is no name for a snapshot; it has 1 to 80 characters"
+    ) as caught:
         snapshots.take(acme.app, UUID(int=1), "shop-01", name)
+    assert "a line break or another that cannot be shown" in str(caught.value)
     assert acme.calls(XEN, "snapshot") == []
 
 

@@ -63,8 +63,8 @@ def _check(name: str) -> None:
     fits = name.strip() == name and name.isprintable() and 1 <= len(name) <= NAME_LENGTH_MAX
     if not fits or any(one in name for one in _ESCAPED):
         msg = (
-            f"'{name}' is no name for a snapshot; it has 1 to {NAME_LENGTH_MAX} characters, of which none is a line "
-            "break, '/', '\\' or '%', and no blank at its ends"
+            f"'{name}' is no name for a snapshot; it has 1 to {NAME_LENGTH_MAX} characters, of which none is '/', '\\' or "
+            "'%', a line break or another that cannot be shown, and no blank at its ends"
         )
         raise InvalidInput(msg)
 
