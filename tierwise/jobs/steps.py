@@ -259,7 +259,12 @@ def back(app: App, machine_id: str, *, start: bool) -> Outcome:
     """
     with app.session() as session:
         before = session.get_one(MachineRow, machine_id).power
-    seen = look(app, machine_id)
+    seen = call(
+        app,
+        _endpoint_of(app, machine_id),
+        lambda connector: connector.get_vm(UUID(machine_id)),
+        lambda error: error.retriable and start,
+    )
     if "error" in seen or seen["vm"]["power"] != PowerState.OFF or before == PowerState.OFF:
         return {**seen, "said": ""}
     if start and before == PowerState.ON:
