@@ -67,14 +67,11 @@ def records(op: Op, class_name: str) -> dict[str, Any]:
 
 def clocks(op: Op) -> dict[str, datetime]:
     """What the clocks of the hosts that are up show, by the hosts' names."""
-    metrics = records(op, "host_metrics")
-    up = {
-        ref: str(host["name_label"])
-        for ref, host in records(op, "host").items()
-        if host["metrics"] in metrics and metrics[host["metrics"]]["live"]
-    }
+    hosts, metrics = records(op, "host"), records(op, "host_metrics")
     found = {}
-    for ref, name in up.items():
+    for ref, name in inventory.host_names(hosts).items():
+        if not metrics.get(hosts[ref]["metrics"], {}).get("live"):
+            continue
         try:
             found[name] = moment(op.call("host.get_servertime", ref))
         except op.session.failure as failure:

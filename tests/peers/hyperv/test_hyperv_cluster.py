@@ -52,6 +52,10 @@ def test_new_machines_are_roles_and_go_where_the_most_memory_is_free(
     }
 
 
+def test_the_clock_of_each_node_is_told_by_its_name(connector: Connector) -> None:
+    assert set(connector.clocks()) == {"HV-A", "HV-B"}
+
+
 def test_a_deleted_machine_leaves_no_role_no_disk_and_no_machine(
     nodes: HypervSimulator, connector: Connector
 ) -> None:

@@ -332,3 +332,13 @@ def test_a_session_that_ended_is_opened_anew_for_measurements(
     simulator.rules(Rule(method=RRD, action="http", status=403, times=1))
     with pytest.raises((Refused, Unreachable)):
         list(connector.usage(datetime.now(UTC)))
+
+
+def test_the_clock_of_each_host_that_is_up_is_told_also_where_two_have_one_name(
+    connector: Connector, raw: Any
+) -> None:
+    for host in raw.host.get_all():
+        raw.host.set_name_label(host, "same")
+    told = connector.clocks()
+    assert sorted(told) == sorted(f"same {raw.host.get_uuid(host)}" for host in raw.host.get_all())
+    assert len(told) > 1
