@@ -3,6 +3,7 @@ package main
 import (
 	"sync"
 
+	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -22,8 +23,20 @@ func (s *cancels) of(task types.ManagedObjectReference) chan struct{} {
 	return s.told[task]
 }
 
-// cancel answers CancelTask.
+// cancel answers CancelTask; a task that is over, or cannot be cancelled, goes on as it is.
 func (s *cancels) cancel(c *call) *answer {
+	task, ok := simulator.Map.Get(c.this).(*simulator.Task)
+	if !ok {
+		return faultAnswer("ManagedObjectNotFound", "The object has already been deleted.")
+	}
+	var info types.TaskInfo
+	simulator.Map.WithLock(task, func() { info = task.Info })
+	switch {
+	case info.State == types.TaskInfoStateSuccess || info.State == types.TaskInfoStateError:
+		return faultAnswer("InvalidState", "The task is over.")
+	case !info.Cancelable:
+		return faultAnswer("NotSupported", "The task cannot be cancelled.")
+	}
 	told := s.of(c.this)
 	s.mutex.Lock()
 	defer s.mutex.Unlock()

@@ -37,6 +37,7 @@ func (f *front) waited(task *simulator.Task, c *call) bool {
 		time.Sleep(f.taskDelay)
 		return true
 	}
+	update(task, "info.cancelable", true)
 	for step := 1; step <= progressSteps; step++ {
 		select {
 		case <-f.cancels.of(task.Self):

@@ -207,8 +207,18 @@ def test_a_host_that_does_not_get_empty_stays(raw: Any, machine: Any) -> None:
     await_state(entering, "running")
     entering.CancelTask()
     await_state(entering, "error")
+    refused(entering.CancelTask, "InvalidState")
     assert not host.runtime.inMaintenanceMode
     wait(machine.ResetVM_Task())
+
+
+def test_a_task_that_cannot_be_cancelled_goes_on(start: Start, look: Look) -> None:
+    with look(start(Estate(vms=1), task_delay_s=0.5)) as raw:
+        (machine,) = raw.machines()
+        ending = machine.PowerOff()
+        refused(ending.CancelTask, "NotSupported")
+        wait(ending)
+        assert machine.runtime.powerState == "poweredOff"
 
 
 def test_a_machine_that_moves_on_frees_its_host(raw: Any, machine: Any) -> None:
