@@ -24,7 +24,9 @@ var pretended = map[string]bool{
 }
 
 // checked are the calls, besides those that make tasks, that refused is asked about.
-var checked = map[string]bool{"ImportVApp": true, "SetVirtualDiskUuid": true, "ShutdownGuest": true}
+var checked = map[string]bool{
+	"ImportVApp": true, "MarkAsVirtualMachine": true, "SetVirtualDiskUuid": true, "ShutdownGuest": true,
+}
 
 // refused is why vCenter would not do what a client asks; nil where it would.
 func (f *front) refused(c *call) types.BaseMethodFault {
@@ -55,6 +57,8 @@ func (f *front) refused(c *call) types.BaseMethodFault {
 		}
 	case *types.Destroy_Task:
 		return f.indestructible(c.this)
+	case *types.MoveIntoFolder_Task:
+		return f.crowded(c.this, body.List)
 	case *types.RemoveSnapshot_Task:
 		if body.RemoveChildren && hasChildren(c.this) {
 			return new(types.NotSupported) // the children would be there still
@@ -97,6 +101,11 @@ func (f *front) refused(c *call) types.BaseMethodFault {
 		return f.placedAt(body.Spec.Location.Host, pool)
 	case *types.RelocateVM_Task:
 		return f.relocation(machine, &body.Spec)
+	case *types.MarkAsVirtualMachine:
+		if body.Host == nil && f.placedAt(machine.Runtime.Host, &body.Pool) != nil {
+			return new(types.NotSupported) // the simulator chooses no other host
+		}
+		return f.placedAt(body.Host, &body.Pool)
 	}
 	return nil
 }
@@ -209,6 +218,21 @@ func (f *front) indestructible(ref types.ManagedObjectReference) types.BaseMetho
 	case *simulator.Folder:
 		if len(one.ChildEntity) > 0 {
 			return new(types.NotSupported)
+		}
+	}
+	return nil
+}
+
+// crowded is the fault of things that a folder has others of the same names of.
+func (f *front) crowded(ref types.ManagedObjectReference, list []types.ManagedObjectReference) types.BaseMethodFault {
+	folder, ok := simulator.Map.Get(ref).(*simulator.Folder)
+	for _, one := range list {
+		entity, known := simulator.Map.Get(one).(mo.Entity)
+		if !ok || !known || !f.uniqueNames {
+			continue
+		}
+		if other := simulator.Map.FindByName(entity.Entity().Name, folder.ChildEntity); other != nil && other.Reference() != one {
+			return &types.DuplicateName{Name: entity.Entity().Name, Object: other.Reference()}
 		}
 	}
 	return nil

@@ -119,6 +119,31 @@ def test_a_name_that_is_taken_is_given_to_nobody(raw: Any, machine: Any) -> None
     assert machine.name == before + "-2"
 
 
+def test_a_folder_takes_no_second_of_a_name(raw: Any, machine: Any) -> None:
+    other = next(one for one in raw.machines() if one != machine)
+    folder = machine.parent.CreateFolder("sub")
+    wait(folder.MoveIntoFolder_Task([other]))
+    name = machine.name
+    wait(machine.Rename_Task(other.name))
+    refused(lambda: folder.MoveIntoFolder_Task([machine]), "DuplicateName")
+    assert (machine.parent, folder.childEntity) == (folder.parent, [other])
+    wait(machine.Rename_Task(name))
+    wait(folder.MoveIntoFolder_Task([machine]))
+    assert set(folder.childEntity) == {machine, other}
+
+
+def test_a_template_becomes_a_machine_where_its_host_is(raw: Any, machine: Any) -> None:
+    alone = next(c for c in raw.clusters() if c != host_of(machine).parent)
+    pool = machine.resourcePool
+    wait(machine.PowerOff())
+    machine.MarkAsTemplate()
+    refused(lambda: machine.MarkAsVirtualMachine(alone.resourcePool), "NotSupported")
+    refused(lambda: machine.MarkAsVirtualMachine(pool, alone.host[0]), "InvalidArgument")
+    assert machine.config.template
+    machine.MarkAsVirtualMachine(pool)
+    assert not machine.config.template
+
+
 def test_a_disk_never_shrinks_and_does_not_grow_under_a_snapshot(raw: Any, machine: Any) -> None:
     from pyVmomi import vim
 
