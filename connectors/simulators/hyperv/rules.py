@@ -3,9 +3,9 @@
 import threading
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from catalog.base import Value
 
@@ -29,6 +29,16 @@ class Rule(Value):
     after: bool = False
     times: int = Field(default=0, ge=0)
     skip: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.action == "error" and not self.error_id:
+            msg = "'error' needs an 'error_id', one of PowerShell's: InvalidState"
+            raise ValueError(msg)
+        if self.action == "fault" and not self.code:
+            msg = "'fault' needs a 'code', the number of one of WS-Management's: 2150858843"
+            raise ValueError(msg)
+        return self
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """Misbehaviour on request: which calls go wrong, and how."""
 
 import threading
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from catalog.base import Value
 
@@ -27,6 +27,13 @@ class Rule(Value):
     after: bool = False
     times: int = Field(default=0, ge=0)
     skip: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.action == "fail" and not self.code:
+            msg = "'fail' needs a 'code', one of xapi's errors: VM_BAD_POWER_STATE"
+            raise ValueError(msg)
+        return self
 
 
 class Rules:
