@@ -246,6 +246,44 @@ def test_what_is_left_when_the_last_worker_is_gone_is_told_and_the_rest_kept(
     assert len(list((tmp_path / "kept").iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        (signal.SIGKILL, "the scheduler at {} went away while it was under way; start one"),
+        (signal.SIGSTOP, "no worker has been at {} for 5 s; start some"),
+    ],
+)
+def test_a_scheduler_that_goes_away_or_falls_silent_is_told_for_each_that_was_not_done(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    how: signal.Signals,
+    told: str,
+) -> None:
+    monkeypatch.setattr(sweeps, "_LOOK_S", 1)
+    monkeypatch.setattr(sweeps, "_PATIENCE_S", 5)
+    with scheduler(tmp_path) as address, worker(address, tmp_path):
+        with distributed.Client(address, set_as_default=False) as client:
+            boss = client.run_on_scheduler(os.getpid)
+
+        def work(n: int) -> dict[str, Any]:
+            import time
+
+            if n == 2:
+                while not list((tmp_path / "kept").glob("*.json")):
+                    time.sleep(0.05)  # What is done is fetched before.
+                os.kill(boss, how)
+                time.sleep(600)
+            return {"square": n * n}
+
+        capfd.readouterr()
+        found = sweep(tasks(4), work, cluster=address, kept=Kept(tmp_path / "kept"))
+        assert capfd.readouterr() == ("", "")
+    assert found[0].result == {"square": 0}
+    assert found[2].error.startswith(told.format(address))
+    assert all(one.result or one.error for one in found)
+
+
 @pytest.mark.parametrize("address", ["not an address:x", "tcp://", "localhost", "http://127.0.0.1:80"])
 def test_what_is_no_address_is_told_and_nothing_is_left_that_tries_it(address: str) -> None:
     with pytest.raises(InvalidInput, match="no address of a Dask scheduler"):

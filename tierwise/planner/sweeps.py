@@ -6,11 +6,13 @@ is written down at once where a folder is given, so that a sweep that was stoppe
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -249,25 +251,42 @@ def _died(what: str) -> str:
 def _on_cluster(tasks: Sequence[Task[W]], function: Callable[[W], Result], address: str) -> Iterator[Done]:
     """On a Dask cluster. A task whose worker dies is done by another one, or by one that comes within a while."""
     distributed = _dask()
-    client = _connected(distributed, address)
+    with _quiet("distributed"):
+        client = _connected(distributed, address)
+        try:
+            futures = {
+                client.submit(_tried, function, task, key=f"{task.name}-{n}-{id(client)}", pure=False): task
+                for n, task in enumerate(tasks)
+            }
+            for future in _arriving(client, list(futures)):
+                task = futures.pop(future)
+                try:
+                    # Its worker can die with the result before it is here.
+                    yield future.result(timeout=_PATIENCE_S)
+                except distributed.KilledWorker:
+                    yield Done(task.name, None, _died("worker"))
+                except CancelledError:
+                    yield Done(task.name, None, _lost(address))
+                except Exception as error:  # noqa: BLE001 - the cluster's own failures, which are this task's alone
+                    yield Done(task.name, None, f"the cluster gave it up: {type(error).__name__}: {error}")
+            for task in futures.values():
+                yield Done(task.name, None, _deserted(address))
+        finally:
+            client.close(timeout=5)
+
+
+@contextmanager
+def _quiet(library: str) -> Iterator[None]:
+    """Without what a library logs: what becomes of each task is told in our words."""
+    loggers = [logging.getLogger(name) for name in (library, f"{library}.client", f"{library}.core")]
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.CRITICAL + 1)
     try:
-        futures = {
-            client.submit(_tried, function, task, key=f"{task.name}-{n}-{id(client)}", pure=False): task
-            for n, task in enumerate(tasks)
-        }
-        for future in _arriving(client, list(futures)):
-            task = futures.pop(future)
-            try:
-                # Its worker can die with the result before it is here.
-                yield future.result(timeout=_PATIENCE_S)
-            except distributed.KilledWorker:
-                yield Done(task.name, None, _died("worker"))
-            except Exception as error:  # noqa: BLE001 - the cluster's own failures, which are this task's alone
-                yield Done(task.name, None, f"the cluster gave it up: {type(error).__name__}: {error}")
-        for task in futures.values():
-            yield Done(task.name, None, _deserted(address))
+        yield
     finally:
-        client.close(timeout=5)
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
 
 
 def _arriving(client: Any, futures: list[Any]) -> Iterator[Any]:
@@ -286,13 +305,24 @@ def _arriving(client: Any, futures: list[Any]) -> Iterator[Any]:
 
 def _has_workers(client: Any) -> bool:
     try:
-        return bool(client.nthreads())
+        # Of itself a client waits for its scheduler for ever.
+        return bool(client.sync(client.scheduler.ncores, callback_timeout=_LOOK_S))
     except Exception:  # noqa: BLE001 - Dask's errors are of many kinds; whatever it is, nobody answers
         return False
 
 
+def _lost(address: str) -> str:
+    return (
+        f"the scheduler at {address} went away while it was under way; start one with `dask scheduler` and its workers, and run "
+        "it again"
+    )
+
+
 def _deserted(address: str) -> str:
-    return f"no worker has been at {address} for {_PATIENCE_S} s; start some with `dask worker {address}`, and run it again"
+    return (
+        f"no worker has been at {address} for {_PATIENCE_S} s; start some with `dask worker {address}`, and a `dask scheduler` "
+        "where none answers, and run it again"
+    )
 
 
 def _dask() -> Any:
