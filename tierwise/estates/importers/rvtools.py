@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar, TypeVar
 
 from catalog.estates import Estate, EstateDatastore, EstatePool
+from catalog.wording import counted
 from tierwise.errors import InvalidInput
 from tierwise.estates.cells import MAX_TEXT, moment
 from tierwise.estates.findings import Findings, some
@@ -138,7 +139,7 @@ def _vinfo(source: Source, findings: Findings) -> Table:
 def _without_machines(source: Source, vinfo: Table, where: Places, findings: Findings) -> None:
     """A note where there are hosts at least. Raises InvalidInput where there is nothing."""
     dropped = (
-        f" ({len(findings.dropped):,} rows were left out, {findings.dropped[0].reason})"
+        f" ({counted(len(findings.dropped), 'row', 'was', 'were')} left out, {findings.dropped[0].reason})"
         if findings.dropped
         else ""
     )

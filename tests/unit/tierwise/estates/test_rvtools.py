@@ -317,7 +317,7 @@ def test_a_workbook_without_vinfo_takes_its_machines_from_vcpu(imported: Made) -
     [
         ([("Powerstate", "CPUs"), ("poweredOn", 2)], "has no column 'vm'; it has Powerstate, CPUs"),
         ([HEADINGS], "has no machines; check the export's filter"),
-        ([HEADINGS, changed(WEB, Template="True")], "has no machines \\(1 rows were left out, template\\)"),
+        ([HEADINGS, changed(WEB, Template="True")], "has no machines \\(1 row was left out, template\\)"),
     ],
 )
 def test_a_workbook_without_machines_says_why(
