@@ -96,6 +96,8 @@ class Period:
     """Machines that had a place in the period before and have another one now, as others would have none otherwise."""
     put_out: int = 0
     """Machines that had a place in the period before and have none now: others have it."""
+    early: int = 0
+    """Of the hosts bought, those that only a later period runs, when they would cost more."""
 
     @property
     def last_month(self) -> int:
@@ -165,7 +167,7 @@ def plan_growth(prepared: Prepared, scenario: Scenario, asked: Asked, limits: Li
         return found
     every.fewest = [min(one.unplaced, out) for one, out in zip(apart, every.fewest, strict=True)]
     out, months = every.fewest, [one.months for one in apart]
-    wanted = guided(every.frees, months, out, limits)
+    wanted = guided(every.frees, months, out, limits, every.purchases)
     best = apart
     if wanted is not None:
         # Places that fit all periods may not be the cheapest where no plan of all was proven to be.
@@ -251,7 +253,36 @@ class _Horizon:
                 )
             )
             _leave(built, plan, rows, state, t)
+            if guide is not None and guide.early:
+                periods[t] = self._bought_early(t, built, plan, periods[t], guide.early[t], state)
         return periods
+
+    def _bought_early(
+        self,
+        t: int,
+        built: Built,
+        plan: PlanningPlan,
+        made: Period,
+        wanted: Mapping[str, int],
+        state: _State,
+    ) -> Period:
+        """With hosts that only a later period runs, bought now as they get dearer."""
+        for b, block in enumerate(built.room.blocks):
+            there = state.bought.get(block.id, {})
+            could = int(built.room.most[b]) - max(int(plan.hosts[b]), block.existing)
+            more = min(could, wanted.get(block.id, 0) - sum(there.values()))
+            if block.paid or block.today or more <= 0:
+                continue
+            state.bought.setdefault(block.id, {})[t] = there.get(t, 0) + more
+            micros = more * sum(self.purchases.host(block, t, t).bought.values())
+            made = replace(
+                made,
+                hosts={**made.hosts, block.pool: made.hosts[block.pool] + more},
+                bought={**made.bought, block.id: made.bought.get(block.id, 0) + more},
+                early=made.early + more,
+                cost_micros=made.cost_micros + micros,
+            )
+        return made
 
     def _with_hosts(self, world: World, state: _State, t: int) -> World:
         """Hosts that were given up are gone; those that were bought are there, and paid for."""

@@ -14,6 +14,7 @@ from placement.planning.problem import PlanningProblem
 from placement.planning.solve import solve
 from placement.solvers import exact
 from tierwise.planner.build import Built
+from tierwise.planner.growing_prices import Purchases
 
 _CLOSE = 0.005
 """Share of the cost: a bound that is nearer is not made anew with other prices."""
@@ -29,6 +30,8 @@ class Guide:
     """[T] block -> hosts that are bought by then at most."""
     months: Sequence[int]
     """[T]"""
+    early: Sequence[Mapping[str, int]] = ()
+    """[T] block -> hosts that are bought by then at least, as they get dearer until they run; empty: nobody says."""
     places: Sequence[Mapping[str, Int64]] = ()
     """[T] group -> [P] how many machines are wanted where; empty: nobody says."""
 
@@ -59,7 +62,7 @@ class Guide:
 
 
 def guided(
-    frees: Sequence[Built], months: Sequence[int], out: Sequence[int], limits: Limits
+    frees: Sequence[Built], months: Sequence[int], out: Sequence[int], limits: Limits, purchases: Purchases
 ) -> tuple[Guide, Ahead] | None:
     """From periods with all hosts of today, and how many machines each leaves out at most; None where nothing was found."""
     ahead = look_ahead(apportioned([one.problem for one in frees], months), out, limits)
@@ -70,6 +73,7 @@ def guided(
         kept=[dict(zip(names, row, strict=True)) for row in ahead.kept.tolist()],
         bought=[dict(zip(names, row, strict=True)) for row in ahead.bought.tolist()],
         months=months,
+        early=[dict(zip(names, row, strict=True)) for row in purchases.early(ahead.bought).tolist()],
         places=[
             dict(zip(one.problem.groups.ids, counts, strict=True))
             for one, counts in zip(frees, ahead.counts, strict=bool(ahead.counts))

@@ -61,14 +61,31 @@ class Purchases:
 
         They come to what the cheapest host costs from its purchase to the end that can have been bought by then.
         """
+        end, whole = len(self.periods), self._whole()
+        whole[self.first : end] = np.minimum.accumulate(whole[self.first : end], axis=0)
+        whole[: self.first] = whole[self.first]
+        return [_bought_at(one, whole[t] - whole[t + 1]) for t, one in enumerate(self._kept())]
+
+    def early(self, bought: Int64) -> Int64:
+        """[T, B] hosts that are bought by then, of those that are `bought` [T, B] by when they run.
+
+        Each is bought when it costs the least until the end, and no earlier than that takes.
+        """
+        found, whole = np.zeros_like(bought), self._whole()
+        for t, more in enumerate(np.diff(bought, axis=0, prepend=0)):
+            for b in np.flatnonzero(more).tolist():
+                cheapest = min(range(min(self.first, t), t + 1), key=lambda s: (int(whole[s, b]), -s))
+                found[cheapest, b] += more[b]
+        return np.cumsum(found, axis=0)
+
+    def _whole(self) -> Int64:
+        """[T + 1, B] what one host that is bought in a period is written off by until the end."""
         end = len(self.periods)
         whole = np.zeros((end + 1, len(self.periods[0].room.blocks)), dtype=np.int64)
         for b, block in self._new():
             for s in range(self.first, end):
                 whole[s, b] = sum(sum(self.host(block, s, t).bought.values()) for t in range(s, end))
-        whole[self.first : end] = np.minimum.accumulate(whole[self.first : end], axis=0)
-        whole[: self.first] = whole[self.first]
-        return [_bought_at(one, whole[t] - whole[t + 1]) for t, one in enumerate(self._kept())]
+        return whole
 
     def _new(self) -> Iterator[tuple[int, Block]]:
         """Blocks of hosts that could be bought."""

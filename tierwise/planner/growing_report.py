@@ -152,6 +152,8 @@ def told(found: GrowthPlan) -> Iterator[str]:
         )
     yield "each period has room for what runs at its end; machines that have a place stay there, hosts once given up are gone"
     for one in found.periods:
+        if one.early:
+            yield f"{one.begin}: {counted(one.early, 'host', 'is', 'are')} bought before it runs, as one bought later costs more"
         if one.displaced:
             yield f"{one.begin}: {counted(one.displaced, 'machine')} to move from where they were until then, as others would have no place"
         if one.put_out:

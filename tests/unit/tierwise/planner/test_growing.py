@@ -10,7 +10,7 @@ import pytest
 from placement.plan import Limits
 from tierwise.errors import InvalidInput
 from tierwise.planner.growing import Asked, GrowthPlan, plan_growth
-from tierwise.planner.growing_report import growth_report, purchases, rows
+from tierwise.planner.growing_report import growth_report, purchases, rows, told
 from tierwise.planner.prepare import Prepared
 from tierwise.planner.run import run
 from tierwise.reports import SUFFIXES, render
@@ -235,15 +235,15 @@ def test_hosts_are_bought_beside_those_that_are_bought_for_certain(asked: Ask) -
 def test_hosts_and_what_a_pool_opens_with_are_priced_from_the_month_in_which_they_are_bought(
     asked: Ask,
 ) -> None:
-    # Beta buys 2, 1 and 1 hosts in January, April and July; they cost 6,000, 9,000 and 12,000 there, over ten months.
-    # 10 % a year is for maintenance of the price that was paid: 50, 75 and 100 a month; of a host of today it is none.
-    dearer = "changes: [{value: 9000, from: 2027-04-01}, {value: 12000, from: 2027-07-01}]"
+    # Beta buys 2, 1 and 1 hosts in January, April and July; they cost 6,000, 4,800 and 3,600 there, over ten months.
+    # 10 % a year is for maintenance of the price that was paid: 50, 40 and 30 a month.
+    cheaper = "changes: [{value: 4800, from: 2027-04-01}, {value: 3600, from: 2027-07-01}]"
     text = ECONOMICS.replace(
         "  any:\n    purchase",
         f"""\
   small:
     match: {{model: small}}
-    purchase_price: {{value: 6000, source: quote, {dearer}}}
+    purchase_price: {{value: 6000, source: quote, {cheaper}}}
     depreciation_months: {{value: 10, source: policy}}
     maintenance_percent_per_year: {{value: 10, source: contract}}
   any:
@@ -256,25 +256,42 @@ def test_hosts_and_what_a_pool_opens_with_are_priced_from_the_month_in_which_the
     assert [one.bought.get(SMALL, 0) for one in found.periods] == [2, 1, 1, 0]
     disk = [one.room["disk_gib"][0] * 3 for one in found.periods]
     moves = 8 * (40 * 10**6 + -(-50 * 100 * 10**6 // 1024))
+    january, april, july = 600 + 50, 480 + 40, 360 + 30
     hosts = [
-        2 * 300 + 2 * 3 * (600 + 50),
-        2 * 300 + 2 * 3 * (600 + 50) + 3 * (900 + 75),
-        2 * 300 + 2 * 3 * (600 + 50) + 3 * (900 + 75) + 3 * (1200 + 100),
-        2 * 300
-        + 2 * (600 + 3 * 50)
-        + 3 * (900 + 75)
-        + 3 * (1200 + 100),  # The first two have one month left.
+        2 * 300 + 3 * (2 * january),
+        2 * 300 + 3 * (2 * january + april),
+        2 * 300 + 3 * (2 * january + april + july),
+        2 * 300 + 2 * (600 + 3 * 50) + 3 * (april + july),  # The first two have one month left.
     ]
     opened = [1500, 1500, 1000, 0]
     costs = [(a + b) * 10**6 + c * 50_000 for a, b, c in zip(hosts, opened, disk, strict=True)]
     assert [one.cost_micros for one in found.periods] == [costs[0] + moves, *costs[1:]]
-    # By itself no period costs less than with all of its hosts bought in January.
-    fewer = [0, 3 * 325, 3 * 325 + 3 * 650, (2925 - 750) + (3900 - 750)]
+    # By itself no period costs less than with hosts that were bought when that is cheapest for it.
+    fewer = [
+        0,
+        3 * 2 * (january - april),
+        3 * (2 * (january - july) + april - july),
+        2 * (600 + 3 * 50) + 3 * (april + july) - 4 * (600 + 3 * 30),
+    ]
     assert [one.bound_micros for one in found.periods[1:]] == [
         cost - less * 10**6 for cost, less in zip(costs[1:], fewer[1:], strict=True)
     ]
     assert found.bound_micros is not None
     assert found.bound_micros <= found.cost_micros
+
+
+def test_hosts_that_get_dearer_are_bought_before_they_run(asked: Ask) -> None:
+    # Two run from January on, one from April and one from July. Until December one costs 12 x 100 if it is bought in January,
+    # 9 x 200 in April and 6 x 200 in July: the third is bought in January, the fourth when it runs.
+    dearer = "purchase_price: {value: 6000, source: quote, changes: [{value: 12000, from: 2027-02-01}]}"
+    text = ECONOMICS.replace("purchase_price: {value: 6000, source: quote}", dearer)
+    prepared = asked(SCENARIOS, document=MANY, economics=text)
+    found = plan_growth(prepared, prepared.scenario("leave"), Asked(Decimal(6), 3), Limits())
+    assert [one.bought.get(SMALL, 0) for one in found.periods] == [3, 0, 1, 0]
+    assert [one.hosts["Beta"] for one in found.periods] == [5, 5, 6, 6]
+    assert [one.early for one in found.periods] == [1, 0, 0, 0]
+    assert found.apart_micros == found.cost_micros + 600 * 10**6
+    assert any("2027-01-01: 1 host is bought before it runs" in note for note in told(found))
 
 
 def test_growth_that_is_none_is_refused() -> None:
