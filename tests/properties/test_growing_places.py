@@ -326,8 +326,8 @@ def test_a_machine_moves_once_more_where_another_has_no_place_otherwise() -> Non
     assert [one.unplaced for one in found.periods] == [0, 0]
     assert [one.displaced for one in found.periods] == [0, 1]
     assert [one.bought for one in found.periods] == [{}, {"B: new (new)": 1}]
-    # A for six months; B for three, of which a month is a sixtieth of 100; the move and what it copies.
-    assert found.cost_micros == (6 * 100 + 3 * 10 + 5 + 5 + 1) * 10**6
+    # A for six months; B for three, with 2 written off in each; the move and what it copies.
+    assert found.cost_micros == (6 * 100 + 3 * (10 + 2) + 5 + 1) * 10**6
     assert any("2027-04-01: 1 machine to move" in text for text in told(found))
 
 
