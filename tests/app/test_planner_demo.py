@@ -1,6 +1,10 @@
 """The planner's demo answers its five questions, and leaves behind what it says."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -31,6 +35,28 @@ def test_five_questions_are_answered_from_a_workbook(tmp_path: Path) -> None:
     ):
         assert (folder / name).read_bytes().lower().startswith(start.lower()), name
     assert "unrecovered" in done.output
+
+
+def test_a_document_that_somebody_wrote_is_not_replaced(tmp_path: Path) -> None:
+    own = tmp_path / "what-if.yaml"
+    own.write_text("format: tierwise-whatif/1\n")
+    done = CliRunner().invoke(app, ["whatif", "demo", "--output", str(tmp_path)])
+    assert isinstance(done.exception, InvalidInput)
+    assert f"{own} is not as the demo wrote it" in str(done.exception)
+    assert [(one, one.read_text()) for one in tmp_path.iterdir()] == [(own, "format: tierwise-whatif/1\n")]
+
+
+def test_ctrl_c_in_one_of_its_commands_ends_the_demo(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tierwise", "whatif", "demo", "--output", str(tmp_path / "demo")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "$ tierwise whatif run" in line:
+                demo.send_signal(signal.SIGINT)
+                break
+        assert "$ tierwise" not in demo.stdout.read()
+    assert demo.returncode == 130
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import shutil
 import time
 from pathlib import Path
 
+import typer
+
 from tierwise.cli.output import note
 from tierwise.demo.story import Teller
 from tierwise.errors import InvalidInput
@@ -76,14 +78,22 @@ class _Typist:
         self.teller.say(f"$ tierwise {shown if len(shown) < 110 else shown[:100] + ' ...'}")
         files = {name for name in arguments if "." in name and "/" not in name} | {"answers"}
         there = [str(self.folder / name) if name in files else name for name in arguments]
-        app(there, standalone_mode=False)
+        code = app(there, standalone_mode=False)
+        if code:
+            raise typer.Exit(code)
 
 
 def _prepared(output: Path) -> Path:
     source = examples_root() / "planner"
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for file in sorted(source.glob("*.yaml")):
+        files = sorted(source.glob("*.yaml"))
+        for file in files:
+            there = output / file.name
+            if there.exists() and there.read_bytes() != file.read_bytes():
+                msg = f"{there} is not as the demo wrote it, and would be lost; name another folder by --output"
+                raise InvalidInput(msg)
+        for file in files:
             shutil.copyfile(file, output / file.name)
     except OSError as error:
         msg = (
