@@ -231,7 +231,9 @@ def _written(
         if losses[pool] and _keeps(there, losses[pool], machines):
             found["losses"][pool] = losses[pool]
         elif losses[pool]:
-            notes.append(f"{pool}: too full to keep room for {losses[pool]} lost hosts; waves will not")
+            notes.append(
+                f"{pool}: too full to keep room for {counted(losses[pool], 'lost host')}; waves will not"
+            )
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from catalog.wording import counted
 from tierwise.planner.rebalancing.run import OfPool, Whole
 from tierwise.planner.waves_form import FORMAT
 
@@ -36,7 +37,7 @@ def moves_document(whole: Whole, title: str = "") -> tuple[dict[str, Any], list[
             document["losses"][one.room.pool] = losses
         elif losses:
             notes.append(
-                f"{one.room.pool}: too full to keep room for {losses} lost hosts while machines move; waves will not"
+                f"{one.room.pool}: too full to keep room for {counted(losses, 'lost host')} while machines move; waves will not"
             )
     sites = sorted({row["site"] for row in document["providers"]})
     document["links"] = [
