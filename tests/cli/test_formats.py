@@ -81,8 +81,8 @@ def test_whatif_says_the_same_in_json_yaml_csv_and_as_a_table(
     assert answer["after_micros"] == tier_1 * 3 // 2 + move["after_micros"]
     (row,) = csv.DictReader(io.StringIO(run("csv")))
     assert row == {
-        "machine": "web-01", "from": "hosted-nl", "to": move["to_pool"], "cost before": "EUR 16.70",
-        "cost after": f"EUR {move['after_micros'] / 1e6:.2f}",
+        "machine": "web-01", "from": "hosted-nl", "to": move["to_pool"], "cost_before": "EUR 16.70",
+        "cost_after": f"EUR {move['after_micros'] / 1e6:.2f}",
     }  # fmt: skip
     table = run("table")
     assert "EUR 635.90" in table

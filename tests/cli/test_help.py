@@ -31,6 +31,11 @@ def test_every_option_and_argument_has_a_help_text(commands: dict[str, Any]) -> 
     assert silent == []
 
 
+def test_fields_have_names_that_programs_can_use() -> None:
+    names = [name for fields in LISTS.values() for name in fields.meanings]
+    assert [name for name in names if not name.isidentifier() or name != name.lower()] == []
+
+
 def test_every_command_that_prints_rows_offers_the_four_formats(commands: dict[str, Any]) -> None:
     for words in LISTS:
         options = {name for parameter in commands[f"tierwise {words}"].params for name in parameter.opts}

@@ -253,10 +253,10 @@ MOVES = Fields(
         "machine": "the machine that moves, or has no place any more",
         "from": "the pool that it stands in",
         "to": "the pool that it would move to; empty: none can take it",
-        "cost before": "what it costs in a 30-day month today",
-        "cost after": "what it would cost",
+        "cost_before": "what it costs in a 30-day month today; rounded once, where a quote rounds each product",
+        "cost_after": "what it would cost",
     },
-    ("machine", "from", "to", "cost before", "cost after"),
+    ("machine", "from", "to", "cost_before", "cost_after"),
 )
 
 REPORTS = Fields(

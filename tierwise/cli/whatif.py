@@ -120,8 +120,8 @@ def _csv_rows(found: "Answer", money: "Money") -> list[dict[str, Any]]:
             "machine": found.names[gone.request_id],
             "from": gone.from_pool,
             "to": "",
-            "cost before": money(gone.before_micros),
-            "cost after": "",
+            "cost_before": money(gone.before_micros),
+            "cost_after": "",
         }
         for gone in found.diff.newly_unplaced
     ]

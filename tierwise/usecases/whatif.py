@@ -35,19 +35,19 @@ class Answer:
         rows: list[Row] = [
             {
                 "tier": tier.tier,
-                "machines before": tier.machines_before,
-                "cost before": money(tier.before_micros),
-                "machines after": tier.machines_after,
-                "cost after": money(tier.after_micros),
+                "machines_before": tier.machines_before,
+                "cost_before": money(tier.before_micros),
+                "machines_after": tier.machines_after,
+                "cost_after": money(tier.after_micros),
             }
             for tier in diff.by_tier
         ]
         total: Row = {
             "tier": "all",
-            "machines before": sum(tier.machines_before for tier in diff.by_tier),
-            "cost before": money(diff.before_micros),
-            "machines after": sum(tier.machines_after for tier in diff.by_tier),
-            "cost after": money(diff.after_micros),
+            "machines_before": sum(tier.machines_before for tier in diff.by_tier),
+            "cost_before": money(diff.before_micros),
+            "machines_after": sum(tier.machines_after for tier in diff.by_tier),
+            "cost_after": money(diff.after_micros),
         }
         return [*rows, total]
 
@@ -58,8 +58,8 @@ class Answer:
                 "machine": self.names[move.request_id],
                 "from": move.from_pool,
                 "to": move.to_pool,
-                "cost before": money(move.before_micros),
-                "cost after": money(move.after_micros),
+                "cost_before": money(move.before_micros),
+                "cost_after": money(move.after_micros),
             }
             for move in self.result.diff.moves
         ]
