@@ -1,7 +1,7 @@
 """Endpoints that are down, refuse the password, or cannot be asked at all: before anything is placed."""
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +13,10 @@ from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import driver_names
 from tierwise.app import wire
 from tierwise.jobs.runtime import running
+from tierwise.store.views import EndpointView
 from tierwise.usecases.doctor import Verdict, examine
 from tierwise.usecases.inventory import inventory
-from tierwise.usecases.observe import observe
+from tierwise.usecases.observe import age, observe
 from tierwise.usecases.order import quote
 from tierwise.usecases.place import estate as as_planned
 
@@ -55,6 +56,23 @@ def test_an_order_that_only_the_endpoint_that_is_down_could_take_says_so_with_it
     assert inventory(acme.app).stale == {
         XEN: "last seen 7 min ago, probe at endpoint 'hosted-xen': no route to host"
     }
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        (timedelta(minutes=-5), "less than a minute ago"),  # the clock was put back
+        (timedelta(seconds=59), "less than a minute ago"),
+        (timedelta(minutes=119), "119 min ago"),
+        (timedelta(minutes=120), "2 h ago"),
+        (timedelta(hours=47, minutes=59), "47 h ago"),
+        (timedelta(days=45, hours=11), "45 days ago"),
+    ],
+)
+def test_how_long_an_endpoint_is_gone_is_told_in_a_unit_for_people(since: timedelta, words: str) -> None:
+    seen = datetime(2026, 10, 1, tzinfo=UTC)
+    view = EndpointView(endpoint=XEN, tried_at=seen, seen_at=seen)
+    assert age(view, seen + since) == f"last seen {words}"
 
 
 def test_with_every_endpoint_down_from_the_first_day_an_order_still_gets_every_reason(acme: Any) -> None:

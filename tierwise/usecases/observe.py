@@ -107,7 +107,12 @@ def age(view: EndpointView, now: datetime) -> str:
     if view.seen_at is None:
         return "never seen"
     minutes = int((now - view.seen_at).total_seconds() // 60)
-    return f"last seen {minutes} min ago" if minutes else "last seen less than a minute ago"
+    if minutes < 1:
+        return "last seen less than a minute ago"
+    if minutes < 120:
+        return f"last seen {minutes} min ago"
+    hours = minutes // 60
+    return f"last seen {hours} h ago" if hours < 48 else f"last seen {hours // 24:,} days ago"
 
 
 def _pool(catalog: Catalog, entry: PoolEntry, snapshot: PoolSnapshot, generation: int) -> Pool:
