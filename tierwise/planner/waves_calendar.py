@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from chargeback.economics.trace import LAST_START
 from tierwise.errors import InvalidInput
 from tierwise.planner.waves_form import Recurring, Span
 
 Seconds = tuple[int, int]
+_LATEST_S = int(datetime.combine(LAST_START, time.max, UTC).timestamp())
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY = re.compile(r"(?P<day>\w{3}) (?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
 
@@ -22,6 +24,9 @@ def windows_of(
     found += [_interval(text) for text in more]
     if not found:
         msg = "nothing says when moves may be; give windows or weekly in the document, or --windows FROM/TO"
+        raise InvalidInput(msg)
+    if not all(0 <= begin < _LATEST_S for begin, _ in found):
+        msg = f"a window begins before 1970 or after {LAST_START.year}; correct it"
         raise InvalidInput(msg)
     frozen = [_seconds("freezes", span.from_, span.to) for span in freezes]
     rest = tuple(_without(_joined(found), _joined(frozen)))
@@ -38,6 +43,9 @@ def recurring(weekly: Recurring) -> list[Seconds]:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         msg = f"weekly: '{weekly.time_zone}' or '{weekly.from_}' is not known; write a zone like Europe/Berlin and a day like 2027-01-09"
         raise InvalidInput(msg) from None
+    if first > LAST_START:
+        msg = f"weekly: '{weekly.from_}' is after {LAST_START}; give an earlier day"
+        raise InvalidInput(msg)
     found = []
     for text in weekly.every:
         day, begin, end = _hours(text)
