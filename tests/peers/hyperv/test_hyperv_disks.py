@@ -183,7 +183,7 @@ def test_an_import_that_fails_anywhere_leaves_one_whole_disk_and_can_be_repeated
 ) -> None:
     first, second = image(tmp_path / "1", DiskFormat.VHDX, 1), image(tmp_path / "2", DiskFormat.VHD, 2)
     take(connector, first)
-    rule = {"on": cmdlet, "action": action, "error_id": "OperationFailed", "after": after, "skip": skip}
+    rule = {"method": cmdlet, "action": action, "error_id": "OperationFailed", "after": after, "skip": skip}
     simulator.rules(Rule.model_validate(rule | {"times": 1}))
     with pytest.raises(ConnectorError) as caught:
         take(connector, second)
