@@ -36,6 +36,18 @@ def test_fields_have_names_that_programs_can_use() -> None:
     assert [name for name in names if not name.isidentifier() or name != name.lower()] == []
 
 
+def test_no_number_of_seconds_may_be_without_end(commands: dict[str, Any]) -> None:
+    # Infinity is a number to Python, and what counts with it then is a bug at some place or other.
+    numbers = {
+        f"{words} --{parameter.name}": parameter.max
+        for words, command in commands.items()
+        for parameter in command.params
+        if "float" in str(parameter.type_descriptor.annotation)
+    }
+    assert len(numbers) > 10
+    assert [name for name, most in numbers.items() if most is None] == []
+
+
 def test_every_command_that_prints_rows_offers_the_four_formats(commands: dict[str, Any]) -> None:
     for words in LISTS:
         options = {name for parameter in commands[f"tierwise {words}"].params for name in parameter.opts}

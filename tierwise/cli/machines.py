@@ -88,9 +88,14 @@ def _row(machine: Any) -> dict[str, Any]:
 @app.command()
 def watch(
     ctx: typer.Context,
-    poll_s: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at a change feed.")] = 2,
+    poll_s: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="Seconds between two looks at a change feed.")
+    ] = 2,
     list_s: Annotated[
-        float, typer.Option(min=0.1, help="The same for endpoints that have no feed, or do not answer.")
+        float,
+        typer.Option(
+            min=0.1, max=86_400, help="The same for endpoints that have no feed, or do not answer."
+        ),
     ] = 30,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

@@ -22,7 +22,7 @@ def sim(
     rules: Annotated[
         Path | None, typer.Option(help="A YAML list of rules: which calls go wrong, and how.")
     ] = None,
-    task_delay_ms: Annotated[int, typer.Option(min=0, help="How long each task runs.")] = 0,
+    task_delay_ms: Annotated[int, typer.Option(min=0, max=3_600_000, help="How long each task runs.")] = 0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on loopback; 0 takes a free one.")] = 0,
     name: Annotated[str, typer.Option(help="The endpoint's name in your catalog.")] = "",
     facts: Annotated[bool, typer.Option("--facts", help="Only list what --set can set.")] = False,

@@ -30,7 +30,10 @@ Save = Annotated[
 Seconds = Annotated[
     float,
     typer.Option(
-        "--effort", min=0.1, help="How much each scenario may be thought about, in deterministic seconds."
+        "--effort",
+        min=0.1,
+        max=10_000_000,
+        help="How much each scenario may be thought about, in deterministic seconds.",
     ),
 ]
 Jobs = Annotated[
