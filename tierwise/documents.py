@@ -55,9 +55,11 @@ def read_texts(path: Path) -> dict[str, str]:
 
     Raises InvalidInput when there is none, or one cannot be read as UTF-8 text.
     """
-    if not path.is_dir():
+    try:
+        found = _in_folder(path)
+    except NotADirectoryError:
         return {str(path): read_text(path)}
-    return {name: text for name, text in _in_folder(path).items() if not _OF_A_FORMAT.search(text)}
+    return {name: text for name, text in found.items() if not _OF_A_FORMAT.search(text)}
 
 
 def formatted(folder: Path, form: str) -> list[Path]:
@@ -67,7 +69,13 @@ def formatted(folder: Path, form: str) -> list[Path]:
 
 
 def _in_folder(path: Path) -> dict[str, str]:
-    files = sorted(p for p in path.iterdir() if p.suffix in {".yaml", ".yml"})
+    try:
+        files = sorted(p for p in path.iterdir() if p.suffix in {".yaml", ".yml"})
+    except NotADirectoryError:
+        raise
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise InvalidInput(msg) from None
     if not files:
         msg = (
             f"the folder {path} holds no .yaml file; `tierwise init --example acme` writes a worked example"

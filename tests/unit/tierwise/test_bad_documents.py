@@ -1,12 +1,14 @@
 """Wrong catalogs, rules and rate cards: every mistake with its file and line, and nothing is loaded."""
 
+import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tierwise.documents import MAX_FILE_BYTES, load
+from tierwise.documents import MAX_FILE_BYTES, load, read_texts
 from tierwise.errors import ExitCode, InvalidInput
 from tierwise.usecases.init import example_dir
 
@@ -161,3 +163,30 @@ def test_a_catalog_without_a_rate_card_and_one_with_two_are_refused_when_prices_
     (acme / "rates-2.yaml").write_text(text.replace("acme-eur", "acme-usd"))
     with pytest.raises(InvalidInput, match="it holds acme-usd, acme-eur"):
         load(acme).rate_card  # noqa: B018 - as above
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """A user who may read nothing of ours; root may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.fixture
+def shut(tmp_path: Path) -> Path:
+    folder = tmp_path / "catalog"
+    folder.mkdir(mode=0o000)
+    return folder
+
+
+def test_a_folder_that_may_not_be_read_and_a_name_that_is_none_are_told_as_mistakes(
+    shut: Path,
+    nobody: None,
+) -> None:
+    with pytest.raises(InvalidInput, match="catalog: cannot be read: Permission denied"):
+        read_texts(shut)
+    with pytest.raises(InvalidInput, match="cannot be read: File name too long"):
+        read_texts(Path("x" * 300))
