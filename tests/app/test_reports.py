@@ -56,6 +56,26 @@ def test_a_report_is_in_one_currency_and_names_the_others(app: App) -> None:
             ask(app, "tenant", Asked("2026-10", currency="CHF"))
 
 
+def test_a_name_that_nobody_has_is_refused_and_one_without_a_bill_is_not(app: App) -> None:
+    for asked, said in (
+        (
+            Asked("2026-10", where=[("tenant", "payrol")]),
+            "there is no tenant 'payrol'; did you mean 'payroll'?",
+        ),
+        (Asked("2026-10", where=[("cost-centre", "onlin")]), "there is no cost centre 'onlin'"),
+        (
+            Asked("2026-10", costs={"tier-9": "1"}),
+            "there is no tier 'tier-9'; did you mean 'tier-3'? known are tier-1, tier-2, tier-3",
+        ),
+    ):
+        with pytest.raises(InvalidInput, match=said.replace("?", r"\?")):
+            reports.run(app, "margin" if asked.costs else "tenant", asked)
+    # In the catalog and not in the bill; in the bill and not in the catalog.
+    assert reports.run(app, "tenant", Asked("2026-10", where=[("tenant", "labs")])).total_minor == 0
+    dollars = Asked("2026-10", currency="USD", where=[("tenant", "us-shop")])
+    assert reports.run(app, "tenant", dollars).total_minor == 1000
+
+
 def test_a_statement_is_in_the_currency_of_its_tenant_with_its_decimals(app: App) -> None:
     assert reports.statement(app, Asked("2026-10"), "us-shop").currency == "USD"
     yen = reports.statement(app, Asked("2026-10"), "jp-shop")

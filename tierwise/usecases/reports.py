@@ -101,8 +101,23 @@ def _check_currency(found: Bill, asked: Asked) -> None:
         raise InvalidInput(msg)
 
 
+def _check_names(app: App, found: Bill, asked: Asked) -> None:
+    """Raises InvalidInput for what neither the catalog nor the bill has, so that a slip is no empty report."""
+    catalog = app.documents.catalog
+    entries: dict[str, Iterable[str]] = {
+        "tenant": catalog.tenants, "cost-centre": catalog.cost_centres, "tier": catalog.tiers, "pool": catalog.pools,
+    }  # fmt: skip
+    for name, value in [*asked.where, *(("tier", tier) for tier in asked.costs)]:
+        if name in entries:
+            known = {*entries[name], *(str(row[name.replace("-", "_")]) for row in found.rows)}
+            if value not in known:
+                msg = f"there is no {name.replace('-', ' ')} '{value}'; {known_names(value, sorted(known - {''}))}"
+                raise InvalidInput(msg)
+
+
 def _books(app: App, found: Bill, asked: Asked, earlier: Sequence[Row] = ()) -> Books:
     _check_currency(found, asked)
+    _check_names(app, found, asked)
     currency = asked.currency or found.card.currency
     rows, elsewhere = _in(currency, found.rows)
     note = found.note + (
