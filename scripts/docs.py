@@ -93,7 +93,7 @@ INTRODUCTION = """\
 
 Data goes to stdout, notes, questions, progress and errors to stderr. `-o table` (the default of lists) is for people:
 it fits a terminal of 100 columns, folds long texts there, and keeps one row on one line in a pipe. `-o json`, `yaml`
-and `csv` are for programs and have every field; `--columns` and `--sort` choose and order them in every format. A
+and `csv` are for programs and have every field; lists of things have `--columns` and `--sort`, in every format. A
 document, such as `vm show`, is one field a row as a table or as CSV. Colour is used only on a terminal, and never where
 `NO_COLOR` is set. In CSV, a text that a spreadsheet would run as a formula begins with an apostrophe.
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from catalog.documents import Problem
+from catalog.wording import counted
 from chargeback.importers import ImportOptions
 from chargeback.instants import END_OF_TIME_S, utc_text
 from chargeback.samples import SCHEMA, SampleGap, SampleImport, nothing
@@ -161,10 +162,12 @@ def _remarks(cells: Any, off: int, machine: str) -> list[str]:
     over = int(np.count_nonzero(_above(cells[CPU_PERCENT], 100)))
     found = []
     if off:
-        found.append(f"machine {machine}: {off} rows say that it was off, and give no samples")
+        found.append(
+            f"machine {machine}: {counted(off, 'row', 'says', 'say')} that it was off, with no sample"
+        )
     if over:
         found.append(
-            f"machine {machine}: {over} rows are above 100 % of its processors, and count as they are"
+            f"machine {machine}: {counted(over, 'row')} above 100 % of its processors, counted as told"
         )
     return found
 

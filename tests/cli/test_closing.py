@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.last_month import MONTH, MONTH_BEGIN, THIS_MONTH, live
+from tierwise.cli.fields import PERIODS
 from tierwise.settings import Settings
 
 LEDGER_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "ledger.md"
@@ -36,6 +37,11 @@ def test_a_month_is_previewed_reviewed_closed_explained_and_verified(tierwise: A
     assert "was closed already" in tierwise("charge", "close", MONTH).err
     assert f"{MONTH} is closed since" in tierwise("charge", "reopen", MONTH, code=3).err
     (row, _) = json.loads(tierwise("charge", "periods", "-o", "json").out)
+    assert list(row) == list(PERIODS.meanings)
+    newest = tierwise(
+        "charge", "periods", "--columns", "period,state", "--sort", "-period", "-o", "csv"
+    ).out
+    assert newest.splitlines()[::2] == ["period,state", f"{MONTH},closed"]
     assert (row["period"], row["state"], row["statements"], row["lines"]) == (MONTH, "closed", 2, 8)
     verified = tierwise("charge", "verify", MONTH, "-o", "json")
     assert [found["verdict"] for found in json.loads(verified.out)] == ["the same"]

@@ -112,7 +112,7 @@ def test_an_import_shows_rows_and_gaps_and_is_taken_once(tierwise: Any, tmp_path
     assert [(row["tenant"], row["amount"]) for row in json.loads(preview.out)] == [
         ("unallocated", "0.50"), ("web-shop", "12.35"),
     ]  # fmt: skip
-    assert "not mapped: resource i-2, 1 rows, EUR 0.50" in preview.err
+    assert "not mapped: resource i-2, 1 row, EUR 0.50" in preview.err
     assert "preview: nothing was kept" in preview.err
     assert "EUR 12.85; kept in" in tierwise(*arguments).err
     assert "were imported before" in tierwise(*arguments, code=3).err

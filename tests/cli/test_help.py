@@ -49,12 +49,11 @@ def test_no_number_of_seconds_may_be_without_end(commands: dict[str, Any]) -> No
 
 
 def test_every_command_that_prints_rows_offers_the_four_formats(commands: dict[str, Any]) -> None:
+    answers = {"doctor", "quote", "vm move", "whatif now"}  # whose rows stand in their own order
     for words in LISTS:
         options = {name for parameter in commands[f"tierwise {words}"].params for name in parameter.opts}
         assert {"--output", "-o"} <= options, words
-    for words in ("catalog list", "pool list", "pool capabilities", "order list", "vm list"):
-        options = {name for parameter in commands[f"tierwise {words}"].params for name in parameter.opts}
-        assert {"--columns", "--sort"} <= options, words
+        assert words in answers or {"--columns", "--sort"} <= options, words
 
 
 def test_every_command_ends_its_help_with_an_example_that_it_understands(commands: dict[str, Any]) -> None:

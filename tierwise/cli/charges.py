@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.fields import Fields
+from tierwise.cli.fields import PERIODS, Columns, Fields, Sort, view
 from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, document, emit, note, stdout
 from tierwise.cli.words import check_month
@@ -155,14 +155,16 @@ def reopen(ctx: typer.Context, month: Month) -> None:
 
 
 @app.command()
-def periods(ctx: typer.Context, output: Output = Format.TABLE) -> None:
+def periods(
+    ctx: typer.Context, output: Output = Format.TABLE, columns: Columns = "", sort: Sort = ""
+) -> None:
     """List the months: open, under review or closed."""
-    from tierwise.usecases.periods import PERIOD_COLUMNS, listed
+    from tierwise.usecases.periods import listed
 
     context: Context = ctx.obj
     with context.app() as app_:
         rows = listed(app_)
-    emit(rows, output, fields=Fields(dict.fromkeys(PERIOD_COLUMNS, ""), PERIOD_COLUMNS))
+    emit(rows, output, fields=PERIODS, view=view(columns, sort))
 
 
 @app.command()

@@ -267,6 +267,20 @@ REPORTS = Fields(
     ("report", "shows"),
 )
 
+PERIODS = Fields(
+    {
+        "period": "the month",
+        "state": "`open`, `review` or `closed`",
+        "known_at": "what was known until this moment is billed; empty: what is known now",
+        "closed_at": "when it was closed",
+        "rate_card": "by which card it is billed",
+        "statements": "how many statements were numbered",
+        "lines": "how many lines were booked",
+        "total": "their sum, by currency",
+    },
+    ("period", "state", "known_at", "closed_at", "rate_card", "statements", "lines", "total"),
+)
+
 LISTS: Mapping[str, Fields] = {
     "doctor": FINDINGS,
     "quote": QUOTE,
@@ -282,6 +296,7 @@ LISTS: Mapping[str, Fields] = {
     "vm move": PREFLIGHT,
     "vm moves": VM_MOVES,
     "whatif now": MOVES,
+    "charge periods": PERIODS,
     "report list": REPORTS,
 }
 """Command -> the fields of its rows. The reference page is written from it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierwise.cli.context import Context
-from tierwise.cli.fields import REPORTS
+from tierwise.cli.fields import REPORTS, Columns, Sort, view
 from tierwise.cli.moments import METAVAR, moment
 from tierwise.cli.output import Format, Output, emit, note, stdout
 from tierwise.cli.targets import check_writable
@@ -29,12 +29,12 @@ Currency = Annotated[
 
 
 @app.command("list")
-def list_(output: Output = Format.TABLE) -> None:
+def list_(output: Output = Format.TABLE, columns: Columns = "", sort: Sort = "") -> None:
     """List the reports that there are."""
     from chargeback.reports import every
 
     rows = [{"report": made.name, "shows": made.summary} for made in every().values()]
-    emit(rows, output, fields=REPORTS)
+    emit(rows, output, fields=REPORTS, view=view(columns, sort))
 
 
 @app.command()

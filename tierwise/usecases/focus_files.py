@@ -12,6 +12,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from catalog.documents import DocumentError
+from catalog.wording import counted
 from chargeback.focus.bills import BadBill, Cost, ProviderBill, Terms, fingerprint, read_bill
 from chargeback.focus.mapping import Known, ResourceMap, load_resource_map
 from chargeback.focus.rules.checking import Report, check
@@ -140,7 +141,7 @@ def shown_gaps(found: ProviderBill, at_most: int = 10) -> Sequence[str]:
     """What the map does not know, the dearest first, in words."""
     digits = found.minor_digits
     lines = [
-        f"not mapped: {gap.what}, {gap.rows} rows, {found.currency} {_near(gap.cost, digits)}"
+        f"not mapped: {gap.what}, {counted(gap.rows, 'row')}, {found.currency} {_near(gap.cost, digits)}"
         for gap in found.gaps[:at_most]
     ]
     more = len(found.gaps) - len(lines)

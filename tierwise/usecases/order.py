@@ -207,7 +207,7 @@ def _raise_if_stuck(batch_id: str, rows: Sequence[OrderRow]) -> None:
     failed = {**current().stopped, **failed}
     stuck = [f"{name}: {failed[work]}" for work, name in names.items() if work in failed]
     if stuck:
-        msg = f"{len(stuck)} orders stopped half-way; `tierwise order resume` finishes or closes them"
+        msg = f"{counted(len(stuck), 'order')} stopped half-way; `tierwise order resume` finishes or closes what is open"
         raise TierwiseError(msg, details=stuck)
 
 

@@ -137,7 +137,7 @@ def test_bitbrains_seconds_under_a_header_of_milliseconds_and_numbers_as_java_wr
         ("disk_io_kbps", 1372629804): 8, ("disk_io_kbps", 1372630104): 0,
         ("net_io_kbps", 1372629804): 8, ("net_io_kbps", 1372630104): 1,
     }  # fmt: skip
-    assert found.notes == ("machine 17: 1 rows are above 100 % of its processors, and count as they are",)
+    assert found.notes == ("machine 17: 1 row above 100 % of its processors, counted as told",)
 
 
 def test_what_a_traces_machine_was_given_is_read_where_that_is_wanted() -> None:
@@ -154,7 +154,7 @@ def test_rows_of_a_machine_that_is_off_give_no_samples_and_rows_twice_give_one()
     )
     assert {at for _, at in quantities(found)} == {1372629804, 1372639104}
     assert found.duplicates == 4
-    assert "machine 17: 1 rows say that it was off" in found.notes[0]
+    assert "machine 17: 1 row says that it was off" in found.notes[0]
     assert "no cpu_mhz from 2013-06-30T22:08:24Z to 2013-07-01T00:38:24Z" in "".join(found.notes)
     assert of_machine(bits("1372630104;0;0;0;0;0;0;0;0;0;0")).table.num_rows == 0
 
