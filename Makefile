@@ -15,7 +15,7 @@ help:  ## what can be made
 
 demo:  ## quote, place, provision and bill an example estate on real counterparts (ARGS='...' goes to the command)
 	$(SET_UP) --counterparts
-	@.venv/bin/tierwise demo --output demo-output $(ARGS)
+	@rm -rf demo-output && .venv/bin/tierwise demo --output demo-output $(ARGS)
 
 test:  ## all tests, with every counterpart that is here (ARGS='tests/unit -k quote' for some)
 	$(SET_UP) --counterparts
