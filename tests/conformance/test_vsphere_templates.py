@@ -81,7 +81,8 @@ class TestVsphereOfATemplate(ConnectorConformance):
     @pytest.fixture
     def endpoint(self, simulator: VsphereSimulator) -> Iterator[Endpoint]:
         named = {**CHOSEN, GONE: "images/none"}
-        yield simulator.endpoint(timeout_s=20, options={"template": TEMPLATE, "templates": named})
+        options = {"template": TEMPLATE, "templates": named, "tags": True}
+        yield simulator.endpoint(timeout_s=20, options=options)
         simulator.rules()
 
     @pytest.fixture

@@ -3,25 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from catalog.capabilities import Capability
-from connectors.contract import changed_tags
-from connectors.drivers.vsphere import gaps, marks, tasks
 from connectors.drivers.vsphere.estate import Machine
 from connectors.drivers.vsphere.faults import is_fault
 from connectors.drivers.vsphere.session import Op, read_object
-from connectors.errors import Unsupported
 
 Keys = Mapping[str, int]
 """vCenter's key of each attribute of this name."""
 
 
 def defined(op: Op, names: Mapping[str, str]) -> Keys:
-    """The attributes of these names, made where vCenter does not have them; none where they are not wanted.
-
-    Asked for before a machine is made, so that a missing privilege refuses it first.
-    """
-    if not op.session.settings.options.custom_attributes or not names:
-        return {}
+    """The attributes of these names, made where vCenter does not have them."""
     known = _known(op)
     for name in names:
         if name not in known:
@@ -33,7 +24,7 @@ def defined(op: Op, names: Mapping[str, str]) -> Keys:
 
 def write(op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) -> None:
     """Write what the machine does not say of itself yet: a create that was cut off may have written a part."""
-    missing = keys.keys() - _values(op, machine).keys() if keys else ()
+    missing = keys.keys() - read(op, machine).keys() if keys else ()
     for name in sorted(missing):
         op.session.content.customFieldsManager.SetField(
             entity=machine.object, key=keys[name], value=annotations[name]
@@ -41,11 +32,10 @@ def write(op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) 
 
 
 def change(op: Op, machine: Machine, changes: Mapping[str, str]) -> None:
-    """Make the machine's attributes of these names what they are to be, and then the annotations in its notes.
+    """Make the machine's attributes of these names what they are to be.
 
-    vCenter has no call to take a value away: an empty one is shown as none. Raises Unsupported as `read`.
+    vCenter has no call to take a value away: an empty one is shown as none.
     """
-    identity, annotations = marks.read_notes(machine.row.get("config.annotation", ""))
     values = read(op, machine)
     keys = {**_known(op), **defined(op, {name: value for name, value in changes.items() if value})}
     for name, value in sorted(changes.items()):
@@ -53,21 +43,10 @@ def change(op: Op, machine: Machine, changes: Mapping[str, str]) -> None:
             op.session.content.customFieldsManager.SetField(
                 entity=machine.object, key=keys[name], value=value
             )
-    after = changed_tags(annotations, changes)
-    if identity is not None and after != annotations:
-        text = marks.noted_anew(machine.row["config.annotation"], identity, after)
-        config = op.session.vim.vm.ConfigSpec(annotation=text)
-        tasks.run(op, machine.object.ReconfigVM_Task(spec=config), machine.object)
 
 
 def read(op: Op, machine: Machine) -> dict[str, str]:
-    """All custom attributes of a machine that have a value. Raises Unsupported where they are not wanted."""
-    if not op.session.settings.options.custom_attributes:
-        raise Unsupported(op.endpoint, Capability.TAGS, gaps.NO_ATTRIBUTES)
-    return _values(op, machine)
-
-
-def _values(op: Op, machine: Machine) -> dict[str, str]:
+    """All custom attributes of a machine that have a value."""
     written = read_object(op.session, machine.object, ["customValue"]).get("customValue", ())
     # vCenter has one value of each; its simulator keeps the old ones before the new.
     values = {one.key: str(one.value) for one in written}

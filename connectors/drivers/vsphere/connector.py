@@ -31,7 +31,6 @@ from connectors.contract import (
 )
 from connectors.drivers.vsphere import (
     adding,
-    attributes,
     carrying,
     cloning,
     creating,
@@ -44,6 +43,7 @@ from connectors.drivers.vsphere import (
     policies,
     relocating,
     resourcepools,
+    shown,
     traits,
     unplugging,
 )
@@ -220,12 +220,12 @@ class VsphereConnector(Connector):
         return self._run("storage_migrate", partial(_changed, identity=identity, change=change))
 
     def tags(self, identity: UUID) -> Mapping[str, str]:
-        """The machine's custom attributes, those that others wrote too."""
-        return self._run("tags", lambda op: attributes.read(op, estate.need_machine(op, identity)))
+        """The machine's custom attributes or tags, by the endpoint's options, those of others too."""
+        return self._run("tags", lambda op: shown.read(op, estate.need_machine(op, identity)))
 
     def tag(self, identity: UUID, changes: Mapping[str, str]) -> VmView:
-        """Attribute by attribute; then the notes in one reconfiguration."""
-        change = partial(attributes.change, changes=changes)
+        """One by one; then the notes in one reconfiguration."""
+        change = partial(shown.change, changes=changes)
         return self._run("tag", partial(_changed, identity=identity, change=change))
 
     def changes(self, since: str | None = None) -> Changes:
@@ -256,7 +256,7 @@ class VsphereConnector(Connector):
         found = estate.read_all(op)
         views = estate.machine_views(op, found, self._disk_sizes)
         options = op.session.settings.options
-        missing = {} if options.custom_attributes else {Capability.TAGS: gaps.NO_ATTRIBUTES}
+        missing = {} if options.custom_attributes or options.tags else {Capability.TAGS: gaps.NOT_SHOWN}
         if not options.templates:
             missing[Capability.TEMPLATE] = templates.NONE
         usable = [ref for ref, row in found.datastores.items() if inventory.datastore_usable(row)]

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 from connectors.contract import Firmware, VmSpec
-from connectors.drivers.vsphere import attributes, cloning, tasks
+from connectors.drivers.vsphere import cloning, shown, tasks
 from connectors.drivers.vsphere.devices import disk, network_card, scsi_controller
 from connectors.drivers.vsphere.estate import Machine, extra_config, find_all, find_machine
 from connectors.drivers.vsphere.faults import is_fault
@@ -28,14 +28,14 @@ _FIRMWARE = {Firmware.BIOS: "bios", Firmware.UEFI: "efi"}
 def create(op: Op, spec: VmSpec, identity: UUID) -> Machine:
     """The machine of this identity, made if it was not there."""
     there = find_machine(op, identity)
-    keys = attributes.defined(op, spec.annotations)
+    keys = shown.defined(op, spec.annotations)
     if there is None:
         return _new(op, spec, identity, keys)
-    attributes.write(op, there, spec.annotations, keys)
+    shown.write(op, there, spec.annotations, keys)
     return there
 
 
-def _new(op: Op, spec: VmSpec, identity: UUID, keys: attributes.Keys) -> Machine:
+def _new(op: Op, spec: VmSpec, identity: UUID, keys: shown.Keys) -> Machine:
     check_size(op, spec.resources.vcpu, spec.resources.memory_mib)
     place = target(op, spec)
     if op.session.content.searchIndex.FindChild(place.folder, stored_name(spec.name)) is not None:
@@ -51,8 +51,8 @@ def _new(op: Op, spec: VmSpec, identity: UUID, keys: attributes.Keys) -> Machine
         raise
     machine = _elect(op, identity, attempt)
     try:
-        attributes.write(op, machine, spec.annotations, keys)
-    except op.session.fault:
+        shown.write(op, machine, spec.annotations, keys)
+    except (op.session.fault, Refused):
         _undo(op, identity, attempt)
         raise
     return machine

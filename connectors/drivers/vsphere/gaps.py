@@ -79,8 +79,8 @@ def _off(feature: str, provider: str, *, is_cluster: bool) -> Gap:
     return Gap(reason=GapReason.NOT_CONFIGURED, detail=detail[:300])
 
 
-NO_ATTRIBUTES = Gap(
+NOT_SHOWN = Gap(
     reason=GapReason.NOT_CONFIGURED,
-    detail="annotations are kept in the machine's notes only; set the endpoint's option 'custom_attributes' to have "
-    "them as custom attributes too",
+    detail="annotations are kept in the machine's notes only; set the endpoint's option 'custom_attributes' or 'tags' to "
+    "have them as such too",
 )

@@ -103,6 +103,15 @@ class Session:
         told: datetime = self.object(self.vim.ServiceInstance, "ServiceInstance").CurrentTime()
         return told.astimezone(UTC)
 
+    def login_of(self) -> tuple[str, str]:
+        """The user's name and password, for what has a login of its own at the same vCenter."""
+        return self._username, self._password.get_secret_value()
+
+    def own_connection(self) -> http.client.HTTPConnection:
+        """A connection to vCenter itself, not dialled yet, within the deadline and checked as all are."""
+        context = self._context if self.settings.encrypted else None
+        return deadlines.connection(self.settings.host, self.settings.port, self.deadline, context)
+
     def connection(self, url: str) -> tuple[http.client.HTTPConnection, str]:
         """A connection, within the deadline, to an address that vCenter gave out, and the path to ask for.
 

@@ -3,7 +3,7 @@
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from catalog.base import Value
 from catalog.pools import Endpoint
@@ -51,9 +51,20 @@ class Options(Value):
         default=False,
         description="Whether what an order says of its machine stands there as custom attributes too.",
     )
+    tags: bool = Field(
+        default=False,
+        description="Whether what an order says of its machine stands there as tags too, by vCenter's REST API; not both.",
+    )
     managed_by: bool = Field(
         default=True, description="Whether new machines show in vCenter as managed by tierwise."
     )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.custom_attributes and self.tags:
+            msg = "must have one of 'custom_attributes' and 'tags', which are two places for the same"
+            raise ValueError(msg)
+        return self
 
 
 class Settings(Value):

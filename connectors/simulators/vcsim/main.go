@@ -3,8 +3,8 @@
 // It adds what the library lacks: sizes and facts settable from flags, faults on demand (rules.go), tasks that
 // really run after the call returned (tasks.go), effects that the vendor documents (effects.go), disks over leases
 // (nfc.go, vmdk.go), clones (clone.go), storage policies (policies.go), performance series that follow a stated load (perf.go), news of what changed alone
-// (updates.go), answers in parts (paging.go), hosts in maintenance (maintenance.go), and refusals of what vCenter refuses
-// (refusals.go).
+// (updates.go), answers in parts (paging.go), hosts in maintenance (maintenance.go), refusals of what vCenter refuses
+// (refusals.go), and tags over REST (rest.go).
 // When ready it prints one line of JSON on stdout. It ends on SIGTERM, and when its stdin is closed, so it never
 // outlives the process that started it.
 package main
@@ -101,6 +101,7 @@ func main() {
 
 func serve(o options, model *simulator.Model) (*simulator.Server, error) {
 	simulator.SessionIdleTimeout = o.sessionIdle
+	model.Service.RegisterEndpoints = true // the REST API (rest.go)
 	model.Service.Listen = &url.URL{Host: o.listen, User: url.UserPassword(o.user, os.Getenv(passwordVariable))}
 	if o.tlsCert != "" {
 		pair, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)

@@ -239,7 +239,7 @@ func (f *front) endLease(c *call) *answer {
 func (f *front) serveNFC(w http.ResponseWriter, r *http.Request) {
 	applies := f.book.take(r.Method + " /nfc")
 	if applies != nil && !applies.After {
-		f.applyNFC(applies, w)
+		f.applyBare(applies, w)
 		if applies.Action != "delay" {
 			return
 		}
@@ -252,7 +252,7 @@ func (f *front) serveNFC(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.Method == http.MethodGet && !one.importing:
-		one.give(w, one.files[name], func() { f.applyNFC(applies, w) })
+		one.give(w, one.files[name], func() { f.applyBare(applies, w) })
 	case r.Method == http.MethodPost && one.importing:
 		one.take(w, r, one.files[name])
 	default:
@@ -260,7 +260,7 @@ func (f *front) serveNFC(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *front) applyNFC(r *rule, w http.ResponseWriter) {
+func (f *front) applyBare(r *rule, w http.ResponseWriter) {
 	if r == nil {
 		return
 	}

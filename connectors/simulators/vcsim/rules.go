@@ -160,8 +160,8 @@ func (f *front) methods() []string {
 	return about.Methods
 }
 
-// transfers are what rules name the requests for disks.
-var transfers = []string{"GET /nfc", "POST /nfc"}
+// transfers are what rules name the requests for disks, and those of the REST API.
+var transfers = []string{"GET /nfc", "POST /nfc", "GET /rest", "POST /rest", "DELETE /rest"}
 
 func isTransfer(name string) bool {
 	for _, one := range transfers {

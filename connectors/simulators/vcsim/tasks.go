@@ -60,6 +60,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.serveNFC(w, r)
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, restPath) {
+		f.serveREST(w, r)
+		return
+	}
 	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") && r.URL.Path != policyPath {
 		f.next.ServeHTTP(w, r)
 		return
