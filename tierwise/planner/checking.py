@@ -82,6 +82,7 @@ def known_of(
         rules=tuple(loaded.document.rules),
         terms=tuple(one for one in TERMS if one != LICENCES or _beside_products(economics)),
         months=loaded.document.months,
+        rates=loaded.document.rates is not None,
         paying=paying(economics, world),
         figure=lambda path, percent, value: wrong_edit(
             economics, FigureEdit(tuple(path.split(".")), percent, value)

@@ -110,6 +110,9 @@ def _questions(result: WhatIfResult, money: Money) -> Iterator[tuple[str, Callab
     yield "cost per year", lambda one: money(one.cost_per_year_micros)
     if any(one.sunk_micros for one in (result.today, *result.scenarios)):
         yield "of it sunk", lambda one: money(one.sunk_micros * 12 // one.months)
+    if any(one.unrecovered_micros is not None for one in (result.today, *result.scenarios)):
+        yield "recovered per year", lambda one: money((one.recovered_micros or 0) * 12 // one.months)
+        yield "unrecovered per year", lambda one: money((one.unrecovered_micros or 0) * 12 // one.months)
     yield "proven within", lambda one: percent(one.gap)
     yield "machines moved", lambda one: f"{len(one.moves):,}"
     if any(one.moves_bound for one in result.scenarios):

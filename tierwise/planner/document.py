@@ -206,6 +206,10 @@ class WhatIf(Value):
         default=None, description="How many machines move in a month; all in the first one where not given."
     )
     economics: Text = Field(description="File of what things cost, format tierwise-economics/1.")
+    rates: Text | None = Field(
+        default=None,
+        description="Catalog folder, or file with 'tiers' and 'rate_cards', by whose one card tiers charge.",
+    )
     classes: Classes = Classes()
     sizing: Sizing = Sizing()
     overcommit: Overcommit = Overcommit()

@@ -8,6 +8,7 @@ from catalog.estates.model import Estate
 from catalog.resources import Resources
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
+from chargeback.rates import RateCard
 
 
 @dataclass(frozen=True)
@@ -21,4 +22,6 @@ class Inputs:
     """By machine; empty where nobody asked for classes."""
     used: Mapping[str, Resources] = field(default_factory=dict)
     """Right-sized machines, by id; empty where nobody asked."""
+    rates: RateCard | None = None
+    """By which tiers charge; None: nobody says."""
     notes: tuple[str, ...] = ()

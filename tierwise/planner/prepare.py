@@ -8,6 +8,7 @@ from catalog.problems import Problem
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from chargeback.economics.trace import MissingFigure
+from chargeback.rates import RateCard
 from placement.planning.problem import PlanningProblem
 from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
@@ -18,6 +19,7 @@ from tierwise.planner.grouping import MachineGroups, facts_of, group
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.licensing import RAW_STORAGE, Needs, counts_of_hosts
 from tierwise.planner.reading import Loaded
+from tierwise.planner.recovery import why_not
 from tierwise.planner.selecting import MachineSelector
 from tierwise.planner.standing import standing
 from tierwise.planner.world import World
@@ -32,6 +34,8 @@ class Prepared:
     """Today, before anything changes."""
     groups: MachineGroups
     economics: Economics
+    rates: RateCard | None
+    """By which tiers charge; None: nobody says."""
     classes: Mapping[str, WorkloadClass]
     classified: bool
     """Whether machines were classified at all."""
@@ -84,6 +88,8 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
     wrong: list[Problem] = [loaded.problem(path, why) for path, why in now.mistakes]
     known = known_of(loaded, now.world, estate, inputs.economics, inputs.classes, inputs.classified)
     wrong += problems(loaded, known)
+    if inputs.rates and (why := why_not(inputs.rates, set(known.tiers), document.start, document.months)):
+        wrong.append(loaded.problem(("rates",), why))
     if wrong:
         raise DocumentError(wrong)
     pools = {name: one.like for name, one in now.world.pools.items()}
@@ -108,6 +114,7 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         world=now.world,
         groups=groups,
         economics=inputs.economics,
+        rates=inputs.rates,
         classes=dict(inputs.classes),
         classified=bool(inputs.classified),
         needs_eye=sum(one.needs_eye for one in inputs.classified.values()),

@@ -24,6 +24,9 @@ _BESIDE = 6
 _LINES = 12
 """Lines of one chart that can be told apart."""
 
+SUNK = "sunk"
+"""Of no tier: what is paid whatever is decided."""
+
 Analysis = Sensitivity | BreakEven | Pareto
 
 
@@ -101,6 +104,8 @@ def _tables(
 ) -> Iterator[Table]:
     yield _overview(every)
     yield from _terms(every)
+    if any(one.recovered_micros is not None for one in every):
+        yield _charges(every)
     yield _pools(every)
     if any(one.licences for one in every):
         yield _licences(every)
@@ -172,6 +177,36 @@ def _terms(every: Sequence[ScenarioResult]) -> Iterator[Table]:
         )
         more = f" ({shown[1].name} to {shown[-1].name})" if first else ""
         yield Table(f"What it is made of{more}", columns, rows)
+
+
+def _charges(every: Sequence[ScenarioResult]) -> Table:
+    columns = (
+        Column("scenario", "Scenario"),
+        Column("tier", "Tier"),
+        Column("machines", "Machines", Kind.COUNT),
+        Column("cost", "Cost", Kind.MONEY),
+        Column("recovered", "Recovered", Kind.MONEY),
+        Column("unrecovered", "Unrecovered", Kind.MONEY),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for one in every:
+        tiers = {tier.tier: tier.machines for tier in one.tiers} | ({SUNK: None} if one.sunk_micros else {})
+        costs = _parts(
+            {
+                **{tier.tier: tier.cost_micros for tier in one.tiers},
+                **dict.fromkeys({SUNK} & tiers.keys(), one.sunk_micros),
+            },
+            one.cost_micros,
+        )
+        charges = _parts(
+            {**dict.fromkeys(tiers, 0), **{tier.tier: tier.recovered_micros or 0 for tier in one.tiers}},
+            one.recovered_micros or 0,
+        )
+        rows += [
+            (one.name, name, machines, costs[name], charges[name], costs[name] - charges[name])
+            for name, machines in tiers.items()
+        ]
+    return Table("What tiers cost and recover, over the horizon", columns, tuple(rows), band="scenario")
 
 
 def _pools(every: Sequence[ScenarioResult]) -> Table:

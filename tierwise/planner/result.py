@@ -25,6 +25,8 @@ class TierCost(Value):
     machines: int
     hosts: int
     cost_micros: int
+    recovered_micros: int | None = None
+    """What its machines are charged by the document's rates; None: it has none, or this is no tier of machines."""
 
 
 class PoolResult(Value):
@@ -176,6 +178,17 @@ class ScenarioResult(Value):
     cash: Cash | None = None
     solver: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def recovered_micros(self) -> int | None:
+        """What all machines are charged over the horizon; None: nobody says."""
+        known = [one.recovered_micros for one in self.tiers if one.recovered_micros is not None]
+        return sum(known) if known else None
+
+    @property
+    def unrecovered_micros(self) -> int | None:
+        """What of the cost nobody is charged for; negative: more is charged than it costs."""
+        return None if self.recovered_micros is None else self.cost_micros - self.recovered_micros
 
     @property
     def cost_per_year_micros(self) -> int:

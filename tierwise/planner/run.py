@@ -6,12 +6,14 @@ import numpy as np
 
 from catalog.wording import counted
 from chargeback.money import Rounding, divided, spelled
+from chargeback.rates import MissingRate
 from placement.arrays import Int64
 from placement.plan import Limits
 from placement.planning.counted import pools_by_scope
 from placement.planning.host_check import packed
 from placement.planning.plan import PlanningPlan
 from placement.planning.solve import solve
+from tierwise.errors import InvalidInput
 from tierwise.planner.accounts import MOVING, Accounts, accounts
 from tierwise.planner.build import Built
 from tierwise.planner.cash import against, cash_flow
@@ -20,6 +22,7 @@ from tierwise.planner.document import Scenario
 from tierwise.planner.grouping import MachineGroups
 from tierwise.planner.moving import moves
 from tierwise.planner.prepare import Prepared, changes_of
+from tierwise.planner.recovery import recovered
 from tierwise.planner.result import (
     TODAY,
     HostsOf,
@@ -260,7 +263,7 @@ def _result(
         bound_micros=plan.bound_micros,
         gap=plan.gap,
         terms=sums.terms,
-        tiers=_tiers(built, plan, sums),
+        tiers=_tiers(built, plan, sums, _recovered(prepared, built, plan)),
         pools=_pools(built, plan, sums),
         hosts=_hosts(built, plan),
         machines=int(built.machines.count.sum()),
@@ -286,7 +289,21 @@ def _fewest(built: Built, plan: PlanningPlan, groups: int) -> int:
     return plan.moves_bound + max(0, adrift - int(plan.unplaced.sum()))
 
 
-def _tiers(built: Built, plan: PlanningPlan, sums: Accounts) -> tuple[TierCost, ...]:
+def _recovered(prepared: Prepared, built: Built, plan: PlanningPlan) -> dict[str, int] | None:
+    """Of each tier that has machines; None: nobody says what tiers charge. Raises InvalidInput."""
+    if prepared.rates is None:
+        return None
+    document = prepared.document
+    try:
+        return recovered(built, plan.counts, prepared.rates, document.start, document.months)
+    except MissingRate as error:
+        msg = f"{document.rates}: {error}"
+        raise InvalidInput(msg) from None
+
+
+def _tiers(
+    built: Built, plan: PlanningPlan, sums: Accounts, charges: dict[str, int] | None
+) -> tuple[TierCost, ...]:
     pools = built.problem.pools
     found = []
     for tier, cost in sorted(sums.by_tier.items()):
@@ -297,6 +314,7 @@ def _tiers(built: Built, plan: PlanningPlan, sums: Accounts) -> tuple[TierCost, 
                 machines=int(plan.counts[:, inside].sum()),
                 hosts=int(plan.hosts[np.isin(built.room.pool_of, inside)].sum()),
                 cost_micros=cost,
+                recovered_micros=charges.get(tier, 0) if charges is not None and inside else None,
             )
         )
     return tuple(found)

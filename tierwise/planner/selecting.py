@@ -97,6 +97,8 @@ class Known:
     rules: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     months: int = 0
+    rates: bool = False
+    """Whether the document says what tiers charge."""
     paying: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Figure -> the pools that pay by it, of figures that are about some pools."""
     figure: Callable[[str, Decimal | None, str | None], tuple[str, str]] = _any_figure

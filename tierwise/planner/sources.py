@@ -17,6 +17,7 @@ from catalog.estates.model import Estate, PowerState
 from catalog.estates.sizing import Sized, SizingPolicy, rightsize
 from catalog.estates.sizing_documents import load_sizing
 from chargeback.economics.document import Economics, load_economics
+from chargeback.rates import RateCard
 from tierwise.documents import MAX_FILE_BYTES, load
 from tierwise.errors import InvalidInput
 from tierwise.planner.document import LIVE, WhatIf
@@ -82,6 +83,7 @@ class _Reader:
         document = self.loaded.document
         estate = self._tried(("estate",), self._estate)
         economics = self._tried(("economics",), self._economics)
+        rates = self._rates_of(document, economics)
         catalog = self._catalog(document)
         rules = self._rules(document, catalog)
         policy = self._policy(document)
@@ -98,7 +100,7 @@ class _Reader:
             found = {one.id: rightsize(one, policy) for one in estate.machines}
             self.notes += _keeping(estate, found)
             used = {name: one.resources for name, one in found.items()}
-        return Inputs(estate, economics, classes, classified, used, (*estate.notes, *self.notes))
+        return Inputs(estate, economics, classes, classified, used, rates, (*estate.notes, *self.notes))
 
     def _estate(self) -> Estate:
         name = self.loaded.document.estate
@@ -116,6 +118,16 @@ class _Reader:
     def _economics(self) -> Economics:
         path = self.folder / self.loaded.document.economics
         return load_economics(_text(path), path.name)
+
+    def _rates_of(self, document: WhatIf, economics: Economics | None) -> RateCard | None:
+        name = document.rates
+        if name is None:
+            return None
+        card = self._tried(("rates",), lambda: load(self.folder / name).rate_card)
+        if card and economics and card.currency != economics.currency:
+            why = f"rate card {card.label} is in {card.currency}, and costs are in {economics.currency}; use one currency"
+            self.wrong.append(str(self.loaded.problem(("rates",), why)))
+        return card
 
     def _catalog(self, document: WhatIf) -> Catalog | None:
         classes = document.classes

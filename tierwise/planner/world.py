@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 from catalog.pools import Hypervisor
 from tierwise.planner.document import Overcommit, Rule, SizedBy
@@ -156,6 +157,8 @@ class World:
     factors: tuple[Factor, ...] = ()
     figures: tuple[FigureEdit, ...] = ()
     licences: tuple[LicenceEdit, ...] = ()
+    rates: Mapping[str, Fraction] = field(default_factory=dict)
+    """Tier -> what its rates are multiplied by."""
     most_moves: int | None = None
     reserve: bool = True
     """Whether plans must keep room for the loss of hosts; otherwise it is only told where they do not."""
