@@ -175,7 +175,8 @@ def _terms(every: Sequence[ScenarioResult]) -> Iterator[Table]:
         rows: tuple[tuple[Cell, ...], ...] = tuple(
             (name, *(one.get(name, 0) for one in parts)) for name in names
         )
-        more = f" ({shown[1].name} to {shown[-1].name})" if first else ""
+        names_shown = dict.fromkeys((shown[1].name, shown[-1].name)) if first else {}
+        more = f" ({' to '.join(names_shown)})" if first else ""
         yield Table(f"What it is made of{more}", columns, rows)
 
 

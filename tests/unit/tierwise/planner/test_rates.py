@@ -112,7 +112,8 @@ def test_a_price_that_changes_within_the_horizon_counts_from_then_on() -> None:
 def test_what_is_paid_once_is_left_out() -> None:
     once = "      - {id: set-up, tier: tier-1, metric: machine, unit: machine, price: 99, component: setup, frequency: one-time, valid_from: 2026-01-01}\n"
     assert (
-        run(asked(cards=card(once)), limits=Limits()).today.recovered_micros == solved().today.recovered_micros
+        run(asked(cards=card(once)), limits=Limits()).today.recovered_micros
+        == solved().today.recovered_micros
     )
 
 

@@ -135,6 +135,10 @@ def test_many_scenarios_of_long_names_have_room_in_every_file(asked: Asked) -> N
     many = report(result.model_copy(update={"scenarios": every}))
     terms = [table for table in many.tables if table.title.startswith("What it is made of")]
     assert [name for table in terms for name in table.names[2:]] == names
+    seven = report(result.model_copy(update={"scenarios": every[:7]}))
+    assert [table.title for table in seven.tables if table.title.startswith("What it is made of")] == [
+        "What it is made of", f"What it is made of ({names[6]})",
+    ]  # fmt: skip
     assert all(len(table.columns) <= 8 and table.total("today") == 16_968 for table in terms)
     book = openpyxl.load_workbook(io.BytesIO(render(many, ".xlsx")))
     assert len(book.sheetnames) == len(many.tables) + 2
