@@ -70,7 +70,7 @@ def test_a_role_that_may_not_be_removed_keeps_its_machine_and_what_is_on_its_dis
 ) -> None:
     made = connector.create_vm(SPEC, IDENTITY)
     there = nodes.roles(), nodes.disks()
-    nodes.rules(Rule(on="Remove-ClusterGroup", action="error", error_id="AccessDenied"))
+    nodes.rules(Rule(method="Remove-ClusterGroup", action="error", error_id="AccessDenied"))
     with pytest.raises(Refused):
         connector.delete_vm(IDENTITY)
     assert (nodes.roles(), nodes.disks()) == there

@@ -153,5 +153,5 @@ def test_present_value_is_never_further_from_zero_for_what_comes_later(
 def test_plans_of_different_times_are_not_compared() -> None:
     with pytest.raises(ValueError, match="a plan over 2 months cannot be compared with one over 3"):
         compared(flow(1, 2, 3), flow(1, 2))
-    with pytest.raises(ValueError, match="power is paid in month 3, outside of the 3 months"):
+    with pytest.raises(ValueError, match="power is paid in month 3, outside of 3 months"):
         CashFlow(3, (Payment(3, "power", 1),))
