@@ -71,7 +71,7 @@ class _BoundedReader(io.RawIOBase):
     """The answer's bytes; each read may take what is left of the call's time."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
+        self._sock = sock  # clients of WS-Management find the server's certificate by this name
         self._deadline = deadline
         self._raw = sock.makefile("rb", buffering=0)
 

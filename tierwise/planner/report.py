@@ -105,7 +105,7 @@ def _tables(
     yield _overview(every)
     yield from _terms(every)
     if any(one.recovered_micros is not None for one in every):
-        yield _charges(every)
+        yield _recovery(every)
     yield _pools(every)
     if any(one.licences for one in every):
         yield _licences(every)
@@ -180,7 +180,7 @@ def _terms(every: Sequence[ScenarioResult]) -> Iterator[Table]:
         yield Table(f"What it is made of{more}", columns, rows)
 
 
-def _charges(every: Sequence[ScenarioResult]) -> Table:
+def _recovery(every: Sequence[ScenarioResult]) -> Table:
     columns = (
         Column("scenario", "Scenario"),
         Column("tier", "Tier"),
@@ -191,22 +191,14 @@ def _charges(every: Sequence[ScenarioResult]) -> Table:
     )
     rows: list[tuple[Cell, ...]] = []
     for one in every:
-        tiers = {tier.tier: tier.machines for tier in one.tiers} | ({SUNK: None} if one.sunk_micros else {})
-        costs = _parts(
-            {
-                **{tier.tier: tier.cost_micros for tier in one.tiers},
-                **dict.fromkeys({SUNK} & tiers.keys(), one.sunk_micros),
-            },
-            one.cost_micros,
-        )
-        charges = _parts(
-            {**dict.fromkeys(tiers, 0), **{tier.tier: tier.recovered_micros or 0 for tier in one.tiers}},
-            one.recovered_micros or 0,
-        )
-        rows += [
-            (one.name, name, machines, costs[name], charges[name], costs[name] - charges[name])
-            for name, machines in tiers.items()
-        ]
+        machines: dict[str, int | None] = {tier.tier: tier.machines for tier in one.tiers}
+        costs = {tier.tier: tier.cost_micros for tier in one.tiers}
+        if one.sunk_micros:
+            machines[SUNK], costs[SUNK] = None, one.sunk_micros
+        known = {tier.tier: tier.recovered_micros or 0 for tier in one.tiers}
+        recovered = {SUNK: 0, **_parts(known, one.recovered_micros or 0)}
+        for name, cost in _parts(costs, one.cost_micros).items():
+            rows.append((one.name, name, machines[name], cost, recovered[name], cost - recovered[name]))
     return Table("What tiers cost and recover, over the horizon", columns, tuple(rows), band="scenario")
 
 

@@ -11,21 +11,20 @@ Keys = Mapping[str, int]
 """vCenter's key of each attribute of this name."""
 
 
-def defined(op: Op, names: Mapping[str, str]) -> Keys:
+def defined(op: Op, annotations: Mapping[str, str]) -> Keys:
     """The attributes of these names, made where vCenter does not have them."""
     known = _known(op)
-    for name in names:
+    for name in annotations:
         if name not in known:
             _define(op, name)
-    if not names.keys() <= known.keys():
+    if not annotations.keys() <= known.keys():
         known = _known(op)
-    return {name: known[name] for name in names}
+    return {name: known[name] for name in annotations}
 
 
 def write(op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) -> None:
     """Write what the machine does not say of itself yet: a create that was cut off may have written a part."""
-    missing = keys.keys() - read(op, machine).keys() if keys else ()
-    for name in sorted(missing):
+    for name in sorted(keys.keys() - read(op, machine).keys()):
         op.session.content.customFieldsManager.SetField(
             entity=machine.object, key=keys[name], value=annotations[name]
         )

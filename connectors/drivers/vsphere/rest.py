@@ -6,9 +6,10 @@ The form of before 7.0 (``/rest``, values within ``value``), which later vCenter
 import base64
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from connectors.drivers.vsphere.session import Op
 from connectors.errors import Conflict, ConnectorError, Refused, Unreachable
@@ -28,12 +29,14 @@ class Refusal(Exception):
         self.words = words
 
 
-class Rest(NamedTuple):
+@dataclass(frozen=True)
+class Rest:
     """A session of the REST API."""
 
     op: Op
     connection: http.client.HTTPConnection
-    headers: dict[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    """What lets a request in."""
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The value of the answer to a request for a path below ``/rest``.
@@ -65,33 +68,38 @@ class Rest(NamedTuple):
 @contextmanager
 def opened(op: Op) -> Iterator[Rest]:
     """A session, ended afterwards. Raises Refused where vCenter takes no login there, and as `Rest.call`."""
-    found = Rest(op, op.session.own_connection(), {})
+    connection = op.session.own_connection()
     try:
-        # Sent once; every other request has the session's id in its place.
-        found.headers.update({"vmware-api-session-id": str(_login(found))})
-        yield found
-    finally:
-        if found.headers:
+        api = Rest(op, connection, {"vmware-api-session-id": _login(op, connection)})
+        try:
+            yield api
+        except BaseException:
+            connection.close()  # an answer may be on its way; the session is ended over a new one
+            raise
+        finally:
             with suppress(Refusal, *op.session.failures), op.session.deadline.cleanup():
-                found.ask("DELETE", _SESSION)
-        found.connection.close()
+                api.ask("DELETE", _SESSION)
+    finally:
+        connection.close()
 
 
-def _login(api: Rest) -> Any:
-    user, password = api.op.session.login_of()
+def _login(op: Op, connection: http.client.HTTPConnection) -> str:
+    """The new session's id, which all other requests have in place of the password."""
+    user, password = op.session.login_of()
     basic = base64.b64encode(f"{user}:{password}".encode()).decode()
     try:
-        return _value(api._replace(headers={"Authorization": f"Basic {basic}"}).ask("POST", _SESSION))
+        told = Rest(op, connection, {"Authorization": f"Basic {basic}"}).ask("POST", _SESSION)
     except Refusal as refusal:
         if refusal.status == http.client.UNAUTHORIZED:
             why = "the REST API does not take the endpoint's user name and password"
             hint = "tags are told by it alone; set the option 'custom_attributes' in place of 'tags'"
-            raise api.op.error(Refused, why, hint=hint, code=refusal.code) from None
+            raise op.error(Refused, why, hint=hint, code=refusal.code) from None
         if refusal.status == http.client.NOT_FOUND:
             why = "there is no REST API at the endpoint's address, which tags need"
             hint = "vCenter has it since 6.5, ESXi has none; set the option 'custom_attributes' in place of 'tags'"
-            raise api.op.error(Refused, why, hint=hint, code="NOT_FOUND") from None
-        raise _meaning(api.op, refusal) from None
+            raise op.error(Refused, why, hint=hint, code="NOT_FOUND") from None
+        raise _meaning(op, refusal) from None
+    return str(_value(told))
 
 
 def _value(told: bytes) -> Any:

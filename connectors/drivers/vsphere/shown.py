@@ -4,8 +4,7 @@ As custom attributes or as tags, by the endpoint's options; in the machine's not
 """
 
 from collections.abc import Mapping
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from catalog.capabilities import Capability
 from connectors.contract import changed_tags
@@ -18,19 +17,35 @@ Keys = Mapping[str, Any]
 """What vCenter knows each annotation by: the key of an attribute, or the id of a tag."""
 
 
+class _Way(Protocol):
+    """What the modules of both ways have."""
+
+    def defined(self, op: Op, annotations: Mapping[str, str]) -> Keys:
+        """See `defined` below."""
+
+    def write(self, op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) -> None:
+        """See `write` below."""
+
+    def change(self, op: Op, machine: Machine, changes: Mapping[str, str]) -> None:
+        """See `change` below."""
+
+    def read(self, op: Op, machine: Machine) -> dict[str, str]:
+        """See `read` below."""
+
+
 def defined(op: Op, annotations: Mapping[str, str]) -> Keys:
     """What these annotations need in vCenter, made where it is not there; nothing where they are not wanted.
 
     Asked for before a machine is made, so that a missing privilege refuses it first.
     """
     way = _way(op)
-    found: Keys = way.defined(op, annotations) if way and annotations else {}
-    return found
+    return way.defined(op, annotations) if way and annotations else {}
 
 
 def write(op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) -> None:
     """Write what the machine does not say of itself yet: a create that was cut off may have written a part."""
-    if way := _way(op):
+    way = _way(op)
+    if way and keys:
         way.write(op, machine, annotations, keys)
 
 
@@ -47,18 +62,17 @@ def change(op: Op, machine: Machine, changes: Mapping[str, str]) -> None:
 
 def read(op: Op, machine: Machine) -> dict[str, str]:
     """All that it says there, by whomever. Raises Unsupported where neither is wanted."""
-    found: dict[str, str] = _wanted(op).read(op, machine)
-    return found
+    return _wanted(op).read(op, machine)
 
 
-def _way(op: Op) -> ModuleType | None:
+def _way(op: Op) -> _Way | None:
     options = op.session.settings.options
     if options.tags:
         return tagging
     return attributes if options.custom_attributes else None
 
 
-def _wanted(op: Op) -> ModuleType:
+def _wanted(op: Op) -> _Way:
     way = _way(op)
     if way is None:
         raise Unsupported(op.endpoint, Capability.TAGS, gaps.NOT_SHOWN)

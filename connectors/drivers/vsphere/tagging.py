@@ -33,8 +33,6 @@ def defined(op: Op, annotations: Mapping[str, str]) -> Keys:
 def write(op: Op, machine: Machine, annotations: Mapping[str, str], keys: Keys) -> None:
     """Attach what the machine has no tag of yet: a create that was cut off may have attached a part."""
     del annotations  # a tag's id says its value
-    if not keys:
-        return
     with opened(op) as api:
         attached = _attached(api, machine)
         for name in sorted(keys.keys() - attached.keys()):

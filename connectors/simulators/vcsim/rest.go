@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"strings"
 
 	"github.com/vmware/govmomi/simulator"
 	_ "github.com/vmware/govmomi/vapi/simulator" // serves what is below restPath
@@ -90,26 +89,26 @@ func (f *front) cannotAttach(r *http.Request, tag string, body []byte) *answer {
 		Types       []string `json:"associable_types"`
 	}
 	var it, category named
-	if !f.restGet(r, "tag/id:"+tag, nil, &it) || !f.restGet(r, "category/id:"+it.Category, nil, &category) {
+	if !f.restAsk(r, "tag/id:"+tag, nil, &it) || !f.restAsk(r, "category/id:"+it.Category, nil, &category) {
 		return nil // which the library tells
 	}
-	if len(category.Types) > 0 && !strings.Contains(" "+strings.Join(category.Types, " ")+" ", " "+object.Type+" ") {
+	if len(category.Types) > 0 && !among(category.Types, object.Type) {
 		return restRefusal(http.StatusBadRequest, "invalid_argument", "The category is not for objects of this type.")
 	}
 	var there []string
-	f.restGet(r, "tag-association?~action=list-attached-tags", body, &there)
+	f.restAsk(r, "tag-association?~action=list-attached-tags", body, &there)
 	for _, id := range there {
 		var other named
 		single := category.Cardinality == "SINGLE" && id != tag
-		if single && f.restGet(r, "tag/id:"+id, nil, &other) && other.Category == it.Category {
+		if single && f.restAsk(r, "tag/id:"+id, nil, &other) && other.Category == it.Category {
 			return restRefusal(http.StatusBadRequest, "invalid_argument", "The object has a tag of this category already.")
 		}
 	}
 	return nil
 }
 
-// restGet asks the library in the session of a request; false where it does not answer with a value.
-func (f *front) restGet(r *http.Request, what string, body []byte, into interface{}) bool {
+// restAsk asks the library in the session of a request; false where it does not answer with a value.
+func (f *front) restAsk(r *http.Request, what string, body []byte, into interface{}) bool {
 	method := http.MethodGet
 	if body != nil {
 		method = http.MethodPost

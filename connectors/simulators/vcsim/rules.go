@@ -119,7 +119,7 @@ func (f *front) sortMethods(w http.ResponseWriter, r *http.Request) {
 	}
 	sorted.Known = append(f.methods(), transfers...)
 	for _, name := range names {
-		if name != "*" && !isMethod(name) && !isTransfer(name) {
+		if name != "*" && !isMethod(name) && !among(transfers, name) {
 			sorted.Unknown = append(sorted.Unknown, name)
 		}
 	}
@@ -163,8 +163,8 @@ func (f *front) methods() []string {
 // transfers are what rules name the requests for disks, and those of the REST API.
 var transfers = []string{"GET /nfc", "POST /nfc", "GET /rest", "POST /rest", "DELETE /rest"}
 
-func isTransfer(name string) bool {
-	for _, one := range transfers {
+func among(names []string, name string) bool {
+	for _, one := range names {
 		if name == one {
 			return true
 		}

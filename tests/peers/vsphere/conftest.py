@@ -1,6 +1,7 @@
 """A vSphere simulator of its own for each test, and a second client that is not the driver."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from catalog.pools import Option
 from catalog.resources import Resources
 from connectors import registry
 from connectors.contract import Connector, VmSpec
@@ -114,11 +116,24 @@ def look() -> Callable[[VsphereSimulator], Any]:
 
 
 @contextmanager
-def connected(simulator: VsphereSimulator, timeout_s: float = 20, **options: str) -> Iterator[Connector]:
+def connected(simulator: VsphereSimulator, timeout_s: float = 20, **options: Option) -> Iterator[Connector]:
     """The driver with these options of the endpoint."""
     endpoint = simulator.endpoint(timeout_s=timeout_s, options=options)
     with registry.connect(endpoint, simulator.password) as opened:
         yield opened
+
+
+def create_at_once(workers: Sequence[Connector], spec: VmSpec) -> list[UUID]:
+    """Each worker makes a machine of its own, all at the same time."""
+    identities = [uuid4() for _ in workers]
+
+    def create(index: int) -> None:
+        named = spec.model_copy(update={"name": f"web-{index}"})
+        workers[index].create_vm(named, identities[index])
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        list(threads.map(create, range(len(workers))))
+    return identities
 
 
 def requiring(spec: VmSpec, *traits: str, **changes: str) -> VmSpec:

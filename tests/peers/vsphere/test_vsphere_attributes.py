@@ -1,17 +1,16 @@
 """What an order says of its machine as custom attributes, read back by pyvmomi."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from connectors import registry
 from connectors.contract import Connector, VmSpec
 from connectors.errors import ConnectorError, Refused, Unsupported
 from connectors.simulators.vsphere import Rule, VsphereSimulator
+from tests.peers.vsphere.conftest import connected, create_at_once
 
 pytestmark = pytest.mark.counterpart("vcsim")
 
@@ -20,14 +19,9 @@ Look = Callable[[VsphereSimulator], Any]
 SAYS = {"tierwise.order": "42", "tierwise.tenant": "payroll", "note": "ünï & <b>"}
 
 
-def connected(simulator: VsphereSimulator, *, wanted: bool = True) -> Connector:
-    endpoint = simulator.endpoint(timeout_s=10, options={"custom_attributes": wanted})
-    return registry.connect(endpoint, simulator.password)
-
-
 @pytest.fixture
 def connector(simulator: VsphereSimulator) -> Iterator[Connector]:
-    with connected(simulator) as opened:
+    with connected(simulator, custom_attributes=True) as opened:
         yield opened
 
 
@@ -79,7 +73,7 @@ def test_without_the_option_nothing_is_written_and_tags_are_refused(
     simulator: VsphereSimulator, spec: VmSpec
 ) -> None:
     identity = uuid4()
-    with connected(simulator, wanted=False) as connector:
+    with connected(simulator) as connector:
         connector.create_vm(spec, identity)
         with pytest.raises(Unsupported, match="custom_attributes"):
             connector.tags(identity)
@@ -90,7 +84,7 @@ def test_without_the_option_a_create_asks_vcenter_no_more_than_without_annotatio
     simulator: VsphereSimulator, spec: VmSpec
 ) -> None:
     asked = []
-    with connected(simulator, wanted=False) as connector:
+    with connected(simulator) as connector:
         for says in ({}, SAYS):
             simulator.rules()
             connector.create_vm(
@@ -131,15 +125,8 @@ def test_workers_at_once_define_each_attribute_once(
     simulator: VsphereSimulator, look: Look, spec: VmSpec
 ) -> None:
     with ExitStack() as opened:
-        workers = [opened.enter_context(connected(simulator)) for _ in range(4)]
-        wanted = [uuid4() for _ in workers]
-
-        def create(index: int) -> None:
-            named = spec.model_copy(update={"name": f"web-{index}"})
-            workers[index].create_vm(named, wanted[index])
-
-        with ThreadPoolExecutor(4) as threads:
-            list(threads.map(create, range(4)))
+        workers = [opened.enter_context(connected(simulator, custom_attributes=True)) for _ in range(4)]
+        wanted = create_at_once(workers, spec)
         assert [worker.tags(one) for worker, one in zip(workers, wanted, strict=True)] == [SAYS] * 4
         raw = opened.enter_context(look(simulator))
         names = [field.name for field in raw.content.customFieldsManager.field]
@@ -171,7 +158,7 @@ def test_what_others_wrote_stays_when_tags_are_changed(
 
 def test_without_the_option_a_machine_cannot_be_tagged(simulator: VsphereSimulator, spec: VmSpec) -> None:
     identity = uuid4()
-    with connected(simulator, wanted=False) as connector:
+    with connected(simulator) as connector:
         made = connector.create_vm(spec, identity)
         with pytest.raises(Unsupported, match="custom_attributes"):
             connector.tag(identity, {"env": "prod"})

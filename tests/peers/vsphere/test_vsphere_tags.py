@@ -5,7 +5,6 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,8 +13,10 @@ import pytest
 
 from connectors import registry
 from connectors.contract import Connector, VmSpec
+from connectors.drivers.vsphere.rest import Rest
 from connectors.errors import Conflict, ConnectorError, DeadlineExceeded, Refused, Unreachable, Unsupported
 from connectors.simulators.vsphere import USER, Rule, VsphereSimulator
+from tests.peers.vsphere.conftest import connected, create_at_once
 
 pytestmark = pytest.mark.counterpart("vcsim")
 
@@ -26,14 +27,9 @@ SHARED = {name: value for name, value in SAYS.items() if name != "tierwise.order
 LOGIN, LOGOUT = "POST /rest", "DELETE /rest"
 
 
-def connected(simulator: VsphereSimulator, timeout_s: float = 10) -> Connector:
-    endpoint = simulator.endpoint(timeout_s=timeout_s, options={"tags": True})
-    return registry.connect(endpoint, simulator.password)
-
-
 @pytest.fixture
 def connector(simulator: VsphereSimulator) -> Iterator[Connector]:
-    with connected(simulator) as opened:
+    with connected(simulator, tags=True) as opened:
         yield opened
 
 
@@ -146,10 +142,25 @@ def test_each_operation_ends_the_session_that_it_began(
         assert simulator.calls().get(LOGOUT, 0) == logins
 
 
+@pytest.mark.parametrize("action", ["reset", "http"])
+def test_a_session_is_ended_though_its_connection_broke(
+    action: Any, connector: Connector, simulator: VsphereSimulator, spec: VmSpec
+) -> None:
+    identity = uuid4()
+    connector.create_vm(spec, identity)
+    simulator.rules(Rule(method="GET /rest", action=action, status=503))
+    with pytest.raises(Unreachable):
+        connector.tags(identity)
+    calls = simulator.calls()
+    # Each attempt logs in, asks what is attached, and fails at the first tag.
+    assert calls[LOGOUT] * 2 == calls[LOGIN]
+    assert calls[LOGOUT] == (2 if action == "reset" else 1)
+
+
 def test_without_the_option_nothing_is_asked_there_and_tags_are_refused(
     simulator: VsphereSimulator, spec: VmSpec
 ) -> None:
-    with registry.connect(simulator.endpoint(timeout_s=10), simulator.password) as connector:
+    with connected(simulator) as connector:
         identity = uuid4()
         connector.create_vm(spec, identity)
         with pytest.raises(Unsupported, match="'custom_attributes' or 'tags'"):
@@ -220,6 +231,7 @@ def test_a_create_that_is_cut_off_at_any_request_is_finished_by_the_next(
         (Rule(method="GET /rest", action="http", status=404), Conflict, "removed meanwhile"),
         (Rule(method="GET /rest", action="http", status=401), Unreachable, "session ended"),
         (Rule(method="GET /rest", action="http", status=503), Unreachable, "cannot answer now"),
+        (Rule(method="GET /rest", action="http", status=429), Unreachable, "cannot answer now"),
         (Rule(method="GET /rest", action="reset"), Unreachable, "connection"),
         (Rule(method=LOGIN, action="delay", delay_ms=8000), DeadlineExceeded, "no answer within 2 s"),
     ],
@@ -229,7 +241,7 @@ def test_what_the_rest_api_does_to_a_call_is_told(
     rule: Rule, kind: type[ConnectorError], said: str, simulator: VsphereSimulator, spec: VmSpec
 ) -> None:
     identity = uuid4()
-    with connected(simulator, 2) as connector:
+    with connected(simulator, 2, tags=True) as connector:
         connector.create_vm(spec, identity)
         simulator.rules(rule)
         with pytest.raises(kind, match=said) as caught:
@@ -252,15 +264,8 @@ def test_a_category_that_is_not_for_machines_is_told_and_nothing_is_left(
 
 def test_workers_at_once_make_each_category_and_tag_once(simulator: VsphereSimulator, spec: VmSpec) -> None:
     with ExitStack() as opened:
-        workers = [opened.enter_context(connected(simulator, 30)) for _ in range(4)]
-        wanted = [uuid4() for _ in workers]
-
-        def create(index: int) -> None:
-            named = spec.model_copy(update={"name": f"web-{index}"})
-            workers[index].create_vm(named, wanted[index])
-
-        with ThreadPoolExecutor(4) as threads:
-            list(threads.map(create, range(4)))
+        workers = [opened.enter_context(connected(simulator, tags=True)) for _ in range(4)]
+        wanted = create_at_once(workers, spec)
         assert [worker.tags(one) for worker, one in zip(workers, wanted, strict=True)] == [SHARED] * 4
     vendor = Vendor(simulator)
     assert sorted(one["name"] for one in vendor.all("category")) == sorted(SHARED)
@@ -282,3 +287,8 @@ def test_the_simulator_refuses_what_vcenter_refuses(simulator: VsphereSimulator,
     wrong._at, wrong._headers = vendor._at, {"Authorization": f"Basic {b64encode(b'operator:no').decode()}"}
     with pytest.raises(urllib.error.HTTPError, match="401"):
         wrong.ask("POST", "session")
+
+
+def test_what_lets_a_request_in_is_in_no_repr() -> None:
+    nothing: Any = None
+    assert "c2VjcmV0" not in repr(Rest(nothing, nothing, {"Authorization": "Basic c2VjcmV0"}))
