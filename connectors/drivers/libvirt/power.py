@@ -44,19 +44,31 @@ class Power:
             return
         if state is PowerState.UNKNOWN:
             self._off(state)
-        if not self.domain.isActive():
-            self._unless_there(self.domain.create, PowerState.ON)
-            for _ in range(_STARTS_AGAIN if self.domain.connect().getType() == "LXC" else 0):
-                if self._init_is_known():
-                    break
-                self.domain.destroy()
-                self._unless_there(self.domain.create, PowerState.ON)
+        if state is PowerState.OFF or not self.domain.isActive():
+            self._start()
         elif self.domain.state()[0] == _WOKEN_BY_ITSELF:
             self._unless_there(self.domain.pMWakeup, PowerState.ON)
         else:
             self._unless_there(self.domain.resume, PowerState.ON)
 
-    def _init_is_known(self) -> bool:
+    def _start(self) -> None:
+        """Start the machine; a container anew where the daemon does not learn its init.
+
+        Only the worker whose start it was ends a container, so that workers beside each other never end one that
+        another has just started; the others wait with it, and start it themselves where it stays off.
+        """
+        mine = self._unless_there(self.domain.create, PowerState.ON)
+        if self.domain.connect().getType() != "LXC":
+            return
+        for _ in range(_STARTS_AGAIN):
+            if self._init_is_known(mine=mine):
+                return
+            if mine:
+                self._unless_there(self.domain.destroy, PowerState.OFF)
+            if not self.domain.isActive():
+                mine = self._unless_there(self.domain.create, PowerState.ON)
+
+    def _init_is_known(self, *, mine: bool) -> bool:
         """Whether the daemon knows a container's init; True also where no time is left to start it again.
 
         It is told of it once, which libvirt 9.0 sometimes misses, and could never shut the container down then.
@@ -66,8 +78,8 @@ class Power:
             try:
                 self.domain.sendProcessSignal(1, self.vendor.VIR_DOMAIN_PROCESS_SIGNAL_NOP, 0)
             except self.vendor.libvirtError as error:
-                if not faults.too_new(error):
-                    return True  # it has ended, or is somebody else's by now
+                if not faults.too_new(error) and (mine or self.domain.isActive()):
+                    return True  # it has ended, or cannot be asked
             else:
                 return True
             now_s = time.monotonic()
@@ -124,13 +136,15 @@ class Power:
         else:
             self.domain.shutdown()
 
-    def _unless_there(self, call: Callable[[], object], state: PowerState) -> None:
-        """Call; where that fails, another worker may have brought the machine to the state already."""
+    def _unless_there(self, call: Callable[[], object], state: PowerState) -> bool:
+        """Call; False where that fails because another worker has brought the machine to the state already."""
         try:
             call()
         except self.vendor.libvirtError as error:
             if faults.lost(error) or not self._reaches(state):
                 raise
+            return False
+        return True
 
     def _reaches(self, state: PowerState) -> bool:
         """Whether the state is there, or comes soon: a machine that is being started is paused first."""

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import pytest
 
-from connectors.contract import PowerAction
+from connectors.contract import PowerAction, PowerState
 from connectors.drivers.libvirt.power import Power
 from connectors.errors import DeadlineExceeded
 
@@ -14,6 +16,7 @@ libvirt = pytest.importorskip("libvirt")
 RUNNING, SHUT_OFF = 1, 5
 TOO_NEW = "Requested operation is not valid: Init process ID is not yet known"
 NO_INIT = "Requested operation is not valid: Init pid is not yet available"
+RUNS = "Requested operation is not valid: domain is already running"
 REFUSED = "Requested operation is not valid: domain is not running"
 
 
@@ -41,7 +44,9 @@ class Container:
         self.asked = 0
         self.down = False
         self.starts = 0
+        self.ends = 0
         self.unknown_until_start = 0
+        self.one_at_a_time = Lock()
 
     def name(self) -> str:
         return "box"
@@ -59,16 +64,25 @@ class Container:
         return [SHUT_OFF if self.down else RUNNING, 0]
 
     def create(self) -> int:
-        self.starts += 1
-        self.down = False
+        with self.one_at_a_time:
+            if not self.down:
+                raise error(RUNS)
+            self.starts += 1
+            self.down = False
         return 0
 
     def destroy(self) -> int:
-        self.down = True
+        with self.one_at_a_time:
+            if self.down:
+                raise error(REFUSED)
+            self.ends += 1
+            self.down = True
         return 0
 
     def sendProcessSignal(self, pid: int, signal: int, _flags: int) -> int:  # noqa: N802 - libvirt's name
         assert (pid, signal) == (1, 0)
+        if self.down:
+            raise error(REFUSED)
         if self.starts < self.unknown_until_start:
             raise error(NO_INIT)
         return 0
@@ -111,3 +125,26 @@ def test_a_container_whose_init_the_daemon_does_not_learn_is_started_again(
     container.down, container.unknown_until_start = True, known_at
     Power(libvirt, container, "lxc", time.monotonic() + 60).to(PowerAction.ON)
     assert (container.starts, container.down) == (starts, False)
+
+
+@pytest.mark.parametrize(("known_at", "starts"), [(1, 1), (2, 2), (3, 3), (9, 3)])
+def test_workers_beside_each_other_start_it_no_oftener_than_one_would(known_at: int, starts: int) -> None:
+    container = Container(lambda _: "")
+    container.down, container.unknown_until_start = True, known_at
+    powers = [Power(libvirt, container, "lxc", time.monotonic() + 60) for _ in range(4)]
+    with ThreadPoolExecutor(len(powers)) as threads:
+        for done in [threads.submit(power._on, PowerState.OFF) for power in powers]:
+            done.result()
+    assert (container.starts, container.ends, container.down) == (starts, starts - 1, False)
+
+
+def test_a_container_that_ends_by_itself_is_not_started_again() -> None:
+    class Short(Container):
+        def sendProcessSignal(self, pid: int, signal: int, flags: int) -> int:  # noqa: N802 - libvirt's name
+            self.down = True
+            return super().sendProcessSignal(pid, signal, flags)
+
+    container = Short(lambda _: "")
+    container.down = True
+    Power(libvirt, container, "lxc", time.monotonic() + 60).to(PowerAction.ON)
+    assert (container.starts, container.ends, container.down) == (1, 0, True)
