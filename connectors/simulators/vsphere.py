@@ -116,6 +116,10 @@ class Estate(Value):
         default=(),
         description="Storage policies and a datastore that satisfies each: gold@LocalDS_0; with nothing after the @ none does.",
     )
+    without_privileges: tuple[str, ...] = Field(
+        default=(),
+        description="Privileges that the user lacks, everywhere or below an object: Datastore.AllocateSpace@LocalDS_0.",
+    )
     managed_by: str = Field(default="", description="Extension key that all machines are marked with.")
     machines_off: bool = False
 
@@ -283,6 +287,14 @@ class VsphereSimulator(SimulatorProcess):
         """
         document = [{"at": at, "rates": dict(rates)} for at, rates in steps]
         self._ask("POST", "/_sim/load", {"value": machine, "steps": document})
+
+    def deny(self, *privileges: str) -> None:
+        """Take exactly these privileges from the user, by their names in the API: ``VirtualMachine.Interact.PowerOn``.
+
+        With ``@`` and a name after it, on the object of that name and all below it: ``Datastore.AllocateSpace@LocalDS_0``.
+        Raises ValueError for one that vSphere does not have.
+        """
+        self._ask("POST", "/_sim/denials", privileges)
 
     def set_host_connection(self, host: str, state: str) -> None:
         """Let the host of this managed object id be ``connected``, ``disconnected`` or ``notResponding``."""

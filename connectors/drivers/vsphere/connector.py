@@ -40,6 +40,7 @@ from connectors.drivers.vsphere import (
     inventory,
     moving,
     operating,
+    permitted,
     policies,
     relocating,
     resourcepools,
@@ -262,6 +263,7 @@ class VsphereConnector(Connector):
         usable = [ref for ref, row in found.datastores.items() if inventory.datastore_usable(row)]
         satisfied = policies.of_datastores(op, usable)
         within = resourcepools.of_providers(op, found.providers.values())
+        allowed = permitted.of_providers(op, found.providers.values(), found.datastores)
         homes = {provider.datacenter for provider in found.providers.values()}
         models = cloning.of_datacenters(op, sorted(filter(None, homes)))
         pools = inventory.pools(
@@ -276,6 +278,7 @@ class VsphereConnector(Connector):
             options.datastore,
             within.traits,
             {ref: models.offered.get(one.datacenter or "", ()) for ref, one in found.providers.items()},
+            allowed.gaps,
         )
         product = op.session.content.about.fullName
         snapshot = EndpointSnapshot(
@@ -290,6 +293,7 @@ class VsphereConnector(Connector):
                         satisfied.problem,
                         within.problem,
                         models.problem,
+                        allowed.problem,
                     ),
                 )
             ),

@@ -235,11 +235,12 @@ def pools(
     datastore: str | None = None,
     within: Mapping[str, frozenset[str]] = MappingProxyType({}),
     offered: Mapping[str, tuple[Template, ...]] = MappingProxyType({}),
+    forbidden: Mapping[str, Mapping[Capability, Gap]] = MappingProxyType({}),
 ) -> tuple[PoolSnapshot, ...]:
     """The snapshot of every provider, in order of name; `datastore` is the option of that name.
 
-    `within` are the traits of what orders can choose there, and `offered` the templates, by the providers'
-    managed object ids.
+    `within` are the traits of what orders can choose there, `offered` the templates, and `forbidden` what the user may
+    not do there, by the providers' managed object ids.
     """
     by_parent: dict[str, list[Row]] = {}
     for row in hosts.values():
@@ -255,6 +256,7 @@ def pools(
             datastore,
             within.get(provider.ref, frozenset()),
             offered.get(provider.ref, ()),
+            forbidden.get(provider.ref, {}),
         )
         for provider in sorted(found, key=lambda provider: provider.name)
     )
@@ -269,6 +271,7 @@ def _pool(
     datastore: str | None,
     within: frozenset[str],
     offered: tuple[Template, ...],
+    forbidden: Mapping[Capability, Gap],
 ) -> PoolSnapshot:
     hosts = sorted(
         (
@@ -310,7 +313,7 @@ def _pool(
             config, [s for s in stores if datastore in {None, shown_name(s.get("name", ""))}]
         ),
         templates=offered,
-        capabilities=declared.narrowed(narrowed),
+        capabilities=declared.narrowed({**forbidden, **narrowed}),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from connectors.contract import VmSpec
-from connectors.drivers.vsphere import cloning, inventory, policies, resourcepools
+from connectors.drivers.vsphere import cloning, inventory, policies, privileges, resourcepools
 from connectors.drivers.vsphere.cloning import Template
 from connectors.drivers.vsphere.estate import read_providers
 from connectors.drivers.vsphere.inventory import GIB, Provider, stored_name
@@ -37,14 +37,14 @@ def target(op: Op, spec: VmSpec) -> Target:
     policy = policies.wanted(op, spec)
     store_ref, store = _datastore(op, provider, spec, policy)
     host = _host(op, provider, spec, store_ref)
-    machines, options = cloning.machine_folder(op, provider.datacenter or ""), op.session.settings.options
+    machines = cloning.machine_folder(op, provider.datacenter or "")
     return Target(
-        folder=_below(op, machines, options.folder, "machine folder", "folder"),
+        folder=folder(op, machines),
         pool=_pool(op, provider, spec),
         store=op.session.object(op.session.vim.Datastore, store_ref),
         datastore=store["name"],
         host=None if _vcenter_places(provider) else host,
-        network=_network(op, provider),
+        network=network(op, provider),
         template=cloning.template(op, spec, machines),
         profile=[] if policy is None else policies.specs(op, policy.id),
     )
@@ -71,7 +71,21 @@ def _datastore(op: Op, provider: Provider, spec: VmSpec, policy: Policy | None) 
             raise op.error(NotFound, why, hint="correct the endpoint's option 'datastore'")
     if policy is not None:
         usable = _satisfying(op, provider, policy, usable)
-    return _roomiest(op, provider, spec, usable)
+    return _roomiest(op, provider, spec, _permitted(op, usable))
+
+
+def _permitted(op: Op, stores: dict[str, Properties]) -> dict[str, Properties]:
+    """The datastores on which the user may take space; all where nobody tells, or none is, which vCenter then refuses."""
+    if len(stores) < 2:
+        return stores
+    kind = op.session.vim.Datastore
+    try:
+        granted = privileges.granted(
+            op, (op.session.object(kind, ref) for ref in stores), [privileges.ALLOCATE_SPACE]
+        )
+    except op.session.fault:
+        return stores
+    return {ref: row for ref, row in stores.items() if granted.get(ref)} or stores
 
 
 def _satisfying(
@@ -167,13 +181,23 @@ def _below(op: Op, top: Any, path: str | None, what: str, option: str) -> Any:
 def _pool(op: Op, provider: Provider, spec: VmSpec) -> Any:
     if (required := resourcepools.wanted(op, spec, provider)) is not None:
         return required
+    return resource_pool(op, provider)
+
+
+def folder(op: Op, machines: Any) -> Any:
+    """The folder of the option, or that of all machines of a datacenter. Raises NotFound."""
+    return _below(op, machines, op.session.settings.options.folder, "machine folder", "folder")
+
+
+def resource_pool(op: Op, provider: Provider) -> Any:
+    """The resource pool of the option, or the provider's root pool. Raises NotFound."""
     root = op.session.object(op.session.vim.ResourcePool, provider.row["resourcePool"])
     path = op.session.settings.options.resource_pool
     return _below(op, root, path, f"resource pool of cluster '{provider.name}'", "resource_pool")
 
 
-def _network(op: Op, provider: Provider) -> Any:
-    """The network or distributed port group of the option; None where the option is not set."""
+def network(op: Op, provider: Provider) -> Any:
+    """The network or distributed port group of the option; None where the option is not set. Raises NotFound."""
     name = op.session.settings.options.network
     if name is None:
         return None

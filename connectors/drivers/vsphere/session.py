@@ -43,6 +43,8 @@ class Session:
         self.pbm = transport.pbm
         self.fault: type[Exception] = transport.vmodl.MethodFault
         self.content: Any = None
+        self.key = ""
+        """What vCenter knows this login by (UserSession.key); it stands in no message."""
         self._username = endpoint.username
         self._password = password
         self._context = tls.context(endpoint)
@@ -76,9 +78,10 @@ class Session:
         self._stub = self._transport.connect(self.settings, self._context, self.deadline)
         try:
             self.content = self.vim.ServiceInstance("ServiceInstance", self._stub).RetrieveContent()
-            self.content.sessionManager.Login(
+            login = self.content.sessionManager.Login(
                 userName=self._username, password=self._password.get_secret_value()
             )
+            self.key = login.key
         except BaseException:
             with self.deadline.cleanup():
                 self.logout()  # vCenter may have taken a login whose answer did not arrive whole

@@ -27,6 +27,7 @@ type estate struct {
 	storeTypes     string
 	managedBy      string
 	storePolicies  string
+	noPrivileges   string
 	machinesAreOff bool
 }
 
@@ -47,6 +48,7 @@ func (e *estate) flags() {
 	flag.StringVar(&e.drsBehavior, "drs-behavior", "", "how much DRS does by itself, in vSphere's words")
 	flag.StringVar(&e.storeTypes, "datastore-types", "", "file systems of the datastores in turn, separated by commas")
 	flag.StringVar(&e.storePolicies, "storage-policies", "", "storage policies and a datastore that satisfies each: gold@LocalDS_0, separated by commas")
+	flag.StringVar(&e.noPrivileges, "without-privileges", "", "privileges that the user lacks, everywhere or below an object: Datastore.AllocateSpace@LocalDS_0, separated by commas")
 	flag.StringVar(&e.managedBy, "managed-by", "", "extension key that all machines are marked with")
 	flag.BoolVar(&e.machinesAreOff, "machines-off", false, "machines start powered off")
 }

@@ -4,7 +4,7 @@
 // really run after the call returned (tasks.go), effects that the vendor documents (effects.go), disks over leases
 // (nfc.go, vmdk.go), clones (clone.go), storage policies (policies.go), performance series that follow a stated load (perf.go), news of what changed alone
 // (updates.go), answers in parts (paging.go), hosts in maintenance (maintenance.go), refusals of what vCenter refuses
-// (refusals.go), and tags over REST (rest.go).
+// (refusals.go), privileges that the user lacks (privileges.go), and tags over REST (rest.go).
 // When ready it prints one line of JSON on stdout. It ends on SIGTERM, and when its stdin is closed, so it never
 // outlives the process that started it.
 package main
@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -86,6 +87,12 @@ func main() {
 		fatal("cannot serve", err)
 	}
 	front := newFront(server.Config.Handler, server.URL.User, kept, o)
+	if o.estate.noPrivileges != "" {
+		if err := front.denials.set(strings.Split(o.estate.noPrivileges, ",")); err != nil {
+			model.Remove()
+			fatal("cannot take the user's privileges", err)
+		}
+	}
 	server.Config.Handler = front
 	door, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

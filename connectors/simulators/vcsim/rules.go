@@ -70,6 +70,8 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 		f.book.mutex.Lock()
 		defer f.book.mutex.Unlock()
 		_ = json.NewEncoder(w).Encode(f.book.calls)
+	case "POST /_sim/denials":
+		f.denials.control(w, r)
 	case "POST /_sim/methods":
 		f.sortMethods(w, r)
 	case "GET /_sim/leases":

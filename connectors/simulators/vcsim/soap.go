@@ -134,9 +134,11 @@ func (a *answer) fault() string {
 	return string(match[1])
 }
 
-func faultAnswer(name, message string) *answer {
+// faultAnswer is a fault of a type, with what the type holds where a client is to read it.
+func faultAnswer(name, message string, holds ...string) *answer {
 	body := fmt.Sprintf(`<soapenv:Fault><faultcode>ServerFaultCode</faultcode><faultstring>%s</faultstring>`+
-		`<detail><%sFault xmlns="urn:vim25" xsi:type="%s"></%sFault></detail></soapenv:Fault>`, escaped(message), name, name, name)
+		`<detail><%sFault xmlns="urn:vim25" xsi:type="%s">%s</%sFault></detail></soapenv:Fault>`,
+		escaped(message), name, name, strings.Join(holds, ""), name)
 	return soapAnswer(http.StatusInternalServerError, body)
 }
 

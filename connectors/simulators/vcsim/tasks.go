@@ -34,6 +34,7 @@ type front struct {
 	clones      underWay
 	cancels     cancels
 	maintenance maintenance
+	denials     denials
 	// whole keeps readers away while a call makes or removes objects: the simulator shows machines to searches
 	// before they have a configuration, and panics on them.
 	whole sync.RWMutex
@@ -219,11 +220,16 @@ func (f *front) answer(c *call) *answer {
 	if entity := entityOf(c.this); entity != nil {
 		c.about = entity.Reference()
 	}
+	if refused := f.forbidden(c); refused != nil {
+		return refused
+	}
 	switch c.method {
 	case "ContinueRetrievePropertiesEx":
 		return f.pager.next(c)
 	case "FindAllByUuid":
 		return f.findAll(c)
+	case "HasPrivilegeOnEntities":
+		return f.privileges(c)
 	case "QueryPerf":
 		return f.queryPerf(c)
 	case "ExportVm":
