@@ -280,12 +280,8 @@ class HypervConnector(Connector):
         machines.refuse_hidden(op, identity)
         # The nodes of a cluster have one folder, on a volume that they share.
         there = op.everywhere()[0]
-        bases = [self._facts(there).folder]
-        for machine in machines.claimants(machines.every(op), identity):
-            removing.remove(op.at(machine.node), machine)
-            bases.append(removing.own_folder(machine).rpartition("\\")[0])
-        storages = op.session.settings.storages.values()
-        removing.remove_folders(there, filter(None, bases), identity, also=storages)
+        found = machines.claimants(machines.every(op), identity)
+        removing.remove_all(op, there, found, self._facts(there).folder, identity)
 
     def _migrate(self, op: Op, found: Machine, host: str) -> None:
         if not op.nodes:

@@ -35,7 +35,7 @@ from connectors.drivers.hyperv.machines import (
     of_rows,
 )
 from connectors.drivers.hyperv.offering import Template
-from connectors.drivers.hyperv.removing import remove, remove_folders
+from connectors.drivers.hyperv.removing import add_role, remove, remove_folders
 from connectors.drivers.hyperv.session import Op
 from connectors.errors import NotFound, Refused, Unreachable
 
@@ -213,9 +213,7 @@ def _finish(op: Op, spec: VmSpec, identity: UUID, machine: Machine) -> None:
         commands.append(secure_boot.set_for(op.session.settings.options, spec))
     commands.append(Command("Hyper-V\\Enable-VMResourceMetering", refs=vm))
     if machine.node and not machine.clustered:
-        # Named after the identity, so that it can be told while its node is down.
-        role = {"Name": f"tierwise-{identity}", "VMId": machine.id}
-        commands.append(Command("FailoverClusters\\Add-ClusterVirtualMachineRole", role))
+        commands.append(add_role(machine, identity))
     commands.append(Command("Hyper-V\\Set-VM", marked, vm))
     op.at(machine.node).run(*commands)
 

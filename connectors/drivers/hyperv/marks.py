@@ -19,6 +19,9 @@ MARK = "tierwise: "
 COPYING = "0" * 8
 """The attempt of a folder that a template is being copied to; no machine is in it."""
 
+REMOVING = "f" * 8
+"""The attempt of a folder with a note of what is being removed; no machine is in it."""
+
 _FOLDER = re.compile(r"\\tierwise-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9a-f]{8})(?:\\|$)")
 _ADDED = re.compile(
     r"\\tierwise-[0-9a-f-]{36}-[0-9a-f]{8}\\disks\\added-([a-z0-9-]+)(?:_[0-9a-f-]{36})?\.a?vhdx$",

@@ -177,6 +177,11 @@ class HypervSimulator(SimulatorProcess):
         paths: list[str] = self._control("disks")
         return paths
 
+    def folders(self) -> list[str]:
+        """The paths of all folders that somebody made."""
+        paths: list[str] = self._control("folders")
+        return paths
+
     def content(self, path: str) -> Path:
         """The bytes of a disk's file, on this machine. Raises ValueError where nobody looked at them yet."""
         found: str = self._control("content", path)

@@ -135,7 +135,8 @@ class World:
     The nodes of a cluster are worlds of their own that share the lock, the disks, and what the cluster knows:
     `nodes`, `roles` (the machine of each role, by the role's name) and `down`. `conversions` are the paths, in
     lower case, of files that a conversion is writing; `left` are those that a removed checkpoint had, with when
-    they are merged.
+    they are merged; `held` are those of a machine that is gone, with until when the
+    host has them open to merge its checkpoints.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class World:
         self.down: set[str] = set() if cluster is None else cluster.down
         self.moves: dict[str, Move] = {}
         self.left: dict[str, float] = {}
+        self.held: dict[str, float] = {}
         self.conversions: set[str] = set() if cluster is None else cluster.conversions
         self.nodes[estate.host] = self
         self._ticks = count()
@@ -197,6 +199,7 @@ class World:
             self.remove_disk(path)
         self.vms = {}
         self.left.clear()
+        self.held.clear()
         self.folders.clear()
         self.roles.clear()
         self.down.clear()
@@ -250,11 +253,11 @@ class World:
             path = path.rpartition("\\")[0]
 
     def in_use(self, path: str) -> bool:
-        """Whether a machine that runs, or is paused, has the disk open, or it is being moved or written."""
+        """Whether a machine that runs, or is paused, has the disk open, or it is being moved, merged or written."""
         if path.lower() in self.conversions or any(
-            path.lower() in map(str.lower, one.held)
+            node.held.get(path.lower(), 0.0) > time.monotonic()
+            or any(path.lower() in map(str.lower, one.held) for one in node.moves.values())
             for node in self.nodes.values()
-            for one in node.moves.values()
         ):
             return True
         everywhere = (vm for node in self.nodes.values() for vm in node.vms.values())

@@ -197,7 +197,17 @@ def remove_vm(call: Call) -> Found:
             words = "the virtual machine is clustered; remove it from the cluster first"
             raise call.error("OperationFailed", "NotSpecified", words)
         del call.world.vms[vm.id]  # its disks and folders stay, as they do on Windows
+        _merge_all(call, vm)
     return []
+
+
+def _merge_all(call: Call, vm: Vm) -> None:
+    """Merge the checkpoints of a machine that is gone, with its files open meanwhile."""
+    world, due_s = call.world, time.monotonic() + call.world.estate.merge_ms / 1000
+    kept = {path.lower() for one in vm.snapshots for path in one.disks}
+    if kept:
+        world.left |= dict.fromkeys(kept, due_s)
+        world.held |= dict.fromkeys({*kept, *map(str.lower, vm.disks)}, due_s)
 
 
 def remove_adapter(call: Call) -> Found:

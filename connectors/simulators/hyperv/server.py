@@ -62,6 +62,7 @@ class Host:
             "roles": lambda: dict(self.world.roles),
             "down": lambda: self.set_down(argument),
             "disks": lambda: sorted(disk.path for disk in self.world.disks.values()),
+            "folders": lambda: sorted(self.world.folders),
             "content": lambda: self.content(argument),
             "plant": lambda: self.plant(argument),
             "put": lambda: self.put(*argument),
