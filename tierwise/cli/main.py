@@ -104,6 +104,9 @@ def _code() -> int:
         if ended.code == INTERRUPTED:
             note("stopped")
         return int(ended.code or 0)
+    except KeyboardInterrupt:
+        note("stopped")
+        return INTERRUPTED
     except TierwiseError as error:
         return failures.explain(error)
     except Exception as error:  # noqa: BLE001 - nothing but a documented exit code leaves a command
