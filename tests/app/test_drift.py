@@ -13,7 +13,7 @@ from connectors.drivers.simulated import control
 from connectors.drivers.simulated.faults import FaultKind
 from connectors.registry import connect
 from tierwise.store.views import EndpointView
-from tierwise.usecases import change
+from tierwise.usecases import change, tagging
 from tierwise.usecases.doctor import examine
 from tierwise.usecases.inventory import Drift, inventory
 from tierwise.usecases.observe import observe
@@ -53,12 +53,15 @@ def test_a_machine_changed_behind_our_back_is_shown_as_changed(acme: Any) -> Non
     assert shown.differs == ("vcpu is 4, was 2",)
     (found,) = said(acme)
     assert "vcpu is 4, was 2" in found
-    assert "`tierwise vm power shop-01` and `vm resize shop-01`, with its whole size, set both" in found
+    assert "`tierwise vm resize shop-01`, with its whole size, sets that" in found
+    assert "vm power" not in found
     change.resize(acme.app, UUID(int=1), "shop-01", Resources(vcpu=4))
     assert (said(acme), acme.kinds("shop-01")) == ([], ["created", "powered_on", "resized"])
     with connect(acme.endpoint(XEN)) as connector:
         connector.power(UUID(row.id), PowerAction.OFF)
         assert drift(acme) == {"shop-01": Drift.CHANGED}
+        (found,) = said(acme)
+        assert "`tierwise vm power shop-01` sets its power" in found
         change.power(acme.app, UUID(int=2), "shop-01", PowerAction.ON)
         assert connector.get_vm(UUID(row.id)).power is PowerState.ON
     assert said(acme) == []
@@ -81,6 +84,26 @@ def test_a_machine_renamed_or_brought_to_another_pool_behind_our_back_is_shown_a
         "name is renamed, was shop-01",
         f"provider is {there}, was {before.provider}",
     )
+    (found,) = said(acme)
+    assert "give it back its name at its hypervisor" in found
+    assert "bring it back at its hypervisor" in found
+    with connect(acme.endpoint(VCENTER)) as connector:
+        connector.delete_vm(UUID(row.id))
+        connector.create_vm(VmSpec(name="shop-01", provider=before.provider, **same), UUID(row.id))
+        connector.power(UUID(row.id), PowerAction.ON)
+    assert said(acme) == []
+
+
+def test_tags_that_others_set_are_told_with_what_makes_them_right(acme: Any) -> None:
+    row = acme.deliver("shop-01")
+    with connect(acme.endpoint(XEN)) as connector:
+        connector.tag(UUID(row.id), {"env": "theirs"})
+    (found,) = said(acme)
+    assert "something else stands on it" in found
+    assert "`tierwise vm tag shop-01` shows its tags" in found
+    tagging.tag(acme.app, UUID(int=1), "shop-01", {"tier": "gold"})
+    assert said(acme) == [], "all that stands there is taken as right"
+    assert tagging.tags(acme.app, "shop-01")["env"] == "theirs"
 
 
 def test_a_machine_removed_behind_our_back_is_gone_and_one_not_seen_for_long_is_not(acme: Any) -> None:

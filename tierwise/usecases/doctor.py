@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from catalog.capabilities import Capability
 from catalog.pools import Pool
+from catalog.resources import ResourceClass
 from catalog.wording import counted, first_few
 from connectors.errors import ConnectorError
 from connectors.registry import driver_names
@@ -171,13 +172,31 @@ def _left_over(app: App) -> Iterator[Finding]:
 
     remedies = {
         Drift.LEFT_OVER: "nobody is charged for it; remove it there if nobody needs it",
-        Drift.GONE: "it is charged until `tierwise vm delete {}` takes it out of the books; bring it back there if it is needed",
-        Drift.CHANGED: "it is charged as in the books; `tierwise vm power {0}` and `vm resize {0}`, with its whole size, set both to what it shall be",
-        Drift.STUCK: "`tierwise vm move {} --undo` removes it",
+        Drift.GONE: "it is charged until `tierwise vm delete {0}` takes it out of the books; bring it back there if it is needed",
+        Drift.CHANGED: "it is charged as in the books",
+        Drift.STUCK: "`tierwise vm move {0} --undo` removes it",
     }
     for machine in inventory(app).machines:
         if machine.drift in remedies:
             how = f": {'; '.join(machine.differs)}" if machine.differs else ""
             where = f"(endpoint {machine.endpoint}, {machine.identity})"
-            text = f"{machine.drift.value}{how} {where}; {remedies[machine.drift].format(machine.name)}"
+            parts = [remedies[machine.drift], *_ways_back(machine.changed)]
+            text = f"{machine.drift.value}{how} {where}; {'; '.join(parts).format(machine.name)}"
             yield Finding(f"machine {machine.name}", Verdict.NOTE, text)
+
+
+def _ways_back(changed: frozenset[str]) -> Iterator[str]:
+    """How each thing that was changed becomes again what it shall be."""
+    if "power" in changed:
+        yield "`tierwise vm power {0}` sets its power to what it shall be"
+    if changed & {rc.value for rc in ResourceClass}:
+        yield "`tierwise vm resize {0}`, with its whole size, sets that to what it shall be"
+    if "name" in changed:
+        yield "give it back its name at its hypervisor, for tierwise renames no machine"
+    if "provider" in changed:
+        yield "bring it back at its hypervisor, for it holds room and is charged where it was"
+    if "annotations" in changed:
+        yield (
+            "`tierwise vm tag {0}` shows its tags; with NAME=VALUE or NAME= it sets one or takes it away, and all "
+            "that stands there then is taken as right"
+        )

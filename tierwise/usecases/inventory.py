@@ -55,6 +55,8 @@ class Machine:
     """What stands on the machine at its endpoint; its tags too where there are such."""
     differs: tuple[str, ...] = ()
     """In which way it was changed outside tierwise: ``power is off, was on``."""
+    changed: frozenset[str] = frozenset()
+    """What of it that is: name, provider, power, annotations, and resources by their names."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
             if own is not None:
                 found.add(own.id)
             entry = pool_of.get((view.endpoint, vm.provider))
-            differs = tuple(_differences(app, vm, own)) if own and not later else ()
+            differs = dict(_differences(app, vm, own)) if own and not later else {}
             machines.append(
                 Machine(
                     identity=str(vm.identity) if vm.identity else vm.native_id,
@@ -108,7 +110,8 @@ def inventory(app: App, seen: Mapping[str, EndpointView] | None = None) -> Inven
                     drift=_drift(vm, row, own, live, moving.get(row.id) if row else None, differs),
                     seen_at=view.seen_at,
                     annotations=vm.annotations,
-                    differs=differs,
+                    differs=tuple(differs.values()),
+                    changed=frozenset(differs),
                 )
             )
     machines += [
@@ -130,7 +133,7 @@ def _drift(
     own: MachineRow | None,
     live: frozenset[str],
     move: MoveRow | None,
-    differs: tuple[str, ...],
+    differs: Mapping[str, str],
 ) -> Drift:
     if vm.identity is None:
         return Drift.UNKNOWN
@@ -143,8 +146,8 @@ def _drift(
     return Drift.CHANGED if differs else Drift.NONE
 
 
-def _differences(app: App, vm: VmView, row: MachineRow) -> Iterator[str]:
-    """How a machine differs from what was last done to it through tierwise."""
+def _differences(app: App, vm: VmView, row: MachineRow) -> Iterator[tuple[str, str]]:
+    """What of a machine differs from what was last done to it through tierwise, each with how."""
     pool = app.documents.catalog.pools.get(row.pool)
     pairs: dict[str, tuple[object, object]] = {
         "name": (vm.name, row.name),
@@ -155,9 +158,9 @@ def _differences(app: App, vm: VmView, row: MachineRow) -> Iterator[str]:
         pairs[rc.value] = vm.resources.amount(rc), getattr(row, rc.value)
     for what, (now, before) in pairs.items():
         if now != before:
-            yield f"{what} is {now}, was {before}"
+            yield what, f"{what} is {now}, was {before}"
     if row.annotations is not None and dict(vm.annotations) != json.loads(row.annotations):
-        yield "something else stands on it than what was last written there"
+        yield "annotations", "something else stands on it than what was last written there"
 
 
 def _unseen(row: MachineRow, view: EndpointView | None, changed_at: datetime | None) -> Machine:
