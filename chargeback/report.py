@@ -123,7 +123,7 @@ class Report:
     """A report. The first table is the one that programs get; `total_minor` is what it is about.
 
     `total_title` says what that total is. `facts` are short pairs of label and value for the head; `status` is empty, or says that the
-    figures are not final. `data` is what a CSV holds where that is not the first table.
+    figures are not final. `data` is what a CSV holds where that is not the first table. `nothing` is said of a table without rows.
     """
 
     name: str
@@ -139,6 +139,7 @@ class Report:
     status: str = ""
     data: Table | None = None
     total_title: str = "Total"
+    nothing: str = ""
 
     @property
     def main(self) -> Table:

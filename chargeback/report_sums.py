@@ -156,6 +156,7 @@ def report(
         name=name, title=title, subtitle=subtitle(books), currency=books.currency,
         minor_digits=books.minor_digits, total_minor=total, tables=tables, charts=charts,
         notes=(*notes, *standing_notes(books)), status="" if books.final else "not issued",
+        nothing=f"nothing was charged for in {subtitle(books)}",
     )  # fmt: skip
 
 

@@ -78,6 +78,14 @@ def test_a_batch_with_five_mistakes_reports_five_with_their_lines_and_orders_not
     assert machines(settings, "good-01") == []
 
 
+def test_a_batch_is_a_file_and_of_a_folder_it_says_so(tierwise: Any, tmp_path: Path) -> None:
+    for files in ((), ("a.yaml",), ("a.yaml", "b.yaml")):
+        for name in files:
+            (tmp_path / name).write_text("orders: []\n")
+        ended = tierwise("order", "batch", tmp_path, code=3)
+        assert f"{tmp_path} is a folder; name one file of orders" in ended.err
+
+
 def test_a_batch_is_ordered_once_however_often_its_file_is_given(
     tierwise: Any, settings: Settings, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from catalog.documents import DocumentError, Located, Problem, checked, read
 from catalog.orders import Order, ParameterValue
 from catalog.wording import counted
 from tierwise.app import App
-from tierwise.documents import read_texts
+from tierwise.documents import read_text
 from tierwise.errors import InvalidInput
 from tierwise.usecases.order import new_order, resolved
 
@@ -37,7 +37,10 @@ def read_batch(app: App, file: Path, ordered_by: str) -> list[Order]:
     An order's id follows from the file's text and its place in it, so reading a file again after an
     interruption names the same orders, and nothing is ordered twice.
     """
-    [(name, text)] = read_texts(file).items()
+    if file.is_dir():
+        msg = f"{file} is a folder; name one file of orders, as in `tierwise order batch orders.yaml`"
+        raise InvalidInput(msg)
+    name, text = str(file), read_text(file)
     try:
         document = read(text, name)
         problems: list[Problem] = []

@@ -159,7 +159,7 @@ def _print_table(found: "Report", table: "Table") -> None:
     if table.rows:
         emit(rows, Format.TABLE, title=shown.title)
     else:
-        stdout().print(f"nothing was charged for in {found.subtitle}", markup=False)
+        stdout().print(found.nothing, markup=False)
 
 
 def _emit(found: "Report", output: Format) -> None:

@@ -8,6 +8,7 @@ from tierwise.reports.charts import Box, Picture, Stroke, pieces
 from tierwise.reports.fonts import BOLD, PLAIN, width, wrapped
 from tierwise.reports.pdf_pages import ALERT, DEEP, FAINT, LINE, Pages
 from tierwise.reports.pdf_tables import draw_table
+from tierwise.reports.words import notes as notes_of
 from tierwise.reports.words import sheet
 
 _WIDE_FROM = 9
@@ -101,7 +102,7 @@ def _chart(pages: Pages, drawn: Picture) -> None:
 
 
 def _notes(pages: Pages, report: Report) -> None:
-    notes = list(report.notes)
+    notes = list(notes_of(report))
     if pages.lacks:
         signs = len(pages.lacks)
         notes.append(

@@ -36,6 +36,12 @@ def heading(column: Column, report: Report) -> str:
     return f"{column.title} ({report.currency})" if column.kind is Kind.MONEY else column.title
 
 
+def notes(report: Report) -> tuple[str, ...]:
+    """The report's notes; the first one says so where no table has a row."""
+    empty = not any(table.rows for table in report.tables)
+    return (report.nothing, *report.notes) if empty and report.nothing else report.notes
+
+
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet may run a text as a formula."""
     return text.lstrip(" \u00a0").startswith(_STARTS_FORMULA) or text[:1] in {"\t", "\r", "\n"}

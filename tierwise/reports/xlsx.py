@@ -19,7 +19,7 @@ from chargeback.frames import fraction
 from chargeback.money import format_minor
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 from tierwise.reports.charts import COLOURS, LINE
-from tierwise.reports.words import heading, is_formula, percent
+from tierwise.reports.words import heading, is_formula, notes, percent
 
 DIGITS = 15
 """How many digits of a number a spreadsheet keeps."""
@@ -126,7 +126,7 @@ class _Writer:
             ("Report", self.report.title), ("Period", self.report.subtitle), *self.report.facts,
         ]  # fmt: skip
         facts += [("Status", self.report.status)] if self.report.status else []
-        facts += [("Note", note) for note in self.report.notes]
+        facts += [("Note", note) for note in notes(self.report)]
         for i, (label, value) in enumerate(facts):
             page.write_string(i, 0, label, self.format("bold", bold=True, valign="top"))
             page.write_string(i, 1, value, self._words(value, text_wrap=True, valign="top"))

@@ -293,6 +293,16 @@ def test_a_report_without_rows_can_be_written_in_every_form() -> None:
             assert render(make(name, books(rows=[], before=[])), suffix)
 
 
+def test_a_report_without_rows_says_that_nothing_was_charged_for() -> None:
+    report = make("tenant", books(rows=[], before=[]))
+    said = "nothing was charged for in October 2026"
+    assert f'colspan="8">{said}' in render(report, ".html").decode()
+    assert said in " ".join(" ".join(pages(render(report, ".pdf"))).split())
+    told = [cell.value for sheet in workbook(render(report, ".xlsx")) for row in sheet for cell in row]
+    assert any(said in str(value) for value in told)
+    assert said not in render(REPORTS["tenant"], ".html").decode()
+
+
 def test_a_file_of_another_kind_is_refused_with_those_that_can_be_written() -> None:
     with pytest.raises(
         InvalidInput, match=r"x\.docx: a report can be written as \.csv, \.html, \.pdf, \.xlsx"
