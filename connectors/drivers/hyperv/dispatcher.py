@@ -89,15 +89,28 @@ def _reference(ref: str) -> list[int | str]:
 
 
 class PowerShellError(Exception):
-    """A cmdlet failed; `error_id` is PowerShell's FullyQualifiedErrorId, `position` the command's in its request."""
+    """A cmdlet failed; `error_id` is PowerShell's FullyQualifiedErrorId, `position` the command's in its request.
 
-    def __init__(self, error_id: str, category: str, message: str, cmdlet: str, position: int = 0) -> None:
+    `lists`: it was asked for all that there is, and not for something by a name.
+    """
+
+    def __init__(
+        self,
+        error_id: str,
+        category: str,
+        message: str,
+        cmdlet: str,
+        position: int = 0,
+        *,
+        lists: bool = False,
+    ) -> None:
         super().__init__(error_id, message)
         self.error_id = error_id
         self.category = category
         self.message = message
         self.cmdlet = cmdlet
         self.position = position
+        self.lists = lists
 
     @property
     def kind(self) -> str:
@@ -160,8 +173,13 @@ def _rows(commands: Sequence[Command], line: bytes) -> list[list[Row]] | None:
     except (ValueError, TypeError, KeyError):
         return None
     if "category" in reply:
-        cmdlet = commands[len(out)].name if len(out) < len(commands) else ""
+        failed = commands[len(out)] if len(out) < len(commands) else Command("")
         raise PowerShellError(
-            reply["id"] or "", reply["category"], reply["message"] or "", cmdlet, len(out)
+            reply["id"] or "",
+            reply["category"],
+            reply["message"] or "",
+            failed.name,
+            len(out),
+            lists=not (failed.params or failed.refs),
         )
     return out

@@ -63,8 +63,35 @@ MEANINGS: dict[str, Meaning] = {
     "CommandNotFoundException": Meaning(
         Refused, "the host lacks a cmdlet", "install the role Hyper-V with its PowerShell module"
     ),
+    "CouldNotAutoLoadModule": Meaning(
+        Refused, "the host cannot load a module", "repair the role Hyper-V with its PowerShell module"
+    ),
+    "DriveNotFound": Meaning(
+        Refused,
+        "a volume is not there",
+        "bring it back; where it is lost for good, remove the machine's folder that ends with -ffffffff from the "
+        "folder of new machines, and repeat",
+    ),
 }
 """By the first part of the FullyQualifiedErrorId, of some only after that cmdlet; all others are Refused with the host's own words."""
+
+NOT_VISIBLE = Meaning(
+    Unreachable,
+    "the host does not show its machines",
+    "start its service Hyper-V Virtual Machine Management (vmms), and put the endpoint's user into its group "
+    "Hyper-V Administrators",
+)
+"""Windows says of a listing that an object was not found where its service is down, or the user may not see any."""
+
+NO_RIGHT = Meaning(
+    Refused,
+    "the endpoint's user may not read this of Windows",
+    "let it use the WMI namespace: Enable Account and Remote Enable in wmimgmt.msc",
+)
+_OF_WMI = ("CimCmdlets\\", "Storage\\")
+
+_NO_OBJECT = frozenset({"CommandNotFoundException", "CouldNotAutoLoadModule", "DriveNotFound"})
+"""Of these, too, PowerShell says ObjectNotFound; they are of no machine."""
 
 LOOK_UPS = frozenset({"Hyper-V\\Get-VM", "Hyper-V\\Get-VMSnapshot"})
 """Asked for something by its Id that is gone, they say that the parameter is invalid."""
@@ -75,9 +102,10 @@ ACCESS_DENIED = 5
 
 def is_gone(error: BaseException) -> bool:
     """Whether the machine or checkpoint that a command was for is not there any more."""
-    return isinstance(error, PowerShellError) and (
-        error.category == "ObjectNotFound"
-        or (error.kind == "InvalidParameter" and error.cmdlet in LOOK_UPS)
+    if not isinstance(error, PowerShellError) or error.lists or error.kind in _NO_OBJECT:
+        return False
+    return error.category == "ObjectNotFound" or (
+        error.kind == "InvalidParameter" and error.cmdlet in LOOK_UPS
     )
 
 
@@ -116,12 +144,20 @@ def _of_login(endpoint: str, operation: str, error: LoginRefused) -> ConnectorEr
 
 
 def _meaning(error: PowerShellError) -> Meaning:
+    if is_gone(error):
+        return MEANINGS["ObjectNotFound"]
+    if error.kind in _NO_OBJECT:
+        return MEANINGS[error.kind]
+    if error.lists and error.category == "ObjectNotFound":
+        return NOT_VISIBLE
+    if error.category == "PermissionDenied" and error.kind not in MEANINGS:
+        return NO_RIGHT if error.cmdlet.startswith(_OF_WMI) else MEANINGS["AccessDenied"]
     of_cmdlet = MEANINGS.get(f"{error.cmdlet} {error.kind}")
     return of_cmdlet or MEANINGS.get(error.kind, Meaning(Refused))
 
 
 def _of_powershell(endpoint: str, operation: str, error: PowerShellError) -> ConnectorError:
-    meaning = MEANINGS["ObjectNotFound"] if is_gone(error) else _meaning(error)
+    meaning = _meaning(error)
     words = " ".join(error.message.split())
     why = ": ".join(part for part in (meaning.why, words) if part)
     why = why or "the host refused without a word"

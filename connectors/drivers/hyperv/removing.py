@@ -20,6 +20,7 @@ IN_USE = "RemoveFileSystemItemIOError"
 POLL_S = 0.5
 
 _REMOVE = "Hyper-V\\Remove-VM"
+_REMOVE_ROLE = "FailoverClusters\\Remove-ClusterGroup"
 _REMOVABLE = frozenset({"Off", "Saved"})
 """States that Windows removes a machine in, with what it saved."""
 _OWN_FOLDER = re.compile(r"^(.*\\tierwise-[0-9a-f-]{36}-[0-9a-f]{8})(?:\\|$)")
@@ -56,12 +57,12 @@ def remove(op: Op, machine: Machine) -> None:
         commands.append(switch_off(machine))
     if machine.clustered and machine.node:
         role: dict[str, Scalar] = {"VMId": machine.id, "RemoveResources": True, "Force": True}
-        commands.append(Command("FailoverClusters\\Remove-ClusterGroup", role))
+        commands.append(Command(_REMOVE_ROLE, role))
     commands.append(Command(_REMOVE, {"Force": True}, {"VM": "0"}))
     try:
         op.run(*commands)
     except PowerShellError as error:
-        if is_gone(error):
+        if is_gone(error) and error.cmdlet != _REMOVE_ROLE:
             return
         if machine.clustered and machine.mark is not None and error.cmdlet == _REMOVE:
             with suppress(*op.session.failures), op.session.deadline.cleanup():

@@ -52,6 +52,9 @@ class Estate(Value):
         default=False, description="Whether the host goes on with a conversion whose process was ended."
     )
     shutdown_ms: int = Field(default=50, ge=0, description="How long a guest takes to shut down.")
+    hyperv_administrator: bool = Field(
+        default=True, description="Whether the user is in the group Hyper-V Administrators."
+    )
     guests_obey: bool = Field(default=True, description="Whether guests react to a shutdown request.")
 
 

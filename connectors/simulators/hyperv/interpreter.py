@@ -81,6 +81,12 @@ def _reply(world: World, rules: Rules, line: bytes, cancelled: Event) -> tuple[d
     return reply | {"out": process.out}, process.lost
 
 
+_NO_RIGHT = (
+    "You do not have the required permission to complete this task. Contact the administrator of the authorization "
+    "policy for the computer"
+)
+"""Windows' words, as people quote them who are not in the group Hyper-V Administrators."""
+
 _ON_FILES = re.compile("(Item|Folder|Chunk|Convert-VHD|New-VHD|Move-VM.*)$", re.IGNORECASE)
 _ALLOWED = re.compile(r"@'\n(.*?)\n'@", re.DOTALL)
 
@@ -156,15 +162,19 @@ class _Process:
         cmdlet = CMDLETS[name]
         cmdlet.bind(arguments)
         rule = self.rules.called(cmdlet_name(name))
+        if name.startswith("Hyper-V\\") and not self.world.estate.hyperv_administrator:
+            raise cmdlet.error(
+                "AccessDenied", "PermissionDenied", f"{_NO_RIGHT} '{self.world.estate.host}'."
+            )
         if rule is not None and rule.action == "error" and not rule.after:
-            raise cmdlet.error(rule.error_id, "NotSpecified", rule.message)
+            raise cmdlet.error(rule.error_id, rule.category, rule.message)
         with self.world.lock:
             if self.cancelled.is_set():
                 raise cmdlet.error("PipelineStopped", "OperationStopped", "the pipeline was stopped")
             self.world.pass_time()
             found = OPERATIONS[name](Call(self.world, cmdlet, arguments, self.cancelled))
         if rule is not None and rule.action == "error":
-            raise cmdlet.error(rule.error_id, "NotSpecified", rule.message)
+            raise cmdlet.error(rule.error_id, rule.category, rule.message)
         self.lost = self.lost or (rule is not None and rule.action == "reset")
         return found
 

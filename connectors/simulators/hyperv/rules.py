@@ -15,7 +15,7 @@ class Rule(Value):
 
     `method` is ``Create``, ``Command``, ``Send``, ``Receive``, ``Signal``, ``Delete`` of a shell, or a cmdlet
     as ``New-VM``. `fault` answers with the WS-Management fault of number `code` (operations only), `error`
-    with PowerShell's error of id `error_id` (cmdlets only), `reset` with a TCP reset (of a cmdlet: when its
+    with PowerShell's error of id `error_id` and `category` (cmdlets only), `reset` with a TCP reset (of a cmdlet: when its
     output is asked for), `delay` rightly but late. With `after` the call takes effect first. `times` 0 is
     always; `skip` calls pass first.
     """
@@ -24,6 +24,7 @@ class Rule(Value):
     action: Literal["fault", "error", "reset", "delay"]
     code: int = 0
     error_id: str = ""
+    category: str = "NotSpecified"
     message: str = "a rule of the simulator says so"
     delay_ms: int = Field(default=0, ge=0)
     after: bool = False
