@@ -4,9 +4,13 @@ from uuid import UUID
 
 from connectors.drivers.xen import filling, marks, tasks
 from connectors.drivers.xen.electing import remove_record, suppress_gone
-from connectors.drivers.xen.estate import disks, find_all
+from connectors.drivers.xen.estate import disks, find_all, read_machine
 from connectors.drivers.xen.faults import code_of
 from connectors.drivers.xen.session import NULL, Op, Record
+from connectors.errors import Conflict
+
+LOOKS = 3
+"""How often a machine is read that changes meanwhile."""
 
 
 def delete(op: Op, identity: UUID) -> None:
@@ -35,23 +39,39 @@ def _is_loose(op: Op, disk: str) -> bool:
 
 
 def _removed(op: Op, ref: str, record: Record) -> list[str]:
-    """Remove one machine and its snapshots; the disks that they had."""
-    try:
-        found = [disk for disk, _ in disks(op, record)]
-        for snapshot in record["snapshots"]:
-            taken = op.call("VM.get_record", snapshot)
-            found += [disk for disk, _ in disks(op, taken)]
-            if taken["suspend_VDI"] != NULL:
-                found.append(taken["suspend_VDI"])
-            remove_record(op, snapshot)
-        if record["power_state"] != "Halted":
-            _shut_down(op, ref)
-    except op.session.failure as failure:
-        if not op.gone(failure):
-            raise
-        return []  # another worker is removing it, or did
-    remove_record(op, ref)
-    return found
+    """Remove one machine and its snapshots; the disks that they had.
+
+    Where a part of it is gone, as a snapshot that somebody else removes at that moment, the machine is read again.
+    """
+    found: list[str] = []
+    for _ in range(LOOKS):
+        try:
+            _emptied(op, ref, record, found)
+        except op.session.failure as failure:
+            if not op.gone(failure):
+                raise
+            now = read_machine(op, ref)
+            if now is None:
+                return []  # another worker is removing it, or did
+            record = now
+        else:
+            remove_record(op, ref)
+            return found
+    why = f"a part of machine '{record['name_label']}' was gone each time that it was read"
+    raise op.error(Conflict, why, hint="look at its disks and snapshots, and repeat the call")
+
+
+def _emptied(op: Op, ref: str, record: Record, found: list[str]) -> None:
+    """Remove a machine's snapshots and switch it off; its disks and theirs are added to those that were found."""
+    found += [disk for disk, _ in disks(op, record)]
+    for snapshot in record["snapshots"]:
+        taken = op.call("VM.get_record", snapshot)
+        found += [disk for disk, _ in disks(op, taken)]
+        if taken["suspend_VDI"] != NULL:
+            found.append(taken["suspend_VDI"])
+        remove_record(op, snapshot)
+    if record["power_state"] != "Halted":
+        _shut_down(op, ref)
 
 
 def _shut_down(op: Op, ref: str) -> None:

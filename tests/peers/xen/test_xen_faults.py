@@ -234,6 +234,27 @@ def test_a_delete_that_is_cut_off_after_the_machine_is_finished_by_the_next(
     assert simulator.counts(THINGS) == before
 
 
+@pytest.mark.parametrize("skip", [1, 2])
+@pytest.mark.parametrize("on", [False, True], ids=["off", "on"])
+def test_a_snapshot_that_goes_during_a_delete_leaves_neither_machine_nor_disk(
+    simulator: XenSimulator, connector: Connector, spec: VmSpec, on: bool, skip: int
+) -> None:
+    before = simulator.counts(THINGS)
+    identity = uuid4()
+    connector.create_vm(spec, identity)
+    for name in ("first", "second"):
+        connector.snapshot(identity, name)
+    if on:
+        connector.power(identity, PowerAction.ON)
+    # The first record that is read is the machine's.
+    gone = Rule(method="VM.get_record", action="fail", code="HANDLE_INVALID", parameters=("VM", "x"))
+    simulator.rules(gone.model_copy(update={"times": 1, "skip": skip}))
+    connector.delete_vm(identity)
+    simulator.rules()
+    assert [view.identity for view in connector.list_vms()] == []
+    assert simulator.counts(THINGS) == before
+
+
 def twin(raw: Any, identity: str, *, state: str = "") -> str:
     """A machine that another worker made and left, with nothing but its marks."""
     (template,) = raw.VM.get_by_name_label("Other install media")
