@@ -7,11 +7,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from catalog.resources import Resources
 from connectors.contract import PowerAction, PowerState, VmSpec
 from connectors.drivers.simulated import control
+from connectors.drivers.simulated.driver import Simulated
 from connectors.drivers.simulated.faults import FaultKind
+from connectors.errors import NotFound
 from connectors.registry import connect
+from tierwise.errors import TierwiseError
 from tierwise.store.views import EndpointView
 from tierwise.usecases import change, tagging
 from tierwise.usecases.doctor import examine
@@ -118,6 +123,27 @@ def test_a_machine_removed_behind_our_back_is_gone_and_one_not_seen_for_long_is_
     assert "gone from its endpoint" in found
     assert "charged until `tierwise vm delete shop-01`" in found
     change.delete(acme.app, UUID(int=1), "shop-01")
+    assert (said(acme), acme.kinds("shop-01")[-1]) == ([], "deleted")
+
+
+def test_a_delete_that_does_not_find_something_else_than_the_machine_leaves_it_in_the_books(
+    acme: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the machine's volume, or a part of it, is not found."""
+    acme.deliver("shop-01")
+
+    def lost(connector: Simulated, _identity: UUID) -> None:
+        raise NotFound(
+            connector.endpoint.name, "delete_vm", "its volume is not there", hint="bring it back"
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Simulated, "delete_vm", lost)
+        with pytest.raises(TierwiseError, match="its volume is not there"):
+            change.delete(acme.app, UUID(int=1), "shop-01")
+    assert drift(acme) == {"shop-01": Drift.NONE}
+    assert acme.kinds("shop-01") == ["created", "powered_on"]
+    change.delete(acme.app, UUID(int=2), "shop-01")
     assert (said(acme), acme.kinds("shop-01")[-1]) == ([], "deleted")
 
 

@@ -26,7 +26,7 @@ from connectors.contract import (
     VmView,
 )
 from connectors.disks import DiskError, Image
-from connectors.errors import Conflict, DeadlineExceeded, NotFound, Unsupported
+from connectors.errors import Conflict, DeadlineExceeded, Unsupported
 from tierwise import seeds
 from tierwise.app import App
 from tierwise.jobs import move_changes, steps
@@ -245,14 +245,7 @@ def switch(app: App, move: MoveRow, endpoint: str, action: PowerAction) -> Outco
 
 def remove(app: App, move: MoveRow, endpoint: str) -> Outcome:
     """Delete the machine at one of its two endpoints; one that is not there is gone already."""
-
-    def act(connector: Connector) -> None:
-        try:
-            connector.delete_vm(UUID(move.machine))
-        except NotFound:
-            return
-
-    return _call(app, endpoint, act)
+    return _call(app, endpoint, lambda connector: steps.end_machine(connector, UUID(move.machine)))
 
 
 def clean(app: App, move_id: str) -> Outcome:

@@ -243,13 +243,19 @@ def delete(app: App, machine_id: str) -> Outcome:
     """Remove the machine; one that is not there is gone already."""
     endpoint = _endpoint_of(app, machine_id)
 
-    def act(connector: Connector) -> None:
+    return call(app, endpoint, lambda connector: end_machine(connector, UUID(machine_id)))
+
+
+def end_machine(connector: Connector, identity: UUID) -> None:
+    """Delete a machine at its endpoint; nothing where it is gone. What else is not found there is no sign of that."""
+    try:
+        connector.delete_vm(identity)
+    except NotFound:
         try:
-            connector.delete_vm(UUID(machine_id))
+            connector.get_vm(identity)
         except NotFound:
             return
-
-    return call(app, endpoint, act)
+        raise
 
 
 def back(app: App, machine_id: str, *, start: bool) -> Outcome:
