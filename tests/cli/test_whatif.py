@@ -34,6 +34,27 @@ def test_a_saved_result_is_compared_without_being_solved_again(tierwise: Any, sa
     assert sum(int(row["after"]) for row in moves) == sum(flow["machines"] for flow in change["flows"])
 
 
+def test_a_comparison_tells_what_tiers_recover(tierwise: Any, saved: Path) -> None:
+    result = json.loads(saved.read_text())
+    said = tierwise("whatif", "compare", saved).out
+    for one, column in ((result["today"], "before_micros"), (result["scenarios"][0], "after_micros")):
+        (change,) = json.loads(tierwise("whatif", "compare", saved, "-o", "json").out)
+        recovered = sum(tier["recovered_micros"] or 0 for tier in one["tiers"])
+        assert recovered > 0
+        assert sum(line[column] for line in change["recovered"]) == recovered
+        assert sum(line[column] for line in change["unrecovered"]) == one["cost_micros"] - recovered
+        assert sum(line[column] for line in change["unrecovered"] if line["term"] == "sunk") > 0
+    shown = [line.split()[2:4] for line in said.splitlines() if "recovered" in line]
+    assert shown == [
+        [kind, part]
+        for kind, parts in (
+            ("recovered", ("tier-1", "tier-2", "tier-3")),
+            ("unrecovered", ("tier-1", "tier-2", "tier-3", "sunk")),
+        )
+        for part in parts
+    ]
+
+
 def test_a_result_says_the_same_in_json_and_as_csv(tierwise: Any, saved: Path) -> None:
     result = json.loads(saved.read_text())
     out = tierwise("whatif", "run", EXAMPLE, *QUICK, "-o", "csv").out

@@ -93,7 +93,7 @@ def compare(
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Compare scenarios: what each term, tier and pair of pools changes by."""
+    """Compare scenarios: what each term, tier and pair of pools changes by, and what is recovered, where there are rates."""
     from tierwise.cli.words import must_be_known
     from tierwise.planner.diff import difference
     from tierwise.planner.result import NO_POOL
@@ -119,7 +119,12 @@ def compare(
             "change": money(change.after_micros - change.before_micros),
         }
         for one in found
-        for kind, changes_ in (("term", one.terms), ("tier", one.tiers))
+        for kind, changes_ in (
+            ("term", one.terms),
+            ("tier", one.tiers),
+            ("recovered", one.recovered),
+            ("unrecovered", one.unrecovered),
+        )
         for change in changes_
     ]
     rows += [

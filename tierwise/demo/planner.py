@@ -37,6 +37,7 @@ def tell(output: Path, *, jobs: int) -> None:
     teller.step(
         "Retire vSphere? Which 200 machines first? Does the loss of a site hold?",
         "what-if.yaml asks; what things cost stands in economics.yaml: every figure there is an assumption to replace",
+        "what tiers charge stands in rates.yaml",
     )
     run("whatif", "run", "what-if.yaml", "--save", "result.json", "--keep", "answers", "--jobs", str(jobs))
     run("whatif", "report", "result.json", "--to", "report.html")
@@ -51,6 +52,10 @@ def tell(output: Path, *, jobs: int) -> None:
     run("whatif", "forecast", "forecast.yaml", "--chart", "forecast.png")
     teller.step("What rate recovers the cost?", "what is not recovered is a line of its own")
     run("economics", "rates", "economics.yaml", "--start", "2027-01-01", "--months", "36")
+    teller.say(
+        "rates.yaml charges these rates; what they recover of each tier, today and once vSphere is retired:"
+    )
+    run("whatif", "compare", "result.json", "--after", "retire-vsphere")
     teller.step(
         "What to look at",
         f"{folder / 'report.html'}: costs, moves, licences, what becomes impossible and why",

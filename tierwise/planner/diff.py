@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from catalog.base import Value
 from catalog.wording import counted
-from tierwise.planner.result import MIB_PER_TIB, TODAY, Room, ScenarioResult, Stranded, WhatIfResult
+from tierwise.planner.result import MIB_PER_TIB, SUNK, TODAY, Room, ScenarioResult, Stranded, WhatIfResult
 
 Money = Callable[[int], str]
 Row = dict[str, str]
@@ -40,6 +40,10 @@ class Difference(Value):
     terms: tuple[TermChange, ...]
     tiers: tuple[TermChange, ...]
     """By tier in the place of the term."""
+    recovered: tuple[TermChange, ...] = ()
+    """What machines are charged, by tier; empty: nobody says what tiers charge."""
+    unrecovered: tuple[TermChange, ...] = ()
+    """Cost less that, by tier, with `sunk` beside the tiers; empty where `recovered` is."""
     flows: tuple[Flow, ...]
     moves_bound: int
     """Of `after`, where `before` is today: no plan that costs no more moves fewer machines; else 0."""
@@ -78,6 +82,8 @@ def difference(before: ScenarioResult, after: ScenarioResult) -> Difference:
             {one.tier: one.cost_micros for one in before.tiers},
             {one.tier: one.cost_micros for one in after.tiers},
         ),
+        recovered=_changes(_charged(before), _charged(after)),
+        unrecovered=_changes(_uncharged(before), _uncharged(after)),
         flows=tuple(
             Flow(source=a, target=b, machines=n, copied_mib=copied[a, b])
             for (a, b), n in sorted(moved.items())
@@ -94,6 +100,18 @@ def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[TermC
         TermChange(term=term, before_micros=before.get(term, 0), after_micros=after.get(term, 0))
         for term in dict.fromkeys((*before, *after))
     )
+
+
+def _charged(one: ScenarioResult) -> dict[str, int]:
+    return {tier.tier: tier.recovered_micros for tier in one.tiers if tier.recovered_micros is not None}
+
+
+def _uncharged(one: ScenarioResult) -> dict[str, int]:
+    """All of the cost that nobody is charged for, part by part; empty: nobody says what tiers charge."""
+    if one.recovered_micros is None:
+        return {}
+    rest = {tier.tier: tier.cost_micros - (tier.recovered_micros or 0) for tier in one.tiers}
+    return {**rest, SUNK: one.sunk_micros} if one.sunk_micros else rest
 
 
 def table(result: WhatIfResult, money: Money) -> list[Row]:
@@ -221,6 +239,8 @@ def rows(results: Sequence[ScenarioResult]) -> list[dict[str, object]]:
             "cost_micros": one.cost_micros,
             "cost_per_year_micros": one.cost_per_year_micros,
             "sunk_micros": one.sunk_micros,
+            "recovered_micros": one.recovered_micros,
+            "unrecovered_micros": one.unrecovered_micros,
             "bound_micros": one.bound_micros,
             "machines": one.machines,
             "moved": len(one.moves),

@@ -208,7 +208,7 @@ class WhatIf(Value):
     economics: Text = Field(description="File of what things cost, format tierwise-economics/1.")
     rates: Text | None = Field(
         default=None,
-        description="Catalog folder, or file with 'tiers' and 'rate_cards', by whose one card tiers charge.",
+        description="Catalog's folder or file, or a file with 'rate_cards' alone, by whose one card tiers charge.",
     )
     classes: Classes = Classes()
     sizing: Sizing = Sizing()

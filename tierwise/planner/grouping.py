@@ -20,6 +20,8 @@ from tierwise.planner.result import NO_POOL
 from tierwise.planner.selecting import MachineFacts, MachineSelector, PoolLike
 
 RESOURCES = ("vcpu", "memory_mib", "disk_gib")
+PLACE_MIB = 1
+"""Memory of a machine that is off and needs its disk alone, so that it is somewhere: without a host, no pool holds it."""
 SIZED: tuple[SizedBy, ...] = ("today", "class", "use")
 NOBODY = "-"
 """The class of machines that have none."""
@@ -182,8 +184,7 @@ def _demand(
         disk = -(-machine.in_use_mib // MIB_PER_GIB)
     disk = -(-disk // sizing.disk_step_gib) * sizing.disk_step_gib
     if not fact.powered_on and sizing.powered_off == "disk":
-        # One MiB, so that it is somewhere: a pool without hosts, or a part of one, holds no machine.
-        return 0, 1, disk
+        return 0, PLACE_MIB, disk
     return size.vcpu, size.memory_mib, disk
 
 

@@ -15,7 +15,7 @@ from chargeback.rates import HOUR_S, Frequency, MissingRate, RateCard
 from placement.amounts import half_up
 from placement.arrays import Int64
 from tierwise.planner.build import Built
-from tierwise.planner.grouping import RESOURCES
+from tierwise.planner.grouping import PLACE_MIB, RESOURCES
 
 
 def recovered(built: Built, counts: Int64, card: RateCard, start: date, months: int) -> dict[str, int]:
@@ -26,7 +26,7 @@ def recovered(built: Built, counts: Int64, card: RateCard, start: date, months: 
     """
     tier_of = np.array(built.problem.pools.tier_of)
     tiers = sorted(set(tier_of[counts.any(axis=0)].tolist()))
-    each = _each(card, built.machines.demand, tiers, start, months)
+    each = _each(card, _charged(built.machines.demand), tiers, start, months)
     found = {}
     for t, tier in enumerate(tiers):
         there = counts[:, tier_of == tier].sum(axis=1).tolist()
@@ -36,6 +36,13 @@ def recovered(built: Built, counts: Int64, card: RateCard, start: date, months: 
         )
         found[tier] = half_up(exact * built.world.rates.get(tier, Fraction(1)))
     return found
+
+
+def _charged(demand: Int64) -> Int64:
+    """The same sizes, with no memory where it only stands for a place."""
+    sizes = demand.copy()
+    sizes[(sizes[:, 0] == 0) & (sizes[:, 1] == PLACE_MIB), 1] = 0
+    return sizes
 
 
 def why_not(card: RateCard, tiers: set[str], start: date, months: int) -> str:

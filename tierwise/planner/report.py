@@ -13,7 +13,7 @@ from tierwise.planner.analysis import BreakEven, Pareto, Point, Sensitivity
 from tierwise.planner.diff import break_even as month_of
 from tierwise.planner.diff import difference, holds, missing, percent, tib, why
 from tierwise.planner.document import WhatIf
-from tierwise.planner.result import NO_POOL, ScenarioResult, WhatIfResult
+from tierwise.planner.result import NO_POOL, SUNK, ScenarioResult, WhatIfResult
 
 MICROS = 10**6
 _MOVES_SHOWN = 5000
@@ -23,9 +23,6 @@ _BESIDE = 6
 """Scenarios whose terms stand beside those of today in one table."""
 _LINES = 12
 """Lines of one chart that can be told apart."""
-
-SUNK = "sunk"
-"""Of no tier: what is paid whatever is decided."""
 
 Analysis = Sensitivity | BreakEven | Pareto
 

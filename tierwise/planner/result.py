@@ -13,6 +13,8 @@ from placement.planning.plan import Licence
 FORMAT: Literal["tierwise-whatif-result/1"] = "tierwise-whatif-result/1"
 TODAY = "today"
 """The name of what everything is compared with; no scenario may have it."""
+SUNK = "sunk"
+"""Of no tier: what is paid whatever is decided."""
 NO_POOL = "no pool"
 """Where machines run of which the estate knows neither pool nor host."""
 MIB_PER_TIB = 1024 * 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from catalog.catalog import Catalog
-from catalog.documents import DocumentError
+from catalog.documents import DocumentError, read
 from catalog.estates.class_documents import load_class_rules
 from catalog.estates.class_rules import ClassRules
 from catalog.estates.classified import Decision
@@ -17,8 +17,9 @@ from catalog.estates.model import Estate, PowerState
 from catalog.estates.sizing import Sized, SizingPolicy, rightsize
 from catalog.estates.sizing_documents import load_sizing
 from chargeback.economics.document import Economics, load_economics
+from chargeback.rate_cards import load_rate_cards
 from chargeback.rates import RateCard
-from tierwise.documents import MAX_FILE_BYTES, load
+from tierwise.documents import MAX_FILE_BYTES, load, read_text
 from tierwise.errors import InvalidInput
 from tierwise.planner.document import LIVE, WhatIf
 from tierwise.planner.inputs import Inputs
@@ -111,9 +112,9 @@ class _Reader:
             return self.live()
         if self.read_estate is not None:
             return self.read_estate(self.folder / name)
-        from tierwise.estates import read  # noqa: PLC0415 - readers of workbooks take their time to load
+        from tierwise.estates import read as read_file  # noqa: PLC0415 - readers of workbooks take their time to load
 
-        return read(self.folder / name)
+        return read_file(self.folder / name)
 
     def _economics(self) -> Economics:
         path = self.folder / self.loaded.document.economics
@@ -123,7 +124,7 @@ class _Reader:
         name = document.rates
         if name is None:
             return None
-        card = self._tried(("rates",), lambda: load(self.folder / name).rate_card)
+        card = self._tried(("rates",), lambda: _card(self.folder / name, document))
         if card and economics and card.currency != economics.currency:
             why = f"rate card {card.label} is in {card.currency}, and costs are in {economics.currency}; use one currency"
             self.wrong.append(str(self.loaded.problem(("rates",), why)))
@@ -180,6 +181,22 @@ class _Reader:
             self.wrong.append(str(self.loaded.problem(path, str(error))))
             self.wrong += error.details
         return None
+
+
+def _card(path: Path, document: WhatIf) -> RateCard:
+    """The one card of a catalog, or of a file of nothing but rate cards. Raises InvalidInput and DocumentError."""
+    if path.is_dir():
+        return load(path).rate_card
+    text = read_text(path)
+    if "tiers" in read(text, path.name).tree:
+        return load(path).rate_card
+    # As `tierwise economics rates --card` prints it: by itself, for the tiers that the document names.
+    cards = load_rate_cards({path.name: text}, sorted({pool.tier for pool in document.pools.values()}))
+    if len(cards) != 1:
+        names = ", ".join(card.name for card in cards) or "none"
+        msg = f"{path}: must hold exactly one rate card under 'rate_cards:'; it holds {names}"
+        raise InvalidInput(msg)
+    return cards[0]
 
 
 _ESTATES = frozenset({".xlsx", ".xlsm", ".xls", ".zip"})

@@ -140,13 +140,15 @@ def test_a_file_that_is_no_result_is_told(tmp_path: Path, text: str, word: str) 
 def test_files_that_a_document_names_and_are_not_there_are_told_together(tmp_path: Path) -> None:
     file = tmp_path / "w.yaml"
     text = EXAMPLE.read_text().replace("rules: ../classes.yaml", "rules: none.yaml")
+    text = text.replace("rates: ..", "rates: none")
     file.write_text(text.replace("../catalog.yaml", str(ROOT / "examples/acme/catalog.yaml")))
-    with pytest.raises(InvalidInput, match="3 problems; nothing was planned") as error:
+    with pytest.raises(InvalidInput, match="4 problems; nothing was planned") as error:
         prepared(file)
     told = " ".join(error.value.details)
     assert "w.yaml:9:9: estate: " in told
     assert "w.yaml:12:12: economics: " in told
-    assert re.search(r"w\.yaml:13:\d+: classes\.rules: ", told)
+    assert "w.yaml:13:8: rates: " in told
+    assert re.search(r"w\.yaml:14:\d+: classes\.rules: ", told)
 
 
 def test_a_mapping_that_a_person_edited_wins_and_use_sizes_machines(tmp_path: Path) -> None:

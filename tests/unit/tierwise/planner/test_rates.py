@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from catalog.documents import DocumentError
+from catalog.estates.model import PowerState
 from chargeback.economics.document import load_economics
 from chargeback.rate_cards import load_rate_cards
 from placement.plan import Limits
 from tierwise.errors import InvalidInput
 from tierwise.estates.document import text as estate_text
-from tierwise.planner.diff import table
+from tierwise.planner.diff import difference, rows, table
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.prepare import Prepared, prepare
 from tierwise.planner.reading import load
@@ -87,6 +88,24 @@ def test_machines_are_charged_by_the_tier_that_they_come_to() -> None:
     assert charges(leave) == {"tier-1": 0, "tier-2": hour * HOURS * MICROS}
 
 
+def test_a_machine_that_is_off_is_charged_for_itself_and_its_disk_alone() -> None:
+    (rates,) = load_rate_cards({"rates.yaml": card()}, TIERS)
+    estate = two_pools()
+    machines = (
+        estate.machines[0].model_copy(update={"power": PowerState.OFF}),
+        *estate.machines[1:],
+    )
+    text = DOCUMENT.replace("economics: unused", "economics: unused\nrates: unused")
+    inputs = Inputs(
+        estate.model_copy(update={"machines": machines}),
+        load_economics(ECONOMICS, "economics.yaml"),
+        rates=rates,
+    )
+    today = run(prepare(load(text, "whatif.yaml"), inputs), limits=Limits()).today
+    hour = 7 * hourly("tier-1", *LARGE) + hourly("tier-1", 0, 0, 100)
+    assert charges(today)["tier-1"] == hour * HOURS * MICROS
+
+
 def test_rates_change_what_is_charged_and_not_where_machines_run() -> None:
     plain, dearer = (solved(*some) for some in ((), ("{kind: rate, tiers: [tier-1], percent: 25}",)))
     before, after = plain.scenarios[0], dearer.scenarios[0]
@@ -122,17 +141,19 @@ def test_without_rates_nothing_is_said() -> None:
     result = run(prepare(load(DOCUMENT, "whatif.yaml"), inputs), limits=Limits())
     assert (result.today.recovered_micros, result.today.unrecovered_micros) == (None, None)
     assert not any("What tiers cost and recover" in one.title for one in report(result).tables)
+    same = difference(result.today, result.today)
+    assert (same.recovered, same.unrecovered) == ((), ())
 
 
 def test_the_table_and_the_report_have_it() -> None:
     result = solved("{kind: rate, tiers: [tier-2], percent: 100}")
     money = Money("EUR").micros
-    rows = {row[""]: row for row in table(result, money)}
+    shown_rows = {row[""]: row for row in table(result, money)}
     for name, one in (("today", result.today), ("one", result.scenarios[0])):
         assert one.recovered_micros is not None
         assert one.unrecovered_micros is not None
-        assert rows["recovered per year"][name] == money(one.recovered_micros)
-        assert rows["unrecovered per year"][name] == money(one.unrecovered_micros)
+        assert shown_rows["recovered per year"][name] == money(one.recovered_micros)
+        assert shown_rows["unrecovered per year"][name] == money(one.unrecovered_micros)
     (shown,) = (one for one in report(result).tables if one.title.startswith("What tiers cost and recover"))
     for scenario in (result.today, *result.scenarios):
         of = [row for row in shown.rows if row[0] == scenario.name]
@@ -141,6 +162,50 @@ def test_the_table_and_the_report_have_it() -> None:
         assert cost == round(scenario.cost_micros / MICROS)
         assert charge == round(scenario.recovered_micros / MICROS)
         assert rest == cost - charge
+
+
+def test_a_comparison_has_what_each_tier_recovers_and_what_nobody_is_charged_for() -> None:
+    result = solved("{kind: hypervisor_retired, hypervisor: vsphere}")
+    found = difference(result.today, result.scenarios[0])
+    hour = {"large": hourly("tier-2", *LARGE), "small": hourly("tier-2", *SMALL)}
+    charged = {
+        "tier-1": (8 * HOURS * hourly("tier-1", *LARGE) * MICROS, 0),
+        "tier-2": (
+            4 * HOURS * hour["small"] * MICROS,
+            (8 * hour["large"] + 4 * hour["small"]) * HOURS * MICROS,
+        ),
+    }
+    costs = {one.term: (one.before_micros, one.after_micros) for one in found.tiers}
+    for one, sign in ((found.recovered, 0), (found.unrecovered, 1)):
+        told = {change.term: (change.before_micros, change.after_micros) for change in one}
+        assert told == {
+            tier: tuple(
+                sign * cost + (1 - 2 * sign) * charge
+                for cost, charge in zip(costs[tier], both, strict=True)
+            )
+            for tier, both in charged.items()
+        }
+
+
+def test_sunk_cost_is_recovered_by_no_tier_in_a_comparison() -> None:
+    economics = ECONOMICS.replace("depreciation_months", "bought_on: 2026-01-01\n    depreciation_months")
+    (rates,) = load_rate_cards({"rates.yaml": card()}, TIERS)
+    text = (
+        DOCUMENT.replace("economics: unused", "economics: unused\nrates: unused") + "scenarios: {one: {}}\n"
+    )
+    inputs = Inputs(two_pools(), load_economics(economics, "economics.yaml"), rates=rates)
+    result = run(prepare(load(text, "whatif.yaml"), inputs), limits=Limits())
+    found = {one.term: one for one in difference(result.today, result.scenarios[0]).unrecovered}
+    assert found["sunk"].before_micros == found["sunk"].after_micros == 5 * 100 * 12 * MICROS
+    assert sum(one.before_micros for one in found.values()) == result.today.unrecovered_micros
+    assert sum(one.after_micros for one in found.values()) == result.scenarios[0].unrecovered_micros
+
+
+def test_a_spreadsheet_of_results_has_it_too() -> None:
+    result = solved()
+    (today, _) = rows((result.today, *result.scenarios))
+    assert today["recovered_micros"] == result.today.recovered_micros
+    assert today["unrecovered_micros"] == result.today.unrecovered_micros
 
 
 @pytest.mark.parametrize(
@@ -192,12 +257,18 @@ def test_rates_are_read_from_a_catalogs_file(tmp_path: Path) -> None:
     assert run(prepared(file), limits=Limits()).today.recovered_micros == solved().today.recovered_micros
 
 
+def test_rates_can_be_a_card_by_itself_as_it_is_printed(tmp_path: Path) -> None:
+    file = files(tmp_path, card(tiers=("tier-1", "tier-2")))
+    assert run(prepared(file), limits=Limits()).today.recovered_micros == solved().today.recovered_micros
+
+
 @pytest.mark.parametrize(
     ("rates", "said"),
     [
         (CATALOG + card(currency="USD"), "is in USD, and costs are in EUR; use one currency"),
         (CATALOG, "must hold exactly one rate card"),
-        (card(), "tier-1"),
+        (card(), "there is no tier 'tier-3'; known are tier-1, tier-2"),
+        ("other: 1\n", "must hold exactly one rate card under 'rate_cards:'; it holds none"),
     ],
 )
 def test_rates_that_cannot_be_used_are_told_with_their_place(tmp_path: Path, rates: str, said: str) -> None:
