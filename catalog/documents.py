@@ -149,7 +149,7 @@ def _problems(
     by_place: dict[Path, list[tuple[str, object]]] = {}
     details = error.errors(include_url=False)
     places = [_written(detail, body) for detail in details]
-    named_by_key = isinstance(body, Mapping) and path[-1:] == (body.get("name"),)
+    named_by_key = isinstance(body, Mapping) and bool(path) and str(path[-1]) == str(body.get("name"))
     for detail, at in zip(details, places, strict=True):
         if _is_branch(detail, at) and any(len(p) > len(at) and p[: len(at)] == at for p in places):
             continue
@@ -160,8 +160,8 @@ def _problems(
         by_place.setdefault(at, []).append((said, _value(detail)))
     for at, found in by_place.items():
         messages = list(dict.fromkeys(said for said, _ in found))
-        # The key stands in the file where the entry's name is checked.
-        place = path if at == ("name",) else (*path, *at)
+        # The key stands in the file where the entry's name is checked; an entry of a list has no key.
+        place = path if named_by_key and at == ("name",) else (*path, *at)
         yield document.problem(place, _joined(messages), found[0][1])
 
 

@@ -15,7 +15,7 @@ from tierwise.planner.figures import paying, wrong_edit
 from tierwise.planner.grouping import MachineGroups
 from tierwise.planner.licensing import of_pools
 from tierwise.planner.reading import Loaded
-from tierwise.planner.selecting import Known, PoolSelector
+from tierwise.planner.selecting import Known
 from tierwise.planner.world import FigureEdit, World
 
 TERMS = (
@@ -99,13 +99,8 @@ def _beside_products(economics: Economics) -> bool:
 def problems(loaded: Loaded, known: Known) -> Iterator[Problem]:
     """Everything that is wrong with rules and scenarios, where it stands."""
     for name, rule in loaded.document.rules.items():
-        for path, why in rule.machines.mistakes(known):
-            yield loaded.problem(("rules", name, "machines", *path), why)
-        where: PoolSelector | None
-        for field, where in (("only", rule.only), ("never", rule.never)):
-            if where is not None:
-                for path, why in where.mistakes(known):
-                    yield loaded.problem(("rules", name, field, *path), why)
+        for path, why in rule.mistakes(known):
+            yield loaded.problem(("rules", name, *path), why)
     for name, scenario in loaded.document.scenarios.items():
         changes = [one for one in scenario.changes if isinstance(one, Change)]
         yield from _wrong_names(loaded, known, name, changes)

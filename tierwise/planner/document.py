@@ -3,7 +3,7 @@
 The reference of the format is docs/reference/whatif.md; `reading` makes these values of a text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -21,7 +21,7 @@ from catalog.base import Name, Value
 from catalog.frozen import FrozenMapping
 from catalog.pools import Hypervisor
 from chargeback.economics.trace import LAST_START
-from tierwise.planner.selecting import MachineSelector, PoolSelector
+from tierwise.planner.selecting import Known, MachineSelector, Mistake, PoolSelector
 
 FORMAT = "tierwise-whatif/1"
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -153,6 +153,13 @@ class Rule(Value):
             msg = "must have one of 'only' and 'never', which say where these machines may go"
             raise ValueError(msg)
         return self
+
+    def mistakes(self, known: Known) -> Iterator[Mistake]:
+        """Names that are nowhere."""
+        yield from ((("machines", *path), why) for path, why in self.machines.mistakes(known))
+        for field, pools in (("only", self.only), ("never", self.never)):
+            if pools is not None:
+                yield from (((field, *path), why) for path, why in pools.mistakes(known))
 
 
 class Classes(Value):

@@ -59,10 +59,6 @@ class _Reader:
             for key, value in tree.items()
             if key not in {"format", "pools", "rules", "scenarios"}
         }
-        if "name" not in head:
-            # The reader of documents takes a name for an entry's key, and would not say that this one is missing.
-            self._add(("name",), "is required and missing")
-            head["name"] = "unnamed"
         first = checked(self.located, (), WhatIf, head, self.problems)
         parts: dict[str, Mapping[str, Value]] = {
             "pools": self._section("pools", Pool),

@@ -70,6 +70,18 @@ def test_a_name_in_the_body_does_not_rename_the_entry() -> None:
     assert found["a"][0].name == "a"
 
 
+def test_an_entry_of_a_list_that_lacks_its_name_is_told_so() -> None:
+    document = read("things: [{count: 2}, {name: B, count: 10}]", "f.yaml")
+    found: list[Problem] = []
+    for index, body in enumerate(document.tree["things"]):
+        checked(document, ("things", index), Thing, body, found)
+    assert [f"{p.path}: {p.message}" for p in found] == [
+        "things.0.name: is required and missing",
+        "things.1.name: must be a name of lower-case letters, digits and inner hyphens, at most 63 characters",
+        "things.1.count: must be at most 9",
+    ]
+
+
 @pytest.mark.parametrize("name", ["Tier 1", "-a", "a-", "a" * 64, "a\\n", ""])
 def test_a_bad_name_is_reported_at_its_key(name: str) -> None:
     document = read(f'things:\n  "{name}": {{}}\n', "f.yaml")

@@ -2,36 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import ClassVar, Literal
 
 from tierwise.planner.change import Change
 from tierwise.planner.document import Rule as RuleEntry
-from tierwise.planner.selecting import Known, MachineSelector, Mistake, PoolSelector, Text
+from tierwise.planner.selecting import Known, Mistake
 from tierwise.planner.world import World
 
 
-class Rule(Change):
-    """A new policy: these machines only there, or never there."""
+class Rule(RuleEntry, Change):
+    """A new policy: a rule as documents have them, in one scenario."""
 
     summary: ClassVar[str] = "one more rule: some machines only on some pools, or never"
     example: ClassVar[str] = (
         "{kind: rule, name: db-in-fra, machines: {classes: [database]}, only: {sites: [fra]}, reason: data stays in DE}"
     )
     kind: Literal["rule"]
-    name: Text
-    machines: MachineSelector = MachineSelector()
-    only: PoolSelector | None = None
-    never: PoolSelector | None = None
-    reason: Annotated[str, Field(min_length=3, max_length=300)]
-
-    @model_validator(mode="after")
-    def _one_of(self) -> Self:
-        if (self.only is None) == (self.never is None):
-            msg = "must have one of 'only' and 'never', which say where these machines may go"
-            raise ValueError(msg)
-        return self
 
     def __str__(self) -> str:
         where = f"only {self.only}" if self.only else f"never {self.never}"
@@ -44,10 +30,7 @@ class Rule(Change):
                 ("name",),
                 f"the document has a rule '{self.name}' already; name it otherwise, and lift that one too if it replaces it",
             )
-        yield from ((("machines", *path), why) for path, why in self.machines.mistakes(known))
-        for field, pools in (("only", self.only), ("never", self.never)):
-            if pools is not None:
-                yield from (((field, *path), why) for path, why in pools.mistakes(known))
+        yield from super().mistakes(known)
 
     def touches(self, known: Known) -> frozenset[str]:
         """The rule."""
@@ -59,7 +42,4 @@ class Rule(Change):
 
     def apply(self, world: World) -> World:
         """The world with the rule."""
-        entry = RuleEntry(
-            name=self.name, machines=self.machines, only=self.only, never=self.never, reason=self.reason
-        )
-        return replace(world, rules={**world.rules, self.name: entry})
+        return replace(world, rules={**world.rules, self.name: self})

@@ -90,6 +90,7 @@ def test_all_mistakes_of_a_document_are_told_at_once_with_their_places() -> None
         ("growth", "must be a mapping with the change's kind"),
         ("{percent: 5}", "there is no change 'None'"),
         ("{kind: rule, name: a, only: {tiers: [t]}, never: {tiers: [t]}, reason: because}", "one of 'only' and 'never'"),
+        ("{kind: rule, machines: {}, only: {tiers: [t]}, reason: because}", "changes.0.name: is required and missing"),
         ("{kind: host_loss, pool: A, hosts: 0}", "must be at least 1"),
         ("{kind: most_moves, machines: 1.5}", "must be a whole number"),
         ("{kind: growth, percent: 5, machines: {clases: [web]}}", "did you mean 'classes'"),
