@@ -15,7 +15,7 @@ from chargeback.economics.sections import Migration, Opening
 from chargeback.economics.spreading import GIB_PER_TIB, HOURS, HUNDRED, KILO, nothing, priced, written_off
 from chargeback.economics.terms import AddOnTerms, AlternativeTerms, Due, LicenceTerms
 from chargeback.economics.trace import (
-    Factor,
+    NOTHING,
     Line,
     MissingFigure,
     Part,
@@ -148,7 +148,7 @@ def move_cost(
     when = day or date.min
     if found is None:
         what = f"no entry of migration fits {origin.hypervisor} to {target.hypervisor}: counted as nothing"
-        line = Line("migration", "move", what, (Factor("nothing", Fraction(0)),), when, 0, 1)
+        line = Line("migration", "move", what, (NOTHING,), when, 0, 1)
         return MoveCost(0, 0, (line,))
     region = region_of(economics, target)
     lines = [

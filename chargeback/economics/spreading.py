@@ -5,7 +5,17 @@ from datetime import date
 from fractions import Fraction
 
 from chargeback.economics.figures import Figure
-from chargeback.economics.trace import Factor, Line, Part, Recurring, Span, Use, month_number, resolved
+from chargeback.economics.trace import (
+    NOTHING,
+    Factor,
+    Line,
+    Part,
+    Recurring,
+    Span,
+    Use,
+    month_number,
+    resolved,
+)
 
 HOURS_PER_MONTH = 730
 """8,760 hours over twelve months: what power is counted for."""
@@ -18,7 +28,7 @@ HOURS = Factor("hours in a month", Fraction(HOURS_PER_MONTH))
 
 def nothing(term: str, part: str, why: str) -> Recurring:
     """What the document has no price for, so that whoever reads the lines sees that it counts as nothing."""
-    return Recurring(term, part, f"{why}: counted as nothing", (Factor("nothing", Fraction(0)),))
+    return Recurring(term, part, f"{why}: counted as nothing", (NOTHING,))
 
 
 def written_off(

@@ -32,6 +32,10 @@ class Factor:
     assumed: bool = False
 
 
+NOTHING = Factor("nothing", Fraction(0))
+"""In the place of a price that no document gives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One amount. The product of the factors is what `over` months cost; of these it has those from `begin` to `end`.
@@ -51,6 +55,11 @@ class Line:
     note: str = ""
     purchase: bool = False
     """Whether it writes off something that was bought, for all of its amount at once."""
+
+    @property
+    def uncounted(self) -> bool:
+        """Whether it stands for what the document has no price for."""
+        return self.factors == (NOTHING,)
 
     @property
     def months(self) -> int:

@@ -316,6 +316,7 @@ def _fact(stream: Stream, classes: Mapping[str, WorkloadClass]) -> MachineFacts:
     return MachineFacts(
         id="", name="", workload_class=stream.workload_class, tier="", pool="", site="", hypervisor="", application="",
         tenant="", folder="", guest_os="", software=frozenset(stream.software), labels={},
-        data=classes[stream.workload_class].data_classification.value, powered_on=True, vcpus=size.vcpu,
-        memory_mib=size.memory_mib,
+        data=classes[stream.workload_class].data_classification.value,
+        availability=classes[stream.workload_class].availability.value, required_tier="", powered_on=True,
+        vcpus=size.vcpu, memory_mib=size.memory_mib,
     )  # fmt: skip

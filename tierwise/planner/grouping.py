@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from catalog.estates.classified import Classified
+from catalog.estates.classified import Classified, Facts
 from catalog.estates.model import MIB_PER_GIB, Estate, EstateMachine, PowerState
 from catalog.resources import Resources
+from catalog.workload_classes import WorkloadClass
 from placement.arrays import Bool, Int64
 from tierwise.planner.document import SizedBy, Sizing
 from tierwise.planner.result import NO_POOL
@@ -71,12 +72,17 @@ class MachineGroups:
 
 
 def facts_of(
-    estate: Estate, classified: Mapping[str, Classified], pools: Mapping[str, PoolLike]
+    estate: Estate,
+    classified: Mapping[str, Classified],
+    pools: Mapping[str, PoolLike],
+    classes: Mapping[str, WorkloadClass],
 ) -> list[MachineFacts]:
-    """What selectors see of each machine, in the estate's order."""
+    """What selectors see of each machine, in the estate's order. What no rule says of it, its class does."""
     found = []
     for one in estate.machines:
         said = classified.get(one.id)
+        facts = said.facts if said else Facts()
+        usual = classes.get(said.workload_class) if said else None
         pool = estate.pool_of(one)
         like = pools.get(pool)
         found.append(
@@ -92,9 +98,11 @@ def facts_of(
                 tenant=one.tenant,
                 folder=one.folder,
                 guest_os=one.guest_os,
-                software=frozenset(said.facts.software) if said else frozenset(),
-                labels={**(said.facts.labels if said else {}), **one.labels},
-                data=str(said.facts.data_classification or "") if said else "",
+                software=frozenset(facts.software),
+                labels={**facts.labels, **one.labels},
+                data=str(facts.data_classification or (usual.data_classification if usual else "")),
+                availability=str(facts.availability or (usual.availability if usual else "")),
+                required_tier=facts.tier or "",
                 powered_on=one.power is not PowerState.OFF,
                 vcpus=one.vcpus,
                 memory_mib=one.memory_mib,

@@ -1,10 +1,11 @@
 """An estate and its documents, ready to be asked about: read, checked and grouped once, for any number of scenarios."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from catalog.documents import DocumentError
 from catalog.problems import Problem
+from catalog.wording import counted
 from catalog.workload_classes import WorkloadClass
 from chargeback.economics.document import Economics
 from chargeback.economics.trace import MissingFigure
@@ -14,13 +15,13 @@ from tierwise.errors import InvalidInput
 from tierwise.planner.build import Built, build
 from tierwise.planner.change import Change
 from tierwise.planner.checking import chosen_twice, known_of, problems
-from tierwise.planner.document import Scenario, SizedBy, WhatIf
+from tierwise.planner.document import Rule, Scenario, SizedBy, WhatIf
 from tierwise.planner.grouping import MachineGroups, facts_of, group
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.licensing import RAW_STORAGE, Needs, counts_of_hosts
 from tierwise.planner.reading import Loaded
 from tierwise.planner.recovery import why_not
-from tierwise.planner.selecting import MachineSelector
+from tierwise.planner.selecting import MachineSelector, PoolSelector
 from tierwise.planner.standing import standing
 from tierwise.planner.world import World
 
@@ -93,13 +94,14 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
     if wrong:
         raise DocumentError(wrong)
     pools = {name: one.like for name, one in now.world.pools.items()}
-    facts = facts_of(estate, inputs.classified, pools)
+    facts = facts_of(estate, inputs.classified, pools, inputs.classes)
+    required = _required(sorted({one.required_tier for one in facts if one.required_tier}))
     needs = Needs(inputs.economics)
     groups = group(
         estate,
         facts,
         [needs(one) for one in facts],
-        selectors(document),
+        tuple(dict.fromkeys((*selectors(document), *(rule.machines for rule in required)))),
         inputs.classified,
         inputs.used,
         document.sizing,
@@ -111,7 +113,7 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
     taken = estate.taken_at
     return Prepared(
         document=document,
-        world=now.world,
+        world=replace(now.world, rules={**{one.name: one for one in required}, **now.world.rules}),
         groups=groups,
         economics=inputs.economics,
         rates=inputs.rates,
@@ -121,7 +123,26 @@ def prepare(loaded: Loaded, inputs: Inputs) -> Prepared:
         applications={one.id: one.application for one in estate.machines if one.application},
         outside={one.id: one.site for one in estate.machines if not estate.pool_of(one)},
         age_days=None if taken is None else max(0, (document.start - taken.date()).days),
-        notes=(*inputs.notes, *now.notes, *_storage(document, now.world, inputs.economics), *_idle(groups)),
+        notes=(
+            *inputs.notes,
+            *now.notes,
+            *_storage(document, now.world, inputs.economics),
+            *_classless(document, inputs),
+            *_idle(groups),
+        ),
+    )
+
+
+def _required(tiers: Sequence[str]) -> tuple[Rule, ...]:
+    """Rules that nobody has to write: of machines of which class rules say on which tier they must be."""
+    return tuple(
+        Rule(
+            name=f"required tier {tier}",
+            machines=MachineSelector(required_tiers=(tier,)),
+            only=PoolSelector(tiers=(tier,)),
+            reason=f"class rules say that it must be on {tier}",
+        )
+        for tier in tiers
     )
 
 
@@ -155,6 +176,19 @@ def sizes(document: WhatIf) -> frozenset[SizedBy]:
     """The sizes that any scenario takes; the more there are, the fewer machines are alike."""
     changes = [change for scenario in document.scenarios.values() for change in changes_of(scenario)]
     return frozenset({document.sizing.by}).union(*(change.sizes() for change in changes))
+
+
+def _classless(document: WhatIf, inputs: Inputs) -> Iterator[str]:
+    """Machines that are to be sized by their class and have none."""
+    machines = inputs.estate.machines
+    without = sum(
+        not (said and said.workload_class) for one in machines for said in (inputs.classified.get(one.id),)
+    )
+    if "class" in sizes(document) and without:
+        yield (
+            f"sizes by class: {without:,} of {counted(len(machines), 'machine')} have no class and keep their size; "
+            "name them in the rules or the mapping under 'classes'"
+        )
 
 
 def _idle(groups: MachineGroups) -> Iterator[str]:

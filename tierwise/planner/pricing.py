@@ -72,13 +72,14 @@ class Prices:
     """[B] what a host's costs are made of."""
     pool_lines: tuple[tuple[Line, ...], ...]
     """[P] what the pool's own costs and those of its machines are made of."""
-    move_lines: tuple[Line, ...]
+    move_lines: Mapping[tuple[int, int], tuple[Line, ...]]
+    """By the same pairs."""
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """All of them, each kind of host, pool and pair of pools once."""
-        several = (*self.host_lines, *self.pool_lines)
-        return (*(line for lines in several for line in lines), *self.move_lines)
+        several = (*self.host_lines, *self.pool_lines, *self.move_lines.values())
+        return tuple(line for lines in several for line in lines)
 
 
 def pool_facts(pool: PoolState) -> PoolFacts:
@@ -131,7 +132,7 @@ def prices(
         sunk=dict(sorted(maker.sunk.items())),
         host_lines=tuple(maker.host_lines),
         pool_lines=tuple(maker.pool_lines),
-        move_lines=tuple(maker.move_lines),
+        move_lines=maker.move_lines,
     )
 
 
@@ -188,7 +189,7 @@ class _Maker:
         self.sunk: dict[str, int] = {}
         self.host_lines: list[tuple[Line, ...]] = []
         self.pool_lines: list[tuple[Line, ...]] = []
-        self.move_lines: list[Line] = []
+        self.move_lines: dict[tuple[int, int], tuple[Line, ...]] = {}
         self.move_prices: dict[tuple[int, int], MovePrice] = {}
         self._sizes: dict[tuple[int, ...], tuple[list[list[int]], Int64]] = {}
 
@@ -242,7 +243,7 @@ class _Maker:
                 if p == a:
                     continue
                 cost = move_cost(self.economics, facts[a], target, self.start)
-                self.move_lines += cost.lines
+                self.move_lines[a, p] = cost.lines
                 price = MovePrice(
                     cost.per_machine_micros,
                     cost.per_tib_micros,

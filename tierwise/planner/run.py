@@ -1,5 +1,6 @@
 """Ask the questions of a document: today, and each scenario against it."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -38,6 +39,7 @@ from tierwise.planner.today import counts_today, licences_today
 
 _PACKING = Limits(deterministic_time=1.0)
 """How much is tried to fit a pool's machines onto its actual hosts, before it is told that they do not."""
+_ADD = "add it to the economics document, also where it is 0"
 
 
 def run(
@@ -85,6 +87,7 @@ def solve_scenario(
     unpacked = (str(one) for one in packed(built.problem, plan, _PACKING) if one.left_out)
     notes = (
         *unpacked,
+        *_uncounted(built, plan.counts, plan.hosts),
         *_must_be_held(built, plan),
         *_undivided(built, plan),
         *_otherwise_moved(found),
@@ -106,6 +109,21 @@ def _undivided(built: Built, plan: PlanningPlan) -> Iterator[str]:
                 f"{licence.machines:,} of the machines; where partitions exist, put their hosts into pools of their own, with "
                 "the cores that count"
             )
+
+
+def _uncounted(built: Built, counts: Int64, hosts: Int64) -> Iterator[str]:
+    """What the plan has or does and the economics document has no price for."""
+    prices, current = built.prices, built.machines.current
+    there = [lines for b, lines in enumerate(prices.host_lines) if hosts[b]]
+    there += [lines for p, lines in enumerate(prices.pool_lines) if counts[:, p].any()]
+    told = dict.fromkeys(line.what for lines in there for line in lines if line.uncounted)
+    moved: Counter[str] = Counter()
+    for (a, p), lines in prices.move_lines.items():
+        for line in lines:
+            if line.uncounted:
+                moved[line.what] += int(counts[current == a, p].sum())
+    yield from (f"{what}; {_ADD}" for what in told)
+    yield from (f"{what} for {counted(n, 'machine')}; {_ADD}" for what, n in moved.items() if n)
 
 
 def _grown_twice(built: Built, groups: MachineGroups) -> Iterator[str]:
@@ -212,7 +230,11 @@ def solve_today(prepared: Prepared, limits: Limits) -> ScenarioResult:
     return found.model_copy(
         update={
             "stranded": tuple(one.model_copy(update=nowhere) for one in found.stranded),
-            "notes": (*already_broken(built, counts), *_undivided(built, plan)),
+            "notes": (
+                *_uncounted(built, counts, hosts),
+                *already_broken(built, counts),
+                *_undivided(built, plan),
+            ),
             "payments_micros": _paid(prepared, built, plan, sums),
         }
     )

@@ -19,6 +19,7 @@ from catalog.frozen import FrozenMapping
 from catalog.pools import Hypervisor
 from catalog.problems import Path
 from catalog.wording import known_names
+from catalog.workload_classes import Availability, DataClassification
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
@@ -43,6 +44,8 @@ class MachineFacts:
     software: frozenset[str]
     labels: Mapping[str, str]
     data: str
+    availability: str
+    required_tier: str
     powered_on: bool
     vcpus: int
     memory_mib: int
@@ -127,7 +130,15 @@ class MachineSelector(Value):
         default=None, description="Guest operating systems, as the source writes them."
     )
     software: Texts | None = Field(default=None, description="Software on them, as classified.")
-    data: Texts | None = Field(default=None, description="Classification of their data.")
+    data: Texts | None = Field(
+        default=None, description="Classification of their data: that of their class, or of its rules."
+    )
+    availability: Texts | None = Field(
+        default=None, description="What happens after a host failure: as their class has it, or its rules."
+    )
+    required_tiers: Texts | None = Field(
+        default=None, description="Tiers that class rules say they must be on."
+    )
     labels: FrozenMapping[Text, Text] | None = Field(
         default=None, description="Labels; values may be patterns."
     )
@@ -156,6 +167,8 @@ class MachineSelector(Value):
             and _any(self.guest_os, one.guest_os)
             and _any(self.software, *one.software)
             and _any(self.data, one.data)
+            and _any(self.availability, one.availability)
+            and _any(self.required_tiers, one.required_tier)
             and all(_any((v,), one.labels.get(k, "")) for k, v in (self.labels or {}).items())
             and (self.powered_on is None or one.powered_on == self.powered_on)
             and (self.vcpus_from is None or one.vcpus >= self.vcpus_from)
@@ -173,6 +186,8 @@ class MachineSelector(Value):
             ("tenants", self.tenants, known.tenants),
             ("software", self.software, known.software),
             ("names", self.names, known.machines),
+            ("data", self.data, tuple(DataClassification)),
+            ("availability", self.availability, tuple(Availability)),
         ):
             yield from unknown((name,), values, there)
 

@@ -39,5 +39,5 @@ class Fixed(Change):
 
     def apply(self, world: World) -> World:
         """The world in which they stay."""
-        why = self.reason or "it stays where it is in this scenario"
+        why = self.reason or f"{self} in this scenario"
         return replace(world, fixed=(*world.fixed, Fixing(self.machines, why, self.remedy)))

@@ -34,4 +34,4 @@ class PoolClosed(Change):
     def apply(self, world: World) -> World:
         """The world with the pools closed."""
         pools = frozenset(name for name, one in world.pools.items() if self.of.fits(one.like))
-        return world.closing(pools, "it is closed in this scenario", self.remedy)
+        return world.closing(pools, f"{self.of} are closed in this scenario", self.remedy)

@@ -136,7 +136,10 @@ def test_a_closed_pool_strands_machines_that_may_go_nowhere_else(asked: Asked) -
     (group,) = found.stranded
     assert group.names == ("vm-00", "vm-01", "vm-02", "vm-03")
     text = " ".join(map(str, group.reasons))
-    assert "it is closed in this scenario; leave out the change 'pools of pool Alpha closed'" in text
+    assert (
+        "pools of pool Alpha are closed in this scenario; leave out the change 'pools of pool Alpha closed'"
+        in text
+    )
     assert "data stays in the north; lift the rule 'north' for these machines" in text
 
 

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+import yaml
 
 from catalog.catalog import load_catalog
 from catalog.documents import DocumentError
 from catalog.estates.classified import Classified, Facts, Target
 from catalog.estates.model import Estate, EstateDatastore, EstateHost, EstateMachine, PowerState
 from catalog.resources import Resources
+from catalog.workload_classes import Availability, DataClassification
 from chargeback.economics.document import load_economics
 from placement.plan import Limits
 from tierwise.errors import InvalidInput
@@ -20,6 +22,7 @@ from tierwise.planner.inputs import Inputs
 from tierwise.planner.prepare import Prepared, changes_of, prepare
 from tierwise.planner.reading import load
 from tierwise.planner.run import run
+from tierwise.planner.selecting import MachineSelector
 from tierwise.testing.two_pools import DOCUMENT, ECONOMICS, GIB, machine, two_pools
 
 Asked = Callable[..., Prepared]
@@ -155,7 +158,7 @@ def test_a_machine_larger_than_every_host_is_told_so(asked: Asked) -> None:
     closed = "scenarios:\n  one: {changes: [{kind: pool_closed, of: {pools: [Alpha]}}]}\n"
     found = run(asked(closed, estate=estate.model_copy(update={"machines": (huge,)})), limits=Limits())
     (group,) = found.scenarios[0].stranded
-    assert group.conflict[0] == "it is closed in this scenario"
+    assert group.conflict[0] == "pools of pool Alpha are closed in this scenario"
     assert "307200 memory_mib" in group.conflict[1].replace(",", "")
     assert "larger hosts" in group.reasons[-1].remedy
 
@@ -174,6 +177,111 @@ def classified(estate: Estate) -> dict[str, Classified]:
         )
         for one in estate.machines
     }
+
+
+RULED = CATALOG.replace(
+    "    allowed_tiers",
+    "    data_classification: confidential\n    availability: restart\n    required_capabilities: [ha_restart]\n    allowed_tiers",
+)
+
+
+def with_facts(text: str, facts: dict[str, Facts], catalog: str = RULED) -> Prepared:
+    """Half of the small estate's machines, by number, are of class web; `facts` are what rules say of some."""
+    known = {
+        name: one.model_copy(update={"facts": facts.get(name, Facts())})
+        for name, one in classified(two_pools()).items()
+        if int(name[1:]) % 2 == 0
+    }
+    economics = load_economics(ECONOMICS, "economics.yaml")
+    classes = load_catalog({"catalog.yaml": catalog}).classes
+    return prepare(load(DOCUMENT + text, "whatif.yaml"), Inputs(two_pools(), economics, classes, known))
+
+
+@pytest.mark.parametrize(
+    ("machines", "meant"),
+    [
+        ("{data: [confidential]}", 5),  # Of six one is said to be otherwise.
+        ("{data: [restricted]}", 1),
+        ("{data: [confidential, restricted]}", 6),
+        ("{availability: [restart]}", 5),
+        ("{availability: [best_effort]}", 1),
+        ("{required_tiers: [tier-1]}", 1),
+    ],
+)
+def test_what_rules_do_not_say_of_a_machine_its_class_does(machines: str, meant: int) -> None:
+    facts = {
+        "m00": Facts(data_classification=DataClassification.RESTRICTED),
+        "m02": Facts(availability=Availability.BEST_EFFORT),
+        "m04": Facts(tier="tier-1"),
+    }
+    groups = with_facts(
+        f"scenarios: {{a: {{changes: [{{kind: fixed, machines: {machines}}}]}}}}\n", facts
+    ).groups
+    selector = MachineSelector.model_validate(yaml.safe_load(machines))
+    assert int(groups.count[groups.selected[selector]].sum()) == meant
+
+
+def test_a_kind_of_data_or_availability_that_there_is_not_is_told() -> None:
+    change = "{kind: fixed, machines: {data: [secret], availability: [always, re*]}}"
+    with pytest.raises(DocumentError) as caught:
+        with_facts(f"scenarios: {{a: {{changes: [{change}]}}}}\n", {})
+    said = [str(one) for one in caught.value.problems]
+    assert len(said) == 2
+    assert "machines.data.0: there is no 'secret'" in said[0]
+    assert "machines.availability.0: there is no 'always'" in said[1]
+
+
+def test_the_tier_that_class_rules_ask_for_is_kept_and_told_where_it_is_not_today() -> None:
+    found = run(with_facts("scenarios: {best: {}}\n", {"m08": Facts(tier="tier-1")}), limits=Limits())
+    (best,) = found.scenarios
+    moved = {one.machine: one.target for one in best.moves}
+    assert moved["m08"] == "Alpha"
+    assert (
+        "already so today: 1 machine breaks required tier tier-1 on Beta: class rules say that it must be on tier-1"
+        in found.today.notes
+    )
+    closed = "scenarios: {gone: {changes: [{kind: hypervisor_retired, hypervisor: vsphere}]}}\n"
+    (gone,) = run(with_facts(closed, {"m08": Facts(tier="tier-1")}), limits=Limits()).scenarios
+    (left,) = gone.stranded
+    assert left.names == ("vm-08",)
+    assert left.conflict == (
+        "vSphere is retired in this scenario",
+        "class rules say that it must be on tier-1",
+    )
+
+
+def test_machines_without_a_class_keep_their_size_and_are_told() -> None:
+    by_class = with_facts("scenarios: {a: {changes: [{kind: sizes, by: class}]}}\n", {})
+    (note,) = (one for one in by_class.notes if one.startswith("sizes by class"))
+    assert note.startswith("sizes by class: 6 of 12 machines have no class and keep their size")
+    assert not [one for one in with_classes("").notes if "sizes by class" in one]
+
+
+def test_pools_that_two_changes_close_stand_as_two_facts(asked: Asked) -> None:
+    closed = ", ".join(f"{{kind: pool_closed, of: {{pools: [{name}]}}}}" for name in ("Alpha", "Beta"))
+    (gone,) = run(asked(f"scenarios: {{gone: {{changes: [{closed}]}}}}\n"), limits=Limits()).scenarios
+    for one in gone.stranded:
+        assert one.conflict == tuple(
+            f"pools of pool {name} are closed in this scenario" for name in ("Alpha", "Beta")
+        )
+
+
+def test_what_has_no_price_is_told_where_it_counts(asked: Asked) -> None:
+    storage = "storage:\n  san: {match: {tier: tier-1}, per_gib_per_month: 1}\n"
+    head = ECONOMICS[: ECONOMICS.index("storage:")] + storage
+    scenarios = "scenarios:\n  leave: {changes: [{kind: hypervisor_retired, hypervisor: vsphere}]}\n  stay: {changes: [{kind: most_moves, machines: 0}]}\n"
+    found = run(asked(scenarios, economics=head), limits=Limits())
+    add = "; add it to the economics document, also where it is 0"
+    disk = f"no entry of storage fits pool 'Beta': counted as nothing{add}"
+    move = f"no entry of migration fits vsphere to libvirt: counted as nothing for 8 machines{add}"
+    leave, stay = found.scenarios
+    assert found.today.notes == stay.notes == (disk,)
+    assert leave.notes == (disk, move)
+    assert not any(
+        "counted as nothing" in note
+        for one in run(asked(scenarios), limits=Limits()).scenarios
+        for note in one.notes
+    )
 
 
 def with_classes(text: str, used: dict[str, Resources] | None = None, document: str = DOCUMENT) -> Prepared:
