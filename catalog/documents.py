@@ -151,7 +151,9 @@ def _problems(
     places = [_written(detail, body) for detail in details]
     named_by_key = isinstance(body, Mapping) and bool(path) and str(path[-1]) == str(body.get("name"))
     for detail, at in zip(details, places, strict=True):
-        if _is_branch(detail, at) and any(len(p) > len(at) and p[: len(at)] == at for p in places):
+        # Entries with a mistake are not counted, so that a list of them also seems too short.
+        is_outer = _is_branch(detail, at) or detail["type"] == "too_short"
+        if is_outer and any(len(p) > len(at) and p[: len(at)] == at for p in places):
             continue
         fields = _fields_at(model, at[:-1])
         if named_by_key and len(at) == 1:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from catalog.base import Name, Value
 from catalog.documents import DocumentError, Located, Problem, checked, entries, parse, unknown_sections
-from catalog.resources import Amount, Resources
+from catalog.resources import Amount, ResourceClass, Resources
 from catalog.wording import known_names, shown
 from placement.forecast.arrivals import Arrivals
 from placement.forecast.growth import NO_GROWTH, DemandGrowth, HostFailures
@@ -127,6 +127,7 @@ def _read(document: Located, problems: list[Problem]) -> ForecastDocument | None
             problems.append(document.problem((section,), "is required: a mapping with at least one entry"))
     if head is None or problems:
         return None
+    problems += _roomless(document, classes, pools)
     try:
         problem = ForecastProblem(
             pools=tuple(ForecastPool(**entry.model_dump(exclude={"machines"})) for entry in pools.values()),
@@ -138,8 +139,28 @@ def _read(document: Located, problems: list[Problem]) -> ForecastDocument | None
         )
     except InvalidForecast as error:
         problems += [document.problem(path, message) for path, message in error.found]
+    if problems:
         return None
     return ForecastDocument(problem, head.runs, head.seed, tuple(_assumed(tree, head)))
+
+
+def _roomless(
+    document: Located, classes: Mapping[str, ClassModel], pools: Mapping[str, _PoolEntry]
+) -> Iterator[Problem]:
+    """Pools of which nobody says how much they have of something: they would be full from the first day on."""
+    for name, pool in pools.items():
+        here = {*pool.arrivals, *(one.workload_class for one in pool.machines)}
+        for rc in ResourceClass:
+            wanting = sorted(
+                one for one in here if (known := classes.get(one)) and known.each.amount(rc) > 0
+            )
+            there = pool.shared.amount(rc) or any(getattr(host, rc.value) for host in pool.hosts)
+            if wanting and not there:
+                message = (
+                    f"machines of {', '.join(wanting)} need {rc.value}, and neither 'hosts' nor 'shared' has any; "
+                    f"say how much, or leave {rc.value} out of the classes"
+                )
+                yield document.problem(("pools", name), message)
 
 
 def _section(document: Located, name: str, model: type[Any], problems: list[Problem]) -> Any:

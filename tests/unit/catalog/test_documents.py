@@ -15,6 +15,10 @@ class Inner(Value):
     unit: str = ""
 
 
+class Box(Value):
+    items: Annotated[tuple[Inner, ...], Field(min_length=2)]
+
+
 class Thing(Value):
     name: Name
     count: Annotated[int, Field(strict=True, ge=1, le=9)] = 1
@@ -68,6 +72,20 @@ def test_a_name_in_the_body_does_not_rename_the_entry() -> None:
     document = read("things:\n  a: {name: b}\n", "f.yaml")
     found = entries(document, "things", Thing, [])
     assert found["a"][0].name == "a"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("[{amount: x}, {amount: 1}]", ["box.items.0.amount: must be a whole number"]),
+        ("[{amount: 1}]", ["box.items: must be a list or mapping of at least 2"]),
+    ],
+)
+def test_a_list_is_too_short_only_where_its_entries_are_right(body: str, expected: list[str]) -> None:
+    document = read(f"box: {{items: {body}}}", "f.yaml")
+    found: list[Problem] = []
+    assert checked(document, ("box",), Box, document.tree["box"], found) is None
+    assert [f"{p.path}: {p.message}" for p in found] == expected
 
 
 def test_an_entry_of_a_list_that_lacks_its_name_is_told_so() -> None:

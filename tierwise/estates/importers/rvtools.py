@@ -32,7 +32,7 @@ _STAND_INS = (
     ("in_use", "In Use MiB", "disk in use counts as 0"),
     ("host", "Host", "no machine has a host"),
     ("pool", "Cluster", "machines belong to the clusters of their hosts, where these are known"),
-    ("site", "Datacenter", "no machine has a site"),
+    ("site", "Datacenter", "machines stand where their hosts do, where that is known"),
     ("template", "Template", "templates cannot be told from machines"),
 )
 

@@ -116,7 +116,7 @@ SECOND = (
     keeps_hosts: 3
     arrivals: {wbe: 1, web: 0.6}
   b:
-    hosts: [{count: 1, vcpu: 5}]
+    hosts: [{count: 1, vcpu: 5, memory_mib: 5}]
     arrivals: {web: 0.6}
     machines: [{workload_class: db, count: 1}]
 """
@@ -130,6 +130,20 @@ def test_what_does_not_go_together_is_at_its_place_too() -> None:
         "f.yaml:14:21: pools.b.arrivals.web: the pools' shares of class 'web' sum to 1.2; they must sum to 1 at most",
         "f.yaml:15:33: pools.b.machines.0.workload_class: machines of class 'db' stand in pool 'b'; known are web",
     ]
+
+
+def test_a_pool_of_which_nobody_says_how_much_disk_it_has_is_refused() -> None:
+    text = SMALL.replace("memory_mib: 4096}", "memory_mib: 4096, disk_gib: 20}")
+    assert mistakes(text) == [
+        (
+            "f.yaml:7:3: pools.a: machines of web need disk_gib, and neither 'hosts' nor 'shared' has any; "
+            "say how much, or leave disk_gib out of the classes"
+        )
+    ]
+    assert (
+        read_forecast(f"{text}    shared: {{disk_gib: 1}}\n", "f.yaml").problem.pools[0].shared.disk_gib
+        == 1
+    )
 
 
 def test_a_machine_older_than_its_lifetimes_is_at_its_age() -> None:

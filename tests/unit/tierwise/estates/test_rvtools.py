@@ -301,6 +301,26 @@ def test_missing_columns_are_named_with_what_was_taken_instead(imported: Made) -
         assert any(said in note for note in estate.notes), said
 
 
+def test_without_datacenters_machines_stand_where_their_hosts_do(imported: Made) -> None:
+    estate = imported(
+        {
+            "vInfo": [
+                ("VM", "Powerstate", "CPUs", "Memory", "Host"),
+                ("web", "poweredOn", 2, 4096, "esx1"),
+            ],
+            "vHost": [
+                ("Host", "Datacenter", "# CPU", "# Cores", "# Memory"),
+                ("esx1", "north", 2, 16, 65536),
+            ],
+        }
+    )
+    assert [one.site for one in estate.machines] == ["north"]
+    assert (
+        "vInfo has no column 'Datacenter': machines stand where their hosts do, where that is known"
+        in estate.notes
+    )
+
+
 def test_a_workbook_without_vinfo_takes_its_machines_from_vcpu(imported: Made) -> None:
     estate = imported(
         {

@@ -125,7 +125,7 @@ def test_what_is_fitted_is_a_document_that_forecasts_what_was(long_history: Path
     assert row["mean_life_hours"] == pytest.approx(200, rel=0.12)
     assert row["gap"] < 0.1
     head = "format: tierwise-forecast/1\nstart: 2026-05-05\nmonths: 1\n"
-    pools = "pools:\n  a: {hosts: [{count: 1, vcpu: 100}], arrivals: {web: 1}}\n"
+    pools = "pools:\n  a: {hosts: [{count: 1, vcpu: 100, memory_mib: 9000, disk_gib: 900}], arrivals: {web: 1}}\n"
     text = forecast_fit.as_yaml(fitted)
     assert "nothing is known beyond" in text
     model = read_forecast(head + text + pools, "f.yaml").problem.models.classes["web"]
