@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field, StrictBool, StrictInt, model_validator
+from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
 
 from catalog.base import Value
 from catalog.estates.classified import Confidence
@@ -72,6 +72,10 @@ class IdleTest(Value):
     memory_percent: Share = Field(default=Decimal(5), description="Of its memory.")
 
 
+MEMORY = Bounds(step=1024, smallest=1024, keep_percent=Decimal(50))
+"""What is usual for memory, also in a policy that says something else of one of its bounds."""
+
+
 class SizingPolicy(Value):
     """How machines are right-sized."""
 
@@ -80,9 +84,7 @@ class SizingPolicy(Value):
         description="Which percentile of the samples is the need; a lower one is not enough.",
     )
     vcpu: Bounds = Field(default=Bounds(), description="Processors.")
-    memory_mib: Bounds = Field(
-        default=Bounds(step=1024, smallest=1024, keep_percent=Decimal(50)), description="Memory, in MiB."
-    )
+    memory_mib: Bounds = Field(default=MEMORY, description="Memory, in MiB.")
     min_samples: Whole = Field(default=168, description="With fewer samples the size is kept.")
     min_hours: Whole = Field(
         default=168, description="With a shorter window the size is kept; 168 is a week."
@@ -93,6 +95,11 @@ class SizingPolicy(Value):
     max_age_days: Whole = Field(default=45, description="With older data the size is kept.")
     may_grow: StrictBool = Field(default=True, description="false: machines are only ever made smaller.")
     idle: IdleTest = Field(default=IdleTest(), description="When a machine does nothing.")
+
+    @field_validator("memory_mib", mode="before")
+    @classmethod
+    def _usual_for_memory(cls, bounds: object) -> object:
+        return {**MEMORY.model_dump(), **bounds} if isinstance(bounds, Mapping) else bounds
 
 
 class Activity(StrEnum):

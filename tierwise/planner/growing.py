@@ -36,6 +36,7 @@ from tierwise.planner.prepare import Prepared, changes_of
 from tierwise.planner.pricing import moves_from
 from tierwise.planner.rooms import DISK
 from tierwise.planner.selecting import MachineSelector
+from tierwise.planner.unpriced import unpriced
 from tierwise.planner.world import Block, Growth, Stream, World
 
 _MOST_PERCENT = 10_000
@@ -96,6 +97,8 @@ class Period:
     """Machines that had a place in the period before and have another one now, as others would have none otherwise."""
     put_out: int = 0
     """Machines that had a place in the period before and have none now: others have it."""
+    unpriced: tuple[str, ...] = ()
+    """What it has or does that counts as nothing, as the economics document has no price for it."""
     early: int = 0
     """Of the hosts bought, those that only a later period runs, when they would cost more."""
 
@@ -250,6 +253,9 @@ class _Horizon:
                     cost_micros=made.cost_micros + later_micros,
                     displaced=rows.moved(plan),
                     put_out=rows.put_out(plan),
+                    unpriced=tuple(
+                        unpriced(built, plan.counts, plan.hosts, built.machines.current[rows.group])
+                    ),
                 )
             )
             _leave(built, plan, rows, state, t)

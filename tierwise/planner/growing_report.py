@@ -8,6 +8,7 @@ from catalog.wording import counted
 from chargeback.money import Rounding, divided, split
 from chargeback.report import Cell, Chart, Column, Kind, Report, Shape, Table
 from tierwise.planner.growing import GrowthPlan, Period
+from tierwise.planner.unpriced import ADD
 
 _MICROS = 10**6
 _MIB_PER_GIB = 1024
@@ -150,6 +151,8 @@ def told(found: GrowthPlan) -> Iterator[str]:
             f"hosts take {counted(found.asked.lead_months, 'month')} to come: none are bought for the periods from "
             f"{', '.join(str(one.begin) for one in late)}"
         )
+    for what in dict.fromkeys(what for one in found.periods for what in one.unpriced):
+        yield f"{what}; {ADD}"
     yield "each period has room for what runs at its end; machines that have a place stay there, hosts once given up are gone"
     for one in found.periods:
         if one.early:

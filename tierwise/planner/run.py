@@ -1,6 +1,5 @@
 """Ask the questions of a document: today, and each scenario against it."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -36,10 +35,10 @@ from tierwise.planner.result import (
 from tierwise.planner.rooms import reserves
 from tierwise.planner.stranding import stranded
 from tierwise.planner.today import counts_today, licences_today
+from tierwise.planner.unpriced import ADD, unpriced
 
 _PACKING = Limits(deterministic_time=1.0)
 """How much is tried to fit a pool's machines onto its actual hosts, before it is told that they do not."""
-_ADD = "add it to the economics document, also where it is 0"
 
 
 def run(
@@ -113,17 +112,8 @@ def _undivided(built: Built, plan: PlanningPlan) -> Iterator[str]:
 
 def _uncounted(built: Built, counts: Int64, hosts: Int64) -> Iterator[str]:
     """What the plan has or does and the economics document has no price for."""
-    prices, current = built.prices, built.machines.current
-    there = [lines for b, lines in enumerate(prices.host_lines) if hosts[b]]
-    there += [lines for p, lines in enumerate(prices.pool_lines) if counts[:, p].any()]
-    told = dict.fromkeys(line.what for lines in there for line in lines if line.uncounted)
-    moved: Counter[str] = Counter()
-    for (a, p), lines in prices.move_lines.items():
-        for line in lines:
-            if line.uncounted:
-                moved[line.what] += int(counts[current == a, p].sum())
-    yield from (f"{what}; {_ADD}" for what in told)
-    yield from (f"{what} for {counted(n, 'machine')}; {_ADD}" for what, n in moved.items() if n)
+    for what, moved in unpriced(built, counts, hosts, built.machines.current).items():
+        yield f"{what} for {counted(moved, 'machine')}; {ADD}" if moved else f"{what}; {ADD}"
 
 
 def _grown_twice(built: Built, groups: MachineGroups) -> Iterator[str]:

@@ -88,6 +88,10 @@ class _Reader:
         catalog = self._catalog(document)
         rules = self._rules(document, catalog)
         policy = self._policy(document)
+        if document.sizing.policy and "use" not in sizes(document):
+            self.notes.append(
+                "sizing.policy sizes nothing: say `sizing: {by: use}`, or {kind: sizes, by: use} in a scenario"
+            )
         decisions = self._decisions(document, estate, catalog)
         if self.wrong or estate is None or economics is None:
             raise _invalid(file, self.wrong)

@@ -1,5 +1,6 @@
 """Documents of class rules: what is read, and the words of every mistake."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from catalog.catalog import Catalog, load_catalog
 from catalog.documents import DocumentError
 from catalog.estates.class_documents import load_class_rules
 from catalog.estates.class_rules import ClassRule, ClassRules, Weighing
-from catalog.estates.sizing import SizingPolicy
+from catalog.estates.model import EstateMachine, PowerState, Utilization
+from catalog.estates.sizing import Bounds, SizingPolicy, rightsize
 from catalog.estates.sizing_documents import load_sizing
 
 ROOT = Path(__file__).parents[3]
@@ -153,6 +155,25 @@ def test_a_sizing_policy_that_says_nothing_is_the_usual_one() -> None:
     assert load_sizing("format: tierwise-sizing/1\n", "s.yaml") == SizingPolicy()
     with pytest.raises(DocumentError, match="must be tierwise-sizing/1"):
         load_sizing("sizing: {}\n", "s.yaml")
+
+
+def test_what_a_policy_leaves_out_of_memory_is_what_is_usual_there() -> None:
+    """A tenth of 32 GiB with 30 % on top is 4.16 GiB: in whole GiB 5, and no less than half of what there is."""
+    policy = load_sizing(
+        "format: tierwise-sizing/1\nsizing: {memory_mib: {headroom_percent: 30}}\n", "s.yaml"
+    )
+    assert policy.memory_mib == Bounds(
+        headroom_percent=Decimal(30), step=1024, smallest=1024, keep_percent=Decimal(50)
+    )
+    cut = load_sizing(
+        "format: tierwise-sizing/1\nsizing: {memory_mib: {headroom_percent: 30, keep_percent: 0}}\n",
+        "s.yaml",
+    )
+    use = Utilization(cpu_percent=50, memory_percent=10, percentile=95, samples=720, hours=720)
+    machine = EstateMachine(
+        id="m", name="m", power=PowerState.ON, vcpus=4, memory_mib=32 * 1024, utilization=use
+    )
+    assert [rightsize(machine, one).resources.memory_mib for one in (policy, cut)] == [16 * 1024, 5 * 1024]
 
 
 def test_rules_survive_json() -> None:

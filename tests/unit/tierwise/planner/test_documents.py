@@ -172,6 +172,21 @@ def test_a_mapping_that_a_person_edited_wins_and_use_sizes_machines(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("more", "told"), [("", 1), ("scenarios: {a: {changes: [{kind: sizes, by: use}]}}\n", 0)]
+)
+def test_a_policy_that_sizes_nothing_is_told(tmp_path: Path, more: str, told: int) -> None:
+    write(two_pools(), tmp_path / "estate.json")
+    (tmp_path / "economics.yaml").write_text(ECONOMICS)
+    (tmp_path / "sizing.yaml").write_text("format: tierwise-sizing/1\n")
+    file = tmp_path / "w.yaml"
+    text = DOCUMENT.replace("estate: unused", "estate: estate.json\nsizing: {policy: sizing.yaml}")
+    file.write_text(text.replace("economics: unused", "economics: economics.yaml") + more)
+    assert (
+        len([one for one in prepared(file).notes if one.startswith("sizing.policy sizes nothing")]) == told
+    )
+
+
+@pytest.mark.parametrize(
     ("known", "told"),
     [
         ({}, "right-sizing: 12 of 12 machines that run keep their size; the most frequent reason: its use is not known"),

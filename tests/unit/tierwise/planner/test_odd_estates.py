@@ -18,6 +18,7 @@ from placement.plan import Limits
 from tierwise.errors import InvalidInput
 from tierwise.planner.growing import Asked as Growing
 from tierwise.planner.growing import plan_growth
+from tierwise.planner.growing_report import told as growth_notes
 from tierwise.planner.inputs import Inputs
 from tierwise.planner.prepare import Prepared, changes_of, prepare
 from tierwise.planner.reading import load
@@ -282,6 +283,19 @@ def test_what_has_no_price_is_told_where_it_counts(asked: Asked) -> None:
         for one in run(asked(scenarios), limits=Limits()).scenarios
         for note in one.notes
     )
+
+
+def test_growth_tells_what_has_no_price_once(asked: Asked) -> None:
+    head = ECONOMICS[: ECONOMICS.index("migration:")] + ECONOMICS[ECONOMICS.index("licences:") :]
+    text = "scenarios:\n  leave: {changes: [{kind: hypervisor_retired, hypervisor: vsphere}]}\n"
+    for economics, told in ((head, 1), (ECONOMICS, 0)):
+        prepared = asked(text, economics=economics)
+        found = plan_growth(
+            prepared, prepared.scenario("leave"), Growing(Decimal(1), every_months=6), Limits()
+        )
+        notes = [one for one in growth_notes(found) if "counted as nothing" in one]
+        assert len(notes) == told
+        assert all("no entry of migration fits vsphere to libvirt" in one for one in notes)
 
 
 def with_classes(text: str, used: dict[str, Resources] | None = None, document: str = DOCUMENT) -> Prepared:
