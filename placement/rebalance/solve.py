@@ -42,6 +42,18 @@ What being away counts matters most: without it chance scatters processes over a
 fills these up; where machines hold few processes it only hinders.
 """
 _SOFT = Manner(hot=0.06, mix=(0.5, 0.01, 0.25, 0.24), soft=True)
+_LONG = (
+    Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1), passing=0.25),
+    Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1)),
+)
+"""One for each chain, where processes could come to few machines: there the longest chain ends lowest.
+
+What the hot part of its way finds decides, so that chains which begin beside it cost more than their choice is worth.
+"""
+_FEW = 1 / 3
+"""Few machines are less than such a part of all."""
+_LONG_ENDS = 0.93
+"""Exact parts have the rest: cooled once more from there, a chain comes back no lower."""
 _PASSING = Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5)
 _SOFT_PASSING = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5, soft=True)
 """Join those that are left after the first round where there is time: they show only in longer runs what they are worth.
@@ -195,6 +207,9 @@ class _Search:
         self._told("annealing")
         if self._even:
             self._calmly(tables, typical)
+        elif self._crowded(tables) and self._beside(_LONG_ENDS) > 1:
+            self._anneal(tables, home, [(one,) for one in _LONG], typical, _COLDEST[0], _LONG_ENDS)
+            self._told("annealing")
         else:
             self._ranking(tables, typical, _ranked(found, _MANNERS)[: 2 * _CHAINS])
         self._parts(tables)
@@ -233,6 +248,11 @@ class _Search:
         """Whether load is no question any more."""
         many = self.problem.processes > _MANY * self.problem.machines
         return many and self.objective - self.bound < _EVEN * (self.initial - self.bound)
+
+    def _crowded(self, tables: Tables) -> bool:
+        """Whether processes could ever come to few of the machines, and what they use there is used twice."""
+        few = self.problem.processes * self.problem.machines * _FEW
+        return 0 < len(tables.reach) < few and bool(self.problem.transient.any())
 
     def _second(self, ranked: Sequence[Manner]) -> Sequence[Manner]:
         """The manners of the second chain in the last round; the best has the first."""

@@ -10,8 +10,9 @@ from placement.rebalance.check import breaches, terms
 from placement.rebalance.loops import LOG
 from placement.rebalance.passing import pass_on
 from placement.rebalance.reassignment import Reassignment
+from placement.rebalance.solve import Effort, Step, rebalance
 from placement.rebalance.tables import state_of, tables_of
-from tests.rebalance_instances import Size, instance
+from tests.rebalance_instances import Size, every, instance, plain_cost
 
 P, Q = 0, 1
 A, B, C = 0, 1, 2
@@ -105,3 +106,20 @@ def test_where_nothing_is_used_twice_nobody_is_listed_and_all_may_be_tried() -> 
     chain = Chain(tables, problem.initial, 1, Manner(passing=0.5))
     chain.block(0.0, 20_000)
     assert chain.objective == 1, chain.state.machine  # Nothing but that a service moved.
+
+
+def test_where_processes_could_come_to_few_machines_two_long_chains_find_what_is_cheapest() -> None:
+    looked_at = 0
+    for seed in range(60):
+        made = instance(seed, Size(tight_percent=105))
+        problem = dataclasses.replace(made, transient=np.array([True, False]))
+        listed = len(tables_of(problem, seed).reach)
+        if not 0 < listed < problem.processes * problem.machines / 3:
+            continue
+        steps: list[Step] = []
+        found = rebalance(problem, Effort(seed=seed, moves=60_000), steps.append)
+        costs = (plain_cost(problem, machine.tolist()) for machine in every(problem))
+        assert found.objective == min(cost for cost in costs if cost is not None)
+        assert found.objective == found.bound or [one.stage for one in steps].count("annealing") == 2
+        looked_at += 1
+    assert looked_at > 5
