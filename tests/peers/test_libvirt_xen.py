@@ -46,7 +46,7 @@ BOOT_SECTOR = (
     ).ljust(510, b"\0")
     + b"\x55\xaa"
 )
-SAID_LIMIT_S = 600
+SAID_LIMIT_S = 500
 """An ``hvm`` machine boots by an emulated firmware on an emulated processor: a minute where nothing else runs."""
 
 
