@@ -39,7 +39,7 @@ def of_providers(op: Op, providers: Iterable[Provider], datastores: Rows) -> Per
     except CUT_OFF:
         raise
     except op.session.failures as error:
-        if is_fault(error, "NotSupported", "NotImplemented"):
+        if is_fault(error, "NotSupported", "NotImplemented", "MethodNotFound"):
             return Permitted({})
         why = op.session.why_half(op.endpoint, op.name, error)
         return Permitted({}, f"the user's privileges cannot be read: {why}")

@@ -151,7 +151,7 @@ def test_a_machine_whose_creation_was_cut_off_before_ends_with_what_the_option_s
     connector = connect(simulator, timeout_s=5, secure_boot="linux")
     simulator.rules(
         Rule(method="Set-VMFirmware", action="error", error_id="OperationFailed", times=1),
-        Rule(method="Remove-Item", action="error", error_id="OperationFailed"),  # so that it is left behind
+        Rule(method="Remove-VM", action="error", error_id="OperationFailed"),  # so that it is left behind
     )
     with pytest.raises(Refused):
         connector.create_vm(SPEC, IDENTITY)
