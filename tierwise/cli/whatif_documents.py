@@ -93,7 +93,7 @@ def compare(
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Compare scenarios: what each term, tier and pair of pools changes by, and what is recovered, where there are rates."""
+    """Compare scenarios: how terms, tiers, what is recovered and moves between pools differ."""
     from tierwise.cli.words import must_be_known
     from tierwise.planner.diff import difference
     from tierwise.planner.result import NO_POOL
