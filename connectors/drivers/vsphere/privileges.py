@@ -30,6 +30,7 @@ _REMOVE_DISK = ("VirtualMachine.Config.RemoveDisk", On.FOLDER)
 _DELETE = ("VirtualMachine.Inventory.Delete", On.FOLDER)
 _SETTINGS = ("VirtualMachine.Config.AdvancedConfig", On.FOLDER)
 _ASSIGN = ("Resource.AssignVMToPool", On.POOL)
+_CARD = ("Network.Assign", On.NETWORK)
 _OFF = ("VirtualMachine.Interact.PowerOff", On.FOLDER)
 _CPU = ("VirtualMachine.Config.CPUCount", On.FOLDER)
 _MEMORY = ("VirtualMachine.Config.Memory", On.FOLDER)
@@ -43,13 +44,14 @@ NEEDED: Mapping[Capability, tuple[tuple[str, On], ...]] = MappingProxyType(
             _SETTINGS,
             _ASSIGN,
             _SPACE,
-            ("Network.Assign", On.NETWORK),
+            _CARD,
         ),
         Capability.TEMPLATE: (
             ("VirtualMachine.Provisioning.DeployTemplate", On.FOLDER),
             ("VirtualMachine.Inventory.CreateFromExisting", On.FOLDER),
             _ASSIGN,
             _SPACE,
+            _CARD,
         ),
         Capability.DELETE: (_DELETE, _OFF),
         Capability.POWER_ON: (("VirtualMachine.Interact.PowerOn", On.FOLDER),),

@@ -159,6 +159,11 @@ func needs(c *call) []need {
 		add("VirtualMachine.Inventory.CreateFromExisting", &body.Folder)
 		add("Resource.AssignVMToPool", body.Spec.Location.Pool)
 		add("Datastore.AllocateSpace", body.Spec.Location.Datastore)
+		if body.Spec.Config != nil {
+			for _, change := range body.Spec.Config.DeviceChange {
+				ofCard(change.GetVirtualDeviceConfigSpec().Device, add)
+			}
+		}
 	case *types.Destroy_Task:
 		if machine != nil {
 			add("VirtualMachine.Inventory.Delete", &c.this)
@@ -193,8 +198,8 @@ type adding func(privilege string, on *types.ManagedObjectReference)
 func ofNewDevice(
 	change *types.VirtualDeviceConfigSpec, on *types.ManagedObjectReference, files *types.VirtualMachineFileInfo, add adding,
 ) {
-	switch device := change.Device.(type) {
-	case *types.VirtualDisk:
+	ofCard(change.Device, add)
+	if device, ok := change.Device.(*types.VirtualDisk); ok {
 		if change.FileOperation == "" {
 			add("VirtualMachine.Config.AddExistingDisk", on)
 			return
@@ -208,8 +213,13 @@ func ofNewDevice(
 			store = storeOf(files.VmPathName)
 		}
 		add("Datastore.AllocateSpace", store)
-	case types.BaseVirtualEthernetCard:
-		if backing, ok := device.GetVirtualEthernetCard().Backing.(*types.VirtualEthernetCardNetworkBackingInfo); ok {
+	}
+}
+
+// ofCard is the privilege that a network card needs which goes to a network.
+func ofCard(device types.BaseVirtualDevice, add adding) {
+	if card, ok := device.(types.BaseVirtualEthernetCard); ok {
+		if backing, ok := card.GetVirtualEthernetCard().Backing.(*types.VirtualEthernetCardNetworkBackingInfo); ok {
 			add("Network.Assign", backing.Network)
 		}
 	}

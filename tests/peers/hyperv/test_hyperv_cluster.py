@@ -65,18 +65,6 @@ def test_a_deleted_machine_leaves_no_role_no_disk_and_no_machine(
     assert (nodes.roles(), nodes.disks(), nodes.machines()) == ({}, [], {"HV-A": [], "HV-B": []})
 
 
-def test_a_role_that_may_not_be_removed_keeps_its_machine_and_what_is_on_its_disk(
-    nodes: HypervSimulator, connector: Connector
-) -> None:
-    made = connector.create_vm(SPEC, IDENTITY)
-    there = nodes.roles(), nodes.disks()
-    nodes.rules(Rule(method="Remove-ClusterGroup", action="error", error_id="AccessDenied"))
-    with pytest.raises(Refused):
-        connector.delete_vm(IDENTITY)
-    assert (nodes.roles(), nodes.disks()) == there
-    assert connector.get_vm(IDENTITY) == made
-
-
 @pytest.mark.parametrize("action", [None, PowerAction.ON, PowerAction.SUSPEND])
 def test_a_machine_moves_in_the_state_it_has(
     nodes: HypervSimulator, connector: Connector, action: PowerAction | None

@@ -70,12 +70,15 @@ def test_a_machine_that_may_not_be_removed_keeps_its_disks_checkpoints_and_memor
     assert left(simulator) == []
 
 
-def test_a_machine_that_may_not_be_removed_is_a_role_again(start: Start, connect: Connect) -> None:
+@pytest.mark.parametrize("refused", ["Remove-ClusterGroup", "Remove-VM"])
+def test_a_machine_that_may_not_be_removed_keeps_its_role_and_disks(
+    start: Start, connect: Connect, refused: str
+) -> None:
     nodes = start(ESTATE)
     connector = connect(nodes)
     before = connector.create_vm(SPEC, IDENTITY)
     there = nodes.roles(), nodes.disks()
-    nodes.rules(Rule(method="Remove-VM", action="error", error_id="AccessDenied"))
+    nodes.rules(Rule(method=refused, action="error", error_id="AccessDenied"))
     with pytest.raises(Refused):
         connector.delete_vm(IDENTITY)
     assert (nodes.roles(), nodes.disks()) == there

@@ -86,10 +86,8 @@ class Tries:
 
     def of(self, capability: Capability) -> Attempt:
         """Make ready now, and give what is to be tried."""
-        ready = getattr(self, capability.value.removesuffix("_hot"), None)
-        if capability.value.endswith("_hot"):
-            return getattr(self, capability.value, ready)(on=True)
-        return ready() if ready else self.power(PowerAction(capability.value))
+        ready: Callable[..., Attempt] = getattr(self, capability.value.removesuffix("_hot"))
+        return ready(on=True) if capability.value.endswith("_hot") else ready()
 
     def named(self, **changes: Any) -> VmSpec:
         return self.spec.model_copy(update={"name": f"n-{uuid4().hex[:8]}", **changes})
@@ -112,6 +110,12 @@ class Tries:
 
     def power_off(self) -> Attempt:
         return self.power(PowerAction.OFF)
+
+    def shutdown(self) -> Attempt:
+        return self.power(PowerAction.SHUTDOWN)
+
+    def suspend(self) -> Attempt:
+        return self.power(PowerAction.SUSPEND)
 
     def power(self, action: PowerAction) -> Attempt:
         identity = self.machine(on=True)
@@ -247,9 +251,21 @@ def test_a_simulator_can_start_for_a_user_who_lacks_privileges(start: Start) -> 
         lacking.deny("No.Such")
 
 
-def test_a_machine_folder_is_asked_by_the_option_and_no_other(
+def test_where_all_machines_are_made_of_a_template_its_privileges_are_those_of_creating(
     simulator: VsphereSimulator, spec: VmSpec
 ) -> None:
+    small = spec.model_copy(update={"resources": Resources(vcpu=4, memory_mib=1024, disk_gib=1)})
+    with connected(simulator, template=TEMPLATE) as opened:
+        simulator.deny("VirtualMachine.Inventory.Create")
+        assert gaps_of(opened) == {}
+        opened.create_vm(small, uuid4())
+        simulator.deny("VirtualMachine.Provisioning.DeployTemplate")
+        assert Capability.CREATE in gaps_of(opened)
+        with pytest.raises(Refused, match="DeployTemplate"):
+            opened.create_vm(small.model_copy(update={"name": "another"}), uuid4())
+
+
+def test_a_machine_folder_is_asked_by_the_option_and_no_other(simulator: VsphereSimulator) -> None:
     with raw_client(simulator) as raw:
         top = raw.content.rootFolder.childEntity[0].vmFolder
         top.CreateFolder("ours")
