@@ -24,7 +24,7 @@ def warm() -> bool:
     solve(estate(0, 60, 8), Limits(deterministic_time=0.5), way="search")
     solve_pools(_pools(), PoolLimits(rounds=1), lambda: 0.0)
     running = _running()
-    Chain(tables_of(running, 0), running.initial, 0, Manner(passing=0.5)).block(1.0, 100)
+    Chain(tables_of(running, 0), running.initial, 0, Manner(passing=0.4, replacing=0.4)).block(1.0, 100)
     return compiled
 
 
@@ -52,10 +52,10 @@ def _pools() -> PoolInstance:
 
 
 def _running() -> Reassignment:
-    """Two processes on two machines."""
+    """Two processes on two machines, each of which has room for both."""
     ones = np.ones((2, 1), dtype=np.int64)
     return Reassignment(
-        transient=np.zeros(1, dtype=np.bool_),
+        transient=np.ones(1, dtype=np.bool_),
         load_weight=np.ones(1, dtype=np.int64),
         neighbourhood=np.zeros(2, dtype=np.int64),
         location=np.zeros(2, dtype=np.int64),

@@ -6,8 +6,8 @@ Works on the memory of the online kernel. Costs are the first level's; who stays
 import numpy as np
 
 from placement.arrays import Int64
+from placement.compiling import compiled
 from placement.online.admitted import EVEN
-from placement.online.compiled import compiled
 from placement.online.memory import (
     AWAY,
     COMES,

@@ -11,8 +11,8 @@ from math import comb
 import numpy as np
 
 from placement.arrays import Bool, Int64
+from placement.compiling import compiled
 from placement.online.admitted import Admitted, Failover
-from placement.online.compiled import compiled
 from placement.online.memory import (
     DEMAND,
     FAILS,

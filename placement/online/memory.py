@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from placement.arrays import Int64
-from placement.online.compiled import compiled
+from placement.compiling import compiled
 
 FORBIDDEN = 2**62
 """A price that nobody pays."""

@@ -1,8 +1,8 @@
 """The rules one provider at a time, compiled: may a request go there, what would it cost, and it comes or goes."""
 
 from placement.arrays import Int64
+from placement.compiling import compiled
 from placement.online.admitted import APART, AT_MOST, EVEN, EXCESS, OPENING, TOGETHER
-from placement.online.compiled import compiled
 from placement.online.failover import carry, plan_restarts, survives
 from placement.online.memory import (
     COMES,

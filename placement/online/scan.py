@@ -7,8 +7,8 @@ one that has requests already; the tightest fit; the lowest position.
 import numpy as np
 
 from placement.arrays import Bool, Int64
+from placement.compiling import compiled
 from placement.online.admitted import TOGETHER
-from placement.online.compiled import compiled
 from placement.online.memory import (
     AWAY,
     CANDIDATE,

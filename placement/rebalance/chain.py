@@ -17,6 +17,7 @@ from placement.arrays import Int64
 from placement.rebalance.loops import FIRM, HOME, KINDS, LOG, Float64, anneal
 from placement.rebalance.passing import pass_on
 from placement.rebalance.reassignment import Reassignment
+from placement.rebalance.replacing import replace
 from placement.rebalance.tables import SIZES, State, Tables, state_of
 
 BLOCK = 100_000
@@ -29,7 +30,7 @@ _EVENLY = 0.3
 """What part of all moves is spread evenly over the kinds, so that none is forgotten."""
 _SAMPLE = 20_000
 _TURNS = 20
-"""Passing on and other moves take turns so often in a block."""
+"""Passing on or replacing, and other moves, take turns so often in a block."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Manner:
     """What being away counts, in temperatures."""
     passing: float = 0.0
     """What part of all moves pass places on."""
+    replacing: float = 0.0
+    """What part of all moves replace others, where it is listed who could come where and no machine may lack room."""
     mix: tuple[float, ...] | None = None
     """Shares of the kinds of moves (shift, home, swap, alike); without, what changes most is tried most.
 
@@ -139,14 +142,19 @@ class Chain:
         stay = self.manner.stay * temperature
         if pressure >= FIRM and not self.lacks:
             pressure = 0.0  # There is a faster way to keep it so.
+        may_replace = pressure == 0.0 and len(self.tables.reach) > 0
         passed = int(moves * self.manner.passing) // _TURNS
-        for _ in range(_TURNS if passed else 1):
-            some = moves // _TURNS - passed if passed else moves
+        replaced = int(moves * self.manner.replacing) // _TURNS if may_replace else 0
+        turns = _TURNS if passed or replaced else 1
+        for _ in range(turns):
+            some = moves // turns - passed - replaced
             anneal(
                 self.tables, self.state, LOG, self.menu, temperature, stay, pressure, some, self.tried, self.gained,
             )  # fmt: skip
             if passed:
                 pass_on(self.tables, self.state, LOG, temperature, stay, pressure, passed)
+            if replaced:
+                replace(self.tables, self.state, LOG, temperature, stay, replaced)
         self.moves += moves
         self.menu = self._menu()
         self.tried //= 2

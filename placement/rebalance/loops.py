@@ -4,14 +4,11 @@ All chance is drawn from a state that is handed in. Costs are exact integers; on
 and what use above capacity counts, are floats, with nothing but products and sums: every machine gets the same answer.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
 import numpy.typing as npt
 
 from placement.arrays import Int64
-from placement.compiling import compiled
+from placement.compiling import compiled_bare, inlined
 from placement.rebalance.tables import ORDERS, SIZES, State, Tables
 
 Float64 = npt.NDArray[np.float64]
@@ -25,18 +22,6 @@ FIRM = 1e9
 
 LOG: Float64 = -np.log((np.arange(4096) + 0.5) / 4096)
 """-ln(u): what a move may cost at temperature 1, by chance."""
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def inlined(function: F) -> F:
-    """A part of a loop, pasted into it: calls would hand over all arrays one by one, and cost more than the part."""
-    try:
-        import numba  # noqa: PLC0415 - optional at run time: slower without, and the same
-    except ImportError:
-        return function
-    return cast("F", numba.njit(inline="always", nogil=True)(function))
 
 
 @inlined
@@ -209,7 +194,7 @@ def take_both(tables: Tables, state: State, p: int, q: int, m: int, n: int) -> N
         state.here[row, n] = 1
 
 
-@compiled
+@compiled_bare
 def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a dozen arrays to a part of its own
     tables: Tables,
     state: State,

@@ -6,7 +6,7 @@ to go that came before. In two moves the first would have to pay alone, and be s
 
 import numpy as np
 
-from placement.compiling import compiled
+from placement.compiling import compiled_bare, inlined
 from placement.rebalance.loops import (
     FIRM,
     Float64,
@@ -14,7 +14,6 @@ from placement.rebalance.loops import (
     count_move,
     count_service,
     draw,
-    inlined,
     moving,
     stays_apart,
     take,
@@ -64,7 +63,7 @@ def _chosen(tables: Tables, state: State, chance: int, more: int) -> tuple[int, 
     return p, q, to
 
 
-@compiled
+@compiled_bare
 def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
     tables: Tables,
     state: State,
@@ -89,7 +88,7 @@ def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
             continue
         n = machine[q]
         m = machine[p]
-        if m in {n, to} or n == to or state.members[to] == width:
+        if m in (n, to) or n == to or state.members[to] == width:
             continue
         p_row, q_row = row[service[p]], row[service[q]]
         if p_row >= 0 and service[p] != service[q] and here[p_row, n] != 0:

@@ -42,11 +42,8 @@ What being away counts matters most: without it chance scatters processes over a
 fills these up; where machines hold few processes it only hinders.
 """
 _SOFT = Manner(hot=0.06, mix=(0.5, 0.01, 0.25, 0.24), soft=True)
-_LONG = (
-    Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1), passing=0.25),
-    Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1)),
-)
-"""One for each chain, where processes could come to few machines: there the longest chain ends lowest.
+_LONG = Manner(hot=0.5, mix=(0.7, 0.1, 0.1, 0.1), replacing=0.8)
+"""For both chains, where processes could come to few machines: there the longest chain ends lowest.
 
 What the hot part of its way finds decides, so that chains which begin beside it cost more than their choice is worth.
 """
@@ -208,7 +205,7 @@ class _Search:
         if self._even:
             self._calmly(tables, typical)
         elif self._crowded(tables) and self._beside(_LONG_ENDS) > 1:
-            self._anneal(tables, home, [(one,) for one in _LONG], typical, _COLDEST[0], _LONG_ENDS)
+            self._anneal(tables, home, [(_LONG,)] * _CHAINS, typical, _COLDEST[0], _LONG_ENDS)
             self._told("annealing")
         else:
             self._ranking(tables, typical, _ranked(found, _MANNERS)[: 2 * _CHAINS])

@@ -54,7 +54,7 @@ def test_cost_by_steps_is_cost_from_definitions_and_no_step_breaks_a_rule(
 ) -> None:
     problem = instance(seed, Size(60, 7, 4, 20, 12, 2, tight))
     tables = tables_of(problem, seed)
-    chain = Chain(tables, problem.initial, seed, Manner(stay=1.0, passing=0.3))
+    chain = Chain(tables, problem.initial, seed, Manner(stay=1.0, passing=0.2, replacing=0.4))
     for _ in range(4):
         chain.block(temperature, 2000)
         machine = chain.state.machine

@@ -1,4 +1,4 @@
-"""A process takes the place of another, which goes on."""
+"""A process takes the place of another, which goes on, by one process or by all that are on a machine."""
 
 import dataclasses
 
@@ -10,6 +10,7 @@ from placement.rebalance.check import breaches, terms
 from placement.rebalance.loops import LOG
 from placement.rebalance.passing import pass_on
 from placement.rebalance.reassignment import Reassignment
+from placement.rebalance.replacing import replace
 from placement.rebalance.solve import Effort, Step, rebalance
 from placement.rebalance.tables import state_of, tables_of
 from tests.rebalance_instances import Size, every, instance, plain_cost
@@ -49,10 +50,11 @@ def test_a_guest_makes_room_only_where_another_comes_in_the_same_move() -> None:
     alone = Chain(tables, start, 1, Manner())
     alone.block(0.0, 20_000)
     assert alone.state.machine.tolist() == HERE
-    together = Chain(tables, start, 1, Manner(passing=0.5))
-    together.block(0.0, 20_000)
-    assert together.state.machine.tolist() == THERE
-    assert together.objective == 100 + 1 == sum(terms(problem, np.array(THERE)).values())
+    for manner in (Manner(passing=0.5), Manner(replacing=0.5)):
+        together = Chain(tables, start, 1, manner)
+        together.block(0.0, 20_000)
+        assert together.state.machine.tolist() == THERE
+        assert together.objective == 100 + 1 == sum(terms(problem, np.array(THERE)).values())
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -74,6 +76,26 @@ def test_what_is_counted_by_steps_is_what_counting_afresh_gives(seed: int, press
         if pressure != 0.02:
             assert int(chain.state.excess.sum()) <= before
             assert breaches(problem, chain.state.machine) == ()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whoever_replaces_another_leaves_what_counting_afresh_gives(seed: int) -> None:
+    made = instance(seed, Size(60, 7, 4, 20, 12, 2, 130))
+    problem = dataclasses.replace(made, transient=np.array([True, False, True, False]))
+    tables = tables_of(problem, seed)
+    chain = Chain(tables, problem.initial, seed, Manner())
+    chain.block(300.0, 2000)
+    for temperature in (1000.0, 30.0, 0.0):
+        before = chain.objective
+        made_moves = replace(tables, chain.state, LOG, temperature, 0.0, 3000)
+        assert made_moves > 0 or temperature == 0.0
+        assert chain.objective <= before or temperature > 0.0
+        again = state_of(tables, chain.state.machine, seed)
+        for name in ("slack", "free", "room", "cost", "excess", "here", "at_location", "moved", "members"):
+            assert np.array_equal(getattr(chain.state, name), getattr(again, name)), name
+        assert chain.state.totals[1:].tolist() == again.totals[1:].tolist()
+        assert chain.objective == sum(terms(problem, chain.state.machine).values())
+        assert breaches(problem, chain.state.machine) == ()
 
 
 @pytest.mark.parametrize("seed", range(4))
