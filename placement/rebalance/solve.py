@@ -42,15 +42,19 @@ What being away counts matters most: without it chance scatters processes over a
 fills these up; where machines hold few processes it only hinders.
 """
 _SOFT = Manner(hot=0.06, mix=(0.5, 0.01, 0.25, 0.24), soft=True)
-_LONG = Manner(hot=0.5, mix=(0.7, 0.1, 0.1, 0.1), replacing=0.8)
-"""For both chains, where processes could come to few machines: there the longest chain ends lowest.
+_PARTED = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.75, soft=True)
+_LONG = Manner(hot=0.05, mix=(0.7, 0.1, 0.1, 0.1), replacing=0.8)
+"""For both chains, where processes could come to few machines: first the one, some beside one another, then the other from the best.
 
-What the hot part of its way finds decides, so that chains which begin beside it cost more than their choice is worth.
+For the very largest there are two or three machines, and several others must leave one of these before: where nobody may
+lack room that happens once in some minutes, and all else depends on it. The second begins where these stay.
 """
+_PARTED_BESIDE = 6
+_PARTED_ENDS, _LONG_ENDS = 0.46, 0.94
+"""When each of them ends; exact parts have the rest."""
+_LONG_COLDEST = 4e-3
 _FEW = 1 / 3
 """Few machines are less than such a part of all."""
-_LONG_ENDS = 0.93
-"""Exact parts have the rest: cooled once more from there, a chain comes back no lower."""
 _PASSING = Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5)
 _SOFT_PASSING = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5, soft=True)
 """Join those that are left after the first round where there is time: they show only in longer runs what they are worth.
@@ -205,7 +209,10 @@ class _Search:
         if self._even:
             self._calmly(tables, typical)
         elif self._crowded(tables) and self._beside(_LONG_ENDS) > 1:
-            self._anneal(tables, home, [(_LONG,)] * _CHAINS, typical, _COLDEST[0], _LONG_ENDS)
+            parted, long = [(_PARTED,)] * _CHAINS, [(_LONG,)] * _CHAINS
+            self._anneal(tables, home, parted, typical, _COLDEST[0], _PARTED_ENDS, _PARTED_BESIDE)
+            self._told("annealing")
+            self._anneal(tables, self.best, long, typical, _LONG_COLDEST, _LONG_ENDS)
             self._told("annealing")
         else:
             self._ranking(tables, typical, _ranked(found, _MANNERS)[: 2 * _CHAINS])

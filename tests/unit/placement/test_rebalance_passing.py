@@ -130,7 +130,7 @@ def test_where_nothing_is_used_twice_nobody_is_listed_and_all_may_be_tried() -> 
     assert chain.objective == 1, chain.state.machine  # Nothing but that a service moved.
 
 
-def test_where_processes_could_come_to_few_machines_two_long_chains_find_what_is_cheapest() -> None:
+def test_where_processes_could_come_to_few_machines_long_chains_find_what_is_cheapest() -> None:
     looked_at = 0
     for seed in range(60):
         made = instance(seed, Size(tight_percent=105))
@@ -142,6 +142,6 @@ def test_where_processes_could_come_to_few_machines_two_long_chains_find_what_is
         found = rebalance(problem, Effort(seed=seed, moves=60_000), steps.append)
         costs = (plain_cost(problem, machine.tolist()) for machine in every(problem))
         assert found.objective == min(cost for cost in costs if cost is not None)
-        assert found.objective == found.bound or [one.stage for one in steps].count("annealing") == 2
+        assert found.objective == found.bound or [one.stage for one in steps].count("annealing") == 3
         looked_at += 1
     assert looked_at > 5
