@@ -88,7 +88,7 @@ def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
             continue
         n = machine[q]
         m = machine[p]
-        if m in (n, to) or n == to or state.members[to] == width:
+        if m in (n, to) or n == to or state.members[to] == width:  # A set would be made anew for each move.
             continue
         p_row, q_row = row[service[p]], row[service[q]]
         if p_row >= 0 and service[p] != service[q] and here[p_row, n] != 0:
