@@ -194,6 +194,58 @@ def take_both(tables: Tables, state: State, p: int, q: int, m: int, n: int) -> N
         state.here[row, n] = 1
 
 
+@inlined
+def exchange(
+    tables: Tables, state: State, p: int, q: int, m: int, n: int, change: int, over: float, most: float
+) -> tuple[bool, int]:
+    """Move `p` to `n`, and `q`, perhaps nobody, to `m`, where rules hold and it is no dearer than `most`: (whether, its change).
+
+    `change` has all but how often services move, and `over` what is counted beside it.
+    """
+    if not may_exchange(tables, state, p, q, m, n):
+        return False, change
+    change += tables.service_move[0] * count_moves(tables, state, p, q, m, n)
+    if change + over > most:
+        count_moves(tables, state, p, q, n, m)
+        return False, change
+    take_both(tables, state, p, q, m, n)
+    return True, change
+
+
+@inlined
+def send_on(
+    tables: Tables,
+    state: State,
+    p: int,
+    q: int,
+    m: int,
+    n: int,
+    to: int,
+    change: int,
+    over: float,
+    most: float,
+) -> tuple[bool, int]:
+    """As `exchange`, but `q` goes on from `n` to a third machine."""
+    if not stays_apart(tables, state, q, n, to):
+        return False, change
+    count_service(tables, state, q, n, to)
+    fine = stays_apart(tables, state, p, m, n)
+    count_service(tables, state, q, to, n)
+    if not fine:
+        return False, change
+    before = state.totals[2]
+    count_move(tables, state, q, n, to)
+    count_move(tables, state, p, m, n)
+    change += tables.service_move[0] * (state.totals[2] - before)
+    if change + over > most:
+        count_move(tables, state, p, n, m)
+        count_move(tables, state, q, to, n)
+        return False, change
+    take(tables, state, q, n, to)
+    take(tables, state, p, m, n)
+    return True, change
+
+
 @compiled_bare
 def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a dozen arrays to a part of its own
     tables: Tables,
@@ -323,13 +375,11 @@ def anneal(  # noqa: C901, PLR0912, PLR0915 - one loop: each step would pass a d
             at_n += weight * max(np.int64(0), target * free[n, one] - free[n, two] - need)
             at_m += weight * max(np.int64(0), target * free[m, one] - free[m, two] + need)
         change += at_n + at_m - cost[m] - cost[n]
-        if change + over - least > most or not may_exchange(tables, state, p, q, m, n):
+        if change + over - least > most:
             continue
-        change += tables.service_move[0] * count_moves(tables, state, p, q, m, n)
-        if change + over > most:
-            count_moves(tables, state, p, q, n, m)
+        done, change = exchange(tables, state, p, q, m, n, change, over, most)
+        if not done:
             continue
-        take_both(tables, state, p, q, m, n)
         cost[m], cost[n] = at_m, at_n
         excess[m], excess[n] = lack_m, lack_n
         totals[1] += change

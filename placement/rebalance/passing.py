@@ -11,12 +11,9 @@ from placement.rebalance.loops import (
     FIRM,
     Float64,
     comes_to,
-    count_move,
-    count_service,
     draw,
     moving,
-    stays_apart,
-    take,
+    send_on,
 )
 from placement.rebalance.tables import ORDERS, State, Tables
 
@@ -133,23 +130,11 @@ def pass_on(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
             at_m += weight * max(np.int64(0), target * free[m, one] - free[m, two] + of_p)
             at_to += weight * max(np.int64(0), target * free[to, one] - free[to, two] - of_q)
         change += at_n + at_m + at_to - now
-        if change + over - least > most or not stays_apart(tables, state, q, n, to):
+        if change + over - least > most:
             continue
-        count_service(tables, state, q, n, to)
-        fine = stays_apart(tables, state, p, m, n)
-        count_service(tables, state, q, to, n)
-        if not fine:
+        done, change = send_on(tables, state, p, q, m, n, to, change, over, most)
+        if not done:
             continue
-        before = totals[2]
-        count_move(tables, state, q, n, to)
-        count_move(tables, state, p, m, n)
-        change += tables.service_move[0] * (totals[2] - before)
-        if change + over > most:
-            count_move(tables, state, p, n, m)
-            count_move(tables, state, q, to, n)
-            continue
-        take(tables, state, q, n, to)
-        take(tables, state, p, m, n)
         cost[n], cost[m], cost[to] = at_n, at_m, at_to
         excess[n], excess[m], excess[to] = lack_n, lack_m, lack_to
         totals[1] += change

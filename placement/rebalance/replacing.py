@@ -7,19 +7,7 @@ machine are looked at in one go for those whose room would do.
 import numpy as np
 
 from placement.compiling import compiled_bare
-from placement.rebalance.loops import (
-    Float64,
-    comes_to,
-    count_move,
-    count_moves,
-    count_service,
-    draw,
-    may_exchange,
-    moving,
-    stays_apart,
-    take,
-    take_both,
-)
+from placement.rebalance.loops import Float64, comes_to, draw, exchange, moving, send_on
 from placement.rebalance.tables import State, Tables
 
 _SWAP, _HOME = 8, 14
@@ -107,31 +95,12 @@ def replace(  # noqa: C901, PLR0912, PLR0915 - one loop, as `anneal` is
             if change + over - least > most:
                 continue
             if to == m:
-                if not may_exchange(tables, state, p, q, m, n):
-                    continue
-                change += tables.service_move[0] * count_moves(tables, state, p, q, m, n)
-                if change + over > most:
-                    count_moves(tables, state, p, q, n, m)
-                    continue
-                take_both(tables, state, p, q, m, n)
+                done, change = exchange(tables, state, p, q, m, n, change, over, most)
             else:
-                if not stays_apart(tables, state, q, n, to):
-                    continue
-                count_service(tables, state, q, n, to)
-                fine = stays_apart(tables, state, p, m, n)
-                count_service(tables, state, q, to, n)
-                if not fine:
-                    continue
-                before = totals[2]
-                count_move(tables, state, q, n, to)
-                count_move(tables, state, p, m, n)
-                change += tables.service_move[0] * (totals[2] - before)
-                if change + over > most:
-                    count_move(tables, state, p, n, m)
-                    count_move(tables, state, q, to, n)
-                    continue
-                take(tables, state, q, n, to)
-                take(tables, state, p, m, n)
+                done, change = send_on(tables, state, p, q, m, n, to, change, over, most)
+            if not done:
+                continue
+            if to != m:
                 cost[to] = at_to
             cost[n], cost[m] = at_n, at_m
             totals[1] += change

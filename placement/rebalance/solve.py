@@ -42,17 +42,18 @@ What being away counts matters most: without it chance scatters processes over a
 fills these up; where machines hold few processes it only hinders.
 """
 _SOFT = Manner(hot=0.06, mix=(0.5, 0.01, 0.25, 0.24), soft=True)
-_PARTED = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.75, soft=True)
+_SOFT_FIRST = Manner(hot=0.06, mix=(0.2, 0.05, 0.65, 0.1), passing=0.75, soft=True)
 _LONG = Manner(hot=0.05, mix=(0.7, 0.1, 0.1, 0.1), replacing=0.8)
 """For both chains, where processes could come to few machines: first the one, some beside one another, then the other from the best.
 
 For the very largest there are two or three machines, and several others must leave one of these before: where nobody may
 lack room that happens once in some minutes, and all else depends on it. The second begins where these stay.
 """
-_PARTED_BESIDE = 6
-_PARTED_ENDS, _LONG_ENDS = 0.46, 0.94
+_SOFT_FIRST_BESIDE = 6
+_SOFT_FIRST_ENDS, _LONG_ENDS = 0.46, 0.94
 """When each of them ends; exact parts have the rest."""
 _LONG_COLDEST = 4e-3
+"""How far the second cools: to where the other searches do."""
 _FEW = 1 / 3
 """Few machines are less than such a part of all."""
 _PASSING = Manner(hot=0.5, mix=(0.2, 0.05, 0.65, 0.1), passing=0.5)
@@ -209,8 +210,8 @@ class _Search:
         if self._even:
             self._calmly(tables, typical)
         elif self._crowded(tables) and self._beside(_LONG_ENDS) > 1:
-            parted, long = [(_PARTED,)] * _CHAINS, [(_LONG,)] * _CHAINS
-            self._anneal(tables, home, parted, typical, _COLDEST[0], _PARTED_ENDS, _PARTED_BESIDE)
+            first, long = [(_SOFT_FIRST,)] * _CHAINS, [(_LONG,)] * _CHAINS
+            self._anneal(tables, home, first, typical, _COLDEST[0], _SOFT_FIRST_ENDS, _SOFT_FIRST_BESIDE)
             self._told("annealing")
             self._anneal(tables, self.best, long, typical, _LONG_COLDEST, _LONG_ENDS)
             self._told("annealing")
