@@ -1,4 +1,4 @@
-"""A process takes the place of another, which goes on, by one process or by all that are on a machine."""
+"""A process takes the place of another, which goes on: drawn by chance, or whoever leaves room."""
 
 import dataclasses
 
