@@ -17,9 +17,10 @@ from placement.rebalance.bound import lower_bound
 from placement.rebalance.chain import BLOCK, Chain, Manner, typical_change
 from placement.rebalance.check import breaches, terms
 from placement.rebalance.descent import Descent
-from placement.rebalance.neighbourhood import Part, choose, improve
+from placement.rebalance.exact import Answer, improve
+from placement.rebalance.parts import MOST, Part, Sizes, choose, independent
 from placement.rebalance.reassignment import Reassignment
-from placement.rebalance.tables import Tables, state_of, tables_of
+from placement.rebalance.tables import State, Tables, state_of, tables_of
 
 Run = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """Applies a function to each of a sequence, in order, as `map` does; perhaps in threads."""
@@ -70,8 +71,8 @@ away should count shows only at the end of long runs, so neither is ranked.
 """
 _EVEN, _MANY = 0.01, 25
 """Load is even where machines hold more than so many processes and the first round has closed all but so much of the gap to the bound."""
-_CALMED, _CALM_COOL = 0.88, 0.97
-"""When these chains end, and when the second annealing does after them: parts hardly find more."""
+_CALMED_FIRST, _CALMED, _CALM_COOL = 0.2, 0.88, 0.93
+"""When the short and the long runs of these chains end, and the second annealing after them; exact parts have the rest."""
 _HOPEFUL = 0.0005
 """The soft manner has a part in the last round, whatever it came to before, where the best is so far above the bound."""
 _SOFT_AGAIN = 2
@@ -81,7 +82,7 @@ _AGAIN = 0.008
 _COLDEST = (4e-4, 1e-6)
 """How far each annealing cools: the first ends where only small processes move, the second where none is worth it."""
 _ROUNDS = (0.08, 0.18, 0.72)
-_ROUNDS_BESIDE = (0.08, 0.30, 0.82)
+_ROUNDS_BESIDE = (0.08, 0.30, 0.78)
 """When each round ends, in parts of the effort: all manners, then the best, then the very best. A long run ranks better than a short one.
 
 Where there is time for chains beside one another, there is time for longer rounds, and less to gain after them.
@@ -90,8 +91,14 @@ _SWEEPS = 150
 """A chain of the last round has time to try each process on each machine about so often; it has no others beside it where that would be less."""
 _MOST = 8
 _COOL = 0.94
-_COOL_BESIDE = 0.88
+_COOL_BESIDE = 0.84
 """When the second annealing ends; exact parts have the rest."""
+_PARTS = 6
+"""At a time: more than threads, so that none waits long for the others."""
+_VARIABLES_PER_S = 2000
+"""A model of everything may be so large for each second of the effort: laying it out takes 0.05 ms for each."""
+_EVERYTHING, _EVERYTHING_S = 0.05, 5.0
+"""What it may take at most to solve everything at once: such a part of the effort, and so many seconds."""
 _MOVES_PER_S = 4_000_000
 """Moves that count as one deterministic second of CP-SAT."""
 
@@ -207,6 +214,7 @@ class _Search:
         home = self.problem.initial
         found = self._anneal(tables, home, _dealt(_MANNERS), typical, _COLDEST[0], _ROUNDS[0])
         self._told("annealing")
+        self._everything(tables)
         if self._even:
             self._calmly(tables, typical)
         elif self._crowded(tables) and self._beside(_LONG_ENDS) > 1:
@@ -217,13 +225,19 @@ class _Search:
             self._told("annealing")
         else:
             self._ranking(tables, typical, _ranked(found, _MANNERS)[: 2 * _CHAINS])
+        self._everything(tables)
         self._parts(tables)
 
     def _calmly(self, tables: Tables, typical: float) -> None:
-        """One long run for each chain, cooled in one go until no move is worth it; then both go on from the better."""
+        """One long run for each chain, cooled in one go until no move is worth it; then both go on from the better.
+
+        Where everything can be solved at once, that is tried after a short run: with few left to come home it ends.
+        """
         queues = [(manner,) for manner in _CALM]
-        found = self._anneal(tables, self.problem.initial, queues, typical, _COLDEST[1], _CALMED)
-        self._told("annealing")
+        for end in (_CALMED_FIRST, _CALMED) if self._small else (_CALMED,):
+            found = self._anneal(tables, self.problem.initial, queues, typical, _COLDEST[1], end)
+            self._told("annealing")
+            self._everything(tables)
         queues = [(manner,) for manner in _ranked(found, _CALM)[:1] * _CHAINS]
         self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], _CALM_COOL)
         self._told("annealing")
@@ -247,6 +261,12 @@ class _Search:
         queues = [(replace(manner, soft=False),) for manner in ranked[:_CHAINS]]
         self._anneal(tables, self.best, queues, typical * _AGAIN, _COLDEST[1], cool)
         self._told("annealing")
+
+    @property
+    def _small(self) -> bool:
+        """Whether everything is no more than a large part, and soon laid out."""
+        variables = self.problem.processes * self.problem.machines
+        return variables <= min(MOST, _VARIABLES_PER_S * self._effort_s())
 
     @property
     def _even(self) -> bool:
@@ -335,28 +355,56 @@ class _Search:
         if self.tell:
             self.tell(Step(stage, self.objective, self.bound))
 
+    def _everything(self, tables: Tables) -> None:
+        """All at once, where it is small: then nothing may be left to search for."""
+        if not self._small or self.objective <= self.bound:
+            return
+        machines, processes = np.arange(self.problem.machines), np.arange(self.problem.processes)
+        part = Part(machines, processes, True, int(self.seeds.integers(2**31)))
+        seconds = min(_EVERYTHING_S, _EVERYTHING * self._effort_s())
+        state = state_of(tables, self.best, 1)
+        answer = improve(self.problem, tables, state, part, self._left_s(), seconds)
+        self.solved_s += answer.took
+        self._settle(state, part, answer, [])
+
     def _parts(self, tables: Tables) -> None:
-        """Two parts at a time, each of machines of its own."""
+        """Some parts at a time, larger ones while they are solved with ease."""
+        sizes, state, found = Sizes(), state_of(tables, self.best, 1), False
         while self.done(max(self.tried)) < 1.0 and self.objective > self.bound:
-            state = state_of(tables, self.best, 1)
-            left_s = self._left_s()
-            parts = choose(self.problem, self.best, state, int(self.seeds.integers(2**31)), 2)
-            if not parts:
-                return
+            if found:
+                state = state_of(tables, self.best, 1)
+            seed = int(self.seeds.integers(2**31))
+            parts = choose(self.problem, self.best, state, seed, _PARTS, sizes.variables)
 
-            def one(part: Part, state: Any = state, left_s: float = left_s) -> tuple[Int64, float] | None:
-                return improve(self.problem, tables, state, part, left_s)
+            def one(part: Part, state: State = state) -> Answer:
+                return improve(self.problem, tables, state, part, self._left_s())
 
+            changes: list[Int64] = []
             for part, answer in zip(parts, list(self.effort.run(one, parts)), strict=True):
-                if answer is None:
-                    continue
-                self.solved_s += answer[1] / len(parts)
-                machine = self.best.copy()
-                machine[part.processes] = answer[0]
-                objective = sum(terms(self.problem, machine).values())
-                if objective < self.objective and not breaches(self.problem, machine):
-                    self._take(machine, objective)
-                    self._told("parts")
+                self.solved_s += answer.took / _CHAINS
+                sizes.learn(part, proven=answer.proven, easy=answer.easy)
+                self._settle(state, part, answer, changes)
+            found = bool(changes)
+
+    def _settle(self, state: State, part: Part, answer: Answer, changes: list[Int64]) -> None:
+        """Take what a part came to, if it is still cheaper and allowed after the changes of others; then it is one of these."""
+        if len(part.processes) == self.problem.processes and len(part.machines) == self.problem.machines:
+            self.bound = max(self.bound, answer.bound)
+        differs = answer.machine != state.machine[part.processes]
+        if differs.any():
+            change, machine = part.processes[differs], self.best.copy()
+            machine[change] = answer.machine[differs]
+            objective = sum(terms(self.problem, machine).values())
+            fits = all(independent(self.problem, state.machine, machine, change, one) for one in changes)
+            if (fits or not breaches(self.problem, machine)) and self._take(machine, objective):
+                changes.append(change)
+                self._told("parts")
+
+    def _effort_s(self) -> float:
+        """All that may be spent, in seconds or what counts as one."""
+        moves = self.effort.moves
+        counted = float("inf") if moves is None else moves / _MOVES_PER_S
+        return min(counted, self.effort.time_limit_s or counted)
 
     def _left_s(self) -> float:
         if self.effort.time_limit_s is None or self.effort.clock is None:
