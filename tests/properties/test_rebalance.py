@@ -119,6 +119,16 @@ def test_parts_share_no_machine_hold_only_processes_of_theirs_and_have_so_many_v
                 assert len(part.processes) == there.sum()
 
 
+def test_parts_begin_where_machines_cost_more_than_all_of_them_must() -> None:
+    """All use 360, and 240 would be safe. Machine 0 is 20 below its 30, so that the others pay for 140 and not for 120."""
+    initial = np.repeat(np.arange(8), [1] + [5] * 7)
+    problem = roomy(np.full((36, 1), 10), initial, safety=30)
+    state = state_of(tables_of(problem, 0), initial, 0)
+    sizes = Sizes().variables
+    first = [choose(problem, initial, state, seed, 1, sizes)[0].machines[0] for seed in range(200)]
+    assert first.count(0) > 80  # By chance it is 25, and by what machines pay 13.
+
+
 def test_where_few_machines_are_left_parts_share_some() -> None:
     problem = instance(3, Size(200, 5, 3, 60, 5, 1))
     state = state_of(tables_of(problem, 0), problem.initial, 0)
