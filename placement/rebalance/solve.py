@@ -376,11 +376,14 @@ class _Search:
             seed = int(self.seeds.integers(2**31))
             parts = choose(self.problem, self.best, state, seed, _PARTS, sizes.variables)
 
-            def one(part: Part, state: State = state) -> Answer:
-                return improve(self.problem, tables, state, part, self._left_s())
+            def one(part: Part, state: State = state) -> Answer | None:
+                late = self.done(max(self.tried)) >= 1.0
+                return None if late else improve(self.problem, tables, state, part, self._left_s())
 
             changes: list[Int64] = []
             for part, answer in zip(parts, list(self.effort.run(one, parts)), strict=True):
+                if answer is None:
+                    continue
                 self.solved_s += answer.took / _CHAINS
                 sizes.learn(part, proven=answer.proven, easy=answer.easy)
                 self._settle(state, part, answer, changes)
