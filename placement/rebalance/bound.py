@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from placement.rebalance.paying import rows
 from placement.rebalance.reassignment import Reassignment
 
 
@@ -11,9 +12,5 @@ def lower_bound(problem: Reassignment) -> int:
     The sum over machines of max(0, use - safety) is at least max(0, sum of use - sum of safety), and the sums
     of use do not depend on where processes are. The same holds for max(0, target * free - free of the other).
     """
-    used = problem.requirement.sum(axis=0)
-    load = int((problem.load_weight * np.maximum(0, used - problem.safety.sum(axis=0))).sum())
-    free = (problem.capacity.sum(axis=0) - used).tolist()
-    for one, other, target, weight in problem.balance.tolist():
-        load += int(weight * max(0, target * free[one] - free[other]))
-    return load
+    machines, processes = np.arange(problem.machines), np.arange(problem.processes)
+    return sum(row.least for row in rows(problem, machines, processes, problem.capacity))

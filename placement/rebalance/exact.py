@@ -13,6 +13,7 @@ from ortools.sat.python import cp_model
 
 from placement.arrays import Int64
 from placement.rebalance.parts import Part
+from placement.rebalance.paying import Row, moving, rows
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.tables import State, Tables
 
@@ -44,25 +45,28 @@ def improve(
 ) -> Answer:
     """The machines of a part's processes, cheaper than now, after up to so many seconds as a clock tells them and deterministic ones."""
     now = state.machine[part.processes]
-    rows = _costs(problem, state, part)
-    least = sum(row.least for row in rows)
-    moving = _moving(problem, tables, part)
+    free = state.free[part.machines, : problem.capacity.shape[1]].copy()
+    np.add.at(free, _places(part, now), problem.requirement[part.processes])
+    paid = rows(problem, part.machines, part.processes, free)
+    least = sum(row.least for row in paid)
+    moves = moving(problem, part.processes[:, None], part.machines)
     before = int(state.cost[part.machines].sum()) + int(state.totals[2]) * int(tables.service_move[0])
-    before += int(moving[np.arange(len(now)), _places(part, now)].sum())
+    before += int(moves[np.arange(len(now)), _places(part, now)].sum())
     spare = before - 1 - least
     objective = int(state.totals[1])
     if spare < 0:
         return Answer(now, _LEAST_S, proven=True, easy=True, bound=objective)
-    model = _Model(problem, tables, state, part, moving <= spare)
-    for row in rows:
+    model = _Model(problem, tables, state, part, moves <= spare)
+    for row in paid:
         model.pays(row, spare)
-    model.pays_for_moves(moving, spare)
+    model.pays_for_moves(moves, spare)
     model.fits()
     model.stays_apart()
     model.spreads()
     model.keeps_dependencies()
     solver, status = model.solved(spare, left_s, seconds)
     none = status == cp_model.INFEASIBLE
+    more = spare + 1 if none else max(0, int(solver.best_objective_bound + 1e-6))
     took = max(_LEAST_S, float(solver.response_proto.deterministic_time))
     proven = none or status == cp_model.OPTIMAL
     return Answer(
@@ -70,47 +74,8 @@ def improve(
         took=took,
         proven=proven,
         easy=proven and took <= _EASE * seconds,
-        bound=objective - (0 if none else before - least - max(0, int(solver.best_objective_bound + 1e-6))),
+        bound=objective - before + least + more,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """Each machine pays `weight * max(0, fixed + the changes of the processes there)`."""
-
-    fixed: Int64
-    change: Int64
-    weight: int
-
-    @property
-    def total(self) -> int:
-        """Of all machines, wherever the processes are."""
-        return int(self.fixed.sum() + self.change.sum())
-
-    @property
-    def least(self) -> int:
-        """No machines of one part together pay less."""
-        return self.weight * max(0, self.total)
-
-
-def _costs(problem: Reassignment, state: State, part: Part) -> list[_Row]:
-    """Use above the safety capacity, and free amounts out of proportion."""
-    capacity, needs = problem.capacity[part.machines], problem.requirement[part.processes]
-    free = state.free[part.machines, : capacity.shape[1]].copy()
-    np.add.at(free, _places(part, state.machine[part.processes]), needs)
-    over = capacity - free - problem.safety[part.machines]
-    rows = [_Row(over[:, r], needs[:, r], w) for r, w in enumerate(problem.load_weight.tolist())]
-    for one, other, target, weight in problem.balance.tolist():
-        change = needs[:, other] - target * needs[:, one]
-        rows.append(_Row(target * free[:, one] - free[:, other], change, weight))
-    return [row for row in rows if row.weight]
-
-
-def _moving(problem: Reassignment, tables: Tables, part: Part) -> Int64:
-    """[processes, machines] what it costs that one is there."""
-    home = problem.initial[part.processes]
-    cost = tables.process_move[part.processes][:, None] + tables.machine_move[home][:, part.machines]
-    return np.where(part.machines == home[:, None], 0, cost)
 
 
 def _places(part: Part, machine: Int64) -> Int64:
@@ -130,10 +95,8 @@ class _Model:
         self.costs: list[tuple[Any, int]] = []
         self.now, self.home = state.machine[part.processes], problem.initial[part.processes]
         self.service = problem.service[part.processes]
-        self.location, self.neighbourhood = (
-            tables.location[part.machines],
-            tables.neighbourhood[part.machines],
-        )
+        self.location = tables.location[part.machines]
+        self.neighbourhood = tables.neighbourhood[part.machines]
         self.x: dict[tuple[int, int], Any] = {}
         self.columns: list[list[int]] = [[] for _ in part.machines]
         self.by_service: dict[int, list[int]] = {}
@@ -149,13 +112,13 @@ class _Model:
     def _choices(self, i: int, machines: Iterable[int]) -> list[Any]:
         return [self.x[i, j] for j in machines if (i, j) in self.x]
 
-    def pays(self, row: _Row, spare: int) -> None:
+    def pays(self, row: Row, spare: int) -> None:
         """What machines pay by a row, above what they pay at least.
 
         Where all of them together are above 0, what some are below it counts instead: the sum of both is the same,
         and the latter may be no more than what is left to lose, which leaves few ways to search.
         """
-        sign = -1 if row.total > 0 else 1
+        sign = row.sign
         for j, members in enumerate(self.columns):
             changes = sign * row.change[members]
             begin = sign * int(row.fixed[j])
@@ -166,9 +129,9 @@ class _Model:
                 self.model.add(pays >= cp_model.LinearExpr.weighted_sum(literals, changes.tolist()) + begin)
                 self.costs.append((pays, row.weight))
 
-    def pays_for_moves(self, moving: Int64, spare: int) -> None:
+    def pays_for_moves(self, moves: Int64, spare: int) -> None:
         """Each move, and the most moves of a service."""
-        self.costs += [(literal, int(moving[at])) for at, literal in self.x.items() if moving[at]]
+        self.costs += [(literal, int(moves[at])) for at, literal in self.x.items() if moves[at]]
         weight = int(self.tables.service_move[0])
         if not weight:
             return

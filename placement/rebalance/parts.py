@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.arrays import Int64
+from placement.rebalance.paying import moving, rows
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.tables import State
 
@@ -17,9 +18,11 @@ _WHOLE = 0.5
 _NEAR = 0.6
 """So often a part is of one neighbourhood, where there are others in it."""
 _LEAST_PROCESSES = 8
+"""Of a part, however many machines it has."""
 _FIRST, _FEWEST, MOST = 400, 100, 20_000
 """Variables of a part."""
 _LARGER, _SMALLER = 1.1, 0.75
+"""How parts grow after one that was easy, and shrink after one that was not proven."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +49,7 @@ class Sizes:
 
 
 def choose(
-    problem: Reassignment,
-    machine: Int64,
-    state: State,
-    seed: int,
-    count: int,
-    variables: Mapping[bool, float],
+    problem: Reassignment, state: State, seed: int, count: int, variables: Mapping[bool, float]
 ) -> list[Part]:
     """Parts of up to so many variables by whether they are whole; with much to gain first, mostly of one neighbourhood.
 
@@ -59,49 +57,51 @@ def choose(
     """
     chance = np.random.default_rng(seed)
     free, parts = np.ones(problem.machines, dtype=np.bool_), []
-    dear = _excess(problem, machine, state).astype(np.float64)
+    excess = _excess(problem, state).astype(np.float64)
     for _ in range(count):
         if free.sum() < 2:
             free[:] = True
         there = np.flatnonzero(free)
-        weight = dear[there] + dear.mean() + 1.0
+        weight = excess[there] + excess.mean() + 1.0
         first = int(chance.choice(there, p=weight / weight.sum()))
         if chance.random() < _NEAR:
             near = there[problem.neighbourhood[there] == problem.neighbourhood[first]]
             there = near if len(near) > 1 else there
         others = chance.permutation(there[there != first])
         whole = bool(chance.random() < _WHOLE)
-        most = variables[whole]
-        number = _others(state, first, others, most) if whole else _by_chance(len(others), most, chance)
+        size = variables[whole]
+        number = _others(state, first, others, size) if whole else _by_chance(len(others), size, chance)
         machines = np.concatenate(([first], others[:number]))
         free[machines] = False
-        processes = np.flatnonzero(np.isin(machine, machines))
-        most = max(_LEAST_PROCESSES, int(most) // len(machines))
-        if len(processes) > most:
-            away = processes[machine[processes] != problem.initial[processes]]
-            away = chance.permutation(away)[: most // 2]
-            rest = chance.permutation(np.setdiff1d(processes, away))
-            processes = np.sort(np.concatenate((away, rest[: most - len(away)])))
+        most = max(_LEAST_PROCESSES, int(size) // len(machines))
+        processes = _some(problem, state, machines, most, chance)
         parts.append(Part(machines, processes, whole, int(chance.integers(2**31))))
     return parts
 
 
-def _excess(problem: Reassignment, machine: Int64, state: State) -> Int64:
-    """[M] what machines cost above what all of them must: where most are above a limit, what one is below it; and moves to it."""
-    free = state.free[:, : problem.capacity.shape[1]]
-    over = problem.capacity - free - problem.safety
-    rows = [(over[:, r], weight) for r, weight in enumerate(problem.load_weight.tolist())]
-    for one, other, target, weight in problem.balance.tolist():
-        rows.append((target * free[:, one] - free[:, other], weight))
-    process, _, between = problem.weights.tolist()
-    away = np.flatnonzero(machine != problem.initial)
-    moving = process * problem.process_move_cost[away]
-    moving = moving + between * problem.machine_move_cost[problem.initial[away], machine[away]]
+def _excess(problem: Reassignment, state: State) -> Int64:
+    """[M] what machines pay above what all of them must, and the moves to them."""
+    every, nobody = np.arange(problem.machines), np.arange(0)
+    away = np.flatnonzero(state.machine != problem.initial)
+    there = state.machine[away]
     excess = np.zeros(problem.machines, dtype=np.int64)
-    np.add.at(excess, machine[away], moving)
-    for row, weight in rows:
-        excess += weight * np.maximum(0, -row if row.sum() > 0 else row)
+    np.add.at(excess, there, moving(problem, away, there))
+    for row in rows(problem, every, nobody, state.free[:, : problem.capacity.shape[1]]):
+        excess += row.weight * np.maximum(0, row.sign * row.fixed)
     return excess
+
+
+def _some(
+    problem: Reassignment, state: State, machines: Int64, most: int, chance: np.random.Generator
+) -> Int64:
+    """Up to so many processes of the machines; those that are away have half of the places."""
+    processes = np.flatnonzero(np.isin(state.machine, machines))
+    if len(processes) <= most:
+        return processes
+    away = processes[state.machine[processes] != problem.initial[processes]]
+    away = chance.permutation(away)[: most // 2]
+    rest = chance.permutation(np.setdiff1d(processes, away))
+    return np.sort(np.concatenate((away, rest[: most - len(away)])))
 
 
 def _others(state: State, first: int, others: Int64, variables: float) -> int:

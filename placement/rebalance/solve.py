@@ -374,7 +374,7 @@ class _Search:
             if found:
                 state = state_of(tables, self.best, 1)
             seed = int(self.seeds.integers(2**31))
-            parts = choose(self.problem, self.best, state, seed, _PARTS, sizes.variables)
+            parts = choose(self.problem, state, seed, _PARTS, sizes.variables)
 
             def one(part: Part, state: State = state) -> Answer | None:
                 late = self.done(max(self.tried)) >= 1.0
@@ -405,9 +405,9 @@ class _Search:
 
     def _effort_s(self) -> float:
         """All that may be spent, in seconds or what counts as one."""
-        moves = self.effort.moves
+        moves, limit_s = self.effort.moves, self.effort.time_limit_s
         counted = float("inf") if moves is None else moves / _MOVES_PER_S
-        return min(counted, self.effort.time_limit_s or counted)
+        return counted if limit_s is None else min(counted, limit_s)
 
     def _left_s(self) -> float:
         if self.effort.time_limit_s is None or self.effort.clock is None:

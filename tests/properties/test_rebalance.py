@@ -108,7 +108,7 @@ def test_parts_share_no_machine_hold_only_processes_of_theirs_and_have_so_many_v
     problem = instance(3, Size(200, 12, 3, 60, 5, 1))
     state = state_of(tables_of(problem, 0), problem.initial, 0)
     for seed in range(20):
-        parts = choose(problem, problem.initial, state, seed, 2, {True: 160.0, False: 160.0})
+        parts = choose(problem, state, seed, 2, {True: 160.0, False: 160.0})
         machines = np.concatenate([part.machines for part in parts])
         assert len(set(machines.tolist())) == len(machines) >= 4
         for part in parts:
@@ -125,14 +125,14 @@ def test_parts_begin_where_machines_cost_more_than_all_of_them_must() -> None:
     problem = roomy(np.full((36, 1), 10), initial, safety=30)
     state = state_of(tables_of(problem, 0), initial, 0)
     sizes = Sizes().variables
-    first = [choose(problem, initial, state, seed, 1, sizes)[0].machines[0] for seed in range(200)]
+    first = [choose(problem, state, seed, 1, sizes)[0].machines[0] for seed in range(200)]
     assert first.count(0) > 80  # By chance it is 25, and by what machines pay 13.
 
 
 def test_where_few_machines_are_left_parts_share_some() -> None:
     problem = instance(3, Size(200, 5, 3, 60, 5, 1))
     state = state_of(tables_of(problem, 0), problem.initial, 0)
-    parts = choose(problem, problem.initial, state, 1, 6, {True: 100.0, False: 100.0})
+    parts = choose(problem, state, 1, 6, {True: 100.0, False: 100.0})
     assert len(parts) == 6
     assert all(len(part.machines) > 1 for part in parts)
 
