@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from placement.rebalance.bound import lower_bound
 from placement.rebalance.chain import Chain, Manner
 from placement.rebalance.check import breaches, terms
-from placement.rebalance.exact import improve
+from placement.rebalance.exact import Answer, improve
 from placement.rebalance.parts import Part, Sizes, choose, independent
 from placement.rebalance.reassignment import Reassignment
 from placement.rebalance.solve import Effort, rebalance
@@ -193,6 +194,28 @@ def test_chains_that_go_on_in_turn_share_a_time_limit() -> None:
     problem = instance(1, Size(80, 8, 3, 30, 10, 1))
     found = rebalance(problem, Effort(1, time_limit_s=400.0, clock=lambda: float(next(ticks))))
     assert min(found.tried) > 0.3 * sum(found.tried)
+
+
+def test_no_part_is_laid_out_after_the_time_is_over() -> None:
+    """The first of each round takes all the time that is left, as a large one can."""
+    ticks, late, rounds = itertools.count(), [0.0], list[list[Answer | None]]()
+
+    def run(function: Callable[[Any], Any], given: Sequence[Any]) -> list[Any]:
+        found = []
+        for one in given:
+            found.append(function(one))
+            late[0] += 400.0 * isinstance(one, Part)
+        if isinstance(given[0], Part):
+            rounds.append(found)
+        return found
+
+    problem = instance(1, Size(80, 8, 3, 30, 10, 1))
+    clock = lambda: next(ticks) / 1e3 + late[0]  # noqa: E731 - a step for each look
+    found = rebalance(problem, Effort(1, time_limit_s=0.3, clock=clock, run=run))
+    ((first, *others),) = rounds
+    assert isinstance(first, Answer)
+    assert others == [None] * 5
+    assert breaches(problem, found.machine) == ()
 
 
 def test_nothing_to_move_is_no_error() -> None:

@@ -205,13 +205,17 @@ class _Count:
     errors: int = 0
     first_error: bytes = b""
     widest: bytes = b""
+    long_text: bool = False
+    """Whether a text, or space between rows, is longer than a piece: the fast reader would hold it whole."""
     wider: re.Pattern[bytes] = re.compile(rb'<c r="([A-Z]{1,3})\d')
 
     def add(self, piece: bytes, blanks: int) -> None:
         self.blanks += blanks
         piece = self.tail + piece
         cut = piece.rfind(b"<")
-        cut = cut if cut > 0 and len(piece) - cut < CHUNK else len(piece)
+        if cut <= 0 or len(piece) - cut >= CHUNK:
+            self.long_text = self.long_text or len(piece) >= CHUNK
+            cut = len(piece)
         piece, self.tail = piece[:cut], piece[cut:]
         self._see(piece)
 
@@ -249,7 +253,7 @@ class _Count:
             column_number(self.widest),
             cells,
             self.values,
-            odd=self.usual < self.cells,
+            odd=self.usual < self.cells or self.long_text,
             unsaved=self.unsaved,
             errors=self.errors,
             first_error=self.first_error.decode(),

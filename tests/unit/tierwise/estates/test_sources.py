@@ -244,21 +244,28 @@ def test_texts_may_be_an_eighth_of_what_may_be_unpacked(tmp_path: Path) -> None:
     assert read(tmp_path / "long.xlsx").totals.machines == 1
 
 
-def test_padding_costs_time_and_no_memory(tmp_path: Path) -> None:
-    """30 MB of blank cells with a style, as after formatting whole columns; in a process of its own, to see its peak."""
+def blank_cells() -> bytes:
+    """30 MB of blank cells with a style, as after formatting whole columns."""
+    blank = b"".join(b'<c r="%s2" s="1"/>' % bytes([65 + n]) for n in range(20))
+    return b"".join(b'<row r="%d">' % n + blank + b"</row>" for n in range(3, 1003)) * 75
+
+
+def space_between_tags() -> bytes:
+    """200 MiB of it, and a row after it."""
+    return b" " * (200 * packages.MIB) + b'<row r="3"><c r="A3" s="1"/></row>'
+
+
+@pytest.mark.parametrize("padding", [blank_cells, space_between_tags])
+def test_padding_costs_time_and_no_memory(padding: Callable[[], bytes], tmp_path: Path) -> None:
+    """In a process of its own, to see its peak."""
     file = tmp_path / "padded.xlsx"
     book = xlsxwriter.Workbook(str(file), {"constant_memory": True})
     sheet = book.add_worksheet("vInfo")
     sheet.write_row(0, 0, HEADINGS)
     sheet.write_row(1, 0, WEB)
     book.close()
-    blank = b"".join(b'<c r="%s2" s="1"/>' % bytes([65 + n]) for n in range(20))
-    padding = b"".join(b'<row r="%d">' % n + blank + b"</row>" for n in range(3, 1003))
-    padded = rewritten(
-        file,
-        "xl/worksheets/sheet1.xml",
-        lambda xml: xml.replace(b"</sheetData>", padding * 75 + b"</sheetData>"),
-    )
+    end = b"</sheetData>"
+    padded = rewritten(file, "xl/worksheets/sheet1.xml", lambda xml: xml.replace(end, padding() + end))
     # Not getrusage: what it calls the peak includes the parent's, from before the new program began.
     code = (
         "import sys, pathlib; from tierwise.estates import read; t = read(pathlib.Path(sys.argv[1])).totals; "
