@@ -126,8 +126,21 @@ def sheet(table: Table, report: Report) -> Sheet:
 
 
 def visible(table: Table) -> list[int]:
-    """The columns worth their place: not the band's, not empty ones, not ``charges`` that are the amount."""
-    return [i for i, column in enumerate(table.columns) if not _useless(table, i, column)]
+    """The columns worth their place: not the band's, not empty ones, not ``charges`` that are the amount.
+
+    Where that leaves the first alone, figures that are all zero are worth it too: names by themselves say nothing.
+    """
+    useful = [i for i, column in enumerate(table.columns) if not _useless(table, i, column)]
+    if len(useful) > 1:
+        return useful
+    figures = [
+        i for i, column in enumerate(table.columns) if column.name != table.band and _zeros(table, i)
+    ]
+    return sorted({*useful, *figures})
+
+
+def _zeros(table: Table, i: int) -> bool:
+    return any(row[i] == 0 for row in table.rows)
 
 
 def _useless(table: Table, i: int, column: Column) -> bool:

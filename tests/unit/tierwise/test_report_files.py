@@ -303,6 +303,21 @@ def test_a_report_without_rows_says_that_nothing_was_charged_for() -> None:
     assert said not in render(REPORTS["tenant"], ".html").decode()
 
 
+def test_figures_are_left_out_where_all_are_zero_unless_nothing_but_names_would_be_left() -> None:
+    columns = (
+        Column("knob", "Knob"),
+        Column("less", "Less", Kind.MONEY),
+        Column("more", "More", Kind.MONEY),
+    )
+
+    def shown(*rows: tuple[str, int, int]) -> tuple[str, ...]:
+        table = Table("Swings", columns, rows)
+        return sheet(table, Report("s", "S", "", "EUR", 2, 0, (table,))).headings
+
+    assert shown(("power", 0, 1), ("space", 0, 0)) == ("Knob", "More")
+    assert shown(("power", 0, 0), ("space", 0, 0)) == ("Knob", "Less", "More")
+
+
 def test_a_file_of_another_kind_is_refused_with_those_that_can_be_written() -> None:
     with pytest.raises(
         InvalidInput, match=r"x\.docx: a report can be written as \.csv, \.html, \.pdf, \.xlsx"
