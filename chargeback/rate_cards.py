@@ -140,11 +140,11 @@ class _Reader:
             self._add(at, "must be a mapping with the kind of a shape", body)
             return _STAND_IN
         kind = body.get("kind")
-        if kind not in names():
+        if not isinstance(kind, str) or kind not in names():
             message = "is required and missing" if kind is None else f"there is no shape '{kind}'"
             self._add((*at, "kind"), f"{message}; {known_names(kind, names())}")
             return _STAND_IN
-        model = names()[str(kind)]
+        model = names()[kind]
         inner = {name: self._shape(body[name], (*at, name)) for name in model.inner if name in body}
         shape = checked(self.document, (*self.path, *at), model, body | inner, self.problems)
         return _STAND_IN if shape is None else shape

@@ -32,7 +32,7 @@ def names() -> Mapping[str, type[Shape]]:
 def shape_of(body: Mapping[str, Any]) -> Shape:
     """The shape that a mapping with its `kind` says. Raises ValueError or ValidationError."""
     kind = body.get("kind")
-    if kind not in names():
+    if not isinstance(kind, str) or kind not in names():
         msg = f"there is no shape '{kind}'; {known_names(kind, names())}"
         raise ValueError(msg)
-    return names()[str(kind)].model_validate(dict(body))
+    return names()[kind].model_validate(dict(body))

@@ -115,8 +115,8 @@ class _Reader:
         if not isinstance(body, dict):
             self._add(path, "must be a mapping with the change's kind")
             return None
-        kind = body.get("kind")
+        kind = str(body.get("kind"))
         if kind not in kinds():
             self._add((*path, "kind"), f"there is no change '{kind}'; {known_names(kind, kinds())}")
             return None
-        return checked(self.located, path, kinds()[str(kind)], body, self.problems)
+        return checked(self.located, path, kinds()[kind], body, self.problems)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.documents import DocumentError, read
+from catalog.documents import DocumentError, parse, read
 from catalog.yaml_nodes import MAX_DEPTH
 
 
@@ -97,6 +97,14 @@ def test_what_cannot_be_read_is_one_problem_with_its_place(
     line, column, message = only_problem(text)
     assert words in message
     assert (line, column) == place
+
+
+def test_half_a_surrogate_pair_is_a_problem_and_can_still_be_checked_as_text() -> None:
+    document, (problem,) = parse('a:\n  key: "\\uD800 x"\n', "f.yaml")
+    assert (problem.line, problem.column) == (2, 8)
+    assert problem.message == "must not hold the control character U+D800"
+    assert document is not None
+    assert document.tree == {"a": {"key": "? x"}}
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:

@@ -459,6 +459,7 @@ def problems(*rates: str, conventions: str = "") -> list[str]:
         ("metric: vcpu, unit: vcpu-hour", "must have either a price or a shape"),
         ("metric: vcpu, unit: vcpu-hour, price: 1, shape: {kind: unit, price: 1}", "must have either a price or a shape"),
         ("metric: vcpu, unit: vcpu-hour, shape: {kind: gradual}", "rates.0.shape.kind: there is no shape 'gradual'; did you mean"),
+        ("metric: vcpu, unit: vcpu-hour, shape: {kind: [unit]}", "rates.0.shape.kind: there is no shape '['unit']'; did you mean"),
         ("metric: vcpu, unit: vcpu-hour, shape: 7", "rates.0.shape: must be a mapping with the kind of a shape"),
         ("metric: vcpu, unit: vcpu-hour, shape: {kind: minimum, amount: x, of: {kind: unit}}", "of.price"),
         ("metric: vcpu, unit: vcpu-hour, price: 1, window: tenant-month", "rates.0.window: has no effect"),

@@ -89,6 +89,8 @@ def test_all_mistakes_of_a_document_are_told_at_once_with_their_places() -> None
         ("[growth]", "must be a mapping with the change's kind"),
         ("growth", "must be a mapping with the change's kind"),
         ("{percent: 5}", "there is no change 'None'"),
+        ("{kind: {a: 1}}", "there is no change '{'a': 1}'"),
+        ("{kind: [growth]}", "did you mean 'growth'"),
         ("{kind: rule, name: a, only: {tiers: [t]}, never: {tiers: [t]}, reason: because}", "one of 'only' and 'never'"),
         ("{kind: rule, machines: {}, only: {tiers: [t]}, reason: because}", "changes.0.name: is required and missing"),
         ("{kind: host_loss, pool: A, hosts: 0}", "must be at least 1"),
