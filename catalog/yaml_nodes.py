@@ -152,9 +152,8 @@ class _Builder:
         complaint = _complaint(kind, node)
         if complaint:
             self._add(node, path, complaint)
-            return text.encode(
-                errors="replace"
-            ).decode()  # Half a surrogate pair is no text to those who check the rest.
+            # Half a surrogate pair is no text to those who check the rest.
+            return text.encode(errors="replace").decode()
         if kind == "int":
             return int(text.replace("_", ""), 0)
         if kind == "bool":

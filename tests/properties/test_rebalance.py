@@ -200,6 +200,9 @@ def test_no_part_is_laid_out_after_the_time_is_over() -> None:
     """The first of each round takes all the time that is left, as a large one can."""
     ticks, late, rounds = itertools.count(), [0.0], list[list[Answer | None]]()
 
+    def clock() -> float:
+        return next(ticks) / 1000 + late[0]
+
     def run(function: Callable[[Any], Any], given: Sequence[Any]) -> list[Any]:
         found = []
         for one in given:
@@ -210,7 +213,6 @@ def test_no_part_is_laid_out_after_the_time_is_over() -> None:
         return found
 
     problem = instance(1, Size(80, 8, 3, 30, 10, 1))
-    clock = lambda: next(ticks) / 1e3 + late[0]  # noqa: E731 - a step for each look
     found = rebalance(problem, Effort(1, time_limit_s=0.3, clock=clock, run=run))
     ((first, *others),) = rounds
     assert isinstance(first, Answer)
