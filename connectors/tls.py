@@ -12,6 +12,8 @@ HINT = (
     "or tls.fingerprints to the SHA-256 fingerprint that the server's owner told you"
 )
 """What to do about a certificate that is not trusted."""
+HUNG_UP = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""The server closed the connection, without a word or with TLS's own (RFC 8446, 6.1): nothing is said of its certificate."""
 
 
 def context(endpoint: Endpoint) -> ssl.SSLContext:
@@ -77,6 +79,6 @@ def failure(error: ssl.SSLError) -> tuple[str, str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"the server's TLS certificate is not trusted: {error.verify_message}"
         return "SSLCertVerificationError", why, HINT
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, HUNG_UP):
         return "SSLEOFError", "the server closed the connection without an answer", "repeat the call"
     return "SSLError", f"no TLS connection: {error.reason or error}", "check the address and port"

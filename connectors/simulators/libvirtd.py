@@ -97,10 +97,11 @@ def missing(*, qemu: bool = True) -> str | None:
         return "libvirt-python is not installed; apt-get install libvirt-dev, then pip install 'tierwise[libvirt]'"
     if os.geteuid() != 0:
         return "a private libvirtd needs root, for its namespaces"
-    if subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True
-    ).returncode:
-        return "a private libvirtd needs namespaces, which this container forbids (CAP_SYS_ADMIN)"
+    tried = ["unshare", "--mount", "--pid", "--fork", "true"]
+    ended = subprocess.run(tried, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        why = ended.stderr.strip() or f"it ended with {ended.returncode}"
+        return f"a private libvirtd needs namespaces, which containers without CAP_SYS_ADMIN forbid; `{' '.join(tried)}`: {why}"
     return None
 
 

@@ -1,7 +1,6 @@
 """A login at vCenter, and the ways every operation uses it."""
 
 import http.client
-import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from connectors.errors import ConnectorError, Refused
 
 Properties = dict[str, Any]
 
-CUT_OFF = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+CUT_OFF = (ConnectionResetError, BrokenPipeError, *tls.HUNG_UP)
 """A server closes idle connections at any time; the whole operation is then begun anew."""
 
 

@@ -132,7 +132,7 @@ class Session:
                     self._login_from(member)
             except TRANSPORT_ERRORS as error:
                 self._leave()
-                untrusted = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
+                untrusted = isinstance(error, ssl.SSLError) and not isinstance(error, tls.HUNG_UP)
                 if untrusted or number == len(members) - 1:
                     raise
             else:

@@ -105,10 +105,11 @@ def test_a_member_that_keeps_silent_costs_its_part_of_the_time_and_no_more(
             assert connector.create_vm(spec, uuid4()).name == "web"
 
 
+@pytest.mark.parametrize("farewell", [b"", b"\x15\x03\x03\x00\x02\x01\x00"], ids=["none", "close_notify"])
 def test_a_member_that_hangs_up_before_tls_is_there_is_passed_over(
-    start: Start, spec: VmSpec, tmp_path: Path
+    farewell: bytes, start: Start, spec: VmSpec, tmp_path: Path
 ) -> None:
-    """As a member's TLS front does while xapi behind it is down."""
+    """As a member's TLS front does while xapi behind it is down; TLS has an alert to say so (RFC 8446, 6.1)."""
     if reason := certificates.missing():
         pytest.skip(reason)
     made = make_certificate(tmp_path, MASTER)
@@ -120,6 +121,7 @@ def test_a_member_that_hangs_up_before_tls_is_there_is_passed_over(
             connection, _ = listener.accept()
             with connection:
                 connection.recv(65536)
+                connection.sendall(farewell)
 
         threading.Thread(target=hang_up, daemon=True).start()
         with registry.connect(at(found, "127.0.0.9"), simulator.password) as connector:
