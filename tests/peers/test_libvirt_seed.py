@@ -113,6 +113,8 @@ def test_a_guest_that_boots_finds_its_seed(
 
 @pytest.fixture(scope="module")
 def linux(pytestconfig: pytest.Config) -> dict[str, str]:
+    if problem := libvirtd.missing():
+        pytest.skip(problem)
     try:
         return libvirt_pair.linux_options(pytestconfig.rootpath / ".build" / "libvirt-guest")
     except RuntimeError as error:
