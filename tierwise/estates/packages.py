@@ -54,7 +54,7 @@ class Extent:
     cells: int
     values: int
     odd: bool
-    """Whether it is written in a way that this count does not understand."""
+    """Whether it is written in a way that this count does not understand, or that the fast reader would hold whole."""
     unsaved: int = 0
     """Formulas of which the file keeps no value, as of programs that write workbooks and do not calculate."""
     errors: int = 0
